@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#if !defined(AGENT_INSIDE) && !defined(AGENT_COMPILATION)
+#error "Only <agentbus/agentbus.h> can be included directly."
+#endif
+
+#include "agent-types.h"
+
+G_BEGIN_DECLS
+
+#define AGENT_BUS_ERROR      (agent_bus_error_quark ())
+#define AGENT_TYPE_BUS_ERROR (agent_bus_error_get_type ())
+
+/**
+ * AgentBusError:
+ * @AGENT_BUS_ERROR_FAILED: Something failed that has no code of its own.
+ * @AGENT_BUS_ERROR_EXISTS: The name is in use, or the subscriber is still subscribed.
+ * @AGENT_BUS_ERROR_CLOSED: The bus is stopped.
+ * @AGENT_BUS_ERROR_NOT_FOUND: There is no subscriber of that name.
+ * @AGENT_BUS_ERROR_FULL: There is no room for the message.
+ * @AGENT_BUS_ERROR_ROUTER_NOT_FOUND: The router an actor is assigned to is not on the bus.
+ * @AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED: The actor has no router.
+ * @AGENT_BUS_ERROR_DISPATCH: The message could not be handed over.
+ * @AGENT_BUS_ERROR_INVALID_MESSAGE: A payload or a wire form is not what it has to be.
+ * @AGENT_BUS_ERROR_TIMED_OUT: The deadline passed before the operation was through.
+ *
+ * What can go wrong at run time.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AGENT_BUS_ERROR_FAILED,
+  AGENT_BUS_ERROR_EXISTS,
+  AGENT_BUS_ERROR_CLOSED,
+  AGENT_BUS_ERROR_NOT_FOUND,
+  AGENT_BUS_ERROR_FULL,
+  AGENT_BUS_ERROR_ROUTER_NOT_FOUND,
+  AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED,
+  AGENT_BUS_ERROR_DISPATCH,
+  AGENT_BUS_ERROR_INVALID_MESSAGE,
+  AGENT_BUS_ERROR_TIMED_OUT,
+} AgentBusError;
+
+AGENT_AVAILABLE_IN_ALL
+GType  agent_bus_error_get_type (void);
+AGENT_AVAILABLE_IN_ALL
+GQuark agent_bus_error_quark    (void);
+
+G_END_DECLS

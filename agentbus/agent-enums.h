@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#if !defined(AGENT_INSIDE) && !defined(AGENT_COMPILATION)
+#error "Only <agentbus/agentbus.h> can be included directly."
+#endif
+
+#include "agent-types.h"
+
+G_BEGIN_DECLS
+
+#define AGENT_TYPE_CHANNEL         (agent_channel_get_type ())
+#define AGENT_TYPE_DROP_REASON     (agent_drop_reason_get_type ())
+#define AGENT_TYPE_FRAME_DIRECTION (agent_frame_direction_get_type ())
+#define AGENT_TYPE_MESSAGE_TYPE    (agent_message_type_get_type ())
+#define AGENT_TYPE_OVERFLOW        (agent_overflow_get_type ())
+#define AGENT_TYPE_TASK_STATUS     (agent_task_status_get_type ())
+
+/**
+ * AgentMessageType:
+ * @AGENT_MESSAGE_TYPE_FRAME: A frame of a pipeline, with the direction to inject it with.
+ * @AGENT_MESSAGE_TYPE_ACTIVATE: The target starts to take part.
+ * @AGENT_MESSAGE_TYPE_DEACTIVATE: The target stops taking part.
+ * @AGENT_MESSAGE_TYPE_END: A graceful end.
+ * @AGENT_MESSAGE_TYPE_CANCEL: A hard end of what is under way.
+ * @AGENT_MESSAGE_TYPE_AGENT_READY: An agent is set up and runs.
+ * @AGENT_MESSAGE_TYPE_AGENT_REGISTRY: All agents that a runner has.
+ * @AGENT_MESSAGE_TYPE_AGENT_ERROR: An agent reports an error it cannot mend.
+ * @AGENT_MESSAGE_TYPE_TASK_REQUEST: Asks the target to do a task.
+ * @AGENT_MESSAGE_TYPE_TASK_RESPONSE: How a task ended.
+ * @AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT: The same on the system channel.
+ * @AGENT_MESSAGE_TYPE_TASK_UPDATE: How far a task is.
+ * @AGENT_MESSAGE_TYPE_TASK_UPDATE_URGENT: The same on the system channel.
+ * @AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST: Asks how far a task is.
+ * @AGENT_MESSAGE_TYPE_TASK_CANCEL: Cancels a task.
+ * @AGENT_MESSAGE_TYPE_TASK_STREAM_START: The first part of a streamed answer.
+ * @AGENT_MESSAGE_TYPE_TASK_STREAM_DATA: A further part of a streamed answer.
+ * @AGENT_MESSAGE_TYPE_TASK_STREAM_END: The last part of a streamed answer.
+ * @AGENT_MESSAGE_TYPE_REQUEST_INFERENCE: An actor asks its router for an inference.
+ * @AGENT_MESSAGE_TYPE_REQUEST_INFERENCE_BATCH: The same for several observations at once.
+ * @AGENT_MESSAGE_TYPE_FLAG_LAST_INFERENCE: Marks an actor's last inference of an episode.
+ * @AGENT_MESSAGE_TYPE_MODEL_HANDSHAKE: Agrees on a model.
+ * @AGENT_MESSAGE_TYPE_MODEL_VERSION: Tells or asks for a model's version.
+ * @AGENT_MESSAGE_TYPE_MODEL_UPDATE: Brings a new model.
+ * @AGENT_MESSAGE_TYPE_SEND_TRAJECTORY: Brings a finished trajectory.
+ * @AGENT_MESSAGE_TYPE_SHUTDOWN: The actor is to shut down.
+ * @AGENT_MESSAGE_TYPE_CUSTOM: An application's own, with a name and a channel of its choice.
+ *
+ * What a message is.
+ *
+ * `ACTIVATE`, `DEACTIVATE`, `END`, `CANCEL`, the three `AGENT_` types, the two `URGENT` types, `TASK_CANCEL`,
+ * the three `MODEL_` types and `SHUTDOWN` travel the system channel; all others travel the data channel.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AGENT_MESSAGE_TYPE_FRAME,
+  AGENT_MESSAGE_TYPE_ACTIVATE,
+  AGENT_MESSAGE_TYPE_DEACTIVATE,
+  AGENT_MESSAGE_TYPE_END,
+  AGENT_MESSAGE_TYPE_CANCEL,
+  AGENT_MESSAGE_TYPE_AGENT_READY,
+  AGENT_MESSAGE_TYPE_AGENT_REGISTRY,
+  AGENT_MESSAGE_TYPE_AGENT_ERROR,
+  AGENT_MESSAGE_TYPE_TASK_REQUEST,
+  AGENT_MESSAGE_TYPE_TASK_RESPONSE,
+  AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT,
+  AGENT_MESSAGE_TYPE_TASK_UPDATE,
+  AGENT_MESSAGE_TYPE_TASK_UPDATE_URGENT,
+  AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST,
+  AGENT_MESSAGE_TYPE_TASK_CANCEL,
+  AGENT_MESSAGE_TYPE_TASK_STREAM_START,
+  AGENT_MESSAGE_TYPE_TASK_STREAM_DATA,
+  AGENT_MESSAGE_TYPE_TASK_STREAM_END,
+  AGENT_MESSAGE_TYPE_REQUEST_INFERENCE,
+  AGENT_MESSAGE_TYPE_REQUEST_INFERENCE_BATCH,
+  AGENT_MESSAGE_TYPE_FLAG_LAST_INFERENCE,
+  AGENT_MESSAGE_TYPE_MODEL_HANDSHAKE,
+  AGENT_MESSAGE_TYPE_MODEL_VERSION,
+  AGENT_MESSAGE_TYPE_MODEL_UPDATE,
+  AGENT_MESSAGE_TYPE_SEND_TRAJECTORY,
+  AGENT_MESSAGE_TYPE_SHUTDOWN,
+  AGENT_MESSAGE_TYPE_CUSTOM,
+} AgentMessageType;
+
+/**
+ * AgentChannel:
+ * @AGENT_CHANNEL_SYSTEM: Control messages: never dropped for lack of room, always served first.
+ * @AGENT_CHANNEL_DATA: Everything else: bounded, so that a slow subscriber never stalls a sender.
+ *
+ * The two queues that each subscriber has.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AGENT_CHANNEL_SYSTEM,
+  AGENT_CHANNEL_DATA,
+} AgentChannel;
+
+/**
+ * AgentOverflow:
+ * @AGENT_OVERFLOW_DROP_NEWEST: The message that finds no room is dropped.
+ * @AGENT_OVERFLOW_DROP_OLDEST: The message that has waited longest is dropped to make room: what live audio and
+ *   video want. Reliable messages are passed over.
+ *
+ * What a full data channel does with one message more.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AGENT_OVERFLOW_DROP_NEWEST,
+  AGENT_OVERFLOW_DROP_OLDEST,
+} AgentOverflow;
+
+/**
+ * AgentDropReason:
+ * @AGENT_DROP_REASON_FULL: The data channel was full.
+ * @AGENT_DROP_REASON_EXPIRED: The message was too old when its turn came.
+ * @AGENT_DROP_REASON_NO_TARGET: Nobody was there to get it.
+ * @AGENT_DROP_REASON_CLOSED: The bus was stopped, or the subscriber just left.
+ * @AGENT_DROP_REASON_DISCARDED: It was still queued when its subscriber left.
+ *
+ * Why a message was not delivered.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AGENT_DROP_REASON_FULL,
+  AGENT_DROP_REASON_EXPIRED,
+  AGENT_DROP_REASON_NO_TARGET,
+  AGENT_DROP_REASON_CLOSED,
+  AGENT_DROP_REASON_DISCARDED,
+} AgentDropReason;
+
+/**
+ * AgentFrameDirection:
+ * @AGENT_FRAME_DIRECTION_DOWNSTREAM: From the source of a pipeline to its sink.
+ * @AGENT_FRAME_DIRECTION_UPSTREAM: From the sink of a pipeline to its source.
+ *
+ * Which way a frame travels through a pipeline.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AGENT_FRAME_DIRECTION_DOWNSTREAM,
+  AGENT_FRAME_DIRECTION_UPSTREAM,
+} AgentFrameDirection;
+
+/**
+ * AgentTaskStatus:
+ * @AGENT_TASK_STATUS_PENDING: Sent, not yet picked up.
+ * @AGENT_TASK_STATUS_RUNNING: Being worked on.
+ * @AGENT_TASK_STATUS_COMPLETED: Done.
+ * @AGENT_TASK_STATUS_FAILED: Ended by an error.
+ * @AGENT_TASK_STATUS_CANCELLED: Ended by a cancellation.
+ *
+ * Where a task stands.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AGENT_TASK_STATUS_PENDING,
+  AGENT_TASK_STATUS_RUNNING,
+  AGENT_TASK_STATUS_COMPLETED,
+  AGENT_TASK_STATUS_FAILED,
+  AGENT_TASK_STATUS_CANCELLED,
+} AgentTaskStatus;
+
+AGENT_AVAILABLE_IN_ALL
+GType        agent_channel_get_type         (void);
+AGENT_AVAILABLE_IN_ALL
+GType        agent_drop_reason_get_type     (void);
+AGENT_AVAILABLE_IN_ALL
+GType        agent_frame_direction_get_type (void);
+AGENT_AVAILABLE_IN_ALL
+GType        agent_message_type_get_type    (void);
+AGENT_AVAILABLE_IN_ALL
+GType        agent_overflow_get_type        (void);
+AGENT_AVAILABLE_IN_ALL
+GType        agent_task_status_get_type     (void);
+
+AGENT_AVAILABLE_IN_ALL
+const char  *agent_drop_reason_to_string    (AgentDropReason  reason);
+AGENT_AVAILABLE_IN_ALL
+const char  *agent_message_type_to_string   (AgentMessageType type);
+AGENT_AVAILABLE_IN_ALL
+AgentChannel agent_message_type_get_channel (AgentMessageType type);
+
+G_END_DECLS

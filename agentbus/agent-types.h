@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#if !defined(AGENT_INSIDE) && !defined(AGENT_COMPILATION)
+#error "Only <agentbus/agentbus.h> can be included directly."
+#endif
+
+#include "agent-version.h"
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+typedef struct _AgentBus        AgentBus;
+typedef struct _AgentDelivery   AgentDelivery;
+typedef struct _AgentFrame      AgentFrame;
+typedef struct _AgentInfo       AgentInfo;
+typedef struct _AgentMessage    AgentMessage;
+typedef struct _AgentSubscriber AgentSubscriber;
+
+G_END_DECLS

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-bus-private.h"
+#include "agent-bus-report-private.h"
+#include "agent-mailbox-private.h"
+
+/* A full channel is logged when the first message is dropped, and at every further hundred. */
+#define LOG_EVERY 100
+
+typedef enum
+{
+  NOTICE_SUBSCRIBED,
+  NOTICE_UNSUBSCRIBED,
+  NOTICE_FAILED,
+  NOTICE_MAILBOX_DROPS, /* the mailbox knows what it dropped */
+  NOTICE_BUS_DROPS,     /* the report knows what never came to a mailbox */
+} NoticeKind;
+
+typedef struct
+{
+  NoticeKind       kind;
+  AgentSubscriber *subscriber; /* (owned) (nullable) */
+  AgentMailbox    *mailbox;    /* (owned) (nullable) */
+  AgentMessage    *message;    /* (owned) (nullable) */
+  char            *text;       /* (owned) (nullable) */
+} Notice;
+
+typedef struct
+{
+  GSource         base;
+  AgentBusReport *self;
+} ReportGSource;
+
+struct _AgentBusReport
+{
+  gint            ref_count;                     /* (atomic) */
+  GWeakRef        bus;
+  GMainContext   *context;
+
+  GMutex          lock;
+  GSource        *source;                        /* (lock) (nullable) NULL once the bus is gone */
+  GQueue          notices;                       /* (lock) of Notice */
+  gboolean        has_drops;                     /* (lock) a NOTICE_BUS_DROPS is among them */
+  AgentDropRecord drops[AGENT_N_DROP_REASONS];   /* (lock) */
+  guint64         n_dropped[AGENT_N_DROP_REASONS]; /* (lock) */
+};
+
+static void
+notice_free (gpointer data)
+{
+  Notice *notice = data;
+
+  g_clear_object (&notice->subscriber);
+  g_clear_pointer (&notice->mailbox, _agent_mailbox_unref);
+  g_clear_pointer (&notice->message, agent_message_unref);
+  g_free (notice->text);
+  g_free (notice);
+}
+
+/* --- In the bus's context --- */
+
+static void
+log_full (const char *name,
+          guint64     n,
+          guint64     total)
+{
+  guint64 before = total - n;
+
+  if (before == 0 || before / LOG_EVERY != total / LOG_EVERY)
+    g_warning ("Data channel of '%s' is full: %" G_GUINT64_FORMAT " message(s) dropped so far", name, total);
+}
+
+static void
+emit_drops (AgentBus              *bus,
+            AgentSubscriber       *subscriber,
+            const AgentDropRecord *drops)
+{
+  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+    {
+      if (drops[reason].n > 0)
+        g_debug ("%" G_GUINT64_FORMAT " message(s) from '%s' to '%s' dropped: %s",
+                 drops[reason].n,
+                 agent_message_get_source (drops[reason].last),
+                 subscriber != NULL ? agent_subscriber_get_name (subscriber) : "nobody",
+                 agent_drop_reason_to_string (reason));
+      for (guint64 n = drops[reason].n; n > 0; n -= MIN (n, G_MAXUINT))
+        _agent_bus_emit (bus,
+                         AGENT_BUS_SIGNAL_DROPPED,
+                         subscriber,
+                         reason,
+                         (guint) MIN (n, G_MAXUINT),
+                         drops[reason].last);
+    }
+}
+
+static void
+drops_clear (AgentDropRecord *drops)
+{
+  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+    g_clear_pointer (&drops[reason].last, agent_message_unref);
+}
+
+static void
+tell_mailbox_drops (AgentBus *bus,
+                    Notice   *notice)
+{
+  AgentDropRecord drops[AGENT_N_DROP_REASONS];
+  guint64         totals[AGENT_N_DROP_REASONS];
+  const guint     full = AGENT_DROP_REASON_FULL;
+
+  _agent_mailbox_take_drops (notice->mailbox, drops, totals);
+  if (drops[full].n > 0)
+    log_full (_agent_mailbox_get_name (notice->mailbox), drops[full].n, totals[full]);
+  emit_drops (bus, notice->subscriber, drops);
+  drops_clear (drops);
+}
+
+static void
+tell_bus_drops (AgentBusReport *self,
+                AgentBus       *bus)
+{
+  AgentDropRecord drops[AGENT_N_DROP_REASONS];
+
+  g_mutex_lock (&self->lock);
+  memcpy (drops, self->drops, sizeof drops);
+  memset (self->drops, 0, sizeof self->drops);
+  self->has_drops = FALSE;
+  g_mutex_unlock (&self->lock);
+
+  emit_drops (bus, NULL, drops);
+  drops_clear (drops);
+}
+
+static void
+tell (AgentBusReport *self,
+      AgentBus       *bus,
+      Notice         *notice)
+{
+  switch (notice->kind)
+    {
+    case NOTICE_SUBSCRIBED:
+      _agent_bus_emit (bus, AGENT_BUS_SIGNAL_SUBSCRIBED, notice->subscriber);
+      break;
+    case NOTICE_UNSUBSCRIBED:
+      _agent_bus_emit (bus, AGENT_BUS_SIGNAL_UNSUBSCRIBED, notice->text);
+      break;
+    case NOTICE_FAILED:
+      _agent_bus_emit (bus, AGENT_BUS_SIGNAL_FAILED, notice->subscriber, notice->message, notice->text);
+      break;
+    case NOTICE_MAILBOX_DROPS:
+      tell_mailbox_drops (bus, notice);
+      break;
+    case NOTICE_BUS_DROPS:
+      tell_bus_drops (self, bus);
+      break;
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+static GQueue
+take_notices (AgentBusReport *self)
+{
+  GQueue notices;
+
+  g_mutex_lock (&self->lock);
+  notices = self->notices;
+  g_queue_init (&self->notices);
+  if (self->source != NULL)
+    g_source_set_ready_time (self->source, -1);
+  g_mutex_unlock (&self->lock);
+
+  return notices;
+}
+
+static gboolean
+report_dispatch (GSource    *source,
+                 GSourceFunc callback,
+                 gpointer    user_data)
+{
+  AgentBusReport      *self = ((ReportGSource *) source)->self;
+  g_autoptr (AgentBus) bus = g_weak_ref_get (&self->bus);
+  GQueue               notices = take_notices (self);
+
+  for (Notice *notice; (notice = g_queue_pop_head (&notices)) != NULL;)
+    {
+      if (bus != NULL)
+        tell (self, bus, notice);
+      notice_free (notice);
+    }
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+report_finalize (GSource *source)
+{
+  _agent_bus_report_unref (((ReportGSource *) source)->self);
+}
+
+static GSourceFuncs report_funcs = {
+  .dispatch = report_dispatch,
+  .finalize = report_finalize,
+};
+
+AgentBusReport *
+_agent_bus_report_new (AgentBus     *bus,
+                       GMainContext *context)
+{
+  AgentBusReport *self = g_new0 (AgentBusReport, 1);
+
+  self->ref_count = 1;
+  self->context = g_main_context_ref (context);
+  g_weak_ref_init (&self->bus, bus);
+  g_mutex_init (&self->lock);
+  g_queue_init (&self->notices);
+
+  self->source = g_source_new (&report_funcs, sizeof (ReportGSource));
+  ((ReportGSource *) self->source)->self = _agent_bus_report_ref (self);
+  g_source_set_static_name (self->source, "[agentbus] report");
+  g_source_attach (self->source, context);
+
+  return self;
+}
+
+AgentBusReport *
+_agent_bus_report_ref (AgentBusReport *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  return self;
+}
+
+void
+_agent_bus_report_unref (AgentBusReport *self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+
+  g_assert (self->source == NULL && self->notices.length == 0);
+
+  g_weak_ref_clear (&self->bus);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
+
+static void
+notice_abandon (Notice *notice)
+{
+  if (notice->kind == NOTICE_MAILBOX_DROPS)
+    {
+      AgentDropRecord drops[AGENT_N_DROP_REASONS];
+      guint64         totals[AGENT_N_DROP_REASONS];
+
+      _agent_mailbox_take_drops (notice->mailbox, drops, totals);
+      drops_clear (drops);
+    }
+
+  notice_free (notice);
+}
+
+/* The bus goes: nobody is told anything any more. */
+void
+_agent_bus_report_close (AgentBusReport *self)
+{
+  AgentDropRecord drops[AGENT_N_DROP_REASONS];
+  GSource        *source;
+  GQueue          notices;
+
+  g_mutex_lock (&self->lock);
+  source = g_steal_pointer (&self->source);
+  notices = self->notices;
+  g_queue_init (&self->notices);
+  memcpy (drops, self->drops, sizeof drops);
+  memset (self->drops, 0, sizeof self->drops);
+  g_mutex_unlock (&self->lock);
+
+  for (Notice *notice; (notice = g_queue_pop_head (&notices)) != NULL;)
+    notice_abandon (notice);
+  drops_clear (drops);
+
+  if (source != NULL)
+    {
+      g_source_destroy (source);
+      g_source_unref (source);
+      g_main_context_unref (self->context);
+    }
+}
+
+/* --- Any thread --- */
+
+/* Takes what the notice holds. FALSE: there is no bus any more. */
+static gboolean
+add_notice_locked (AgentBusReport *self,
+                   const Notice   *notice)
+{
+  if (self->source == NULL)
+    return FALSE;
+
+  if (self->notices.length == 0)
+    g_source_set_ready_time (self->source, 0);
+  g_queue_push_tail (&self->notices, g_memdup2 (notice, sizeof *notice));
+  return TRUE;
+}
+
+static void
+add_notice (AgentBusReport *self,
+            const Notice   *notice)
+{
+  gboolean added;
+
+  g_mutex_lock (&self->lock);
+  added = add_notice_locked (self, notice);
+  g_mutex_unlock (&self->lock);
+
+  if (!added)
+    notice_abandon (g_memdup2 (notice, sizeof *notice));
+}
+
+/* Without anybody to hear them, news would only pile up where the bus's context is not iterated. */
+static gboolean
+is_heard (AgentBusReport *self,
+          AgentBusSignal  signal)
+{
+  g_autoptr (AgentBus) bus = g_weak_ref_get (&self->bus);
+
+  return bus != NULL && _agent_bus_has_handlers (bus, signal);
+}
+
+void
+_agent_bus_report_subscribed (AgentBusReport  *self,
+                              AgentSubscriber *subscriber)
+{
+  if (is_heard (self, AGENT_BUS_SIGNAL_SUBSCRIBED))
+    add_notice (self,
+                &(Notice) { .kind = NOTICE_SUBSCRIBED, .subscriber = g_object_ref (subscriber) });
+}
+
+void
+_agent_bus_report_unsubscribed (AgentBusReport *self,
+                                const char     *name)
+{
+  if (is_heard (self, AGENT_BUS_SIGNAL_UNSUBSCRIBED))
+    add_notice (self, &(Notice) { .kind = NOTICE_UNSUBSCRIBED, .text = g_strdup (name) });
+}
+
+void
+_agent_bus_report_failed (AgentBusReport  *self,
+                          AgentSubscriber *subscriber,
+                          AgentMessage    *message,
+                          const char      *reason)
+{
+  if (is_heard (self, AGENT_BUS_SIGNAL_FAILED))
+    add_notice (self,
+                &(Notice) { .kind = NOTICE_FAILED,
+                            .subscriber = g_object_ref (subscriber),
+                            .message = agent_message_ref (message),
+                            .text = g_strdup (reason) });
+}
+
+/* The mailbox has dropped something since it was asked last. Takes @subscriber. */
+void
+_agent_bus_report_mailbox (AgentBusReport  *self,
+                           AgentMailbox    *mailbox,
+                           AgentSubscriber *subscriber)
+{
+  add_notice (self,
+              &(Notice) { .kind = NOTICE_MAILBOX_DROPS,
+                          .subscriber = subscriber,
+                          .mailbox = _agent_mailbox_ref (mailbox) });
+}
+
+/* Takes @message, which came to no mailbox. */
+void
+_agent_bus_report_drop (AgentBusReport *self,
+                        AgentDropReason reason,
+                        AgentMessage   *message,
+                        AgentSender    *sender)
+{
+  AgentMessage *previous;
+
+  g_mutex_lock (&self->lock);
+  self->n_dropped[reason]++;
+  if (!self->has_drops)
+    self->has_drops = add_notice_locked (self, &(Notice) { .kind = NOTICE_BUS_DROPS });
+  if (self->has_drops)
+    {
+      self->drops[reason].n++;
+      previous = self->drops[reason].last;
+      self->drops[reason].last = message;
+    }
+  else
+    {
+      previous = message;
+    }
+  g_mutex_unlock (&self->lock);
+
+  _agent_sender_let_go (sender, previous);
+}
+
+/* Adds what never came to a mailbox. */
+void
+_agent_bus_report_get_ledger (AgentBusReport *self,
+                              AgentLedger    *ledger)
+{
+  g_mutex_lock (&self->lock);
+  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+    ledger->dropped[reason] += self->n_dropped[reason];
+  g_mutex_unlock (&self->lock);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#if !defined(AGENT_INSIDE) && !defined(AGENT_COMPILATION)
+#error "Only <agentbus/agentbus.h> can be included directly."
+#endif
+
+#include "agent-bus-error.h"
+#include "agent-subscriber.h"
+
+G_BEGIN_DECLS
+
+#define AGENT_TYPE_BUS (agent_bus_get_type ())
+
+/**
+ * AGENT_BUS_DEFAULT_CAPACITY:
+ *
+ * How many data messages may wait for a subscriber when nothing else is said.
+ *
+ * Since: 0.1
+ */
+#define AGENT_BUS_DEFAULT_CAPACITY 256
+
+/**
+ * AGENT_BUS_DEFAULT_SHUTDOWN_TIMEOUT:
+ *
+ * How long subscribers may take to leave when nothing else is said, in milliseconds.
+ *
+ * Since: 0.1
+ */
+#define AGENT_BUS_DEFAULT_SHUTDOWN_TIMEOUT 2000
+
+AGENT_AVAILABLE_IN_ALL
+G_DECLARE_FINAL_TYPE (AgentBus, agent_bus, AGENT, BUS, GObject)
+
+AGENT_AVAILABLE_IN_ALL
+AgentBus        *agent_bus_new                  (void) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_ALL
+AgentBus        *agent_bus_new_with_capacity    (guint                capacity) G_GNUC_WARN_UNUSED_RESULT;
+
+AGENT_AVAILABLE_IN_ALL
+guint            agent_bus_get_capacity         (AgentBus            *self);
+AGENT_AVAILABLE_IN_ALL
+gboolean         agent_bus_get_total_order      (AgentBus            *self);
+AGENT_AVAILABLE_IN_ALL
+guint            agent_bus_get_shutdown_timeout (AgentBus            *self);
+AGENT_AVAILABLE_IN_ALL
+void             agent_bus_set_shutdown_timeout (AgentBus            *self,
+                                                 guint                timeout);
+AGENT_AVAILABLE_IN_ALL
+gboolean         agent_bus_is_running           (AgentBus            *self);
+AGENT_AVAILABLE_IN_ALL
+guint            agent_bus_get_n_subscribers    (AgentBus            *self);
+
+AGENT_AVAILABLE_IN_ALL
+gboolean         agent_bus_subscribe            (AgentBus            *self,
+                                                 AgentSubscriber     *subscriber,
+                                                 GError             **error);
+AGENT_AVAILABLE_IN_ALL
+void             agent_bus_unsubscribe          (AgentBus            *self,
+                                                 const char          *name);
+AGENT_AVAILABLE_IN_ALL
+void             agent_bus_unsubscribe_async    (AgentBus            *self,
+                                                 const char          *name,
+                                                 GCancellable        *cancellable,
+                                                 GAsyncReadyCallback  callback,
+                                                 gpointer             user_data);
+AGENT_AVAILABLE_IN_ALL
+gboolean         agent_bus_unsubscribe_finish   (AgentBus            *self,
+                                                 GAsyncResult        *result,
+                                                 GError             **error);
+AGENT_AVAILABLE_IN_ALL
+AgentSubscriber *agent_bus_lookup               (AgentBus            *self,
+                                                 const char          *name) G_GNUC_WARN_UNUSED_RESULT;
+
+AGENT_AVAILABLE_IN_ALL
+guint            agent_bus_send                 (AgentBus            *self,
+                                                 AgentMessage        *message);
+
+AGENT_AVAILABLE_IN_ALL
+void             agent_bus_start_async          (AgentBus            *self,
+                                                 GCancellable        *cancellable,
+                                                 GAsyncReadyCallback  callback,
+                                                 gpointer             user_data);
+AGENT_AVAILABLE_IN_ALL
+gboolean         agent_bus_start_finish         (AgentBus            *self,
+                                                 GAsyncResult        *result,
+                                                 GError             **error);
+AGENT_AVAILABLE_IN_ALL
+void             agent_bus_stop_async           (AgentBus            *self,
+                                                 GCancellable        *cancellable,
+                                                 GAsyncReadyCallback  callback,
+                                                 gpointer             user_data);
+AGENT_AVAILABLE_IN_ALL
+gboolean         agent_bus_stop_finish          (AgentBus            *self,
+                                                 GAsyncResult        *result,
+                                                 GError             **error);
+
+AGENT_AVAILABLE_IN_ALL
+gboolean         agent_bus_get_dropped          (AgentBus            *self,
+                                                 const char          *name,
+                                                 guint64             *n_dropped);
+AGENT_AVAILABLE_IN_ALL
+GVariant        *agent_bus_get_statistics       (AgentBus            *self) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-channel-queue-private.h"
+
+/* A block starts small, for the many subscribers that get little, and grows up to 512 bytes with the
+ * traffic. Two bytes short of a power of two with its header, so that malloc wastes nothing. */
+#define FIRST_BLOCK_CAPACITY 6
+#define MAX_BLOCK_CAPACITY   62
+
+/* Messages are aligned, so the lowest bit of a slot is free. It is read without touching the message, which
+ * the receiver may be freeing at that moment. */
+#define RELIABLE_TAG ((guintptr) 1)
+
+static inline guintptr
+slot_new (AgentMessage *message)
+{
+  return (guintptr) message | (message->reliable ? RELIABLE_TAG : 0);
+}
+
+static inline AgentMessage *
+slot_get_message (guintptr slot)
+{
+  return (AgentMessage *) (slot & ~RELIABLE_TAG);
+}
+
+static AgentBlock *
+block_new (guint capacity)
+{
+  AgentBlock *block = g_malloc (sizeof (AgentBlock) + capacity * sizeof (guintptr));
+
+  block->next = NULL;
+  block->capacity = capacity;
+  atomic_init (&block->n_filled, 0);
+  return block;
+}
+
+static AgentBlock *
+next_block_locked (AgentChannelQueue *self)
+{
+  AgentBlock *block = g_steal_pointer (&self->spare);
+  guint       capacity = FIRST_BLOCK_CAPACITY;
+
+  if (block != NULL)
+    return block;
+
+  if (self->tail != NULL)
+    capacity = MIN (2 * self->tail->capacity + 2, MAX_BLOCK_CAPACITY);
+
+  return block_new (capacity);
+}
+
+static void
+add_block_locked (AgentChannelQueue *self)
+{
+  AgentBlock *block = next_block_locked (self);
+
+  if (self->tail != NULL)
+    self->tail->next = block;
+  if (self->evict_block == NULL)
+    {
+      self->evict_block = block;
+      self->evict_index = 0;
+    }
+
+  self->tail = block;
+  g_async_queue_push_unlocked (self->blocks, block);
+}
+
+/* Keeps the larger of the emptied block and the spare one, so that steady traffic allocates nothing. */
+static void
+recycle_block_locked (AgentChannelQueue *self,
+                      AgentBlock        *block)
+{
+  AgentBlock *spare = self->spare;
+
+  if (spare != NULL && spare->capacity >= block->capacity)
+    {
+      g_free (block);
+      return;
+    }
+
+  g_free (spare);
+  block->next = NULL;
+  atomic_store_explicit (&block->n_filled, 0, memory_order_relaxed);
+  self->spare = block;
+}
+
+void
+_agent_channel_queue_init (AgentChannelQueue *self,
+                           guint              capacity,
+                           guint64            max_bytes)
+{
+  memset (self, 0, sizeof *self);
+  self->blocks = g_async_queue_new ();
+  self->capacity = capacity;
+  self->max_bytes = max_bytes;
+}
+
+/* Wants an emptied queue. */
+void
+_agent_channel_queue_clear (AgentChannelQueue *self)
+{
+  g_assert (self->n_in == atomic_load (&self->n_out));
+
+  g_clear_pointer (&self->head, g_free);
+  g_clear_pointer (&self->spare, g_free);
+  for (AgentBlock *block; (block = g_async_queue_try_pop (self->blocks)) != NULL;)
+    g_free (block);
+  g_clear_pointer (&self->blocks, g_async_queue_unref);
+}
+
+guint64
+_agent_channel_queue_get_length_locked (AgentChannelQueue *self)
+{
+  self->n_out_seen = atomic_load_explicit (&self->n_out, memory_order_acquire);
+  return self->n_in - self->n_out_seen;
+}
+
+/* The receiver's count is looked at only when the last one seen leaves no room: its cache line belongs to the
+ * receiver. */
+gboolean
+_agent_channel_queue_has_room_locked (AgentChannelQueue *self,
+                                      gsize              size)
+{
+  if (self->n_in - self->n_out_seen >= self->capacity &&
+      _agent_channel_queue_get_length_locked (self) >= self->capacity)
+    return FALSE;
+
+  if (self->max_bytes == 0)
+    return TRUE;
+
+  return self->bytes_in - atomic_load (&self->bytes_out) + size <= self->max_bytes;
+}
+
+/* Takes the reference. Asks neither for room nor whether the queue is closed. */
+void
+_agent_channel_queue_push_locked (AgentChannelQueue *self,
+                                  AgentMessage      *message,
+                                  gsize              size)
+{
+  AgentBlock *tail = self->tail;
+  guint       n_filled;
+
+  if (tail == NULL || atomic_load_explicit (&tail->n_filled, memory_order_relaxed) == tail->capacity)
+    {
+      add_block_locked (self);
+      tail = self->tail;
+    }
+
+  n_filled = atomic_load_explicit (&tail->n_filled, memory_order_relaxed);
+  atomic_store_explicit (&tail->slots[n_filled], slot_new (message), memory_order_relaxed);
+  atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
+  self->n_in++;
+  self->bytes_in += size;
+}
+
+static AgentMessage *
+evict_from_block_locked (AgentChannelQueue *self,
+                         AgentBlock        *block)
+{
+  guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
+
+  while (self->evict_index < n_filled)
+    {
+      _Atomic guintptr *place = &block->slots[self->evict_index++];
+      guintptr          slot = atomic_load_explicit (place, memory_order_relaxed);
+
+      if (slot != 0 && (slot & RELIABLE_TAG) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
+        return slot_get_message (slot);
+    }
+
+  return NULL;
+}
+
+/* Takes back the oldest message that may be dropped: (transfer full) (nullable). */
+AgentMessage *
+_agent_channel_queue_evict_locked (AgentChannelQueue *self)
+{
+  while (self->evict_block != NULL)
+    {
+      AgentBlock   *block = self->evict_block;
+      AgentMessage *message = evict_from_block_locked (self, block);
+
+      if (message != NULL)
+        {
+          self->n_in--;
+          self->bytes_in -= _agent_channel_queue_measure (self, message);
+          return message;
+        }
+
+      if (block->next == NULL)
+        return NULL;
+      self->evict_block = block->next;
+      self->evict_index = 0;
+    }
+
+  return NULL;
+}
+
+/* From now on nothing may be pushed. */
+void
+_agent_channel_queue_close_locked (AgentChannelQueue *self)
+{
+  self->closed = TRUE;
+}
+
+static void
+take_block_locked (AgentChannelQueue *self,
+                   AgentBlock        *block,
+                   GPtrArray         *messages)
+{
+  guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
+
+  for (guint i = 0; i < n_filled; i++)
+    {
+      guintptr slot = atomic_exchange (&block->slots[i], 0);
+
+      if (slot != 0)
+        g_ptr_array_add (messages, slot_get_message (slot));
+    }
+}
+
+/* Takes back what is still queued; only for a closed queue. Returns how many messages it added to @messages. */
+guint
+_agent_channel_queue_take_all_locked (AgentChannelQueue *self,
+                                      GPtrArray         *messages)
+{
+  guint n_before = messages->len;
+
+  g_assert (self->closed);
+
+  self->evict_block = NULL;
+  if (self->head != NULL)
+    take_block_locked (self, self->head, messages);
+
+  for (AgentBlock *block; (block = g_async_queue_try_pop_unlocked (self->blocks)) != NULL;)
+    {
+      take_block_locked (self, block, messages);
+      g_free (block);
+    }
+
+  self->n_in -= messages->len - n_before;
+  return messages->len - n_before;
+}
+
+/* Moves on to the next block if the one in hand is used up. FALSE: nothing is queued. */
+static gboolean
+advance_locked (AgentChannelQueue *self)
+{
+  if (self->head == NULL || self->index == self->head->capacity)
+    {
+      AgentBlock *next = g_async_queue_try_pop_unlocked (self->blocks);
+
+      if (next == NULL)
+        return FALSE;
+      if (self->evict_block != NULL && self->evict_block == self->head)
+        {
+          self->evict_block = next;
+          self->evict_index = 0;
+        }
+      if (self->head != NULL)
+        recycle_block_locked (self, self->head);
+      self->head = next;
+      self->index = 0;
+    }
+
+  self->n_seen = atomic_load_explicit (&self->head->n_filled, memory_order_acquire);
+  return self->index < self->n_seen;
+}
+
+static gboolean
+advance (AgentChannelQueue *self)
+{
+  gboolean more;
+
+  if (self->head != NULL && self->index < self->head->capacity)
+    {
+      self->n_seen = atomic_load_explicit (&self->head->n_filled, memory_order_acquire);
+      if (self->index < self->n_seen)
+        return TRUE;
+    }
+
+  _agent_channel_queue_lock (self);
+  more = advance_locked (self);
+  if (!more)
+    self->scheduled = FALSE;
+  _agent_channel_queue_unlock (self);
+
+  return more;
+}
+
+/* The next message: (transfer full) (nullable). NULL also gives the token back. */
+AgentMessage *
+_agent_channel_queue_pop (AgentChannelQueue *self)
+{
+  while (self->index < self->n_seen || advance (self))
+    {
+      guintptr      slot = atomic_exchange (&self->head->slots[self->index++], 0);
+      AgentMessage *message = slot_get_message (slot);
+      guint64       n_out;
+
+      if (message == NULL)
+        continue;
+
+      if (self->max_bytes != 0)
+        atomic_fetch_add (&self->bytes_out, _agent_message_get_size (message));
+      n_out = atomic_load_explicit (&self->n_out, memory_order_relaxed);
+      atomic_store_explicit (&self->n_out, n_out + 1, memory_order_release);
+      return message;
+    }
+
+  return NULL;
+}

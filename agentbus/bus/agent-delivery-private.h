@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-bus-types-private.h"
+#include "agent-delivery.h"
+
+G_BEGIN_DECLS
+
+AgentDelivery *_agent_delivery_new            (AgentMailbox    *mailbox,
+                                               AgentSubscriber *subscriber,
+                                               AgentMessage    *message);
+void           _agent_delivery_request_cancel (AgentDelivery   *self);
+
+G_END_DECLS

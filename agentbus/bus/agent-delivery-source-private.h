@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-bus-types-private.h"
+#include "agent-enums.h"
+#include "agent-message.h"
+
+G_BEGIN_DECLS
+
+/*
+ * The one GSource of a GMainContext that serves all mailboxes of all subscribers there.
+ *
+ * Two ready lists hold the mailboxes that have messages, one list per channel; the one of the system channels
+ * goes first. The source is armed (ready time 0) when the first mailbox gets ready and disarmed when the
+ * last one is drained: a burst costs one wakeup, and no rest costs any.
+ *
+ * When a dispatch has spent its budget and there is more to do, the source goes on at idle priority until it
+ * has caught up, so that a flood cannot keep the application from drawing.
+ *
+ * While a handler runs, its context serves no other subscriber either, even if the handler iterates the
+ * context.
+ */
+
+AgentDeliverySource *_agent_delivery_source_get        (GMainContext        *context);
+void                 _agent_delivery_source_put        (AgentDeliverySource *self);
+AgentDeliverySource *_agent_delivery_source_ref        (AgentDeliverySource *self);
+void                 _agent_delivery_source_unref      (AgentDeliverySource *self);
+
+void                 _agent_delivery_source_add        (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox,
+                                                        AgentChannel         channel);
+gboolean             _agent_delivery_source_has_system (AgentDeliverySource *self);
+gboolean             _agent_delivery_source_close      (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox);
+gboolean             _agent_delivery_source_abandon    (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox);
+gboolean             _agent_delivery_source_add_ending (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox,
+                                                        AgentEnding         *ending);
+gboolean             _agent_delivery_source_is_attached
+                                                       (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox);
+GSList              *_agent_delivery_source_take_endings
+                                                       (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox);
+void                 _agent_delivery_source_defer      (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox,
+                                                        AgentDelivery       *delivery);
+void                 _agent_delivery_source_resume     (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox);
+void                 _agent_delivery_source_cancel     (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox,
+                                                        AgentMessage        *message);
+void                 _agent_delivery_source_forget_cancels
+                                                       (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox);
+
+G_END_DECLS

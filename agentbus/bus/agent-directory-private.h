@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <stdatomic.h>
+
+#include "agent-bus-types-private.h"
+#include "agent-ledger-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Who is on a bus: the mailboxes by name, those that are leaving, and the ledger of those that have left.
+ *
+ * Senders look names up in an immutable snapshot. It is built when the first send after a change asks for
+ * it, so that a thousand changes in a row cost one snapshot, not a thousand. The generation is a number that no
+ * other state of any directory has.
+ */
+
+AgentDirectory *_agent_directory_new            (void);
+AgentDirectory *_agent_directory_ref            (AgentDirectory  *self);
+void            _agent_directory_unref          (AgentDirectory  *self);
+guint64         _agent_directory_get_id         (AgentDirectory  *self);
+guint64         _agent_directory_get_generation (AgentDirectory  *self);
+AgentSnapshot  *_agent_directory_ref_snapshot   (AgentDirectory  *self);
+
+gboolean        _agent_directory_is_open        (AgentDirectory  *self);
+void            _agent_directory_open           (AgentDirectory  *self);
+GPtrArray      *_agent_directory_close          (AgentDirectory  *self);
+gboolean        _agent_directory_add            (AgentDirectory  *self,
+                                                 AgentMailbox    *mailbox,
+                                                 GError         **error);
+AgentMailbox   *_agent_directory_remove         (AgentDirectory  *self,
+                                                 const char      *name);
+void            _agent_directory_forget         (AgentDirectory  *self,
+                                                 AgentMailbox    *mailbox);
+AgentMailbox   *_agent_directory_lookup         (AgentDirectory  *self,
+                                                 const char      *name);
+guint           _agent_directory_get_size       (AgentDirectory  *self);
+void            _agent_directory_count_failed   (AgentDirectory  *self,
+                                                 AgentMailbox    *mailbox);
+void            _agent_directory_get_ledgers    (AgentDirectory  *self,
+                                                 AgentLedger     *total,
+                                                 GVariantBuilder *by_name);
+
+void            _agent_snapshot_unref           (AgentSnapshot   *self);
+guint64         _agent_snapshot_get_generation  (AgentSnapshot   *self);
+AgentMailbox   *_agent_snapshot_lookup          (AgentSnapshot   *self,
+                                                 const char      *name);
+AgentMailbox  **_agent_snapshot_get_mailboxes   (AgentSnapshot   *self,
+                                                 guint           *n_mailboxes);
+
+G_END_DECLS

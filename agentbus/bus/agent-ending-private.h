@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-bus-types-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Waits until some mailboxes are released, all under one deadline. Those that are not released by then are
+ * abandoned.
+ */
+void         _agent_ending_begin        (GPtrArray   *mailboxes,
+                                         guint        timeout,
+                                         GTask       *task);
+AgentEnding *_agent_ending_ref          (AgentEnding *self);
+void         _agent_ending_unref        (AgentEnding *self);
+void         _agent_ending_mailbox_left (AgentEnding *self);
+
+G_END_DECLS

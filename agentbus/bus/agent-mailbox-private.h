@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-budget-private.h"
+#include "agent-channel-queue-private.h"
+#include "agent-delivery.h"
+#include "agent-ledger-private.h"
+#include "agent-sender-private.h"
+#include "agent-subscriber.h"
+
+G_BEGIN_DECLS
+
+/*
+ * One subscription: the two channels of a subscriber, and where it stands. Senders hold on to the mailbox and
+ * never touch the GObject behind it, which may belong to a scripting language. Each subscription gets a
+ * mailbox of its own, so nothing sent to an old one can reach its successor under the same name.
+ *
+ * Any thread pushes. One thread at a time serves: the one that iterates the subscriber's context. How a
+ * mailbox is scheduled, held and ended is the business of its delivery source, under the source's lock.
+ *
+ * The life of a subscription: attached → closing (no more in) → finished (nothing is delivered any more) →
+ * released (the subscriber is let go).
+ */
+
+/* Drops that the bus has not heard of yet. */
+typedef struct
+{
+  guint64       n;
+  AgentMessage *last; /* (owned) (nullable) */
+} AgentDropRecord;
+
+/* Guarded by the delivery source's lock. */
+typedef struct
+{
+  GList    ready_links[AGENT_N_CHANNELS]; /* in the source's ready lists */
+  gboolean ready[AGENT_N_CHANNELS];       /* whether the link is in its list */
+  gboolean parked[AGENT_N_CHANNELS];      /* whether to put it there when the subscriber is free again */
+  gboolean serving;                       /* the context's thread is in it */
+  gboolean held;                          /* a deferred delivery is under way */
+  gboolean cancel_pending;                /* its cancellable is to be tripped */
+  gboolean closing;
+  gboolean finished;
+  gboolean released;
+  GSList  *endings;                       /* of AgentEnding (owned): who waits for the release */
+} AgentMailboxSchedule;
+
+struct _AgentMailbox
+{
+  gint                 ref_count;  /* (atomic) */
+  gint                 n_failed;   /* (atomic) */
+  guint                max_age;    /* milliseconds, 0 for any */
+  AgentOverflow        overflow;
+  char                *name;
+  GMainContext        *context;
+  AgentDirectory      *directory;
+  AgentBusReport      *report;
+  AgentDeliverySource *source;     /* set once, before anybody can send */
+  AgentSubscriber     *subscriber; /* (owned) (nullable) (lock of data) NULL once released */
+
+  AgentChannelQueue    queues[AGENT_N_CHANNELS];
+
+  /* The thread that serves */
+  _Atomic guint64      n_delivered;
+  AgentMessage        *current;    /* (unowned) (nullable) in the handler's hand */
+
+  /* A deferred delivery; changed with the source's lock held */
+  AgentDelivery       *delivery;   /* (unowned) (nullable) (atomic) */
+  GCancellable        *cancellable;
+  GPtrArray           *cancels;    /* (nullable) cancels that came while a handler ran */
+  gint                 n_cancels;  /* (atomic) */
+
+  AgentMailboxSchedule schedule;
+
+  /* Guarded by the lock of the data channel */
+  guint64              n_dropped[AGENT_N_DROP_REASONS];
+  AgentDropRecord      drops[AGENT_N_DROP_REASONS];
+  gboolean             reported;   /* the report knows that there are @drops */
+};
+
+AgentMailbox *_agent_mailbox_new            (AgentSubscriber  *subscriber,
+                                             guint             default_capacity,
+                                             AgentDirectory   *directory,
+                                             AgentBusReport   *report);
+AgentMailbox *_agent_mailbox_ref            (AgentMailbox     *self);
+void          _agent_mailbox_unref          (AgentMailbox     *self);
+const char   *_agent_mailbox_get_name       (AgentMailbox     *self);
+AgentSubscriber *
+              _agent_mailbox_dup_subscriber (AgentMailbox     *self);
+void          _agent_mailbox_get_ledger     (AgentMailbox     *self,
+                                             AgentLedger      *ledger);
+
+/* Any thread */
+gboolean      _agent_mailbox_push           (AgentMailbox     *self,
+                                             AgentMessage     *message,
+                                             AgentSender      *sender);
+void          _agent_mailbox_close          (AgentMailbox     *self);
+gboolean      _agent_mailbox_abandon        (AgentMailbox     *self);
+gboolean      _agent_mailbox_add_ending     (AgentMailbox     *self,
+                                             AgentEnding      *ending);
+void          _agent_mailbox_count_failed   (AgentMailbox     *self);
+void          _agent_mailbox_take_drops     (AgentMailbox     *self,
+                                             AgentDropRecord  *drops,
+                                             guint64          *totals);
+
+/* The directory, with its lock held */
+void          _agent_mailbox_attach         (AgentMailbox     *self);
+
+/* The delivery source, in the subscriber's context */
+gboolean      _agent_mailbox_serve          (AgentMailbox     *self,
+                                             AgentChannel      channel,
+                                             AgentBudget      *budget);
+void          _agent_mailbox_release        (AgentMailbox     *self);
+
+/* The handler, in the subscriber's context */
+AgentDelivery *_agent_mailbox_defer         (AgentMailbox     *self);
+
+G_END_DECLS

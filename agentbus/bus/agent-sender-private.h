@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-directory-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * What a thread that sends keeps between two sends: the snapshots it used last, so that it takes neither a
+ * lock nor a reference for them, and the messages it has to let go of.
+ *
+ * To let go of a message can run a destroy notify of the application, which may send again: so that happens
+ * last, with no lock held and no snapshot in use.
+ */
+#define AGENT_SENDER_N_SNAPSHOTS 4
+
+struct _AgentSender
+{
+  AgentSnapshot *snapshots[AGENT_SENDER_N_SNAPSHOTS]; /* (nullable) by the directory's id */
+  GPtrArray     *garbage;                             /* of AgentMessage (owned) */
+};
+
+AgentSender   *_agent_sender_get          (void);
+AgentSnapshot *_agent_sender_get_snapshot (AgentSender    *self,
+                                           AgentDirectory *directory);
+void           _agent_sender_forget       (AgentSender    *self,
+                                           AgentDirectory *directory);
+void           _agent_sender_collect_slow (AgentSender    *self);
+
+/* Takes the reference. */
+static inline void
+_agent_sender_let_go (AgentSender  *self,
+                      AgentMessage *message)
+{
+  if (message != NULL)
+    g_ptr_array_add (self->garbage, message);
+}
+
+static inline void
+_agent_sender_collect (AgentSender *self)
+{
+  if (self->garbage->len > 0)
+    _agent_sender_collect_slow (self);
+}
+
+G_END_DECLS

@@ -1,0 +1,733 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-bus-error.h"
+#include "agent-delivery.h"
+#include "agent-mailbox-private.h"
+#include "agent-subscriber-private.h"
+
+/**
+ * AgentSubscriber:
+ *
+ * A named endpoint on a bus.
+ *
+ * Messages are handled in the subscriber's own [property@AgentBus.Subscriber:main-context], one at a time,
+ * those of the system channel first. Somebody has to iterate that context. By default it is the one that was
+ * the thread default where the subscriber was made.
+ *
+ * Override [vfunc@AgentBus.Subscriber.message] or connect to [signal@AgentBus.Subscriber::message]:
+ *
+ * ```c
+ * static void
+ * on_cancel (AgentSubscriber *subscriber, AgentMessage *message, gpointer user_data)
+ * {
+ *   g_print ("%s wants to stop: %s\n",
+ *            agent_message_get_source (message), agent_message_get_reason (message));
+ * }
+ *
+ * AgentSubscriber *subscriber = agent_subscriber_new ("worker");
+ *
+ * g_signal_connect (subscriber, "message::cancel", G_CALLBACK (on_cancel), NULL);
+ * agent_bus_subscribe (bus, subscriber, &error);
+ * ```
+ *
+ * From Python, override `do_message`; from JavaScript, connect to the signal or define `on_message` (a message
+ * that a JavaScript virtual function keeps is not alive after it returns).
+ *
+ * A handler that is not done when it returns takes the delivery with [method@AgentBus.Subscriber.defer].
+ *
+ * The bus keeps a reference for as long as the subscriber is subscribed. The getters may be called from any
+ * thread.
+ *
+ * Since: 0.1
+ */
+
+typedef struct
+{
+  char          *name;
+  GMainContext  *context;
+  guint          capacity;
+  guint64        max_bytes;
+  guint          max_age;
+  AgentOverflow  overflow;
+  gboolean       always_emit; /* a class closure was put in the place of the vfunc */
+
+  GMutex         lock;
+  GWeakRef       bus;
+  gboolean       claimed;     /* (lock) on a bus, or still leaving it */
+  AgentMailbox  *mailbox;     /* (lock) (nullable) of the current or the last subscription */
+  AgentLedger    earlier;     /* (lock) the sum of the subscriptions before that */
+} AgentSubscriberPrivate;
+
+enum
+{
+  PROP_0,
+  PROP_NAME,
+  PROP_MAIN_CONTEXT,
+  PROP_CAPACITY,
+  PROP_MAX_BYTES,
+  PROP_MAX_AGE,
+  PROP_OVERFLOW,
+  PROP_N_QUEUED,
+  PROP_N_DELIVERED,
+  PROP_N_DROPPED,
+  PROP_BUS,
+  N_PROPS
+};
+
+enum
+{
+  MESSAGE,
+  N_SIGNALS
+};
+
+static GParamSpec *props[N_PROPS];
+static guint       signals[N_SIGNALS];
+
+G_DEFINE_TYPE_WITH_PRIVATE (AgentSubscriber, agent_subscriber, G_TYPE_OBJECT)
+
+/* --- For the bus and the mailbox --- */
+
+/* The subscriber gets @mailbox for its next subscription, unless the one before is not over. */
+gboolean
+_agent_subscriber_claim (AgentSubscriber *self,
+                         AgentBus        *bus,
+                         AgentMailbox    *mailbox,
+                         GError         **error)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  AgentMailbox           *old = NULL;
+  AgentLedger             ledger;
+  gboolean                claimed;
+
+  g_mutex_lock (&priv->lock);
+  claimed = !priv->claimed;
+  if (claimed)
+    {
+      priv->claimed = TRUE;
+      old = priv->mailbox;
+      priv->mailbox = _agent_mailbox_ref (mailbox);
+      if (old != NULL)
+        {
+          _agent_mailbox_get_ledger (old, &ledger);
+          _agent_ledger_add (&priv->earlier, &ledger);
+        }
+    }
+  g_mutex_unlock (&priv->lock);
+
+  g_clear_pointer (&old, _agent_mailbox_unref);
+  if (claimed)
+    g_weak_ref_set (&priv->bus, bus);
+  else
+    g_set_error (error,
+                 AGENT_BUS_ERROR,
+                 AGENT_BUS_ERROR_EXISTS,
+                 "Subscriber '%s' is on a bus, or has not left it yet",
+                 priv->name);
+  return claimed;
+}
+
+/* The subscription is over; its figures stay. */
+void
+_agent_subscriber_detach (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_weak_ref_set (&priv->bus, NULL);
+  g_mutex_lock (&priv->lock);
+  priv->claimed = FALSE;
+  g_mutex_unlock (&priv->lock);
+}
+
+/* The subscription never came to be. */
+void
+_agent_subscriber_unclaim (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  AgentMailbox           *mailbox;
+
+  g_mutex_lock (&priv->lock);
+  mailbox = g_steal_pointer (&priv->mailbox);
+  g_mutex_unlock (&priv->lock);
+
+  _agent_subscriber_detach (self);
+  _agent_mailbox_unref (mailbox);
+}
+
+/* Whether a message has to be emitted. It is asked once per turn, since it costs as much as to handle a
+ * message: a handler that the vfunc connects hears of messages from the next turn on. */
+gboolean
+_agent_subscriber_has_handlers (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  return priv->always_emit ||
+         g_signal_handler_find (self, G_SIGNAL_MATCH_ID, signals[MESSAGE], 0, NULL, NULL, NULL) != 0;
+}
+
+void
+_agent_subscriber_deliver (AgentSubscriber *self,
+                           AgentMessage    *message,
+                           gboolean         emit)
+{
+  AgentSubscriberClass *klass = AGENT_SUBSCRIBER_GET_CLASS (self);
+
+  if (emit)
+    g_signal_emit (self, signals[MESSAGE], _agent_message_get_detail (message), message);
+  else if (klass->message != NULL)
+    klass->message (self, message);
+}
+
+/* --- GObject --- */
+
+static void
+agent_subscriber_constructed (GObject *object)
+{
+  AgentSubscriber        *self = AGENT_SUBSCRIBER (object);
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  G_OBJECT_CLASS (agent_subscriber_parent_class)->constructed (object);
+
+  if (priv->context == NULL)
+    priv->context = g_main_context_ref_thread_default ();
+
+  /* With no handler connected yet, what is pending can only be an overridden class closure: it replaces the
+   * call of the vfunc, and so has to be emitted to. */
+  priv->always_emit = g_signal_has_handler_pending (self, signals[MESSAGE], 0, FALSE);
+}
+
+static void
+agent_subscriber_finalize (GObject *object)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (AGENT_SUBSCRIBER (object));
+
+  g_clear_pointer (&priv->mailbox, _agent_mailbox_unref);
+  g_clear_pointer (&priv->context, g_main_context_unref);
+  g_clear_pointer (&priv->name, g_free);
+  g_weak_ref_clear (&priv->bus);
+  g_mutex_clear (&priv->lock);
+
+  G_OBJECT_CLASS (agent_subscriber_parent_class)->finalize (object);
+}
+
+static void
+agent_subscriber_get_property (GObject    *object,
+                               guint       prop_id,
+                               GValue     *value,
+                               GParamSpec *pspec)
+{
+  AgentSubscriber *self = AGENT_SUBSCRIBER (object);
+
+  switch (prop_id)
+    {
+    case PROP_NAME:
+      g_value_set_string (value, agent_subscriber_get_name (self));
+      break;
+    case PROP_MAIN_CONTEXT:
+      g_value_set_boxed (value, agent_subscriber_get_main_context (self));
+      break;
+    case PROP_CAPACITY:
+      g_value_set_uint (value, agent_subscriber_get_capacity (self));
+      break;
+    case PROP_MAX_BYTES:
+      g_value_set_uint64 (value, agent_subscriber_get_max_bytes (self));
+      break;
+    case PROP_MAX_AGE:
+      g_value_set_uint (value, agent_subscriber_get_max_age (self));
+      break;
+    case PROP_OVERFLOW:
+      g_value_set_enum (value, agent_subscriber_get_overflow (self));
+      break;
+    case PROP_N_QUEUED:
+      g_value_set_uint64 (value, agent_subscriber_get_n_queued (self));
+      break;
+    case PROP_N_DELIVERED:
+      g_value_set_uint64 (value, agent_subscriber_get_n_delivered (self));
+      break;
+    case PROP_N_DROPPED:
+      g_value_set_uint64 (value, agent_subscriber_get_n_dropped (self));
+      break;
+    case PROP_BUS:
+      g_value_take_object (value, agent_subscriber_dup_bus (self));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+agent_subscriber_set_property (GObject      *object,
+                               guint         prop_id,
+                               const GValue *value,
+                               GParamSpec   *pspec)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (AGENT_SUBSCRIBER (object));
+
+  switch (prop_id)
+    {
+    case PROP_NAME:
+      priv->name = g_value_dup_string (value);
+      break;
+    case PROP_MAIN_CONTEXT:
+      priv->context = g_value_dup_boxed (value);
+      break;
+    case PROP_CAPACITY:
+      priv->capacity = g_value_get_uint (value);
+      break;
+    case PROP_MAX_BYTES:
+      priv->max_bytes = g_value_get_uint64 (value);
+      break;
+    case PROP_MAX_AGE:
+      priv->max_age = g_value_get_uint (value);
+      break;
+    case PROP_OVERFLOW:
+      priv->overflow = g_value_get_enum (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+install_settings (GObjectClass *object_class)
+{
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
+
+  /**
+   * AgentSubscriber:name: (getter get_name)
+   *
+   * The name, which no other subscriber of the same bus has.
+   *
+   * Since: 0.1
+   */
+  props[PROP_NAME] = g_param_spec_string ("name", NULL, NULL, NULL, flags);
+
+  /**
+   * AgentSubscriber:main-context: (getter get_main_context)
+   *
+   * Where messages are handled; by default the thread-default context at construction.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAIN_CONTEXT] =
+    g_param_spec_boxed ("main-context", NULL, NULL, G_TYPE_MAIN_CONTEXT, flags);
+
+  /**
+   * AgentSubscriber:capacity: (getter get_capacity)
+   *
+   * Most messages that may wait in the data channel; 0 for the bus's [property@AgentBus.Bus:capacity].
+   *
+   * Since: 0.1
+   */
+  props[PROP_CAPACITY] = g_param_spec_uint ("capacity", NULL, NULL, 0, G_MAXUINT, 0, flags);
+
+  /**
+   * AgentSubscriber:max-bytes: (getter get_max_bytes)
+   *
+   * Most bytes of payload and frame data that may wait in the data channel; 0 for any number.
+   *
+   * A video frame weighs more than a word: this bounds the memory, where the capacity bounds the count.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAX_BYTES] = g_param_spec_uint64 ("max-bytes", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+
+  /**
+   * AgentSubscriber:max-age: (getter get_max_age)
+   *
+   * How old a data message may be when its turn comes, in milliseconds; 0 for any age.
+   *
+   * An older one is dropped with the reason %AGENT_DROP_REASON_EXPIRED, as one whose own
+   * [method@AgentBus.Message.set_ttl] has run out.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAX_AGE] = g_param_spec_uint ("max-age", NULL, NULL, 0, G_MAXUINT, 0, flags);
+
+  /**
+   * AgentSubscriber:overflow: (getter get_overflow)
+   *
+   * What a full data channel does with one message more.
+   *
+   * Since: 0.1
+   */
+  props[PROP_OVERFLOW] = g_param_spec_enum ("overflow",
+                                            NULL,
+                                            NULL,
+                                            AGENT_TYPE_OVERFLOW,
+                                            AGENT_OVERFLOW_DROP_NEWEST,
+                                            flags);
+}
+
+static void
+install_state (GObjectClass *object_class)
+{
+  const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+
+  /**
+   * AgentSubscriber:n-queued: (getter get_n_queued)
+   *
+   * How many messages wait. The numbers change on other threads and are not notified: look when you want to know.
+   *
+   * Since: 0.1
+   */
+  props[PROP_N_QUEUED] = g_param_spec_uint64 ("n-queued", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+
+  /**
+   * AgentSubscriber:n-delivered: (getter get_n_delivered)
+   *
+   * How many messages the subscriber was given, in all its subscriptions.
+   *
+   * Since: 0.1
+   */
+  props[PROP_N_DELIVERED] = g_param_spec_uint64 ("n-delivered", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+
+  /**
+   * AgentSubscriber:n-dropped: (getter get_n_dropped)
+   *
+   * How many messages for the subscriber were dropped, for whatever reason, in all its subscriptions.
+   *
+   * Since: 0.1
+   */
+  props[PROP_N_DROPPED] = g_param_spec_uint64 ("n-dropped", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+
+  /**
+   * AgentSubscriber:bus: (getter dup_bus)
+   *
+   * The bus, from the time of subscribing until the subscription is over.
+   *
+   * Since: 0.1
+   */
+  props[PROP_BUS] = g_param_spec_object ("bus", NULL, NULL, AGENT_TYPE_BUS, flags);
+}
+
+static void
+agent_subscriber_class_init (AgentSubscriberClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->constructed = agent_subscriber_constructed;
+  object_class->finalize = agent_subscriber_finalize;
+  object_class->get_property = agent_subscriber_get_property;
+  object_class->set_property = agent_subscriber_set_property;
+
+  install_settings (object_class);
+  install_state (object_class);
+  g_object_class_install_properties (object_class, N_PROPS, props);
+
+  /**
+   * AgentSubscriber::message:
+   * @self: the subscriber
+   * @message: the message
+   *
+   * A message has come.
+   *
+   * The detail is the message's name: `message::cancel`, `message::task-update`, or the name of a custom message.
+   * It is emitted in the subscriber's own context, one message at a time. Connected handlers run before the
+   * virtual function. Keep the message with [method@AgentBus.Message.ref] if need be.
+   *
+   * Since: 0.1
+   */
+  signals[MESSAGE] = g_signal_new ("message",
+                                   G_TYPE_FROM_CLASS (klass),
+                                   G_SIGNAL_RUN_LAST | G_SIGNAL_DETAILED,
+                                   G_STRUCT_OFFSET (AgentSubscriberClass, message),
+                                   NULL,
+                                   NULL,
+                                   g_cclosure_marshal_VOID__BOXED,
+                                   G_TYPE_NONE,
+                                   1,
+                                   AGENT_TYPE_MESSAGE);
+  g_signal_set_va_marshaller (signals[MESSAGE],
+                              G_TYPE_FROM_CLASS (klass),
+                              g_cclosure_marshal_VOID__BOXEDv);
+}
+
+static void
+agent_subscriber_init (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_mutex_init (&priv->lock);
+  g_weak_ref_init (&priv->bus, NULL);
+}
+
+/* --- Public --- */
+
+/**
+ * agent_subscriber_new:
+ * @name: a name that no other subscriber of the same bus has; not empty
+ *
+ * Makes a subscriber whose messages are handled in the calling thread's default context.
+ *
+ * Returns: (transfer full): a new subscriber
+ *
+ * Since: 0.1
+ */
+AgentSubscriber *
+agent_subscriber_new (const char *name)
+{
+  g_return_val_if_fail (name != NULL && *name != '\0', NULL);
+
+  return g_object_new (AGENT_TYPE_SUBSCRIBER, "name", name, NULL);
+}
+
+/**
+ * agent_subscriber_get_name: (get-property name)
+ * @self: a subscriber
+ *
+ * Gets the name.
+ *
+ * Returns: (transfer none) (nullable): the name; %NULL if it was made without one
+ *
+ * Since: 0.1
+ */
+const char *
+agent_subscriber_get_name (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
+
+  return priv->name;
+}
+
+/**
+ * agent_subscriber_get_main_context: (get-property main-context)
+ * @self: a subscriber
+ *
+ * Gets the context in which messages are handled.
+ *
+ * Returns: (transfer none): the context
+ *
+ * Since: 0.1
+ */
+GMainContext *
+agent_subscriber_get_main_context (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
+
+  return priv->context;
+}
+
+/**
+ * agent_subscriber_get_capacity: (get-property capacity)
+ * @self: a subscriber
+ *
+ * Gets how many messages may wait in the data channel.
+ *
+ * Returns: a number of messages; 0 for what the bus says
+ *
+ * Since: 0.1
+ */
+guint
+agent_subscriber_get_capacity (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
+
+  return priv->capacity;
+}
+
+/**
+ * agent_subscriber_get_max_bytes: (get-property max-bytes)
+ * @self: a subscriber
+ *
+ * Gets how many bytes may wait in the data channel.
+ *
+ * Returns: a number of bytes; 0 for any number
+ *
+ * Since: 0.1
+ */
+guint64
+agent_subscriber_get_max_bytes (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
+
+  return priv->max_bytes;
+}
+
+/**
+ * agent_subscriber_get_max_age: (get-property max-age)
+ * @self: a subscriber
+ *
+ * Gets how old a data message may be when its turn comes.
+ *
+ * Returns: milliseconds; 0 for any age
+ *
+ * Since: 0.1
+ */
+guint
+agent_subscriber_get_max_age (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
+
+  return priv->max_age;
+}
+
+/**
+ * agent_subscriber_get_overflow: (get-property overflow)
+ * @self: a subscriber
+ *
+ * Gets what a full data channel does with one message more.
+ *
+ * Returns: which message is dropped
+ *
+ * Since: 0.1
+ */
+AgentOverflow
+agent_subscriber_get_overflow (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), AGENT_OVERFLOW_DROP_NEWEST);
+
+  return priv->overflow;
+}
+
+static void
+get_ledger (AgentSubscriber *self,
+            AgentLedger     *ledger)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  AgentLedger             current = { 0, };
+
+  g_mutex_lock (&priv->lock);
+  if (priv->mailbox != NULL)
+    _agent_mailbox_get_ledger (priv->mailbox, &current);
+  *ledger = priv->earlier;
+  _agent_ledger_add (ledger, &current);
+  g_mutex_unlock (&priv->lock);
+}
+
+/**
+ * agent_subscriber_get_n_queued: (get-property n-queued)
+ * @self: a subscriber
+ *
+ * Gets how many messages wait, in both channels.
+ *
+ * Returns: a number of messages
+ *
+ * Since: 0.1
+ */
+guint64
+agent_subscriber_get_n_queued (AgentSubscriber *self)
+{
+  AgentLedger ledger;
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
+
+  get_ledger (self, &ledger);
+  return ledger.queued;
+}
+
+/**
+ * agent_subscriber_get_n_delivered: (get-property n-delivered)
+ * @self: a subscriber
+ *
+ * Gets how many messages the subscriber was given.
+ *
+ * A message counts from the moment its handler begins.
+ *
+ * Returns: a number of messages
+ *
+ * Since: 0.1
+ */
+guint64
+agent_subscriber_get_n_delivered (AgentSubscriber *self)
+{
+  AgentLedger ledger;
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
+
+  get_ledger (self, &ledger);
+  return ledger.delivered;
+}
+
+/**
+ * agent_subscriber_get_n_dropped: (get-property n-dropped)
+ * @self: a subscriber
+ *
+ * Gets how many messages for the subscriber were dropped, for whatever reason.
+ *
+ * [method@AgentBus.Bus.get_statistics] has them by reason.
+ *
+ * Returns: a number of messages
+ *
+ * Since: 0.1
+ */
+guint64
+agent_subscriber_get_n_dropped (AgentSubscriber *self)
+{
+  AgentLedger ledger;
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
+
+  get_ledger (self, &ledger);
+  return _agent_ledger_get_dropped (&ledger);
+}
+
+/**
+ * agent_subscriber_dup_bus: (get-property bus)
+ * @self: a subscriber
+ *
+ * Gets the bus the subscriber is on.
+ *
+ * Returns: (transfer full) (nullable): the bus, or %NULL
+ *
+ * Since: 0.1
+ */
+AgentBus *
+agent_subscriber_dup_bus (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
+
+  return g_weak_ref_get (&priv->bus);
+}
+
+/**
+ * agent_subscriber_defer:
+ * @self: a subscriber
+ *
+ * Takes the delivery of the message in hand, for a handler that goes on after it has returned.
+ *
+ * Call it in a handler, at most once for a message. The subscriber gets nothing more until
+ * [method@AgentBus.Delivery.complete] or [method@AgentBus.Delivery.fail] is called on what it returns: messages
+ * are still handled one at a time, also by asynchronous handlers.
+ *
+ * ```python
+ * def do_message(self, message):
+ *     delivery = self.defer()
+ *     start_work(delivery.props.message, on_done=delivery.complete)
+ * ```
+ *
+ * Returns: (transfer full): the delivery
+ *
+ * Since: 0.1
+ */
+AgentDelivery *
+agent_subscriber_defer (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  AgentDelivery          *delivery = NULL;
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
+  g_return_val_if_fail (g_main_context_is_owner (priv->context), NULL);
+
+  if (priv->mailbox != NULL)
+    delivery = _agent_mailbox_defer (priv->mailbox);
+  if (delivery == NULL)
+    g_critical ("agent_subscriber_defer() wants to be called in a handler, once for a message");
+
+  return delivery;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#if !defined(AGENT_INSIDE) && !defined(AGENT_COMPILATION)
+#error "Only <agentbus/agentbus.h> can be included directly."
+#endif
+
+#include "agent-message.h"
+
+G_BEGIN_DECLS
+
+#define AGENT_TYPE_SUBSCRIBER (agent_subscriber_get_type ())
+
+AGENT_AVAILABLE_IN_ALL
+G_DECLARE_DERIVABLE_TYPE (AgentSubscriber, agent_subscriber, AGENT, SUBSCRIBER, GObject)
+
+/**
+ * AgentSubscriberClass:
+ * @parent_class: The parent class.
+ * @message: Handles one message; see [signal@AgentBus.Subscriber::message].
+ *
+ * The class of [class@AgentBus.Subscriber].
+ *
+ * Since: 0.1
+ */
+struct _AgentSubscriberClass
+{
+  GObjectClass parent_class;
+
+  void (*message) (AgentSubscriber *self,
+                   AgentMessage    *message);
+
+  /*< private >*/
+  gpointer _reserved[8];
+};
+
+AGENT_AVAILABLE_IN_ALL
+AgentSubscriber *agent_subscriber_new              (const char      *name) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_ALL
+const char      *agent_subscriber_get_name         (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_ALL
+GMainContext    *agent_subscriber_get_main_context (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_ALL
+guint            agent_subscriber_get_capacity     (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_ALL
+guint64          agent_subscriber_get_max_bytes    (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_ALL
+guint            agent_subscriber_get_max_age      (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_ALL
+AgentOverflow    agent_subscriber_get_overflow     (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_ALL
+guint64          agent_subscriber_get_n_queued     (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_ALL
+guint64          agent_subscriber_get_n_delivered  (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_ALL
+guint64          agent_subscriber_get_n_dropped    (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_ALL
+AgentBus        *agent_subscriber_dup_bus          (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_ALL
+AgentDelivery   *agent_subscriber_defer            (AgentSubscriber *self) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-frame.h"
+#include "agent-frame-private.h"
+
+/**
+ * AgentFrame:
+ *
+ * A unit of what flows through a pipeline: some audio, a picture, a piece of text.
+ *
+ * A frame has a kind that says what its data is, the data itself, and metadata. The data is never
+ * copied: whoever gets the frame, in whatever thread, reads the very same bytes.
+ *
+ * ```c
+ * g_autoptr(GBytes) pcm = g_bytes_new_take (samples, n_bytes);
+ * g_autoptr(AgentFrame) frame = agent_frame_new ("audio/raw", pcm, NULL);
+ *
+ * agent_frame_set_pts (frame, 20000);
+ * agent_bus_send (bus, agent_message_new_frame ("microphone", "recognizer", frame,
+ *                                               AGENT_FRAME_DIRECTION_DOWNSTREAM));
+ * ```
+ *
+ * A frame is immutable once it is shared, so it may be read from any number of threads, and it is
+ * counted atomically. Only [method@AgentBus.Frame.set_pts] changes one, and is for the time before.
+ *
+ * Since: 0.1
+ */
+struct _AgentFrame
+{
+  gint      ref_count; /* (atomic) */
+  guint64   id;
+  char     *kind;
+  GBytes   *data;     /* (nullable) */
+  GVariant *metadata; /* (nullable) */
+  gint64    pts;      /* microseconds, or -1 */
+};
+
+G_DEFINE_BOXED_TYPE (AgentFrame, agent_frame, agent_frame_ref, agent_frame_unref)
+
+static guint64
+next_id (void)
+{
+  /* GLib's own atomics are no wider than a pointer, which may have 32 bits only. */
+  static guint64 last_id; /* (atomic) */
+
+  return __atomic_add_fetch (&last_id, 1, __ATOMIC_RELAXED);
+}
+
+AgentFrame *
+_agent_frame_new_with_id (
+    guint64 id, const char *kind, GBytes *data, GVariant *metadata, gint64 pts)
+{
+  AgentFrame *self = g_new (AgentFrame, 1);
+
+  self->ref_count = 1;
+  self->id = id != 0 ? id : next_id ();
+  self->kind = g_strdup (kind);
+  self->data = data != NULL ? g_bytes_ref (data) : NULL;
+  self->metadata = metadata != NULL ? g_variant_ref_sink (metadata) : NULL;
+  self->pts = pts;
+
+  return self;
+}
+
+/**
+ * agent_frame_new:
+ * @kind: What the data is, not empty; such as `audio/raw`.
+ * @data: (transfer none) (nullable): The data.
+ * @metadata: (transfer none) (nullable): More about the data, of type `a{sv}`; a floating reference
+ * is taken over.
+ *
+ * Creates a frame with a new id.
+ *
+ * The frame takes a reference on the data and the metadata and copies neither.
+ *
+ * Returns: (transfer full): a new frame
+ *
+ * Since: 0.1
+ */
+AgentFrame *
+agent_frame_new (const char *kind, GBytes *data, GVariant *metadata)
+{
+  g_return_val_if_fail (kind != NULL && *kind != '\0', NULL);
+  g_return_val_if_fail (metadata == NULL || g_variant_is_of_type (metadata, G_VARIANT_TYPE_VARDICT),
+                        NULL);
+
+  return _agent_frame_new_with_id (0, kind, data, metadata, -1);
+}
+
+/**
+ * agent_frame_ref:
+ * @self: A frame.
+ *
+ * Adds a reference to a frame.
+ *
+ * This may be called from any thread.
+ *
+ * Returns: (transfer full): the same frame
+ *
+ * Since: 0.1
+ */
+AgentFrame *
+agent_frame_ref (AgentFrame *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_atomic_int_inc (&self->ref_count);
+
+  return self;
+}
+
+/**
+ * agent_frame_unref: (skip)
+ * @self: (transfer full): A frame.
+ *
+ * Drops a reference to a frame, and frees it with the last one.
+ *
+ * This may be called from any thread.
+ *
+ * Since: 0.1
+ */
+void
+agent_frame_unref (AgentFrame *self)
+{
+  g_return_if_fail (self != NULL);
+
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+
+  g_free (self->kind);
+  g_clear_pointer (&self->data, g_bytes_unref);
+  g_clear_pointer (&self->metadata, g_variant_unref);
+  g_free (self);
+}
+
+/**
+ * agent_frame_get_id:
+ * @self: A frame.
+ *
+ * Gets the id of a frame.
+ *
+ * Ids count up from 1 and no two frames made in a process share one. A frame that came from another
+ * process keeps the id it was given there.
+ *
+ * Returns: the id, never 0
+ *
+ * Since: 0.1
+ */
+guint64
+agent_frame_get_id (AgentFrame *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->id;
+}
+
+/**
+ * agent_frame_get_kind:
+ * @self: A frame.
+ *
+ * Gets what the data of a frame is.
+ *
+ * Returns: (transfer none): the kind
+ *
+ * Since: 0.1
+ */
+const char *
+agent_frame_get_kind (AgentFrame *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->kind;
+}
+
+/**
+ * agent_frame_get_data:
+ * @self: A frame.
+ *
+ * Gets the data of a frame.
+ *
+ * These are the bytes that the frame was made with, not a copy.
+ *
+ * Returns: (transfer none) (nullable): the data, or %NULL if it has none
+ *
+ * Since: 0.1
+ */
+GBytes *
+agent_frame_get_data (AgentFrame *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->data;
+}
+
+/**
+ * agent_frame_get_metadata:
+ * @self: A frame.
+ *
+ * Gets the metadata of a frame.
+ *
+ * Returns: (transfer none) (nullable): an `a{sv}`, or %NULL if it has none
+ *
+ * Since: 0.1
+ */
+GVariant *
+agent_frame_get_metadata (AgentFrame *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->metadata;
+}
+
+/**
+ * agent_frame_get_pts:
+ * @self: A frame.
+ *
+ * Gets the presentation time of a frame.
+ *
+ * Returns: microseconds on the pipeline's own clock, or -1 if it has none
+ *
+ * Since: 0.1
+ */
+gint64
+agent_frame_get_pts (AgentFrame *self)
+{
+  g_return_val_if_fail (self != NULL, -1);
+
+  return self->pts;
+}
+
+/**
+ * agent_frame_set_pts:
+ * @self: A frame.
+ * @pts: Microseconds on the pipeline's own clock, or -1 for none.
+ *
+ * Sets the presentation time of a frame.
+ *
+ * Call this before anybody else can see the frame, that is, before it goes into a message: other
+ * threads read it without a lock.
+ *
+ * Since: 0.1
+ */
+void
+agent_frame_set_pts (AgentFrame *self, gint64 pts)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (pts >= -1);
+
+  self->pts = pts;
+}

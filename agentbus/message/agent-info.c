@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-info.h"
+
+/**
+ * AgentInfo:
+ *
+ * What others need to know of an agent.
+ *
+ * An agent tells about itself with [ctor@AgentBus.Message.new_agent_ready], and a runner about all
+ * it has with [ctor@AgentBus.Message.new_agent_registry].
+ *
+ * ```c
+ * g_autoptr(AgentInfo) info = agent_info_new ("recognizer", "runner-1", NULL, TRUE, FALSE,
+ *                                             g_get_real_time ());
+ *
+ * agent_bus_send (bus, agent_message_new_agent_ready (info));
+ * ```
+ *
+ * It never changes, so it may be read from any number of threads, and it is counted atomically.
+ *
+ * Since: 0.1
+ */
+struct _AgentInfo
+{
+  gint   ref_count; /* (atomic) */
+  guint  active : 1;
+  guint  bridged : 1;
+  char  *name;
+  char  *runner;
+  char  *parent;     /* (nullable) */
+  gint64 started_at; /* microseconds since the Unix epoch, or 0 */
+};
+
+G_DEFINE_BOXED_TYPE (AgentInfo, agent_info, agent_info_ref, agent_info_unref)
+
+/**
+ * agent_info_new:
+ * @name: The agent's name on the bus, not empty.
+ * @runner: The name of what runs the agent; may be empty.
+ * @parent: (nullable): The name of the agent that it belongs to, or %NULL for none.
+ * @active: Whether it takes part at once, without being activated.
+ * @bridged: Whether it carries frames between the bus and a pipeline.
+ * @started_at: When it started, in microseconds since the Unix epoch as of
+ * [func@GLib.get_real_time], or 0 if unknown.
+ *
+ * Creates a description of an agent.
+ *
+ * Returns: (transfer full): a new description
+ *
+ * Since: 0.1
+ */
+AgentInfo *
+agent_info_new (const char *name,
+                const char *runner,
+                const char *parent,
+                gboolean    active,
+                gboolean    bridged,
+                gint64      started_at)
+{
+  AgentInfo *self;
+
+  g_return_val_if_fail (name != NULL && *name != '\0', NULL);
+  g_return_val_if_fail (runner != NULL, NULL);
+  g_return_val_if_fail (started_at >= 0, NULL);
+
+  self = g_new (AgentInfo, 1);
+  self->ref_count = 1;
+  self->active = active != FALSE;
+  self->bridged = bridged != FALSE;
+  self->name = g_strdup (name);
+  self->runner = g_strdup (runner);
+  self->parent = g_strdup (parent);
+  self->started_at = started_at;
+
+  return self;
+}
+
+/**
+ * agent_info_ref:
+ * @self: A description of an agent.
+ *
+ * Adds a reference to a description.
+ *
+ * This may be called from any thread.
+ *
+ * Returns: (transfer full): the same description
+ *
+ * Since: 0.1
+ */
+AgentInfo *
+agent_info_ref (AgentInfo *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_atomic_int_inc (&self->ref_count);
+
+  return self;
+}
+
+/**
+ * agent_info_unref: (skip)
+ * @self: (transfer full): A description of an agent.
+ *
+ * Drops a reference to a description, and frees it with the last one.
+ *
+ * This may be called from any thread.
+ *
+ * Since: 0.1
+ */
+void
+agent_info_unref (AgentInfo *self)
+{
+  g_return_if_fail (self != NULL);
+
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+
+  g_free (self->name);
+  g_free (self->runner);
+  g_free (self->parent);
+  g_free (self);
+}
+
+/**
+ * agent_info_get_name:
+ * @self: A description of an agent.
+ *
+ * Gets the agent's name on the bus.
+ *
+ * Returns: (transfer none): the name
+ *
+ * Since: 0.1
+ */
+const char *
+agent_info_get_name (AgentInfo *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->name;
+}
+
+/**
+ * agent_info_get_runner:
+ * @self: A description of an agent.
+ *
+ * Gets the name of what runs the agent.
+ *
+ * Returns: (transfer none): the runner's name
+ *
+ * Since: 0.1
+ */
+const char *
+agent_info_get_runner (AgentInfo *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->runner;
+}
+
+/**
+ * agent_info_get_parent:
+ * @self: A description of an agent.
+ *
+ * Gets the name of the agent that this one belongs to.
+ *
+ * Returns: (transfer none) (nullable): the parent's name, or %NULL if it has none
+ *
+ * Since: 0.1
+ */
+const char *
+agent_info_get_parent (AgentInfo *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->parent;
+}
+
+/**
+ * agent_info_is_active:
+ * @self: A description of an agent.
+ *
+ * Tells whether the agent takes part at once, without being activated.
+ *
+ * Returns: %TRUE if it does
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_info_is_active (AgentInfo *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->active;
+}
+
+/**
+ * agent_info_is_bridged:
+ * @self: A description of an agent.
+ *
+ * Tells whether the agent carries frames between the bus and a pipeline.
+ *
+ * Returns: %TRUE if it does
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_info_is_bridged (AgentInfo *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->bridged;
+}
+
+/**
+ * agent_info_get_started_at:
+ * @self: A description of an agent.
+ *
+ * Gets when the agent started.
+ *
+ * Returns: microseconds since the Unix epoch, or 0 if unknown
+ *
+ * Since: 0.1
+ */
+gint64
+agent_info_get_started_at (AgentInfo *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->started_at;
+}

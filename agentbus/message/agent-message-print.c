@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-message.h"
+#include "agent-message-private.h"
+
+#include "agent-frame.h"
+#include "agent-info.h"
+
+#include <string.h>
+
+/* A payload is cut after so many bytes, and not printed at all where that alone would be slow. */
+#define PRINTED_BYTES_MAX 200
+#define PRINTABLE_BYTES_MAX (64 * 1024)
+
+static void
+print_string (GString *out, const char *key, const char *value)
+{
+  if (value != NULL)
+    g_string_append_printf (out, " %s=%s", key, value);
+}
+
+static void
+print_enum (GString *out, const char *key, GType type, int value)
+{
+  g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
+
+  print_string (out, key, g_enum_get_value (enum_class, value)->value_nick);
+}
+
+static void
+print_payload (GString *out, GVariant *payload)
+{
+  g_autofree char *text = NULL;
+  const char      *end;
+
+  if (g_variant_get_size (payload) > PRINTABLE_BYTES_MAX)
+    {
+      g_string_append_printf (out,
+                              " %s of %" G_GSIZE_FORMAT " bytes",
+                              g_variant_get_type_string (payload),
+                              g_variant_get_size (payload));
+      return;
+    }
+
+  text = g_variant_print (payload, FALSE);
+  if (strlen (text) <= PRINTED_BYTES_MAX)
+    {
+      g_string_append_printf (out, " %s", text);
+      return;
+    }
+
+  end = g_utf8_find_prev_char (text, text + PRINTED_BYTES_MAX + 1);
+  g_string_append_c (out, ' ');
+  g_string_append_len (out, text, end - text);
+  g_string_append (out, "…");
+}
+
+static void
+print_frame (GString *out, AgentFrame *frame)
+{
+  GBytes *data = agent_frame_get_data (frame);
+
+  g_string_append_printf (out,
+                          " frame=%" G_GUINT64_FORMAT " kind=%s bytes=%" G_GSIZE_FORMAT,
+                          agent_frame_get_id (frame),
+                          agent_frame_get_kind (frame),
+                          data != NULL ? g_bytes_get_size (data) : 0);
+}
+
+static void
+print_content (GString *out, AgentMessage *self)
+{
+  GVariant *payload = agent_message_get_payload (self);
+
+  if (payload != NULL)
+    print_payload (out, payload);
+
+  if (self->type == AGENT_MESSAGE_TYPE_FRAME)
+    {
+      print_enum (out, "direction", AGENT_TYPE_FRAME_DIRECTION, self->direction);
+      print_frame (out, self->content);
+    }
+  else if (self->type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
+    g_string_append_printf (out, " agents=%u", agent_message_get_infos (self)->len);
+}
+
+/* Names come from peers too: a line break or an escape sequence in one must not reach a log. */
+static char *
+clean_line (const char *line)
+{
+  char *clean = g_utf8_make_valid (line, -1);
+
+  for (char *at = clean; *at != '\0'; at++)
+    if (g_ascii_iscntrl (*at))
+      *at = ' ';
+
+  return clean;
+}
+
+/**
+ * agent_message_to_string:
+ * @self: A message.
+ *
+ * Describes a message in one line, for debugging.
+ *
+ * This looks like `#17 task-update worker → ui task=42 {'n': <1>}`, with `*` for the target of a
+ * broadcast. Long payloads are cut. The form may change, so it is not for programs to read.
+ *
+ * Returns: (transfer full): the line
+ *
+ * Since: 0.1
+ */
+char *
+agent_message_to_string (AgentMessage *self)
+{
+  g_autoptr (GString) out = NULL;
+  const char *target;
+
+  g_return_val_if_fail (self != NULL, NULL);
+
+  out = g_string_new (NULL);
+  target = agent_message_get_target (self);
+  g_string_append_printf (out,
+                          "#%" G_GUINT64_FORMAT " %s %s → %s",
+                          self->seq,
+                          agent_message_get_name (self),
+                          agent_message_get_source (self),
+                          target != NULL ? target : "*");
+
+  print_string (out, "task", agent_message_get_task_id (self));
+  print_string (out, "name", agent_message_get_task_name (self));
+  print_string (out, "runner", agent_message_get_runner (self));
+  print_string (out, "reason", agent_message_get_reason (self));
+  if (self->type == AGENT_MESSAGE_TYPE_TASK_RESPONSE ||
+      self->type == AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT)
+    print_enum (out, "status", AGENT_TYPE_TASK_STATUS, self->status);
+  print_content (out, self);
+
+  return clean_line (out->str);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-message.h"
+
+G_BEGIN_DECLS
+
+/*
+ * A message is one allocation: this struct, then its strings. The strings are found by their offset from
+ * the start of the struct; offset 0 means NULL. Everything is fixed once the message is sent, so that any
+ * number of threads may read it.
+ */
+struct _AgentMessage
+{
+  gint       ref_count;   /* (atomic) */
+  guint8     type;        /* an AgentMessageType */
+  guint8     channel;     /* an AgentChannel */
+  guint8     direction;   /* an AgentFrameDirection */
+  guint8     status;      /* an AgentTaskStatus */
+  gint       sent;        /* (atomic) whether a bus has stamped it */
+  guint      ttl;         /* milliseconds after @sent_at, 0 for none */
+  guint64    seq;
+  gint64     sent_at;     /* monotonic time in microseconds */
+  guint64    cause;       /* the seq of the message that caused this one, or 0 */
+  char      *trace;       /* (owned) (nullable) */
+  gpointer   content;     /* (owned) (nullable) what the type says: see agent-message.c */
+  guint      reliable : 1;
+  guint      source;      /* offsets of strings */
+  guint      target;
+  guint      label;       /* the custom name, the task name or the runner */
+  guint      task_id;
+  guint      reason;
+};
+
+/* What a message is made of: the constructors and the reader of the wire form fill one in. */
+typedef struct
+{
+  AgentMessageType    type;
+  AgentChannel        channel;
+  const char         *source;
+  const char         *target;     /* (nullable) */
+  const char         *label;      /* (nullable) */
+  const char         *task_id;    /* (nullable) */
+  const char         *reason;     /* (nullable) */
+  AgentFrameDirection direction;
+  AgentTaskStatus     status;
+  gpointer            content;    /* (transfer full) (nullable) */
+} AgentMessageParts;
+
+AgentMessage *_agent_message_new_from_parts (const AgentMessageParts *parts);
+AgentMessage *_agent_message_copy_unsent    (AgentMessage            *self);
+void          _agent_message_add_refs       (AgentMessage            *self,
+                                             guint                    n);
+void          _agent_message_drop_refs      (AgentMessage            *self,
+                                             guint                    n);
+gsize         _agent_message_get_size       (AgentMessage            *self);
+GQuark        _agent_message_get_detail     (AgentMessage            *self);
+gboolean      _agent_message_is_builtin_name
+                                            (const char              *name);
+
+static inline const char *
+_agent_message_string (const AgentMessage *self,
+                       guint               offset)
+{
+  return offset != 0 ? (const char *) self + offset : NULL;
+}
+
+G_END_DECLS

@@ -1,0 +1,657 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-message.h"
+#include "agent-message-private.h"
+
+#include "agent-frame.h"
+#include "agent-info.h"
+#include "agent-payload.h"
+
+#include <string.h>
+
+/**
+ * AgentMessage:
+ *
+ * What agents send each other over a [class@AgentBus.Bus].
+ *
+ * A message has a type, a source, and a target or none, which means everybody but the source. What
+ * else it has depends on its type; a getter that does not apply to a type returns %NULL, 0 or the
+ * first value of an enumeration.
+ *
+ * ```c
+ * g_autoptr(AgentMessage) message = NULL;
+ *
+ * message = agent_message_new_task_update ("worker", "ui", "42", g_variant_new_string ("half
+ * done")); agent_message_set_ttl (message, 500); agent_bus_send (bus, g_steal_pointer (&message));
+ * ```
+ *
+ * A message belongs to one thread until it is sent. From then on it is immutable: any number of
+ * threads may read it, and the functions that change a message must not be called any more. It is
+ * counted atomically, and may be kept for as long as one likes.
+ *
+ * Payloads are `GVariant`s. For JSON there are [func@AgentBus.payload_from_json] and
+ * [method@AgentBus.Message.dup_payload_json].
+ *
+ * Since: 0.1
+ */
+
+G_DEFINE_BOXED_TYPE (AgentMessage, agent_message, agent_message_ref, agent_message_unref)
+
+/*
+ * The content is an AgentFrame for FRAME, an AgentInfo for AGENT_READY, a GPtrArray of AgentInfo
+ * for AGENT_REGISTRY, and for all other types a GVariant or NULL.
+ */
+static void
+free_content (AgentMessageType type, gpointer content)
+{
+  if (type == AGENT_MESSAGE_TYPE_FRAME)
+    agent_frame_unref (content);
+  else if (type == AGENT_MESSAGE_TYPE_AGENT_READY)
+    agent_info_unref (content);
+  else if (type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
+    g_ptr_array_unref (content);
+  else
+    g_variant_unref (content);
+}
+
+static gpointer
+ref_content (AgentMessageType type, gpointer content)
+{
+  if (content == NULL)
+    return NULL;
+
+  if (type == AGENT_MESSAGE_TYPE_FRAME)
+    return agent_frame_ref (content);
+  if (type == AGENT_MESSAGE_TYPE_AGENT_READY)
+    return agent_info_ref (content);
+  if (type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
+    return g_ptr_array_ref (content);
+
+  return g_variant_ref (content);
+}
+
+static gpointer
+get_content (const AgentMessage *self, AgentMessageType type)
+{
+  return self->type == type ? self->content : NULL;
+}
+
+static inline gsize
+size_string (const char *string)
+{
+  return string != NULL ? strlen (string) + 1 : 0;
+}
+
+static inline guint
+put_string (AgentMessage *self, gsize *end, const char *string, gsize size)
+{
+  gsize offset = *end;
+
+  if (size == 0)
+    return 0;
+
+  memcpy ((char *) self + offset, string, size);
+  *end += size;
+
+  return offset;
+}
+
+/* The parts have been checked by the caller; the content goes over to the message. */
+AgentMessage *
+_agent_message_new_from_parts (const AgentMessageParts *parts)
+{
+  gsize         source = size_string (parts->source);
+  gsize         target = size_string (parts->target);
+  gsize         label = size_string (parts->label);
+  gsize         task_id = size_string (parts->task_id);
+  gsize         reason = size_string (parts->reason);
+  gsize         end = sizeof (AgentMessage);
+  gsize         size = end + source + target + label + task_id + reason;
+  AgentMessage *self;
+
+  if (G_UNLIKELY (size > G_MAXUINT))
+    g_error ("The strings of a message take %" G_GSIZE_FORMAT " bytes", size);
+
+  self = g_malloc (size);
+  memset (self, 0, sizeof *self);
+  self->ref_count = 1;
+  self->type = parts->type;
+  self->channel = parts->channel;
+  self->direction = parts->direction;
+  self->status = parts->status;
+  self->content = parts->content;
+  self->source = put_string (self, &end, parts->source, source);
+  self->target = put_string (self, &end, parts->target, target);
+  self->label = put_string (self, &end, parts->label, label);
+  self->task_id = put_string (self, &end, parts->task_id, task_id);
+  self->reason = put_string (self, &end, parts->reason, reason);
+
+  return self;
+}
+
+/* What a bus sends when it is given a message that was sent before. */
+AgentMessage *
+_agent_message_copy_unsent (AgentMessage *self)
+{
+  AgentMessage *copy = _agent_message_new_from_parts (&(AgentMessageParts){
+      .type = self->type,
+      .channel = self->channel,
+      .source = _agent_message_string (self, self->source),
+      .target = _agent_message_string (self, self->target),
+      .label = _agent_message_string (self, self->label),
+      .task_id = _agent_message_string (self, self->task_id),
+      .reason = _agent_message_string (self, self->reason),
+      .direction = self->direction,
+      .status = self->status,
+      .content = ref_content (self->type, self->content),
+  });
+
+  copy->ttl = self->ttl;
+  copy->reliable = self->reliable;
+  copy->cause = self->cause;
+  copy->trace = g_strdup (self->trace);
+
+  return copy;
+}
+
+/* One atomic operation for a whole fan-out. */
+void
+_agent_message_add_refs (AgentMessage *self, guint n)
+{
+  g_atomic_int_add (&self->ref_count, (gint) n);
+}
+
+void
+_agent_message_drop_refs (AgentMessage *self, guint n)
+{
+  /* Who holds all references needs no locked instruction to see that, which is the common case. */
+  if (g_atomic_int_get (&self->ref_count) != (gint) n &&
+      g_atomic_int_add (&self->ref_count, -(gint) n) != (gint) n)
+    return;
+
+  if (self->content != NULL)
+    free_content (self->type, self->content);
+  g_free (self->trace);
+  g_free (self);
+}
+
+static gsize
+size_frame (AgentFrame *frame)
+{
+  GBytes   *data = agent_frame_get_data (frame);
+  GVariant *metadata = agent_frame_get_metadata (frame);
+
+  return (data != NULL ? g_bytes_get_size (data) : 0) +
+         (metadata != NULL ? g_variant_get_size (metadata) : 0);
+}
+
+static gsize
+size_info (AgentInfo *info)
+{
+  return size_string (agent_info_get_name (info)) + size_string (agent_info_get_runner (info)) +
+         size_string (agent_info_get_parent (info));
+}
+
+static gsize
+size_infos (GPtrArray *infos)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < infos->len; i++)
+    size += size_info (g_ptr_array_index (infos, i));
+
+  return size;
+}
+
+/* The bytes of the content, for limits that count bytes: the message and its strings are small
+ * beside it. */
+gsize
+_agent_message_get_size (AgentMessage *self)
+{
+  if (self->content == NULL)
+    return 0;
+
+  if (self->type == AGENT_MESSAGE_TYPE_FRAME)
+    return size_frame (self->content);
+  if (self->type == AGENT_MESSAGE_TYPE_AGENT_READY)
+    return size_info (self->content);
+  if (self->type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
+    return size_infos (self->content);
+
+  return g_variant_get_size (self->content);
+}
+
+static const GQuark *
+get_builtin_quarks (void)
+{
+  static GQuark quarks[AGENT_MESSAGE_TYPE_CUSTOM];
+  static gsize  ready; /* (atomic) */
+
+  if (g_once_init_enter (&ready))
+    {
+      for (guint type = 0; type < G_N_ELEMENTS (quarks); type++)
+        quarks[type] = g_quark_from_static_string (agent_message_type_to_string (type));
+
+      g_once_init_leave (&ready, 1);
+    }
+
+  return quarks;
+}
+
+/*
+ * The signal detail of a message. Quarks are never freed, so a custom name that nobody listens for
+ * must not become one: a peer could fill the memory with made-up names.
+ */
+GQuark
+_agent_message_get_detail (AgentMessage *self)
+{
+  if (self->type != AGENT_MESSAGE_TYPE_CUSTOM)
+    return get_builtin_quarks ()[self->type];
+
+  return g_quark_try_string (_agent_message_string (self, self->label));
+}
+
+/**
+ * agent_message_ref:
+ * @self: A message.
+ *
+ * Adds a reference to a message.
+ *
+ * This may be called from any thread.
+ *
+ * Returns: (transfer full): the same message
+ *
+ * Since: 0.1
+ */
+AgentMessage *
+agent_message_ref (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_atomic_int_inc (&self->ref_count);
+
+  return self;
+}
+
+/**
+ * agent_message_unref: (skip)
+ * @self: (transfer full): A message.
+ *
+ * Drops a reference to a message, and frees it with the last one.
+ *
+ * This may be called from any thread; the payload is freed in the thread that drops the last
+ * reference.
+ *
+ * Since: 0.1
+ */
+void
+agent_message_unref (AgentMessage *self)
+{
+  g_return_if_fail (self != NULL);
+
+  _agent_message_drop_refs (self, 1);
+}
+
+/**
+ * agent_message_get_message_type:
+ * @self: A message.
+ *
+ * Gets what a message is.
+ *
+ * Returns: the type
+ *
+ * Since: 0.1
+ */
+AgentMessageType
+agent_message_get_message_type (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, AGENT_MESSAGE_TYPE_CUSTOM);
+
+  return self->type;
+}
+
+/**
+ * agent_message_get_name:
+ * @self: A message.
+ *
+ * Gets the name of a message: the nick of its type, such as `task-update`, or the name of a custom
+ * message.
+ *
+ * It is also the detail of [signal@AgentBus.Subscriber::message].
+ *
+ * Returns: (transfer none): the name
+ *
+ * Since: 0.1
+ */
+const char *
+agent_message_get_name (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  if (self->type == AGENT_MESSAGE_TYPE_CUSTOM)
+    return _agent_message_string (self, self->label);
+
+  return agent_message_type_to_string (self->type);
+}
+
+/**
+ * agent_message_get_channel:
+ * @self: A message.
+ *
+ * Gets the channel that a message travels.
+ *
+ * Returns: the channel
+ *
+ * Since: 0.1
+ */
+AgentChannel
+agent_message_get_channel (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, AGENT_CHANNEL_DATA);
+
+  return self->channel;
+}
+
+/**
+ * agent_message_get_source:
+ * @self: A message.
+ *
+ * Gets the name of who sends a message.
+ *
+ * A message is never delivered to its own source.
+ *
+ * Returns: (transfer none): the source's name
+ *
+ * Since: 0.1
+ */
+const char *
+agent_message_get_source (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return _agent_message_string (self, self->source);
+}
+
+/**
+ * agent_message_get_target:
+ * @self: A message.
+ *
+ * Gets the name of who is to get a message.
+ *
+ * For the routing protocols this is the id of an actor.
+ *
+ * Returns: (transfer none) (nullable): the target's name, or %NULL if it is for everybody
+ *
+ * Since: 0.1
+ */
+const char *
+agent_message_get_target (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return _agent_message_string (self, self->target);
+}
+
+/**
+ * agent_message_get_seq:
+ * @self: A message.
+ *
+ * Gets the sequence number that the bus gave a message.
+ *
+ * It is unique on one bus and rises with each message of a sender. All receivers of a message see
+ * the same.
+ *
+ * Returns: the sequence number, or 0 before sending
+ *
+ * Since: 0.1
+ */
+guint64
+agent_message_get_seq (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->seq;
+}
+
+/**
+ * agent_message_get_sent_at:
+ * @self: A message.
+ *
+ * Gets when a message was sent.
+ *
+ * Returns: monotonic time in microseconds, as of [func@GLib.get_monotonic_time], or 0 before
+ * sending
+ *
+ * Since: 0.1
+ */
+gint64
+agent_message_get_sent_at (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->sent_at;
+}
+
+/**
+ * agent_message_get_payload:
+ * @self: A message.
+ *
+ * Gets the payload of a message: also the arguments of an activation, a response, an update, or a
+ * part of a stream.
+ *
+ * Returns: (transfer none) (nullable): the payload, or %NULL if it has none
+ *
+ * Since: 0.1
+ */
+GVariant *
+agent_message_get_payload (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  if (self->type == AGENT_MESSAGE_TYPE_FRAME || self->type == AGENT_MESSAGE_TYPE_AGENT_READY ||
+      self->type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
+    return NULL;
+
+  return self->content;
+}
+
+/**
+ * agent_message_dup_payload_json:
+ * @self: A message.
+ *
+ * Gets the payload of a message as JSON text.
+ *
+ * See [func@AgentBus.payload_to_json] for what becomes what.
+ *
+ * Returns: (transfer full) (nullable): JSON, or %NULL if the message has no payload
+ *
+ * Since: 0.1
+ */
+char *
+agent_message_dup_payload_json (AgentMessage *self)
+{
+  GVariant *payload;
+
+  g_return_val_if_fail (self != NULL, NULL);
+
+  payload = agent_message_get_payload (self);
+
+  return payload != NULL ? agent_payload_to_json (payload) : NULL;
+}
+
+/**
+ * agent_message_get_frame:
+ * @self: A message.
+ *
+ * Gets the frame of a `FRAME` message.
+ *
+ * Returns: (transfer none) (nullable): the frame, or %NULL for all other types
+ *
+ * Since: 0.1
+ */
+AgentFrame *
+agent_message_get_frame (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return get_content (self, AGENT_MESSAGE_TYPE_FRAME);
+}
+
+/**
+ * agent_message_get_direction:
+ * @self: A message.
+ *
+ * Gets which way the frame of a `FRAME` message goes.
+ *
+ * Returns: the direction; downstream for all other types
+ *
+ * Since: 0.1
+ */
+AgentFrameDirection
+agent_message_get_direction (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, AGENT_FRAME_DIRECTION_DOWNSTREAM);
+
+  return self->direction;
+}
+
+/**
+ * agent_message_get_reason:
+ * @self: A message.
+ *
+ * Gets the reason of an `END`, `CANCEL` or `TASK_CANCEL` message, or the text of an `AGENT_ERROR`
+ * message.
+ *
+ * Returns: (transfer none) (nullable): the reason, or %NULL if it has none
+ *
+ * Since: 0.1
+ */
+const char *
+agent_message_get_reason (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return _agent_message_string (self, self->reason);
+}
+
+/**
+ * agent_message_get_task_id:
+ * @self: A message.
+ *
+ * Gets the id of the task that one of the `TASK_` messages is about.
+ *
+ * Returns: (transfer none) (nullable): the task's id, or %NULL for all other types
+ *
+ * Since: 0.1
+ */
+const char *
+agent_message_get_task_id (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return _agent_message_string (self, self->task_id);
+}
+
+/**
+ * agent_message_get_task_name:
+ * @self: A message.
+ *
+ * Gets what task a `TASK_REQUEST` message asks for.
+ *
+ * Returns: (transfer none) (nullable): the task's name, or %NULL if it has none
+ *
+ * Since: 0.1
+ */
+const char *
+agent_message_get_task_name (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  if (self->type != AGENT_MESSAGE_TYPE_TASK_REQUEST)
+    return NULL;
+
+  return _agent_message_string (self, self->label);
+}
+
+/**
+ * agent_message_get_status:
+ * @self: A message.
+ *
+ * Gets how the task of a `TASK_RESPONSE` or `TASK_RESPONSE_URGENT` message ended.
+ *
+ * Returns: the status; pending for all other types
+ *
+ * Since: 0.1
+ */
+AgentTaskStatus
+agent_message_get_status (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, AGENT_TASK_STATUS_PENDING);
+
+  return self->status;
+}
+
+/**
+ * agent_message_get_info:
+ * @self: A message.
+ *
+ * Gets the agent that an `AGENT_READY` message is about.
+ *
+ * Returns: (transfer none) (nullable): the agent, or %NULL for all other types
+ *
+ * Since: 0.1
+ */
+AgentInfo *
+agent_message_get_info (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return get_content (self, AGENT_MESSAGE_TYPE_AGENT_READY);
+}
+
+/**
+ * agent_message_get_infos:
+ * @self: A message.
+ *
+ * Gets the agents that an `AGENT_REGISTRY` message lists.
+ *
+ * The array is the message's own and must not be changed.
+ *
+ * Returns: (transfer none) (nullable) (element-type AgentInfo): the agents, or %NULL for all other
+ * types
+ *
+ * Since: 0.1
+ */
+GPtrArray *
+agent_message_get_infos (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return get_content (self, AGENT_MESSAGE_TYPE_AGENT_REGISTRY);
+}
+
+/**
+ * agent_message_get_runner:
+ * @self: A message.
+ *
+ * Gets the runner that an `AGENT_REGISTRY` message speaks for, or that runs the agent of an
+ * `AGENT_READY` message.
+ *
+ * Returns: (transfer none) (nullable): the runner's name, or %NULL for all other types
+ *
+ * Since: 0.1
+ */
+const char *
+agent_message_get_runner (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  if (self->type == AGENT_MESSAGE_TYPE_AGENT_READY)
+    return agent_info_get_runner (self->content);
+  if (self->type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
+    return _agent_message_string (self, self->label);
+
+  return NULL;
+}

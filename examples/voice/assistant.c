@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "assistant.h"
+
+#include "answers.h"
+#include "post.h"
+
+struct _Assistant
+{
+  AgentSubscriber parent_instance;
+
+  guint n_answers;
+  guint n_spoken; /* answers that were said, or cut short */
+};
+
+G_DEFINE_FINAL_TYPE (Assistant, assistant, AGENT_TYPE_SUBSCRIBER)
+
+static void
+handle_heard (Assistant    *self,
+              AgentMessage *message)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  g_autofree char *task_id = g_strdup_printf ("answer-%u", self->n_answers + 1);
+  g_autofree char *answer = NULL;
+  const char      *heard;
+
+  g_variant_get (agent_message_get_payload (message), "(u&s)", NULL, &heard);
+  answer = answers_compose (heard, self->n_answers == 0);
+  self->n_answers++;
+
+  post_note (subscriber, "speaker", AGENT_CHANNEL_DATA, "%s: “%s”", task_id, answer);
+  post_reliably (subscriber,
+                 agent_message_new_task_request ("assistant", "speaker", task_id, "speak",
+                                                 g_variant_new_string (answer)));
+}
+
+/* This came on the system channel, ahead of everything else there is to read. */
+static void
+handle_speech_started (Assistant *self)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+
+  if (self->n_spoken == self->n_answers)
+    return;
+
+  post (subscriber, agent_message_new_cancel ("assistant", "speaker", "the user speaks"));
+  post_note (subscriber, "speaker", AGENT_CHANNEL_SYSTEM, "CANCEL: the user interrupts answer-%u", self->n_answers);
+}
+
+static void
+pass_end_of_input (Assistant *self)
+{
+  post_reliably (AGENT_SUBSCRIBER (self),
+                 agent_message_new_custom ("end-of-input", AGENT_CHANNEL_DATA,
+                                           "assistant", "speaker", NULL));
+}
+
+static void
+assistant_message (AgentSubscriber *subscriber,
+                   AgentMessage    *message)
+{
+  Assistant  *self = VOICE_ASSISTANT (subscriber);
+  const char *name = agent_message_get_name (message);
+
+  if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_TASK_RESPONSE)
+    self->n_spoken++;
+  else if (g_str_equal (name, "heard"))
+    handle_heard (self, message);
+  else if (g_str_equal (name, "speech-started"))
+    handle_speech_started (self);
+  else if (g_str_equal (name, "end-of-input"))
+    pass_end_of_input (self);
+}
+
+static void
+assistant_class_init (AssistantClass *klass)
+{
+  AGENT_SUBSCRIBER_CLASS (klass)->message = assistant_message;
+}
+
+static void
+assistant_init (Assistant *self)
+{
+}
+
+AgentSubscriber *
+assistant_new (GMainContext *context)
+{
+  return g_object_new (VOICE_TYPE_ASSISTANT, "name", "assistant", "main-context", context, NULL);
+}

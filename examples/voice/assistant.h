@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <agentbus/agentbus.h>
+
+G_BEGIN_DECLS
+
+#define VOICE_TYPE_ASSISTANT (assistant_get_type ())
+
+/* Answers what it heard, and falls silent when the user speaks. */
+G_DECLARE_FINAL_TYPE (Assistant, assistant, VOICE, ASSISTANT, AgentSubscriber)
+
+AgentSubscriber *assistant_new (GMainContext *context) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "detector.h"
+
+#include "post.h"
+#include "speech-detector.h"
+
+/* The start of a word is soft: 300 ms from before speech was noticed go with it. */
+#define N_REMEMBERED 15
+
+/* A minute of audio: under --fast it is the recogniser that is to be too slow, not this agent. */
+#define CAPACITY 3000
+
+struct _Detector
+{
+  AgentSubscriber parent_instance;
+
+  SpeechDetector detector;
+  GQueue         remembered;  /* (element-type AgentFrame): from before the speech */
+  guint          n_forwarded; /* frames of this utterance */
+};
+
+G_DEFINE_FINAL_TYPE (Detector, detector, AGENT_TYPE_SUBSCRIBER)
+
+/* The frame itself travels on, and with it the recording's own bytes: nothing is copied. */
+static void
+forward (Detector   *self,
+         AgentFrame *frame)
+{
+  post (AGENT_SUBSCRIBER (self),
+        agent_message_new_frame ("detector", "recogniser", frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+  self->n_forwarded++;
+}
+
+static void
+remember (Detector   *self,
+          AgentFrame *frame)
+{
+  g_queue_push_tail (&self->remembered, agent_frame_ref (frame));
+
+  if (self->remembered.length > N_REMEMBERED)
+    agent_frame_unref (g_queue_pop_head (&self->remembered));
+}
+
+static void
+start_speech (Detector *self)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  AgentFrame      *frame;
+
+  /* The assistant has to know now: should it be speaking, it is being interrupted. */
+  post (subscriber,
+        agent_message_new_custom ("speech-started", AGENT_CHANNEL_SYSTEM, "detector", "assistant", NULL));
+  post_note (subscriber, "assistant", AGENT_CHANNEL_SYSTEM, "the user speaks");
+
+  /* To the recogniser it is a mark between frames: it must neither overtake them nor be lost among them. */
+  post_reliably (subscriber,
+                 agent_message_new_custom ("speech-started", AGENT_CHANNEL_DATA,
+                                           "detector", "recogniser", NULL));
+
+  self->n_forwarded = 0;
+  while ((frame = g_queue_pop_head (&self->remembered)) != NULL)
+    {
+      forward (self, frame);
+      agent_frame_unref (frame);
+    }
+}
+
+static void
+end_speech (Detector *self)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+
+  post_reliably (subscriber,
+                 agent_message_new_custom ("speech-ended", AGENT_CHANNEL_DATA,
+                                           "detector", "recogniser", NULL));
+  post_note (subscriber, "recogniser", AGENT_CHANNEL_DATA,
+             "the user has spoken: %u frames, %.1f s", self->n_forwarded, self->n_forwarded * 0.02);
+}
+
+static void
+handle_frame (Detector   *self,
+              AgentFrame *frame)
+{
+  gsize         size;
+  const gint16 *samples = g_bytes_get_data (agent_frame_get_data (frame), &size);
+
+  switch (speech_detector_feed (&self->detector, samples, size / sizeof (gint16)))
+    {
+    case SPEECH_ABSENT:
+      remember (self, frame);
+      break;
+
+    case SPEECH_STARTED:
+      start_speech (self);
+      forward (self, frame);
+      break;
+
+    case SPEECH_PRESENT:
+      forward (self, frame);
+      break;
+
+    case SPEECH_ENDED:
+      end_speech (self);
+      break;
+
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+static void
+end_input (Detector *self)
+{
+  if (self->detector.speaking)
+    end_speech (self);
+
+  post_reliably (AGENT_SUBSCRIBER (self),
+                 agent_message_new_custom ("end-of-input", AGENT_CHANNEL_DATA,
+                                           "detector", "recogniser", NULL));
+}
+
+static void
+detector_message (AgentSubscriber *subscriber,
+                  AgentMessage    *message)
+{
+  Detector *self = VOICE_DETECTOR (subscriber);
+
+  if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_FRAME)
+    handle_frame (self, agent_message_get_frame (message));
+  else if (g_str_equal (agent_message_get_name (message), "end-of-input"))
+    end_input (self);
+}
+
+static void
+detector_finalize (GObject *object)
+{
+  Detector *self = VOICE_DETECTOR (object);
+
+  g_queue_clear_full (&self->remembered, (GDestroyNotify) agent_frame_unref);
+
+  G_OBJECT_CLASS (detector_parent_class)->finalize (object);
+}
+
+static void
+detector_class_init (DetectorClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = detector_finalize;
+  AGENT_SUBSCRIBER_CLASS (klass)->message = detector_message;
+}
+
+static void
+detector_init (Detector *self)
+{
+  speech_detector_init (&self->detector);
+  g_queue_init (&self->remembered);
+}
+
+AgentSubscriber *
+detector_new (GMainContext *context)
+{
+  return g_object_new (VOICE_TYPE_DETECTOR,
+                       "name", "detector",
+                       "main-context", context,
+                       "capacity", CAPACITY,
+                       NULL);
+}

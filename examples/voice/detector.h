@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <agentbus/agentbus.h>
+
+G_BEGIN_DECLS
+
+#define VOICE_TYPE_DETECTOR (detector_get_type ())
+
+/* The voice activity detector: lets through what is speech, and says at once when the user starts to speak. */
+G_DECLARE_FINAL_TYPE (Detector, detector, VOICE, DETECTOR, AgentSubscriber)
+
+AgentSubscriber *detector_new (GMainContext *context) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "frame-clock.h"
+
+/*
+ * Ticks every so many microseconds, as a sound card does. A GLib timeout counts each interval from the moment
+ * it got its turn, and falls behind real time; the clock counts all of them from the first.
+ */
+typedef struct
+{
+  GSource parent_instance;
+
+  gint64 interval;
+  gint64 next;
+} FrameClock;
+
+static gboolean
+frame_clock_dispatch (GSource    *source,
+                      GSourceFunc callback,
+                      gpointer    user_data)
+{
+  FrameClock *self = (FrameClock *) source;
+
+  self->next += self->interval;
+  g_source_set_ready_time (source, self->next);
+
+  return callback (user_data);
+}
+
+static GSourceFuncs frame_clock_funcs = {
+  .dispatch = frame_clock_dispatch,
+};
+
+/* Returns a source to be attached, whose first tick is after @interval; without an interval it never rests. */
+GSource *
+frame_clock_new (gint64      interval,
+                 GSourceFunc callback,
+                 gpointer    user_data)
+{
+  GSource    *source = g_source_new (&frame_clock_funcs, sizeof (FrameClock));
+  FrameClock *self = (FrameClock *) source;
+
+  self->interval = interval;
+  self->next = g_get_monotonic_time () + interval;
+
+  g_source_set_static_name (source, "[frame-clock]");
+  g_source_set_ready_time (source, self->next);
+  g_source_set_callback (source, callback, user_data, NULL);
+
+  return source;
+}

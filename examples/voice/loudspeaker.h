@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <agentbus/agentbus.h>
+
+G_BEGIN_DECLS
+
+#define VOICE_TYPE_LOUDSPEAKER (loudspeaker_get_type ())
+
+/*
+ * Plays audio, into a WAV file: a frame takes its 20 ms, and meanwhile the next ones queue up on the data
+ * channel. A CANCEL comes by the system channel, ahead of them all; what it overtook is then skipped.
+ */
+G_DECLARE_FINAL_TYPE (Loudspeaker, loudspeaker, VOICE, LOUDSPEAKER, AgentSubscriber)
+
+AgentSubscriber *loudspeaker_new (GMainContext *context,
+                                  const char   *path,
+                                  gint64        interval) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "microphone.h"
+
+#include "frame-clock.h"
+#include "post.h"
+#include "recording.h"
+#include "speech-detector.h"
+
+/* After a recording the room is silent long enough to be sure that the user has ended. */
+#define N_SILENT_FRAMES (SPEECH_DETECTOR_HANGOVER + 5)
+
+struct _Microphone
+{
+  AgentSubscriber parent_instance;
+
+  GPtrArray *recordings; /* (element-type Recording) */
+  gint64     interval;   /* between two frames, in microseconds */
+  GBytes    *silence;
+
+  guint     n_spoken;     /* recordings */
+  gsize     n_sent;       /* frames of the recording that is spoken */
+  gboolean  heard_enough;
+  GVariant *metadata;     /* of all its frames */
+  GSource  *clock;        /* (nullable): runs while the user speaks */
+};
+
+G_DEFINE_FINAL_TYPE (Microphone, microphone, AGENT_TYPE_SUBSCRIBER)
+
+static void speak (Microphone *self);
+
+static void
+send_frame (Microphone *self,
+            GBytes     *samples)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  g_autoptr (AgentFrame) frame = agent_frame_new ("audio", samples, self->metadata);
+
+  agent_frame_set_pts (frame, self->n_sent * FRAME_CLOCK_DURATION);
+  post (subscriber,
+        agent_message_new_frame ("microphone", "detector", frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+  self->n_sent++;
+}
+
+static void
+end_recording (Microphone *self)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+
+  g_clear_pointer (&self->clock, g_source_unref);
+  g_clear_pointer (&self->metadata, g_variant_unref);
+  self->n_spoken++;
+
+  post_note (subscriber, "detector", AGENT_CHANNEL_DATA,
+             "sent %" G_GSIZE_FORMAT " frames of 20 ms", self->n_sent);
+
+  /* The marker follows the last frame through all agents: when it comes out at the end, all is done. */
+  if (self->n_spoken == self->recordings->len)
+    post_reliably (subscriber,
+                   agent_message_new_custom ("end-of-input", AGENT_CHANNEL_DATA,
+                                             "microphone", "detector", NULL));
+  else if (self->heard_enough)
+    speak (self);
+}
+
+static gboolean
+on_tick (gpointer data)
+{
+  Microphone *self = data;
+  Recording  *recording = g_ptr_array_index (self->recordings, self->n_spoken);
+  gsize       n_frames = recording_get_n_frames (recording);
+  g_autoptr (GBytes) samples = NULL;
+
+  if (self->n_sent == n_frames + N_SILENT_FRAMES)
+    {
+      end_recording (self);
+      return G_SOURCE_REMOVE;
+    }
+
+  if (self->n_sent < n_frames)
+    samples = recording_dup_frame (recording, self->n_sent);
+  else
+    samples = g_bytes_ref (self->silence);
+
+  send_frame (self, samples);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+speak (Microphone *self)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  Recording       *recording = g_ptr_array_index (self->recordings, self->n_spoken);
+  GVariantDict     metadata;
+
+  post_note (subscriber, NULL, AGENT_CHANNEL_DATA, "the user says %s%s%s  (%s, %.1f s)",
+             recording->transcript != NULL ? "“" : "",
+             recording->transcript != NULL ? recording->transcript : "something",
+             recording->transcript != NULL ? "”" : "",
+             recording->name,
+             recording_get_seconds (recording));
+
+  g_variant_dict_init (&metadata, NULL);
+  g_variant_dict_insert (&metadata, "recording", "u", self->n_spoken);
+  self->metadata = g_variant_ref_sink (g_variant_dict_end (&metadata));
+
+  self->n_sent = 0;
+  self->heard_enough = FALSE;
+  self->clock = frame_clock_new (self->interval, on_tick, self);
+  g_source_attach (self->clock, agent_subscriber_get_main_context (subscriber));
+}
+
+static void
+microphone_message (AgentSubscriber *subscriber,
+                    AgentMessage    *message)
+{
+  Microphone *self = VOICE_MICROPHONE (subscriber);
+
+  if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_ACTIVATE)
+    self->heard_enough = TRUE;
+  else if (g_str_equal (agent_message_get_name (message), "heard-enough"))
+    self->heard_enough = TRUE;
+
+  if (self->heard_enough && self->clock == NULL && self->n_spoken < self->recordings->len)
+    speak (self);
+}
+
+static void
+microphone_dispose (GObject *object)
+{
+  Microphone *self = VOICE_MICROPHONE (object);
+
+  if (self->clock != NULL)
+    g_source_destroy (self->clock);
+  g_clear_pointer (&self->clock, g_source_unref);
+
+  G_OBJECT_CLASS (microphone_parent_class)->dispose (object);
+}
+
+static void
+microphone_finalize (GObject *object)
+{
+  Microphone *self = VOICE_MICROPHONE (object);
+
+  g_clear_pointer (&self->recordings, g_ptr_array_unref);
+  g_clear_pointer (&self->silence, g_bytes_unref);
+  g_clear_pointer (&self->metadata, g_variant_unref);
+
+  G_OBJECT_CLASS (microphone_parent_class)->finalize (object);
+}
+
+static void
+microphone_class_init (MicrophoneClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->dispose = microphone_dispose;
+  object_class->finalize = microphone_finalize;
+  AGENT_SUBSCRIBER_CLASS (klass)->message = microphone_message;
+}
+
+static void
+microphone_init (Microphone *self)
+{
+}
+
+/* @interval is the time between two frames in microseconds: 20 ms for real time, 0 for as fast as it goes. */
+AgentSubscriber *
+microphone_new (GMainContext *context,
+                GPtrArray    *recordings,
+                gint64        interval)
+{
+  Microphone *self;
+
+  self = g_object_new (VOICE_TYPE_MICROPHONE, "name", "microphone", "main-context", context, NULL);
+  self->recordings = g_ptr_array_ref (recordings);
+  self->interval = interval;
+
+  self->silence = g_bytes_new_take (g_malloc0 (RECORDING_FRAME_SIZE), RECORDING_FRAME_SIZE);
+
+  return AGENT_SUBSCRIBER (self);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "speaker.h"
+
+#include "frame-clock.h"
+#include "post.h"
+#include "speech-synthesiser.h"
+
+struct _Speaker
+{
+  AgentSubscriber parent_instance;
+
+  SpeechSynthesiser *synthesiser;   /* (nullable): until ACTIVATE */
+  gsize              frame_size;
+  guint64            cancelled_seq; /* of the last CANCEL */
+};
+
+/* One answer while it is synthesised. */
+typedef struct
+{
+  Speaker       *speaker;
+  AgentDelivery *delivery;
+  GByteArray    *pending; /* less than a frame of sound */
+  guint          n_frames;
+} Utterance;
+
+G_DEFINE_FINAL_TYPE (Speaker, speaker, AGENT_TYPE_SUBSCRIBER)
+
+static void
+activate (Speaker *self)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  g_autoptr (AgentInfo) info = NULL;
+  g_autoptr (GError) error = NULL;
+
+  self->synthesiser = speech_synthesiser_new (&error);
+  if (self->synthesiser == NULL)
+    {
+      post (subscriber, agent_message_new_agent_error ("speaker", "director", error->message));
+      return;
+    }
+
+  self->frame_size = speech_synthesiser_get_rate (self->synthesiser) / 1000.0 *
+                     (FRAME_CLOCK_DURATION / 1000) * sizeof (gint16);
+  self->frame_size &= ~(gsize) 1;
+
+  info = agent_info_new ("speaker", "voice-assistant", NULL, TRUE, FALSE, g_get_real_time ());
+  post (subscriber, agent_message_new_agent_ready (info));
+  post_note (subscriber, "all", AGENT_CHANNEL_SYSTEM, "ready: eSpeak NG has read its voice");
+}
+
+static void
+send_frame (Utterance *utterance,
+            gsize      size)
+{
+  g_autoptr (GBytes) samples = g_bytes_new (utterance->pending->data, size);
+  g_autoptr (AgentFrame) frame = agent_frame_new ("audio", samples, NULL);
+
+  agent_frame_set_pts (frame, (gint64) utterance->n_frames * FRAME_CLOCK_DURATION);
+  post (AGENT_SUBSCRIBER (utterance->speaker),
+        agent_message_new_frame ("speaker", "loudspeaker", frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+
+  g_byte_array_remove_range (utterance->pending, 0, size);
+  utterance->n_frames++;
+}
+
+/* A CANCEL that is sent now waits until this answer is through, but it trips the delivery's cancellable at once. */
+static gboolean
+take_samples (const gint16 *samples,
+              gsize         n_samples,
+              gpointer      user_data)
+{
+  Utterance *utterance = user_data;
+  gsize      frame_size = utterance->speaker->frame_size;
+
+  g_byte_array_append (utterance->pending, (const guint8 *) samples, n_samples * sizeof (gint16));
+  while (utterance->pending->len >= frame_size)
+    send_frame (utterance, frame_size);
+
+  return !agent_delivery_is_cancelled (utterance->delivery);
+}
+
+static void
+speak (Speaker    *self,
+       const char *task_id,
+       const char *text)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  g_autoptr (AgentDelivery) delivery = agent_subscriber_defer (subscriber);
+  g_autoptr (GByteArray) pending = g_byte_array_new ();
+  Utterance utterance = { self, delivery, pending, 0 };
+  GVariant *rate = g_variant_new_uint32 (speech_synthesiser_get_rate (self->synthesiser));
+
+  post_reliably (subscriber,
+                 agent_message_new_task_stream_start ("speaker", "loudspeaker", task_id, rate));
+
+  speech_synthesiser_speak (self->synthesiser, text, take_samples, &utterance);
+  if (pending->len > 0)
+    send_frame (&utterance, pending->len);
+
+  post_reliably (subscriber,
+                 agent_message_new_task_stream_end ("speaker", "loudspeaker", task_id, NULL));
+  post_note (subscriber, "loudspeaker", AGENT_CHANNEL_DATA,
+             "%s: %u frames, %.1f s of speech", task_id, utterance.n_frames, utterance.n_frames * 0.02);
+
+  agent_delivery_complete (delivery);
+}
+
+/* The CANCEL has overtaken requests that were sent before it; by their seq they are known. */
+static void
+handle_request (Speaker      *self,
+                AgentMessage *message)
+{
+  const char *task_id = agent_message_get_task_id (message);
+
+  if (agent_message_get_seq (message) < self->cancelled_seq)
+    post_reliably (AGENT_SUBSCRIBER (self),
+                   agent_message_new_task_response ("speaker", "assistant", task_id,
+                                                    AGENT_TASK_STATUS_CANCELLED, NULL));
+  else
+    speak (self, task_id, g_variant_get_string (agent_message_get_payload (message), NULL));
+}
+
+/* What is to be silenced waits at the loudspeaker, and was sent by this agent: so is the CANCEL that overtakes it. */
+static void
+handle_cancel (Speaker      *self,
+               AgentMessage *message)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+
+  self->cancelled_seq = agent_message_get_seq (message);
+
+  post (subscriber,
+        agent_message_new_cancel ("speaker", "loudspeaker", agent_message_get_reason (message)));
+  post_note (subscriber, "loudspeaker", AGENT_CHANNEL_SYSTEM, "CANCEL: %s", agent_message_get_reason (message));
+}
+
+static void
+pass_end_of_input (Speaker *self)
+{
+  post_reliably (AGENT_SUBSCRIBER (self),
+                 agent_message_new_custom ("end-of-input", AGENT_CHANNEL_DATA,
+                                           "speaker", "loudspeaker", NULL));
+}
+
+static void
+speaker_message (AgentSubscriber *subscriber,
+                 AgentMessage    *message)
+{
+  Speaker *self = VOICE_SPEAKER (subscriber);
+
+  switch ((int) agent_message_get_message_type (message))
+    {
+    case AGENT_MESSAGE_TYPE_ACTIVATE:
+      activate (self);
+      break;
+
+    case AGENT_MESSAGE_TYPE_TASK_REQUEST:
+      handle_request (self, message);
+      break;
+
+    case AGENT_MESSAGE_TYPE_CANCEL:
+      handle_cancel (self, message);
+      break;
+
+    case AGENT_MESSAGE_TYPE_CUSTOM:
+      pass_end_of_input (self);
+      break;
+
+    default:
+      break;
+    }
+}
+
+static void
+speaker_finalize (GObject *object)
+{
+  Speaker *self = VOICE_SPEAKER (object);
+
+  g_clear_pointer (&self->synthesiser, speech_synthesiser_free);
+
+  G_OBJECT_CLASS (speaker_parent_class)->finalize (object);
+}
+
+static void
+speaker_class_init (SpeakerClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = speaker_finalize;
+  AGENT_SUBSCRIBER_CLASS (klass)->message = speaker_message;
+}
+
+static void
+speaker_init (Speaker *self)
+{
+}
+
+AgentSubscriber *
+speaker_new (GMainContext *context)
+{
+  return g_object_new (VOICE_TYPE_SPEAKER, "name", "speaker", "main-context", context, NULL);
+}

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <unistd.h>
+
+#include "agent-clock-private.h"
+#include "test-support.h"
+
+/* Long enough for valgrind on a busy machine; only a test that hangs ever sees it. */
+#define WATCHDOG_SECONDS 300
+
+/* --- The fixture --- */
+
+static void
+on_dropped (AgentBus        *bus,
+            AgentSubscriber *subscriber,
+            AgentDropReason  reason,
+            guint            n,
+            AgentMessage    *last,
+            gpointer         user_data)
+{
+  TestFixture *self = user_data;
+
+  g_assert_nonnull (last);
+  g_assert_cmpuint (n, >, 0);
+  g_assert_true (g_main_context_is_owner (self->context));
+  self->dropped[reason] += n;
+  self->n_dropped_emissions++;
+}
+
+static void
+on_log (const char    *domain,
+        GLogLevelFlags level,
+        const char    *message,
+        gpointer       user_data)
+{
+  TestFixture *self = user_data;
+
+  g_string_append_printf (self->log, "%s\n", message);
+}
+
+static void
+fixture_set_up (TestFixture  *self,
+                gconstpointer data)
+{
+  alarm (WATCHDOG_SECONDS);
+  self->log = g_string_new (NULL);
+  g_log_set_handler ("AgentBus", G_LOG_LEVEL_WARNING, on_log, self);
+
+  self->context = g_main_context_new ();
+  g_main_context_push_thread_default (self->context);
+  self->bus = agent_bus_new ();
+  g_signal_connect (self->bus, "dropped", G_CALLBACK (on_dropped), self);
+}
+
+/* Every fixture proves that its bus died, and that every warning was expected. */
+static void
+fixture_tear_down (TestFixture  *self,
+                   gconstpointer data)
+{
+  if (self->bus != NULL)
+    {
+      g_object_add_weak_pointer (G_OBJECT (self->bus), (gpointer *) &self->bus);
+      g_object_unref (self->bus);
+      g_assert_null (self->bus);
+    }
+
+  while (g_main_context_iteration (self->context, FALSE))
+    ;
+  g_main_context_pop_thread_default (self->context);
+  g_main_context_unref (self->context);
+
+  g_assert_cmpstr (self->log->str, ==, "");
+  g_log_set_handler ("AgentBus", G_LOG_LEVEL_WARNING, g_log_default_handler, NULL);
+  g_string_free (self->log, TRUE);
+  test_clock_release ();
+  alarm (0);
+}
+
+typedef struct
+{
+  void (*func) (TestFixture *fixture);
+} TestCase;
+
+static void
+run_case (TestFixture  *self,
+          gconstpointer data)
+{
+  const TestCase *test_case = data;
+
+  test_case->func (self);
+}
+
+void
+test_init (int    *argc,
+           char ***argv)
+{
+  g_test_init (argc, argv, NULL);
+  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
+}
+
+void
+test_add (const char *path,
+          void (*func) (TestFixture *fixture))
+{
+  TestCase *test_case = g_new0 (TestCase, 1);
+
+  test_case->func = func;
+  g_test_add (path, TestFixture, test_case, fixture_set_up, run_case, fixture_tear_down);
+}
+
+/* One iteration that does not wait. */
+void
+test_iterate (TestFixture *self)
+{
+  g_main_context_iteration (self->context, FALSE);
+}
+
+/* Until nothing is left to do. */
+void
+test_drain (TestFixture *self)
+{
+  while (g_main_context_iteration (self->context, FALSE))
+    ;
+}
+
+void
+test_run_until (TestFixture    *self,
+                const gboolean *done)
+{
+  while (!g_atomic_int_get (done))
+    g_main_context_iteration (self->context, TRUE);
+}
+
+static void
+on_done (GObject      *object,
+         GAsyncResult *result,
+         gpointer      user_data)
+{
+  GAsyncResult **place = user_data;
+
+  *place = g_object_ref (result);
+}
+
+void
+test_stop (TestFixture *self)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_stop_async (self->bus, NULL, on_done, &result);
+  while (result == NULL)
+    g_main_context_iteration (self->context, TRUE);
+  agent_bus_stop_finish (self->bus, result, &error);
+  g_assert_no_error (error);
+  test_drain (self);
+}
+
+gboolean
+test_unsubscribe (TestFixture *self,
+                  const char  *name,
+                  GError     **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  agent_bus_unsubscribe_async (self->bus, name, NULL, on_done, &result);
+  while (result == NULL)
+    g_main_context_iteration (self->context, TRUE);
+  return agent_bus_unsubscribe_finish (self->bus, result, error);
+}
+
+/* The library has warned with this, and with nothing else. */
+void
+test_expect_log (TestFixture *self,
+                 const char  *part)
+{
+  g_assert_nonnull (strstr (self->log->str, part));
+  g_string_truncate (self->log, 0);
+}
+
+/* --- The recorder --- */
+
+G_DEFINE_FINAL_TYPE (TestRecorder, test_recorder, AGENT_TYPE_SUBSCRIBER)
+
+static void
+test_recorder_message (AgentSubscriber *subscriber,
+                       AgentMessage    *message)
+{
+  TestRecorder *self = TEST_RECORDER (subscriber);
+
+  g_assert_false (self->in_handler);
+  g_assert_true (g_main_context_is_owner (agent_subscriber_get_main_context (subscriber)));
+
+  self->in_handler = TRUE;
+  self->thread = g_thread_self ();
+  g_ptr_array_add (self->messages, agent_message_ref (message));
+  if (self->handler != NULL)
+    self->handler (self, message, self->user_data);
+  self->in_handler = FALSE;
+}
+
+static void
+test_recorder_finalize (GObject *object)
+{
+  TestRecorder *self = TEST_RECORDER (object);
+
+  g_ptr_array_unref (self->messages);
+
+  G_OBJECT_CLASS (test_recorder_parent_class)->finalize (object);
+}
+
+static void
+test_recorder_class_init (TestRecorderClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = test_recorder_finalize;
+  AGENT_SUBSCRIBER_CLASS (klass)->message = test_recorder_message;
+}
+
+static void
+test_recorder_init (TestRecorder *self)
+{
+  self->messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+}
+
+TestRecorder *
+test_recorder_new (const char *name,
+                   TestHandler handler,
+                   gpointer    user_data)
+{
+  return test_recorder_new_full (handler, user_data, "name", name, NULL);
+}
+
+TestRecorder *
+test_recorder_new_full (TestHandler handler,
+                        gpointer    user_data,
+                        const char *first_property,
+                        ...)
+{
+  TestRecorder *self;
+  va_list       args;
+
+  va_start (args, first_property);
+  self = TEST_RECORDER (g_object_new_valist (TEST_TYPE_RECORDER, first_property, args));
+  va_end (args);
+
+  self->handler = handler;
+  self->user_data = user_data;
+  return self;
+}
+
+TestRecorder *
+test_recorder_subscribe (TestFixture *fixture,
+                         const char  *name,
+                         TestHandler  handler,
+                         gpointer     user_data)
+{
+  TestRecorder      *self = test_recorder_new (name, handler, user_data);
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_subscribe (fixture->bus, AGENT_SUBSCRIBER (self), &error);
+  g_assert_no_error (error);
+  return self;
+}
+
+guint
+test_recorder_count (TestRecorder *self)
+{
+  return self->messages->len;
+}
+
+/* What came, as "1 2 cancel 3": task ids of data, names of the rest. */
+char *
+test_recorder_dup_task_ids (TestRecorder *self)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < self->messages->len; i++)
+    {
+      AgentMessage *message = self->messages->pdata[i];
+      const char   *task_id = agent_message_get_task_id (message);
+
+      g_string_append_printf (text,
+                              "%s%s",
+                              i > 0 ? " " : "",
+                              task_id != NULL ? task_id : agent_message_get_name (message));
+    }
+
+  return g_string_free (text, FALSE);
+}
+
+/* --- Messages --- */
+
+AgentMessage *
+test_data (const char *source,
+           const char *target,
+           guint       number)
+{
+  char task_id[16];
+
+  g_snprintf (task_id, sizeof task_id, "%u", number);
+  return agent_message_new_task_update (source, target, task_id, NULL);
+}
+
+guint
+test_number (AgentMessage *message)
+{
+  return g_ascii_strtoull (agent_message_get_task_id (message), NULL, 10);
+}
+
+AgentMessage *
+test_cancel (const char *source,
+             const char *target)
+{
+  return agent_message_new_cancel (source, target, NULL);
+}
+
+/* --- The loss ledger --- */
+
+static TestLedger
+ledger_from_variant (GVariant *variant)
+{
+  TestLedger           ledger = { 0, };
+  g_autoptr (GVariant) dropped = g_variant_lookup_value (variant, "dropped", G_VARIANT_TYPE ("a{st}"));
+
+  g_variant_lookup (variant, "sent", "t", &ledger.sent);
+  g_assert_true (g_variant_lookup (variant, "offered", "t", &ledger.offered));
+  g_assert_true (g_variant_lookup (variant, "delivered", "t", &ledger.delivered));
+  g_assert_true (g_variant_lookup (variant, "queued", "t", &ledger.queued));
+  g_assert_true (g_variant_lookup (variant, "failed", "t", &ledger.failed));
+  for (guint i = 0; i < G_N_ELEMENTS (ledger.dropped); i++)
+    g_assert_true (
+      g_variant_lookup (dropped, agent_drop_reason_to_string (i), "t", &ledger.dropped[i]));
+
+  return ledger;
+}
+
+TestLedger
+test_ledger (AgentBus *bus)
+{
+  g_autoptr (GVariant) statistics = agent_bus_get_statistics (bus);
+
+  return ledger_from_variant (statistics);
+}
+
+TestLedger
+test_ledger_of (AgentBus   *bus,
+                const char *name)
+{
+  g_autoptr (GVariant) statistics = agent_bus_get_statistics (bus);
+  g_autoptr (GVariant) subscribers =
+    g_variant_lookup_value (statistics, "subscribers", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) own = g_variant_lookup_value (subscribers, name, G_VARIANT_TYPE_VARDICT);
+
+  g_assert_nonnull (own);
+  return ledger_from_variant (own);
+}
+
+static void
+assert_ledger_balanced (const TestLedger *ledger)
+{
+  guint64 sum = ledger->delivered + ledger->queued;
+
+  for (guint i = 0; i < G_N_ELEMENTS (ledger->dropped); i++)
+    sum += ledger->dropped[i];
+  g_assert_cmpuint (ledger->offered, ==, sum);
+  g_assert_cmpuint (ledger->failed, <=, ledger->delivered);
+}
+
+void
+test_assert_balanced (AgentBus *bus)
+{
+  g_autoptr (GVariant) statistics = agent_bus_get_statistics (bus);
+  g_autoptr (GVariant) subscribers =
+    g_variant_lookup_value (statistics, "subscribers", G_VARIANT_TYPE_VARDICT);
+  TestLedger   ledger = ledger_from_variant (statistics);
+  GVariantIter iter;
+  GVariant    *own;
+
+  assert_ledger_balanced (&ledger);
+
+  g_variant_iter_init (&iter, subscribers);
+  while (g_variant_iter_next (&iter, "{sv}", NULL, &own))
+    {
+      ledger = ledger_from_variant (own);
+      assert_ledger_balanced (&ledger);
+      g_variant_unref (own);
+    }
+}
+
+/* --- The clock --- */
+
+static gint64 frozen_time; /* set while no other thread reads it */
+
+static gint64
+get_frozen_time (void)
+{
+  return frozen_time;
+}
+
+void
+test_clock_freeze (void)
+{
+  frozen_time = g_get_monotonic_time ();
+  _agent_clock_override (get_frozen_time);
+}
+
+void
+test_clock_advance (gint64 usec)
+{
+  frozen_time += usec;
+}
+
+void
+test_clock_release (void)
+{
+  _agent_clock_override (NULL);
+}
+
+/* --- A thread --- */
+
+static gpointer
+thread_run (gpointer data)
+{
+  TestThread *self = data;
+
+  g_main_context_push_thread_default (self->context);
+  g_main_loop_run (self->loop);
+  g_main_context_pop_thread_default (self->context);
+  return NULL;
+}
+
+TestThread *
+test_thread_new (void)
+{
+  TestThread *self = g_new0 (TestThread, 1);
+
+  self->context = g_main_context_new ();
+  self->loop = g_main_loop_new (self->context, FALSE);
+  self->thread = g_thread_new ("test", thread_run, self);
+  return self;
+}
+
+static gboolean
+quit (gpointer loop)
+{
+  g_main_loop_quit (loop);
+  return G_SOURCE_REMOVE;
+}
+
+void
+test_thread_free (TestThread *self)
+{
+  g_main_context_invoke (self->context, quit, self->loop);
+  g_thread_join (self->thread);
+  g_main_loop_unref (self->loop);
+  g_main_context_unref (self->context);
+  g_free (self);
+}
+
+typedef struct
+{
+  GMutex   lock;
+  GCond    cond;
+  gboolean reached;
+} Sync;
+
+static gboolean
+reach (gpointer data)
+{
+  Sync *sync = data;
+
+  g_mutex_lock (&sync->lock);
+  sync->reached = TRUE;
+  g_cond_signal (&sync->cond);
+  g_mutex_unlock (&sync->lock);
+  return G_SOURCE_REMOVE;
+}
+
+/* Waits until the thread has done all that was ready when this was called. */
+void
+test_thread_sync (TestThread *self)
+{
+  Sync     sync = { 0, };
+  GSource *source = g_idle_source_new ();
+
+  g_mutex_init (&sync.lock);
+  g_cond_init (&sync.cond);
+  g_source_set_priority (source, G_PRIORITY_LOW);
+  g_source_set_callback (source, reach, &sync, NULL);
+  g_source_attach (source, self->context);
+  g_source_unref (source);
+
+  g_mutex_lock (&sync.lock);
+  while (!sync.reached)
+    g_cond_wait (&sync.cond, &sync.lock);
+  g_mutex_unlock (&sync.lock);
+
+  g_cond_clear (&sync.cond);
+  g_mutex_clear (&sync.lock);
+}

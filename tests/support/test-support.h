@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <agentbus/agentbus.h>
+
+G_BEGIN_DECLS
+
+/*
+ * What the test programs share: a fixture that owns a context, a subscriber that keeps what it gets, and the
+ * loss ledger as numbers. No test touches the default context, and none sleeps to be right: it iterates until
+ * something is so. A test that hangs is ended by a watchdog.
+ */
+
+/* --- The fixture --- */
+
+typedef struct
+{
+  GMainContext *context;    /* the thread default while the test runs */
+  AgentBus     *bus;
+  guint64       dropped[5]; /* the sum of what the signal told, by AgentDropReason */
+  guint         n_dropped_emissions;
+  GString      *log;        /* warnings of the library, a line each */
+} TestFixture;
+
+void  test_init             (int               *argc,
+                             char            ***argv);
+void  test_add              (const char        *path,
+                             void             (*func) (TestFixture *fixture));
+void  test_iterate          (TestFixture       *self);
+void  test_drain            (TestFixture       *self);
+void  test_stop             (TestFixture       *self);
+void  test_run_until        (TestFixture       *self,
+                             const gboolean    *done);
+gboolean
+      test_unsubscribe      (TestFixture       *self,
+                             const char        *name,
+                             GError           **error);
+void  test_expect_log       (TestFixture       *self,
+                             const char        *part);
+
+/* --- A subscriber that keeps what it gets --- */
+
+#define TEST_TYPE_RECORDER (test_recorder_get_type ())
+G_DECLARE_FINAL_TYPE (TestRecorder, test_recorder, TEST, RECORDER, AgentSubscriber)
+
+typedef void (*TestHandler) (TestRecorder *recorder,
+                             AgentMessage *message,
+                             gpointer      user_data);
+
+struct _TestRecorder
+{
+  AgentSubscriber parent_instance;
+
+  GPtrArray      *messages;  /* of AgentMessage (owned), in the order they came */
+  GThread        *thread;    /* where the last one came */
+  gboolean        in_handler;
+  TestHandler     handler;   /* (nullable) */
+  gpointer        user_data;
+};
+
+TestRecorder *test_recorder_new           (const char       *name,
+                                           TestHandler       handler,
+                                           gpointer          user_data);
+TestRecorder *test_recorder_new_full      (TestHandler       handler,
+                                           gpointer          user_data,
+                                           const char       *first_property,
+                                           ...) G_GNUC_NULL_TERMINATED;
+TestRecorder *test_recorder_subscribe     (TestFixture      *fixture,
+                                           const char       *name,
+                                           TestHandler       handler,
+                                           gpointer          user_data);
+guint         test_recorder_count         (TestRecorder     *self);
+char         *test_recorder_dup_task_ids  (TestRecorder     *self);
+
+/* --- Messages --- */
+
+AgentMessage *test_data                   (const char       *source,
+                                           const char       *target,
+                                           guint             number);
+guint         test_number                 (AgentMessage     *message);
+AgentMessage *test_cancel                 (const char       *source,
+                                           const char       *target);
+
+/* --- The loss ledger --- */
+
+typedef struct
+{
+  guint64 sent;
+  guint64 offered;
+  guint64 delivered;
+  guint64 queued;
+  guint64 failed;
+  guint64 dropped[5];
+} TestLedger;
+
+TestLedger test_ledger            (AgentBus         *bus);
+TestLedger test_ledger_of         (AgentBus         *bus,
+                                   const char       *name);
+void       test_assert_balanced   (AgentBus         *bus);
+
+/* --- A clock that stands still --- */
+
+void       test_clock_freeze      (void);
+void       test_clock_advance     (gint64            usec);
+void       test_clock_release     (void);
+
+/* --- A thread with a context of its own --- */
+
+typedef struct
+{
+  GMainContext *context;
+  GMainLoop    *loop;
+  GThread      *thread;
+} TestThread;
+
+TestThread *test_thread_new       (void);
+void        test_thread_free      (TestThread       *self);
+void        test_thread_sync      (TestThread       *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestThread, test_thread_free)
+
+G_END_DECLS

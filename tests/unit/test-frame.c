@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <agentbus/agentbus.h>
+
+#include "agent-frame-private.h"
+
+#define assert_critical(statement, text)                                                           \
+  G_STMT_START                                                                                     \
+  {                                                                                                \
+    g_test_expect_message ("AgentBus", G_LOG_LEVEL_CRITICAL, "*" text "*");                        \
+    statement;                                                                                     \
+    g_test_assert_expected_messages ();                                                            \
+  }                                                                                                \
+  G_STMT_END
+
+static void
+count_free (gpointer data)
+{
+  g_atomic_int_inc ((gint *) data);
+}
+
+static void
+test_frame_defaults (void)
+{
+  g_autoptr (AgentFrame) frame = agent_frame_new ("text", NULL, NULL);
+
+  g_assert_cmpstr (agent_frame_get_kind (frame), ==, "text");
+  g_assert_null (agent_frame_get_data (frame));
+  g_assert_null (agent_frame_get_metadata (frame));
+  g_assert_cmpint (agent_frame_get_pts (frame), ==, -1);
+  g_assert_cmpuint (agent_frame_get_id (frame), >, 0);
+}
+
+static void
+test_frame_zero_copy (void)
+{
+  static const guint8 pcm[4] = { 1, 2, 3, 4 };
+  gint                n_freed = 0;
+  g_autoptr (GBytes) data = g_bytes_new_with_free_func (pcm, sizeof pcm, count_free, &n_freed);
+  g_autoptr (AgentFrame) frame = agent_frame_new ("audio", data, NULL);
+
+  g_assert_true (agent_frame_get_data (frame) == data);
+  g_assert_true (g_bytes_get_data (agent_frame_get_data (frame), NULL) == pcm);
+  g_clear_pointer (&data, g_bytes_unref);
+  g_assert_cmpint (n_freed, ==, 0);
+  g_clear_pointer (&frame, agent_frame_unref);
+  g_assert_cmpint (n_freed, ==, 1);
+}
+
+static void
+test_frame_metadata (void)
+{
+  g_autoptr (GVariant) kept = g_variant_ref_sink (g_variant_new_parsed ("{'rate': <16000>}"));
+  g_autoptr (AgentFrame) floating =
+      agent_frame_new ("audio", NULL, g_variant_new_parsed ("@a{sv} {}"));
+  g_autoptr (AgentFrame) owned = agent_frame_new ("audio", NULL, kept);
+
+  g_assert_false (g_variant_is_floating (agent_frame_get_metadata (floating)));
+  g_assert_cmpuint (g_variant_n_children (agent_frame_get_metadata (floating)), ==, 0);
+  g_assert_true (agent_frame_get_metadata (owned) == kept);
+}
+
+static void
+test_frame_pts (void)
+{
+  g_autoptr (AgentFrame) frame = agent_frame_new ("audio", NULL, NULL);
+
+  agent_frame_set_pts (frame, 0);
+  g_assert_cmpint (agent_frame_get_pts (frame), ==, 0);
+  agent_frame_set_pts (frame, G_MAXINT64);
+  g_assert_cmpint (agent_frame_get_pts (frame), ==, G_MAXINT64);
+  agent_frame_set_pts (frame, -1);
+  g_assert_cmpint (agent_frame_get_pts (frame), ==, -1);
+  assert_critical (agent_frame_set_pts (frame, -2), "pts");
+}
+
+static void
+test_frame_given_id (void)
+{
+  g_autoptr (AgentFrame) kept = _agent_frame_new_with_id (G_MAXUINT64, "audio", NULL, NULL, 5);
+  g_autoptr (AgentFrame) fresh = _agent_frame_new_with_id (0, "audio", NULL, NULL, -1);
+
+  g_assert_cmpuint (agent_frame_get_id (kept), ==, G_MAXUINT64);
+  g_assert_cmpint (agent_frame_get_pts (kept), ==, 5);
+  g_assert_cmpuint (agent_frame_get_id (fresh), >, 0);
+  g_assert_cmpuint (agent_frame_get_id (fresh), <, G_MAXUINT64);
+}
+
+#define N_THREADS 4
+#define N_FRAMES 2000
+
+static gpointer
+make_frames (gpointer data)
+{
+  guint64 *ids = data;
+
+  for (guint i = 0; i < N_FRAMES; i++)
+    {
+      g_autoptr (AgentFrame) frame = agent_frame_new ("audio", NULL, NULL);
+
+      ids[i] = agent_frame_get_id (frame);
+      g_assert_true (i == 0 || ids[i] > ids[i - 1]);
+    }
+
+  return NULL;
+}
+
+static void
+test_frame_ids_are_unique (void)
+{
+  g_autofree guint64 *ids = g_new (guint64, N_THREADS * N_FRAMES);
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_int64_hash, g_int64_equal);
+  GThread *threads[N_THREADS];
+
+  for (guint i = 0; i < N_THREADS; i++)
+    threads[i] = g_thread_new ("frames", make_frames, ids + i * N_FRAMES);
+  for (guint i = 0; i < N_THREADS; i++)
+    g_thread_join (threads[i]);
+  for (guint i = 0; i < N_THREADS * N_FRAMES; i++)
+    g_assert_true (g_hash_table_add (seen, &ids[i]));
+}
+
+static gpointer
+hold_frame (gpointer data)
+{
+  AgentFrame *frame = data;
+
+  for (guint i = 0; i < 5000; i++)
+    {
+      g_assert_cmpstr (agent_frame_get_kind (agent_frame_ref (frame)), ==, "audio");
+      agent_frame_unref (frame);
+    }
+
+  agent_frame_unref (frame);
+
+  return NULL;
+}
+
+static void
+test_frame_threads (void)
+{
+  gint n_freed = 0;
+  g_autoptr (GBytes) data = g_bytes_new_with_free_func ("x", 1, count_free, &n_freed);
+  AgentFrame *frame = agent_frame_new ("audio", data, NULL);
+  GThread    *threads[N_THREADS];
+
+  g_clear_pointer (&data, g_bytes_unref);
+  for (guint i = 0; i < N_THREADS; i++)
+    threads[i] = g_thread_new ("holder", hold_frame, agent_frame_ref (frame));
+  agent_frame_unref (frame);
+  for (guint i = 0; i < N_THREADS; i++)
+    g_thread_join (threads[i]);
+
+  g_assert_cmpint (n_freed, ==, 1);
+}
+
+static void
+test_frame_boxed (void)
+{
+  g_autoptr (AgentFrame) frame = agent_frame_new ("audio", NULL, NULL);
+  AgentFrame *copy = g_boxed_copy (AGENT_TYPE_FRAME, frame);
+
+  g_assert_cmpstr (g_type_name (AGENT_TYPE_FRAME), ==, "AgentFrame");
+  g_assert_true (copy == frame);
+  g_boxed_free (AGENT_TYPE_FRAME, copy);
+  g_assert_cmpstr (agent_frame_get_kind (frame), ==, "audio");
+}
+
+static void
+test_frame_misuse (void)
+{
+  g_autoptr (GVariant) wrong = g_variant_ref_sink (g_variant_new_int32 (1));
+
+  assert_critical (g_assert_null (agent_frame_new (NULL, NULL, NULL)), "kind");
+  assert_critical (g_assert_null (agent_frame_new ("", NULL, NULL)), "kind");
+  assert_critical (g_assert_null (agent_frame_new ("audio", NULL, wrong)), "metadata");
+  assert_critical (g_assert_null (agent_frame_get_kind (NULL)), "self");
+  assert_critical (agent_frame_unref (NULL), "self");
+}
+
+static void
+test_info_full (void)
+{
+  g_autoptr (AgentInfo) info = agent_info_new ("name", "runner", "parent", TRUE, FALSE, 12);
+  g_autoptr (AgentInfo) other = agent_info_new ("name", "", NULL, FALSE, 8, 0);
+
+  g_assert_cmpstr (agent_info_get_name (info), ==, "name");
+  g_assert_cmpstr (agent_info_get_runner (info), ==, "runner");
+  g_assert_cmpstr (agent_info_get_parent (info), ==, "parent");
+  g_assert_cmpint (agent_info_is_active (info), ==, TRUE);
+  g_assert_cmpint (agent_info_is_bridged (info), ==, FALSE);
+  g_assert_cmpint (agent_info_get_started_at (info), ==, 12);
+
+  g_assert_cmpstr (agent_info_get_runner (other), ==, "");
+  g_assert_null (agent_info_get_parent (other));
+  g_assert_cmpint (agent_info_is_active (other), ==, FALSE);
+  g_assert_cmpint (agent_info_is_bridged (other), ==, TRUE);
+  g_assert_cmpint (agent_info_get_started_at (other), ==, 0);
+}
+
+static void
+test_info_boxed (void)
+{
+  g_autoptr (AgentInfo) info = agent_info_new ("name", "runner", NULL, TRUE, FALSE, 0);
+  AgentInfo *copy = g_boxed_copy (AGENT_TYPE_INFO, info);
+
+  g_assert_cmpstr (g_type_name (AGENT_TYPE_INFO), ==, "AgentInfo");
+  g_assert_true (copy == info);
+  g_boxed_free (AGENT_TYPE_INFO, copy);
+  g_assert_cmpstr (agent_info_get_name (info), ==, "name");
+}
+
+static void
+test_info_misuse (void)
+{
+  assert_critical (g_assert_null (agent_info_new (NULL, "r", NULL, 0, 0, 0)), "name");
+  assert_critical (g_assert_null (agent_info_new ("", "r", NULL, 0, 0, 0)), "name");
+  assert_critical (g_assert_null (agent_info_new ("n", NULL, NULL, 0, 0, 0)), "runner");
+  assert_critical (g_assert_null (agent_info_new ("n", "r", NULL, 0, 0, -1)), "started_at");
+  assert_critical (g_assert_null (agent_info_get_name (NULL)), "self");
+  assert_critical (agent_info_unref (NULL), "self");
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/agentbus/frame/defaults", test_frame_defaults);
+  g_test_add_func ("/agentbus/frame/zero-copy", test_frame_zero_copy);
+  g_test_add_func ("/agentbus/frame/metadata", test_frame_metadata);
+  g_test_add_func ("/agentbus/frame/pts", test_frame_pts);
+  g_test_add_func ("/agentbus/frame/given-id", test_frame_given_id);
+  g_test_add_func ("/agentbus/frame/ids-are-unique", test_frame_ids_are_unique);
+  g_test_add_func ("/agentbus/frame/threads", test_frame_threads);
+  g_test_add_func ("/agentbus/frame/boxed", test_frame_boxed);
+  g_test_add_func ("/agentbus/frame/misuse", test_frame_misuse);
+  g_test_add_func ("/agentbus/info/full", test_info_full);
+  g_test_add_func ("/agentbus/info/boxed", test_info_boxed);
+  g_test_add_func ("/agentbus/info/misuse", test_info_misuse);
+
+  return g_test_run ();
+}
