@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A voice assistant on one bus: recorded human speech comes in 20 ms frames, is detected, recognised and
- * answered, and the user interrupts the answers. The files in voice/ are the agents, each a subscriber of its
- * own; four of them live in threads of their own. There is no lock in any of them: they only send messages.
+ * A voice assistant on one bus: recorded human speech comes in 20 ms frames, is detected,
+ * recognised and answered, and the user interrupts the answers. The files in voice/ are the agents,
+ * each a subscriber of its own; four of them live in threads of their own. There is no lock in any
+ * of them: they only send messages.
  */
 
 #include "voice/assistant.h"
@@ -23,7 +24,7 @@
 
 #define TEST_DATA "/usr/share/pocketsphinx/test/data"
 
-/* A player that is ten times too fast still gives the user's interruption time to come before the end. */
+/* Ten times too fast, and the user's interruption still comes before the end of an answer. */
 #define FAST_PLAYING (FRAME_CLOCK_DURATION / 10)
 
 static const char *const default_recordings[] = {
@@ -50,28 +51,37 @@ options_clear (Options *options)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
 
 static gboolean
-parse_options (Options *options,
-               int     *argc,
-               char  ***argv,
-               GError **error)
+parse_options (Options *options, int *argc, char ***argv, GError **error)
 {
   const GOptionEntry entries[] = {
-    { "fast", 'f', 0, G_OPTION_ARG_NONE, &options->fast,
-      "Speak and play as fast as it goes, not in real time", NULL },
-    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &options->output,
-      "Where the answers go (voice-answers.wav)", "FILE" },
-    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->files, NULL, "[WAV…]" },
+    { "fast",
+      'f',
+      0,
+      G_OPTION_ARG_NONE,
+      &options->fast,
+      "Speak and play as fast as it goes, not in real time",
+      NULL },
+    { "output",
+      'o',
+      0,
+      G_OPTION_ARG_FILENAME,
+      &options->output,
+      "Where the answers go (voice-answers.wav)",
+      "FILE" },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->files, NULL, "[WAV...]" },
     { NULL },
   };
-  g_autoptr (GOptionContext) context = g_option_context_new ("– talk to agents on a bus");
+  g_autoptr (GOptionContext) context = g_option_context_new ("- talk to agents on a bus");
 
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_description (
       context,
-      "The user says the recordings one after the other, each an interruption of the answer to the one before.\n"
+      "The user says the recordings one after the other, each an interruption of the answer to the "
+      "one before.\n"
       "A single one is said twice. Without any, three come from Debian's pocketsphinx-testdata.\n"
       "\n"
-      "Exits with 0 if CANCEL was handled before the queued audio and the loss ledger balances, with 1 if not,\n"
+      "Exits with 0 if CANCEL was handled before the queued audio and the loss ledger balances, "
+      "with 1 if not,\n"
       "and with 2 if it could not try.");
 
   if (!g_option_context_parse (context, argc, argv, error))
@@ -83,22 +93,31 @@ parse_options (Options *options,
   return TRUE;
 }
 
+static gboolean
+load_recording (GPtrArray *recordings, const char *file, GError **error)
+{
+  Recording *recording = recording_load (file, error);
+
+  if (recording == NULL)
+    return FALSE;
+
+  g_ptr_array_add (recordings, recording);
+
+  return TRUE;
+}
+
 static GPtrArray *
-load_recordings (const char *const *files,
-                 GError           **error)
+load_recordings (const char *const *files, GError **error)
 {
   g_autoptr (GPtrArray) recordings = g_ptr_array_new_with_free_func ((GDestroyNotify) recording_free);
-  gboolean single = files[1] == NULL;
 
-  for (guint i = 0; files[i] != NULL || (single && i == 1); i++)
-    {
-      Recording *recording = recording_load (single ? files[0] : files[i], error);
+  for (guint i = 0; files[i] != NULL; i++)
+    if (!load_recording (recordings, files[i], error))
+      return NULL;
 
-      if (recording == NULL)
-        return NULL;
-
-      g_ptr_array_add (recordings, recording);
-    }
+  /* Without a second one, there would be no interruption. */
+  if (recordings->len == 1 && !load_recording (recordings, files[0], error))
+    return NULL;
 
   return g_steal_pointer (&recordings);
 }
@@ -108,9 +127,13 @@ load_default_recordings (GError **error)
 {
   if (!g_file_test (default_recordings[0], G_FILE_TEST_EXISTS))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
-                   "There are no recordings in %s: install the Debian package pocketsphinx-testdata,"
-                   " or give a WAV file", TEST_DATA);
+      g_set_error (
+          error,
+          G_IO_ERROR,
+          G_IO_ERROR_NOT_FOUND,
+          "There are no recordings in %s: install the Debian package pocketsphinx-testdata,"
+          " or give a WAV file",
+          TEST_DATA);
       return NULL;
     }
 
@@ -118,9 +141,7 @@ load_default_recordings (GError **error)
 }
 
 static gboolean
-subscribe_all (AgentBus  *bus,
-               GPtrArray *agents,
-               GError   **error)
+subscribe_all (AgentBus *bus, GPtrArray *agents, GError **error)
 {
   for (guint i = 0; i < agents->len; i++)
     if (!agent_bus_subscribe (bus, g_ptr_array_index (agents, i), error))
@@ -138,10 +159,10 @@ fail (const GError *error)
 }
 
 static int
-run (const Options *options,
-     GPtrArray     *recordings)
+run (const Options *options, GPtrArray *recordings)
 {
-  /* In the order of their end, which is the other way round: threads first, then what they worked with. */
+  /* In the order of their end, which is the other way round: threads first, then what they worked
+   * with. */
   g_autoptr (AgentBus) bus = agent_bus_new ();
   g_autoptr (Director) director = director_new (bus, recordings);
   g_autoptr (GPtrArray) agents = g_ptr_array_new_with_free_func (g_object_unref);
@@ -156,10 +177,14 @@ run (const Options *options,
   g_ptr_array_add (agents, assistant_new (NULL));
   g_ptr_array_add (agents, recogniser_new (loop_thread_get_context (recognition)));
   g_ptr_array_add (agents, speaker_new (loop_thread_get_context (synthesis)));
-  g_ptr_array_add (agents, microphone_new (loop_thread_get_context (input), recordings,
-                                           options->fast ? 0 : FRAME_CLOCK_DURATION));
-  g_ptr_array_add (agents, loudspeaker_new (loop_thread_get_context (output), options->output,
-                                            options->fast ? FAST_PLAYING : FRAME_CLOCK_DURATION));
+  g_ptr_array_add (agents,
+                   microphone_new (loop_thread_get_context (input),
+                                   recordings,
+                                   options->fast ? 0 : FRAME_CLOCK_DURATION));
+  g_ptr_array_add (agents,
+                   loudspeaker_new (loop_thread_get_context (output),
+                                    options->output,
+                                    options->fast ? FAST_PLAYING : FRAME_CLOCK_DURATION));
 
   if (!subscribe_all (bus, agents, &error) || !director_subscribe (director, &error))
     return fail (error);
@@ -168,8 +193,7 @@ run (const Options *options,
 }
 
 int
-main (int   argc,
-      char *argv[])
+main (int argc, char *argv[])
 {
   g_auto (Options) options = { 0 };
   g_autoptr (GPtrArray) recordings = NULL;

@@ -20,6 +20,7 @@ AgentBusReport *_agent_bus_report_new          (AgentBus        *bus,
 AgentBusReport *_agent_bus_report_ref          (AgentBusReport  *self);
 void            _agent_bus_report_unref        (AgentBusReport  *self);
 void            _agent_bus_report_close        (AgentBusReport  *self);
+AgentBus       *_agent_bus_report_dup_bus      (AgentBusReport  *self);
 
 void            _agent_bus_report_subscribed   (AgentBusReport  *self,
                                                 AgentSubscriber *subscriber);

@@ -245,6 +245,14 @@ _agent_bus_report_unref (AgentBusReport *self)
   g_free (self);
 }
 
+/* (transfer full) (nullable) The one weak reference to the bus: thousands of them, one for each subscriber, would be
+ * thousands of steps to drop one. */
+AgentBus *
+_agent_bus_report_dup_bus (AgentBusReport *self)
+{
+  return g_weak_ref_get (&self->bus);
+}
+
 static void
 notice_abandon (Notice *notice)
 {

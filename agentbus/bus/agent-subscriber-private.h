@@ -8,7 +8,6 @@
 G_BEGIN_DECLS
 
 gboolean _agent_subscriber_claim        (AgentSubscriber *self,
-                                         AgentBus        *bus,
                                          AgentMailbox    *mailbox,
                                          GError         **error);
 void     _agent_subscriber_unclaim      (AgentSubscriber *self);

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
+#include "agent-bus-report-private.h"
 #include "agent-delivery.h"
 #include "agent-mailbox-private.h"
 #include "agent-subscriber-private.h"
@@ -54,7 +55,6 @@ typedef struct
   gboolean       always_emit; /* a class closure was put in the place of the vfunc */
 
   GMutex         lock;
-  GWeakRef       bus;
   gboolean       claimed;     /* (lock) on a bus, or still leaving it */
   AgentMailbox  *mailbox;     /* (lock) (nullable) of the current or the last subscription */
   AgentLedger    earlier;     /* (lock) the sum of the subscriptions before that */
@@ -92,7 +92,6 @@ G_DEFINE_TYPE_WITH_PRIVATE (AgentSubscriber, agent_subscriber, G_TYPE_OBJECT)
 /* The subscriber gets @mailbox for its next subscription, unless the one before is not over. */
 gboolean
 _agent_subscriber_claim (AgentSubscriber *self,
-                         AgentBus        *bus,
                          AgentMailbox    *mailbox,
                          GError         **error)
 {
@@ -117,9 +116,7 @@ _agent_subscriber_claim (AgentSubscriber *self,
   g_mutex_unlock (&priv->lock);
 
   g_clear_pointer (&old, _agent_mailbox_unref);
-  if (claimed)
-    g_weak_ref_set (&priv->bus, bus);
-  else
+  if (!claimed)
     g_set_error (error,
                  AGENT_BUS_ERROR,
                  AGENT_BUS_ERROR_EXISTS,
@@ -134,7 +131,6 @@ _agent_subscriber_detach (AgentSubscriber *self)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
 
-  g_weak_ref_set (&priv->bus, NULL);
   g_mutex_lock (&priv->lock);
   priv->claimed = FALSE;
   g_mutex_unlock (&priv->lock);
@@ -205,7 +201,6 @@ agent_subscriber_finalize (GObject *object)
   g_clear_pointer (&priv->mailbox, _agent_mailbox_unref);
   g_clear_pointer (&priv->context, g_main_context_unref);
   g_clear_pointer (&priv->name, g_free);
-  g_weak_ref_clear (&priv->bus);
   g_mutex_clear (&priv->lock);
 
   G_OBJECT_CLASS (agent_subscriber_parent_class)->finalize (object);
@@ -450,7 +445,6 @@ agent_subscriber_init (AgentSubscriber *self)
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
 
   g_mutex_init (&priv->lock);
-  g_weak_ref_init (&priv->bus, NULL);
 }
 
 /* --- Public --- */
@@ -690,9 +684,22 @@ agent_subscriber_dup_bus (AgentSubscriber *self)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
 
+  AgentMailbox           *mailbox = NULL;
+  AgentBus               *bus;
+
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
 
-  return g_weak_ref_get (&priv->bus);
+  g_mutex_lock (&priv->lock);
+  if (priv->claimed)
+    mailbox = _agent_mailbox_ref (priv->mailbox);
+  g_mutex_unlock (&priv->lock);
+
+  if (mailbox == NULL)
+    return NULL;
+
+  bus = _agent_bus_report_dup_bus (mailbox->report);
+  _agent_mailbox_unref (mailbox);
+  return bus;
 }
 
 /**

@@ -9,9 +9,19 @@ static const struct
   const char *name;
   guint       points;
 } ranks[] = {
-  { "ace", 11 },  { "two", 2 },   { "three", 3 }, { "four", 4 },  { "five", 5 },
-  { "six", 6 },   { "seven", 7 }, { "eight", 8 }, { "nine", 9 },  { "ten", 10 },
-  { "jack", 10 }, { "queen", 10 }, { "king", 10 },
+  { "ace", 11 },
+  { "two", 2 },
+  { "three", 3 },
+  { "four", 4 },
+  { "five", 5 },
+  { "six", 6 },
+  { "seven", 7 },
+  { "eight", 8 },
+  { "nine", 9 },
+  { "ten", 10 },
+  { "jack", 10 },
+  { "queen", 10 },
+  { "king", 10 },
 };
 
 static guint
@@ -36,8 +46,8 @@ answer_cards (char **words)
     if (get_points (words[i]) > 0 && g_str_equal (words[i + 1], "of") &&
         g_strv_contains (suits, words[i + 2]))
       {
-        g_string_append_printf (cards, "%sthe %s of %s",
-                                n_cards > 0 ? ", " : "", words[i], words[i + 2]);
+        g_string_append_printf (
+            cards, "%sthe %s of %s", n_cards > 0 ? ", " : "", words[i], words[i + 2]);
         points += get_points (words[i]);
         n_cards++;
       }
@@ -46,17 +56,21 @@ answer_cards (char **words)
     return NULL;
 
   return g_strdup_printf ("You hold %s. That is %u %s, worth %u points.",
-                          cards->str, n_cards, n_cards == 1 ? "card" : "cards", points);
+                          cards->str,
+                          n_cards,
+                          n_cards == 1 ? "card" : "cards",
+                          points);
 }
 
 static char *
-answer_words (const char *heard,
-              char      **words)
+answer_words (const char *heard, char **words)
 {
   guint n_words = g_strv_length (words);
 
   return g_strdup_printf ("You said: %s. I have counted %u %s in that.",
-                          heard, n_words, n_words == 1 ? "word" : "words");
+                          heard,
+                          n_words,
+                          n_words == 1 ? "word" : "words");
 }
 
 static char *
@@ -76,8 +90,7 @@ answer (const char *heard)
 
 /* Returns what to say to somebody who said @heard. The @first answer has a lot to explain. */
 char *
-answers_compose (const char *heard,
-                 gboolean    first)
+answers_compose (const char *heard, gboolean first)
 {
   g_autofree char *text = answer (heard);
 
@@ -85,7 +98,7 @@ answers_compose (const char *heard,
     return g_steal_pointer (&text);
 
   return g_strconcat (text,
-                      " By the way, you can interrupt me at any time: your voice becomes a cancel message,"
-                      " and it overtakes all the audio that still waits for the loudspeaker.",
+                      " You may interrupt me at any time:"
+                      " the cancel message overtakes all the audio that I have queued.",
                       NULL);
 }

@@ -16,8 +16,7 @@ struct _Assistant
 G_DEFINE_FINAL_TYPE (Assistant, assistant, AGENT_TYPE_SUBSCRIBER)
 
 static void
-handle_heard (Assistant    *self,
-              AgentMessage *message)
+handle_heard (Assistant *self, AgentMessage *message)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   g_autofree char *task_id = g_strdup_printf ("answer-%u", self->n_answers + 1);
@@ -30,8 +29,8 @@ handle_heard (Assistant    *self,
 
   post_note (subscriber, "speaker", AGENT_CHANNEL_DATA, "%s: “%s”", task_id, answer);
   post_reliably (subscriber,
-                 agent_message_new_task_request ("assistant", "speaker", task_id, "speak",
-                                                 g_variant_new_string (answer)));
+                 agent_message_new_task_request (
+                     "assistant", "speaker", task_id, "speak", g_variant_new_string (answer)));
 }
 
 /* This came on the system channel, ahead of everything else there is to read. */
@@ -43,21 +42,22 @@ handle_speech_started (Assistant *self)
   if (self->n_spoken == self->n_answers)
     return;
 
-  post (subscriber, agent_message_new_cancel ("assistant", "speaker", "the user speaks"));
-  post_note (subscriber, "speaker", AGENT_CHANNEL_SYSTEM, "CANCEL: the user interrupts answer-%u", self->n_answers);
+  post_note (subscriber,
+             "speaker",
+             AGENT_CHANNEL_SYSTEM,
+             "CANCEL: the user interrupts answer-%u",
+             self->n_answers);
+  post (subscriber, agent_message_new_cancel ("assistant", "speaker", "the user interrupts"));
 }
 
 static void
 pass_end_of_input (Assistant *self)
 {
-  post_reliably (AGENT_SUBSCRIBER (self),
-                 agent_message_new_custom ("end-of-input", AGENT_CHANNEL_DATA,
-                                           "assistant", "speaker", NULL));
+  post_mark (AGENT_SUBSCRIBER (self), "speaker", "end-of-input");
 }
 
 static void
-assistant_message (AgentSubscriber *subscriber,
-                   AgentMessage    *message)
+assistant_message (AgentSubscriber *subscriber, AgentMessage *message)
 {
   Assistant  *self = VOICE_ASSISTANT (subscriber);
   const char *name = agent_message_get_name (message);

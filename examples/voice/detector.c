@@ -24,17 +24,14 @@ G_DEFINE_FINAL_TYPE (Detector, detector, AGENT_TYPE_SUBSCRIBER)
 
 /* The frame itself travels on, and with it the recording's own bytes: nothing is copied. */
 static void
-forward (Detector   *self,
-         AgentFrame *frame)
+forward (Detector *self, AgentFrame *frame)
 {
-  post (AGENT_SUBSCRIBER (self),
-        agent_message_new_frame ("detector", "recogniser", frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+  post_frame (AGENT_SUBSCRIBER (self), "recogniser", frame);
   self->n_forwarded++;
 }
 
 static void
-remember (Detector   *self,
-          AgentFrame *frame)
+remember (Detector *self, AgentFrame *frame)
 {
   g_queue_push_tail (&self->remembered, agent_frame_ref (frame));
 
@@ -46,17 +43,16 @@ static void
 start_speech (Detector *self)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
-  AgentFrame      *frame;
+  AgentMessage    *message = agent_message_new_custom (
+      "speech-started", AGENT_CHANNEL_SYSTEM, "detector", "assistant", NULL);
+  AgentFrame *frame;
 
   /* The assistant has to know now: should it be speaking, it is being interrupted. */
-  post (subscriber,
-        agent_message_new_custom ("speech-started", AGENT_CHANNEL_SYSTEM, "detector", "assistant", NULL));
   post_note (subscriber, "assistant", AGENT_CHANNEL_SYSTEM, "the user speaks");
+  post (subscriber, message);
 
-  /* To the recogniser it is a mark between frames: it must neither overtake them nor be lost among them. */
-  post_reliably (subscriber,
-                 agent_message_new_custom ("speech-started", AGENT_CHANNEL_DATA,
-                                           "detector", "recogniser", NULL));
+  /* To the recogniser it is a mark between frames, which must not overtake them. */
+  post_mark (subscriber, "recogniser", "speech-started");
 
   self->n_forwarded = 0;
   while ((frame = g_queue_pop_head (&self->remembered)) != NULL)
@@ -71,16 +67,17 @@ end_speech (Detector *self)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
 
-  post_reliably (subscriber,
-                 agent_message_new_custom ("speech-ended", AGENT_CHANNEL_DATA,
-                                           "detector", "recogniser", NULL));
-  post_note (subscriber, "recogniser", AGENT_CHANNEL_DATA,
-             "the user has spoken: %u frames, %.1f s", self->n_forwarded, self->n_forwarded * 0.02);
+  post_note (subscriber,
+             "recogniser",
+             AGENT_CHANNEL_DATA,
+             "the user has spoken: %u frames, %.1f s",
+             self->n_forwarded,
+             self->n_forwarded * 0.02);
+  post_mark (subscriber, "recogniser", "speech-ended");
 }
 
 static void
-handle_frame (Detector   *self,
-              AgentFrame *frame)
+handle_frame (Detector *self, AgentFrame *frame)
 {
   gsize         size;
   const gint16 *samples = g_bytes_get_data (agent_frame_get_data (frame), &size);
@@ -115,14 +112,11 @@ end_input (Detector *self)
   if (self->detector.speaking)
     end_speech (self);
 
-  post_reliably (AGENT_SUBSCRIBER (self),
-                 agent_message_new_custom ("end-of-input", AGENT_CHANNEL_DATA,
-                                           "detector", "recogniser", NULL));
+  post_mark (AGENT_SUBSCRIBER (self), "recogniser", "end-of-input");
 }
 
 static void
-detector_message (AgentSubscriber *subscriber,
-                  AgentMessage    *message)
+detector_message (AgentSubscriber *subscriber, AgentMessage *message)
 {
   Detector *self = VOICE_DETECTOR (subscriber);
 
@@ -159,9 +153,6 @@ detector_init (Detector *self)
 AgentSubscriber *
 detector_new (GMainContext *context)
 {
-  return g_object_new (VOICE_TYPE_DETECTOR,
-                       "name", "detector",
-                       "main-context", context,
-                       "capacity", CAPACITY,
-                       NULL);
+  return g_object_new (
+      VOICE_TYPE_DETECTOR, "name", "detector", "main-context", context, "capacity", CAPACITY, NULL);
 }

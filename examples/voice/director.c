@@ -15,38 +15,46 @@
 /* The demo never takes that long; better to end with a message than to hang. */
 #define SECONDS_PER_RECORDING 60
 
+/* Losses are gathered this long, in milliseconds, so that they make one line of the timeline. */
+#define NOTE_LOSSES_AFTER 20
+
+/* What AgentBus::dropped told of in one moment. */
+typedef struct
+{
+  char *who; /* (nullable): and why; nothing was lost as long as it is not set */
+  guint n_dropped;
+  guint n_emissions;
+} Losses;
+
 struct _Director
 {
   AgentBus        *bus;
   AgentSubscriber *subscriber;
   GMainLoop       *loop;
-  GPtrArray       *recordings;   /* (element-type Recording) */
-  GPtrArray       *heard;        /* (element-type GString): one for each recording */
+  GPtrArray       *recordings; /* (element-type Recording) */
+  GPtrArray       *heard;      /* (element-type GString): one for each recording */
 
   guint    n_ready;
-  guint64  n_told;               /* drops that AgentBus::dropped told of */
+  guint64  n_told; /* drops that AgentBus::dropped told of */
+  Losses   losses; /* those of the last moment */
   guint    n_cancels;
   guint    n_overtaking;
   gboolean subscribers_balance;
   gboolean bus_balances;
-  char    *failure;              /* (nullable) */
+  char    *failure; /* (nullable) */
 };
 
 /* While it runs */
 
 static void
-activate (Director   *self,
-          const char *whom,
-          const char *what)
+activate (Director *self, const char *whom, const char *what)
 {
   post_note (self->subscriber, whom, AGENT_CHANNEL_SYSTEM, "ACTIVATE: %s", what);
   post (self->subscriber, agent_message_new_activate ("director", whom, NULL));
 }
 
 static void
-on_agent_ready (AgentSubscriber *subscriber,
-                AgentMessage    *message,
-                Director        *self)
+on_agent_ready (AgentSubscriber *subscriber, AgentMessage *message, Director *self)
 {
   self->n_ready++;
 
@@ -55,9 +63,7 @@ on_agent_ready (AgentSubscriber *subscriber,
 }
 
 static void
-on_heard (AgentSubscriber *subscriber,
-          AgentMessage    *message,
-          Director        *self)
+on_heard (AgentSubscriber *subscriber, AgentMessage *message, Director *self)
 {
   guint       recording;
   const char *text;
@@ -72,8 +78,7 @@ on_heard (AgentSubscriber *subscriber,
 }
 
 static void
-fail (Director   *self,
-      const char *why)
+fail (Director *self, const char *why)
 {
   g_clear_pointer (&self->failure, g_free);
   self->failure = g_strdup (why);
@@ -81,14 +86,32 @@ fail (Director   *self,
 }
 
 static void
-on_agent_error (AgentSubscriber *subscriber,
-                AgentMessage    *message,
-                Director        *self)
+on_agent_error (AgentSubscriber *subscriber, AgentMessage *message, Director *self)
 {
   fail (self, agent_message_get_reason (message));
 }
 
-/* However many messages are lost in a row, there is one emission for them, with their number. */
+static gboolean
+note_losses (gpointer data)
+{
+  Director        *self = data;
+  g_autofree char *who = g_steal_pointer (&self->losses.who);
+
+  if (who != NULL)
+    post_note (self->subscriber,
+               NULL,
+               AGENT_CHANNEL_DATA,
+               "AgentBus::dropped, emitted %u×: the %s lost %u messages",
+               self->losses.n_emissions,
+               who,
+               self->losses.n_dropped);
+
+  self->losses = (Losses){ 0 };
+
+  return G_SOURCE_REMOVE;
+}
+
+/* The signal comes once in a turn of the main loop, with the number; a line sums up some turns. */
 static void
 on_dropped (AgentBus        *bus,
             AgentSubscriber *subscriber,
@@ -97,22 +120,29 @@ on_dropped (AgentBus        *bus,
             AgentMessage    *last,
             Director        *self)
 {
-  self->n_told += n_dropped;
+  g_autofree char *who = NULL;
 
-  post_note (self->subscriber, NULL, AGENT_CHANNEL_DATA,
-             "AgentBus::dropped: %s lost %u more (%s), the last a “%s” from the %s",
-             subscriber != NULL ? agent_subscriber_get_name (subscriber) : "nobody",
-             n_dropped,
-             agent_drop_reason_to_string (reason),
-             agent_message_get_name (last),
-             agent_message_get_source (last));
+  who = g_strdup_printf ("%s (%s, the last a %s)",
+                         subscriber != NULL ? agent_subscriber_get_name (subscriber) : "bus",
+                         agent_drop_reason_to_string (reason),
+                         agent_message_get_name (last));
+
+  if (g_strcmp0 (who, self->losses.who) != 0)
+    {
+      note_losses (self);
+      self->losses.who = g_steal_pointer (&who);
+      g_timeout_add (NOTE_LOSSES_AFTER, note_losses, self);
+    }
+
+  self->losses.n_dropped += n_dropped;
+  self->losses.n_emissions++;
+  self->n_told += n_dropped;
 }
 
 /* When it is over */
 
 static void
-print_recording (Recording  *recording,
-                 const char *heard)
+print_recording (Recording *recording, const char *heard)
 {
   guint n_words, n_errors;
 
@@ -126,7 +156,9 @@ print_recording (Recording  *recording,
   n_errors = word_errors_count (recording->transcript, heard, &n_words);
   printf ("    said   %s\n    heard  %s\n", recording->transcript, heard);
   printf ("    word error rate %.0f %%: %u for %u words\n",
-          n_words > 0 ? 100.0 * n_errors / n_words : 0.0, n_errors, n_words);
+          n_words > 0 ? 100.0 * n_errors / n_words : 0.0,
+          n_errors,
+          n_words);
 }
 
 static void
@@ -142,15 +174,10 @@ print_recordings (Director *self)
     }
 }
 
-static void
-print_verdict (gboolean    good,
-               const char *format,
-               ...) G_GNUC_PRINTF (2, 3);
+static void print_verdict (gboolean good, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 static void
-print_verdict (gboolean    good,
-               const char *format,
-               ...)
+print_verdict (gboolean good, const char *format, ...)
 {
   g_autofree char *text = NULL;
   va_list          arguments;
@@ -163,29 +190,31 @@ print_verdict (gboolean    good,
 }
 
 static int
-judge (Director *self,
-       guint64   n_dropped)
+judge (Director *self, guint64 n_dropped)
 {
   gboolean overtook = self->n_overtaking > 0;
   gboolean balances = self->subscribers_balance && self->bus_balances;
   gboolean told = self->n_told == n_dropped;
 
   printf ("\nVerdict\n");
-  print_verdict (overtook,
-                 "CANCEL was handled before the queued audio: %u of %u CANCELs overtook frames that waited",
-                 self->n_overtaking, self->n_cancels);
-  print_verdict (balances, "the ledger balances: offered = delivered + queued + dropped, in every row");
+  print_verdict (
+      overtook,
+      "CANCEL was handled before the queued audio: %u of %u CANCELs overtook frames that waited",
+      self->n_overtaking,
+      self->n_cancels);
+  print_verdict (balances,
+                 "the ledger balances: offered = delivered + queued + dropped, in every row");
   print_verdict (told,
-                 "AgentBus::dropped told of all that was lost: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT,
-                 self->n_told, n_dropped);
+                 "AgentBus::dropped told of all that was lost: %" G_GUINT64_FORMAT
+                 " of %" G_GUINT64_FORMAT,
+                 self->n_told,
+                 n_dropped);
 
   return overtook && balances && told ? 0 : 1;
 }
 
 static void
-on_stopped (GObject      *object,
-            GAsyncResult *result,
-            gpointer      data)
+on_stopped (GObject *object, GAsyncResult *result, gpointer data)
 {
   Director *self = data;
   g_autoptr (GError) error = NULL;
@@ -218,13 +247,12 @@ end_when_quiet (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* The marker that followed the user's last word has come through all agents: the last answer was played. */
+/* The mark that followed the user's last word has come through all agents: all is played. */
 static void
-on_end_of_input (AgentSubscriber *subscriber,
-                 AgentMessage    *message,
-                 Director        *self)
+on_end_of_input (AgentSubscriber *subscriber, AgentMessage *message, Director *self)
 {
-  g_variant_get (agent_message_get_payload (message), "(uu)", &self->n_cancels, &self->n_overtaking);
+  g_variant_get (
+      agent_message_get_payload (message), "(uu)", &self->n_cancels, &self->n_overtaking);
 
   g_timeout_add (20, end_when_quiet, self);
 }
@@ -246,8 +274,7 @@ free_string (gpointer string)
 }
 
 Director *
-director_new (AgentBus  *bus,
-              GPtrArray *recordings)
+director_new (AgentBus *bus, GPtrArray *recordings)
 {
   Director *self = g_new0 (Director, 1);
 
@@ -280,13 +307,13 @@ director_free (Director *self)
   g_main_loop_unref (self->loop);
   g_ptr_array_unref (self->recordings);
   g_ptr_array_unref (self->heard);
+  g_free (self->losses.who);
   g_free (self->failure);
   g_free (self);
 }
 
 gboolean
-director_subscribe (Director *self,
-                    GError  **error)
+director_subscribe (Director *self, GError **error)
 {
   return agent_bus_subscribe (self->bus, self->subscriber, error);
 }
@@ -295,7 +322,8 @@ director_subscribe (Director *self,
 int
 director_run (Director *self)
 {
-  guint timeout = g_timeout_add_seconds (SECONDS_PER_RECORDING * self->recordings->len, on_timeout, self);
+  guint timeout =
+      g_timeout_add_seconds (SECONDS_PER_RECORDING * self->recordings->len, on_timeout, self);
   g_autoptr (GVariant) statistics = NULL;
 
   activate (self, "recogniser", "read the model");
@@ -312,8 +340,8 @@ director_run (Director *self)
   g_source_remove (timeout);
 
   statistics = agent_bus_get_statistics (self->bus);
-  self->bus_balances = ledger_print_bus ("after the stop", statistics) &&
-                       ledger_get_n_queued (statistics) == 0;
+  self->bus_balances =
+      ledger_print_bus ("after the stop", statistics) && ledger_get_n_queued (statistics) == 0;
 
   return judge (self, ledger_get_n_dropped (statistics));
 }

@@ -3,8 +3,9 @@
 #include "frame-clock.h"
 
 /*
- * Ticks every so many microseconds, as a sound card does. A GLib timeout counts each interval from the moment
- * it got its turn, and falls behind real time; the clock counts all of them from the first.
+ * Ticks every so many microseconds, as a sound card does. A GLib timeout counts each interval from
+ * the moment it got its turn, and falls behind real time; the clock counts all of them from the
+ * first.
  */
 typedef struct
 {
@@ -15,9 +16,7 @@ typedef struct
 } FrameClock;
 
 static gboolean
-frame_clock_dispatch (GSource    *source,
-                      GSourceFunc callback,
-                      gpointer    user_data)
+frame_clock_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
   FrameClock *self = (FrameClock *) source;
 
@@ -31,11 +30,9 @@ static GSourceFuncs frame_clock_funcs = {
   .dispatch = frame_clock_dispatch,
 };
 
-/* Returns a source to be attached, whose first tick is after @interval; without an interval it never rests. */
+/* Returns a source to be attached. It first ticks after @interval; if that is 0, it never rests. */
 GSource *
-frame_clock_new (gint64      interval,
-                 GSourceFunc callback,
-                 gpointer    user_data)
+frame_clock_new (gint64 interval, GSourceFunc callback, gpointer user_data)
 {
   GSource    *source = g_source_new (&frame_clock_funcs, sizeof (FrameClock));
   FrameClock *self = (FrameClock *) source;

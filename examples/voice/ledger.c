@@ -4,13 +4,15 @@
 
 #include <stdio.h>
 
-/* What agent_bus_get_statistics () says, as a table: offered = delivered + queued + dropped in every row. */
+/*
+ * What agent_bus_get_statistics () says, as a table. In every row, offered is the sum of delivered,
+ * queued and dropped, whatever the reason was: no message is lost without being counted.
+ */
 
 static const char *const reasons[] = { "full", "expired", "no-target", "closed", "discarded" };
 
 static guint64
-get_count (GVariant   *entry,
-           const char *key)
+get_count (GVariant *entry, const char *key)
 {
   guint64 count = 0;
 
@@ -28,7 +30,8 @@ ledger_get_n_queued (GVariant *statistics)
 guint64
 ledger_get_n_dropped (GVariant *statistics)
 {
-  g_autoptr (GVariant) dropped = g_variant_lookup_value (statistics, "dropped", G_VARIANT_TYPE ("a{st}"));
+  g_autoptr (GVariant) dropped =
+      g_variant_lookup_value (statistics, "dropped", G_VARIANT_TYPE ("a{st}"));
   guint64 n_dropped = 0;
 
   for (guint i = 0; dropped != NULL && i < G_N_ELEMENTS (reasons); i++)
@@ -47,10 +50,10 @@ ledger_print_header (void)
 }
 
 static gboolean
-print_row (const char *title,
-           GVariant   *entry)
+print_row (const char *title, GVariant *entry)
 {
-  g_autoptr (GVariant) dropped = g_variant_lookup_value (entry, "dropped", G_VARIANT_TYPE ("a{st}"));
+  g_autoptr (GVariant) dropped =
+      g_variant_lookup_value (entry, "dropped", G_VARIANT_TYPE ("a{st}"));
   guint64  offered = get_count (entry, "offered");
   guint64  delivered = get_count (entry, "delivered");
   guint64  queued = get_count (entry, "queued");
@@ -58,7 +61,11 @@ print_row (const char *title,
 
   printf ("  %-16s %8" G_GUINT64_FORMAT " %9" G_GUINT64_FORMAT " %7" G_GUINT64_FORMAT
           " %7" G_GUINT64_FORMAT " ",
-          title, offered, delivered, queued, get_count (entry, "failed"));
+          title,
+          offered,
+          delivered,
+          queued,
+          get_count (entry, "failed"));
   for (guint i = 0; dropped != NULL && i < G_N_ELEMENTS (reasons); i++)
     printf (" %9" G_GUINT64_FORMAT, get_count (dropped, reasons[i]));
   printf ("   %s\n", balances ? "yes" : "NO");
@@ -92,8 +99,7 @@ ledger_print_subscribers (GVariant *statistics)
 
 /* Returns whether the row of the bus balances. */
 gboolean
-ledger_print_bus (const char *title,
-                  GVariant   *statistics)
+ledger_print_bus (const char *title, GVariant *statistics)
 {
   return print_row (title, statistics);
 }

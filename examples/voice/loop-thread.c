@@ -12,7 +12,7 @@ struct _LoopThread
 static gpointer
 loop_thread_run (gpointer data)
 {
-  LoopThread                     *self = data;
+  LoopThread *self = data;
   g_autoptr (GMainContextPusher) pusher = g_main_context_pusher_new (self->context);
 
   g_main_loop_run (self->loop);

@@ -15,7 +15,8 @@
 /* The answer that is played. */
 typedef struct
 {
-  guint   n_played;    /* frames */
+  guint   n_played; /* frames */
+  guint   n_cut;    /* frames that a CANCEL cut short: one or none */
   guint   n_skipped;
   guint64 first_skipped;
   guint64 last_skipped;
@@ -26,16 +27,17 @@ struct _Loudspeaker
   AgentSubscriber parent_instance;
 
   char      *path;
-  gint64     interval;      /* how long a frame takes, in microseconds */
-  WavWriter *writer;        /* (nullable): from the first answer to the last */
+  gint64     interval; /* how long a frame takes, in microseconds */
+  WavWriter *writer;   /* (nullable): from the first answer to the last */
 
-  AgentDelivery *in_hand;   /* (nullable): the frame that is being played */
-  GSource       *clock;     /* (nullable): ticks while there is something to play */
+  AgentDelivery *in_hand; /* (nullable): the frame that is being played */
+  GSource       *hush;    /* (nullable): waits for the cancellation of that frame */
+  GSource       *clock;   /* (nullable): ticks while there is something to play */
   Answer         answer;
 
-  guint64 cancelled_seq;    /* of the last CANCEL */
+  guint64 cancelled_seq; /* of the last CANCEL */
   guint   n_cancels;
-  guint   n_overtaking;     /* answers that a CANCEL cut short by overtaking their frames */
+  guint   n_overtaking; /* answers that a CANCEL cut short by overtaking their frames */
 };
 
 G_DEFINE_FINAL_TYPE (Loudspeaker, loudspeaker, AGENT_TYPE_SUBSCRIBER)
@@ -43,54 +45,85 @@ G_DEFINE_FINAL_TYPE (Loudspeaker, loudspeaker, AGENT_TYPE_SUBSCRIBER)
 static void
 tell_heard_enough (Loudspeaker *self)
 {
-  post_reliably (AGENT_SUBSCRIBER (self),
-                 agent_message_new_custom ("heard-enough", AGENT_CHANNEL_DATA,
-                                           "loudspeaker", "microphone", NULL));
+  post_mark (AGENT_SUBSCRIBER (self), "microphone", "heard-enough");
 }
 
-/* The frame in hand has had its 20 ms: completing its delivery makes the bus bring the next. */
+static void
+clear_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+/* Completing the delivery of one frame makes the bus bring what is next. */
+static void
+finish_frame (Loudspeaker *self)
+{
+  g_autoptr (AgentDelivery) delivery = g_steal_pointer (&self->in_hand);
+
+  clear_source (&self->hush);
+  agent_delivery_complete (delivery);
+}
+
+/* The frame in hand has had its 20 ms. */
 static gboolean
 on_tick (gpointer data)
 {
   Loudspeaker *self = data;
-  g_autoptr (AgentDelivery) delivery = g_steal_pointer (&self->in_hand);
-  AgentFrame *frame;
+  AgentFrame  *frame;
 
-  if (delivery == NULL)
+  if (self->in_hand == NULL)
     {
-      g_clear_pointer (&self->clock, g_source_unref);
+      clear_source (&self->clock);
       return G_SOURCE_REMOVE;
     }
 
-  frame = agent_message_get_frame (agent_delivery_get_message (delivery));
+  frame = agent_message_get_frame (agent_delivery_get_message (self->in_hand));
   wav_writer_append (self->writer, agent_frame_get_data (frame));
 
   self->answer.n_played++;
   if (self->answer.n_played == N_ENOUGH)
     tell_heard_enough (self);
 
-  agent_delivery_complete (delivery);
+  finish_frame (self);
 
   return G_SOURCE_CONTINUE;
+}
+
+/* A CANCEL has come while this frame is in hand, and is delivered next: no time for the frame. */
+static gboolean
+on_cancelled (GCancellable *cancellable, gpointer data)
+{
+  Loudspeaker *self = data;
+
+  self->answer.n_cut++;
+  finish_frame (self);
+
+  return G_SOURCE_REMOVE;
 }
 
 static void
 play (Loudspeaker *self)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  GMainContext    *context = agent_subscriber_get_main_context (subscriber);
 
   self->in_hand = agent_subscriber_defer (subscriber);
+
+  self->hush = g_cancellable_source_new (agent_delivery_get_cancellable (self->in_hand));
+  g_source_set_callback (self->hush, G_SOURCE_FUNC (on_cancelled), self, NULL);
+  g_source_attach (self->hush, context);
 
   if (self->clock != NULL)
     return;
 
   self->clock = frame_clock_new (self->interval, on_tick, self);
-  g_source_attach (self->clock, agent_subscriber_get_main_context (subscriber));
+  g_source_attach (self->clock, context);
 }
 
 static void
-skip (Loudspeaker *self,
-      guint64      seq)
+skip (Loudspeaker *self, guint64 seq)
 {
   if (self->answer.n_skipped == 0)
     self->answer.first_skipped = seq;
@@ -99,10 +132,9 @@ skip (Loudspeaker *self,
   self->answer.n_skipped++;
 }
 
-/* All frames and each CANCEL come from the speaker: what has a lower seq than the CANCEL was sent before it. */
+/* Frames and CANCEL come from one sender, so those with a lower seq were sent before the CANCEL. */
 static void
-handle_frame (Loudspeaker  *self,
-              AgentMessage *message)
+handle_frame (Loudspeaker *self, AgentMessage *message)
 {
   guint64 seq = agent_message_get_seq (message);
 
@@ -113,25 +145,25 @@ handle_frame (Loudspeaker  *self,
 }
 
 static void
-handle_cancel (Loudspeaker  *self,
-               AgentMessage *message)
+handle_cancel (Loudspeaker *self, AgentMessage *message)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
 
   self->cancelled_seq = agent_message_get_seq (message);
   self->n_cancels++;
 
-  post_note (subscriber, NULL, AGENT_CHANNEL_SYSTEM,
-             "handles CANCEL, seq %" G_GUINT64_FORMAT ", %.1f ms after it was sent: %" G_GUINT64_FORMAT
-             " older messages still wait",
+  post_note (subscriber,
+             NULL,
+             AGENT_CHANNEL_SYSTEM,
+             "handles CANCEL, seq %" G_GUINT64_FORMAT
+             ", %.1f ms after it was sent, before %" G_GUINT64_FORMAT " older messages",
              self->cancelled_seq,
              (g_get_monotonic_time () - agent_message_get_sent_at (message)) / 1000.0,
              agent_subscriber_get_n_queued (subscriber));
 }
 
 static void
-start_answer (Loudspeaker  *self,
-              AgentMessage *message)
+start_answer (Loudspeaker *self, AgentMessage *message)
 {
   guint rate = g_variant_get_uint32 (agent_message_get_payload (message));
   g_autoptr (GError) error = NULL;
@@ -148,29 +180,38 @@ start_answer (Loudspeaker  *self,
 }
 
 static void
-note_end (Loudspeaker *self,
-          const char  *task_id)
+note_end (Loudspeaker *self, const char *task_id)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   const Answer    *answer = &self->answer;
 
   if (answer->n_skipped == 0)
-    post_note (subscriber, "assistant", AGENT_CHANNEL_DATA,
-               "%s: played %u frames, all of it", task_id, answer->n_played);
+    post_note (subscriber,
+               "assistant",
+               AGENT_CHANNEL_DATA,
+               "%s: played %u frames, all of it",
+               task_id,
+               answer->n_played);
   else
-    post_note (subscriber, "assistant", AGENT_CHANNEL_DATA,
-               "%s: played %u frames, skipped %u (seq %" G_GUINT64_FORMAT "…%" G_GUINT64_FORMAT
-               ") that the CANCEL overtook",
-               task_id, answer->n_played, answer->n_skipped, answer->first_skipped, answer->last_skipped);
+    post_note (subscriber,
+               "assistant",
+               AGENT_CHANNEL_DATA,
+               "%s: played %u frames, cut %u short, skipped %u that the CANCEL overtook"
+               " (seq %" G_GUINT64_FORMAT "…%" G_GUINT64_FORMAT ")",
+               task_id,
+               answer->n_played,
+               answer->n_cut,
+               answer->n_skipped,
+               answer->first_skipped,
+               answer->last_skipped);
 }
 
 static void
-end_answer (Loudspeaker  *self,
-            AgentMessage *message)
+end_answer (Loudspeaker *self, AgentMessage *message)
 {
-  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
-  const char      *task_id = agent_message_get_task_id (message);
-  gboolean         cancelled = self->answer.n_skipped > 0;
+  const char     *task_id = agent_message_get_task_id (message);
+  gboolean        cancelled = self->answer.n_skipped > 0;
+  AgentTaskStatus status = cancelled ? AGENT_TASK_STATUS_CANCELLED : AGENT_TASK_STATUS_COMPLETED;
 
   note_end (self, task_id);
   self->n_overtaking += cancelled;
@@ -179,35 +220,45 @@ end_answer (Loudspeaker  *self,
   if (self->answer.n_played < N_ENOUGH)
     tell_heard_enough (self);
 
-  post_reliably (subscriber,
-                 agent_message_new_task_response ("loudspeaker", "assistant", task_id,
-                                                  cancelled ? AGENT_TASK_STATUS_CANCELLED
-                                                            : AGENT_TASK_STATUS_COMPLETED,
-                                                  NULL));
+  post_reliably (
+      AGENT_SUBSCRIBER (self),
+      agent_message_new_task_response ("loudspeaker", "assistant", task_id, status, NULL));
 }
 
 static void
-end_input (Loudspeaker *self)
+close_file (Loudspeaker *self)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   WavWriter       *writer = g_steal_pointer (&self->writer);
   g_autoptr (GError) error = NULL;
 
-  if (writer != NULL && !wav_writer_close (writer, &error))
-    post (subscriber, agent_message_new_agent_error ("loudspeaker", "director", error->message));
+  if (writer == NULL)
+    return;
 
-  post_reliably (subscriber,
-                 agent_message_new_custom ("end-of-input", AGENT_CHANNEL_DATA, "loudspeaker", "director",
-                                           g_variant_new ("(uu)", self->n_cancels, self->n_overtaking)));
+  if (wav_writer_close (writer, &error))
+    post_note (subscriber, NULL, AGENT_CHANNEL_DATA, "what was played is in %s", self->path);
+  else
+    post (subscriber, agent_message_new_agent_error ("loudspeaker", "director", error->message));
+}
+
+/* The mark goes to the director together with what it has to judge. */
+static void
+end_input (Loudspeaker *self)
+{
+  GVariant     *result = g_variant_new ("(uu)", self->n_cancels, self->n_overtaking);
+  AgentMessage *message = agent_message_new_custom (
+      "end-of-input", AGENT_CHANNEL_DATA, "loudspeaker", "director", result);
+
+  close_file (self);
+  post_reliably (AGENT_SUBSCRIBER (self), message);
 }
 
 static void
-loudspeaker_message (AgentSubscriber *subscriber,
-                     AgentMessage    *message)
+loudspeaker_message (AgentSubscriber *subscriber, AgentMessage *message)
 {
   Loudspeaker *self = VOICE_LOUDSPEAKER (subscriber);
 
-  switch ((int) agent_message_get_message_type (message))
+  switch (agent_message_get_message_type (message))
     {
     case AGENT_MESSAGE_TYPE_FRAME:
       handle_frame (self, message);
@@ -239,9 +290,8 @@ loudspeaker_dispose (GObject *object)
 {
   Loudspeaker *self = VOICE_LOUDSPEAKER (object);
 
-  if (self->clock != NULL)
-    g_source_destroy (self->clock);
-  g_clear_pointer (&self->clock, g_source_unref);
+  clear_source (&self->clock);
+  clear_source (&self->hush);
   g_clear_object (&self->in_hand);
 
   G_OBJECT_CLASS (loudspeaker_parent_class)->dispose (object);
@@ -276,14 +326,15 @@ loudspeaker_init (Loudspeaker *self)
 
 /* The sound goes into the file @path; a frame takes @interval microseconds. */
 AgentSubscriber *
-loudspeaker_new (GMainContext *context,
-                 const char   *path,
-                 gint64        interval)
+loudspeaker_new (GMainContext *context, const char *path, gint64 interval)
 {
   Loudspeaker *self = g_object_new (VOICE_TYPE_LOUDSPEAKER,
-                                    "name", "loudspeaker",
-                                    "main-context", context,
-                                    "capacity", CAPACITY,
+                                    "name",
+                                    "loudspeaker",
+                                    "main-context",
+                                    context,
+                                    "capacity",
+                                    CAPACITY,
                                     NULL);
 
   self->path = g_strdup (path);

@@ -18,11 +18,11 @@ struct _Microphone
   gint64     interval;   /* between two frames, in microseconds */
   GBytes    *silence;
 
-  guint     n_spoken;     /* recordings */
-  gsize     n_sent;       /* frames of the recording that is spoken */
+  guint     n_spoken; /* recordings */
+  gsize     n_sent;   /* frames of the recording that is spoken */
   gboolean  heard_enough;
-  GVariant *metadata;     /* of all its frames */
-  GSource  *clock;        /* (nullable): runs while the user speaks */
+  GVariant *metadata; /* of all its frames */
+  GSource  *clock;    /* (nullable): runs while the user speaks */
 };
 
 G_DEFINE_FINAL_TYPE (Microphone, microphone, AGENT_TYPE_SUBSCRIBER)
@@ -30,15 +30,12 @@ G_DEFINE_FINAL_TYPE (Microphone, microphone, AGENT_TYPE_SUBSCRIBER)
 static void speak (Microphone *self);
 
 static void
-send_frame (Microphone *self,
-            GBytes     *samples)
+send_frame (Microphone *self, GBytes *samples)
 {
-  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   g_autoptr (AgentFrame) frame = agent_frame_new ("audio", samples, self->metadata);
 
   agent_frame_set_pts (frame, self->n_sent * FRAME_CLOCK_DURATION);
-  post (subscriber,
-        agent_message_new_frame ("microphone", "detector", frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+  post_frame (AGENT_SUBSCRIBER (self), "detector", frame);
   self->n_sent++;
 }
 
@@ -51,14 +48,15 @@ end_recording (Microphone *self)
   g_clear_pointer (&self->metadata, g_variant_unref);
   self->n_spoken++;
 
-  post_note (subscriber, "detector", AGENT_CHANNEL_DATA,
-             "sent %" G_GSIZE_FORMAT " frames of 20 ms", self->n_sent);
+  post_note (subscriber,
+             "detector",
+             AGENT_CHANNEL_DATA,
+             "sent %" G_GSIZE_FORMAT " frames of 20 ms",
+             self->n_sent);
 
-  /* The marker follows the last frame through all agents: when it comes out at the end, all is done. */
+  /* The mark follows the last frame through all agents: when it has come through, all is done. */
   if (self->n_spoken == self->recordings->len)
-    post_reliably (subscriber,
-                   agent_message_new_custom ("end-of-input", AGENT_CHANNEL_DATA,
-                                             "microphone", "detector", NULL));
+    post_mark (subscriber, "detector", "end-of-input");
   else if (self->heard_enough)
     speak (self);
 }
@@ -94,7 +92,10 @@ speak (Microphone *self)
   Recording       *recording = g_ptr_array_index (self->recordings, self->n_spoken);
   GVariantDict     metadata;
 
-  post_note (subscriber, NULL, AGENT_CHANNEL_DATA, "the user says %s%s%s  (%s, %.1f s)",
+  post_note (subscriber,
+             NULL,
+             AGENT_CHANNEL_DATA,
+             "the user says %s%s%s  (%s, %.1f s)",
              recording->transcript != NULL ? "“" : "",
              recording->transcript != NULL ? recording->transcript : "something",
              recording->transcript != NULL ? "”" : "",
@@ -112,8 +113,7 @@ speak (Microphone *self)
 }
 
 static void
-microphone_message (AgentSubscriber *subscriber,
-                    AgentMessage    *message)
+microphone_message (AgentSubscriber *subscriber, AgentMessage *message)
 {
   Microphone *self = VOICE_MICROPHONE (subscriber);
 
@@ -165,11 +165,9 @@ microphone_init (Microphone *self)
 {
 }
 
-/* @interval is the time between two frames in microseconds: 20 ms for real time, 0 for as fast as it goes. */
+/* A frame is sent every @interval microseconds, or if that is 0, as fast as it goes. */
 AgentSubscriber *
-microphone_new (GMainContext *context,
-                GPtrArray    *recordings,
-                gint64        interval)
+microphone_new (GMainContext *context, GPtrArray *recordings, gint64 interval)
 {
   Microphone *self;
 

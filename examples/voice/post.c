@@ -4,8 +4,7 @@
 
 /* Sends @message (transfer full). */
 void
-post (AgentSubscriber *from,
-      AgentMessage    *message)
+post (AgentSubscriber *from, AgentMessage *message)
 {
   g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (from);
 
@@ -16,37 +15,49 @@ post (AgentSubscriber *from,
     agent_message_unref (message);
 }
 
-/* Sends @message (transfer full), which must get through even if the data channel of its target is full. */
+/* Sends @message (transfer full), which gets through even to a full data channel. */
 void
-post_reliably (AgentSubscriber *from,
-               AgentMessage    *message)
+post_reliably (AgentSubscriber *from, AgentMessage *message)
 {
   agent_message_set_reliable (message, TRUE);
   post (from, message);
 }
 
+/* Sends a frame, which is lost if there is no room for it. */
+void
+post_frame (AgentSubscriber *from, const char *to, AgentFrame *frame)
+{
+  const char *source = agent_subscriber_get_name (from);
+
+  post (from, agent_message_new_frame (source, to, frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+}
+
+/* Sends a mark, which keeps its place between the frames, and is not lost among them. */
+void
+post_mark (AgentSubscriber *from, const char *to, const char *name)
+{
+  const char *source = agent_subscriber_get_name (from);
+
+  post_reliably (from, agent_message_new_custom (name, AGENT_CHANNEL_DATA, source, to, NULL));
+}
+
 /*
- * Tells the timeline what was just said to @to on the channel @lane; without @to, what happened at @from.
- * Even the printed line is a message: so the lines of all threads come out whole and in order.
+ * Tells the timeline what is said to @to on the channel @lane; without @to, what happens at @from.
+ * Even the line to print is a message: so the lines of all threads come out whole and in order.
  */
 void
-post_note (AgentSubscriber *from,
-           const char      *to,
-           AgentChannel     lane,
-           const char      *format,
-           ...)
+post_note (AgentSubscriber *from, const char *to, AgentChannel lane, const char *format, ...)
 {
+  const char      *source = agent_subscriber_get_name (from);
   g_autofree char *text = NULL;
+  GVariant        *note;
   va_list          arguments;
 
   va_start (arguments, format);
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
 
+  note = g_variant_new ("(mssu)", to, text, lane);
   post_reliably (from,
-                 agent_message_new_custom ("note",
-                                           AGENT_CHANNEL_DATA,
-                                           agent_subscriber_get_name (from),
-                                           "timeline",
-                                           g_variant_new ("(mssu)", to, text, lane)));
+                 agent_message_new_custom ("note", AGENT_CHANNEL_DATA, source, "timeline", note));
 }

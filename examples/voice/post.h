@@ -17,6 +17,12 @@ void post          (AgentSubscriber *from,
                     AgentMessage    *message);
 void post_reliably (AgentSubscriber *from,
                     AgentMessage    *message);
+void post_frame    (AgentSubscriber *from,
+                    const char      *to,
+                    AgentFrame      *frame);
+void post_mark     (AgentSubscriber *from,
+                    const char      *to,
+                    const char      *name);
 void post_note     (AgentSubscriber *from,
                     const char      *to,
                     AgentChannel     lane,

@@ -6,8 +6,8 @@
 #include "speech-decoder.h"
 
 /*
- * Two seconds of audio may wait: enough for a recogniser that keeps up on average. What comes faster than it
- * can be understood, as under --fast, is dropped, counted and told by AgentBus::dropped.
+ * Two seconds of audio may wait: enough for a recogniser that keeps up on average. What comes
+ * faster than that, as under --fast, is dropped, counted, and told by AgentBus::dropped.
  */
 #define CAPACITY 100
 
@@ -38,13 +38,12 @@ activate (Recogniser *self)
     }
 
   info = agent_info_new ("recogniser", "voice-assistant", NULL, TRUE, FALSE, g_get_real_time ());
-  post (subscriber, agent_message_new_agent_ready (info));
   post_note (subscriber, "all", AGENT_CHANNEL_SYSTEM, "ready: PocketSphinx has read its model");
+  post (subscriber, agent_message_new_agent_ready (info));
 }
 
 static void
-handle_frame (Recogniser *self,
-              AgentFrame *frame)
+handle_frame (Recogniser *self, AgentFrame *frame)
 {
   gsize         size;
   const gint16 *samples = g_bytes_get_data (agent_frame_get_data (frame), &size);
@@ -62,13 +61,12 @@ start_utterance (Recogniser *self)
 }
 
 static void
-tell (Recogniser *self,
-      const char *whom,
-      const char *text)
+tell (Recogniser *self, const char *whom, const char *text)
 {
+  GVariant *heard = g_variant_new ("(us)", self->recording, text);
+
   post_reliably (AGENT_SUBSCRIBER (self),
-                 agent_message_new_custom ("heard", AGENT_CHANNEL_DATA, "recogniser", whom,
-                                           g_variant_new ("(us)", self->recording, text)));
+                 agent_message_new_custom ("heard", AGENT_CHANNEL_DATA, "recogniser", whom, heard));
 }
 
 static void
@@ -76,8 +74,12 @@ end_utterance (Recogniser *self)
 {
   g_autofree char *text = speech_decoder_finish (self->decoder);
 
-  post_note (AGENT_SUBSCRIBER (self), "assistant", AGENT_CHANNEL_DATA,
-             "heard “%s” in %u frames", text, self->n_frames);
+  post_note (AGENT_SUBSCRIBER (self),
+             "assistant",
+             AGENT_CHANNEL_DATA,
+             "heard “%s” in %u frames",
+             text,
+             self->n_frames);
 
   tell (self, "assistant", text);
   tell (self, "director", text);
@@ -86,14 +88,11 @@ end_utterance (Recogniser *self)
 static void
 pass_end_of_input (Recogniser *self)
 {
-  post_reliably (AGENT_SUBSCRIBER (self),
-                 agent_message_new_custom ("end-of-input", AGENT_CHANNEL_DATA,
-                                           "recogniser", "assistant", NULL));
+  post_mark (AGENT_SUBSCRIBER (self), "assistant", "end-of-input");
 }
 
 static void
-recogniser_message (AgentSubscriber *subscriber,
-                    AgentMessage    *message)
+recogniser_message (AgentSubscriber *subscriber, AgentMessage *message)
 {
   Recogniser *self = VOICE_RECOGNISER (subscriber);
   const char *name = agent_message_get_name (message);
@@ -138,8 +137,11 @@ AgentSubscriber *
 recogniser_new (GMainContext *context)
 {
   return g_object_new (VOICE_TYPE_RECOGNISER,
-                       "name", "recogniser",
-                       "main-context", context,
-                       "capacity", CAPACITY,
+                       "name",
+                       "recogniser",
+                       "main-context",
+                       context,
+                       "capacity",
+                       CAPACITY,
                        NULL);
 }

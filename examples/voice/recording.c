@@ -12,13 +12,12 @@ G_STATIC_ASSERT (RECORDING_FRAME_SIZE ==
                  (gsize) WAV_READER_RATE / 1000 * FRAME_CLOCK_DURATION / 1000 * sizeof (gint16));
 
 /* What stays of the silence before and after the speech: 300 ms and 200 ms. */
-#define LEAD_IN  15
+#define LEAD_IN 15
 #define LEAD_OUT 10
 
 /* A line is "<s> the words </s> (name)"; the name is that of the recording, without ".wav". */
 static char *
-find_line (const char *transcripts,
-           const char *name)
+find_line (const char *transcripts, const char *name)
 {
   g_autofree char *ending = g_strdup_printf ("</s> (%s)", name);
   g_auto (GStrv) lines = g_strsplit (transcripts, "\n", -1);
@@ -41,10 +40,10 @@ is_transcript_file (const char *file_name)
   return g_str_equal (file_name, "transcription") || g_str_has_suffix (file_name, ".transcription");
 }
 
-/* Recordings for testing recognisers come with a file of all their transcripts in the same folder. */
+/* Recordings for testing recognisers come with a file of all their transcripts in the same folder.
+ */
 static char *
-find_transcript (const char *path,
-                 const char *name)
+find_transcript (const char *path, const char *name)
 {
   g_autofree char *folder = g_path_get_dirname (path);
   g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
@@ -63,7 +62,7 @@ find_transcript (const char *path,
   return g_steal_pointer (&transcript);
 }
 
-/* The user is to speak as soon as a recording starts, or the interruption might come after the answer. */
+/* The user speaks as soon as a recording starts, or would interrupt an answer that is over. */
 static gboolean
 trim_silence (Recording *self)
 {
@@ -94,14 +93,14 @@ trim_silence (Recording *self)
   last = MIN (last + LEAD_OUT, n_frames - 1);
 
   whole = g_steal_pointer (&self->audio);
-  self->audio = g_bytes_new_from_bytes (whole, first * RECORDING_FRAME_SIZE, (last + 1 - first) * RECORDING_FRAME_SIZE);
+  self->audio = g_bytes_new_from_bytes (
+      whole, first * RECORDING_FRAME_SIZE, (last + 1 - first) * RECORDING_FRAME_SIZE);
 
   return TRUE;
 }
 
 Recording *
-recording_load (const char *path,
-                GError    **error)
+recording_load (const char *path, GError **error)
 {
   g_autoptr (Recording) self = g_new0 (Recording, 1);
   g_autofree char *stem = NULL;
@@ -143,8 +142,7 @@ recording_get_n_frames (Recording *self)
 
 /* Returns one frame's samples: a view into the recording, nothing is copied. */
 GBytes *
-recording_dup_frame (Recording *self,
-                     gsize      n)
+recording_dup_frame (Recording *self, gsize n)
 {
   return g_bytes_new_from_bytes (self->audio, n * RECORDING_FRAME_SIZE, RECORDING_FRAME_SIZE);
 }

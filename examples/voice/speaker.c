@@ -10,7 +10,7 @@ struct _Speaker
 {
   AgentSubscriber parent_instance;
 
-  SpeechSynthesiser *synthesiser;   /* (nullable): until ACTIVATE */
+  SpeechSynthesiser *synthesiser; /* (nullable): until ACTIVATE */
   gsize              frame_size;
   guint64            cancelled_seq; /* of the last CANCEL */
 };
@@ -32,6 +32,7 @@ activate (Speaker *self)
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   g_autoptr (AgentInfo) info = NULL;
   g_autoptr (GError) error = NULL;
+  guint n_samples;
 
   self->synthesiser = speech_synthesiser_new (&error);
   if (self->synthesiser == NULL)
@@ -40,35 +41,30 @@ activate (Speaker *self)
       return;
     }
 
-  self->frame_size = speech_synthesiser_get_rate (self->synthesiser) / 1000.0 *
-                     (FRAME_CLOCK_DURATION / 1000) * sizeof (gint16);
-  self->frame_size &= ~(gsize) 1;
+  n_samples = speech_synthesiser_get_rate (self->synthesiser) * FRAME_CLOCK_DURATION / 1000000;
+  self->frame_size = n_samples * sizeof (gint16);
 
   info = agent_info_new ("speaker", "voice-assistant", NULL, TRUE, FALSE, g_get_real_time ());
-  post (subscriber, agent_message_new_agent_ready (info));
   post_note (subscriber, "all", AGENT_CHANNEL_SYSTEM, "ready: eSpeak NG has read its voice");
+  post (subscriber, agent_message_new_agent_ready (info));
 }
 
 static void
-send_frame (Utterance *utterance,
-            gsize      size)
+send_frame (Utterance *utterance, gsize size)
 {
   g_autoptr (GBytes) samples = g_bytes_new (utterance->pending->data, size);
   g_autoptr (AgentFrame) frame = agent_frame_new ("audio", samples, NULL);
 
   agent_frame_set_pts (frame, (gint64) utterance->n_frames * FRAME_CLOCK_DURATION);
-  post (AGENT_SUBSCRIBER (utterance->speaker),
-        agent_message_new_frame ("speaker", "loudspeaker", frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+  post_frame (AGENT_SUBSCRIBER (utterance->speaker), "loudspeaker", frame);
 
   g_byte_array_remove_range (utterance->pending, 0, size);
   utterance->n_frames++;
 }
 
-/* A CANCEL that is sent now waits until this answer is through, but it trips the delivery's cancellable at once. */
+/* A CANCEL that comes now waits for its turn, but the delivery's cancellable is tripped at once. */
 static gboolean
-take_samples (const gint16 *samples,
-              gsize         n_samples,
-              gpointer      user_data)
+take_samples (const gint16 *samples, gsize n_samples, gpointer user_data)
 {
   Utterance *utterance = user_data;
   gsize      frame_size = utterance->speaker->frame_size;
@@ -81,9 +77,7 @@ take_samples (const gint16 *samples,
 }
 
 static void
-speak (Speaker    *self,
-       const char *task_id,
-       const char *text)
+speak (Speaker *self, const char *task_id, const char *text)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   g_autoptr (AgentDelivery) delivery = agent_subscriber_defer (subscriber);
@@ -98,58 +92,62 @@ speak (Speaker    *self,
   if (pending->len > 0)
     send_frame (&utterance, pending->len);
 
+  post_note (subscriber,
+             "loudspeaker",
+             AGENT_CHANNEL_DATA,
+             "%s: %u frames, %.1f s of speech",
+             task_id,
+             utterance.n_frames,
+             utterance.n_frames * 0.02);
   post_reliably (subscriber,
                  agent_message_new_task_stream_end ("speaker", "loudspeaker", task_id, NULL));
-  post_note (subscriber, "loudspeaker", AGENT_CHANNEL_DATA,
-             "%s: %u frames, %.1f s of speech", task_id, utterance.n_frames, utterance.n_frames * 0.02);
 
   agent_delivery_complete (delivery);
 }
 
 /* The CANCEL has overtaken requests that were sent before it; by their seq they are known. */
 static void
-handle_request (Speaker      *self,
-                AgentMessage *message)
+handle_request (Speaker *self, AgentMessage *message)
 {
   const char *task_id = agent_message_get_task_id (message);
 
   if (agent_message_get_seq (message) < self->cancelled_seq)
     post_reliably (AGENT_SUBSCRIBER (self),
-                   agent_message_new_task_response ("speaker", "assistant", task_id,
-                                                    AGENT_TASK_STATUS_CANCELLED, NULL));
+                   agent_message_new_task_response (
+                       "speaker", "assistant", task_id, AGENT_TASK_STATUS_CANCELLED, NULL));
   else
     speak (self, task_id, g_variant_get_string (agent_message_get_payload (message), NULL));
 }
 
-/* What is to be silenced waits at the loudspeaker, and was sent by this agent: so is the CANCEL that overtakes it. */
+/* What is to be silenced waits at the loudspeaker: the CANCEL has to overtake it there. */
 static void
-handle_cancel (Speaker      *self,
-               AgentMessage *message)
+handle_cancel (Speaker *self, AgentMessage *message)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
 
   self->cancelled_seq = agent_message_get_seq (message);
 
+  post_note (subscriber,
+             "loudspeaker",
+             AGENT_CHANNEL_SYSTEM,
+             "CANCEL: %s",
+             agent_message_get_reason (message));
   post (subscriber,
         agent_message_new_cancel ("speaker", "loudspeaker", agent_message_get_reason (message)));
-  post_note (subscriber, "loudspeaker", AGENT_CHANNEL_SYSTEM, "CANCEL: %s", agent_message_get_reason (message));
 }
 
 static void
 pass_end_of_input (Speaker *self)
 {
-  post_reliably (AGENT_SUBSCRIBER (self),
-                 agent_message_new_custom ("end-of-input", AGENT_CHANNEL_DATA,
-                                           "speaker", "loudspeaker", NULL));
+  post_mark (AGENT_SUBSCRIBER (self), "loudspeaker", "end-of-input");
 }
 
 static void
-speaker_message (AgentSubscriber *subscriber,
-                 AgentMessage    *message)
+speaker_message (AgentSubscriber *subscriber, AgentMessage *message)
 {
   Speaker *self = VOICE_SPEAKER (subscriber);
 
-  switch ((int) agent_message_get_message_type (message))
+  switch (agent_message_get_message_type (message))
     {
     case AGENT_MESSAGE_TYPE_ACTIVATE:
       activate (self);

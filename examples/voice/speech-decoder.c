@@ -14,11 +14,17 @@ struct _SpeechDecoder
 static cmd_ln_t *
 make_config (void)
 {
-  return cmd_ln_init (NULL, ps_args (), TRUE,
-                      "-hmm", MODEL_DIR "/en-us",
-                      "-lm", MODEL_DIR "/en-us.lm.bin",
-                      "-dict", MODEL_DIR "/cmudict-en-us.dict",
-                      "-logfn", "/dev/null",
+  return cmd_ln_init (NULL,
+                      ps_args (),
+                      TRUE,
+                      "-hmm",
+                      MODEL_DIR "/en-us",
+                      "-lm",
+                      MODEL_DIR "/en-us.lm.bin",
+                      "-dict",
+                      MODEL_DIR "/cmudict-en-us.dict",
+                      "-logfn",
+                      "/dev/null",
                       NULL);
 }
 
@@ -32,7 +38,9 @@ speech_decoder_new (GError **error)
 
   if (!g_file_test (MODEL_DIR "/en-us.lm.bin", G_FILE_TEST_EXISTS))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+      g_set_error (error,
+                   G_IO_ERROR,
+                   G_IO_ERROR_NOT_FOUND,
                    "There is no speech model in %s: install the Debian package pocketsphinx-en-us",
                    MODEL_DIR);
       return NULL;
@@ -45,8 +53,11 @@ speech_decoder_new (GError **error)
 
   if (decoder == NULL)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED,
-                   "PocketSphinx cannot use the speech model in %s", MODEL_DIR);
+      g_set_error (error,
+                   G_IO_ERROR,
+                   G_IO_ERROR_FAILED,
+                   "PocketSphinx cannot use the speech model in %s",
+                   MODEL_DIR);
       return NULL;
     }
 
@@ -73,9 +84,7 @@ speech_decoder_begin (SpeechDecoder *self)
 }
 
 void
-speech_decoder_feed (SpeechDecoder *self,
-                     const gint16  *samples,
-                     gsize          n_samples)
+speech_decoder_feed (SpeechDecoder *self, const gint16 *samples, gsize n_samples)
 {
   ps_process_raw (self->decoder, samples, n_samples, FALSE, FALSE);
 }

@@ -5,18 +5,18 @@
 #include <math.h>
 
 /* Loudness is the root mean square of 16-bit samples. */
-#define INITIAL_NOISE     100.0
-#define QUIETEST_NOISE    50.0
-#define LEAST_SPEECH      300.0
+#define INITIAL_NOISE 100.0
+#define QUIETEST_NOISE 50.0
+#define LEAST_SPEECH 300.0
 #define SPEECH_OVER_NOISE 3.0
 
-/* Quiet moments show the background at once; a loud one may be speech, so it is believed but slowly: 28 % a second. */
+/* Quiet shows the background at once. What is loud may be speech: believe it slowly, 28 % a second.
+ */
 #define NOISE_FALL 0.3
 #define NOISE_RISE 1.005
 
 static double
-measure_loudness (const gint16 *samples,
-                  gsize         n_samples)
+measure_loudness (const gint16 *samples, gsize n_samples)
 {
   double sum = 0;
 
@@ -27,8 +27,7 @@ measure_loudness (const gint16 *samples,
 }
 
 static void
-follow_noise (SpeechDetector *self,
-              double          loudness)
+follow_noise (SpeechDetector *self, double loudness)
 {
   if (loudness < self->noise)
     self->noise += NOISE_FALL * (loudness - self->noise);
@@ -46,9 +45,7 @@ speech_detector_init (SpeechDetector *self)
 
 /* Takes the samples of one frame. */
 SpeechState
-speech_detector_feed (SpeechDetector *self,
-                      const gint16   *samples,
-                      gsize           n_samples)
+speech_detector_feed (SpeechDetector *self, const gint16 *samples, gsize n_samples)
 {
   double   loudness = measure_loudness (samples, n_samples);
   gboolean loud = loudness > MAX (LEAST_SPEECH, SPEECH_OVER_NOISE * self->noise);

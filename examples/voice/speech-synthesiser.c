@@ -12,11 +12,9 @@ struct _SpeechSynthesiser
   gpointer              user_data;
 };
 
-/* eSpeak NG calls this with each piece of sound; no samples at all mean the end. Returns 0 to go on. */
+/* eSpeak NG calls this with each piece of sound, and with none at the end. Returns 0 to go on. */
 static int
-on_sound (short        *samples,
-          int           n_samples,
-          espeak_EVENT *events)
+on_sound (short *samples, int n_samples, espeak_EVENT *events)
 {
   SpeechSynthesiser *self = events->user_data;
 
@@ -35,7 +33,9 @@ speech_synthesiser_new (GError **error)
   rate = espeak_Initialize (AUDIO_OUTPUT_SYNCHRONOUS, 0, NULL, espeakINITIALIZE_DONT_EXIT);
   if (rate <= 0 || espeak_SetVoiceByName ("en") != EE_OK)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+      g_set_error (error,
+                   G_IO_ERROR,
+                   G_IO_ERROR_NOT_FOUND,
                    "eSpeak NG has no English voice: install the Debian package espeak-ng-data");
       return NULL;
     }
@@ -61,7 +61,8 @@ speech_synthesiser_get_rate (SpeechSynthesiser *self)
   return self->rate;
 }
 
-/* Returns when all was said, many times faster than one can say it, or when @func wanted no more. */
+/* Returns when all was said, many times faster than one can say it, or when @func wanted no more.
+ */
 void
 speech_synthesiser_speak (SpeechSynthesiser    *self,
                           const char           *text,

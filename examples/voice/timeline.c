@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define DIM      "\033[2m"
+#define DIM "\033[2m"
 #define EMPHASIS "\033[1;33m"
-#define PLAIN    "\033[0m"
+#define PLAIN "\033[0m"
 
 struct _Timeline
 {
@@ -28,19 +28,27 @@ print_line (Timeline   *self,
             const char *text)
 {
   gboolean    urgent = g_str_equal (lane, "system");
-  const char *colour = !self->in_colour ? "" : urgent ? EMPHASIS : "";
+  const char *colour = !self->in_colour ? "" : urgent ? EMPHASIS
+                                                      : "";
   const char *dim = self->in_colour ? DIM : "";
   const char *plain = self->in_colour ? PLAIN : "";
 
   printf ("%s%7.3f%s  %s%-11s %s %-11s  %-6s  %s%s\n",
-          dim, (time - self->started_at) / 1e6, plain,
-          colour, from, to[0] != '\0' ? "→" : " ", to, lane, text, plain);
+          dim,
+          (time - self->started_at) / 1e6,
+          plain,
+          colour,
+          from,
+          to[0] != '\0' ? "→" : " ",
+          to,
+          lane,
+          text,
+          plain);
   fflush (stdout);
 }
 
 static void
-timeline_message (AgentSubscriber *subscriber,
-                  AgentMessage    *message)
+timeline_message (AgentSubscriber *subscriber, AgentMessage *message)
 {
   Timeline   *self = VOICE_TIMELINE (subscriber);
   const char *to, *text, *lane = "";

@@ -2,14 +2,17 @@
 
 #include "wav-reader.h"
 
+#include <glib/gstdio.h>
+
+#include <errno.h>
 #include <string.h>
 
 #define MAX_FILE_SIZE (64 * 1024 * 1024)
-#define MIN_RATE      8000
-#define MAX_RATE      192000
-#define MAX_CHANNELS  8
+#define MIN_RATE 8000
+#define MAX_RATE 192000
+#define MAX_CHANNELS 8
 
-#define FORMAT_PCM        0x0001
+#define FORMAT_PCM 0x0001
 #define FORMAT_EXTENSIBLE 0xfffe
 
 /* A piece of the file; nothing is ever read past its end. */
@@ -43,11 +46,10 @@ read_sample (const guint8 *data)
   return (gint16) read_u16 (data);
 }
 
-/* A chunk that claims more than there is, as in a recording that was cut off, is what there is of it. */
+/* A chunk that claims to be longer than the file, as in one that was cut off, ends with the file.
+ */
 static gboolean
-find_chunk (const Chunk *file,
-            const char  *id,
-            Chunk       *chunk)
+find_chunk (const Chunk *file, const char *id, Chunk *chunk)
 {
   gsize position = strlen ("RIFF....WAVE");
 
@@ -55,7 +57,7 @@ find_chunk (const Chunk *file,
     {
       const guint8 *header = file->data + position;
       gsize         available = file->size - position - 8;
-      gsize         claimed = read_u32 (header + 4);
+      guint64       claimed = read_u32 (header + 4);
 
       if (memcmp (header, id, 4) == 0)
         {
@@ -74,9 +76,7 @@ find_chunk (const Chunk *file,
 }
 
 static gboolean
-parse_format (const Chunk *chunk,
-              Format      *format,
-              GError     **error)
+parse_format (const Chunk *chunk, Format *format, GError **error)
 {
   guint codec, bits;
 
@@ -94,10 +94,13 @@ parse_format (const Chunk *chunk,
 
   if (codec != FORMAT_PCM || bits != 16)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+      g_set_error (error,
+                   G_IO_ERROR,
+                   G_IO_ERROR_NOT_SUPPORTED,
                    "it has %u-bit samples of codec %u, and only 16-bit PCM is understood; "
                    "\"ffmpeg -i IN -c:a pcm_s16le OUT.wav\" converts it",
-                   bits, codec);
+                   bits,
+                   codec);
       return FALSE;
     }
 
@@ -107,9 +110,15 @@ parse_format (const Chunk *chunk,
   if (format->n_channels < 1 || format->n_channels > MAX_CHANNELS || format->rate < MIN_RATE ||
       format->rate > MAX_RATE)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+      g_set_error (error,
+                   G_IO_ERROR,
+                   G_IO_ERROR_NOT_SUPPORTED,
                    "it has %u channels at %u Hz; 1 to %u channels at %u to %u Hz are understood",
-                   format->n_channels, format->rate, MAX_CHANNELS, MIN_RATE, MAX_RATE);
+                   format->n_channels,
+                   format->rate,
+                   MAX_CHANNELS,
+                   MIN_RATE,
+                   MAX_RATE);
       return FALSE;
     }
 
@@ -117,8 +126,7 @@ parse_format (const Chunk *chunk,
 }
 
 static int
-mix_channels (const guint8 *moment,
-              guint         n_channels)
+mix_channels (const guint8 *moment, guint n_channels)
 {
   int sum = 0;
 
@@ -128,10 +136,9 @@ mix_channels (const guint8 *moment,
   return sum / (int) n_channels;
 }
 
-/* Mixes the channels and resamples along straight lines: plain, and good enough to be understood. */
+/* Mixes the channels and resamples along straight lines: plain, and good enough to understand. */
 static GBytes *
-convert (const Chunk  *audio,
-         const Format *format)
+convert (const Chunk *audio, const Format *format)
 {
   gsize   stride = 2 * format->n_channels;
   gsize   n_in = audio->size / stride;
@@ -154,13 +161,13 @@ convert (const Chunk  *audio,
 }
 
 static GBytes *
-parse (const Chunk *file,
-       GError     **error)
+parse (const Chunk *file, GError **error)
 {
   Chunk  format_chunk, audio;
   Format format;
 
-  if (file->size < 12 || memcmp (file->data, "RIFF", 4) != 0 || memcmp (file->data + 8, "WAVE", 4) != 0)
+  if (file->size < 12 || memcmp (file->data, "RIFF", 4) != 0 ||
+      memcmp (file->data + 8, "WAVE", 4) != 0)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "it is not a WAV file");
       return NULL;
@@ -180,30 +187,26 @@ parse (const Chunk *file,
 
 /* A device or a pipe would never end, and a huge file would fill the memory. */
 static gboolean
-check_file (const char *path,
-            GError    **error)
+check_file (const char *path, GError **error)
 {
-  g_autoptr (GFile) file = g_file_new_for_path (path);
-  g_autoptr (GFileInfo) info = NULL;
+  GStatBuf status;
 
-  info = g_file_query_info (file,
-                            G_FILE_ATTRIBUTE_STANDARD_TYPE "," G_FILE_ATTRIBUTE_STANDARD_SIZE,
-                            G_FILE_QUERY_INFO_NONE,
-                            NULL,
-                            error);
-  if (info == NULL)
-    return FALSE;
-
-  if (g_file_info_get_file_type (info) != G_FILE_TYPE_REGULAR)
+  if (g_stat (path, &status) != 0)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, "it is not a regular file");
+      int code = errno;
+
+      g_set_error_literal (
+          error, G_IO_ERROR, g_io_error_from_errno (code), g_strerror (code));
       return FALSE;
     }
 
-  if (g_file_info_get_size (info) > MAX_FILE_SIZE)
+  if (!S_ISREG (status.st_mode) || status.st_size > MAX_FILE_SIZE)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                   "it is larger than %d MiB", MAX_FILE_SIZE / (1024 * 1024));
+      g_set_error (error,
+                   G_IO_ERROR,
+                   G_IO_ERROR_NOT_SUPPORTED,
+                   "it is not a regular file of %d MiB at most",
+                   MAX_FILE_SIZE / (1024 * 1024));
       return FALSE;
     }
 
@@ -211,8 +214,7 @@ check_file (const char *path,
 }
 
 GBytes *
-wav_reader_load (const char *path,
-                 GError    **error)
+wav_reader_load (const char *path, GError **error)
 {
   g_autofree char *contents = NULL;
   g_autoptr (GBytes) audio = NULL;

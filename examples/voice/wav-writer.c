@@ -16,8 +16,7 @@ struct _WavWriter
 };
 
 static void
-write_u16 (WavWriter *self,
-           guint16    value)
+write_u16 (WavWriter *self, guint16 value)
 {
   guint16 little_endian = GUINT16_TO_LE (value);
 
@@ -25,8 +24,7 @@ write_u16 (WavWriter *self,
 }
 
 static void
-write_u32 (WavWriter *self,
-           guint32    value)
+write_u32 (WavWriter *self, guint32 value)
 {
   guint32 little_endian = GUINT32_TO_LE (value);
 
@@ -51,13 +49,16 @@ write_header (WavWriter *self)
 }
 
 static void
-set_error (WavWriter *self,
-           GError   **error)
+set_error (WavWriter *self, GError **error)
 {
   int code = errno;
 
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code),
-               "Cannot write “%s”: %s", self->path, g_strerror (code));
+  g_set_error (error,
+               G_IO_ERROR,
+               g_io_error_from_errno (code),
+               "Cannot write “%s”: %s",
+               self->path,
+               g_strerror (code));
 }
 
 static void
@@ -68,9 +69,7 @@ wav_writer_free (WavWriter *self)
 }
 
 WavWriter *
-wav_writer_new (const char *path,
-                guint       rate,
-                GError    **error)
+wav_writer_new (const char *path, guint rate, GError **error)
 {
   WavWriter *self = g_new0 (WavWriter, 1);
 
@@ -91,8 +90,7 @@ wav_writer_new (const char *path,
 }
 
 void
-wav_writer_append (WavWriter *self,
-                   GBytes    *audio)
+wav_writer_append (WavWriter *self, GBytes *audio)
 {
   gsize         size;
   const gint16 *samples = g_bytes_get_data (audio, &size);
@@ -105,8 +103,7 @@ wav_writer_append (WavWriter *self,
 
 /* Frees @self in any case. Returns whether all that was appended is in the file. */
 gboolean
-wav_writer_close (WavWriter *self,
-                  GError   **error)
+wav_writer_close (WavWriter *self, GError **error)
 {
   gboolean written;
 

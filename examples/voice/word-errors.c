@@ -19,13 +19,12 @@ split_words (const char *text)
 }
 
 /*
- * Returns how many words must be put in, left out or replaced to get from one text to the other: the edit
- * distance, row by row. Divided by @n_words, the words that were said, it is the word error rate.
+ * Returns how many words must be put in, left out or replaced to get from one text to the other:
+ * the edit distance, row by row. Divided by @n_words, the words that were said, it is the word
+ * error rate.
  */
 guint
-word_errors_count (const char *said,
-                   const char *heard,
-                   guint      *n_words)
+word_errors_count (const char *said, const char *heard, guint *n_words)
 {
   g_auto (GStrv) said_words = split_words (said);
   g_auto (GStrv) heard_words = split_words (heard);

@@ -33,6 +33,12 @@ static const struct
   { " [ 1 ,\t\"a\" ,\r\nnull ] ", "[<int64 1>, <'a'>, <@mv nothing>]", "[1,\"a\",null]" },
   { "{\"a\":{\"b\":[true]}}", "{'a': <{'b': <[<true>]>}>}" },
   { "{\"a\":1,\"a\":2}", "{'a': <int64 2>}", "{\"a\":2}" },
+  { "{\"b\":1,\"a\":2,\"b\":[],\"0\":3,\"a\":4,\"a\":5}",
+    "{'b': <@av []>, '0': <int64 3>, 'a': <int64 5>}",
+    "{\"b\":[],\"0\":3,\"a\":5}" },
+  { "\"\\b\\f\\r\"", "'\\b\\f\\r'", "\"\\u0008\\u000c\\u000d\"" },
+  { "0.1", "0.1", "0.10000000000000001" },
+  { "1e-400", "0.0", "0.0" },
   { "{\"\":1}", "{'': <int64 1>}" },
   { "\"[[[{{{ not // nested /* */ 'x' \"", "\"[[[{{{ not // nested /* */ 'x' \"" },
 };
@@ -60,41 +66,53 @@ static const struct
   const char *json;
   const char *error;
 } bad[] = {
-  { "", "empty" },
-  { "  ", "empty" },
-  { "nul", "nul" },
-  { "tru", "tru" },
-  { "[", "" },
-  { "]", "" },
-  { "[1", "" },
-  { "[1}", "" },
-  { "[1 2]", "" },
-  { "1 2", "" },
-  { "[1,]", "" },
-  { "[,]", "" },
-  { "{\"a\":1,}", "" },
-  { "{\"a\" 1}", "" },
-  { "{a:1}", "" },
-  { "{1:1}", "" },
-  { ",", "" },
+  { "", "end at byte 0" },
+  { "  ", "end at byte 2" },
+  { "nul", "character at byte 0" },
+  { "tru", "character" },
+  { "truex", "character at byte 4" },
+  { "[", "end" },
+  { "]", "character" },
+  { "[1", "Expected" },
+  { "[1}", "Expected" },
+  { "[1 2]", "Expected" },
+  { "[\"a\" \"b\"]", "Expected" },
+  { "1 2", "character at byte 2" },
+  { "1]", "character" },
+  { "[1,]", "character" },
+  { "[,]", "character" },
+  { "{", "name" },
+  { "{,}", "name" },
+  { "{\"a\"", "“:”" },
+  { "{\"a\" 1}", "“:”" },
+  { "{\"a\":", "end" },
+  { "{\"a\":1", "Expected" },
+  { "{\"a\":1]", "Expected" },
+  { "{\"a\":1,}", "name" },
+  { "{a:1}", "name" },
+  { "{1:1}", "name" },
+  { ",", "character" },
   { "'a'", "character" },
   { "var x = 1", "character" },
   { "/* c */ 1", "character" },
   { "# c\n1", "character" },
   { "é", "character" },
+  { "\v1", "character" },
   { "+1", "character" },
   { "NaN", "character" },
   { "Infinity", "character" },
-  { "01", "number" },
+  { "01", "character" },
+  { "-01", "character" },
   { "-", "number" },
   { "- 1", "number" },
   { "--1", "number" },
+  { "-Infinity", "number" },
   { "1.", "number" },
   { ".5", "character" },
   { "1e", "number" },
   { "1e+", "number" },
-  { "0x1F", "number" },
-  { "1a", "number" },
+  { "0x1F", "character" },
+  { "1a", "character" },
   { "9223372036854775808", "out of range" },
   { "-9223372036854775809", "out of range" },
   { "123456789012345678901234567890", "out of range" },
@@ -109,16 +127,17 @@ static const struct
   { "\"\\uzzzz\"", "escape" },
   { "\"\\u0000\"", "NUL" },
   { "{\"\\u0000\":1}", "NUL" },
-  { "\"a\tb\"", "control" },
-  { "\"a\nb\"", "control" },
+  { "\"a\tb\"", "Control" },
+  { "\"a\nb\"", "Control" },
   { "\"\\ud800\"", "surrogate" },
   { "\"\\ud800x\"", "surrogate" },
   { "\"\\udc00\"", "surrogate" },
   { "\"\\ud800\\ud800\"", "surrogate" },
   { "\"\\ud83d\\u0041\"", "surrogate" },
   { "\"\\ud83d\\", "surrogate" },
+  { "\"\\ud83d\\u", "escape" },
   { "{\"\\ud800\":1}", "surrogate" },
-  { "\"\xff\"", "UTF-8" },
+  { "\"\xff\"", "UTF-8 at byte 1" },
   { "\"\xed\xa0\x80\"", "UTF-8" },
 };
 
@@ -354,10 +373,13 @@ test_big (void)
 
   for (guint i = 0; i < 50000; i++)
     g_string_append_printf (text, "%s{\"k%u\":%u}", i > 0 ? "," : "", i, i);
-  g_string_append_c (text, ']');
+  g_string_append (text, ",{");
+  for (guint i = 0; i < 50000; i++)
+    g_string_append_printf (text, "%s\"k%u\":%u", i > 0 ? "," : "", i, i);
+  g_string_append (text, "}]");
 
   payload = agent_payload_from_json (text->str, NULL);
-  g_assert_cmpuint (g_variant_n_children (payload), ==, 50000);
+  g_assert_cmpuint (g_variant_n_children (payload), ==, 50001);
   back = agent_payload_to_json (payload);
   g_assert_true (g_str_equal (back, text->str));
 }

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-bus-private.h"
+#include "agent-bus-report-private.h"
+#include "agent-directory-private.h"
+#include "agent-ending-private.h"
+#include "agent-mailbox-private.h"
+#include "agent-subscriber-private.h"
+
+/**
+ * agent_bus_subscribe:
+ * @self: a bus
+ * @subscriber: a subscriber that is on no bus
+ * @error: return location for an error
+ *
+ * Puts a subscriber on the bus: it gets what is sent from now on.
+ *
+ * May be called from any thread. The bus keeps a reference to the subscriber.
+ *
+ * Fails with %AGENT_BUS_ERROR_EXISTS if the name is in use or the subscriber has not left its last bus yet, and
+ * with %AGENT_BUS_ERROR_CLOSED if the bus is stopped.
+ *
+ * Returns: whether it is subscribed
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_bus_subscribe (AgentBus        *self,
+                     AgentSubscriber *subscriber,
+                     GError         **error)
+{
+  AgentMailbox *mailbox;
+  gboolean      added;
+
+  g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (subscriber), FALSE);
+  g_return_val_if_fail (agent_subscriber_get_name (subscriber) != NULL, FALSE);
+  g_return_val_if_fail (*agent_subscriber_get_name (subscriber) != '\0', FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  mailbox = _agent_mailbox_new (subscriber, self->capacity, self->directory, self->report);
+  added = _agent_subscriber_claim (subscriber, mailbox, error);
+  if (added && !_agent_directory_add (self->directory, mailbox, error))
+    {
+      _agent_subscriber_unclaim (subscriber);
+      added = FALSE;
+    }
+  _agent_mailbox_unref (mailbox);
+
+  if (added)
+    _agent_bus_report_subscribed (self->report, subscriber);
+  return added;
+}
+
+static void
+end_mailboxes (AgentBus  *self,
+               GPtrArray *mailboxes,
+               GTask     *task)
+{
+  for (guint i = 0; i < mailboxes->len; i++)
+    _agent_mailbox_close (mailboxes->pdata[i]);
+
+  _agent_ending_begin (mailboxes, agent_bus_get_shutdown_timeout (self), task);
+}
+
+/* FALSE: there is no such subscriber, and @task is untouched. */
+static gboolean
+end_by_name (AgentBus   *self,
+             const char *name,
+             GTask      *task)
+{
+  AgentMailbox *mailbox = _agent_directory_remove (self->directory, name);
+  GPtrArray    *mailboxes;
+
+  if (mailbox == NULL)
+    return FALSE;
+
+  mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
+  g_ptr_array_add (mailboxes, mailbox);
+  end_mailboxes (self, mailboxes, task);
+  return TRUE;
+}
+
+/**
+ * agent_bus_unsubscribe:
+ * @self: a bus
+ * @name: the name of a subscriber
+ *
+ * Takes a subscriber off the bus, as [method@AgentBus.Bus.unsubscribe_async] does, without waiting for the end.
+ *
+ * May be called from any thread, also from the subscriber's own handler. Does nothing if there is no such
+ * subscriber.
+ *
+ * Since: 0.1
+ */
+void
+agent_bus_unsubscribe (AgentBus   *self,
+                       const char *name)
+{
+  g_return_if_fail (AGENT_IS_BUS (self));
+  g_return_if_fail (name != NULL);
+
+  end_by_name (self, name, NULL);
+}
+
+/**
+ * agent_bus_unsubscribe_async:
+ * @self: a bus
+ * @name: the name of a subscriber
+ * @cancellable: (nullable): ends the waiting; the subscriber leaves all the same
+ * @callback: (scope async) (nullable): called when the subscriber has left
+ * @user_data: data for @callback
+ *
+ * Takes a subscriber off the bus.
+ *
+ * At once, the name is free and nothing more comes in. A handler that runs, or a delivery that was deferred, may
+ * finish; system messages that are queued are delivered; queued data is discarded and counted. Then the
+ * operation is through: no handler of the subscription runs any more.
+ *
+ * If that takes longer than [property@AgentBus.Bus:shutdown-timeout], what is left is discarded and counted, and
+ * the operation fails with %AGENT_BUS_ERROR_TIMED_OUT. A handler that hangs at that moment cannot be taken back, but
+ * no other begins.
+ *
+ * May be called from any thread, also from the subscriber's own handler. Iterate the calling thread's default
+ * context, which keeps the deadline too, to get the result.
+ *
+ * Since: 0.1
+ */
+void
+agent_bus_unsubscribe_async (AgentBus           *self,
+                             const char         *name,
+                             GCancellable       *cancellable,
+                             GAsyncReadyCallback callback,
+                             gpointer            user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (AGENT_IS_BUS (self));
+  g_return_if_fail (name != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, agent_bus_unsubscribe_async);
+
+  if (!end_by_name (self, name, task))
+    {
+      g_task_return_new_error (task,
+                               AGENT_BUS_ERROR,
+                               AGENT_BUS_ERROR_NOT_FOUND,
+                               "There is no subscriber named '%s'",
+                               name);
+      g_object_unref (task);
+    }
+}
+
+/**
+ * agent_bus_unsubscribe_finish:
+ * @self: a bus
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@AgentBus.Bus.unsubscribe_async].
+ *
+ * Fails with %AGENT_BUS_ERROR_NOT_FOUND if there was no such subscriber, with %AGENT_BUS_ERROR_TIMED_OUT if it took
+ * too long to leave.
+ *
+ * Returns: whether the subscriber left in time
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_bus_unsubscribe_finish (AgentBus     *self,
+                              GAsyncResult *result,
+                              GError      **error)
+{
+  g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * agent_bus_lookup:
+ * @self: a bus
+ * @name: a name
+ *
+ * Finds a subscriber by its name. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable): the subscriber, or %NULL
+ *
+ * Since: 0.1
+ */
+AgentSubscriber *
+agent_bus_lookup (AgentBus   *self,
+                  const char *name)
+{
+  AgentMailbox    *mailbox;
+  AgentSubscriber *subscriber;
+
+  g_return_val_if_fail (AGENT_IS_BUS (self), NULL);
+  g_return_val_if_fail (name != NULL, NULL);
+
+  mailbox = _agent_directory_lookup (self->directory, name);
+  if (mailbox == NULL)
+    return NULL;
+
+  subscriber = _agent_mailbox_dup_subscriber (mailbox);
+  _agent_mailbox_unref (mailbox);
+  return subscriber;
+}
+
+/**
+ * agent_bus_start_async:
+ * @self: a bus
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async) (nullable): called when the bus runs
+ * @user_data: data for @callback
+ *
+ * Makes a stopped bus usable again. A new bus runs from the start.
+ *
+ * Since: 0.1
+ */
+void
+agent_bus_start_async (AgentBus           *self,
+                       GCancellable       *cancellable,
+                       GAsyncReadyCallback callback,
+                       gpointer            user_data)
+{
+  g_autoptr (GTask) task = NULL;
+
+  g_return_if_fail (AGENT_IS_BUS (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, agent_bus_start_async);
+  _agent_directory_open (self->directory);
+  g_task_return_boolean (task, TRUE);
+}
+
+/**
+ * agent_bus_start_finish:
+ * @self: a bus
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@AgentBus.Bus.start_async].
+ *
+ * Returns: whether the bus runs
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_bus_start_finish (AgentBus     *self,
+                        GAsyncResult *result,
+                        GError      **error)
+{
+  g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * agent_bus_stop_async:
+ * @self: a bus
+ * @cancellable: (nullable): ends the waiting; the bus stops all the same
+ * @callback: (scope async) (nullable): called when all subscribers have left
+ * @user_data: data for @callback
+ *
+ * Takes all subscribers off the bus at once, as [method@AgentBus.Bus.unsubscribe_async] does with one, under one
+ * deadline for all.
+ *
+ * From then on subscribing fails, and what is sent is dropped with the reason %AGENT_DROP_REASON_CLOSED, until
+ * [method@AgentBus.Bus.start_async].
+ *
+ * May be called from any thread, also from a handler. Iterate the calling thread's default context, which keeps
+ * the deadline too, to get the result.
+ *
+ * Since: 0.1
+ */
+void
+agent_bus_stop_async (AgentBus           *self,
+                      GCancellable       *cancellable,
+                      GAsyncReadyCallback callback,
+                      gpointer            user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (AGENT_IS_BUS (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, agent_bus_stop_async);
+  end_mailboxes (self, _agent_directory_close (self->directory), task);
+}
+
+/**
+ * agent_bus_stop_finish:
+ * @self: a bus
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@AgentBus.Bus.stop_async].
+ *
+ * Fails with %AGENT_BUS_ERROR_TIMED_OUT if a subscriber took too long to leave.
+ *
+ * Returns: whether all left in time
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_bus_stop_finish (AgentBus     *self,
+                       GAsyncResult *result,
+                       GError      **error)
+{
+  g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What tests/run and examples/run share: sourced, not run. The sourcing script sets $root, the repository.
+
+: "${root:?}"
+
+# What the library itself is built with on Debian 12.
+agentbus_packages='gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjson-glib-dev gobject-introspection libgirepository1.0-dev'
+
+# What agentbus_setup found missing.
+agentbus_missing=
+
+agentbus_fail ()
+{
+  echo "agentbus: $*" >&2
+  exit 1
+}
+
+# Runs a command silently; if it fails, shows what it said.
+agentbus_quietly ()
+{
+  agentbus_log=$(mktemp)
+  if "$@" >"$agentbus_log" 2>&1; then
+    rm -f "$agentbus_log"
+    return 0
+  fi
+
+  cat "$agentbus_log" >&2
+  rm -f "$agentbus_log"
+  return 1
+}
+
+agentbus_as_root ()
+{
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    return 1
+  fi
+}
+
+agentbus_is_installed ()
+{
+  [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+agentbus_apt_install ()
+{
+  agentbus_as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+}
+
+# Package lists may be missing, as in a new container, or older than what the mirrors have.
+agentbus_install ()
+{
+  echo "agentbus: installing $*"
+
+  agentbus_apt_install "$@" >/dev/null 2>&1 && return 0
+
+  agentbus_quietly agentbus_as_root apt-get update && agentbus_quietly agentbus_apt_install "$@" && return 0
+
+  agentbus_fail "cannot install them; as root: apt-get update && apt-get install --no-install-recommends $*"
+}
+
+# What a Debian package is known by elsewhere: a program, or a module of pkg-config.
+agentbus_is_there ()
+{
+  case $1 in
+    gcc) command -v cc || command -v gcc ;;
+    meson) command -v meson ;;
+    ninja-build) command -v ninja ;;
+    pkg-config) command -v pkg-config ;;
+    libglib2.0-dev) pkg-config --exists 'gio-2.0 >= 2.74' ;;
+    libjson-glib-dev) pkg-config --exists json-glib-1.0 ;;
+    libpocketsphinx-dev) pkg-config --exists pocketsphinx sphinxbase ;;
+    libespeak-ng-dev) pkg-config --exists espeak-ng ;;
+    *) true ;;
+  esac >/dev/null 2>&1
+}
+
+# agentbus_setup PACKAGE…: makes sure that these Debian packages are there, besides those that the library
+# needs. On other systems, it can but say what is missing.
+agentbus_setup ()
+{
+  agentbus_missing=
+  agentbus_check=agentbus_is_there
+  command -v dpkg-query >/dev/null && command -v apt-get >/dev/null && agentbus_check=agentbus_is_installed
+
+  for agentbus_package in $agentbus_packages "$@"; do
+    "$agentbus_check" "$agentbus_package" || agentbus_missing="$agentbus_missing $agentbus_package"
+  done
+
+  [ -n "$agentbus_missing" ] || return 0
+
+  [ "$agentbus_check" = agentbus_is_installed ] ||
+    agentbus_fail "install what Debian calls:$agentbus_missing"
+
+  # shellcheck disable=SC2086 # a list
+  agentbus_install $agentbus_missing
+}
+
+# agentbus_configure DIR [OPTION…]: sets the build folder up, or gives the one that is there these options.
+agentbus_configure ()
+{
+  agentbus_dir=$1
+  shift
+
+  if [ ! -f "$agentbus_dir/build.ninja" ]; then
+    agentbus_quietly meson setup "$agentbus_dir" "$root" "$@" || agentbus_fail "cannot set up $agentbus_dir"
+  elif [ -n "$agentbus_missing" ] || [ $# -gt 0 ]; then
+    # What was not there at the last time may be there now.
+    agentbus_quietly meson setup --reconfigure "$agentbus_dir" "$root" "$@" ||
+      agentbus_fail "cannot set up $agentbus_dir again"
+  fi
+}
+
+# agentbus_build DIR [TARGET…]: builds everything, or these targets.
+agentbus_build ()
+{
+  agentbus_dir=$1
+  shift
+
+  echo "agentbus: building in $agentbus_dir"
+  agentbus_quietly ninja --quiet -C "$agentbus_dir" "$@" || agentbus_fail "cannot build in $agentbus_dir"
+}
