@@ -1,10 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A voice assistant on one bus: recorded human speech comes in 20 ms frames, is detected,
- * recognised and answered, and the user interrupts the answers. The files in voice/ are the agents,
- * each a subscriber of its own; four of them live in threads of their own. There is no lock in any
- * of them: they only send messages.
+ * A voice assistant on one bus: recorded human speech comes in frames of 20 ms, is detected, recognised and
+ * answered, and the user interrupts the answers.
+ *
+ *     microphone ── frames ──► detector ── frames ──► recogniser
+ *                                  │                      │
+ *                                  │ "speech-started"     │ "heard"
+ *                                  │ (system channel)     ▼
+ *                                  └────────────────► assistant
+ *                                                         │
+ *                                                         │ task, CANCEL
+ *                                                         ▼
+ *                 loudspeaker ◄── frames, CANCEL ──── speaker
+ *
+ * The agents are in voice/, each a subscriber of its own. Four live in threads of their own, the others share
+ * the main context. None has a lock: they only send messages. Start to read with detector.c, then
+ * loudspeaker.c, which is interrupted; director.c starts, ends and judges it all.
  */
 
 #include "voice/assistant.h"
@@ -51,7 +63,10 @@ options_clear (Options *options)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
 
 static gboolean
-parse_options (Options *options, int *argc, char ***argv, GError **error)
+parse_options (Options *options,
+               int     *argc,
+               char  ***argv,
+               GError **error)
 {
   const GOptionEntry entries[] = {
     { "fast",
@@ -94,7 +109,9 @@ parse_options (Options *options, int *argc, char ***argv, GError **error)
 }
 
 static gboolean
-load_recording (GPtrArray *recordings, const char *file, GError **error)
+load_recording (GPtrArray  *recordings,
+                const char *file,
+                GError    **error)
 {
   Recording *recording = recording_load (file, error);
 
@@ -107,7 +124,8 @@ load_recording (GPtrArray *recordings, const char *file, GError **error)
 }
 
 static GPtrArray *
-load_recordings (const char *const *files, GError **error)
+load_recordings (const char *const *files,
+                 GError           **error)
 {
   g_autoptr (GPtrArray) recordings = g_ptr_array_new_with_free_func ((GDestroyNotify) recording_free);
 
@@ -141,7 +159,9 @@ load_default_recordings (GError **error)
 }
 
 static gboolean
-subscribe_all (AgentBus *bus, GPtrArray *agents, GError **error)
+subscribe_all (AgentBus  *bus,
+               GPtrArray *agents,
+               GError   **error)
 {
   for (guint i = 0; i < agents->len; i++)
     if (!agent_bus_subscribe (bus, g_ptr_array_index (agents, i), error))
@@ -159,10 +179,10 @@ fail (const GError *error)
 }
 
 static int
-run (const Options *options, GPtrArray *recordings)
+run (const Options *options,
+     GPtrArray     *recordings)
 {
-  /* In the order of their end, which is the other way round: threads first, then what they worked
-   * with. */
+  /* They end in reverse order: the threads before the agents, which are still at work in them. */
   g_autoptr (AgentBus) bus = agent_bus_new ();
   g_autoptr (Director) director = director_new (bus, recordings);
   g_autoptr (GPtrArray) agents = g_ptr_array_new_with_free_func (g_object_unref);
@@ -193,7 +213,8 @@ run (const Options *options, GPtrArray *recordings)
 }
 
 int
-main (int argc, char *argv[])
+main (int   argc,
+      char *argv[])
 {
   g_auto (Options) options = { 0 };
   g_autoptr (GPtrArray) recordings = NULL;

@@ -4,7 +4,11 @@
 : "${root:?}"
 
 # What the library itself is built with on Debian 12.
-agentbus_packages='gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev libjson-glib-dev gobject-introspection libgirepository1.0-dev'
+agentbus_packages='
+  gcc libc6-dev meson ninja-build pkg-config
+  libglib2.0-dev libjson-glib-dev
+  gobject-introspection libgirepository1.0-dev
+'
 
 # What agentbus_setup found missing.
 agentbus_missing=

@@ -35,15 +35,15 @@ typedef struct
 
 struct _AgentBusReport
 {
-  gint            ref_count;                     /* (atomic) */
-  GWeakRef        bus;
-  GMainContext   *context;
+  gint          ref_count; /* (atomic) */
+  GWeakRef      bus;
+  GMainContext *context;
 
   GMutex          lock;
-  GSource        *source;                        /* (lock) (nullable) NULL once the bus is gone */
-  GQueue          notices;                       /* (lock) of Notice */
-  gboolean        has_drops;                     /* (lock) a NOTICE_BUS_DROPS is among them */
-  AgentDropRecord drops[AGENT_N_DROP_REASONS];   /* (lock) */
+  GSource        *source;                          /* (lock) (nullable) NULL once the bus is gone */
+  GQueue          notices;                         /* (lock) of Notice */
+  gboolean        has_drops;                       /* (lock) a NOTICE_BUS_DROPS is among them */
+  AgentDropRecord drops[AGENT_N_DROP_REASONS];     /* (lock) */
   guint64         n_dropped[AGENT_N_DROP_REASONS]; /* (lock) */
 };
 
@@ -175,19 +175,39 @@ take_notices (AgentBusReport *self)
   return notices;
 }
 
+/* There is nobody to tell any more. Takes @notice. */
+static void
+notice_abandon (Notice *notice)
+{
+  if (notice->kind == NOTICE_MAILBOX_DROPS)
+    {
+      AgentDropRecord drops[AGENT_N_DROP_REASONS];
+      guint64         totals[AGENT_N_DROP_REASONS];
+
+      _agent_mailbox_take_drops (notice->mailbox, drops, totals);
+      drops_clear (drops);
+    }
+
+  notice_free (notice);
+}
+
 static gboolean
 report_dispatch (GSource    *source,
                  GSourceFunc callback,
                  gpointer    user_data)
 {
-  AgentBusReport      *self = ((ReportGSource *) source)->self;
+  AgentBusReport *self = ((ReportGSource *) source)->self;
   g_autoptr (AgentBus) bus = g_weak_ref_get (&self->bus);
-  GQueue               notices = take_notices (self);
+  GQueue notices = take_notices (self);
 
   for (Notice *notice; (notice = g_queue_pop_head (&notices)) != NULL;)
     {
-      if (bus != NULL)
-        tell (self, bus, notice);
+      if (bus == NULL)
+        {
+          notice_abandon (notice);
+          continue;
+        }
+      tell (self, bus, notice);
       notice_free (notice);
     }
 
@@ -240,6 +260,7 @@ _agent_bus_report_unref (AgentBusReport *self)
 
   g_assert (self->source == NULL && self->notices.length == 0);
 
+  drops_clear (self->drops);
   g_weak_ref_clear (&self->bus);
   g_mutex_clear (&self->lock);
   g_free (self);
@@ -251,21 +272,6 @@ AgentBus *
 _agent_bus_report_dup_bus (AgentBusReport *self)
 {
   return g_weak_ref_get (&self->bus);
-}
-
-static void
-notice_abandon (Notice *notice)
-{
-  if (notice->kind == NOTICE_MAILBOX_DROPS)
-    {
-      AgentDropRecord drops[AGENT_N_DROP_REASONS];
-      guint64         totals[AGENT_N_DROP_REASONS];
-
-      _agent_mailbox_take_drops (notice->mailbox, drops, totals);
-      drops_clear (drops);
-    }
-
-  notice_free (notice);
 }
 
 /* The bus goes: nobody is told anything any more. */
@@ -342,7 +348,7 @@ _agent_bus_report_subscribed (AgentBusReport  *self,
 {
   if (is_heard (self, AGENT_BUS_SIGNAL_SUBSCRIBED))
     add_notice (self,
-                &(Notice) { .kind = NOTICE_SUBSCRIBED, .subscriber = g_object_ref (subscriber) });
+                &(Notice){ .kind = NOTICE_SUBSCRIBED, .subscriber = g_object_ref (subscriber) });
 }
 
 void
@@ -350,7 +356,7 @@ _agent_bus_report_unsubscribed (AgentBusReport *self,
                                 const char     *name)
 {
   if (is_heard (self, AGENT_BUS_SIGNAL_UNSUBSCRIBED))
-    add_notice (self, &(Notice) { .kind = NOTICE_UNSUBSCRIBED, .text = g_strdup (name) });
+    add_notice (self, &(Notice){ .kind = NOTICE_UNSUBSCRIBED, .text = g_strdup (name) });
 }
 
 void
@@ -361,10 +367,10 @@ _agent_bus_report_failed (AgentBusReport  *self,
 {
   if (is_heard (self, AGENT_BUS_SIGNAL_FAILED))
     add_notice (self,
-                &(Notice) { .kind = NOTICE_FAILED,
-                            .subscriber = g_object_ref (subscriber),
-                            .message = agent_message_ref (message),
-                            .text = g_strdup (reason) });
+                &(Notice){ .kind = NOTICE_FAILED,
+                           .subscriber = g_object_ref (subscriber),
+                           .message = agent_message_ref (message),
+                           .text = g_strdup (reason) });
 }
 
 /* The mailbox has dropped something since it was asked last. Takes @subscriber. */
@@ -374,9 +380,9 @@ _agent_bus_report_mailbox (AgentBusReport  *self,
                            AgentSubscriber *subscriber)
 {
   add_notice (self,
-              &(Notice) { .kind = NOTICE_MAILBOX_DROPS,
-                          .subscriber = subscriber,
-                          .mailbox = _agent_mailbox_ref (mailbox) });
+              &(Notice){ .kind = NOTICE_MAILBOX_DROPS,
+                         .subscriber = subscriber,
+                         .mailbox = _agent_mailbox_ref (mailbox) });
 }
 
 /* Takes @message, which came to no mailbox. */
@@ -391,7 +397,7 @@ _agent_bus_report_drop (AgentBusReport *self,
   g_mutex_lock (&self->lock);
   self->n_dropped[reason]++;
   if (!self->has_drops)
-    self->has_drops = add_notice_locked (self, &(Notice) { .kind = NOTICE_BUS_DROPS });
+    self->has_drops = add_notice_locked (self, &(Notice){ .kind = NOTICE_BUS_DROPS });
   if (self->has_drops)
     {
       self->drops[reason].n++;

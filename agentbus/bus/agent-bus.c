@@ -83,7 +83,7 @@ agent_bus_constructed (GObject *object)
 static void
 agent_bus_dispose (GObject *object)
 {
-  AgentBus             *self = AGENT_BUS (object);
+  AgentBus *self = AGENT_BUS (object);
   g_autoptr (GPtrArray) mailboxes = _agent_directory_close (self->directory);
 
   for (guint i = 0; i < mailboxes->len; i++)
@@ -178,7 +178,7 @@ install_properties (GObjectClass *object_class)
                                             G_MAXUINT,
                                             AGENT_BUS_DEFAULT_CAPACITY,
                                             G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY |
-                                              G_PARAM_STATIC_STRINGS);
+                                                G_PARAM_STATIC_STRINGS);
 
   /**
    * AgentBus:total-order: (getter get_total_order)
@@ -195,7 +195,7 @@ install_properties (GObjectClass *object_class)
                                                   NULL,
                                                   FALSE,
                                                   G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY |
-                                                    G_PARAM_STATIC_STRINGS);
+                                                      G_PARAM_STATIC_STRINGS);
 
   /**
    * AgentBus:shutdown-timeout: (getter get_shutdown_timeout) (setter set_shutdown_timeout)
@@ -211,7 +211,7 @@ install_properties (GObjectClass *object_class)
                                                     G_MAXINT,
                                                     AGENT_BUS_DEFAULT_SHUTDOWN_TIMEOUT,
                                                     G_PARAM_READWRITE | G_PARAM_CONSTRUCT |
-                                                      G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+                                                        G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   /**
    * AgentBus:running: (getter is_running)
@@ -259,7 +259,7 @@ install_signals (AgentBusClass *klass)
    * Since: 0.1
    */
   signals[AGENT_BUS_SIGNAL_SUBSCRIBED] =
-    g_signal_new ("subscribed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, AGENT_TYPE_SUBSCRIBER);
+      g_signal_new ("subscribed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, AGENT_TYPE_SUBSCRIBER);
 
   /**
    * AgentBus::unsubscribed:
@@ -271,7 +271,7 @@ install_signals (AgentBusClass *klass)
    * Since: 0.1
    */
   signals[AGENT_BUS_SIGNAL_UNSUBSCRIBED] =
-    g_signal_new ("unsubscribed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
+      g_signal_new ("unsubscribed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
 
   /**
    * AgentBus::dropped:
@@ -556,8 +556,10 @@ agent_bus_get_statistics (AgentBus *self)
 {
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
   GVariantBuilder subscribers;
-  AgentLedger     total = { 0, };
-  guint64         n_sent;
+  AgentLedger     total = {
+        0,
+  };
+  guint64 n_sent;
 
   g_return_val_if_fail (AGENT_IS_BUS (self), NULL);
 

@@ -23,6 +23,14 @@ G_BEGIN_DECLS
  * Functions that end in _locked want the lock; the receiver's functions are for one thread at a time.
  */
 
+#if defined(__x86_64__) || defined(__i386__)
+#define agent_cpu_relax() __builtin_ia32_pause ()
+#else
+#define agent_cpu_relax() atomic_signal_fence (memory_order_seq_cst)
+#endif
+
+#define AGENT_CACHE_LINE 64
+
 typedef struct _AgentBlock AgentBlock;
 
 struct _AgentBlock
@@ -43,18 +51,22 @@ struct _AgentChannelQueue
   guint           evict_index; /* (lock) */
   guint           capacity;    /* most messages queued */
   guint64         max_bytes;   /* most bytes queued, 0 for any number */
-  guint64         n_in;        /* (lock) pushed and not taken back */
-  guint64         n_out_seen;  /* (lock) @n_out when it was last looked at */
-  guint64         bytes_in;    /* (lock) the same in bytes, where they are limited */
+  _Atomic guint64 n_in;        /* pushed and not taken back; changed with the lock held */
+  _Atomic guint64 n_out_seen;  /* @n_out when it was last looked at; changed with the lock held */
+  guint64         bytes_in;    /* (lock) the same as @n_in in bytes, where they are limited */
+  _Atomic gint    locked;      /* a hint */
   gboolean        scheduled;   /* (lock) */
   gboolean        closed;      /* (lock) */
 
-  /* The receiver: on a cache line that senders seldom touch */
+  /* The receiver's fields change with each message, and senders seldom look at them: they must not share a cache line
+   * with the others. */
+  char            padding[AGENT_CACHE_LINE];
   AgentBlock     *head;        /* (nullable) the block in hand; changed with the lock held */
   guint           index;       /* the next slot of it */
   guint           n_seen;      /* how many of its slots are known to be filled */
   _Atomic guint64 n_out;       /* taken by the receiver */
   _Atomic guint64 bytes_out;
+  _Atomic gint    claiming;    /* it is about to count one more in @n_out */
 };
 
 void          _agent_channel_queue_init         (AgentChannelQueue *self,
@@ -70,6 +82,9 @@ void          _agent_channel_queue_push_locked  (AgentChannelQueue *self,
                                                  AgentMessage      *message,
                                                  gsize              size);
 AgentMessage *_agent_channel_queue_evict_locked (AgentChannelQueue *self);
+gboolean      _agent_channel_queue_will_have_room_locked
+                                                (AgentChannelQueue *self,
+                                                 gsize              size);
 void          _agent_channel_queue_close_locked (AgentChannelQueue *self);
 guint         _agent_channel_queue_take_all_locked
                                                 (AgentChannelQueue *self,
@@ -80,16 +95,45 @@ guint64       _agent_channel_queue_get_length_locked
 /* The receiver */
 AgentMessage *_agent_channel_queue_pop          (AgentChannelQueue *self);
 
+/* Whoever has the lock has it for some nanoseconds, and to sleep for it takes two system calls at least: so wait a
+ * little, unless it is held by a thread that does not run. */
+#define AGENT_CHANNEL_QUEUE_SPIN 64
+
 static inline void
 _agent_channel_queue_lock (AgentChannelQueue *self)
 {
+  for (guint i = 0; i < AGENT_CHANNEL_QUEUE_SPIN; i++)
+    {
+      if (!atomic_load_explicit (&self->locked, memory_order_relaxed))
+        break;
+      agent_cpu_relax ();
+    }
+
   g_async_queue_lock (self->blocks);
+  atomic_store_explicit (&self->locked, TRUE, memory_order_relaxed);
 }
 
 static inline void
 _agent_channel_queue_unlock (AgentChannelQueue *self)
 {
+  atomic_store_explicit (&self->locked, FALSE, memory_order_relaxed);
   g_async_queue_unlock (self->blocks);
+}
+
+/* Without the lock: whether it was full a moment ago, by number. The receiver's count is looked at only when the last
+ * one seen leaves no room, and then it may be newer than what it is compared with. */
+static inline gboolean
+_agent_channel_queue_is_full (AgentChannelQueue *self)
+{
+  gint64  capacity = self->capacity;
+  guint64 n_in = atomic_load_explicit (&self->n_in, memory_order_relaxed);
+  guint64 n_out = atomic_load_explicit (&self->n_out_seen, memory_order_relaxed);
+
+  if ((gint64) (n_in - n_out) < capacity)
+    return FALSE;
+
+  n_out = atomic_load_explicit (&self->n_out, memory_order_relaxed);
+  return (gint64) (n_in - n_out) >= capacity;
 }
 
 /* Bytes are only counted where they are limited: to measure a message costs more than to send it. */

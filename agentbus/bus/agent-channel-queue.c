@@ -7,7 +7,10 @@
 /* A block starts small, for the many subscribers that get little, and grows up to 512 bytes with the
  * traffic. Two bytes short of a power of two with its header, so that malloc wastes nothing. */
 #define FIRST_BLOCK_CAPACITY 6
-#define MAX_BLOCK_CAPACITY   62
+#define MAX_BLOCK_CAPACITY 62
+
+/* So many messages ahead. */
+#define PREFETCH 2
 
 /* Messages are aligned, so the lowest bit of a slot is free. It is read without touching the message, which
  * the receiver may be freeing at that moment. */
@@ -87,6 +90,20 @@ recycle_block_locked (AgentChannelQueue *self,
   self->spare = block;
 }
 
+static inline guint64
+get_n_in (AgentChannelQueue *self)
+{
+  return atomic_load_explicit (&self->n_in, memory_order_relaxed);
+}
+
+/* Only one thread writes it at a time: no need for a locked instruction. */
+static inline void
+add_n_in (AgentChannelQueue *self,
+          gint64             n)
+{
+  atomic_store_explicit (&self->n_in, get_n_in (self) + n, memory_order_relaxed);
+}
+
 void
 _agent_channel_queue_init (AgentChannelQueue *self,
                            guint              capacity,
@@ -102,7 +119,7 @@ _agent_channel_queue_init (AgentChannelQueue *self,
 void
 _agent_channel_queue_clear (AgentChannelQueue *self)
 {
-  g_assert (self->n_in == atomic_load (&self->n_out));
+  g_assert (get_n_in (self) == atomic_load (&self->n_out));
 
   g_clear_pointer (&self->head, g_free);
   g_clear_pointer (&self->spare, g_free);
@@ -114,17 +131,19 @@ _agent_channel_queue_clear (AgentChannelQueue *self)
 guint64
 _agent_channel_queue_get_length_locked (AgentChannelQueue *self)
 {
-  self->n_out_seen = atomic_load_explicit (&self->n_out, memory_order_acquire);
-  return self->n_in - self->n_out_seen;
+  guint64 n_out = atomic_load_explicit (&self->n_out, memory_order_acquire);
+
+  atomic_store_explicit (&self->n_out_seen, n_out, memory_order_relaxed);
+  return get_n_in (self) - n_out;
 }
 
-/* The receiver's count is looked at only when the last one seen leaves no room: its cache line belongs to the
- * receiver. */
 gboolean
 _agent_channel_queue_has_room_locked (AgentChannelQueue *self,
                                       gsize              size)
 {
-  if (self->n_in - self->n_out_seen >= self->capacity &&
+  guint64 n_out = atomic_load_explicit (&self->n_out_seen, memory_order_relaxed);
+
+  if (get_n_in (self) - n_out >= self->capacity &&
       _agent_channel_queue_get_length_locked (self) >= self->capacity)
     return FALSE;
 
@@ -152,7 +171,7 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
   n_filled = atomic_load_explicit (&tail->n_filled, memory_order_relaxed);
   atomic_store_explicit (&tail->slots[n_filled], slot_new (message), memory_order_relaxed);
   atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
-  self->n_in++;
+  add_n_in (self, 1);
   self->bytes_in += size;
 }
 
@@ -185,7 +204,7 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self)
 
       if (message != NULL)
         {
-          self->n_in--;
+          add_n_in (self, -1);
           self->bytes_in -= _agent_channel_queue_measure (self, message);
           return message;
         }
@@ -197,6 +216,21 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self)
     }
 
   return NULL;
+}
+
+/* Whether there is room once the receiver has counted what it is taking right now: its thread may be stopped between the
+ * two. For when nothing can be evicted. */
+gboolean
+_agent_channel_queue_will_have_room_locked (AgentChannelQueue *self,
+                                            gsize              size)
+{
+  guint64  n_out = atomic_load_explicit (&self->n_out, memory_order_acquire);
+  gboolean taking = atomic_load_explicit (&self->claiming, memory_order_acquire);
+
+  if (taking && n_out == atomic_load_explicit (&self->n_out, memory_order_acquire))
+    return get_n_in (self) - n_out <= self->capacity;
+
+  return _agent_channel_queue_has_room_locked (self, size);
 }
 
 /* From now on nothing may be pushed. */
@@ -241,7 +275,7 @@ _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
       g_free (block);
     }
 
-  self->n_in -= messages->len - n_before;
+  add_n_in (self, -(gint64) (messages->len - n_before));
   return messages->len - n_before;
 }
 
@@ -291,24 +325,53 @@ advance (AgentChannelQueue *self)
   return more;
 }
 
+/* Messages come from the cache of another core: ask for them before they are needed. */
+static inline void
+prefetch (AgentChannelQueue *self)
+{
+  guintptr slot;
+
+  if (self->index + PREFETCH >= self->n_seen)
+    return;
+
+  slot = atomic_load_explicit (&self->head->slots[self->index + PREFETCH], memory_order_relaxed);
+  __builtin_prefetch (slot_get_message (slot));
+}
+
+/* (transfer full) (nullable) Between the two steps the message is neither queued nor counted as taken, and senders that
+ * look for room have to know. */
+static inline AgentMessage *
+claim (AgentChannelQueue *self,
+       _Atomic guintptr  *place)
+{
+  AgentMessage *message;
+  guint64       n_out = atomic_load_explicit (&self->n_out, memory_order_relaxed);
+
+  atomic_store_explicit (&self->claiming, TRUE, memory_order_relaxed);
+  message = slot_get_message (atomic_exchange (place, 0));
+  if (message != NULL)
+    {
+      if (self->max_bytes != 0)
+        atomic_fetch_add (&self->bytes_out, _agent_message_get_size (message));
+      atomic_store_explicit (&self->n_out, n_out + 1, memory_order_release);
+    }
+  atomic_store_explicit (&self->claiming, FALSE, memory_order_release);
+
+  return message;
+}
+
 /* The next message: (transfer full) (nullable). NULL also gives the token back. */
 AgentMessage *
 _agent_channel_queue_pop (AgentChannelQueue *self)
 {
   while (self->index < self->n_seen || advance (self))
     {
-      guintptr      slot = atomic_exchange (&self->head->slots[self->index++], 0);
-      AgentMessage *message = slot_get_message (slot);
-      guint64       n_out;
+      AgentMessage *message;
 
-      if (message == NULL)
-        continue;
-
-      if (self->max_bytes != 0)
-        atomic_fetch_add (&self->bytes_out, _agent_message_get_size (message));
-      n_out = atomic_load_explicit (&self->n_out, memory_order_relaxed);
-      atomic_store_explicit (&self->n_out, n_out + 1, memory_order_release);
-      return message;
+      prefetch (self);
+      message = claim (self, &self->head->slots[self->index++]);
+      if (message != NULL)
+        return message;
     }
 
   return NULL;

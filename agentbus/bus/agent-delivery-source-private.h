@@ -15,8 +15,8 @@ G_BEGIN_DECLS
  * goes first. The source is armed (ready time 0) when the first mailbox gets ready and disarmed when the
  * last one is drained: a burst costs one wakeup, and no rest costs any.
  *
- * When a dispatch has spent its budget and there is more to do, the source goes on at idle priority until it
- * has caught up, so that a flood cannot keep the application from drawing.
+ * When a dispatch has spent its budget and there is more to do, a second source takes over at idle priority until the
+ * backlog is worked off, so that a flood cannot keep the application from drawing.
  *
  * While a handler runs, its context serves no other subscriber either, even if the handler iterates the
  * context.
@@ -34,7 +34,8 @@ gboolean             _agent_delivery_source_has_system (AgentDeliverySource *sel
 gboolean             _agent_delivery_source_close      (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);
 gboolean             _agent_delivery_source_abandon    (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
+                                                        AgentMailbox        *mailbox,
+                                                        gboolean            *release);
 gboolean             _agent_delivery_source_add_ending (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox,
                                                         AgentEnding         *ending);

@@ -7,18 +7,24 @@
 #include "agent-ending-private.h"
 #include "agent-mailbox-private.h"
 
+/* A backlog is worked off at idle priority, but waits no longer than this for a busy application. */
+#define PATIENCE 10000 /* µs */
+
 struct _AgentDeliverySource
 {
-  gint          ref_count;               /* (atomic) */
-  GMainContext *context;                 /* (owned) while there are mailboxes */
-  guint         n_mailboxes;             /* (sources_lock) */
+  gint          ref_count;   /* (atomic) */
+  GMainContext *context;     /* (owned) while there are mailboxes */
+  guint         n_mailboxes; /* (sources_lock) */
 
-  GMutex        lock;
-  GSource      *source;                  /* (lock) (nullable) NULL when the last mailbox has finished */
-  GQueue        ready[AGENT_N_CHANNELS]; /* (lock) of AgentMailbox */
-  gboolean      armed;                   /* (lock) */
-  gboolean      lowered;                 /* (lock) at idle priority */
-  gint          n_ready_system;          /* (atomic) how long the first ready list is */
+  GMutex   lock;
+  GSource *source;                  /* (lock) (nullable) NULL when the last mailbox has finished */
+  GSource *backlog_source;          /* (lock) (nullable) while there is a backlog */
+  GQueue   ready[AGENT_N_CHANNELS]; /* (lock) of AgentMailbox */
+  gboolean armed;                   /* (lock) */
+  gboolean dispatching;             /* the context's thread */
+
+  char padding[AGENT_CACHE_LINE];
+  gint n_ready_system; /* (atomic) how long the first ready list is; looked at before each message */
 };
 
 typedef struct
@@ -145,31 +151,44 @@ settle_locked (AgentDeliverySource *self,
 
 /* --- Dispatch --- */
 
+static GSource *add_source (AgentDeliverySource *self,
+                            const char          *name,
+                            gint                 priority);
+
+static void
+remove_source (GSource *source)
+{
+  if (source == NULL)
+    return;
+
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
 static void
 rest_locked (AgentDeliverySource *self)
 {
   self->armed = FALSE;
-  if (self->source == NULL)
-    return;
-
-  g_source_set_ready_time (self->source, -1);
-
-  if (self->lowered)
-    {
-      self->lowered = FALSE;
-      g_source_set_priority (self->source, G_PRIORITY_DEFAULT);
-    }
+  if (self->source != NULL)
+    g_source_set_ready_time (self->source, -1);
+  remove_source (g_steal_pointer (&self->backlog_source));
 }
 
-/* The source would win every iteration from sources of lower priority, such as the one that redraws. */
+/* There is more to do, but the source would win every iteration from sources of lower priority, such as the one that
+ * redraws. So it leaves the backlog to a source that comes after those, and only makes sure that this gets on. */
 static void
-yield (AgentDeliverySource *self)
+yield (AgentDeliverySource *self,
+       GSource             *dispatched)
 {
   g_mutex_lock (&self->lock);
-  if (self->armed && !self->lowered && self->source != NULL)
+  if (self->armed && dispatched == self->source)
     {
-      self->lowered = TRUE;
-      g_source_set_priority (self->source, G_PRIORITY_DEFAULT_IDLE);
+      g_source_set_ready_time (self->source, g_get_monotonic_time () + PATIENCE);
+      if (self->backlog_source == NULL)
+        {
+          self->backlog_source = add_source (self, "[agentbus] backlog", G_PRIORITY_DEFAULT_IDLE);
+          g_source_set_ready_time (self->backlog_source, 0);
+        }
     }
   g_mutex_unlock (&self->lock);
 }
@@ -257,22 +276,27 @@ serve_next (AgentDeliverySource *self,
 }
 
 static gboolean
-delivery_source_dispatch (GSource     *source,
-                          GSourceFunc  callback,
-                          gpointer     user_data)
+delivery_source_dispatch (GSource    *source,
+                          GSourceFunc callback,
+                          gpointer    user_data)
 {
   AgentDeliverySource *self = ((DeliveryGSource *) source)->self;
   AgentBudget          budget;
 
-  _agent_budget_init (&budget);
-  while (serve_next (self, &budget))
+  /* A handler iterates its context, and the other source has come. */
+  if (self->dispatching)
     {
-      if (_agent_budget_is_spent (&budget))
-        {
-          yield (self);
-          break;
-        }
+      yield (self, source);
+      return G_SOURCE_CONTINUE;
     }
+
+  self->dispatching = TRUE;
+  _agent_budget_init (&budget);
+  while (!_agent_budget_is_spent (&budget) && serve_next (self, &budget))
+    ;
+  if (_agent_budget_is_spent (&budget))
+    yield (self, source);
+  self->dispatching = FALSE;
 
   return G_SOURCE_CONTINUE;
 }
@@ -307,6 +331,21 @@ _agent_delivery_source_unref (AgentDeliverySource *self)
   g_free (self);
 }
 
+static GSource *
+add_source (AgentDeliverySource *self,
+            const char          *name,
+            gint                 priority)
+{
+  GSource *source = g_source_new (&delivery_source_funcs, sizeof (DeliveryGSource));
+
+  ((DeliveryGSource *) source)->self = _agent_delivery_source_ref (self);
+  g_source_set_static_name (source, name);
+  g_source_set_priority (source, priority);
+  g_source_attach (source, self->context);
+
+  return source;
+}
+
 static AgentDeliverySource *
 delivery_source_new (GMainContext *context)
 {
@@ -317,11 +356,7 @@ delivery_source_new (GMainContext *context)
   g_mutex_init (&self->lock);
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     g_queue_init (&self->ready[channel]);
-
-  self->source = g_source_new (&delivery_source_funcs, sizeof (DeliveryGSource));
-  ((DeliveryGSource *) self->source)->self = _agent_delivery_source_ref (self);
-  g_source_set_static_name (self->source, "[agentbus] delivery");
-  g_source_attach (self->source, context);
+  self->source = add_source (self, "[agentbus] delivery", G_PRIORITY_DEFAULT);
 
   return self;
 }
@@ -373,16 +408,18 @@ void
 _agent_delivery_source_put (AgentDeliverySource *self)
 {
   GSource *source;
+  GSource *backlog_source;
 
   if (!forget_mailbox (self))
     return;
 
   g_mutex_lock (&self->lock);
   source = g_steal_pointer (&self->source);
+  backlog_source = g_steal_pointer (&self->backlog_source);
   g_mutex_unlock (&self->lock);
 
-  g_source_destroy (source);
-  g_source_unref (source);
+  remove_source (source);
+  remove_source (backlog_source);
   g_main_context_unref (self->context);
 }
 
@@ -421,20 +458,23 @@ _agent_delivery_source_close (AgentDeliverySource *self,
   return release;
 }
 
-/* Wants both channels closed and emptied. TRUE: the caller has to release the mailbox. */
+/* Wants both channels closed and emptied. TRUE, once: the mailbox had not finished. @release says whether the caller has
+ * to release it. */
 gboolean
 _agent_delivery_source_abandon (AgentDeliverySource *self,
-                                AgentMailbox        *mailbox)
+                                AgentMailbox        *mailbox,
+                                gboolean            *release)
 {
-  gboolean release;
+  gboolean first;
 
   g_mutex_lock (&self->lock);
-  if (!mailbox->schedule.finished)
+  first = !mailbox->schedule.finished;
+  if (first)
     finish_locked (self, mailbox);
-  release = settle_locked (self, mailbox);
+  *release = settle_locked (self, mailbox);
   g_mutex_unlock (&self->lock);
 
-  return release;
+  return first;
 }
 
 /* FALSE: the mailbox was released already. */

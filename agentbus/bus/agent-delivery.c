@@ -28,7 +28,7 @@
 
 struct _AgentDelivery
 {
-  GObject          parent_instance;
+  GObject parent_instance;
 
   AgentMailbox    *mailbox;
   AgentSubscriber *subscriber;
@@ -158,7 +158,7 @@ agent_delivery_class_init (AgentDeliveryClass *klass)
    * Since: 0.1
    */
   props[PROP_CANCELLABLE] =
-    g_param_spec_object ("cancellable", NULL, NULL, G_TYPE_CANCELLABLE, flags);
+      g_param_spec_object ("cancellable", NULL, NULL, G_TYPE_CANCELLABLE, flags);
 
   g_object_class_install_properties (object_class, N_PROPS, props);
 }

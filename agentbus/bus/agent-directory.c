@@ -8,25 +8,25 @@
 
 struct _AgentSnapshot
 {
-  gint            ref_count; /* (atomic) */
-  guint           n_mailboxes;
-  guint64         generation;
-  GHashTable     *by_name;   /* name → AgentMailbox (unowned) */
-  AgentMailbox   *mailboxes[];
+  gint          ref_count; /* (atomic) */
+  guint         n_mailboxes;
+  guint64       generation;
+  GHashTable   *by_name; /* name → AgentMailbox (unowned) */
+  AgentMailbox *mailboxes[];
 };
 
 struct _AgentDirectory
 {
-  gint            ref_count;  /* (atomic) */
+  gint            ref_count; /* (atomic) */
   guint64         id;
   _Atomic guint64 generation;
 
-  GMutex          lock;
-  gint            is_open;    /* (atomic) changed with the lock held */
-  GHashTable     *by_name;    /* (lock) name → AgentMailbox (owned) */
-  GHashTable     *leaving;    /* (lock) set of AgentMailbox (owned): no name any more, not through yet */
-  AgentLedger     gone;       /* (lock) the sum of those that left */
-  AgentSnapshot  *snapshot;   /* (lock) (nullable) NULL when nobody has asked for it since the last change */
+  GMutex         lock;
+  gint           is_open;  /* (atomic) changed with the lock held */
+  GHashTable    *by_name;  /* (lock) name → AgentMailbox (owned) */
+  GHashTable    *leaving;  /* (lock) set of AgentMailbox (owned): no name any more, not through yet */
+  AgentLedger    gone;     /* (lock) the sum of those that left */
+  AgentSnapshot *snapshot; /* (lock) (nullable) NULL when nobody has asked for it since the last change */
 };
 
 static _Atomic guint64 last_id;
@@ -321,9 +321,9 @@ _agent_directory_count_failed (AgentDirectory *self,
 }
 
 static void
-add_ledgers_locked (AgentDirectory *self,
-                    GHashTable     *mailboxes,
-                    AgentLedger    *total,
+add_ledgers_locked (AgentDirectory  *self,
+                    GHashTable      *mailboxes,
+                    AgentLedger     *total,
                     GVariantBuilder *by_name)
 {
   GHashTableIter iter;

@@ -13,10 +13,11 @@ struct _AgentEnding
   guint      timeout;   /* ms */
   GPtrArray *mailboxes; /* of AgentMailbox (owned) */
 
-  GMutex     lock;
-  GSource   *timer;     /* (lock) (nullable) */
-  GTask     *task;      /* (lock) (nullable) somebody waits for it */
-  gboolean   over;      /* (lock) */
+  GMutex   lock;
+  GSource *timer;   /* (lock) (nullable) the deadline */
+  GSource *waiting; /* (lock) (nullable) whether somebody still wants to know */
+  GTask   *task;    /* (lock) (nullable) who wants to know */
+  gboolean over;    /* (lock) */
 };
 
 AgentEnding *
@@ -32,17 +33,42 @@ _agent_ending_unref (AgentEnding *self)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
-  g_assert (self->timer == NULL && self->task == NULL);
+  g_assert (self->timer == NULL && self->waiting == NULL && self->task == NULL);
 
   g_ptr_array_unref (self->mailboxes);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
 
-/* TRUE, once: the caller is the one to end it, and gets the task. */
+static void
+source_clear (GSource *source)
+{
+  if (source == NULL)
+    return;
+
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+/* Nobody waits any more, which does not keep anybody from leaving. (transfer full) (nullable) */
+static GTask *
+end_waiting (AgentEnding *self)
+{
+  GSource *waiting;
+  GTask   *task;
+
+  g_mutex_lock (&self->lock);
+  waiting = g_steal_pointer (&self->waiting);
+  task = g_steal_pointer (&self->task);
+  g_mutex_unlock (&self->lock);
+
+  source_clear (waiting);
+  return task;
+}
+
+/* TRUE, once: the caller is the one to end it. */
 static gboolean
-end (AgentEnding *self,
-     GTask      **task)
+end (AgentEnding *self)
 {
   GSource *timer;
   gboolean first;
@@ -51,15 +77,9 @@ end (AgentEnding *self,
   first = !self->over;
   self->over = TRUE;
   timer = g_steal_pointer (&self->timer);
-  *task = g_steal_pointer (&self->task);
   g_mutex_unlock (&self->lock);
 
-  if (timer != NULL)
-    {
-      g_source_destroy (timer);
-      g_source_unref (timer);
-    }
-
+  source_clear (timer);
   return first;
 }
 
@@ -68,62 +88,92 @@ _agent_ending_mailbox_left (AgentEnding *self)
 {
   g_autoptr (GTask) task = NULL;
 
-  if (!g_atomic_int_dec_and_test (&self->n_waiting))
+  if (!g_atomic_int_dec_and_test (&self->n_waiting) || !end (self))
     return;
 
-  if (end (self, &task) && task != NULL)
+  task = end_waiting (self);
+  if (task != NULL)
     g_task_return_boolean (task, TRUE);
 }
 
+/* TRUE: it had not left. Two endings may wait for one mailbox, but only one complains. */
 static gboolean
 abandon (AgentEnding  *self,
          AgentMailbox *mailbox)
 {
-  if (!_agent_mailbox_abandon (mailbox))
-    return FALSE;
+  gboolean left = _agent_mailbox_has_left (mailbox);
 
-  g_warning ("Subscriber '%s' did not leave the bus within %u ms: what it has not handled is discarded",
-             _agent_mailbox_get_name (mailbox),
-             self->timeout);
-  return TRUE;
+  if (_agent_mailbox_abandon (mailbox))
+    g_warning ("Subscriber '%s' did not leave the bus within %u ms: what it has not handled is discarded",
+               _agent_mailbox_get_name (mailbox),
+               self->timeout);
+
+  return !left;
 }
 
 static gboolean
 on_timeout (gpointer user_data)
 {
-  AgentEnding      *self = user_data;
+  AgentEnding *self = user_data;
   g_autoptr (GTask) task = NULL;
-  guint             n_left = 0;
+  guint n_left = 0;
 
-  if (!end (self, &task))
+  if (!end (self))
     return G_SOURCE_REMOVE;
 
   for (guint i = 0; i < self->mailboxes->len; i++)
     n_left += abandon (self, self->mailboxes->pdata[i]);
 
+  task = end_waiting (self);
   if (task != NULL)
     g_task_return_new_error (task,
                              AGENT_BUS_ERROR,
                              AGENT_BUS_ERROR_TIMED_OUT,
-                             "%u of %u subscriber(s) did not end within %u ms",
+                             "%u of %u subscriber(s) did not leave within %u ms",
                              n_left,
                              self->mailboxes->len,
                              self->timeout);
   return G_SOURCE_REMOVE;
 }
 
-static void
-start_timer (AgentEnding *self)
+static gboolean
+on_cancelled (GCancellable *cancellable,
+              gpointer      user_data)
 {
-  GSource *timer = g_timeout_source_new (self->timeout);
+  AgentEnding *self = user_data;
+  g_autoptr (GTask) task = end_waiting (self);
 
-  g_source_set_static_name (timer, "[agentbus] ending");
-  g_source_set_callback (timer,
-                         on_timeout,
+  if (task != NULL)
+    g_task_return_error_if_cancelled (task);
+  return G_SOURCE_REMOVE;
+}
+
+static GSource *
+attach (AgentEnding *self,
+        GSource     *source,
+        const char  *name,
+        GSourceFunc  callback)
+{
+  g_source_set_static_name (source, name);
+  g_source_set_callback (source,
+                         callback,
                          _agent_ending_ref (self),
                          (GDestroyNotify) _agent_ending_unref);
-  g_source_attach (timer, g_main_context_get_thread_default ());
-  self->timer = timer;
+  g_source_attach (source, g_main_context_get_thread_default ());
+  return source;
+}
+
+static void
+start_timer_locked (AgentEnding *self)
+{
+  GCancellable *cancellable = self->task != NULL ? g_task_get_cancellable (self->task) : NULL;
+
+  self->timer = attach (self, g_timeout_source_new (self->timeout), "[agentbus] ending", on_timeout);
+  if (cancellable != NULL)
+    self->waiting = attach (self,
+                            g_cancellable_source_new (cancellable),
+                            "[agentbus] waiting",
+                            G_SOURCE_FUNC (on_cancelled));
 }
 
 /* Takes @mailboxes and @task. The deadline is kept in the calling thread's default context. */
@@ -151,7 +201,7 @@ _agent_ending_begin (GPtrArray *mailboxes,
         g_atomic_int_add (&self->n_waiting, -1);
     }
   if (n_waiting > 0)
-    start_timer (self);
+    start_timer_locked (self);
   g_mutex_unlock (&self->lock);
 
   _agent_ending_mailbox_left (self);

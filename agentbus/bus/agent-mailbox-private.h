@@ -56,13 +56,13 @@ struct _AgentMailbox
   AgentDirectory      *directory;
   AgentBusReport      *report;
   AgentDeliverySource *source;     /* set once, before anybody can send */
-  AgentSubscriber     *subscriber; /* (owned) (nullable) (lock of data) NULL once released */
+  AgentSubscriber     *subscriber; /* (owned) (nullable) (drop_lock) NULL once released */
 
   AgentChannelQueue    queues[AGENT_N_CHANNELS];
 
   /* The thread that serves */
   _Atomic guint64      n_delivered;
-  AgentMessage        *current;    /* (unowned) (nullable) in the handler's hand */
+  AgentMessage        *current;    /* (unowned) (nullable) in the handler's hand, and not deferred */
 
   /* A deferred delivery; changed with the source's lock held */
   AgentDelivery       *delivery;   /* (unowned) (nullable) (atomic) */
@@ -72,10 +72,10 @@ struct _AgentMailbox
 
   AgentMailboxSchedule schedule;
 
-  /* Guarded by the lock of the data channel */
-  guint64              n_dropped[AGENT_N_DROP_REASONS];
-  AgentDropRecord      drops[AGENT_N_DROP_REASONS];
-  gboolean             reported;   /* the report knows that there are @drops */
+  GMutex               drop_lock;  /* taken last */
+  guint64              n_dropped[AGENT_N_DROP_REASONS]; /* (drop_lock) */
+  AgentDropRecord      drops[AGENT_N_DROP_REASONS];     /* (drop_lock) */
+  gboolean             reported;   /* (drop_lock) the report knows that there are @drops */
 };
 
 AgentMailbox *_agent_mailbox_new            (AgentSubscriber  *subscriber,
@@ -96,6 +96,7 @@ gboolean      _agent_mailbox_push           (AgentMailbox     *self,
                                              AgentSender      *sender);
 void          _agent_mailbox_close          (AgentMailbox     *self);
 gboolean      _agent_mailbox_abandon        (AgentMailbox     *self);
+gboolean      _agent_mailbox_has_left       (AgentMailbox     *self);
 gboolean      _agent_mailbox_add_ending     (AgentMailbox     *self,
                                              AgentEnding      *ending);
 void          _agent_mailbox_count_failed   (AgentMailbox     *self);

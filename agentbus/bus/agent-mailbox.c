@@ -23,6 +23,7 @@ _agent_mailbox_new (AgentSubscriber *subscriber,
   guint         capacity = agent_subscriber_get_capacity (subscriber);
 
   self->ref_count = 1;
+  g_mutex_init (&self->drop_lock);
   self->name = g_strdup (agent_subscriber_get_name (subscriber));
   self->context = g_main_context_ref (agent_subscriber_get_main_context (subscriber));
   self->max_age = agent_subscriber_get_max_age (subscriber);
@@ -61,6 +62,7 @@ _agent_mailbox_unref (AgentMailbox *self)
   g_clear_pointer (&self->cancels, g_ptr_array_unref);
   g_clear_object (&self->cancellable);
   g_main_context_unref (self->context);
+  g_mutex_clear (&self->drop_lock);
   _agent_bus_report_unref (self->report);
   _agent_directory_unref (self->directory);
   g_free (self->name);
@@ -87,75 +89,71 @@ _agent_mailbox_count_failed (AgentMailbox *self)
   g_atomic_int_inc (&self->n_failed);
 }
 
-static guint64
-get_n_in (AgentChannelQueue *queue)
-{
-  guint64 n_in;
-
-  _agent_channel_queue_lock (queue);
-  n_in = queue->n_in;
-  _agent_channel_queue_unlock (queue);
-
-  return n_in;
-}
-
-/* Messages count as queued until they are known to be delivered or expired. What comes out is read before what
- * goes in, so that the difference is never negative. */
+/* Messages count as queued until they are known to be delivered or expired. The locks make one moment of it; what is
+ * delivered is read before, so that the difference is never negative. */
 void
 _agent_mailbox_get_ledger (AgentMailbox *self,
                            AgentLedger  *ledger)
 {
+  AgentChannelQueue *system = &self->queues[AGENT_CHANNEL_SYSTEM];
   AgentChannelQueue *data = &self->queues[AGENT_CHANNEL_DATA];
-  guint64            n_in;
 
   ledger->failed = g_atomic_int_get (&self->n_failed);
   ledger->delivered = atomic_load (&self->n_delivered);
 
+  _agent_channel_queue_lock (system);
   _agent_channel_queue_lock (data);
+  g_mutex_lock (&self->drop_lock);
   memcpy (ledger->dropped, self->n_dropped, sizeof self->n_dropped);
-  n_in = data->n_in;
+  ledger->queued = atomic_load (&system->n_in) + atomic_load (&data->n_in) -
+                   ledger->delivered - ledger->dropped[AGENT_DROP_REASON_EXPIRED];
+  g_mutex_unlock (&self->drop_lock);
   _agent_channel_queue_unlock (data);
-  n_in += get_n_in (&self->queues[AGENT_CHANNEL_SYSTEM]);
-
-  ledger->queued = n_in - ledger->delivered - ledger->dropped[AGENT_DROP_REASON_EXPIRED];
+  _agent_channel_queue_unlock (system);
 }
 
 /* --- Drops --- */
 
-/* Takes @n messages of which @message is the last. Returns what is to be let go of. */
-static AgentMessage *
-count_drops_locked (AgentMailbox   *self,
-                    AgentDropReason reason,
-                    guint64         n,
-                    AgentMessage   *message)
+/* Counts @n messages and takes @message, the last of them, to be told of. FALSE: the mailbox is released, and what it
+ * has counted is summed up already. Gives in @previous what is to be let go of, and in @reported whom to name to the
+ * report if that does not know yet: pass it to end_drops(). */
+static gboolean
+begin_drops (AgentMailbox     *self,
+             AgentDropReason   reason,
+             guint64           n,
+             AgentMessage     *message,
+             AgentMessage    **previous,
+             AgentSubscriber **reported)
 {
   AgentDropRecord *record = &self->drops[reason];
-  AgentMessage    *previous = record->last;
+  gboolean         counted;
 
-  self->n_dropped[reason] += n;
-  record->n += n;
-  record->last = message;
+  g_mutex_lock (&self->drop_lock);
+  counted = self->subscriber != NULL;
+  if (counted)
+    {
+      self->n_dropped[reason] += n;
+      record->n += n;
+      *previous = record->last;
+      record->last = message;
+    }
+  if (counted && !self->reported)
+    {
+      self->reported = TRUE;
+      *reported = g_object_ref (self->subscriber);
+    }
+  g_mutex_unlock (&self->drop_lock);
 
-  return previous;
+  return counted;
 }
 
-/* The bus is to hear of @drops: returns whom to name, once per round. */
-static AgentSubscriber *
-begin_report_locked (AgentMailbox *self)
-{
-  if (self->reported || self->subscriber == NULL)
-    return NULL;
-
-  self->reported = TRUE;
-  return g_object_ref (self->subscriber);
-}
-
+/* With no lock held. */
 static void
-end_report (AgentMailbox    *self,
-            AgentSubscriber *subscriber)
+end_drops (AgentMailbox    *self,
+           AgentSubscriber *reported)
 {
-  if (subscriber != NULL)
-    _agent_bus_report_mailbox (self->report, self, subscriber);
+  if (reported != NULL)
+    _agent_bus_report_mailbox (self->report, self, reported);
 }
 
 /* Hands the drops over to the report: the records, and what was dropped in all. */
@@ -164,60 +162,12 @@ _agent_mailbox_take_drops (AgentMailbox    *self,
                            AgentDropRecord *drops,
                            guint64         *totals)
 {
-  AgentChannelQueue *data = &self->queues[AGENT_CHANNEL_DATA];
-
-  _agent_channel_queue_lock (data);
+  g_mutex_lock (&self->drop_lock);
   memcpy (drops, self->drops, sizeof self->drops);
   memcpy (totals, self->n_dropped, sizeof self->n_dropped);
   memset (self->drops, 0, sizeof self->drops);
   self->reported = FALSE;
-  _agent_channel_queue_unlock (data);
-}
-
-static void
-drop_one (AgentMailbox   *self,
-          AgentDropReason reason,
-          AgentMessage   *message)
-{
-  AgentChannelQueue *data = &self->queues[AGENT_CHANNEL_DATA];
-  AgentSubscriber   *subscriber;
-  AgentMessage      *previous;
-
-  _agent_channel_queue_lock (data);
-  previous = count_drops_locked (self, reason, 1, message);
-  subscriber = begin_report_locked (self);
-  _agent_channel_queue_unlock (data);
-
-  end_report (self, subscriber);
-  g_clear_pointer (&previous, agent_message_unref);
-}
-
-/* Takes @messages. */
-static void
-discard (AgentMailbox *self,
-         GPtrArray    *messages)
-{
-  AgentChannelQueue *data = &self->queues[AGENT_CHANNEL_DATA];
-  AgentSubscriber   *subscriber = NULL;
-
-  if (messages->len > 0)
-    {
-      guint         n = messages->len;
-      AgentMessage *last = g_ptr_array_remove_index_fast (messages, n - 1);
-      AgentMessage *previous;
-
-      _agent_channel_queue_lock (data);
-      previous = count_drops_locked (self, AGENT_DROP_REASON_DISCARDED, n, last);
-      subscriber = begin_report_locked (self);
-      _agent_channel_queue_unlock (data);
-
-      if (previous != NULL)
-        g_ptr_array_add (messages, previous);
-    }
-
-  end_report (self, subscriber);
-  g_ptr_array_set_free_func (messages, (GDestroyNotify) agent_message_unref);
-  g_ptr_array_unref (messages);
+  g_mutex_unlock (&self->drop_lock);
 }
 
 /* --- Senders --- */
@@ -231,13 +181,12 @@ claim_token_locked (AgentChannelQueue *queue)
   return claimed;
 }
 
-static gboolean
+static void
 refuse (AgentMailbox *self,
         AgentMessage *message,
         AgentSender  *sender)
 {
   _agent_bus_report_drop (self->report, AGENT_DROP_REASON_CLOSED, message, sender);
-  return FALSE;
 }
 
 static gboolean
@@ -267,7 +216,10 @@ push_system (AgentMailbox *self,
 
   _agent_sender_let_go (sender, cancel);
   if (closed)
-    return refuse (self, message, sender);
+    {
+      refuse (self, message, sender);
+      return FALSE;
+    }
 
   if (cancel != NULL)
     _agent_delivery_source_cancel (self->source, self, cancel);
@@ -302,10 +254,11 @@ make_room_locked (AgentMailbox  *self,
 
   *victim = _agent_channel_queue_evict_locked (queue);
   if (*victim == NULL)
-    return PUSH_FULL;
+    return _agent_channel_queue_will_have_room_locked (queue, size) ? PUSH_ACCEPTED : PUSH_FULL;
   return _agent_channel_queue_has_room_locked (queue, size) ? PUSH_ACCEPTED : PUSH_AGAIN;
 }
 
+/* A message that gives way leaves the queue and is counted as dropped at the same moment, for the ledger. */
 static PushResult
 try_push_data (AgentMailbox *self,
                AgentMessage *message,
@@ -314,31 +267,66 @@ try_push_data (AgentMailbox *self,
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
   AgentSubscriber   *reported = NULL;
-  AgentMessage      *dropped = NULL;
+  AgentMessage      *victim = NULL;
+  AgentMessage      *previous = NULL;
   PushResult         result;
   gboolean           claimed = FALSE;
 
   _agent_channel_queue_lock (queue);
-  result = make_room_locked (self, message, size, &dropped);
+  result = make_room_locked (self, message, size, &victim);
   if (result == PUSH_ACCEPTED)
     {
       _agent_channel_queue_push_locked (queue, message, size);
       claimed = claim_token_locked (queue);
     }
-  if (result == PUSH_FULL)
-    dropped = message;
-  if (dropped != NULL)
-    {
-      dropped = count_drops_locked (self, AGENT_DROP_REASON_FULL, 1, dropped);
-      reported = begin_report_locked (self);
-    }
+  if (victim != NULL)
+    begin_drops (self, AGENT_DROP_REASON_FULL, 1, victim, &previous, &reported);
   _agent_channel_queue_unlock (queue);
 
   if (claimed)
     _agent_delivery_source_add (self->source, self, AGENT_CHANNEL_DATA);
-  end_report (self, reported);
-  _agent_sender_let_go (sender, dropped);
+  end_drops (self, reported);
+  _agent_sender_let_go (sender, previous);
   return result;
+}
+
+/* A full queue is seen without its lock: under a flood, the receiver needs it more. */
+static PushResult
+push_or_see_full (AgentMailbox *self,
+                  AgentMessage *message,
+                  AgentSender  *sender)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  gsize              size;
+  PushResult         result;
+
+  if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST && !message->reliable &&
+      _agent_channel_queue_is_full (queue))
+    return PUSH_FULL;
+
+  size = _agent_channel_queue_measure (queue, message);
+  do
+    result = try_push_data (self, message, size, sender);
+  while (result == PUSH_AGAIN);
+
+  return result;
+}
+
+/* FALSE: the mailbox was released since it was seen to be full, and @message is still the caller's. */
+static gboolean
+drop_for_want_of_room (AgentMailbox *self,
+                       AgentMessage *message,
+                       AgentSender  *sender)
+{
+  AgentSubscriber *reported = NULL;
+  AgentMessage    *previous = NULL;
+
+  if (!begin_drops (self, AGENT_DROP_REASON_FULL, 1, message, &previous, &reported))
+    return FALSE;
+
+  end_drops (self, reported);
+  _agent_sender_let_go (sender, previous);
+  return TRUE;
 }
 
 static gboolean
@@ -346,16 +334,13 @@ push_data (AgentMailbox *self,
            AgentMessage *message,
            AgentSender  *sender)
 {
-  gsize      size = _agent_channel_queue_measure (&self->queues[AGENT_CHANNEL_DATA], message);
-  PushResult result;
+  PushResult result = push_or_see_full (self, message, sender);
 
-  do
-    result = try_push_data (self, message, size, sender);
-  while (result == PUSH_AGAIN);
-
-  if (result == PUSH_CLOSED)
-    return refuse (self, message, sender);
-  return result == PUSH_ACCEPTED;
+  if (result == PUSH_ACCEPTED)
+    return TRUE;
+  if (result == PUSH_CLOSED || !drop_for_want_of_room (self, message, sender))
+    refuse (self, message, sender);
+  return FALSE;
 }
 
 /* Takes the reference, whatever comes of it. TRUE: accepted. */
@@ -386,6 +371,18 @@ is_expired (AgentMailbox *self,
   age = _agent_clock_now () - message->sent_at;
   return (message->ttl != 0 && age >= message->ttl * G_GINT64_CONSTANT (1000)) ||
          (max_age != 0 && age >= max_age * G_GINT64_CONSTANT (1000));
+}
+
+static void
+expire (AgentMailbox *self,
+        AgentMessage *message)
+{
+  AgentSubscriber *reported = NULL;
+  AgentMessage    *previous = NULL;
+
+  begin_drops (self, AGENT_DROP_REASON_EXPIRED, 1, message, &previous, &reported);
+  end_drops (self, reported);
+  g_clear_pointer (&previous, agent_message_unref);
 }
 
 static void
@@ -435,7 +432,7 @@ _agent_mailbox_serve (AgentMailbox *self,
         return FALSE;
 
       if (is_expired (self, message))
-        drop_one (self, AGENT_DROP_REASON_EXPIRED, message);
+        expire (self, message);
       else
         deliver (self, message, emit);
       _agent_budget_spend (budget);
@@ -450,57 +447,76 @@ _agent_mailbox_defer (AgentMailbox *self)
 {
   AgentDelivery *delivery;
 
-  if (self->current == NULL || g_atomic_pointer_get (&self->delivery) != NULL)
+  if (self->current == NULL)
     return NULL;
 
   delivery = _agent_delivery_new (self, self->subscriber, self->current);
   _agent_delivery_source_defer (self->source, self, delivery);
+  self->current = NULL;
   return delivery;
 }
 
 /* --- Ending --- */
 
-static GPtrArray *
+/* Nothing more comes in; if @discard, what is queued is discarded. */
+static void
 close_queue (AgentMailbox *self,
              AgentChannel  channel,
-             gboolean      take_all)
+             gboolean      discard)
 {
   AgentChannelQueue *queue = &self->queues[channel];
-  GPtrArray         *messages = g_ptr_array_new ();
+  g_autoptr (GPtrArray) messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  AgentSubscriber *reported = NULL;
 
   _agent_channel_queue_lock (queue);
   _agent_channel_queue_close_locked (queue);
-  if (take_all)
-    _agent_channel_queue_take_all_locked (queue, messages);
+  if (discard && _agent_channel_queue_take_all_locked (queue, messages) > 0)
+    {
+      AgentMessage *last = agent_message_ref (messages->pdata[messages->len - 1]);
+      AgentMessage *previous = NULL;
+
+      begin_drops (self, AGENT_DROP_REASON_DISCARDED, messages->len, last, &previous, &reported);
+      if (previous != NULL)
+        g_ptr_array_add (messages, previous);
+    }
   _agent_channel_queue_unlock (queue);
 
-  return messages;
+  end_drops (self, reported);
 }
 
 /* Nothing more comes in. Data is discarded; system messages and the message in hand go their way first. */
 void
 _agent_mailbox_close (AgentMailbox *self)
 {
-  discard (self, close_queue (self, AGENT_CHANNEL_SYSTEM, FALSE));
-  discard (self, close_queue (self, AGENT_CHANNEL_DATA, TRUE));
+  close_queue (self, AGENT_CHANNEL_SYSTEM, FALSE);
+  close_queue (self, AGENT_CHANNEL_DATA, TRUE);
 
   if (_agent_delivery_source_close (self->source, self))
     _agent_mailbox_release (self);
 }
 
-/* Nothing more is delivered. TRUE: it was not through yet. */
+/* Nothing more is delivered. TRUE, once: it was not through yet. */
 gboolean
 _agent_mailbox_abandon (AgentMailbox *self)
 {
-  gboolean was_attached = _agent_delivery_source_is_attached (self->source, self);
+  gboolean release;
+  gboolean first;
 
-  discard (self, close_queue (self, AGENT_CHANNEL_SYSTEM, TRUE));
-  discard (self, close_queue (self, AGENT_CHANNEL_DATA, TRUE));
+  close_queue (self, AGENT_CHANNEL_SYSTEM, TRUE);
+  close_queue (self, AGENT_CHANNEL_DATA, TRUE);
 
-  if (_agent_delivery_source_abandon (self->source, self))
+  first = _agent_delivery_source_abandon (self->source, self, &release);
+  if (release)
     _agent_mailbox_release (self);
 
-  return was_attached;
+  return first;
+}
+
+/* Its subscriber has been let go. */
+gboolean
+_agent_mailbox_has_left (AgentMailbox *self)
+{
+  return !_agent_delivery_source_is_attached (self->source, self);
 }
 
 /* FALSE: it is released already. */
@@ -515,12 +531,11 @@ _agent_mailbox_add_ending (AgentMailbox *self,
 AgentSubscriber *
 _agent_mailbox_dup_subscriber (AgentMailbox *self)
 {
-  AgentChannelQueue *data = &self->queues[AGENT_CHANNEL_DATA];
-  AgentSubscriber   *subscriber = NULL;
+  AgentSubscriber *subscriber = NULL;
 
-  _agent_channel_queue_lock (data);
+  g_mutex_lock (&self->drop_lock);
   g_set_object (&subscriber, self->subscriber);
-  _agent_channel_queue_unlock (data);
+  g_mutex_unlock (&self->drop_lock);
 
   return subscriber;
 }
@@ -528,12 +543,11 @@ _agent_mailbox_dup_subscriber (AgentMailbox *self)
 static AgentSubscriber *
 take_subscriber (AgentMailbox *self)
 {
-  AgentChannelQueue *data = &self->queues[AGENT_CHANNEL_DATA];
-  AgentSubscriber   *subscriber;
+  AgentSubscriber *subscriber;
 
-  _agent_channel_queue_lock (data);
+  g_mutex_lock (&self->drop_lock);
   subscriber = g_steal_pointer (&self->subscriber);
-  _agent_channel_queue_unlock (data);
+  g_mutex_unlock (&self->drop_lock);
 
   return subscriber;
 }

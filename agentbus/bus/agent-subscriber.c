@@ -46,18 +46,18 @@
 
 typedef struct
 {
-  char          *name;
-  GMainContext  *context;
-  guint          capacity;
-  guint64        max_bytes;
-  guint          max_age;
-  AgentOverflow  overflow;
-  gboolean       always_emit; /* a class closure was put in the place of the vfunc */
+  char         *name;
+  GMainContext *context;
+  guint         capacity;
+  guint64       max_bytes;
+  guint         max_age;
+  AgentOverflow overflow;
+  gboolean      always_emit; /* a class closure was put in the place of the vfunc */
 
-  GMutex         lock;
-  gboolean       claimed;     /* (lock) on a bus, or still leaving it */
-  AgentMailbox  *mailbox;     /* (lock) (nullable) of the current or the last subscription */
-  AgentLedger    earlier;     /* (lock) the sum of the subscriptions before that */
+  GMutex        lock;
+  gboolean      claimed; /* (lock) on a bus, or still leaving it */
+  AgentMailbox *mailbox; /* (lock) (nullable) of the current or the last subscription */
+  AgentLedger   earlier; /* (lock) the sum of the subscriptions before that */
 } AgentSubscriberPrivate;
 
 enum
@@ -306,7 +306,7 @@ install_settings (GObjectClass *object_class)
    * Since: 0.1
    */
   props[PROP_MAIN_CONTEXT] =
-    g_param_spec_boxed ("main-context", NULL, NULL, G_TYPE_MAIN_CONTEXT, flags);
+      g_param_spec_boxed ("main-context", NULL, NULL, G_TYPE_MAIN_CONTEXT, flags);
 
   /**
    * AgentSubscriber:capacity: (getter get_capacity)
@@ -592,7 +592,9 @@ get_ledger (AgentSubscriber *self,
             AgentLedger     *ledger)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-  AgentLedger             current = { 0, };
+  AgentLedger             current = {
+                0,
+  };
 
   g_mutex_lock (&priv->lock);
   if (priv->mailbox != NULL)
@@ -684,8 +686,8 @@ agent_subscriber_dup_bus (AgentSubscriber *self)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
 
-  AgentMailbox           *mailbox = NULL;
-  AgentBus               *bus;
+  AgentMailbox *mailbox = NULL;
+  AgentBus     *bus;
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
 

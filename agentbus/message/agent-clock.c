@@ -16,6 +16,12 @@ _agent_clock_now (void)
   return now ();
 }
 
+gint
+_agent_clock_is_overridden (void)
+{
+  return g_atomic_pointer_get (&clock_now) != g_get_monotonic_time;
+}
+
 /* NULL brings the real clock back. */
 void
 _agent_clock_override (gint64 (*now) (void))

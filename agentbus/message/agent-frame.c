@@ -80,7 +80,9 @@ _agent_frame_new_with_id (
  * Since: 0.1
  */
 AgentFrame *
-agent_frame_new (const char *kind, GBytes *data, GVariant *metadata)
+agent_frame_new (const char *kind,
+                 GBytes     *data,
+                 GVariant   *metadata)
 {
   g_return_val_if_fail (kind != NULL && *kind != '\0', NULL);
   g_return_val_if_fail (metadata == NULL || g_variant_is_of_type (metadata, G_VARIANT_TYPE_VARDICT),
@@ -243,7 +245,8 @@ agent_frame_get_pts (AgentFrame *self)
  * Since: 0.1
  */
 void
-agent_frame_set_pts (AgentFrame *self, gint64 pts)
+agent_frame_set_pts (AgentFrame *self,
+                     gint64      pts)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (pts >= -1);

@@ -41,7 +41,8 @@ typedef struct
 static GVariant *read_value (Reader *self);
 
 static gboolean
-refuse (Reader *self, const char *problem)
+refuse (Reader     *self,
+        const char *problem)
 {
   g_set_error (self->error,
                AGENT_BUS_ERROR,
@@ -63,7 +64,8 @@ skip_space (Reader *self)
 }
 
 static gboolean
-read_unit (Reader *self, gunichar *unit)
+read_unit (Reader   *self,
+           gunichar *unit)
 {
   *unit = 0;
 
@@ -171,7 +173,8 @@ skip_digits (Reader *self)
 }
 
 static gboolean
-skip_number (Reader *self, gboolean *integer)
+skip_number (Reader   *self,
+             gboolean *integer)
 {
   if (*self->at == '-')
     self->at++;
@@ -278,7 +281,8 @@ member_clear (gpointer data)
 }
 
 static int
-compare_names (gconstpointer a, gconstpointer b)
+compare_names (gconstpointer a,
+               gconstpointer b)
 {
   const Member *one = a;
   const Member *two = b;
@@ -288,7 +292,8 @@ compare_names (gconstpointer a, gconstpointer b)
 }
 
 static int
-compare_positions (gconstpointer a, gconstpointer b)
+compare_positions (gconstpointer a,
+                   gconstpointer b)
 {
   const Member *one = a;
   const Member *two = b;
@@ -337,7 +342,8 @@ build_object (GArray *members)
 }
 
 static gboolean
-read_member (Reader *self, GArray *members)
+read_member (Reader *self,
+             GArray *members)
 {
   g_autofree char *name = NULL;
   GVariant        *value;
@@ -459,7 +465,8 @@ read_value (Reader *self)
 
 /* Gives a full reference, or NULL and an error of AGENT_BUS_ERROR. */
 GVariant *
-_agent_json_read (const char *json, GError **error)
+_agent_json_read (const char *json,
+                  GError    **error)
 {
   g_autoptr (GString) text = NULL;
   g_autoptr (GVariant) payload = NULL;

@@ -184,13 +184,18 @@ static gboolean G_GNUC_PRINTF (2, 3) refuse (GError **error, const char *format,
 }
 
 static gboolean
-refuse_field (const Fields *fields, guint field, const char *problem, GError **error)
+refuse_field (const Fields *fields,
+              guint         field,
+              const char   *problem,
+              GError      **error)
 {
   return refuse (error, "Field “%s%s” %s", fields->where, fields->specs[field].name, problem);
 }
 
 static gboolean
-fields_find (const Fields *self, const char *name, guint *field)
+fields_find (const Fields *self,
+             const char   *name,
+             guint        *field)
 {
   for (guint i = 0; i < self->n_specs; i++)
     {
@@ -205,7 +210,10 @@ fields_find (const Fields *self, const char *name, guint *field)
 }
 
 static gboolean
-fields_take (Fields *self, guint field, GVariant *boxed, GError **error)
+fields_take (Fields   *self,
+             guint     field,
+             GVariant *boxed,
+             GError  **error)
 {
   const FieldSpec *spec = &self->specs[field];
   g_autoptr (GVariant) value = g_variant_get_variant (boxed);
@@ -233,7 +241,9 @@ fields_take (Fields *self, guint field, GVariant *boxed, GError **error)
 
 /* Fields that are not known are passed over, so that a later version can add some. */
 static gboolean
-fields_read (Fields *self, GVariant *dict, GError **error)
+fields_read (Fields   *self,
+             GVariant *dict,
+             GError  **error)
 {
   gsize n_entries = g_variant_n_children (dict);
 
@@ -253,19 +263,22 @@ fields_read (Fields *self, GVariant *dict, GError **error)
 }
 
 static const char *
-fields_get_string (const Fields *self, guint field)
+fields_get_string (const Fields *self,
+                   guint         field)
 {
   return self->values[field] != NULL ? g_variant_get_string (self->values[field], NULL) : NULL;
 }
 
 static guint64
-fields_get_uint64 (const Fields *self, guint field)
+fields_get_uint64 (const Fields *self,
+                   guint         field)
 {
   return self->values[field] != NULL ? g_variant_get_uint64 (self->values[field]) : 0;
 }
 
 static gboolean
-fields_get_boolean (const Fields *self, guint field)
+fields_get_boolean (const Fields *self,
+                    guint         field)
 {
   return self->values[field] != NULL && g_variant_get_boolean (self->values[field]);
 }
@@ -286,7 +299,11 @@ fields_read_time (
 }
 
 static gboolean
-fields_read_enum (const Fields *self, guint field, GType type, int *value, GError **error)
+fields_read_enum (const Fields *self,
+                  guint         field,
+                  GType         type,
+                  int          *value,
+                  GError      **error)
 {
   g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
   const char *nick = fields_get_string (self, field);
@@ -305,7 +322,8 @@ fields_read_enum (const Fields *self, guint field, GType type, int *value, GErro
 }
 
 static AgentFrame *
-read_frame (GVariant *dict, GError **error)
+read_frame (GVariant *dict,
+            GError  **error)
 {
   g_auto (Fields) fields = { frame_fields, "frame.", N_FRAME_FIELDS };
   g_autoptr (GBytes) data = NULL;
@@ -332,7 +350,9 @@ read_frame (GVariant *dict, GError **error)
 }
 
 static AgentInfo *
-read_info (GVariant *dict, const char *where, GError **error)
+read_info (GVariant   *dict,
+           const char *where,
+           GError    **error)
 {
   g_auto (Fields) fields = { info_fields, where, N_INFO_FIELDS };
   gint64 started_at;
@@ -359,7 +379,8 @@ read_info (GVariant *dict, const char *where, GError **error)
 }
 
 static GPtrArray *
-read_infos (GVariant *array, GError **error)
+read_infos (GVariant *array,
+            GError  **error)
 {
   g_autoptr (GPtrArray) infos = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_info_unref);
   gsize n_infos = g_variant_n_children (array);
@@ -380,7 +401,9 @@ read_infos (GVariant *array, GError **error)
 
 /* The content is %NULL for a type that has none, and for an error. */
 static gboolean
-read_content (const Fields *fields, AgentMessageParts *parts, GError **error)
+read_content (const Fields      *fields,
+              AgentMessageParts *parts,
+              GError           **error)
 {
   if (parts->type == AGENT_MESSAGE_TYPE_FRAME)
     parts->content = read_frame (fields->values[FIELD_FRAME], error);
@@ -399,7 +422,9 @@ read_content (const Fields *fields, AgentMessageParts *parts, GError **error)
 }
 
 static gboolean
-check_fields (const Fields *fields, AgentMessageType type, GError **error)
+check_fields (const Fields    *fields,
+              AgentMessageType type,
+              GError         **error)
 {
   guint32 required = type_rules[type].required;
   guint32 allowed = type_rules[type].allowed | required;
@@ -418,7 +443,8 @@ check_fields (const Fields *fields, AgentMessageType type, GError **error)
 }
 
 static const char *
-read_label (const Fields *fields, AgentMessageType type)
+read_label (const Fields    *fields,
+            AgentMessageType type)
 {
   if (type == AGENT_MESSAGE_TYPE_CUSTOM)
     return fields_get_string (fields, FIELD_NAME);
@@ -429,7 +455,9 @@ read_label (const Fields *fields, AgentMessageType type)
 }
 
 static gboolean
-read_parts (const Fields *fields, AgentMessageParts *parts, GError **error)
+read_parts (const Fields      *fields,
+            AgentMessageParts *parts,
+            GError           **error)
 {
   int channel = agent_message_type_get_channel (parts->type);
   int status = AGENT_TASK_STATUS_PENDING;
@@ -457,7 +485,9 @@ read_parts (const Fields *fields, AgentMessageParts *parts, GError **error)
 
 /* An agent announces itself: nobody may speak for another one. */
 static gboolean
-check_ready (AgentMessage *message, const Fields *fields, GError **error)
+check_ready (AgentMessage *message,
+             const Fields *fields,
+             GError      **error)
 {
   if (message->type != AGENT_MESSAGE_TYPE_AGENT_READY)
     return TRUE;
@@ -469,7 +499,9 @@ check_ready (AgentMessage *message, const Fields *fields, GError **error)
 }
 
 static AgentMessage *
-read_message (const Fields *fields, AgentMessageType type, GError **error)
+read_message (const Fields    *fields,
+              AgentMessageType type,
+              GError         **error)
 {
   g_autoptr (AgentMessage) message = NULL;
   AgentMessageParts parts = { .type = type };
@@ -497,7 +529,8 @@ read_message (const Fields *fields, AgentMessageType type, GError **error)
 
 /* Everything that can be wrong with the form itself, before a field is looked at. */
 static gboolean
-check_form (GVariant *variant, GError **error)
+check_form (GVariant *variant,
+            GError  **error)
 {
   guint8 version;
 
@@ -515,7 +548,9 @@ check_form (GVariant *variant, GError **error)
 }
 
 static gboolean
-read_type (GVariant *variant, AgentMessageType *type, GError **error)
+read_type (GVariant         *variant,
+           AgentMessageType *type,
+           GError          **error)
 {
   g_autoptr (GEnumClass) enum_class = g_type_class_ref (AGENT_TYPE_MESSAGE_TYPE);
   g_autoptr (GVariant) nick = g_variant_get_child_value (variant, 1);
@@ -550,7 +585,8 @@ read_type (GVariant *variant, AgentMessageType *type, GError **error)
  * Since: 0.1
  */
 AgentMessage *
-agent_message_new_from_variant (GVariant *variant, GError **error)
+agent_message_new_from_variant (GVariant *variant,
+                                GError  **error)
 {
   g_autoptr (GVariant) owned = NULL;
   g_autoptr (GVariant) dict = NULL;

@@ -9,12 +9,12 @@
 #include "agent-info.h"
 
 /* The last arguments initialize further fields of AgentMessageParts. */
-#define new_message(type_, source_, target_, ...)                                                  \
-  _agent_message_new_from_parts (                                                                  \
-      &(AgentMessageParts){ .type = (type_),                                                       \
-                            .channel = agent_message_type_get_channel (type_),                     \
-                            .source = (source_),                                                   \
-                            .target = (target_),                                                   \
+#define new_message(type_, source_, target_, ...)                              \
+  _agent_message_new_from_parts (                                              \
+      &(AgentMessageParts){ .type = (type_),                                   \
+                            .channel = agent_message_type_get_channel (type_), \
+                            .source = (source_),                               \
+                            .target = (target_),                               \
                             ##__VA_ARGS__ })
 
 static inline gboolean
@@ -36,7 +36,8 @@ sink_payload (GVariant *payload)
 }
 
 static gpointer
-copy_info (gconstpointer info, gpointer data)
+copy_info (gconstpointer info,
+           gpointer      data)
 {
   return agent_info_ref ((AgentInfo *) info);
 }
@@ -100,7 +101,9 @@ agent_message_new_frame (const char         *source,
  * Since: 0.1
  */
 AgentMessage *
-agent_message_new_activate (const char *source, const char *target, GVariant *args)
+agent_message_new_activate (const char *source,
+                            const char *target,
+                            GVariant   *args)
 {
   g_return_val_if_fail (is_name (source), NULL);
   g_return_val_if_fail (is_target (target), NULL);
@@ -122,7 +125,8 @@ agent_message_new_activate (const char *source, const char *target, GVariant *ar
  * Since: 0.1
  */
 AgentMessage *
-agent_message_new_deactivate (const char *source, const char *target)
+agent_message_new_deactivate (const char *source,
+                              const char *target)
 {
   g_return_val_if_fail (is_name (source), NULL);
   g_return_val_if_fail (is_target (target), NULL);
@@ -145,7 +149,9 @@ agent_message_new_deactivate (const char *source, const char *target)
  * Since: 0.1
  */
 AgentMessage *
-agent_message_new_end (const char *source, const char *target, const char *reason)
+agent_message_new_end (const char *source,
+                       const char *target,
+                       const char *reason)
 {
   g_return_val_if_fail (is_name (source), NULL);
   g_return_val_if_fail (is_target (target), NULL);
@@ -168,7 +174,9 @@ agent_message_new_end (const char *source, const char *target, const char *reaso
  * Since: 0.1
  */
 AgentMessage *
-agent_message_new_cancel (const char *source, const char *target, const char *reason)
+agent_message_new_cancel (const char *source,
+                          const char *target,
+                          const char *reason)
 {
   g_return_val_if_fail (is_name (source), NULL);
   g_return_val_if_fail (is_target (target), NULL);
@@ -247,7 +255,9 @@ agent_message_new_agent_registry (const char *source,
  * Since: 0.1
  */
 AgentMessage *
-agent_message_new_agent_error (const char *source, const char *target, const char *error)
+agent_message_new_agent_error (const char *source,
+                               const char *target,
+                               const char *error)
 {
   g_return_val_if_fail (is_name (source), NULL);
   g_return_val_if_fail (is_target (target), NULL);
@@ -442,7 +452,9 @@ agent_message_new_task_update_urgent (const char *source,
  * Since: 0.1
  */
 AgentMessage *
-agent_message_new_task_update_request (const char *source, const char *target, const char *task_id)
+agent_message_new_task_update_request (const char *source,
+                                       const char *target,
+                                       const char *task_id)
 {
   g_return_val_if_fail (is_name (source), NULL);
   g_return_val_if_fail (is_target (target), NULL);

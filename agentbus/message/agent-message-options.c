@@ -5,8 +5,7 @@
 #include "agent-message.h"
 #include "agent-message-private.h"
 
-/* What a sender may ask for before sending. Reading needs no lock: nothing here changes after that.
- */
+/* What a sender may ask for before sending. Reading needs no lock: nothing here changes after that. */
 
 /**
  * agent_message_get_ttl:
@@ -38,7 +37,8 @@ agent_message_get_ttl (AgentMessage *self)
  * Since: 0.1
  */
 void
-agent_message_set_ttl (AgentMessage *self, guint ttl)
+agent_message_set_ttl (AgentMessage *self,
+                       guint         ttl)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (!g_atomic_int_get (&self->sent));
@@ -77,7 +77,8 @@ agent_message_is_reliable (AgentMessage *self)
  * Since: 0.1
  */
 void
-agent_message_set_reliable (AgentMessage *self, gboolean reliable)
+agent_message_set_reliable (AgentMessage *self,
+                            gboolean      reliable)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (!g_atomic_int_get (&self->sent));
@@ -116,7 +117,8 @@ agent_message_get_cause (AgentMessage *self)
  * Since: 0.1
  */
 void
-agent_message_set_cause (AgentMessage *self, AgentMessage *cause)
+agent_message_set_cause (AgentMessage *self,
+                         AgentMessage *cause)
 {
   g_return_if_fail (self != NULL);
   g_return_if_fail (cause != NULL);
@@ -158,7 +160,8 @@ agent_message_get_trace (AgentMessage *self)
  * Since: 0.1
  */
 void
-agent_message_set_trace (AgentMessage *self, const char *trace)
+agent_message_set_trace (AgentMessage *self,
+                         const char   *trace)
 {
   g_autofree char *old = NULL;
 

@@ -15,14 +15,19 @@
 #define PRINTABLE_BYTES_MAX (64 * 1024)
 
 static void
-print_string (GString *out, const char *key, const char *value)
+print_string (GString    *out,
+              const char *key,
+              const char *value)
 {
   if (value != NULL)
     g_string_append_printf (out, " %s=%s", key, value);
 }
 
 static void
-print_enum (GString *out, const char *key, GType type, int value)
+print_enum (GString    *out,
+            const char *key,
+            GType       type,
+            int         value)
 {
   g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
 
@@ -30,7 +35,8 @@ print_enum (GString *out, const char *key, GType type, int value)
 }
 
 static void
-print_payload (GString *out, GVariant *payload)
+print_payload (GString  *out,
+               GVariant *payload)
 {
   g_autofree char *text = NULL;
   const char      *end;
@@ -58,7 +64,8 @@ print_payload (GString *out, GVariant *payload)
 }
 
 static void
-print_frame (GString *out, AgentFrame *frame)
+print_frame (GString    *out,
+             AgentFrame *frame)
 {
   GBytes *data = agent_frame_get_data (frame);
 
@@ -70,7 +77,8 @@ print_frame (GString *out, AgentFrame *frame)
 }
 
 static void
-print_content (GString *out, AgentMessage *self)
+print_content (GString      *out,
+               AgentMessage *self)
 {
   GVariant *payload = agent_message_get_payload (self);
 

@@ -26,6 +26,7 @@ struct _AgentMessage
   char      *trace;       /* (owned) (nullable) */
   gpointer   content;     /* (owned) (nullable) what the type says: see agent-message.c */
   guint      reliable : 1;
+  guint      pooled : 1;  /* whose memory it is */
   guint      source;      /* offsets of strings */
   guint      target;
   guint      label;       /* the custom name, the task name or the runner */

@@ -11,7 +11,9 @@
 #define WIRE_VERSION 1
 
 static void
-write_value (GVariantBuilder *builder, const char *key, GVariant *value)
+write_value (GVariantBuilder *builder,
+             const char      *key,
+             GVariant        *value)
 {
   g_variant_builder_add_value (
       builder,
@@ -20,14 +22,19 @@ write_value (GVariantBuilder *builder, const char *key, GVariant *value)
 
 /* A C caller may have given any bytes for a string, but the wire carries only UTF-8. */
 static void
-write_string (GVariantBuilder *builder, const char *key, const char *value)
+write_string (GVariantBuilder *builder,
+              const char      *key,
+              const char      *value)
 {
   if (value != NULL)
     write_value (builder, key, g_variant_new_take_string (g_utf8_make_valid (value, -1)));
 }
 
 static void
-write_enum (GVariantBuilder *builder, const char *key, GType type, int value)
+write_enum (GVariantBuilder *builder,
+            const char      *key,
+            GType            type,
+            int              value)
 {
   g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
 
@@ -35,21 +42,28 @@ write_enum (GVariantBuilder *builder, const char *key, GType type, int value)
 }
 
 static void
-write_uint64 (GVariantBuilder *builder, const char *key, guint64 value)
+write_uint64 (GVariantBuilder *builder,
+              const char      *key,
+              guint64          value)
 {
   if (value != 0)
     write_value (builder, key, g_variant_new_uint64 (value));
 }
 
 static void
-write_int64 (GVariantBuilder *builder, const char *key, gint64 value, gint64 default_value)
+write_int64 (GVariantBuilder *builder,
+             const char      *key,
+             gint64           value,
+             gint64           default_value)
 {
   if (value != default_value)
     write_value (builder, key, g_variant_new_int64 (value));
 }
 
 static void
-write_boolean (GVariantBuilder *builder, const char *key, gboolean value)
+write_boolean (GVariantBuilder *builder,
+               const char      *key,
+               gboolean         value)
 {
   if (value)
     write_value (builder, key, g_variant_new_boolean (TRUE));
@@ -114,7 +128,8 @@ write_payload (GVariant *payload)
 }
 
 static void
-write_content (GVariantBuilder *builder, AgentMessage *self)
+write_content (GVariantBuilder *builder,
+               AgentMessage    *self)
 {
   if (self->content == NULL)
     return;
@@ -130,7 +145,8 @@ write_content (GVariantBuilder *builder, AgentMessage *self)
 }
 
 static void
-write_options (GVariantBuilder *builder, AgentMessage *self)
+write_options (GVariantBuilder *builder,
+               AgentMessage    *self)
 {
   write_uint64 (builder, "seq", self->seq);
   write_int64 (builder, "sent-at", self->sent_at, 0);
@@ -143,7 +159,8 @@ write_options (GVariantBuilder *builder, AgentMessage *self)
 
 /* What only some types have and others must not have. */
 static void
-write_particulars (GVariantBuilder *builder, AgentMessage *self)
+write_particulars (GVariantBuilder *builder,
+                   AgentMessage    *self)
 {
   if (self->type == AGENT_MESSAGE_TYPE_CUSTOM)
     {

@@ -5,6 +5,8 @@
 #include "agent-message.h"
 #include "agent-message-private.h"
 
+#include "agent-message-pool-private.h"
+
 #include "agent-frame.h"
 #include "agent-info.h"
 #include "agent-payload.h"
@@ -21,10 +23,11 @@
  * first value of an enumeration.
  *
  * ```c
- * g_autoptr(AgentMessage) message = NULL;
+ * AgentMessage *message =
+ *   agent_message_new_task_update ("worker", "ui", "42", g_variant_new_string ("half done"));
  *
- * message = agent_message_new_task_update ("worker", "ui", "42", g_variant_new_string ("half
- * done")); agent_message_set_ttl (message, 500); agent_bus_send (bus, g_steal_pointer (&message));
+ * agent_message_set_ttl (message, 500);
+ * agent_bus_send (bus, message);
  * ```
  *
  * A message belongs to one thread until it is sent. From then on it is immutable: any number of
@@ -44,7 +47,8 @@ G_DEFINE_BOXED_TYPE (AgentMessage, agent_message, agent_message_ref, agent_messa
  * for AGENT_REGISTRY, and for all other types a GVariant or NULL.
  */
 static void
-free_content (AgentMessageType type, gpointer content)
+free_content (AgentMessageType type,
+              gpointer         content)
 {
   if (type == AGENT_MESSAGE_TYPE_FRAME)
     agent_frame_unref (content);
@@ -57,7 +61,8 @@ free_content (AgentMessageType type, gpointer content)
 }
 
 static gpointer
-ref_content (AgentMessageType type, gpointer content)
+ref_content (AgentMessageType type,
+             gpointer         content)
 {
   if (content == NULL)
     return NULL;
@@ -73,7 +78,8 @@ ref_content (AgentMessageType type, gpointer content)
 }
 
 static gpointer
-get_content (const AgentMessage *self, AgentMessageType type)
+get_content (const AgentMessage *self,
+             AgentMessageType    type)
 {
   return self->type == type ? self->content : NULL;
 }
@@ -85,7 +91,10 @@ size_string (const char *string)
 }
 
 static inline guint
-put_string (AgentMessage *self, gsize *end, const char *string, gsize size)
+put_string (AgentMessage *self,
+            gsize        *end,
+            const char   *string,
+            gsize         size)
 {
   gsize offset = *end;
 
@@ -114,8 +123,9 @@ _agent_message_new_from_parts (const AgentMessageParts *parts)
   if (G_UNLIKELY (size > G_MAXUINT))
     g_error ("The strings of a message take %" G_GSIZE_FORMAT " bytes", size);
 
-  self = g_malloc (size);
+  self = size <= AGENT_MESSAGE_POOL_BLOCK_SIZE ? _agent_message_pool_alloc () : g_malloc (size);
   memset (self, 0, sizeof *self);
+  self->pooled = size <= AGENT_MESSAGE_POOL_BLOCK_SIZE;
   self->ref_count = 1;
   self->type = parts->type;
   self->channel = parts->channel;
@@ -158,13 +168,15 @@ _agent_message_copy_unsent (AgentMessage *self)
 
 /* One atomic operation for a whole fan-out. */
 void
-_agent_message_add_refs (AgentMessage *self, guint n)
+_agent_message_add_refs (AgentMessage *self,
+                         guint         n)
 {
   g_atomic_int_add (&self->ref_count, (gint) n);
 }
 
 void
-_agent_message_drop_refs (AgentMessage *self, guint n)
+_agent_message_drop_refs (AgentMessage *self,
+                          guint         n)
 {
   /* Who holds all references needs no locked instruction to see that, which is the common case. */
   if (g_atomic_int_get (&self->ref_count) != (gint) n &&
@@ -174,7 +186,10 @@ _agent_message_drop_refs (AgentMessage *self, guint n)
   if (self->content != NULL)
     free_content (self->type, self->content);
   g_free (self->trace);
-  g_free (self);
+  if (self->pooled)
+    _agent_message_pool_free (self);
+  else
+    g_free (self);
 }
 
 static gsize

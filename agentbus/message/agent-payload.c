@@ -9,11 +9,11 @@
 #include <math.h>
 #include <string.h>
 
-/* Writing: JSON-GLib 1.6 prints large unsigned numbers as negative ones, and infinity as `inf.0`.
- */
+/* Writing: JSON-GLib 1.6 prints large unsigned numbers as negative ones, and infinity as `inf.0`. */
 
 static void
-write_string (GString *out, const char *string)
+write_string (GString    *out,
+              const char *string)
 {
   g_string_append_c (out, '"');
 
@@ -35,7 +35,8 @@ write_string (GString *out, const char *string)
 }
 
 static void
-write_double (GString *out, double number)
+write_double (GString *out,
+              double   number)
 {
   char buffer[G_ASCII_DTOSTR_BUF_SIZE];
 
@@ -53,7 +54,8 @@ write_double (GString *out, double number)
 static void write_value (GString *out, GVariant *value);
 
 static void
-write_member (GString *out, GVariant *entry)
+write_member (GString  *out,
+              GVariant *entry)
 {
   g_autoptr (GVariant) key = g_variant_get_child_value (entry, 0);
   g_autoptr (GVariant) value = g_variant_get_child_value (entry, 1);
@@ -75,7 +77,10 @@ write_member (GString *out, GVariant *entry)
 }
 
 static void
-write_children (GString *out, GVariant *value, char open, char close)
+write_children (GString  *out,
+                GVariant *value,
+                char      open,
+                char      close)
 {
   gsize n_children = g_variant_n_children (value);
 
@@ -97,7 +102,8 @@ write_children (GString *out, GVariant *value, char open, char close)
 }
 
 static void
-write_inner (GString *out, GVariant *value)
+write_inner (GString  *out,
+             GVariant *value)
 {
   g_autoptr (GVariant) inner = NULL;
 
@@ -111,7 +117,8 @@ write_inner (GString *out, GVariant *value)
 }
 
 static void
-write_value (GString *out, GVariant *value)
+write_value (GString  *out,
+             GVariant *value)
 {
   switch (g_variant_classify (value))
     {
@@ -184,7 +191,8 @@ write_value (GString *out, GVariant *value)
  * Since: 0.1
  */
 GVariant *
-agent_payload_from_json (const char *json, GError **error)
+agent_payload_from_json (const char *json,
+                         GError    **error)
 {
   g_return_val_if_fail (json != NULL, NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);

@@ -63,7 +63,8 @@ answer_cards (char **words)
 }
 
 static char *
-answer_words (const char *heard, char **words)
+answer_words (const char *heard,
+              char      **words)
 {
   guint n_words = g_strv_length (words);
 
@@ -90,7 +91,8 @@ answer (const char *heard)
 
 /* Returns what to say to somebody who said @heard. The @first answer has a lot to explain. */
 char *
-answers_compose (const char *heard, gboolean first)
+answers_compose (const char *heard,
+                 gboolean    first)
 {
   g_autofree char *text = answer (heard);
 

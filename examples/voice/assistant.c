@@ -16,21 +16,23 @@ struct _Assistant
 G_DEFINE_FINAL_TYPE (Assistant, assistant, AGENT_TYPE_SUBSCRIBER)
 
 static void
-handle_heard (Assistant *self, AgentMessage *message)
+handle_heard (Assistant    *self,
+              AgentMessage *message)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   g_autofree char *task_id = g_strdup_printf ("answer-%u", self->n_answers + 1);
   g_autofree char *answer = NULL;
   const char      *heard;
+  AgentMessage    *request;
 
   g_variant_get (agent_message_get_payload (message), "(u&s)", NULL, &heard);
   answer = answers_compose (heard, self->n_answers == 0);
   self->n_answers++;
 
-  post_note (subscriber, "speaker", AGENT_CHANNEL_DATA, "%s: “%s”", task_id, answer);
-  post_reliably (subscriber,
-                 agent_message_new_task_request (
-                     "assistant", "speaker", task_id, "speak", g_variant_new_string (answer)));
+  request = agent_message_new_task_request (
+      "assistant", "speaker", task_id, "speak", g_variant_new_string (answer));
+  post_note (subscriber, request, "%s: “%s”", task_id, answer);
+  post_reliably (subscriber, request);
 }
 
 /* This came on the system channel, ahead of everything else there is to read. */
@@ -38,16 +40,14 @@ static void
 handle_speech_started (Assistant *self)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  AgentMessage    *cancel;
 
   if (self->n_spoken == self->n_answers)
     return;
 
-  post_note (subscriber,
-             "speaker",
-             AGENT_CHANNEL_SYSTEM,
-             "CANCEL: the user interrupts answer-%u",
-             self->n_answers);
-  post (subscriber, agent_message_new_cancel ("assistant", "speaker", "the user interrupts"));
+  cancel = agent_message_new_cancel ("assistant", "speaker", "the user interrupts");
+  post_note (subscriber, cancel, "CANCEL: the user interrupts answer-%u", self->n_answers);
+  post (subscriber, cancel);
 }
 
 static void
@@ -57,7 +57,8 @@ pass_end_of_input (Assistant *self)
 }
 
 static void
-assistant_message (AgentSubscriber *subscriber, AgentMessage *message)
+assistant_message (AgentSubscriber *subscriber,
+                   AgentMessage    *message)
 {
   Assistant  *self = VOICE_ASSISTANT (subscriber);
   const char *name = agent_message_get_name (message);

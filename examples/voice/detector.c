@@ -24,14 +24,16 @@ G_DEFINE_FINAL_TYPE (Detector, detector, AGENT_TYPE_SUBSCRIBER)
 
 /* The frame itself travels on, and with it the recording's own bytes: nothing is copied. */
 static void
-forward (Detector *self, AgentFrame *frame)
+forward (Detector   *self,
+         AgentFrame *frame)
 {
   post_frame (AGENT_SUBSCRIBER (self), "recogniser", frame);
   self->n_forwarded++;
 }
 
 static void
-remember (Detector *self, AgentFrame *frame)
+remember (Detector   *self,
+          AgentFrame *frame)
 {
   g_queue_push_tail (&self->remembered, agent_frame_ref (frame));
 
@@ -48,7 +50,7 @@ start_speech (Detector *self)
   AgentFrame *frame;
 
   /* The assistant has to know now: should it be speaking, it is being interrupted. */
-  post_note (subscriber, "assistant", AGENT_CHANNEL_SYSTEM, "the user speaks");
+  post_note (subscriber, message, "the user speaks");
   post (subscriber, message);
 
   /* To the recogniser it is a mark between frames, which must not overtake them. */
@@ -66,18 +68,18 @@ static void
 end_speech (Detector *self)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  AgentMessage    *message = agent_message_new_custom (
+      "speech-ended", AGENT_CHANNEL_DATA, "detector", "recogniser", NULL);
+  guint n_frames = self->n_forwarded;
 
-  post_note (subscriber,
-             "recogniser",
-             AGENT_CHANNEL_DATA,
-             "the user has spoken: %u frames, %.1f s",
-             self->n_forwarded,
-             self->n_forwarded * 0.02);
-  post_mark (subscriber, "recogniser", "speech-ended");
+  post_note (
+      subscriber, message, "the user has spoken: %u frames, %.1f s", n_frames, n_frames * 0.02);
+  post_reliably (subscriber, message);
 }
 
 static void
-handle_frame (Detector *self, AgentFrame *frame)
+handle_frame (Detector   *self,
+              AgentFrame *frame)
 {
   gsize         size;
   const gint16 *samples = g_bytes_get_data (agent_frame_get_data (frame), &size);
@@ -116,7 +118,8 @@ end_input (Detector *self)
 }
 
 static void
-detector_message (AgentSubscriber *subscriber, AgentMessage *message)
+detector_message (AgentSubscriber *subscriber,
+                  AgentMessage    *message)
 {
   Detector *self = VOICE_DETECTOR (subscriber);
 

@@ -47,14 +47,20 @@ struct _Director
 /* While it runs */
 
 static void
-activate (Director *self, const char *whom, const char *what)
+activate (Director   *self,
+          const char *whom,
+          const char *what)
 {
-  post_note (self->subscriber, whom, AGENT_CHANNEL_SYSTEM, "ACTIVATE: %s", what);
-  post (self->subscriber, agent_message_new_activate ("director", whom, NULL));
+  AgentMessage *message = agent_message_new_activate ("director", whom, NULL);
+
+  post_note (self->subscriber, message, "ACTIVATE: %s", what);
+  post (self->subscriber, message);
 }
 
 static void
-on_agent_ready (AgentSubscriber *subscriber, AgentMessage *message, Director *self)
+on_agent_ready (AgentSubscriber *subscriber,
+                AgentMessage    *message,
+                Director        *self)
 {
   self->n_ready++;
 
@@ -63,7 +69,9 @@ on_agent_ready (AgentSubscriber *subscriber, AgentMessage *message, Director *se
 }
 
 static void
-on_heard (AgentSubscriber *subscriber, AgentMessage *message, Director *self)
+on_heard (AgentSubscriber *subscriber,
+          AgentMessage    *message,
+          Director        *self)
 {
   guint       recording;
   const char *text;
@@ -78,7 +86,8 @@ on_heard (AgentSubscriber *subscriber, AgentMessage *message, Director *self)
 }
 
 static void
-fail (Director *self, const char *why)
+fail (Director   *self,
+      const char *why)
 {
   g_clear_pointer (&self->failure, g_free);
   self->failure = g_strdup (why);
@@ -86,7 +95,9 @@ fail (Director *self, const char *why)
 }
 
 static void
-on_agent_error (AgentSubscriber *subscriber, AgentMessage *message, Director *self)
+on_agent_error (AgentSubscriber *subscriber,
+                AgentMessage    *message,
+                Director        *self)
 {
   fail (self, agent_message_get_reason (message));
 }
@@ -100,7 +111,6 @@ note_losses (gpointer data)
   if (who != NULL)
     post_note (self->subscriber,
                NULL,
-               AGENT_CHANNEL_DATA,
                "AgentBus::dropped, emitted %u×: the %s lost %u messages",
                self->losses.n_emissions,
                who,
@@ -142,7 +152,8 @@ on_dropped (AgentBus        *bus,
 /* When it is over */
 
 static void
-print_recording (Recording *recording, const char *heard)
+print_recording (Recording  *recording,
+                 const char *heard)
 {
   guint n_words, n_errors;
 
@@ -177,7 +188,9 @@ print_recordings (Director *self)
 static void print_verdict (gboolean good, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 static void
-print_verdict (gboolean good, const char *format, ...)
+print_verdict (gboolean    good,
+               const char *format,
+               ...)
 {
   g_autofree char *text = NULL;
   va_list          arguments;
@@ -190,7 +203,8 @@ print_verdict (gboolean good, const char *format, ...)
 }
 
 static int
-judge (Director *self, guint64 n_dropped)
+judge (Director *self,
+       guint64   n_dropped)
 {
   gboolean overtook = self->n_overtaking > 0;
   gboolean balances = self->subscribers_balance && self->bus_balances;
@@ -214,7 +228,9 @@ judge (Director *self, guint64 n_dropped)
 }
 
 static void
-on_stopped (GObject *object, GAsyncResult *result, gpointer data)
+on_stopped (GObject      *object,
+            GAsyncResult *result,
+            gpointer      data)
 {
   Director *self = data;
   g_autoptr (GError) error = NULL;
@@ -249,7 +265,9 @@ end_when_quiet (gpointer data)
 
 /* The mark that followed the user's last word has come through all agents: all is played. */
 static void
-on_end_of_input (AgentSubscriber *subscriber, AgentMessage *message, Director *self)
+on_end_of_input (AgentSubscriber *subscriber,
+                 AgentMessage    *message,
+                 Director        *self)
 {
   g_variant_get (
       agent_message_get_payload (message), "(uu)", &self->n_cancels, &self->n_overtaking);
@@ -274,7 +292,8 @@ free_string (gpointer string)
 }
 
 Director *
-director_new (AgentBus *bus, GPtrArray *recordings)
+director_new (AgentBus  *bus,
+              GPtrArray *recordings)
 {
   Director *self = g_new0 (Director, 1);
 
@@ -313,7 +332,8 @@ director_free (Director *self)
 }
 
 gboolean
-director_subscribe (Director *self, GError **error)
+director_subscribe (Director *self,
+                    GError  **error)
 {
   return agent_bus_subscribe (self->bus, self->subscriber, error);
 }

@@ -16,7 +16,9 @@ typedef struct
 } FrameClock;
 
 static gboolean
-frame_clock_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
+frame_clock_dispatch (GSource    *source,
+                      GSourceFunc callback,
+                      gpointer    user_data)
 {
   FrameClock *self = (FrameClock *) source;
 
@@ -32,7 +34,9 @@ static GSourceFuncs frame_clock_funcs = {
 
 /* Returns a source to be attached. It first ticks after @interval; if that is 0, it never rests. */
 GSource *
-frame_clock_new (gint64 interval, GSourceFunc callback, gpointer user_data)
+frame_clock_new (gint64      interval,
+                 GSourceFunc callback,
+                 gpointer    user_data)
 {
   GSource    *source = g_source_new (&frame_clock_funcs, sizeof (FrameClock));
   FrameClock *self = (FrameClock *) source;

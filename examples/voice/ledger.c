@@ -12,7 +12,8 @@
 static const char *const reasons[] = { "full", "expired", "no-target", "closed", "discarded" };
 
 static guint64
-get_count (GVariant *entry, const char *key)
+get_count (GVariant   *entry,
+           const char *key)
 {
   guint64 count = 0;
 
@@ -50,7 +51,8 @@ ledger_print_header (void)
 }
 
 static gboolean
-print_row (const char *title, GVariant *entry)
+print_row (const char *title,
+           GVariant   *entry)
 {
   g_autoptr (GVariant) dropped =
       g_variant_lookup_value (entry, "dropped", G_VARIANT_TYPE ("a{st}"));
@@ -99,7 +101,8 @@ ledger_print_subscribers (GVariant *statistics)
 
 /* Returns whether the row of the bus balances. */
 gboolean
-ledger_print_bus (const char *title, GVariant *statistics)
+ledger_print_bus (const char *title,
+                  GVariant   *statistics)
 {
   return print_row (title, statistics);
 }

@@ -93,7 +93,8 @@ on_tick (gpointer data)
 
 /* A CANCEL has come while this frame is in hand, and is delivered next: no time for the frame. */
 static gboolean
-on_cancelled (GCancellable *cancellable, gpointer data)
+on_cancelled (GCancellable *cancellable,
+              gpointer      data)
 {
   Loudspeaker *self = data;
 
@@ -123,7 +124,8 @@ play (Loudspeaker *self)
 }
 
 static void
-skip (Loudspeaker *self, guint64 seq)
+skip (Loudspeaker *self,
+      guint64      seq)
 {
   if (self->answer.n_skipped == 0)
     self->answer.first_skipped = seq;
@@ -134,7 +136,8 @@ skip (Loudspeaker *self, guint64 seq)
 
 /* Frames and CANCEL come from one sender, so those with a lower seq were sent before the CANCEL. */
 static void
-handle_frame (Loudspeaker *self, AgentMessage *message)
+handle_frame (Loudspeaker  *self,
+              AgentMessage *message)
 {
   guint64 seq = agent_message_get_seq (message);
 
@@ -145,7 +148,8 @@ handle_frame (Loudspeaker *self, AgentMessage *message)
 }
 
 static void
-handle_cancel (Loudspeaker *self, AgentMessage *message)
+handle_cancel (Loudspeaker  *self,
+               AgentMessage *message)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
 
@@ -154,7 +158,6 @@ handle_cancel (Loudspeaker *self, AgentMessage *message)
 
   post_note (subscriber,
              NULL,
-             AGENT_CHANNEL_SYSTEM,
              "handles CANCEL, seq %" G_GUINT64_FORMAT
              ", %.1f ms after it was sent, before %" G_GUINT64_FORMAT " older messages",
              self->cancelled_seq,
@@ -163,7 +166,8 @@ handle_cancel (Loudspeaker *self, AgentMessage *message)
 }
 
 static void
-start_answer (Loudspeaker *self, AgentMessage *message)
+start_answer (Loudspeaker  *self,
+              AgentMessage *message)
 {
   guint rate = g_variant_get_uint32 (agent_message_get_payload (message));
   g_autoptr (GError) error = NULL;
@@ -180,22 +184,22 @@ start_answer (Loudspeaker *self, AgentMessage *message)
 }
 
 static void
-note_end (Loudspeaker *self, const char *task_id)
+note_end (Loudspeaker  *self,
+          AgentMessage *response)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  const char      *task_id = agent_message_get_task_id (response);
   const Answer    *answer = &self->answer;
 
   if (answer->n_skipped == 0)
     post_note (subscriber,
-               "assistant",
-               AGENT_CHANNEL_DATA,
+               response,
                "%s: played %u frames, all of it",
                task_id,
                answer->n_played);
   else
     post_note (subscriber,
-               "assistant",
-               AGENT_CHANNEL_DATA,
+               response,
                "%s: played %u frames, cut %u short, skipped %u that the CANCEL overtook"
                " (seq %" G_GUINT64_FORMAT "…%" G_GUINT64_FORMAT ")",
                task_id,
@@ -207,22 +211,23 @@ note_end (Loudspeaker *self, const char *task_id)
 }
 
 static void
-end_answer (Loudspeaker *self, AgentMessage *message)
+end_answer (Loudspeaker  *self,
+            AgentMessage *message)
 {
   const char     *task_id = agent_message_get_task_id (message);
   gboolean        cancelled = self->answer.n_skipped > 0;
   AgentTaskStatus status = cancelled ? AGENT_TASK_STATUS_CANCELLED : AGENT_TASK_STATUS_COMPLETED;
+  AgentMessage   *response;
 
-  note_end (self, task_id);
+  response = agent_message_new_task_response ("loudspeaker", "assistant", task_id, status, NULL);
+  note_end (self, response);
+  post_reliably (AGENT_SUBSCRIBER (self), response);
+
   self->n_overtaking += cancelled;
 
   /* The user also goes on if the answer was too short to interrupt. */
   if (self->answer.n_played < N_ENOUGH)
     tell_heard_enough (self);
-
-  post_reliably (
-      AGENT_SUBSCRIBER (self),
-      agent_message_new_task_response ("loudspeaker", "assistant", task_id, status, NULL));
 }
 
 static void
@@ -236,7 +241,7 @@ close_file (Loudspeaker *self)
     return;
 
   if (wav_writer_close (writer, &error))
-    post_note (subscriber, NULL, AGENT_CHANNEL_DATA, "what was played is in %s", self->path);
+    post_note (subscriber, NULL, "what was played is in %s", self->path);
   else
     post (subscriber, agent_message_new_agent_error ("loudspeaker", "director", error->message));
 }
@@ -254,7 +259,8 @@ end_input (Loudspeaker *self)
 }
 
 static void
-loudspeaker_message (AgentSubscriber *subscriber, AgentMessage *message)
+loudspeaker_message (AgentSubscriber *subscriber,
+                     AgentMessage    *message)
 {
   Loudspeaker *self = VOICE_LOUDSPEAKER (subscriber);
 
@@ -326,7 +332,9 @@ loudspeaker_init (Loudspeaker *self)
 
 /* The sound goes into the file @path; a frame takes @interval microseconds. */
 AgentSubscriber *
-loudspeaker_new (GMainContext *context, const char *path, gint64 interval)
+loudspeaker_new (GMainContext *context,
+                 const char   *path,
+                 gint64        interval)
 {
   Loudspeaker *self = g_object_new (VOICE_TYPE_LOUDSPEAKER,
                                     "name",

@@ -30,7 +30,8 @@ G_DEFINE_FINAL_TYPE (Microphone, microphone, AGENT_TYPE_SUBSCRIBER)
 static void speak (Microphone *self);
 
 static void
-send_frame (Microphone *self, GBytes *samples)
+send_frame (Microphone *self,
+            GBytes     *samples)
 {
   g_autoptr (AgentFrame) frame = agent_frame_new ("audio", samples, self->metadata);
 
@@ -48,11 +49,8 @@ end_recording (Microphone *self)
   g_clear_pointer (&self->metadata, g_variant_unref);
   self->n_spoken++;
 
-  post_note (subscriber,
-             "detector",
-             AGENT_CHANNEL_DATA,
-             "sent %" G_GSIZE_FORMAT " frames of 20 ms",
-             self->n_sent);
+  post_note (
+      subscriber, NULL, "has sent %" G_GSIZE_FORMAT " frames of 20 ms to the detector", self->n_sent);
 
   /* The mark follows the last frame through all agents: when it has come through, all is done. */
   if (self->n_spoken == self->recordings->len)
@@ -94,7 +92,6 @@ speak (Microphone *self)
 
   post_note (subscriber,
              NULL,
-             AGENT_CHANNEL_DATA,
              "the user says %s%s%s  (%s, %.1f s)",
              recording->transcript != NULL ? "“" : "",
              recording->transcript != NULL ? recording->transcript : "something",
@@ -113,7 +110,8 @@ speak (Microphone *self)
 }
 
 static void
-microphone_message (AgentSubscriber *subscriber, AgentMessage *message)
+microphone_message (AgentSubscriber *subscriber,
+                    AgentMessage    *message)
 {
   Microphone *self = VOICE_MICROPHONE (subscriber);
 
@@ -167,7 +165,9 @@ microphone_init (Microphone *self)
 
 /* A frame is sent every @interval microseconds, or if that is 0, as fast as it goes. */
 AgentSubscriber *
-microphone_new (GMainContext *context, GPtrArray *recordings, gint64 interval)
+microphone_new (GMainContext *context,
+                GPtrArray    *recordings,
+                gint64        interval)
 {
   Microphone *self;
 

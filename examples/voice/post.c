@@ -4,7 +4,8 @@
 
 /* Sends @message (transfer full). */
 void
-post (AgentSubscriber *from, AgentMessage *message)
+post (AgentSubscriber *from,
+      AgentMessage    *message)
 {
   g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (from);
 
@@ -17,7 +18,8 @@ post (AgentSubscriber *from, AgentMessage *message)
 
 /* Sends @message (transfer full), which gets through even to a full data channel. */
 void
-post_reliably (AgentSubscriber *from, AgentMessage *message)
+post_reliably (AgentSubscriber *from,
+               AgentMessage    *message)
 {
   agent_message_set_reliable (message, TRUE);
   post (from, message);
@@ -25,7 +27,9 @@ post_reliably (AgentSubscriber *from, AgentMessage *message)
 
 /* Sends a frame, which is lost if there is no room for it. */
 void
-post_frame (AgentSubscriber *from, const char *to, AgentFrame *frame)
+post_frame (AgentSubscriber *from,
+            const char      *to,
+            AgentFrame      *frame)
 {
   const char *source = agent_subscriber_get_name (from);
 
@@ -34,7 +38,9 @@ post_frame (AgentSubscriber *from, const char *to, AgentFrame *frame)
 
 /* Sends a mark, which keeps its place between the frames, and is not lost among them. */
 void
-post_mark (AgentSubscriber *from, const char *to, const char *name)
+post_mark (AgentSubscriber *from,
+           const char      *to,
+           const char      *name)
 {
   const char *source = agent_subscriber_get_name (from);
 
@@ -42,13 +48,17 @@ post_mark (AgentSubscriber *from, const char *to, const char *name)
 }
 
 /*
- * Tells the timeline what is said to @to on the channel @lane; without @to, what happens at @from.
+ * Tells the timeline of the message @about that is sent next; without one, of what happens here.
  * Even the line to print is a message: so the lines of all threads come out whole and in order.
  */
 void
-post_note (AgentSubscriber *from, const char *to, AgentChannel lane, const char *format, ...)
+post_note (AgentSubscriber *from,
+           AgentMessage    *about,
+           const char      *format,
+           ...)
 {
   const char      *source = agent_subscriber_get_name (from);
+  const char      *to = "", *lane = "";
   g_autofree char *text = NULL;
   GVariant        *note;
   va_list          arguments;
@@ -57,7 +67,13 @@ post_note (AgentSubscriber *from, const char *to, AgentChannel lane, const char 
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
 
-  note = g_variant_new ("(mssu)", to, text, lane);
-  post_reliably (from,
-                 agent_message_new_custom ("note", AGENT_CHANNEL_DATA, source, "timeline", note));
+  if (about != NULL)
+    {
+      to = agent_message_get_target (about) != NULL ? agent_message_get_target (about) : "all";
+      lane = agent_message_get_channel (about) == AGENT_CHANNEL_SYSTEM ? "system" : "data";
+    }
+
+  note = g_variant_new ("(sss)", to, lane, text);
+  post_reliably (
+      from, agent_message_new_custom ("note", AGENT_CHANNEL_DATA, source, "timeline", note));
 }

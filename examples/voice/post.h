@@ -6,13 +6,7 @@
 
 G_BEGIN_DECLS
 
-/*
- * How the agents of this demo send. None of them knows another; each knows the bus it is on, and the names of
- * those it talks to:
- *
- *     microphone ──frames──► detector ──frames──► recogniser ──"heard"──► assistant ──task──► speaker ──frames──► loudspeaker
- *                               └────────"speech-started", on the system channel──────┘ └──CANCEL──┘ └─────CANCEL────┘
- */
+/* How the agents of this demo send. None knows another: each knows its bus, and whom it talks to by name. */
 void post          (AgentSubscriber *from,
                     AgentMessage    *message);
 void post_reliably (AgentSubscriber *from,
@@ -24,9 +18,8 @@ void post_mark     (AgentSubscriber *from,
                     const char      *to,
                     const char      *name);
 void post_note     (AgentSubscriber *from,
-                    const char      *to,
-                    AgentChannel     lane,
+                    AgentMessage    *about,
                     const char      *format,
-                    ...) G_GNUC_PRINTF (4, 5);
+                    ...) G_GNUC_PRINTF (3, 4);
 
 G_END_DECLS

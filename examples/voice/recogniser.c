@@ -6,10 +6,10 @@
 #include "speech-decoder.h"
 
 /*
- * Two seconds of audio may wait: enough for a recogniser that keeps up on average. What comes
+ * Three seconds of audio may wait: enough for a recogniser that keeps up on average. What comes
  * faster than that, as under --fast, is dropped, counted, and told by AgentBus::dropped.
  */
-#define CAPACITY 100
+#define CAPACITY 150
 
 struct _Recogniser
 {
@@ -29,6 +29,7 @@ activate (Recogniser *self)
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   g_autoptr (AgentInfo) info = NULL;
   g_autoptr (GError) error = NULL;
+  AgentMessage *message;
 
   self->decoder = speech_decoder_new (&error);
   if (self->decoder == NULL)
@@ -38,12 +39,14 @@ activate (Recogniser *self)
     }
 
   info = agent_info_new ("recogniser", "voice-assistant", NULL, TRUE, FALSE, g_get_real_time ());
-  post_note (subscriber, "all", AGENT_CHANNEL_SYSTEM, "ready: PocketSphinx has read its model");
-  post (subscriber, agent_message_new_agent_ready (info));
+  message = agent_message_new_agent_ready (info);
+  post_note (subscriber, message, "ready: PocketSphinx has read its model");
+  post (subscriber, message);
 }
 
 static void
-handle_frame (Recogniser *self, AgentFrame *frame)
+handle_frame (Recogniser *self,
+              AgentFrame *frame)
 {
   gsize         size;
   const gint16 *samples = g_bytes_get_data (agent_frame_get_data (frame), &size);
@@ -60,29 +63,26 @@ start_utterance (Recogniser *self)
   speech_decoder_begin (self->decoder);
 }
 
-static void
-tell (Recogniser *self, const char *whom, const char *text)
+static AgentMessage *
+new_heard (Recogniser *self,
+           const char *to,
+           const char *text)
 {
   GVariant *heard = g_variant_new ("(us)", self->recording, text);
 
-  post_reliably (AGENT_SUBSCRIBER (self),
-                 agent_message_new_custom ("heard", AGENT_CHANNEL_DATA, "recogniser", whom, heard));
+  return agent_message_new_custom ("heard", AGENT_CHANNEL_DATA, "recogniser", to, heard);
 }
 
 static void
 end_utterance (Recogniser *self)
 {
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   g_autofree char *text = speech_decoder_finish (self->decoder);
+  AgentMessage    *message = new_heard (self, "assistant", text);
 
-  post_note (AGENT_SUBSCRIBER (self),
-             "assistant",
-             AGENT_CHANNEL_DATA,
-             "heard “%s” in %u frames",
-             text,
-             self->n_frames);
-
-  tell (self, "assistant", text);
-  tell (self, "director", text);
+  post_note (subscriber, message, "heard “%s” in %u frames", text, self->n_frames);
+  post_reliably (subscriber, message);
+  post_reliably (subscriber, new_heard (self, "director", text));
 }
 
 static void
@@ -92,7 +92,8 @@ pass_end_of_input (Recogniser *self)
 }
 
 static void
-recogniser_message (AgentSubscriber *subscriber, AgentMessage *message)
+recogniser_message (AgentSubscriber *subscriber,
+                    AgentMessage    *message)
 {
   Recogniser *self = VOICE_RECOGNISER (subscriber);
   const char *name = agent_message_get_name (message);

@@ -17,7 +17,8 @@ G_STATIC_ASSERT (RECORDING_FRAME_SIZE ==
 
 /* A line is "<s> the words </s> (name)"; the name is that of the recording, without ".wav". */
 static char *
-find_line (const char *transcripts, const char *name)
+find_line (const char *transcripts,
+           const char *name)
 {
   g_autofree char *ending = g_strdup_printf ("</s> (%s)", name);
   g_auto (GStrv) lines = g_strsplit (transcripts, "\n", -1);
@@ -40,10 +41,10 @@ is_transcript_file (const char *file_name)
   return g_str_equal (file_name, "transcription") || g_str_has_suffix (file_name, ".transcription");
 }
 
-/* Recordings for testing recognisers come with a file of all their transcripts in the same folder.
- */
+/* Recordings for testing recognisers come with a file of all their transcripts in the same folder. */
 static char *
-find_transcript (const char *path, const char *name)
+find_transcript (const char *path,
+                 const char *name)
 {
   g_autofree char *folder = g_path_get_dirname (path);
   g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
@@ -100,7 +101,8 @@ trim_silence (Recording *self)
 }
 
 Recording *
-recording_load (const char *path, GError **error)
+recording_load (const char *path,
+                GError    **error)
 {
   g_autoptr (Recording) self = g_new0 (Recording, 1);
   g_autofree char *stem = NULL;
@@ -142,7 +144,8 @@ recording_get_n_frames (Recording *self)
 
 /* Returns one frame's samples: a view into the recording, nothing is copied. */
 GBytes *
-recording_dup_frame (Recording *self, gsize n)
+recording_dup_frame (Recording *self,
+                     gsize      n)
 {
   return g_bytes_new_from_bytes (self->audio, n * RECORDING_FRAME_SIZE, RECORDING_FRAME_SIZE);
 }

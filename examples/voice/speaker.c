@@ -32,7 +32,8 @@ activate (Speaker *self)
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   g_autoptr (AgentInfo) info = NULL;
   g_autoptr (GError) error = NULL;
-  guint n_samples;
+  AgentMessage *message;
+  guint         n_samples;
 
   self->synthesiser = speech_synthesiser_new (&error);
   if (self->synthesiser == NULL)
@@ -45,12 +46,14 @@ activate (Speaker *self)
   self->frame_size = n_samples * sizeof (gint16);
 
   info = agent_info_new ("speaker", "voice-assistant", NULL, TRUE, FALSE, g_get_real_time ());
-  post_note (subscriber, "all", AGENT_CHANNEL_SYSTEM, "ready: eSpeak NG has read its voice");
-  post (subscriber, agent_message_new_agent_ready (info));
+  message = agent_message_new_agent_ready (info);
+  post_note (subscriber, message, "ready: eSpeak NG has read its voice");
+  post (subscriber, message);
 }
 
 static void
-send_frame (Utterance *utterance, gsize size)
+send_frame (Utterance *utterance,
+            gsize      size)
 {
   g_autoptr (GBytes) samples = g_bytes_new (utterance->pending->data, size);
   g_autoptr (AgentFrame) frame = agent_frame_new ("audio", samples, NULL);
@@ -64,7 +67,9 @@ send_frame (Utterance *utterance, gsize size)
 
 /* A CANCEL that comes now waits for its turn, but the delivery's cancellable is tripped at once. */
 static gboolean
-take_samples (const gint16 *samples, gsize n_samples, gpointer user_data)
+take_samples (const gint16 *samples,
+              gsize         n_samples,
+              gpointer      user_data)
 {
   Utterance *utterance = user_data;
   gsize      frame_size = utterance->speaker->frame_size;
@@ -77,7 +82,29 @@ take_samples (const gint16 *samples, gsize n_samples, gpointer user_data)
 }
 
 static void
-speak (Speaker *self, const char *task_id, const char *text)
+end_stream (Utterance  *utterance,
+            const char *task_id)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (utterance->speaker);
+  AgentMessage    *message;
+
+  if (utterance->pending->len > 0)
+    send_frame (utterance, utterance->pending->len);
+
+  message = agent_message_new_task_stream_end ("speaker", "loudspeaker", task_id, NULL);
+  post_note (subscriber,
+             message,
+             "%s: %u frames, %.1f s of speech",
+             task_id,
+             utterance->n_frames,
+             utterance->n_frames * 0.02);
+  post_reliably (subscriber, message);
+}
+
+static void
+speak (Speaker    *self,
+       const char *task_id,
+       const char *text)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   g_autoptr (AgentDelivery) delivery = agent_subscriber_defer (subscriber);
@@ -87,27 +114,16 @@ speak (Speaker *self, const char *task_id, const char *text)
 
   post_reliably (subscriber,
                  agent_message_new_task_stream_start ("speaker", "loudspeaker", task_id, rate));
-
   speech_synthesiser_speak (self->synthesiser, text, take_samples, &utterance);
-  if (pending->len > 0)
-    send_frame (&utterance, pending->len);
-
-  post_note (subscriber,
-             "loudspeaker",
-             AGENT_CHANNEL_DATA,
-             "%s: %u frames, %.1f s of speech",
-             task_id,
-             utterance.n_frames,
-             utterance.n_frames * 0.02);
-  post_reliably (subscriber,
-                 agent_message_new_task_stream_end ("speaker", "loudspeaker", task_id, NULL));
+  end_stream (&utterance, task_id);
 
   agent_delivery_complete (delivery);
 }
 
 /* The CANCEL has overtaken requests that were sent before it; by their seq they are known. */
 static void
-handle_request (Speaker *self, AgentMessage *message)
+handle_request (Speaker      *self,
+                AgentMessage *message)
 {
   const char *task_id = agent_message_get_task_id (message);
 
@@ -121,19 +137,17 @@ handle_request (Speaker *self, AgentMessage *message)
 
 /* What is to be silenced waits at the loudspeaker: the CANCEL has to overtake it there. */
 static void
-handle_cancel (Speaker *self, AgentMessage *message)
+handle_cancel (Speaker      *self,
+               AgentMessage *message)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  const char      *reason = agent_message_get_reason (message);
+  AgentMessage    *cancel = agent_message_new_cancel ("speaker", "loudspeaker", reason);
 
   self->cancelled_seq = agent_message_get_seq (message);
 
-  post_note (subscriber,
-             "loudspeaker",
-             AGENT_CHANNEL_SYSTEM,
-             "CANCEL: %s",
-             agent_message_get_reason (message));
-  post (subscriber,
-        agent_message_new_cancel ("speaker", "loudspeaker", agent_message_get_reason (message)));
+  post_note (subscriber, cancel, "CANCEL: %s", reason);
+  post (subscriber, cancel);
 }
 
 static void
@@ -143,7 +157,8 @@ pass_end_of_input (Speaker *self)
 }
 
 static void
-speaker_message (AgentSubscriber *subscriber, AgentMessage *message)
+speaker_message (AgentSubscriber *subscriber,
+                 AgentMessage    *message)
 {
   Speaker *self = VOICE_SPEAKER (subscriber);
 

@@ -84,7 +84,9 @@ speech_decoder_begin (SpeechDecoder *self)
 }
 
 void
-speech_decoder_feed (SpeechDecoder *self, const gint16 *samples, gsize n_samples)
+speech_decoder_feed (SpeechDecoder *self,
+                     const gint16  *samples,
+                     gsize          n_samples)
 {
   ps_process_raw (self->decoder, samples, n_samples, FALSE, FALSE);
 }

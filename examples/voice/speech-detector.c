@@ -10,13 +10,13 @@
 #define LEAST_SPEECH 300.0
 #define SPEECH_OVER_NOISE 3.0
 
-/* Quiet shows the background at once. What is loud may be speech: believe it slowly, 28 % a second.
- */
+/* Quiet shows the background at once. What is loud may be speech: believe it slowly, 28 % a second. */
 #define NOISE_FALL 0.3
 #define NOISE_RISE 1.005
 
 static double
-measure_loudness (const gint16 *samples, gsize n_samples)
+measure_loudness (const gint16 *samples,
+                  gsize         n_samples)
 {
   double sum = 0;
 
@@ -27,7 +27,8 @@ measure_loudness (const gint16 *samples, gsize n_samples)
 }
 
 static void
-follow_noise (SpeechDetector *self, double loudness)
+follow_noise (SpeechDetector *self,
+              double          loudness)
 {
   if (loudness < self->noise)
     self->noise += NOISE_FALL * (loudness - self->noise);
@@ -45,7 +46,9 @@ speech_detector_init (SpeechDetector *self)
 
 /* Takes the samples of one frame. */
 SpeechState
-speech_detector_feed (SpeechDetector *self, const gint16 *samples, gsize n_samples)
+speech_detector_feed (SpeechDetector *self,
+                      const gint16   *samples,
+                      gsize           n_samples)
 {
   double   loudness = measure_loudness (samples, n_samples);
   gboolean loud = loudness > MAX (LEAST_SPEECH, SPEECH_OVER_NOISE * self->noise);

@@ -14,7 +14,9 @@ struct _SpeechSynthesiser
 
 /* eSpeak NG calls this with each piece of sound, and with none at the end. Returns 0 to go on. */
 static int
-on_sound (short *samples, int n_samples, espeak_EVENT *events)
+on_sound (short        *samples,
+          int           n_samples,
+          espeak_EVENT *events)
 {
   SpeechSynthesiser *self = events->user_data;
 
@@ -61,8 +63,7 @@ speech_synthesiser_get_rate (SpeechSynthesiser *self)
   return self->rate;
 }
 
-/* Returns when all was said, many times faster than one can say it, or when @func wanted no more.
- */
+/* Returns when all was said, many times faster than one can say it, or when @func wanted no more. */
 void
 speech_synthesiser_speak (SpeechSynthesiser    *self,
                           const char           *text,

@@ -27,11 +27,9 @@ print_line (Timeline   *self,
             const char *lane,
             const char *text)
 {
-  gboolean    urgent = g_str_equal (lane, "system");
-  const char *colour = !self->in_colour ? "" : urgent ? EMPHASIS
-                                                      : "";
   const char *dim = self->in_colour ? DIM : "";
   const char *plain = self->in_colour ? PLAIN : "";
+  const char *colour = self->in_colour && g_str_equal (lane, "system") ? EMPHASIS : "";
 
   printf ("%s%7.3f%s  %s%-11s %s %-11s  %-6s  %s%s\n",
           dim,
@@ -48,25 +46,18 @@ print_line (Timeline   *self,
 }
 
 static void
-timeline_message (AgentSubscriber *subscriber, AgentMessage *message)
+timeline_message (AgentSubscriber *subscriber,
+                  AgentMessage    *message)
 {
   Timeline   *self = VOICE_TIMELINE (subscriber);
-  const char *to, *text, *lane = "";
-  guint32     channel;
+  const char *from = agent_message_get_source (message);
+  const char *to, *lane, *text;
 
   if (!g_str_equal (agent_message_get_name (message), "note"))
     return;
 
-  g_variant_get (agent_message_get_payload (message), "(m&s&su)", &to, &text, &channel);
-  if (to != NULL)
-    lane = channel == AGENT_CHANNEL_SYSTEM ? "system" : "data";
-
-  print_line (self,
-              agent_message_get_sent_at (message),
-              agent_message_get_source (message),
-              to != NULL ? to : "",
-              lane,
-              text);
+  g_variant_get (agent_message_get_payload (message), "(&s&s&s)", &to, &lane, &text);
+  print_line (self, agent_message_get_sent_at (message), from, to, lane, text);
 }
 
 static void

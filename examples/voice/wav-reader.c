@@ -46,10 +46,11 @@ read_sample (const guint8 *data)
   return (gint16) read_u16 (data);
 }
 
-/* A chunk that claims to be longer than the file, as in one that was cut off, ends with the file.
- */
+/* A chunk that claims to be longer than the file, as in one that was cut off, ends with the file. */
 static gboolean
-find_chunk (const Chunk *file, const char *id, Chunk *chunk)
+find_chunk (const Chunk *file,
+            const char  *id,
+            Chunk       *chunk)
 {
   gsize position = strlen ("RIFF....WAVE");
 
@@ -76,33 +77,42 @@ find_chunk (const Chunk *file, const char *id, Chunk *chunk)
 }
 
 static gboolean
-parse_format (const Chunk *chunk, Format *format, GError **error)
+check_codec (const Chunk *chunk,
+             GError     **error)
 {
-  guint codec, bits;
+  guint codec = read_u16 (chunk->data);
+  guint bits = read_u16 (chunk->data + 14);
 
+  if (codec == FORMAT_EXTENSIBLE && chunk->size >= 26)
+    codec = read_u16 (chunk->data + 24);
+
+  if (codec == FORMAT_PCM && bits == 16)
+    return TRUE;
+
+  g_set_error (error,
+               G_IO_ERROR,
+               G_IO_ERROR_NOT_SUPPORTED,
+               "it has %u-bit samples of codec %u, and only 16-bit PCM is understood; "
+               "“ffmpeg -i IN -c:a pcm_s16le OUT.wav” converts it",
+               bits,
+               codec);
+
+  return FALSE;
+}
+
+static gboolean
+parse_format (const Chunk *chunk,
+              Format      *format,
+              GError     **error)
+{
   if (chunk->size < 16)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "its format is cut off");
       return FALSE;
     }
 
-  codec = read_u16 (chunk->data);
-  bits = read_u16 (chunk->data + 14);
-
-  if (codec == FORMAT_EXTENSIBLE && chunk->size >= 26)
-    codec = read_u16 (chunk->data + 24);
-
-  if (codec != FORMAT_PCM || bits != 16)
-    {
-      g_set_error (error,
-                   G_IO_ERROR,
-                   G_IO_ERROR_NOT_SUPPORTED,
-                   "it has %u-bit samples of codec %u, and only 16-bit PCM is understood; "
-                   "\"ffmpeg -i IN -c:a pcm_s16le OUT.wav\" converts it",
-                   bits,
-                   codec);
-      return FALSE;
-    }
+  if (!check_codec (chunk, error))
+    return FALSE;
 
   format->n_channels = read_u16 (chunk->data + 2);
   format->rate = read_u32 (chunk->data + 4);
@@ -126,7 +136,8 @@ parse_format (const Chunk *chunk, Format *format, GError **error)
 }
 
 static int
-mix_channels (const guint8 *moment, guint n_channels)
+mix_channels (const guint8 *moment,
+              guint         n_channels)
 {
   int sum = 0;
 
@@ -138,7 +149,8 @@ mix_channels (const guint8 *moment, guint n_channels)
 
 /* Mixes the channels and resamples along straight lines: plain, and good enough to understand. */
 static GBytes *
-convert (const Chunk *audio, const Format *format)
+convert (const Chunk  *audio,
+         const Format *format)
 {
   gsize   stride = 2 * format->n_channels;
   gsize   n_in = audio->size / stride;
@@ -161,7 +173,8 @@ convert (const Chunk *audio, const Format *format)
 }
 
 static GBytes *
-parse (const Chunk *file, GError **error)
+parse (const Chunk *file,
+       GError     **error)
 {
   Chunk  format_chunk, audio;
   Format format;
@@ -187,7 +200,8 @@ parse (const Chunk *file, GError **error)
 
 /* A device or a pipe would never end, and a huge file would fill the memory. */
 static gboolean
-check_file (const char *path, GError **error)
+check_file (const char *path,
+            GError    **error)
 {
   GStatBuf status;
 
@@ -214,7 +228,8 @@ check_file (const char *path, GError **error)
 }
 
 GBytes *
-wav_reader_load (const char *path, GError **error)
+wav_reader_load (const char *path,
+                 GError    **error)
 {
   g_autofree char *contents = NULL;
   g_autoptr (GBytes) audio = NULL;

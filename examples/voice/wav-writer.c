@@ -16,7 +16,8 @@ struct _WavWriter
 };
 
 static void
-write_u16 (WavWriter *self, guint16 value)
+write_u16 (WavWriter *self,
+           guint16    value)
 {
   guint16 little_endian = GUINT16_TO_LE (value);
 
@@ -24,7 +25,8 @@ write_u16 (WavWriter *self, guint16 value)
 }
 
 static void
-write_u32 (WavWriter *self, guint32 value)
+write_u32 (WavWriter *self,
+           guint32    value)
 {
   guint32 little_endian = GUINT32_TO_LE (value);
 
@@ -49,7 +51,8 @@ write_header (WavWriter *self)
 }
 
 static void
-set_error (WavWriter *self, GError **error)
+set_error (WavWriter *self,
+           GError   **error)
 {
   int code = errno;
 
@@ -69,7 +72,9 @@ wav_writer_free (WavWriter *self)
 }
 
 WavWriter *
-wav_writer_new (const char *path, guint rate, GError **error)
+wav_writer_new (const char *path,
+                guint       rate,
+                GError    **error)
 {
   WavWriter *self = g_new0 (WavWriter, 1);
 
@@ -90,7 +95,8 @@ wav_writer_new (const char *path, guint rate, GError **error)
 }
 
 void
-wav_writer_append (WavWriter *self, GBytes *audio)
+wav_writer_append (WavWriter *self,
+                   GBytes    *audio)
 {
   gsize         size;
   const gint16 *samples = g_bytes_get_data (audio, &size);
@@ -103,7 +109,8 @@ wav_writer_append (WavWriter *self, GBytes *audio)
 
 /* Frees @self in any case. Returns whether all that was appended is in the file. */
 gboolean
-wav_writer_close (WavWriter *self, GError **error)
+wav_writer_close (WavWriter *self,
+                  GError   **error)
 {
   gboolean written;
 

@@ -24,7 +24,9 @@ split_words (const char *text)
  * error rate.
  */
 guint
-word_errors_count (const char *said, const char *heard, guint *n_words)
+word_errors_count (const char *said,
+                   const char *heard,
+                   guint      *n_words)
 {
   g_auto (GStrv) said_words = split_words (said);
   g_auto (GStrv) heard_words = split_words (heard);

@@ -9,9 +9,9 @@
 
 #include "bench-harness.h"
 
-#define STEP     100 /* µs */
-#define PADDING  128 /* so that no two counters share a cache line */
-#define ROOM     (1u << 21)
+#define STEP 100    /* µs */
+#define PADDING 128 /* so that no two counters share a cache line */
+#define ROOM (1u << 21)
 
 static AgentMessage *
 data (const char *source,
@@ -358,10 +358,10 @@ fan_out (const char *name,
 
 typedef struct
 {
-  AgentBus   *bus;
-  char        source[16];
-  guint       n;
-  gint       *gate; /* (atomic) */
+  AgentBus *bus;
+  char      source[16];
+  guint     n;
+  gint     *gate; /* (atomic) */
 } Sender;
 
 static gpointer
@@ -390,7 +390,7 @@ run_senders (AgentBus *bus,
 
   for (guint i = 0; i < N_SENDERS; i++)
     {
-      senders[i] = (Sender) { .bus = bus, .n = n_each, .gate = &gate };
+      senders[i] = (Sender){ .bus = bus, .n = n_each, .gate = &gate };
       g_snprintf (senders[i].source, sizeof senders[i].source, "producer%u", i);
       threads[i] = g_thread_new ("sender", sender_run, &senders[i]);
     }
@@ -501,7 +501,7 @@ struct _Player
   guint           n_trips;
   guint           n;
   double          last;
-  gint            done;  /* (atomic) */
+  gint            done; /* (atomic) */
 };
 
 G_DEFINE_FINAL_TYPE (Player, player, AGENT_TYPE_SUBSCRIBER)
@@ -589,7 +589,7 @@ typedef struct
 {
   GMutex lock;
   GCond  cond;
-  guint  n;    /* (lock) */
+  guint  n; /* (lock) */
 } Waker;
 
 static void
@@ -616,8 +616,10 @@ ping_pong_ext (const char *name,
     {
       Setup           *setup = setup_new (AGENT_BUS_DEFAULT_CAPACITY, 0, 0);
       AgentSubscriber *pong =
-        g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "pong", "main-context", setup->thread->context, NULL);
-      Waker waker = { 0, };
+          g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "pong", "main-context", setup->thread->context, NULL);
+      Waker waker = {
+        0,
+      };
 
       g_mutex_init (&waker.lock);
       g_cond_init (&waker.cond);
@@ -740,10 +742,12 @@ priority (const char *name,
           guint       n)
 {
   g_autofree guint64 *ns = g_new0 (guint64, n);
-  double p50[BENCH_REPEATS];
-  double p99[BENCH_REPEATS];
-  double max[BENCH_REPEATS];
-  double ahead[BENCH_REPEATS] = { 0, };
+  double              p50[BENCH_REPEATS];
+  double              p99[BENCH_REPEATS];
+  double              max[BENCH_REPEATS];
+  double              ahead[BENCH_REPEATS] = {
+                 0,
+  };
 
   for (guint r = 0; r < BENCH_REPEATS; r++)
     {
@@ -902,9 +906,9 @@ idle_memory (const char *name,
 
 typedef struct
 {
-  guint64         *seqs;
-  _Atomic guint64  n;
-  guint64          wanted;
+  guint64        *seqs;
+  _Atomic guint64 n;
+  guint64         wanted;
 } SeqLog;
 
 static void
@@ -959,7 +963,7 @@ seq_order (const char *name,
     {
       Setup           *setup = setup_new (ROOM, 0, 0);
       AgentSubscriber *sub =
-        g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "agent-0", "main-context", setup->thread->context, NULL);
+          g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "agent-0", "main-context", setup->thread->context, NULL);
       SeqLog log = { .seqs = g_new (guint64, n), .wanted = n };
       double end;
 

@@ -138,12 +138,12 @@ double
 bench_run_child (const char *scenario,
                  double     *second)
 {
-  g_autofree char   *self = g_file_read_link ("/proc/self/exe", NULL);
-  g_autofree char   *output = NULL;
+  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *output = NULL;
   g_autoptr (GError) error = NULL;
-  const char        *argv[] = { self, "--child", scenario, NULL };
-  char              *rest = NULL;
-  double             first;
+  const char *argv[] = { self, "--child", scenario, NULL };
+  char       *rest = NULL;
+  double      first;
 
   if (!g_spawn_sync (NULL, (char **) argv, NULL, 0, NULL, NULL, &output, NULL, NULL, &error))
     g_error ("%s: %s", scenario, error->message);
@@ -235,8 +235,8 @@ swallow_log (GLogLevelFlags   level,
              gpointer         user_data)
 {
   return level & (G_LOG_LEVEL_CRITICAL | G_LOG_FLAG_FATAL | G_LOG_LEVEL_ERROR)
-           ? g_log_writer_default (level, fields, n_fields, user_data)
-           : G_LOG_WRITER_HANDLED;
+             ? g_log_writer_default (level, fields, n_fields, user_data)
+             : G_LOG_WRITER_HANDLED;
 }
 
 static int

@@ -255,7 +255,7 @@ test_recorder_subscribe (TestFixture *fixture,
                          TestHandler  handler,
                          gpointer     user_data)
 {
-  TestRecorder      *self = test_recorder_new (name, handler, user_data);
+  TestRecorder *self = test_recorder_new (name, handler, user_data);
   g_autoptr (GError) error = NULL;
 
   agent_bus_subscribe (fixture->bus, AGENT_SUBSCRIBER (self), &error);
@@ -320,7 +320,9 @@ test_cancel (const char *source,
 static TestLedger
 ledger_from_variant (GVariant *variant)
 {
-  TestLedger           ledger = { 0, };
+  TestLedger ledger = {
+    0,
+  };
   g_autoptr (GVariant) dropped = g_variant_lookup_value (variant, "dropped", G_VARIANT_TYPE ("a{st}"));
 
   g_variant_lookup (variant, "sent", "t", &ledger.sent);
@@ -330,7 +332,7 @@ ledger_from_variant (GVariant *variant)
   g_assert_true (g_variant_lookup (variant, "failed", "t", &ledger.failed));
   for (guint i = 0; i < G_N_ELEMENTS (ledger.dropped); i++)
     g_assert_true (
-      g_variant_lookup (dropped, agent_drop_reason_to_string (i), "t", &ledger.dropped[i]));
+        g_variant_lookup (dropped, agent_drop_reason_to_string (i), "t", &ledger.dropped[i]));
 
   return ledger;
 }
@@ -349,7 +351,7 @@ test_ledger_of (AgentBus   *bus,
 {
   g_autoptr (GVariant) statistics = agent_bus_get_statistics (bus);
   g_autoptr (GVariant) subscribers =
-    g_variant_lookup_value (statistics, "subscribers", G_VARIANT_TYPE_VARDICT);
+      g_variant_lookup_value (statistics, "subscribers", G_VARIANT_TYPE_VARDICT);
   g_autoptr (GVariant) own = g_variant_lookup_value (subscribers, name, G_VARIANT_TYPE_VARDICT);
 
   g_assert_nonnull (own);
@@ -372,7 +374,7 @@ test_assert_balanced (AgentBus *bus)
 {
   g_autoptr (GVariant) statistics = agent_bus_get_statistics (bus);
   g_autoptr (GVariant) subscribers =
-    g_variant_lookup_value (statistics, "subscribers", G_VARIANT_TYPE_VARDICT);
+      g_variant_lookup_value (statistics, "subscribers", G_VARIANT_TYPE_VARDICT);
   TestLedger   ledger = ledger_from_variant (statistics);
   GVariantIter iter;
   GVariant    *own;
@@ -481,7 +483,9 @@ reach (gpointer data)
 void
 test_thread_sync (TestThread *self)
 {
-  Sync     sync = { 0, };
+  Sync sync = {
+    0,
+  };
   GSource *source = g_idle_source_new ();
 
   g_mutex_init (&sync.lock);

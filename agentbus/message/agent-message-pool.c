@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-message-pool-private.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ALWAYS_MALLOC 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define ALWAYS_MALLOC 1
+#endif
+#endif
+
+#ifdef ALWAYS_MALLOC
+
+gpointer
+_agent_message_pool_alloc (void)
+{
+  return g_malloc (AGENT_MESSAGE_POOL_BLOCK_SIZE);
+}
+
+void
+_agent_message_pool_free (gpointer block)
+{
+  g_free (block);
+}
+
+#else
+
+#define MAGAZINE_SIZE 64
+
+/* What the depot keeps at the most: a quarter of a megabyte of blocks. */
+#define MAX_FULL 24
+
+/* So many blocks ahead, memory is asked for that another core has just used. */
+#define PREFETCH 4
+
+typedef struct _Magazine Magazine;
+
+struct _Magazine
+{
+  Magazine *next; /* in the depot */
+  guint     n_blocks;
+  gpointer  blocks[MAGAZINE_SIZE];
+};
+
+typedef struct
+{
+  Magazine *current;
+  Magazine *previous;
+} Magazines;
+
+static struct
+{
+  GMutex    lock;
+  Magazine *full;   /* (lock) */
+  guint     n_full; /* (lock) */
+} depot;
+
+static __thread Magazines *own_magazines;
+
+static void
+magazine_free (Magazine *magazine)
+{
+  for (guint i = 0; i < magazine->n_blocks; i++)
+    g_free (magazine->blocks[i]);
+  g_free (magazine);
+}
+
+/* Takes @magazine. */
+static void
+depot_put (Magazine *magazine)
+{
+  g_mutex_lock (&depot.lock);
+  if (depot.n_full < MAX_FULL)
+    {
+      magazine->next = depot.full;
+      depot.full = g_steal_pointer (&magazine);
+      depot.n_full++;
+    }
+  g_mutex_unlock (&depot.lock);
+
+  g_clear_pointer (&magazine, magazine_free);
+}
+
+/* (transfer full) (nullable) */
+static Magazine *
+depot_take (void)
+{
+  Magazine *magazine;
+
+  g_mutex_lock (&depot.lock);
+  magazine = depot.full;
+  if (magazine != NULL)
+    {
+      depot.full = magazine->next;
+      depot.n_full--;
+    }
+  g_mutex_unlock (&depot.lock);
+
+  return magazine;
+}
+
+static void
+magazines_free (gpointer data)
+{
+  Magazines *self = data;
+
+  own_magazines = NULL;
+  magazine_free (self->current);
+  magazine_free (self->previous);
+  g_free (self);
+}
+
+static GPrivate magazines_private = G_PRIVATE_INIT (magazines_free);
+
+static Magazines *
+get_magazines (void)
+{
+  if (G_UNLIKELY (own_magazines == NULL))
+    {
+      own_magazines = g_new0 (Magazines, 1);
+      own_magazines->current = g_new0 (Magazine, 1);
+      own_magazines->previous = g_new0 (Magazine, 1);
+      g_private_set (&magazines_private, own_magazines);
+    }
+
+  return own_magazines;
+}
+
+static void
+swap (Magazines *self)
+{
+  Magazine *current = self->current;
+
+  self->current = self->previous;
+  self->previous = current;
+}
+
+/* Gets blocks into the current magazine, if there are any to be had. */
+static void
+reload (Magazines *self)
+{
+  Magazine *full;
+
+  if (self->previous->n_blocks > 0)
+    {
+      swap (self);
+      return;
+    }
+
+  full = depot_take ();
+  if (full != NULL)
+    {
+      g_free (self->previous);
+      self->previous = self->current;
+      self->current = full;
+    }
+}
+
+/* Gets room into the current magazine. */
+static void
+unload (Magazines *self)
+{
+  if (self->previous->n_blocks == MAGAZINE_SIZE)
+    {
+      depot_put (self->previous);
+      self->previous = g_new0 (Magazine, 1);
+    }
+
+  swap (self);
+}
+
+gpointer
+_agent_message_pool_alloc (void)
+{
+  Magazines *self = get_magazines ();
+  Magazine  *current;
+
+  if (G_UNLIKELY (self->current->n_blocks == 0))
+    reload (self);
+
+  current = self->current;
+  if (G_UNLIKELY (current->n_blocks == 0))
+    return g_malloc (AGENT_MESSAGE_POOL_BLOCK_SIZE);
+
+  if (current->n_blocks > PREFETCH)
+    {
+      const char *soon = current->blocks[current->n_blocks - 1 - PREFETCH];
+
+      __builtin_prefetch (soon, 1);
+      __builtin_prefetch (soon + 64, 1);
+    }
+  return current->blocks[--current->n_blocks];
+}
+
+void
+_agent_message_pool_free (gpointer block)
+{
+  Magazines *self = get_magazines ();
+
+  if (G_UNLIKELY (self->current->n_blocks == MAGAZINE_SIZE))
+    unload (self);
+
+  self->current->blocks[self->current->n_blocks++] = block;
+}
+
+#endif

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+/*
+ * Included before everything else with -Db_sanitize=thread, by the compiler's -include.
+ *
+ * ThreadSanitizer follows what is compiled with it, and the functions of the C library. The GLib of the system is
+ * neither: its locks are futexes of its own, its counts are atomics that nobody sees, and what it hands from one
+ * thread to another seems to appear there from nowhere. So each of its functions that orders two threads is
+ * covered here by one that does the same and says so. Nothing is announced that GLib does not promise.
+ *
+ * What may not be seen here: a lock that GLib takes within one of its own functions. Where that shows, add the
+ * function; a suppression that names the library would hide all of ours, since every handler runs below a function
+ * of GLib's.
+ */
+
+#include <glib.h>
+#include <sanitizer/tsan_interface.h>
+
+/* --- Objects --- */
+
+/* Whoever drops a reference is done with the object, and the last one to do so disposes and finalizes it: by the
+ * virtual functions that begin with a cast. It is defined before GObject's headers, whose inline functions drop
+ * references too. */
+void tsan_real_object_unref (gpointer object) __asm__("g_object_unref");
+
+static inline void
+tsan_object_unref (gpointer object)
+{
+  __tsan_release (object);
+  tsan_real_object_unref (object);
+}
+
+#define g_object_unref tsan_object_unref
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+static inline GTypeInstance *
+tsan_check_instance_cast (gpointer instance,
+                          GType    type)
+{
+  __tsan_acquire (instance);
+  return g_type_check_instance_cast ((GTypeInstance *) instance, type);
+}
+
+#undef _G_TYPE_CIC
+#define _G_TYPE_CIC(instance, type, CType) ((CType *) (void *) tsan_check_instance_cast (instance, type))
+
+/* --- Locks --- */
+
+static inline void
+tsan_mutex_init (GMutex *mutex)
+{
+  g_mutex_init (mutex);
+  __tsan_mutex_create (mutex, 0);
+}
+
+static inline void
+tsan_mutex_clear (GMutex *mutex)
+{
+  __tsan_mutex_destroy (mutex, 0);
+  g_mutex_clear (mutex);
+}
+
+static inline void
+tsan_mutex_lock (GMutex *mutex)
+{
+  __tsan_mutex_pre_lock (mutex, 0);
+  g_mutex_lock (mutex);
+  __tsan_mutex_post_lock (mutex, 0, 0);
+}
+
+static inline gboolean
+tsan_mutex_trylock (GMutex *mutex)
+{
+  gboolean locked;
+
+  __tsan_mutex_pre_lock (mutex, __tsan_mutex_try_lock);
+  locked = g_mutex_trylock (mutex);
+  __tsan_mutex_post_lock (mutex, __tsan_mutex_try_lock | (locked ? 0 : __tsan_mutex_try_lock_failed), 0);
+  return locked;
+}
+
+static inline void
+tsan_mutex_unlock (GMutex *mutex)
+{
+  __tsan_mutex_pre_unlock (mutex, 0);
+  g_mutex_unlock (mutex);
+  __tsan_mutex_post_unlock (mutex, 0);
+}
+
+/* To wait is to unlock and to lock again. */
+static inline void
+tsan_before_wait (gpointer mutex)
+{
+  __tsan_mutex_pre_unlock (mutex, 0);
+  __tsan_mutex_post_unlock (mutex, 0);
+}
+
+static inline void
+tsan_after_wait (gpointer mutex)
+{
+  __tsan_mutex_pre_lock (mutex, 0);
+  __tsan_mutex_post_lock (mutex, 0, 0);
+}
+
+static inline void
+tsan_cond_wait (GCond  *cond,
+                GMutex *mutex)
+{
+  tsan_before_wait (mutex);
+  g_cond_wait (cond, mutex);
+  tsan_after_wait (mutex);
+}
+
+static inline gboolean
+tsan_cond_wait_until (GCond  *cond,
+                      GMutex *mutex,
+                      gint64  end_time)
+{
+  gboolean signalled;
+
+  tsan_before_wait (mutex);
+  signalled = g_cond_wait_until (cond, mutex, end_time);
+  tsan_after_wait (mutex);
+  return signalled;
+}
+
+typedef struct
+{
+  GMutex *mutex;
+} TsanMutexLocker;
+
+static inline TsanMutexLocker *
+tsan_mutex_locker_new (GMutex *mutex)
+{
+  tsan_mutex_lock (mutex);
+  return (TsanMutexLocker *) mutex;
+}
+
+static inline void
+tsan_mutex_locker_free (TsanMutexLocker *locker)
+{
+  tsan_mutex_unlock ((GMutex *) locker);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TsanMutexLocker, tsan_mutex_locker_free)
+
+#define g_mutex_init tsan_mutex_init
+#define g_mutex_clear tsan_mutex_clear
+#define g_mutex_lock tsan_mutex_lock
+#define g_mutex_trylock tsan_mutex_trylock
+#define g_mutex_unlock tsan_mutex_unlock
+#define g_cond_wait tsan_cond_wait
+#define g_cond_wait_until tsan_cond_wait_until
+#define GMutexLocker TsanMutexLocker
+#define g_mutex_locker_new tsan_mutex_locker_new
+#define g_mutex_locker_free tsan_mutex_locker_free
+
+/* Not covered, and not used: whoever wants one covers it first. */
+#pragma GCC poison g_rw_lock_reader_lock g_rw_lock_writer_lock g_rec_mutex_lock
+
+/* --- Queues: the lock has the address of the queue --- */
+
+static inline void
+tsan_async_queue_lock (GAsyncQueue *queue)
+{
+  __tsan_mutex_pre_lock (queue, 0);
+  g_async_queue_lock (queue);
+  __tsan_mutex_post_lock (queue, 0, 0);
+}
+
+static inline void
+tsan_async_queue_unlock (GAsyncQueue *queue)
+{
+  __tsan_mutex_pre_unlock (queue, 0);
+  g_async_queue_unlock (queue);
+  __tsan_mutex_post_unlock (queue, 0);
+}
+
+static inline void
+tsan_async_queue_push (GAsyncQueue *queue,
+                       gpointer     data)
+{
+  tsan_async_queue_lock (queue);
+  g_async_queue_push_unlocked (queue, data);
+  tsan_async_queue_unlock (queue);
+}
+
+static inline gpointer
+tsan_async_queue_try_pop (GAsyncQueue *queue)
+{
+  gpointer data;
+
+  tsan_async_queue_lock (queue);
+  data = g_async_queue_try_pop_unlocked (queue);
+  tsan_async_queue_unlock (queue);
+  return data;
+}
+
+/* The queue's own would free what it has popped before we could say that it has the lock again. */
+static inline gpointer
+tsan_async_queue_pop (GAsyncQueue *queue)
+{
+  gpointer data;
+
+  while ((data = tsan_async_queue_try_pop (queue)) == NULL)
+    g_usleep (50);
+
+  return data;
+}
+
+#define g_async_queue_lock tsan_async_queue_lock
+#define g_async_queue_unlock tsan_async_queue_unlock
+#define g_async_queue_push tsan_async_queue_push
+#define g_async_queue_try_pop tsan_async_queue_try_pop
+#define g_async_queue_pop tsan_async_queue_pop
+
+/* --- Once --- */
+
+static inline gboolean
+tsan_once_init_enter (gpointer location)
+{
+  gboolean first = (g_once_init_enter) (location);
+
+  if (!first)
+    __tsan_acquire (location);
+  return first;
+}
+
+static inline void
+tsan_once_init_leave (gpointer location,
+                      gsize    result)
+{
+  __tsan_release (location);
+  (g_once_init_leave) (location, result);
+}
+
+#undef g_once_init_enter
+#undef g_once_init_leave
+#define g_once_init_enter(location) tsan_once_init_enter (location)
+#define g_once_init_leave(location, result) tsan_once_init_leave (location, result)
+
+/* --- What a main context hands over --- */
+
+typedef struct
+{
+  GSourceFunc    func;
+  gpointer       data;
+  GDestroyNotify notify;
+} TsanCallback;
+
+static inline TsanCallback *
+tsan_callback_new (GSourceFunc    func,
+                   gpointer       data,
+                   GDestroyNotify notify)
+{
+  TsanCallback *self = g_new0 (TsanCallback, 1);
+
+  self->func = func;
+  self->data = data;
+  self->notify = notify;
+  __tsan_release (self);
+  return self;
+}
+
+static gboolean
+tsan_callback_run (gpointer data)
+{
+  TsanCallback *self = (TsanCallback *) data;
+  gboolean      more;
+
+  __tsan_acquire (self);
+  more = self->func (self->data);
+  __tsan_release (self);
+  return more;
+}
+
+static void
+tsan_callback_free (gpointer data)
+{
+  TsanCallback *self = (TsanCallback *) data;
+
+  __tsan_acquire (self);
+  if (self->notify != NULL)
+    self->notify (self->data);
+  g_free (self);
+}
+
+static inline void
+tsan_source_set_callback (GSource       *source,
+                          GSourceFunc    func,
+                          gpointer       data,
+                          GDestroyNotify notify)
+{
+  g_source_set_callback (source, tsan_callback_run, tsan_callback_new (func, data, notify), tsan_callback_free);
+}
+
+static inline void
+tsan_main_context_invoke (GMainContext *context,
+                          GSourceFunc   func,
+                          gpointer      data)
+{
+  g_main_context_invoke_full (context,
+                              G_PRIORITY_DEFAULT,
+                              tsan_callback_run,
+                              tsan_callback_new (func, data, NULL),
+                              tsan_callback_free);
+}
+
+#define g_source_set_callback tsan_source_set_callback
+#define g_main_context_invoke tsan_main_context_invoke
+
+/* A source of our own is made by one thread and dispatched by another: attaching it hands it over, and so does
+ * the last unref(). */
+typedef struct
+{
+  GSourceFuncs        base;
+  const GSourceFuncs *real;
+} TsanSourceFuncs;
+
+static gboolean
+tsan_source_dispatch (GSource    *source,
+                      GSourceFunc callback,
+                      gpointer    user_data)
+{
+  const TsanSourceFuncs *funcs;
+  gboolean               more;
+
+  __tsan_acquire (source);
+  funcs = (const TsanSourceFuncs *) source->source_funcs;
+  more = funcs->real->dispatch (source, callback, user_data);
+  __tsan_release (source);
+  return more;
+}
+
+static void
+tsan_source_finalize (GSource *source)
+{
+  TsanSourceFuncs *funcs;
+
+  __tsan_acquire (source);
+  funcs = (TsanSourceFuncs *) source->source_funcs;
+  if (funcs->real->finalize != NULL)
+    funcs->real->finalize (source);
+  g_free (funcs);
+}
+
+static inline GSource *
+tsan_source_new (GSourceFuncs *real,
+                 guint         size)
+{
+  TsanSourceFuncs *funcs = g_new0 (TsanSourceFuncs, 1);
+
+  funcs->base = *real;
+  funcs->base.dispatch = tsan_source_dispatch;
+  funcs->base.finalize = tsan_source_finalize;
+  funcs->real = real;
+  return g_source_new (&funcs->base, size);
+}
+
+static inline guint
+tsan_source_attach (GSource      *source,
+                    GMainContext *context)
+{
+  __tsan_release (source);
+  return g_source_attach (source, context);
+}
+
+static inline void
+tsan_source_destroy (GSource *source)
+{
+  __tsan_release (source);
+  g_source_destroy (source);
+}
+
+static inline void
+tsan_source_unref (GSource *source)
+{
+  __tsan_release (source);
+  g_source_unref (source);
+}
+
+#define g_source_new tsan_source_new
+#define g_source_attach tsan_source_attach
+#define g_source_destroy tsan_source_destroy
+#define g_source_unref tsan_source_unref
+
+/* --- Tasks --- */
+
+typedef struct
+{
+  GAsyncReadyCallback callback;
+  gpointer            data;
+} TsanReady;
+
+static void
+tsan_ready (GObject      *object,
+            GAsyncResult *result,
+            gpointer      user_data)
+{
+  TsanReady ready = *(TsanReady *) user_data;
+
+  __tsan_acquire (result);
+  g_free (user_data);
+  ready.callback (object, result, ready.data);
+}
+
+static inline GTask *
+tsan_task_new (gpointer            object,
+               GCancellable       *cancellable,
+               GAsyncReadyCallback callback,
+               gpointer            data)
+{
+  TsanReady *ready;
+
+  if (callback == NULL)
+    return g_task_new (object, cancellable, NULL, NULL);
+
+  ready = g_new0 (TsanReady, 1);
+  ready->callback = callback;
+  ready->data = data;
+  return g_task_new (object, cancellable, tsan_ready, ready);
+}
+
+static inline void
+tsan_task_return_boolean (GTask   *task,
+                          gboolean result)
+{
+  __tsan_release (task);
+  g_task_return_boolean (task, result);
+}
+
+static inline void
+tsan_task_return_pointer (GTask         *task,
+                          gpointer       result,
+                          GDestroyNotify notify)
+{
+  __tsan_release (task);
+  g_task_return_pointer (task, result, notify);
+}
+
+static inline void
+tsan_task_return_error (GTask  *task,
+                        GError *error)
+{
+  __tsan_release (task);
+  g_task_return_error (task, error);
+}
+
+#define g_task_new tsan_task_new
+#define g_task_return_boolean tsan_task_return_boolean
+#define g_task_return_pointer tsan_task_return_pointer
+#define g_task_return_error tsan_task_return_error
+#define g_task_return_new_error(task, ...) (__tsan_release (task), (g_task_return_new_error) (task, __VA_ARGS__))
+
+G_END_DECLS

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "test-support.h"
+
+G_BEGIN_DECLS
+
+/* What some of the test programs share. */
+
+/* --- A gate --- */
+
+/* Holds a handler in another thread until the test lets it go on: a handler that hangs, without a clock. */
+typedef struct
+{
+  GMutex   lock;
+  GCond    cond;
+  gboolean entered; /* (lock) somebody has come to the gate */
+  gboolean open;    /* (lock) */
+} TestGate;
+
+static inline void
+test_gate_init (TestGate *self)
+{
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
+  self->entered = FALSE;
+  self->open = FALSE;
+}
+
+static inline void
+test_gate_clear (TestGate *self)
+{
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->cond);
+}
+
+/* The handler: stays here until the gate is open. */
+static inline void
+test_gate_pass (TestGate *self)
+{
+  g_mutex_lock (&self->lock);
+  self->entered = TRUE;
+  g_cond_broadcast (&self->cond);
+  while (!self->open)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+/* The test: waits until the handler is at the gate. */
+static inline void
+test_gate_wait (TestGate *self)
+{
+  g_mutex_lock (&self->lock);
+  while (!self->entered)
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+static inline void
+test_gate_open (TestGate *self)
+{
+  g_mutex_lock (&self->lock);
+  self->open = TRUE;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+/* A TestHandler that goes through the gate in its user data. */
+static inline void
+test_gate_handler (TestRecorder *recorder,
+                   AgentMessage *message,
+                   gpointer      user_data)
+{
+  test_gate_pass (user_data);
+}
+
+/* --- Operations --- */
+
+/* A GAsyncReadyCallback that keeps the result in its user data. */
+static inline void
+test_keep_result (GObject      *object,
+                  GAsyncResult *result,
+                  gpointer      user_data)
+{
+  GAsyncResult **place = user_data;
+
+  g_assert_null (*place);
+  *place = g_object_ref (result);
+}
+
+/* Iterates until there is a result in @place. */
+static inline void
+test_wait_result (TestFixture   *fixture,
+                  GAsyncResult **place)
+{
+  while (*place == NULL)
+    g_main_context_iteration (fixture->context, TRUE);
+}
+
+/* --- Objects --- */
+
+/* Lets go of the last reference that the test knows of, and proves that it was the last one. */
+static inline void
+test_assert_dies (gpointer object)
+{
+  gpointer place = object;
+
+  g_object_add_weak_pointer (object, &place);
+  g_object_unref (object);
+  g_assert_null (place);
+}
+
+/* --- Recorders --- */
+
+/* What came, as test_recorder_dup_task_ids() has it, until this is called again. */
+static inline const char *
+test_recorder_text (TestRecorder *recorder)
+{
+  static char *text;
+
+  g_free (text);
+  text = test_recorder_dup_task_ids (recorder);
+  return text;
+}
+
+/* A TestHandler that takes the delivery of the first message into its user data, and handles all others at once. */
+static inline void
+test_keep_first (TestRecorder *recorder,
+                 AgentMessage *message,
+                 gpointer      user_data)
+{
+  AgentDelivery **delivery = user_data;
+
+  if (*delivery == NULL)
+    *delivery = agent_subscriber_defer (AGENT_SUBSCRIBER (recorder));
+}
+
+/* A subscriber "a" with the message 1 in hand. */
+static inline TestRecorder *
+test_subscribe_with_one_in_hand (TestFixture    *fixture,
+                                 AgentDelivery **delivery)
+{
+  TestRecorder *a = test_recorder_subscribe (fixture, "a", test_keep_first, delivery);
+
+  agent_bus_send (fixture->bus, test_data ("test", "a", 1));
+  test_drain (fixture);
+  g_assert_nonnull (*delivery);
+  return a;
+}
+
+static inline void
+test_run_in_thread (GThreadFunc func,
+                    gpointer    data)
+{
+  g_thread_join (g_thread_new ("test", func, data));
+}
+
+/* A GThreadFunc. */
+static inline gpointer
+test_complete (gpointer delivery)
+{
+  agent_delivery_complete (delivery);
+  return NULL;
+}
+
+G_END_DECLS

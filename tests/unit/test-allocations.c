@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+#include "test-support.h"
+
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+#endif
+
+/*
+ * How often memory is allocated for a message (BF32: three times and more). This program puts its own malloc() in
+ * the place of the C library's, and counts.
+ */
+
+#define N_ROUNDS 1000
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define CAN_COUNT 1
+#else
+#define CAN_COUNT 0
+#endif
+
+static gint n_allocated; /* (atomic) */
+
+#if CAN_COUNT
+void *__libc_malloc (size_t size);
+void *__libc_calloc (size_t n, size_t size);
+void *__libc_realloc (void *memory, size_t size);
+void *__libc_memalign (size_t alignment, size_t size);
+void  __libc_free (void *memory);
+
+void *
+malloc (size_t size)
+{
+  g_atomic_int_inc (&n_allocated);
+  return __libc_malloc (size);
+}
+
+void *
+calloc (size_t n,
+        size_t size)
+{
+  g_atomic_int_inc (&n_allocated);
+  return __libc_calloc (n, size);
+}
+
+void *
+realloc (void  *memory,
+         size_t size)
+{
+  g_atomic_int_inc (&n_allocated);
+  return __libc_realloc (memory, size);
+}
+
+void *
+memalign (size_t alignment,
+          size_t size)
+{
+  g_atomic_int_inc (&n_allocated);
+  return __libc_memalign (alignment, size);
+}
+
+void *
+aligned_alloc (size_t alignment,
+               size_t size)
+{
+  return memalign (alignment, size);
+}
+
+int
+posix_memalign (void **memory,
+                size_t alignment,
+                size_t size)
+{
+  *memory = memalign (alignment, size);
+  return *memory != NULL ? 0 : ENOMEM;
+}
+
+void
+free (void *memory)
+{
+  __libc_free (memory);
+}
+#endif
+
+static gboolean
+skip (void)
+{
+#ifdef RUNNING_ON_VALGRIND
+  const gboolean on_valgrind = RUNNING_ON_VALGRIND;
+#else
+  const gboolean on_valgrind = g_getenv ("RUNNING_ON_VALGRIND") != NULL;
+#endif
+
+  if (CAN_COUNT && !on_valgrind)
+    return FALSE;
+
+  g_test_skip ("Something else has taken the place of malloc()");
+  return TRUE;
+}
+
+static void
+forget (TestRecorder *recorder,
+        AgentMessage *message,
+        gpointer      user_data)
+{
+  g_ptr_array_set_size (recorder->messages, 0);
+}
+
+static void
+send_rounds (TestFixture *f,
+             guint        n_rounds,
+             guint        burst,
+             const char  *target)
+{
+  for (guint i = 0; i < n_rounds; i++)
+    {
+      for (guint n = 0; n < burst; n++)
+        g_assert_cmpuint (agent_bus_send (f->bus, test_data ("test", target, n)), >, 0);
+      test_drain (f);
+    }
+}
+
+/* In the long run: what is needed once, such as room for messages that wait, does not count. */
+static void
+assert_one_allocation_a_message (TestFixture *f,
+                                 guint        burst,
+                                 const char  *target)
+{
+  gint n_before;
+  gint n;
+
+  send_rounds (f, 100, burst, target);
+  n_before = g_atomic_int_get (&n_allocated);
+  send_rounds (f, N_ROUNDS, burst, target);
+  n = g_atomic_int_get (&n_allocated) - n_before;
+
+  g_assert_cmpint (n_before, >, 0);
+  g_test_minimized_result ((double) n / (N_ROUNDS * burst),
+                           "%d allocations for %u messages",
+                           n,
+                           N_ROUNDS * burst);
+  g_assert_cmpint (n, <=, N_ROUNDS * burst);
+}
+
+static void
+test_one_by_one (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", forget, NULL);
+
+  if (!skip ())
+    assert_one_allocation_a_message (f, 1, "a");
+}
+
+static void
+test_in_bursts (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", forget, NULL);
+
+  if (!skip ())
+    assert_one_allocation_a_message (f, 100, "a");
+}
+
+static void
+test_fan_out (TestFixture *f)
+{
+  g_autoptr (GPtrArray) recorders = g_ptr_array_new_with_free_func (g_object_unref);
+
+  if (skip ())
+    return;
+
+  for (guint i = 0; i < 10; i++)
+    {
+      char name[16];
+
+      g_snprintf (name, sizeof name, "a%u", i);
+      g_ptr_array_add (recorders, test_recorder_subscribe (f, name, forget, NULL));
+    }
+  assert_one_allocation_a_message (f, 10, NULL);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  test_init (&argc, &argv);
+
+  test_add ("/agentbus/flaws/bf32-one-allocation-one-by-one", test_one_by_one);
+  test_add ("/agentbus/flaws/bf32-one-allocation-in-bursts", test_in_bursts);
+  test_add ("/agentbus/flaws/bf32-one-allocation-in-fan-out", test_fan_out);
+
+  return g_test_run ();
+}

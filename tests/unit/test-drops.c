@@ -1,0 +1,652 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "test-support.h"
+
+/*
+ * What is not delivered, and why: a full channel, an age, nobody there, a bus that is stopped, a subscriber that
+ * leaves.
+ */
+
+static TestRecorder *
+subscribe (TestFixture  *f,
+           TestRecorder *recorder)
+{
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (recorder), &error);
+  g_assert_no_error (error);
+  return recorder;
+}
+
+static TestRecorder *
+subscribe_bounded (TestFixture  *f,
+                   const char   *name,
+                   guint         capacity,
+                   AgentOverflow overflow)
+{
+  return subscribe (
+      f,
+      test_recorder_new_full (NULL, NULL, "name", name, "capacity", capacity, "overflow", overflow, NULL));
+}
+
+static TestRecorder *
+subscribe_weighed (TestFixture  *f,
+                   guint64       max_bytes,
+                   AgentOverflow overflow)
+{
+  return subscribe (
+      f,
+      test_recorder_new_full (NULL, NULL, "name", "a", "max-bytes", max_bytes, "overflow", overflow, NULL));
+}
+
+static TestRecorder *
+subscribe_aged (TestFixture *f,
+                guint        max_age)
+{
+  return subscribe (f, test_recorder_new_full (NULL, NULL, "name", "a", "max-age", max_age, NULL));
+}
+
+static AgentMessage *
+new_reliable (guint number)
+{
+  AgentMessage *message = test_data ("test", "a", number);
+
+  agent_message_set_reliable (message, TRUE);
+  return message;
+}
+
+static AgentMessage *
+with_ttl (AgentMessage *message,
+          guint         ttl)
+{
+  agent_message_set_ttl (message, ttl);
+  return message;
+}
+
+static void
+assert_send (TestFixture  *f,
+             AgentMessage *message,
+             gboolean      accepted)
+{
+  g_assert_cmpuint (agent_bus_send (f->bus, message), ==, accepted);
+}
+
+static void
+assert_got (TestRecorder *recorder,
+            const char   *expected)
+{
+  g_autofree char *text = test_recorder_dup_task_ids (recorder);
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+/* By the ledger of the bus, and by what the signal told. */
+static void
+assert_dropped (TestFixture    *f,
+                AgentDropReason reason,
+                guint64         n)
+{
+  g_assert_cmpuint (test_ledger (f->bus).dropped[reason], ==, n);
+  g_assert_cmpuint (f->dropped[reason], ==, n);
+  test_assert_balanced (f->bus);
+}
+
+/* --- Full --- */
+
+static void
+test_drop_newest (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 3, AGENT_OVERFLOW_DROP_NEWEST);
+
+  for (guint i = 1; i <= 5; i++)
+    assert_send (f, test_data ("test", "a", i), i <= 3);
+  test_drain (f);
+  assert_got (a, "1 2 3");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 2);
+  test_expect_log (f, "'a' is full");
+}
+
+static void
+test_drop_oldest (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 3, AGENT_OVERFLOW_DROP_OLDEST);
+
+  for (guint i = 1; i <= 5; i++)
+    assert_send (f, test_data ("test", "a", i), TRUE);
+  test_drain (f);
+  assert_got (a, "3 4 5");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 2);
+  test_expect_log (f, "'a' is full");
+}
+
+static void
+test_drop_oldest_of_many (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 100, AGENT_OVERFLOW_DROP_OLDEST);
+
+  for (guint i = 1; i <= 1000; i++)
+    assert_send (f, test_data ("test", "a", i), TRUE);
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (a), ==, 100);
+  for (guint i = 0; i < 100; i++)
+    g_assert_cmpuint (test_number (a->messages->pdata[i]), ==, 901 + i);
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 900);
+  test_expect_log (f, "900 message(s)");
+}
+
+static void
+send_five_more (TestRecorder *recorder,
+                AgentMessage *message,
+                gpointer      user_data)
+{
+  if (test_number (message) == 1)
+    for (guint i = 4; i <= 8; i++)
+      agent_bus_send (user_data, test_data ("test", "a", i));
+}
+
+/* The message in hand takes no room; those behind it in the same block do. */
+static void
+test_drop_oldest_in_the_handler (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe (f,
+                                          test_recorder_new_full (send_five_more, f->bus,
+                                                                  "name", "a",
+                                                                  "capacity", 3,
+                                                                  "overflow", AGENT_OVERFLOW_DROP_OLDEST,
+                                                                  NULL));
+
+  for (guint i = 1; i <= 3; i++)
+    assert_send (f, test_data ("test", "a", i), TRUE);
+  test_drain (f);
+  assert_got (a, "1 6 7 8");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 4);
+  test_expect_log (f, "4 message(s)");
+}
+
+static void
+test_room_comes_back (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 2, AGENT_OVERFLOW_DROP_NEWEST);
+
+  for (guint i = 1; i <= 10; i += 2)
+    {
+      assert_send (f, test_data ("test", "a", i), TRUE);
+      assert_send (f, test_data ("test", "a", i + 1), TRUE);
+      test_drain (f);
+    }
+  assert_got (a, "1 2 3 4 5 6 7 8 9 10");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 0);
+}
+
+static void
+test_full_for_one_of_two (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 1, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (TestRecorder) b = subscribe_bounded (f, "b", 3, AGENT_OVERFLOW_DROP_NEWEST);
+
+  for (guint i = 1; i <= 3; i++)
+    agent_bus_send (f->bus, test_data ("test", NULL, i));
+  test_drain (f);
+  assert_got (a, "1");
+  assert_got (b, "1 2 3");
+  g_assert_cmpuint (test_ledger_of (f->bus, "a").dropped[AGENT_DROP_REASON_FULL], ==, 2);
+  g_assert_cmpuint (test_ledger_of (f->bus, "b").dropped[AGENT_DROP_REASON_FULL], ==, 0);
+  test_expect_log (f, "'a' is full");
+}
+
+static void
+test_system_is_never_dropped_for_room (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 1, AGENT_OVERFLOW_DROP_NEWEST);
+
+  for (guint i = 0; i < 2000; i++)
+    assert_send (f, test_cancel ("test", "a"), TRUE);
+  assert_send (f, test_data ("test", "a", 1), TRUE);
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (a), ==, 2001);
+  g_assert_cmpuint (f->n_dropped_emissions, ==, 0);
+}
+
+/* --- Reliable --- */
+
+static void
+test_reliable_beyond_the_capacity (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 2, AGENT_OVERFLOW_DROP_NEWEST);
+
+  assert_send (f, test_data ("test", "a", 1), TRUE);
+  assert_send (f, test_data ("test", "a", 2), TRUE);
+  assert_send (f, new_reliable (3), TRUE);
+  assert_send (f, new_reliable (4), TRUE);
+  assert_send (f, test_data ("test", "a", 5), FALSE);
+  test_drain (f);
+  assert_got (a, "1 2 3 4");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 1);
+  test_expect_log (f, "'a' is full");
+}
+
+static void
+test_reliable_drops_nobody (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 2, AGENT_OVERFLOW_DROP_OLDEST);
+
+  assert_send (f, test_data ("test", "a", 1), TRUE);
+  assert_send (f, test_data ("test", "a", 2), TRUE);
+  assert_send (f, new_reliable (3), TRUE);
+  test_drain (f);
+  assert_got (a, "1 2 3");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 0);
+}
+
+static void
+test_reliable_is_passed_over (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 3, AGENT_OVERFLOW_DROP_OLDEST);
+
+  assert_send (f, new_reliable (1), TRUE);
+  for (guint i = 2; i <= 5; i++)
+    assert_send (f, test_data ("test", "a", i), TRUE);
+  test_drain (f);
+  assert_got (a, "1 4 5");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 2);
+  test_expect_log (f, "'a' is full");
+}
+
+/* Then the newest is the only one that can go. */
+static void
+test_all_reliable (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 2, AGENT_OVERFLOW_DROP_OLDEST);
+
+  assert_send (f, new_reliable (1), TRUE);
+  assert_send (f, new_reliable (2), TRUE);
+  assert_send (f, test_data ("test", "a", 3), FALSE);
+  assert_send (f, new_reliable (4), TRUE);
+  test_drain (f);
+  assert_got (a, "1 2 4");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 1);
+  test_expect_log (f, "'a' is full");
+}
+
+/* --- Bytes --- */
+
+/* Its kind is what test_recorder_dup_task_ids() does not have, so it is known by its size. */
+static AgentMessage *
+new_with_size (gsize size)
+{
+  g_autoptr (GBytes) data = g_bytes_new_take (g_malloc0 (size), size);
+  g_autoptr (AgentFrame) frame = agent_frame_new ("test", data, NULL);
+
+  return agent_message_new_frame ("test", "a", frame, AGENT_FRAME_DIRECTION_DOWNSTREAM);
+}
+
+static void
+assert_sizes (TestRecorder *recorder,
+              const char   *expected)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < recorder->messages->len; i++)
+    {
+      AgentFrame *frame = agent_message_get_frame (recorder->messages->pdata[i]);
+
+      g_string_append_printf (text,
+                              "%" G_GSIZE_FORMAT " ",
+                              frame != NULL ? g_bytes_get_size (agent_frame_get_data (frame)) : 0);
+    }
+  g_assert_cmpstr (text->str, ==, expected);
+}
+
+static void
+test_bytes_drop_newest (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_weighed (f, 100, AGENT_OVERFLOW_DROP_NEWEST);
+
+  assert_send (f, new_with_size (60), TRUE);
+  assert_send (f, new_with_size (41), FALSE);
+  assert_send (f, new_with_size (40), TRUE);
+  assert_send (f, new_with_size (1), FALSE);
+  assert_send (f, test_cancel ("test", "a"), TRUE);
+  assert_send (f, test_data ("test", "a", 1), TRUE);
+  test_drain (f);
+  assert_sizes (a, "0 60 40 0 ");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 2);
+  test_expect_log (f, "'a' is full");
+}
+
+static void
+test_bytes_come_back (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_weighed (f, 100, AGENT_OVERFLOW_DROP_NEWEST);
+
+  for (guint i = 0; i < 3; i++)
+    {
+      assert_send (f, new_with_size (100), TRUE);
+      test_drain (f);
+    }
+  assert_sizes (a, "100 100 100 ");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 0);
+}
+
+/* As many of the oldest go as it takes, and no more. */
+static void
+test_bytes_drop_oldest (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_weighed (f, 100, AGENT_OVERFLOW_DROP_OLDEST);
+
+  assert_send (f, new_with_size (20), TRUE);
+  assert_send (f, new_with_size (21), TRUE);
+  assert_send (f, new_with_size (22), TRUE);
+  assert_send (f, new_with_size (23), TRUE);
+  assert_send (f, new_with_size (55), TRUE);
+  test_drain (f);
+  assert_sizes (a, "22 23 55 ");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 2);
+  test_expect_log (f, "'a' is full: 2 message(s)");
+}
+
+static void
+test_bytes_of_one_too_large (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_weighed (f, 100, AGENT_OVERFLOW_DROP_NEWEST);
+
+  assert_send (f, new_with_size (101), FALSE);
+  assert_send (f, new_with_size (100), TRUE);
+  test_drain (f);
+  assert_sizes (a, "100 ");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 1);
+  test_expect_log (f, "'a' is full");
+}
+
+/* It could not be kept anyway, so nobody gives way to it. */
+static void
+test_bytes_of_one_too_large_drop_nobody (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_weighed (f, 100, AGENT_OVERFLOW_DROP_OLDEST);
+
+  assert_send (f, new_with_size (50), TRUE);
+  assert_send (f, new_with_size (101), FALSE);
+  test_drain (f);
+  assert_sizes (a, "50 ");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 1);
+  test_expect_log (f, "'a' is full");
+}
+
+static void
+test_bytes_and_reliable (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_weighed (f, 100, AGENT_OVERFLOW_DROP_NEWEST);
+  AgentMessage *large = new_with_size (300);
+
+  agent_message_set_reliable (large, TRUE);
+  assert_send (f, large, TRUE);
+  assert_send (f, new_with_size (1), FALSE);
+  test_drain (f);
+  assert_send (f, new_with_size (100), TRUE);
+  test_drain (f);
+  assert_sizes (a, "300 100 ");
+  test_expect_log (f, "'a' is full");
+}
+
+static void
+test_bytes_and_capacity (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a =
+      subscribe (f, test_recorder_new_full (NULL, NULL,
+                                            "name", "a",
+                                            "capacity", 2,
+                                            "max-bytes", G_GUINT64_CONSTANT (100),
+                                            NULL));
+
+  assert_send (f, new_with_size (1), TRUE);
+  assert_send (f, new_with_size (100), FALSE);
+  assert_send (f, new_with_size (99), TRUE);
+  assert_send (f, test_data ("test", "a", 1), FALSE);
+  test_drain (f);
+  assert_sizes (a, "1 99 ");
+  test_expect_log (f, "'a' is full");
+}
+
+/* --- Age --- */
+
+static void
+test_max_age_boundary (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_aged (f, 10);
+
+  test_clock_freeze ();
+  assert_send (f, test_data ("test", "a", 1), TRUE);
+  test_clock_advance (1);
+  assert_send (f, test_data ("test", "a", 2), TRUE);
+  test_clock_advance (9999);
+  test_drain (f);
+  assert_got (a, "2");
+  assert_dropped (f, AGENT_DROP_REASON_EXPIRED, 1);
+}
+
+static void
+test_ttl_boundary (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_aged (f, 0);
+
+  test_clock_freeze ();
+  assert_send (f, with_ttl (test_data ("test", "a", 1), 10), TRUE);
+  assert_send (f, with_ttl (test_data ("test", "a", 2), 11), TRUE);
+  assert_send (f, test_data ("test", "a", 3), TRUE);
+  test_clock_advance (1);
+  assert_send (f, with_ttl (test_data ("test", "a", 4), 10), TRUE);
+  test_clock_advance (9999);
+  test_drain (f);
+  assert_got (a, "2 3 4");
+  assert_dropped (f, AGENT_DROP_REASON_EXPIRED, 1);
+}
+
+static void
+test_shorter_limit_wins (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_aged (f, 10);
+
+  test_clock_freeze ();
+  assert_send (f, with_ttl (test_data ("test", "a", 1), 5), TRUE);
+  assert_send (f, with_ttl (test_data ("test", "a", 2), 20), TRUE);
+  assert_send (f, test_data ("test", "a", 3), TRUE);
+  test_clock_advance (5000);
+  assert_send (f, with_ttl (test_data ("test", "a", 4), 20), TRUE);
+  test_clock_advance (5000);
+  test_drain (f);
+  assert_got (a, "4");
+  assert_dropped (f, AGENT_DROP_REASON_EXPIRED, 3);
+}
+
+/* A system message that waited long is still wanted, unless it says itself that it is not. */
+static void
+test_system_goes_by_its_own_ttl (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_aged (f, 10);
+
+  test_clock_freeze ();
+  assert_send (f, test_cancel ("test", "a"), TRUE);
+  assert_send (f, with_ttl (agent_message_new_end ("test", "a", NULL), 50), TRUE);
+  assert_send (f, with_ttl (agent_message_new_activate ("test", "a", NULL), 51), TRUE);
+  test_clock_advance (50000);
+  test_drain (f);
+  assert_got (a, "cancel activate");
+  assert_dropped (f, AGENT_DROP_REASON_EXPIRED, 1);
+}
+
+static void
+test_reliable_expires (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_aged (f, 0);
+
+  test_clock_freeze ();
+  assert_send (f, with_ttl (new_reliable (1), 10), TRUE);
+  assert_send (f, new_reliable (2), TRUE);
+  test_clock_advance (10000);
+  test_drain (f);
+  assert_got (a, "2");
+  assert_dropped (f, AGENT_DROP_REASON_EXPIRED, 1);
+}
+
+/* Until its turn comes it is queued, and takes room. */
+static void
+test_expired_when_its_turn_comes (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 1, AGENT_OVERFLOW_DROP_NEWEST);
+
+  test_clock_freeze ();
+  assert_send (f, with_ttl (test_data ("test", "a", 1), 1), TRUE);
+  test_clock_advance (5000);
+  g_assert_cmpuint (test_ledger (f->bus).queued, ==, 1);
+  g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_EXPIRED], ==, 0);
+  assert_send (f, test_data ("test", "a", 2), FALSE);
+  test_drain (f);
+  assert_got (a, "");
+  assert_dropped (f, AGENT_DROP_REASON_EXPIRED, 1);
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 1);
+  assert_send (f, test_data ("test", "a", 3), TRUE);
+  test_drain (f);
+  assert_got (a, "3");
+  test_expect_log (f, "'a' is full");
+}
+
+static void
+test_largest_limits (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_aged (f, G_MAXUINT);
+
+  test_clock_freeze ();
+  assert_send (f, with_ttl (test_data ("test", "a", 1), G_MAXUINT), TRUE);
+  test_clock_advance (G_MAXUINT * G_GINT64_CONSTANT (1000) - 1);
+  test_drain (f);
+  assert_got (a, "1");
+}
+
+/* --- Nobody, nowhere --- */
+
+static void
+test_no_target (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 1, AGENT_OVERFLOW_DROP_NEWEST);
+
+  assert_send (f, test_data ("test", "nobody", 1), FALSE);
+  assert_send (f, test_cancel ("test", "nobody"), FALSE);
+  assert_send (f, test_data ("a", "a", 2), FALSE);
+  assert_send (f, test_data ("a", NULL, 3), FALSE);
+  test_drain (f);
+  assert_dropped (f, AGENT_DROP_REASON_NO_TARGET, 4);
+  g_assert_cmpuint (test_ledger (f->bus).offered, ==, 4);
+}
+
+static void
+test_closed (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 1, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (TestRecorder) b = subscribe_bounded (f, "b", 1, AGENT_OVERFLOW_DROP_NEWEST);
+
+  test_stop (f);
+  assert_send (f, test_data ("test", "a", 1), FALSE);
+  assert_send (f, test_cancel ("test", NULL), FALSE);
+  assert_send (f, test_data ("test", "nobody", 2), FALSE);
+  test_drain (f);
+  assert_dropped (f, AGENT_DROP_REASON_CLOSED, 3);
+  assert_dropped (f, AGENT_DROP_REASON_NO_TARGET, 0);
+  g_assert_cmpuint (test_ledger (f->bus).offered, ==, 3);
+  g_assert_cmpuint (test_ledger (f->bus).sent, ==, 3);
+}
+
+static void
+test_discarded_at_unsubscribe (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 100, AGENT_OVERFLOW_DROP_NEWEST);
+
+  for (guint i = 1; i <= 50; i++)
+    assert_send (f, i % 2 ? test_data ("test", "a", i) : new_reliable (i), TRUE);
+  assert_send (f, test_cancel ("test", "a"), TRUE);
+  g_assert_true (test_unsubscribe (f, "a", NULL));
+  test_drain (f);
+  assert_got (a, "cancel");
+  assert_dropped (f, AGENT_DROP_REASON_DISCARDED, 50);
+  g_assert_cmpuint (agent_subscriber_get_n_dropped (AGENT_SUBSCRIBER (a)), ==, 50);
+}
+
+static void
+test_discarded_at_stop (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 100, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (TestRecorder) b = subscribe_bounded (f, "b", 100, AGENT_OVERFLOW_DROP_NEWEST);
+
+  for (guint i = 1; i <= 10; i++)
+    agent_bus_send (f->bus, test_data ("a", NULL, i));
+  for (guint i = 1; i <= 7; i++)
+    agent_bus_send (f->bus, test_data ("test", NULL, i));
+  test_stop (f);
+  assert_got (a, "");
+  assert_got (b, "");
+  assert_dropped (f, AGENT_DROP_REASON_DISCARDED, 24);
+}
+
+static void
+unsubscribe_itself (TestRecorder *recorder,
+                    AgentMessage *message,
+                    gpointer      user_data)
+{
+  agent_bus_unsubscribe (user_data, "a");
+}
+
+/* The message in hand is delivered, all behind it are discarded. */
+static void
+test_discarded_in_the_handler (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", unsubscribe_itself, f->bus);
+
+  for (guint i = 1; i <= 20; i++)
+    assert_send (f, test_data ("test", "a", i), TRUE);
+  test_drain (f);
+  assert_got (a, "1");
+  assert_dropped (f, AGENT_DROP_REASON_DISCARDED, 19);
+}
+
+#define ADD(name, func) test_add ("/agentbus/drops/" name, func)
+
+int
+main (int   argc,
+      char *argv[])
+{
+  test_init (&argc, &argv);
+
+  ADD ("drop-newest", test_drop_newest);
+  ADD ("drop-oldest", test_drop_oldest);
+  ADD ("drop-oldest-of-many", test_drop_oldest_of_many);
+  ADD ("drop-oldest-in-the-handler", test_drop_oldest_in_the_handler);
+  ADD ("room-comes-back", test_room_comes_back);
+  ADD ("full-for-one-of-two", test_full_for_one_of_two);
+  ADD ("system-is-never-dropped-for-room", test_system_is_never_dropped_for_room);
+  ADD ("reliable-beyond-the-capacity", test_reliable_beyond_the_capacity);
+  ADD ("reliable-drops-nobody", test_reliable_drops_nobody);
+  ADD ("reliable-is-passed-over", test_reliable_is_passed_over);
+  ADD ("all-reliable", test_all_reliable);
+  ADD ("bytes-drop-newest", test_bytes_drop_newest);
+  ADD ("bytes-come-back", test_bytes_come_back);
+  ADD ("bytes-drop-oldest", test_bytes_drop_oldest);
+  ADD ("bytes-of-one-too-large", test_bytes_of_one_too_large);
+  ADD ("bytes-of-one-too-large-drop-nobody", test_bytes_of_one_too_large_drop_nobody);
+  ADD ("bytes-and-reliable", test_bytes_and_reliable);
+  ADD ("bytes-and-capacity", test_bytes_and_capacity);
+  ADD ("max-age-boundary", test_max_age_boundary);
+  ADD ("ttl-boundary", test_ttl_boundary);
+  ADD ("shorter-limit-wins", test_shorter_limit_wins);
+  ADD ("system-goes-by-its-own-ttl", test_system_goes_by_its_own_ttl);
+  ADD ("reliable-expires", test_reliable_expires);
+  ADD ("expired-when-its-turn-comes", test_expired_when_its_turn_comes);
+  ADD ("largest-limits", test_largest_limits);
+  ADD ("no-target", test_no_target);
+  ADD ("closed", test_closed);
+  ADD ("discarded-at-unsubscribe", test_discarded_at_unsubscribe);
+  ADD ("discarded-at-stop", test_discarded_at_stop);
+  ADD ("discarded-in-the-handler", test_discarded_in_the_handler);
+
+  return g_test_run ();
+}

@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <string.h>
+
+#include "agent-bus-private.h"
+#include "agent-directory-private.h"
+#include "agent-mailbox-private.h"
+#include "test-tools.h"
+
+/*
+ * What the bus that this one follows gets wrong: one test for each flaw, short and direct. The numbers are those of
+ * the list of flaws; BF32 is in test-allocations.c.
+ *
+ * The linker puts the __wrap functions here in the place of those that the library compares names with.
+ */
+
+static AgentMessage *
+test_end (const char *target)
+{
+  return agent_message_new_end ("test", target, NULL);
+}
+
+static TestRecorder *
+subscribe_full (TestFixture  *f,
+                TestRecorder *recorder)
+{
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (recorder), &error);
+  g_assert_no_error (error);
+  return recorder;
+}
+
+/* BF1: a task request or the end of a stream was dropped like any other data when the channel was full. */
+static void
+test_bf1 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a =
+      subscribe_full (f, test_recorder_new_full (NULL, NULL, "name", "a", "capacity", 2, NULL));
+
+  for (guint i = 1; i <= 5; i++)
+    {
+      AgentMessage *message = test_data ("test", "a", i);
+
+      agent_message_set_reliable (message, i >= 4);
+      g_assert_cmpuint (agent_bus_send (f->bus, message), ==, i != 3);
+    }
+
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1 2 4 5");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 1);
+  test_expect_log (f, "'a' is full");
+}
+
+/* BF5: a CANCEL waited until the handler of the message that it was to cancel had ended by itself. */
+static void
+test_bf5 (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", test_keep_first, &delivery);
+
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_drain (f);
+  agent_bus_send (f->bus, test_cancel ("test", "a"));
+  g_assert_true (agent_delivery_is_cancelled (delivery));
+  test_drain (f);
+  g_assert_true (g_cancellable_is_cancelled (agent_delivery_get_cancellable (delivery)));
+  agent_delivery_complete (delivery);
+}
+
+/* BF8: a full channel kept stale messages and lost the fresh ones. */
+static void
+test_bf8 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_full (f,
+                                               test_recorder_new_full (NULL,
+                                                                       NULL,
+                                                                       "name",
+                                                                       "a",
+                                                                       "capacity",
+                                                                       3,
+                                                                       "overflow",
+                                                                       AGENT_OVERFLOW_DROP_OLDEST,
+                                                                       NULL));
+
+  for (guint i = 1; i <= 10; i++)
+    g_assert_cmpuint (agent_bus_send (f->bus, test_data ("test", "a", i)), ==, 1);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "8 9 10");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 7);
+  test_expect_log (f, "'a' is full");
+}
+
+/* BF9: the sender was told nothing, nobody was signalled, and the counter vanished with the subscriber. */
+static void
+test_bf9 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a =
+      subscribe_full (f, test_recorder_new_full (NULL, NULL, "name", "a", "capacity", 1, NULL));
+
+  g_assert_cmpuint (agent_bus_send (f->bus, test_data ("test", "a", 1)), ==, 1);
+  g_assert_cmpuint (agent_bus_send (f->bus, test_data ("test", "a", 2)), ==, 0);
+  test_drain (f);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 1);
+  test_expect_log (f, "'a' is full");
+
+  g_assert_true (test_unsubscribe (f, "a", NULL));
+  g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_FULL], ==, 1);
+  subscribe_full (f, a);
+  g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_FULL], ==, 1);
+  g_assert_cmpuint (agent_subscriber_get_n_dropped (AGENT_SUBSCRIBER (a)), ==, 1);
+}
+
+/* BF10: what was discarded at the end, and sent to nobody or too late, was not counted. */
+static void
+test_bf10 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  TestLedger ledger;
+
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  agent_bus_send (f->bus, test_data ("test", "nobody", 2));
+  agent_bus_send (f->bus, test_data ("a", NULL, 3));
+  test_stop (f);
+  agent_bus_send (f->bus, test_data ("test", "a", 4));
+
+  ledger = test_ledger (f->bus);
+  g_assert_cmpuint (ledger.sent, ==, 4);
+  g_assert_cmpuint (ledger.offered, ==, 4);
+  g_assert_cmpuint (ledger.dropped[AGENT_DROP_REASON_DISCARDED], ==, 1);
+  g_assert_cmpuint (ledger.dropped[AGENT_DROP_REASON_NO_TARGET], ==, 2);
+  g_assert_cmpuint (ledger.dropped[AGENT_DROP_REASON_CLOSED], ==, 1);
+  test_assert_balanced (f->bus);
+}
+
+/* BF11: a message to an unknown target was ignored without a word. */
+static void
+test_bf11 (TestFixture *f)
+{
+  g_assert_cmpuint (agent_bus_send (f->bus, test_end ("nobody")), ==, 0);
+  test_drain (f);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_NO_TARGET], ==, 1);
+}
+
+static guint n_compared;
+
+int      __real_strcmp (const char *a, const char *b);
+int      __wrap_strcmp (const char *a, const char *b);
+int      __real_g_strcmp0 (const char *a, const char *b);
+int      __wrap_g_strcmp0 (const char *a, const char *b);
+gboolean __real_g_str_equal (gconstpointer a, gconstpointer b);
+gboolean __wrap_g_str_equal (gconstpointer a, gconstpointer b);
+
+int
+__wrap_strcmp (const char *a,
+               const char *b)
+{
+  n_compared++;
+  return __real_strcmp (a, b);
+}
+
+int
+__wrap_g_strcmp0 (const char *a,
+                  const char *b)
+{
+  n_compared++;
+  return __real_g_strcmp0 (a, b);
+}
+
+gboolean
+__wrap_g_str_equal (gconstpointer a,
+                    gconstpointer b)
+{
+  n_compared++;
+  return __real_g_str_equal (a, b);
+}
+
+/* BF12: a message to one was compared with the names of all. */
+static void
+test_bf12 (TestFixture *f)
+{
+  g_autoptr (GPtrArray) recorders = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("many-%u", i);
+
+      g_ptr_array_add (recorders, test_recorder_subscribe (f, name, NULL, NULL));
+    }
+  agent_bus_send (f->bus, test_data ("test", "many-0", 0));
+
+  n_compared = 0;
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("many-%u", i);
+
+      g_assert_cmpuint (agent_bus_send (f->bus, test_data ("test", name, i)), ==, 1);
+      g_assert_true (agent_bus_get_dropped (f->bus, name, NULL));
+    }
+  g_assert_cmpuint (n_compared, <=, 20 * 1000);
+}
+
+static gpointer
+send_hundreds (gpointer bus)
+{
+  for (guint i = 0; i < 500; i++)
+    agent_bus_send (bus, test_data ("test", NULL, i));
+
+  return NULL;
+}
+
+static void
+assert_rising (TestRecorder *recorder)
+{
+  guint64 last = 0;
+
+  g_assert_cmpuint (test_recorder_count (recorder), ==, 2000);
+  for (guint i = 0; i < recorder->messages->len; i++)
+    {
+      guint64 seq = agent_message_get_seq (recorder->messages->pdata[i]);
+
+      g_assert_cmpuint (seq, ==, last + 1);
+      last = seq;
+    }
+}
+
+/* BF13: the sequence number was not the order in which anybody saw the messages. */
+static void
+test_bf13 (TestFixture *f)
+{
+  g_autoptr (AgentBus) bus = g_object_new (AGENT_TYPE_BUS, "total-order", TRUE, "capacity", 2000, NULL);
+  g_autoptr (TestRecorder) a = test_recorder_new ("a", NULL, NULL);
+  g_autoptr (TestRecorder) b = test_recorder_new ("b", NULL, NULL);
+  GThread *threads[4];
+
+  agent_bus_subscribe (bus, AGENT_SUBSCRIBER (a), NULL);
+  agent_bus_subscribe (bus, AGENT_SUBSCRIBER (b), NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("test-sender", send_hundreds, bus);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  test_drain (f);
+  assert_rising (a);
+  assert_rising (b);
+}
+
+/* BF14: a control message was lost when it was sent to somebody found just before he left. */
+static void
+test_bf14 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  AgentMailbox *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+  AgentSender  *sender = _agent_sender_get ();
+
+  agent_bus_send (f->bus, test_end ("a"));
+  agent_bus_unsubscribe (f->bus, "a");
+  g_assert_false (_agent_mailbox_push (mailbox, test_cancel ("test", "a"), sender));
+  g_assert_false (_agent_mailbox_push (mailbox, test_data ("test", "a", 1), sender));
+  _agent_sender_collect (sender);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "end");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_CLOSED], ==, 2);
+  test_assert_balanced (f->bus);
+  _agent_mailbox_unref (mailbox);
+}
+
+/* BF14: what was sent while the bus stopped, such as late answers, was lost and not counted. */
+static void
+test_bf14_while_stopping (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", test_keep_first, &delivery);
+  g_autoptr (GAsyncResult) result = NULL;
+
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_drain (f);
+  agent_bus_stop_async (f->bus, NULL, test_keep_result, &result);
+  g_assert_cmpuint (agent_bus_send (f->bus, test_end ("a")), ==, 0);
+  test_drain (f);
+  g_assert_null (result);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_CLOSED], ==, 1);
+  test_assert_balanced (f->bus);
+
+  agent_delivery_complete (delivery);
+  test_wait_result (f, &result);
+  g_assert_true (agent_bus_stop_finish (f->bus, result, NULL));
+}
+
+/* BF15: those that hung were waited for one after another, and the rest of their messages was lost silently. */
+static void
+test_bf15 (TestFixture *f)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (TestRecorder) a = subscribe_full (
+      f, test_recorder_new_full (NULL, NULL, "name", "a", "main-context", context, NULL));
+  g_autoptr (TestRecorder) b = subscribe_full (
+      f, test_recorder_new_full (NULL, NULL, "name", "b", "main-context", context, NULL));
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_set_shutdown_timeout (f->bus, 1);
+  agent_bus_send (f->bus, test_end (NULL));
+  agent_bus_stop_async (f->bus, NULL, test_keep_result, &result);
+  while (f->log->len == 0)
+    g_main_context_iteration (f->context, TRUE);
+  g_assert_nonnull (strstr (f->log->str, "'a' did not leave"));
+  test_expect_log (f, "'b' did not leave");
+
+  test_wait_result (f, &result);
+  g_assert_false (agent_bus_stop_finish (f->bus, result, &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT);
+  test_drain (f);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_DISCARDED], ==, 2);
+}
+
+/* BF16: unsubscribe came back while the handler might still run. */
+static void
+test_bf16 (TestFixture *f)
+{
+  g_autoptr (TestThread) thread = test_thread_new ();
+  g_autoptr (TestRecorder) a = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+  TestGate gate;
+
+  test_gate_init (&gate);
+  a = subscribe_full (f,
+                      test_recorder_new_full (test_gate_handler,
+                                              &gate,
+                                              "name",
+                                              "a",
+                                              "main-context",
+                                              thread->context,
+                                              NULL));
+  agent_bus_send (f->bus, test_end ("a"));
+  agent_bus_send (f->bus, test_end ("a"));
+  test_gate_wait (&gate);
+  agent_bus_unsubscribe_async (f->bus, "a", NULL, test_keep_result, &result);
+  test_drain (f);
+  g_assert_null (result);
+
+  test_gate_open (&gate);
+  test_wait_result (f, &result);
+  g_assert_false (a->in_handler);
+  g_assert_cmpuint (test_recorder_count (a), ==, 2);
+  g_assert_true (agent_bus_unsubscribe_finish (f->bus, result, NULL));
+  test_gate_clear (&gate);
+}
+
+typedef struct
+{
+  TestFixture  *fixture;
+  GAsyncResult *result;
+} Leaver;
+
+static void
+leave (TestRecorder *recorder,
+       AgentMessage *message,
+       gpointer      user_data)
+{
+  Leaver *self = user_data;
+
+  agent_bus_unsubscribe_async (self->fixture->bus, "a", NULL, test_keep_result, &self->result);
+}
+
+/* BF17: unsubscribing from the own handler waited for itself, and then killed the handler. */
+static void
+test_bf17 (TestFixture *f)
+{
+  Leaver leaver = { f, NULL };
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", leave, &leaver);
+
+  agent_bus_set_shutdown_timeout (f->bus, G_MAXINT);
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_drain (f);
+  g_assert_nonnull (leaver.result);
+  g_assert_true (agent_bus_unsubscribe_finish (f->bus, leaver.result, NULL));
+  g_object_unref (leaver.result);
+}
+
+static void
+fail (TestRecorder *recorder,
+      AgentMessage *message,
+      gpointer      user_data)
+{
+  g_autoptr (AgentDelivery) delivery = agent_subscriber_defer (AGENT_SUBSCRIBER (recorder));
+
+  agent_delivery_fail_message (delivery, "Out of order");
+}
+
+/* BF18: a handler that failed ended its subscriber, silently, with its name taken. */
+static void
+test_bf18 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", fail, NULL);
+
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_drain (f);
+  g_assert_cmpuint (agent_bus_send (f->bus, test_data ("test", "a", 2)), ==, 1);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1 2");
+  g_assert_cmpuint (test_ledger (f->bus).failed, ==, 2);
+}
+
+/* BF19: a bus that was dropped without being stopped left its subscribers behind for ever. */
+static void
+test_bf19 (TestFixture *f)
+{
+  TestRecorder *a = test_recorder_subscribe (f, "a", NULL, NULL);
+
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  agent_bus_send (f->bus, test_end ("a"));
+  test_assert_dies (g_steal_pointer (&f->bus));
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (a), ==, 0);
+  test_assert_dies (a);
+}
+
+/* BF20: one could subscribe to a stopped bus, and got nothing. */
+static void
+test_bf20 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_new ("a", NULL, NULL);
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_stop_async (f->bus, NULL, NULL, NULL);
+  g_assert_false (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED);
+
+  agent_bus_start_async (f->bus, NULL, NULL, NULL);
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1");
+}
+
+/* BF21: who took over a name might get messages of the one before. */
+static void
+test_bf21 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) old = test_recorder_subscribe (f, "a", NULL, NULL);
+  g_autoptr (TestRecorder) new = NULL;
+
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  agent_bus_send (f->bus, test_end ("a"));
+  agent_bus_unsubscribe (f->bus, "a");
+  new = test_recorder_subscribe (f, "a", NULL, NULL);
+  agent_bus_send (f->bus, test_data ("test", "a", 2));
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (old), ==, "end");
+  g_assert_cmpstr (test_recorder_text (new), ==, "2");
+}
+
+/* BF22: a subscriber with a name in use was set going before anybody looked. */
+static void
+test_bf22 (TestFixture *f)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  TestRecorder *second =
+      test_recorder_new_full (NULL, NULL, "name", "a", "main-context", context, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (second), &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_EXISTS);
+  g_assert_null (agent_subscriber_dup_bus (AGENT_SUBSCRIBER (second)));
+  for (guint id = 1; id < 10; id++)
+    g_assert_null (g_main_context_find_source_by_id (context, id));
+  test_assert_dies (second);
+
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1");
+}
+
+static AgentMessage *
+test_video (const char *target,
+            gsize       size)
+{
+  g_autoptr (GBytes) data = g_bytes_new_take (g_malloc0 (size), size);
+  g_autoptr (AgentFrame) frame = agent_frame_new ("video", data, NULL);
+
+  return agent_message_new_frame ("test", target, frame, AGENT_FRAME_DIRECTION_DOWNSTREAM);
+}
+
+/* BF24: the only bound was a number of messages, the same for all subscribers; frames could take gigabytes. */
+static void
+test_bf24 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_full (
+      f,
+      test_recorder_new_full (NULL, NULL, "name", "a", "max-bytes", G_GUINT64_CONSTANT (10000), NULL));
+  g_autoptr (TestRecorder) b =
+      subscribe_full (f, test_recorder_new_full (NULL, NULL, "name", "b", "capacity", 1, NULL));
+
+  g_assert_cmpuint (agent_bus_send (f->bus, test_video (NULL, 4000)), ==, 2);
+  g_assert_cmpuint (agent_bus_send (f->bus, test_video (NULL, 4000)), ==, 1);
+  g_assert_cmpuint (agent_bus_send (f->bus, test_video (NULL, 4000)), ==, 0);
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (a), ==, 2);
+  g_assert_cmpuint (test_recorder_count (b), ==, 1);
+  g_string_truncate (f->log, 0);
+}
+
+/* BF24: nothing bounded the age of what waits, either. */
+static void
+test_bf24_age (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a =
+      subscribe_full (f, test_recorder_new_full (NULL, NULL, "name", "a", "max-age", 20, NULL));
+
+  test_clock_freeze ();
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_clock_advance (10000);
+  agent_bus_send (f->bus, test_data ("test", "a", 2));
+  test_clock_advance (10000);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "2");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_EXPIRED], ==, 1);
+}
+
+static void
+count_signal (AgentSubscriber *subscriber,
+              AgentMessage    *message,
+              gpointer         user_data)
+{
+  (*(guint *) user_data)++;
+}
+
+/* BF25: an application could not send anything that the library had not thought of. */
+static void
+test_bf25 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  guint         n_heard = 0;
+  AgentMessage *message;
+
+  g_signal_connect (a, "message::gesture", G_CALLBACK (count_signal), &n_heard);
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  agent_bus_send (f->bus,
+                  agent_message_new_custom (
+                      "gesture", AGENT_CHANNEL_SYSTEM, "test", "a", g_variant_new_string ("wave")));
+  agent_bus_send (f->bus, agent_message_new_custom ("gaze", AGENT_CHANNEL_DATA, "test", "a", NULL));
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "gesture 1 gaze");
+  g_assert_cmpuint (n_heard, ==, 1);
+  message = a->messages->pdata[0];
+  g_assert_cmpstr (g_variant_get_string (agent_message_get_payload (message), NULL), ==, "wave");
+}
+
+/* BF26: a message carried neither when it was sent, nor how long it is good for, nor what it belongs to. */
+static void
+test_bf26 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  AgentMessage *request = agent_message_new_task_request ("test", "a", "7", NULL, NULL);
+  AgentMessage *update = test_data ("test", "a", 7);
+
+  test_clock_freeze ();
+  agent_message_set_trace (request, "4bf92f");
+  agent_bus_send (f->bus, agent_message_ref (request));
+  agent_message_set_ttl (update, 50);
+  agent_message_set_cause (update, request);
+  agent_message_unref (request);
+  test_clock_advance (1);
+  agent_bus_send (f->bus, update);
+  test_drain (f);
+
+  request = a->messages->pdata[0];
+  update = a->messages->pdata[1];
+  g_assert_cmpuint (agent_message_get_seq (request), ==, 1);
+  g_assert_cmpuint (agent_message_get_seq (update), ==, 2);
+  g_assert_cmpint (agent_message_get_sent_at (update), ==, agent_message_get_sent_at (request) + 1);
+  g_assert_cmpuint (agent_message_get_ttl (update), ==, 50);
+  g_assert_cmpstr (agent_message_get_task_id (update), ==, agent_message_get_task_id (request));
+  g_assert_cmpuint (agent_message_get_cause (update), ==, 1);
+  g_assert_cmpstr (agent_message_get_trace (request), ==, "4bf92f");
+}
+
+/* BF33: losses were only logged, the first and every hundredth: nobody heard of the 98 in between. */
+static void
+test_bf33 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a =
+      subscribe_full (f, test_recorder_new_full (NULL, NULL, "name", "a", "capacity", 1, NULL));
+
+  for (guint i = 0; i < 100; i++)
+    agent_bus_send (f->bus, test_data ("test", "a", i));
+  test_drain (f);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 99);
+  g_assert_cmpuint (f->n_dropped_emissions, ==, 1);
+  test_expect_log (f, "'a' is full: 99 message(s)");
+
+  agent_bus_send (f->bus, test_data ("test", "a", 100));
+  test_drain (f);
+  agent_bus_send (f->bus, test_data ("test", "a", 101));
+  for (guint i = 0; i < 50; i++)
+    agent_bus_send (f->bus, test_data ("test", "a", i));
+  test_drain (f);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 149);
+  g_assert_cmpuint (f->n_dropped_emissions, ==, 2);
+  test_expect_log (f, "149 message(s)");
+}
+
+static guint
+count_naps (const char *folder)
+{
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, folder, NULL);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+  guint       n = 0;
+
+  g_assert_nonnull (dir);
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *file = g_build_filename (path, name, NULL);
+      g_autofree char *text = NULL;
+
+      if (!g_str_has_suffix (name, ".c") && !g_str_has_suffix (name, ".h"))
+        continue;
+
+      g_assert_true (g_file_get_contents (file, &text, NULL, NULL));
+      if (strstr (text, "sle"
+                        "ep (") != NULL ||
+          strstr (text, "sle"
+                        "ep(") != NULL)
+        {
+          g_test_message ("%s sleeps", file);
+          n++;
+        }
+    }
+
+  return n;
+}
+
+/* BF34: the tests slept, and hoped that it was long enough. */
+static void
+test_bf34 (TestFixture *f)
+{
+  if (g_getenv ("G_TEST_SRCDIR") == NULL)
+    {
+      g_test_skip ("G_TEST_SRCDIR is not set");
+      return;
+    }
+
+  g_assert_cmpuint (count_naps ("unit"), ==, 0);
+  g_assert_cmpuint (count_naps ("threads"), ==, 0);
+  g_assert_cmpuint (count_naps ("support"), ==, 0);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  test_init (&argc, &argv);
+
+#define ADD(name, func) test_add ("/agentbus/flaws/" name, func)
+  ADD ("bf1-reliable-data-is-not-dropped", test_bf1);
+  ADD ("bf5-cancel-does-not-wait", test_bf5);
+  ADD ("bf8-fresh-messages-are-kept", test_bf8);
+  ADD ("bf9-loss-is-told", test_bf9);
+  ADD ("bf10-every-loss-is-counted", test_bf10);
+  ADD ("bf11-unknown-target-is-told", test_bf11);
+  ADD ("bf12-target-is-looked-up", test_bf12);
+  ADD ("bf13-total-order", test_bf13);
+  ADD ("bf14-late-control-message", test_bf14);
+  ADD ("bf14-sent-while-stopping", test_bf14_while_stopping);
+  ADD ("bf15-one-deadline", test_bf15);
+  ADD ("bf16-no-handler-after-unsubscribe", test_bf16);
+  ADD ("bf17-unsubscribe-in-the-own-handler", test_bf17);
+  ADD ("bf18-failed-handler-goes-on", test_bf18);
+  ADD ("bf19-dropped-bus-leaks-nothing", test_bf19);
+  ADD ("bf20-stopped-bus-takes-nobody", test_bf20);
+  ADD ("bf21-successor-gets-its-own-messages", test_bf21);
+  ADD ("bf22-name-is-checked-first", test_bf22);
+  ADD ("bf24-limits-for-each-subscriber", test_bf24);
+  ADD ("bf24-limit-of-age", test_bf24_age);
+  ADD ("bf25-custom-messages", test_bf25);
+  ADD ("bf26-envelope", test_bf26);
+  ADD ("bf33-every-drop-is-told", test_bf33);
+  ADD ("bf34-tests-do-not-sleep", test_bf34);
+#undef ADD
+
+  return g_test_run ();
+}
