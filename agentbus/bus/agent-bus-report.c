@@ -5,6 +5,7 @@
 #include "agent-bus-private.h"
 #include "agent-bus-report-private.h"
 #include "agent-mailbox-private.h"
+#include "agent-yielding-source-private.h"
 
 /* A full channel is logged when the first message is dropped, and at every further hundred. */
 #define LOG_EVERY 100
@@ -27,24 +28,19 @@ typedef struct
   char            *text;       /* (owned) (nullable) */
 } Notice;
 
-typedef struct
-{
-  GSource         base;
-  AgentBusReport *self;
-} ReportGSource;
-
 struct _AgentBusReport
 {
   gint          ref_count; /* (atomic) */
   GWeakRef      bus;
-  GMainContext *context;
+  GMainContext *context; /* (owned) until the bus is gone */
 
-  GMutex          lock;
-  GSource        *source;                          /* (lock) (nullable) NULL once the bus is gone */
-  GQueue          notices;                         /* (lock) of Notice */
-  gboolean        has_drops;                       /* (lock) a NOTICE_BUS_DROPS is among them */
-  AgentDropRecord drops[AGENT_N_DROP_REASONS];     /* (lock) */
-  guint64         n_dropped[AGENT_N_DROP_REASONS]; /* (lock) */
+  GMutex               lock;
+  AgentYieldingSource *source;                          /* (lock) (nullable) NULL once the bus is gone */
+  GQueue               notices;                         /* (lock) of Notice */
+  gboolean             telling;                         /* (lock) a dispatch is under way */
+  gboolean             has_drops;                       /* (lock) a NOTICE_BUS_DROPS is among the notices */
+  AgentDropRecord      drops[AGENT_N_DROP_REASONS];     /* (lock) */
+  guint64              n_dropped[AGENT_N_DROP_REASONS]; /* (lock) */
 };
 
 static void
@@ -161,18 +157,31 @@ tell (AgentBusReport *self,
 }
 
 static GQueue
-take_notices (AgentBusReport *self)
+begin_telling (AgentBusReport *self)
 {
   GQueue notices;
 
   g_mutex_lock (&self->lock);
   notices = self->notices;
   g_queue_init (&self->notices);
+  self->telling = TRUE;
   if (self->source != NULL)
-    g_source_set_ready_time (self->source, -1);
+    _agent_yielding_source_begin (self->source);
   g_mutex_unlock (&self->lock);
 
   return notices;
+}
+
+static void
+end_telling (AgentBusReport *self)
+{
+  g_mutex_lock (&self->lock);
+  self->telling = FALSE;
+  if (self->source != NULL && self->notices.length > 0)
+    _agent_yielding_source_be_polite (self->source);
+  else if (self->source != NULL)
+    _agent_yielding_source_rest (self->source);
+  g_mutex_unlock (&self->lock);
 }
 
 /* There is nobody to tell any more. Takes @notice. */
@@ -191,14 +200,12 @@ notice_abandon (Notice *notice)
   notice_free (notice);
 }
 
-static gboolean
-report_dispatch (GSource    *source,
-                 GSourceFunc callback,
-                 gpointer    user_data)
+static void
+dispatch (gpointer data)
 {
-  AgentBusReport *self = ((ReportGSource *) source)->self;
+  AgentBusReport *self = data;
   g_autoptr (AgentBus) bus = g_weak_ref_get (&self->bus);
-  GQueue notices = take_notices (self);
+  GQueue notices = begin_telling (self);
 
   for (Notice *notice; (notice = g_queue_pop_head (&notices)) != NULL;)
     {
@@ -211,19 +218,8 @@ report_dispatch (GSource    *source,
       notice_free (notice);
     }
 
-  return G_SOURCE_CONTINUE;
+  end_telling (self);
 }
-
-static void
-report_finalize (GSource *source)
-{
-  _agent_bus_report_unref (((ReportGSource *) source)->self);
-}
-
-static GSourceFuncs report_funcs = {
-  .dispatch = report_dispatch,
-  .finalize = report_finalize,
-};
 
 AgentBusReport *
 _agent_bus_report_new (AgentBus     *bus,
@@ -237,10 +233,11 @@ _agent_bus_report_new (AgentBus     *bus,
   g_mutex_init (&self->lock);
   g_queue_init (&self->notices);
 
-  self->source = g_source_new (&report_funcs, sizeof (ReportGSource));
-  ((ReportGSource *) self->source)->self = _agent_bus_report_ref (self);
-  g_source_set_static_name (self->source, "[agentbus] report");
-  g_source_attach (self->source, context);
+  self->source = _agent_yielding_source_new (context,
+                                             "[agentbus] report",
+                                             dispatch,
+                                             _agent_bus_report_ref (self),
+                                             (GDestroyNotify) _agent_bus_report_unref);
 
   return self;
 }
@@ -278,9 +275,9 @@ _agent_bus_report_dup_bus (AgentBusReport *self)
 void
 _agent_bus_report_close (AgentBusReport *self)
 {
-  AgentDropRecord drops[AGENT_N_DROP_REASONS];
-  GSource        *source;
-  GQueue          notices;
+  AgentDropRecord      drops[AGENT_N_DROP_REASONS];
+  AgentYieldingSource *source;
+  GQueue               notices;
 
   g_mutex_lock (&self->lock);
   source = g_steal_pointer (&self->source);
@@ -296,8 +293,7 @@ _agent_bus_report_close (AgentBusReport *self)
 
   if (source != NULL)
     {
-      g_source_destroy (source);
-      g_source_unref (source);
+      _agent_yielding_source_free (source);
       g_main_context_unref (self->context);
     }
 }
@@ -312,8 +308,8 @@ add_notice_locked (AgentBusReport *self,
   if (self->source == NULL)
     return FALSE;
 
-  if (self->notices.length == 0)
-    g_source_set_ready_time (self->source, 0);
+  if (self->notices.length == 0 && !self->telling)
+    _agent_yielding_source_be_polite (self->source);
   g_queue_push_tail (&self->notices, g_memdup2 (notice, sizeof *notice));
   return TRUE;
 }

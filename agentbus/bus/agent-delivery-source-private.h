@@ -15,8 +15,8 @@ G_BEGIN_DECLS
  * goes first. The source is armed (ready time 0) when the first mailbox gets ready and disarmed when the
  * last one is drained: a burst costs one wakeup, and no rest costs any.
  *
- * When a dispatch has spent its budget and there is more to do, a second source takes over at idle priority until the
- * backlog is worked off, so that a flood cannot keep the application from drawing.
+ * When a dispatch has spent its budget and there is more to do, the source yields to the application: see
+ * AgentYieldingSource.
  *
  * While a handler runs, its context serves no other subscriber either, even if the handler iterates the
  * context.

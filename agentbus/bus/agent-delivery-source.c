@@ -6,9 +6,7 @@
 #include "agent-delivery-source-private.h"
 #include "agent-ending-private.h"
 #include "agent-mailbox-private.h"
-
-/* A backlog is worked off at idle priority, but waits no longer than this for a busy application. */
-#define PATIENCE 10000 /* µs */
+#include "agent-yielding-source-private.h"
 
 struct _AgentDeliverySource
 {
@@ -16,22 +14,14 @@ struct _AgentDeliverySource
   GMainContext *context;     /* (owned) while there are mailboxes */
   guint         n_mailboxes; /* (sources_lock) */
 
-  GMutex   lock;
-  GSource *source;                  /* (lock) (nullable) NULL when the last mailbox has finished */
-  GSource *backlog_source;          /* (lock) (nullable) while there is a backlog */
-  GQueue   ready[AGENT_N_CHANNELS]; /* (lock) of AgentMailbox */
-  gboolean armed;                   /* (lock) */
-  gboolean dispatching;             /* the context's thread */
+  GMutex               lock;
+  AgentYieldingSource *source;                  /* (lock) (nullable) NULL when the last mailbox has finished */
+  GQueue               ready[AGENT_N_CHANNELS]; /* (lock) of AgentMailbox */
+  gboolean             armed;                   /* (lock) */
 
   char padding[AGENT_CACHE_LINE];
   gint n_ready_system; /* (atomic) how long the first ready list is; looked at before each message */
 };
-
-typedef struct
-{
-  GSource              base;
-  AgentDeliverySource *self;
-} DeliveryGSource;
 
 static GMutex      sources_lock;
 static GHashTable *sources; /* (sources_lock) GMainContext → AgentDeliverySource, both unowned */
@@ -56,7 +46,7 @@ push_ready_locked (AgentDeliverySource *self,
   if (!self->armed)
     {
       self->armed = TRUE;
-      g_source_set_ready_time (self->source, 0);
+      _agent_yielding_source_be_urgent (self->source);
     }
 }
 
@@ -151,45 +141,30 @@ settle_locked (AgentDeliverySource *self,
 
 /* --- Dispatch --- */
 
-static GSource *add_source (AgentDeliverySource *self,
-                            const char          *name,
-                            gint                 priority);
-
-static void
-remove_source (GSource *source)
-{
-  if (source == NULL)
-    return;
-
-  g_source_destroy (source);
-  g_source_unref (source);
-}
-
 static void
 rest_locked (AgentDeliverySource *self)
 {
   self->armed = FALSE;
   if (self->source != NULL)
-    g_source_set_ready_time (self->source, -1);
-  remove_source (g_steal_pointer (&self->backlog_source));
+    _agent_yielding_source_rest (self->source);
 }
 
-/* There is more to do, but the source would win every iteration from sources of lower priority, such as the one that
- * redraws. So it leaves the backlog to a source that comes after those, and only makes sure that this gets on. */
 static void
-yield (AgentDeliverySource *self,
-       GSource             *dispatched)
+begin (AgentDeliverySource *self)
 {
   g_mutex_lock (&self->lock);
-  if (self->armed && dispatched == self->source)
-    {
-      g_source_set_ready_time (self->source, g_get_monotonic_time () + PATIENCE);
-      if (self->backlog_source == NULL)
-        {
-          self->backlog_source = add_source (self, "[agentbus] backlog", G_PRIORITY_DEFAULT_IDLE);
-          g_source_set_ready_time (self->backlog_source, 0);
-        }
-    }
+  if (self->source != NULL)
+    _agent_yielding_source_begin (self->source);
+  g_mutex_unlock (&self->lock);
+}
+
+/* The budget is spent: if there is more to do, it is a backlog. */
+static void
+yield (AgentDeliverySource *self)
+{
+  g_mutex_lock (&self->lock);
+  if (self->armed && self->source != NULL)
+    _agent_yielding_source_be_polite (self->source);
   g_mutex_unlock (&self->lock);
 }
 
@@ -275,42 +250,19 @@ serve_next (AgentDeliverySource *self,
   return TRUE;
 }
 
-static gboolean
-delivery_source_dispatch (GSource    *source,
-                          GSourceFunc callback,
-                          gpointer    user_data)
+static void
+dispatch (gpointer data)
 {
-  AgentDeliverySource *self = ((DeliveryGSource *) source)->self;
+  AgentDeliverySource *self = data;
   AgentBudget          budget;
 
-  /* A handler iterates its context, and the other source has come. */
-  if (self->dispatching)
-    {
-      yield (self, source);
-      return G_SOURCE_CONTINUE;
-    }
-
-  self->dispatching = TRUE;
+  begin (self);
   _agent_budget_init (&budget);
   while (!_agent_budget_is_spent (&budget) && serve_next (self, &budget))
     ;
   if (_agent_budget_is_spent (&budget))
-    yield (self, source);
-  self->dispatching = FALSE;
-
-  return G_SOURCE_CONTINUE;
+    yield (self);
 }
-
-static void
-delivery_source_finalize (GSource *source)
-{
-  _agent_delivery_source_unref (((DeliveryGSource *) source)->self);
-}
-
-static GSourceFuncs delivery_source_funcs = {
-  .dispatch = delivery_source_dispatch,
-  .finalize = delivery_source_finalize,
-};
 
 AgentDeliverySource *
 _agent_delivery_source_ref (AgentDeliverySource *self)
@@ -331,21 +283,6 @@ _agent_delivery_source_unref (AgentDeliverySource *self)
   g_free (self);
 }
 
-static GSource *
-add_source (AgentDeliverySource *self,
-            const char          *name,
-            gint                 priority)
-{
-  GSource *source = g_source_new (&delivery_source_funcs, sizeof (DeliveryGSource));
-
-  ((DeliveryGSource *) source)->self = _agent_delivery_source_ref (self);
-  g_source_set_static_name (source, name);
-  g_source_set_priority (source, priority);
-  g_source_attach (source, self->context);
-
-  return source;
-}
-
 static AgentDeliverySource *
 delivery_source_new (GMainContext *context)
 {
@@ -356,7 +293,11 @@ delivery_source_new (GMainContext *context)
   g_mutex_init (&self->lock);
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     g_queue_init (&self->ready[channel]);
-  self->source = add_source (self, "[agentbus] delivery", G_PRIORITY_DEFAULT);
+  self->source = _agent_yielding_source_new (context,
+                                             "[agentbus] delivery",
+                                             dispatch,
+                                             _agent_delivery_source_ref (self),
+                                             (GDestroyNotify) _agent_delivery_source_unref);
 
   return self;
 }
@@ -407,19 +348,16 @@ forget_mailbox (AgentDeliverySource *self)
 void
 _agent_delivery_source_put (AgentDeliverySource *self)
 {
-  GSource *source;
-  GSource *backlog_source;
+  AgentYieldingSource *source;
 
   if (!forget_mailbox (self))
     return;
 
   g_mutex_lock (&self->lock);
   source = g_steal_pointer (&self->source);
-  backlog_source = g_steal_pointer (&self->backlog_source);
   g_mutex_unlock (&self->lock);
 
-  remove_source (source);
-  remove_source (backlog_source);
+  _agent_yielding_source_free (source);
   g_main_context_unref (self->context);
 }
 

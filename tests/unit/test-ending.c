@@ -691,19 +691,27 @@ count_atomically (TestRecorder *recorder,
   g_atomic_int_inc ((gint *) user_data);
 }
 
+static void
+assert_dies (gpointer object,
+             gpointer user_data)
+{
+  test_assert_dies (object);
+}
+
 /* Somebody sends all the time, from another thread, to a subscriber in a third one. */
 static void
 test_nothing_after_the_end (TestFixture *f)
 {
   g_autoptr (TestThread) thread = test_thread_new ();
+  g_autoptr (GPtrArray) recorders = g_ptr_array_new ();
   Flood    data = { f->bus, FALSE };
   GThread *sender = g_thread_new ("test-flood", flood, &data);
 
   for (guint round = 0; round < 20; round++)
     {
-      gint n_handled = 0;
-      g_autoptr (TestRecorder) a = subscribe_in (f, thread->context, count_atomically, &n_handled);
-      gint n_at_the_end;
+      gint          n_handled = 0;
+      TestRecorder *a = subscribe_in (f, thread->context, count_atomically, &n_handled);
+      gint          n_at_the_end;
 
       while (g_atomic_int_get (&n_handled) == 0)
         g_thread_yield ();
@@ -711,12 +719,13 @@ test_nothing_after_the_end (TestFixture *f)
       n_at_the_end = g_atomic_int_get (&n_handled);
       test_thread_sync (thread);
       g_assert_cmpint (g_atomic_int_get (&n_handled), ==, n_at_the_end);
-      test_assert_dies (g_steal_pointer (&a));
+      g_ptr_array_add (recorders, a);
     }
 
   g_atomic_int_set (&data.stop, TRUE);
   g_thread_join (sender);
   test_drain (f);
+  g_ptr_array_foreach (recorders, assert_dies, NULL);
   test_assert_balanced (f->bus);
   g_string_truncate (f->log, 0); /* it may well have been full */
 }

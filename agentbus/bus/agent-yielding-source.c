@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-yielding-source-private.h"
+
+/* Whether the main source takes the iteration to come, though its ready time does not say so. */
+typedef enum
+{
+  TURN_NONE,
+  TURN_PASS, /* the polite source may have it */
+  TURN_TAKE, /* it did not get it */
+} Turn;
+
+/* What both sources share, and outlives neither. */
+typedef struct
+{
+  gint              ref_count; /* (atomic) */
+  gint              turn;      /* (atomic) */
+  AgentYieldingFunc func;
+  gpointer          data;
+  GDestroyNotify    destroy;
+} Shared;
+
+typedef struct
+{
+  GSource base;
+  Shared *shared;
+} YieldingGSource;
+
+struct _AgentYieldingSource
+{
+  GMainContext *context;
+  const char   *name;
+  Shared       *shared;
+  GSource      *main_source;
+  GSource      *polite_source; /* (nullable) */
+};
+
+static void
+shared_unref (Shared *shared)
+{
+  if (!g_atomic_int_dec_and_test (&shared->ref_count))
+    return;
+
+  shared->destroy (shared->data);
+  g_free (shared);
+}
+
+static gboolean
+main_source_prepare (GSource *source,
+                     gint    *timeout)
+{
+  Shared *shared = ((YieldingGSource *) source)->shared;
+
+  *timeout = -1;
+  if (g_atomic_int_get (&shared->turn) == TURN_TAKE)
+    return TRUE;
+
+  g_atomic_int_compare_and_exchange (&shared->turn, TURN_PASS, TURN_TAKE);
+  return FALSE;
+}
+
+static gboolean
+yielding_source_dispatch (GSource    *source,
+                          GSourceFunc callback,
+                          gpointer    user_data)
+{
+  Shared *shared = ((YieldingGSource *) source)->shared;
+
+  shared->func (shared->data);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+yielding_source_finalize (GSource *source)
+{
+  shared_unref (((YieldingGSource *) source)->shared);
+}
+
+static GSourceFuncs main_source_funcs = {
+  .prepare = main_source_prepare,
+  .dispatch = yielding_source_dispatch,
+  .finalize = yielding_source_finalize,
+};
+
+static GSourceFuncs polite_source_funcs = {
+  .dispatch = yielding_source_dispatch,
+  .finalize = yielding_source_finalize,
+};
+
+static GSource *
+add_source (AgentYieldingSource *self,
+            GSourceFuncs        *funcs,
+            gint                 priority,
+            gint64               ready_time)
+{
+  GSource *source = g_source_new (funcs, sizeof (YieldingGSource));
+
+  g_atomic_int_inc (&self->shared->ref_count);
+  ((YieldingGSource *) source)->shared = self->shared;
+  g_source_set_static_name (source, self->name);
+  g_source_set_priority (source, priority);
+  g_source_set_ready_time (source, ready_time);
+  g_source_attach (source, self->context);
+
+  return source;
+}
+
+static void
+remove_source (GSource **source)
+{
+  if (*source == NULL)
+    return;
+
+  g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+/* @name is static. Who calls this keeps @context until free(): no GSource may be touched after its context is gone.
+ * @destroy may be called later than free() returns, when a dispatch is over. */
+AgentYieldingSource *
+_agent_yielding_source_new (GMainContext     *context,
+                            const char       *name,
+                            AgentYieldingFunc func,
+                            gpointer          data,
+                            GDestroyNotify    destroy)
+{
+  AgentYieldingSource *self = g_new0 (AgentYieldingSource, 1);
+
+  self->context = context;
+  self->name = name;
+  self->shared = g_new0 (Shared, 1);
+  self->shared->ref_count = 1;
+  self->shared->func = func;
+  self->shared->data = data;
+  self->shared->destroy = destroy;
+  self->main_source = add_source (self, &main_source_funcs, G_PRIORITY_DEFAULT, -1);
+
+  return self;
+}
+
+/* With no lock of the owner held. */
+void
+_agent_yielding_source_free (AgentYieldingSource *self)
+{
+  remove_source (&self->main_source);
+  remove_source (&self->polite_source);
+  shared_unref (self->shared);
+  g_free (self);
+}
+
+/* The callback runs. The application may iterate the context while it does: nothing is to come in between. */
+void
+_agent_yielding_source_begin (AgentYieldingSource *self)
+{
+  g_atomic_int_set (&self->shared->turn, TURN_NONE);
+  remove_source (&self->polite_source);
+}
+
+void
+_agent_yielding_source_be_urgent (AgentYieldingSource *self)
+{
+  g_source_set_ready_time (self->main_source, 0);
+}
+
+void
+_agent_yielding_source_be_polite (AgentYieldingSource *self)
+{
+  g_atomic_int_set (&self->shared->turn, TURN_PASS);
+  g_source_set_ready_time (self->main_source, -1);
+  if (self->polite_source == NULL)
+    self->polite_source = add_source (self, &polite_source_funcs, G_PRIORITY_DEFAULT_IDLE, 0);
+}
+
+void
+_agent_yielding_source_rest (AgentYieldingSource *self)
+{
+  g_atomic_int_set (&self->shared->turn, TURN_NONE);
+  g_source_set_ready_time (self->main_source, -1);
+  remove_source (&self->polite_source);
+}

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-clock-private.h"
+#include "test-support.h"
+
+/*
+ * The loss ledger against a model of its own, at random: sends to anybody and nobody, from outside and from within
+ * handlers, data with and without a ttl, while subscribers come and go and the context is iterated a little. After each
+ * step the figures of the bus and of each subscriber have to be those of the model, and each message that is handled
+ * has to be the one that the model says is next.
+ */
+
+#define N_STEPS 2500
+#define N_NAMES 5
+
+static const char *const names[N_NAMES] = { "a", "b", "c", "d", "nobody" };
+
+typedef struct
+{
+  guint    number;
+  gboolean reliable;
+  gint64   expires_at; /* G_MAXINT64 for never */
+} Item;
+
+typedef struct _World World;
+
+/* One subscription. */
+typedef struct
+{
+  World        *world;
+  TestRecorder *recorder;
+  guint         capacity;
+  AgentOverflow overflow;
+  guint         max_age;
+  GQueue        queues[2]; /* of Item, by AgentChannel */
+  TestLedger    ledger;
+} Peer;
+
+struct _World
+{
+  TestFixture *f;
+  GPtrArray   *peers;            /* of Peer, all there ever were */
+  Peer        *current[N_NAMES]; /* (nullable) */
+  TestLedger   nowhere;          /* what never came to anybody */
+  guint64      n_sent;
+  gboolean     stopped;
+  guint        last_number;
+  guint        n_handled;
+};
+
+static guint
+choose (guint n)
+{
+  return g_test_rand_int_range (0, n);
+}
+
+static gboolean
+chance (guint percent)
+{
+  return choose (100) < percent;
+}
+
+/* --- The model of one subscription --- */
+
+static void
+peer_free (gpointer data)
+{
+  Peer *self = data;
+
+  for (guint channel = 0; channel < G_N_ELEMENTS (self->queues); channel++)
+    g_queue_clear_full (&self->queues[channel], g_free);
+  g_object_unref (self->recorder);
+  g_free (self);
+}
+
+static void
+peer_drop (Peer           *self,
+           AgentDropReason reason,
+           GQueue         *queue,
+           GList          *link)
+{
+  g_free (link->data);
+  g_queue_delete_link (queue, link);
+  self->ledger.dropped[reason]++;
+}
+
+/* FALSE: there is nobody who could give way. */
+static gboolean
+peer_evict (Peer *self)
+{
+  GQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  for (GList *l = queue->head; l != NULL; l = l->next)
+    {
+      const Item *item = l->data;
+
+      if (!item->reliable)
+        {
+          peer_drop (self, AGENT_DROP_REASON_FULL, queue, l);
+          return TRUE;
+        }
+    }
+
+  return FALSE;
+}
+
+static gboolean
+peer_make_room (Peer *self)
+{
+  GQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  while (queue->length >= self->capacity)
+    {
+      if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST || !peer_evict (self))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Whether the subscriber accepts it. */
+static gboolean
+peer_push (Peer        *self,
+           AgentChannel channel,
+           const Item  *item,
+           gint64       sent_at)
+{
+  Item *copy;
+
+  self->ledger.offered++;
+  if (channel == AGENT_CHANNEL_DATA && !item->reliable && !peer_make_room (self))
+    {
+      self->ledger.dropped[AGENT_DROP_REASON_FULL]++;
+      return FALSE;
+    }
+
+  copy = g_memdup2 (item, sizeof *item);
+  if (channel == AGENT_CHANNEL_DATA && self->max_age != 0)
+    copy->expires_at = MIN (copy->expires_at, sent_at + self->max_age * 1000);
+  g_queue_push_tail (&self->queues[channel], copy);
+  return TRUE;
+}
+
+/* The oldest data has been found too old. */
+static void
+peer_expire (Peer *self)
+{
+  GQueue     *queue = &self->queues[AGENT_CHANNEL_DATA];
+  const Item *item = g_queue_peek_head (queue);
+
+  g_assert_nonnull (item);
+  g_assert_cmpint (item->expires_at, <=, _agent_clock_now ());
+  peer_drop (self, AGENT_DROP_REASON_EXPIRED, queue, queue->head);
+}
+
+/* All before it have been seen to expire. */
+static void
+peer_handle (Peer        *self,
+             AgentChannel channel,
+             guint        number)
+{
+  Item *item = g_queue_pop_head (&self->queues[channel]);
+
+  g_assert_nonnull (item);
+  g_assert_cmpuint (item->number, ==, number);
+  g_assert_cmpint (item->expires_at, >, _agent_clock_now ());
+  g_free (item);
+  self->ledger.delivered++;
+}
+
+/* What was found too old is known by its number only: it has to be the oldest, and too old. */
+static void
+peer_catch_up (Peer *self)
+{
+  guint64 n_dropped = agent_subscriber_get_n_dropped (AGENT_SUBSCRIBER (self->recorder));
+  guint64 n_expired = n_dropped - self->ledger.dropped[AGENT_DROP_REASON_FULL] -
+                      self->ledger.dropped[AGENT_DROP_REASON_DISCARDED];
+
+  while (self->ledger.dropped[AGENT_DROP_REASON_EXPIRED] < n_expired)
+    peer_expire (self);
+}
+
+static void
+peer_leave (Peer *self)
+{
+  GQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  while (queue->length > 0)
+    peer_drop (self, AGENT_DROP_REASON_DISCARDED, queue, queue->head);
+}
+
+static void
+catch_up (World *self)
+{
+  for (guint i = 0; i < self->peers->len; i++)
+    peer_catch_up (self->peers->pdata[i]);
+}
+
+/* --- Steps --- */
+
+/* What a subscriber accepts of it is not counted where it is dropped for nobody. */
+static guint
+expect_send (World       *self,
+             guint        source,
+             guint        target,
+             AgentChannel channel,
+             const Item  *item)
+{
+  guint n_accepted = 0;
+  guint n_addressed = 0;
+
+  self->n_sent++;
+  if (self->stopped)
+    {
+      self->nowhere.dropped[AGENT_DROP_REASON_CLOSED]++;
+      return 0;
+    }
+
+  for (guint i = 0; i < N_NAMES; i++)
+    {
+      if (self->current[i] == NULL || i == source || (target != N_NAMES && i != target))
+        continue;
+      n_addressed++;
+      n_accepted += peer_push (self->current[i], channel, item, _agent_clock_now ());
+    }
+  if (n_addressed == 0)
+    self->nowhere.dropped[AGENT_DROP_REASON_NO_TARGET]++;
+
+  return n_accepted;
+}
+
+/* To everybody now and then. */
+static void
+send (World *self)
+{
+  guint         source = choose (N_NAMES);
+  guint         target = chance (20) ? N_NAMES : choose (N_NAMES);
+  AgentChannel  channel = chance (20) ? AGENT_CHANNEL_SYSTEM : AGENT_CHANNEL_DATA;
+  guint         ttl = channel == AGENT_CHANNEL_DATA && chance (20) ? 1 + choose (3) : 0;
+  Item          item = { ++self->last_number, channel == AGENT_CHANNEL_DATA && chance (15), G_MAXINT64 };
+  const char   *target_name = target != N_NAMES ? names[target] : NULL;
+  char          task_id[16];
+  AgentMessage *message;
+
+  g_snprintf (task_id, sizeof task_id, "%u", item.number);
+  message = channel == AGENT_CHANNEL_DATA
+                ? agent_message_new_task_update (names[source], target_name, task_id, NULL)
+                : agent_message_new_task_update_urgent (names[source], target_name, task_id, NULL);
+  agent_message_set_reliable (message, item.reliable);
+  if (ttl != 0)
+    {
+      agent_message_set_ttl (message, ttl);
+      item.expires_at = _agent_clock_now () + ttl * 1000;
+    }
+
+  g_assert_cmpuint (agent_bus_send (self->f->bus, message),
+                    ==,
+                    expect_send (self, source, target, channel, &item));
+}
+
+/* The clock moves only here, so that an iteration ends now and then with something left to do. */
+static void
+on_message (TestRecorder *recorder,
+            AgentMessage *message,
+            gpointer      user_data)
+{
+  Peer        *self = user_data;
+  World       *world = self->world;
+  AgentChannel channel = agent_message_get_channel (message);
+
+  catch_up (world);
+  if (channel == AGENT_CHANNEL_DATA)
+    for (guint i = 0; i < world->peers->len; i++)
+      g_assert_cmpuint (((Peer *) world->peers->pdata[i])->queues[AGENT_CHANNEL_SYSTEM].length, ==, 0);
+  peer_handle (self, channel, test_number (message));
+  world->n_handled++;
+
+  test_clock_advance (choose (600));
+  if (chance (20))
+    send (world);
+}
+
+static void
+subscribe (World *self,
+           guint  name)
+{
+  Peer *peer = g_new0 (Peer, 1);
+  g_autoptr (GError) error = NULL;
+
+  peer->world = self;
+  peer->capacity = 1 + choose (12);
+  peer->overflow = choose (2);
+  peer->max_age = chance (25) ? 1 + choose (4) : 0;
+  peer->recorder = test_recorder_new_full (on_message, peer,
+                                           "name", names[name],
+                                           "capacity", peer->capacity,
+                                           "overflow", peer->overflow,
+                                           "max-age", peer->max_age,
+                                           NULL);
+
+  agent_bus_subscribe (self->f->bus, AGENT_SUBSCRIBER (peer->recorder), &error);
+  if (self->stopped || self->current[name] != NULL)
+    {
+      const gint code = self->stopped ? AGENT_BUS_ERROR_CLOSED : AGENT_BUS_ERROR_EXISTS;
+
+      g_assert_error (error, AGENT_BUS_ERROR, code);
+      peer_free (peer);
+      return;
+    }
+
+  g_assert_no_error (error);
+  g_ptr_array_add (self->peers, peer);
+  self->current[name] = peer;
+}
+
+static void
+unsubscribe (World *self,
+             guint  name)
+{
+  agent_bus_unsubscribe (self->f->bus, names[name]);
+  if (self->current[name] != NULL)
+    peer_leave (self->current[name]);
+  self->current[name] = NULL;
+}
+
+static void
+stop_or_start (World *self)
+{
+  if (self->stopped)
+    agent_bus_start_async (self->f->bus, NULL, NULL, NULL);
+  else
+    agent_bus_stop_async (self->f->bus, NULL, NULL, NULL);
+  self->stopped = !self->stopped;
+
+  for (guint i = 0; i < N_NAMES && self->stopped; i++)
+    {
+      if (self->current[i] != NULL)
+        peer_leave (self->current[i]);
+      self->current[i] = NULL;
+    }
+}
+
+static void
+iterate (World *self)
+{
+  test_iterate (self->f);
+  catch_up (self);
+}
+
+/* "nobody" never comes. */
+static void
+step (World *self)
+{
+  guint kind = choose (1000);
+
+  if (kind < (self->stopped ? 60 : 3))
+    stop_or_start (self);
+  else if (kind < 70)
+    unsubscribe (self, choose (N_NAMES));
+  else if (kind < 150)
+    subscribe (self, choose (N_NAMES - 1));
+  else if (kind < 180)
+    test_clock_advance (choose (2000));
+  else if (kind < 300)
+    iterate (self);
+  else
+    send (self);
+}
+
+/* --- Checks --- */
+
+static void
+add_ledger (TestLedger       *self,
+            const TestLedger *other)
+{
+  self->offered += other->offered;
+  self->delivered += other->delivered;
+  self->queued += other->queued;
+  for (guint i = 0; i < G_N_ELEMENTS (self->dropped); i++)
+    self->dropped[i] += other->dropped[i];
+}
+
+static void
+assert_same_ledger (const TestLedger *actual,
+                    const TestLedger *expected)
+{
+  g_assert_cmpuint (actual->offered, ==, expected->offered);
+  g_assert_cmpuint (actual->delivered, ==, expected->delivered);
+  g_assert_cmpuint (actual->queued, ==, expected->queued);
+  g_assert_cmpuint (actual->failed, ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (actual->dropped); i++)
+    g_assert_cmpuint (actual->dropped[i], ==, expected->dropped[i]);
+}
+
+static TestLedger
+sum_up (World *self)
+{
+  TestLedger total = self->nowhere;
+
+  for (guint i = 0; i < G_N_ELEMENTS (total.dropped); i++)
+    total.offered += self->nowhere.dropped[i];
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      Peer *peer = self->peers->pdata[i];
+
+      peer->ledger.queued = peer->queues[0].length + peer->queues[1].length;
+      add_ledger (&total, &peer->ledger);
+      g_assert_cmpuint (agent_subscriber_get_n_delivered (AGENT_SUBSCRIBER (peer->recorder)),
+                        ==,
+                        peer->ledger.delivered);
+      g_assert_cmpuint (agent_subscriber_get_n_queued (AGENT_SUBSCRIBER (peer->recorder)),
+                        ==,
+                        peer->ledger.queued);
+    }
+
+  return total;
+}
+
+static void
+check (World *self)
+{
+  TestLedger expected = sum_up (self);
+  TestLedger actual = test_ledger (self->f->bus);
+
+  assert_same_ledger (&actual, &expected);
+  g_assert_cmpuint (actual.sent, ==, self->n_sent);
+  test_assert_balanced (self->f->bus);
+
+  for (guint i = 0; i < N_NAMES; i++)
+    {
+      if (self->current[i] == NULL)
+        {
+          g_assert_false (agent_bus_get_dropped (self->f->bus, names[i], NULL));
+          continue;
+        }
+      actual = test_ledger_of (self->f->bus, names[i]);
+      assert_same_ledger (&actual, &self->current[i]->ledger);
+    }
+}
+
+/* All that the signal told is all there is, and all that is left is in nobody's queue. */
+static void
+check_end (World *self)
+{
+  TestLedger actual;
+
+  if (!self->stopped)
+    stop_or_start (self);
+  while (g_main_context_pending (self->f->context))
+    iterate (self);
+  check (self);
+
+  actual = test_ledger (self->f->bus);
+  g_assert_cmpuint (actual.queued, ==, 0);
+  g_assert_cmpmem (actual.dropped, sizeof actual.dropped, self->f->dropped, sizeof self->f->dropped);
+}
+
+/* A test that never got to something would pass as well. */
+static void
+check_coverage (World *self)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (self->f->dropped); i++)
+    g_assert_cmpuint (self->f->dropped[i], >, 0);
+  g_assert_cmpuint (self->n_handled, >, N_STEPS / 20);
+}
+
+static void
+test_random (TestFixture *f)
+{
+  World world = {
+    .f = f,
+    .peers = g_ptr_array_new_with_free_func (peer_free),
+  };
+
+  test_clock_freeze ();
+  agent_bus_set_shutdown_timeout (f->bus, G_MAXINT);
+  for (guint i = 0; i < N_STEPS; i++)
+    {
+      step (&world);
+      check (&world);
+    }
+  check_end (&world);
+  check_coverage (&world);
+
+  g_string_truncate (f->log, 0);
+  g_ptr_array_unref (world.peers);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  test_init (&argc, &argv);
+  test_add ("/agentbus/ledger/random", test_random);
+  return g_test_run ();
+}
