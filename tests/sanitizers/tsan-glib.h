@@ -246,8 +246,11 @@ tsan_once_init_leave (gpointer location,
 
 /* --- What a main context hands over --- */
 
+#define TSAN_CALLBACK_MAGIC G_GUINT64_CONSTANT (0x7473616e2d676c69)
+
 typedef struct
 {
+  guint64        magic;
   GSourceFunc    func;
   gpointer       data;
   GDestroyNotify notify;
@@ -260,6 +263,7 @@ tsan_callback_new (GSourceFunc    func,
 {
   TsanCallback *self = g_new0 (TsanCallback, 1);
 
+  self->magic = TSAN_CALLBACK_MAGIC;
   self->func = func;
   self->data = data;
   self->notify = notify;
@@ -267,14 +271,26 @@ tsan_callback_new (GSourceFunc    func,
   return self;
 }
 
+/* The callback of a source has one argument, its data, or as with GCancellable an object before it: whichever is ours
+ * tells which it is. */
 static gboolean
-tsan_callback_run (gpointer data)
+tsan_callback_run (gpointer first,
+                   gpointer second)
 {
-  TsanCallback *self = (TsanCallback *) data;
+  TsanCallback *self = (TsanCallback *) first;
   gboolean      more;
 
-  __tsan_acquire (self);
-  more = self->func (self->data);
+  __tsan_acquire (first);
+  if (self->magic == TSAN_CALLBACK_MAGIC)
+    {
+      more = self->func (self->data);
+    }
+  else
+    {
+      self = (TsanCallback *) second;
+      __tsan_acquire (self);
+      more = ((gboolean (*) (gpointer, gpointer)) G_CALLBACK (self->func)) (first, self->data);
+    }
   __tsan_release (self);
   return more;
 }
@@ -296,7 +312,10 @@ tsan_source_set_callback (GSource       *source,
                           gpointer       data,
                           GDestroyNotify notify)
 {
-  g_source_set_callback (source, tsan_callback_run, tsan_callback_new (func, data, notify), tsan_callback_free);
+  g_source_set_callback (source,
+                         G_SOURCE_FUNC (tsan_callback_run),
+                         tsan_callback_new (func, data, notify),
+                         tsan_callback_free);
 }
 
 static inline void
@@ -306,7 +325,7 @@ tsan_main_context_invoke (GMainContext *context,
 {
   g_main_context_invoke_full (context,
                               G_PRIORITY_DEFAULT,
-                              tsan_callback_run,
+                              G_SOURCE_FUNC (tsan_callback_run),
                               tsan_callback_new (func, data, NULL),
                               tsan_callback_free);
 }

@@ -223,13 +223,20 @@ test_subscriber_settings (TestFixture *f)
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (GMainContext) got = NULL;
   g_autofree char *name = NULL;
-  g_autoptr (TestRecorder) a = test_recorder_new_full (NULL, NULL,
-                                                       "name", "a",
-                                                       "main-context", context,
-                                                       "capacity", 3,
-                                                       "max-bytes", G_GUINT64_CONSTANT (1) << 33,
-                                                       "max-age", 7,
-                                                       "overflow", AGENT_OVERFLOW_DROP_OLDEST,
+  g_autoptr (TestRecorder) a = test_recorder_new_full (NULL,
+                                                       NULL,
+                                                       "name",
+                                                       "a",
+                                                       "main-context",
+                                                       context,
+                                                       "capacity",
+                                                       3,
+                                                       "max-bytes",
+                                                       G_GUINT64_CONSTANT (1) << 33,
+                                                       "max-age",
+                                                       7,
+                                                       "overflow",
+                                                       AGENT_OVERFLOW_DROP_OLDEST,
                                                        NULL);
   guint         capacity;
   guint64       max_bytes;
@@ -237,12 +244,18 @@ test_subscriber_settings (TestFixture *f)
   AgentOverflow overflow;
 
   g_object_get (a,
-                "name", &name,
-                "main-context", &got,
-                "capacity", &capacity,
-                "max-bytes", &max_bytes,
-                "max-age", &max_age,
-                "overflow", &overflow,
+                "name",
+                &name,
+                "main-context",
+                &got,
+                "capacity",
+                &capacity,
+                "max-bytes",
+                &max_bytes,
+                "max-age",
+                &max_age,
+                "overflow",
+                &overflow,
                 NULL);
   g_assert_cmpstr (name, ==, "a");
   g_assert_true (got == context);

@@ -15,7 +15,7 @@ typedef struct
   AgentChannelQueue queue;
 } Fixture;
 
-#define CAPACITY  1000
+#define CAPACITY 1000
 #define MAX_BYTES 100
 
 static void
@@ -664,11 +664,11 @@ test_token_after_take_all (Fixture      *f,
 
 /* --- Against a model --- */
 
-#define N_STEPS      100000
-#define PHASE        700
+#define N_STEPS 100000
+#define PHASE 700
 #define MODEL_LENGTH 150
-#define MODEL_BYTES  5000
-#define MOST_BYTES   99
+#define MODEL_BYTES 5000
+#define MOST_BYTES 99
 
 typedef struct
 {
@@ -809,9 +809,13 @@ test_model (void)
   model_end (&model);
 }
 
-#define ADD_LIMITED(name, func, max_bytes)         \
-  g_test_add ("/agentbus/channel-queue/" name,     \
-              Fixture, GUINT_TO_POINTER (max_bytes), set_up, func, tear_down)
+#define ADD_LIMITED(name, func, max_bytes)     \
+  g_test_add ("/agentbus/channel-queue/" name, \
+              Fixture,                         \
+              GUINT_TO_POINTER (max_bytes),    \
+              set_up,                          \
+              func,                            \
+              tear_down)
 #define ADD(name, func) ADD_LIMITED (name, func, 0)
 
 int

@@ -82,7 +82,7 @@ assert_got (TestRecorder *recorder,
   g_assert_cmpstr (text, ==, expected);
 }
 
-/* By the ledger of the bus, and by what the signal told. */
+/* By the ledger of the bus, and by what the signal told; when nothing waits any more. */
 static void
 assert_dropped (TestFixture    *f,
                 AgentDropReason reason,
@@ -90,6 +90,7 @@ assert_dropped (TestFixture    *f,
 {
   g_assert_cmpuint (test_ledger (f->bus).dropped[reason], ==, n);
   g_assert_cmpuint (f->dropped[reason], ==, n);
+  g_assert_cmpuint (test_ledger (f->bus).queued, ==, 0);
   test_assert_balanced (f->bus);
 }
 
@@ -151,10 +152,14 @@ static void
 test_drop_oldest_in_the_handler (TestFixture *f)
 {
   g_autoptr (TestRecorder) a = subscribe (f,
-                                          test_recorder_new_full (send_five_more, f->bus,
-                                                                  "name", "a",
-                                                                  "capacity", 3,
-                                                                  "overflow", AGENT_OVERFLOW_DROP_OLDEST,
+                                          test_recorder_new_full (send_five_more,
+                                                                  f->bus,
+                                                                  "name",
+                                                                  "a",
+                                                                  "capacity",
+                                                                  3,
+                                                                  "overflow",
+                                                                  AGENT_OVERFLOW_DROP_OLDEST,
                                                                   NULL));
 
   for (guint i = 1; i <= 3; i++)
@@ -394,12 +399,9 @@ static void
 test_bytes_and_capacity (TestFixture *f)
 {
   g_autoptr (TestRecorder) a =
-      subscribe (f, test_recorder_new_full (NULL, NULL,
-                                            "name", "a",
-                                            "capacity", 2,
-                                            "max-bytes", G_GUINT64_CONSTANT (100),
-                                            NULL));
+      test_recorder_new_full (NULL, NULL, "name", "a", "capacity", 2, "max-bytes", G_GUINT64_CONSTANT (100), NULL);
 
+  subscribe (f, a);
   assert_send (f, new_with_size (1), TRUE);
   assert_send (f, new_with_size (100), FALSE);
   assert_send (f, new_with_size (99), TRUE);

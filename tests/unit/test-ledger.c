@@ -293,11 +293,16 @@ subscribe (World *self,
   peer->capacity = 1 + choose (12);
   peer->overflow = choose (2);
   peer->max_age = chance (25) ? 1 + choose (4) : 0;
-  peer->recorder = test_recorder_new_full (on_message, peer,
-                                           "name", names[name],
-                                           "capacity", peer->capacity,
-                                           "overflow", peer->overflow,
-                                           "max-age", peer->max_age,
+  peer->recorder = test_recorder_new_full (on_message,
+                                           peer,
+                                           "name",
+                                           names[name],
+                                           "capacity",
+                                           peer->capacity,
+                                           "overflow",
+                                           peer->overflow,
+                                           "max-age",
+                                           peer->max_age,
                                            NULL);
 
   agent_bus_subscribe (self->f->bus, AGENT_SUBSCRIBER (peer->recorder), &error);

@@ -19,11 +19,11 @@ subscribe (TestFixture *f,
 }
 
 static TestRecorder *
-subscribe_with_capacity (AgentBus    *bus,
-                         const char  *name,
-                         guint        capacity,
-                         TestHandler  handler,
-                         gpointer     user_data)
+subscribe_with_capacity (AgentBus   *bus,
+                         const char *name,
+                         guint       capacity,
+                         TestHandler handler,
+                         gpointer    user_data)
 {
   TestRecorder *self = test_recorder_new_full (handler, user_data, "name", name, "capacity", capacity, NULL);
   g_autoptr (GError) error = NULL;
@@ -301,7 +301,7 @@ test_handler_sends_to_itself (TestFixture *f)
 /* --- With several threads that send --- */
 
 #define N_SENDERS 4
-#define N_EACH    3000
+#define N_EACH 3000
 
 typedef struct
 {
@@ -315,9 +315,9 @@ typedef struct
 static gpointer
 send_many (gpointer data)
 {
-  Sender  *self = data;
-  char     source[2] = { '0' + self->index, '\0' };
-  char     task_id[16];
+  Sender *self = data;
+  char    source[2] = { '0' + self->index, '\0' };
+  char    task_id[16];
 
   g_atomic_int_inc (self->n_ready);
   while (g_atomic_int_get (self->n_ready) < N_SENDERS)
@@ -361,7 +361,11 @@ static void
 assert_order_of_senders (TestRecorder *recorder)
 {
   gint    numbers[N_SENDERS][2];
-  guint64 seqs[N_SENDERS][2] = { { 0, }, };
+  guint64 seqs[N_SENDERS][2] = {
+    {
+        0,
+    },
+  };
 
   memset (numbers, -1, sizeof numbers);
   g_assert_cmpuint (test_recorder_count (recorder), ==, N_SENDERS * N_EACH);
@@ -371,7 +375,8 @@ assert_order_of_senders (TestRecorder *recorder)
       AgentChannel  channel = agent_message_get_channel (message);
       guint         sender = *agent_message_get_source (message) - '0';
       gint          number = test_number (message);
-      gint          step = channel == AGENT_CHANNEL_SYSTEM ? 5 : number % 5 == 1 && number > 1 ? 2 : 1;
+      gint          step = channel == AGENT_CHANNEL_SYSTEM ? 5 : number % 5 == 1 && number > 1 ? 2
+                                                                                               : 1;
 
       if (numbers[sender][channel] >= 0)
         g_assert_cmpint (number, ==, numbers[sender][channel] + step);
