@@ -6,12 +6,20 @@
 #include "agent-directory-private.h"
 #include "agent-mailbox-private.h"
 
+/* A place in the table of a snapshot. */
+typedef struct
+{
+  guint64       hash;
+  AgentMailbox *mailbox; /* (nullable) */
+} Place;
+
 struct _AgentSnapshot
 {
   gint          ref_count; /* (atomic) */
   guint         n_mailboxes;
   guint64       generation;
-  GHashTable   *by_name; /* name → AgentMailbox (unowned) */
+  guint         mask;   /* one less than the number of places, a power of two */
+  Place        *places; /* by name, with linear probing: never more than half full, and never changed */
   AgentMailbox *mailboxes[];
 };
 
@@ -40,11 +48,38 @@ next_number (_Atomic guint64 *last)
 
 /* --- Snapshot --- */
 
+/* FNV-1a. */
+static inline guint64
+hash_name (const char *name)
+{
+  guint64 hash = G_GUINT64_CONSTANT (0xcbf29ce484222325);
+
+  for (; *name != '\0'; name++)
+    hash = (hash ^ (guchar) *name) * G_GUINT64_CONSTANT (0x100000001b3);
+
+  return hash ^ (hash >> 32);
+}
+
+static void
+snapshot_add (AgentSnapshot *self,
+              AgentMailbox  *mailbox)
+{
+  guint64 hash = hash_name (_agent_mailbox_get_name (mailbox));
+  guint   i = hash & self->mask;
+
+  while (self->places[i].mailbox != NULL)
+    i = (i + 1) & self->mask;
+
+  self->places[i] = (Place){ hash, mailbox };
+  self->mailboxes[self->n_mailboxes++] = _agent_mailbox_ref (mailbox);
+}
+
 static AgentSnapshot *
 snapshot_new (GHashTable *by_name,
               guint64     generation)
 {
   guint          n_mailboxes = g_hash_table_size (by_name);
+  guint          n_places = 1u << g_bit_storage (2 * n_mailboxes);
   AgentSnapshot *self = g_malloc (sizeof (AgentSnapshot) + n_mailboxes * sizeof (AgentMailbox *));
   GHashTableIter iter;
   gpointer       mailbox;
@@ -52,14 +87,12 @@ snapshot_new (GHashTable *by_name,
   self->ref_count = 1;
   self->n_mailboxes = 0;
   self->generation = generation;
-  self->by_name = g_hash_table_new (g_str_hash, g_str_equal);
+  self->mask = n_places - 1;
+  self->places = g_new0 (Place, n_places);
 
   g_hash_table_iter_init (&iter, by_name);
   while (g_hash_table_iter_next (&iter, NULL, &mailbox))
-    {
-      self->mailboxes[self->n_mailboxes++] = _agent_mailbox_ref (mailbox);
-      g_hash_table_insert (self->by_name, (gpointer) _agent_mailbox_get_name (mailbox), mailbox);
-    }
+    snapshot_add (self, mailbox);
 
   return self;
 }
@@ -70,9 +103,9 @@ _agent_snapshot_unref (AgentSnapshot *self)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
-  g_hash_table_unref (self->by_name);
   for (guint i = 0; i < self->n_mailboxes; i++)
     _agent_mailbox_unref (self->mailboxes[i]);
+  g_free (self->places);
   g_free (self);
 }
 
@@ -86,7 +119,15 @@ AgentMailbox *
 _agent_snapshot_lookup (AgentSnapshot *self,
                         const char    *name)
 {
-  return g_hash_table_lookup (self->by_name, name);
+  guint64 hash = hash_name (name);
+
+  for (guint i = hash & self->mask; self->places[i].mailbox != NULL; i = (i + 1) & self->mask)
+    {
+      if (self->places[i].hash == hash && strcmp (self->places[i].mailbox->name, name) == 0)
+        return self->places[i].mailbox;
+    }
+
+  return NULL;
 }
 
 AgentMailbox **

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent-directory-private.h"
+#include "agent-message.h"
 
 G_BEGIN_DECLS
 
@@ -18,7 +19,9 @@ G_BEGIN_DECLS
 struct _AgentSender
 {
   AgentSnapshot *snapshots[AGENT_SENDER_N_SNAPSHOTS]; /* (nullable) by the directory's id */
-  GPtrArray     *garbage;                             /* of AgentMessage (owned) */
+  guint          n_garbage;
+  guint          garbage_size;
+  AgentMessage **garbage;                             /* (owned) */
 };
 
 AgentSender   *_agent_sender_get          (void);
@@ -26,22 +29,26 @@ AgentSnapshot *_agent_sender_get_snapshot (AgentSender    *self,
                                            AgentDirectory *directory);
 void           _agent_sender_forget       (AgentSender    *self,
                                            AgentDirectory *directory);
-void           _agent_sender_collect_slow (AgentSender    *self);
+void           _agent_sender_grow_garbage (AgentSender    *self);
 
 /* Takes the reference. */
 static inline void
 _agent_sender_let_go (AgentSender  *self,
                       AgentMessage *message)
 {
-  if (message != NULL)
-    g_ptr_array_add (self->garbage, message);
+  if (message == NULL)
+    return;
+
+  if (G_UNLIKELY (self->n_garbage == self->garbage_size))
+    _agent_sender_grow_garbage (self);
+  self->garbage[self->n_garbage++] = message;
 }
 
 static inline void
 _agent_sender_collect (AgentSender *self)
 {
-  if (self->garbage->len > 0)
-    _agent_sender_collect_slow (self);
+  while (self->n_garbage > 0)
+    agent_message_unref (self->garbage[--self->n_garbage]);
 }
 
 G_END_DECLS

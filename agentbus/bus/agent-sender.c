@@ -2,8 +2,9 @@
 
 #include "config.h"
 
-#include "agent-message.h"
 #include "agent-sender-private.h"
+
+static __thread AgentSender *own_sender;
 
 static void
 sender_free (gpointer data)
@@ -13,26 +14,29 @@ sender_free (gpointer data)
   for (guint i = 0; i < G_N_ELEMENTS (self->snapshots); i++)
     g_clear_pointer (&self->snapshots[i], _agent_snapshot_unref);
   _agent_sender_collect (self);
-  g_ptr_array_unref (self->garbage);
+  own_sender = NULL;
+  g_free (self->garbage);
   g_free (self);
 }
 
+/* Only for its destroy notify. */
 static GPrivate current_sender = G_PRIVATE_INIT (sender_free);
+
+static AgentSender *
+sender_new (void)
+{
+  own_sender = g_new0 (AgentSender, 1);
+  g_private_set (&current_sender, own_sender);
+  return own_sender;
+}
 
 /* The calling thread's own. */
 AgentSender *
 _agent_sender_get (void)
 {
-  AgentSender *self = g_private_get (&current_sender);
+  AgentSender *self = own_sender;
 
-  if (G_UNLIKELY (self == NULL))
-    {
-      self = g_new0 (AgentSender, 1);
-      self->garbage = g_ptr_array_new ();
-      g_private_set (&current_sender, self);
-    }
-
-  return self;
+  return G_LIKELY (self != NULL) ? self : sender_new ();
 }
 
 static AgentSnapshot **
@@ -68,8 +72,8 @@ _agent_sender_forget (AgentSender    *self,
 }
 
 void
-_agent_sender_collect_slow (AgentSender *self)
+_agent_sender_grow_garbage (AgentSender *self)
 {
-  while (self->garbage->len > 0)
-    agent_message_unref (g_ptr_array_remove_index_fast (self->garbage, self->garbage->len - 1));
+  self->garbage_size = MAX (16, 2 * self->garbage_size);
+  self->garbage = g_renew (AgentMessage *, self->garbage, self->garbage_size);
 }

@@ -341,19 +341,40 @@ typedef struct
   const GSourceFuncs *real;
 } TsanSourceFuncs;
 
+static const GSourceFuncs *
+tsan_source_begin (GSource *source)
+{
+  __tsan_acquire (source);
+  return ((const TsanSourceFuncs *) source->source_funcs)->real;
+}
+
+static gboolean
+tsan_source_end (GSource *source,
+                 gboolean result)
+{
+  __tsan_release (source);
+  return result;
+}
+
+static gboolean
+tsan_source_prepare (GSource *source,
+                     gint    *timeout)
+{
+  return tsan_source_end (source, tsan_source_begin (source)->prepare (source, timeout));
+}
+
+static gboolean
+tsan_source_check (GSource *source)
+{
+  return tsan_source_end (source, tsan_source_begin (source)->check (source));
+}
+
 static gboolean
 tsan_source_dispatch (GSource    *source,
                       GSourceFunc callback,
                       gpointer    user_data)
 {
-  const TsanSourceFuncs *funcs;
-  gboolean               more;
-
-  __tsan_acquire (source);
-  funcs = (const TsanSourceFuncs *) source->source_funcs;
-  more = funcs->real->dispatch (source, callback, user_data);
-  __tsan_release (source);
-  return more;
+  return tsan_source_end (source, tsan_source_begin (source)->dispatch (source, callback, user_data));
 }
 
 static void
@@ -375,6 +396,8 @@ tsan_source_new (GSourceFuncs *real,
   TsanSourceFuncs *funcs = g_new0 (TsanSourceFuncs, 1);
 
   funcs->base = *real;
+  funcs->base.prepare = real->prepare != NULL ? tsan_source_prepare : NULL;
+  funcs->base.check = real->check != NULL ? tsan_source_check : NULL;
   funcs->base.dispatch = tsan_source_dispatch;
   funcs->base.finalize = tsan_source_finalize;
   funcs->real = real;

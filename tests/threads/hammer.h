@@ -63,6 +63,7 @@ typedef enum
   PROBE_SENDS   = 1 << 1, /* to everybody, now and then */
   PROBE_LEAVES  = 1 << 2, /* unsubscribes itself, now and then */
   PROBE_IN_SEQ  = 1 << 3, /* wants the messages of all senders in the order of their seq */
+  PROBE_IS_SLOW = 1 << 4, /* lets other threads go first */
 } ProbeFlags;
 
 #define TYPE_PROBE (probe_get_type ())
@@ -77,7 +78,7 @@ struct _Probe
   Sender          sender;
   gint            over;                        /* (atomic) its unsubscription has finished */
   gint            in_hand;                     /* (atomic) a message is not done with */
-  gint            n_after_drop;                /* (atomic) handlers that began after the bus was gone */
+  gint            n_late;                      /* (atomic) handlers that began after it was over */
   _Atomic guint64 n_handled;
 
   /* In its context */
@@ -95,6 +96,9 @@ Probe        *probe_new               (Hammer         *hammer,
 gboolean      probe_subscribe         (Probe          *self);
 gboolean      probe_unsubscribe       (Probe          *self,
                                        GMainContext   *context);
+gboolean      probe_try_unsubscribe   (Probe          *self,
+                                       GMainContext   *context,
+                                       GError        **error);
 
 /* --- The run --- */
 
@@ -125,6 +129,8 @@ struct _Hammer
   guint           n_senders;  /* (atomic) */
   gint            n_running;  /* (atomic) workers */
   gint            bus_is_gone; /* (atomic) */
+  guint           log_handler;
+  gboolean        may_time_out;
 
   /* What the tests count themselves */
   _Atomic guint64 n_sent;
@@ -156,6 +162,7 @@ Worker       *hammer_start_worker     (Hammer         *self,
                                        WorkerFunc      func,
                                        gpointer        data);
 void          hammer_run_workers      (Hammer         *self);
+void          hammer_sync_threads     (Hammer         *self);
 void          hammer_sync             (Hammer         *self);
 void          hammer_settle           (Hammer         *self);
 void          hammer_stop             (Hammer         *self,

@@ -25,8 +25,18 @@ static Kind
 choose_kind (Worker *worker)
 {
   static const Kind kinds[] = {
-    KIND_DATA, KIND_DATA, KIND_DATA, KIND_DATA, KIND_DATA, KIND_DATA,
-    KIND_RELIABLE, KIND_EXPIRING, KIND_SYSTEM, KIND_SYSTEM, KIND_CANCEL, KIND_TASK_CANCEL,
+    KIND_DATA,
+    KIND_DATA,
+    KIND_DATA,
+    KIND_DATA,
+    KIND_DATA,
+    KIND_DATA,
+    KIND_RELIABLE,
+    KIND_EXPIRING,
+    KIND_SYSTEM,
+    KIND_SYSTEM,
+    KIND_CANCEL,
+    KIND_TASK_CANCEL,
   };
 
   return kinds[worker_choose (worker, G_N_ELEMENTS (kinds))];
@@ -318,7 +328,7 @@ check_dropped_bus (Hammer *hammer,
       g_assert_null (bus);
       g_assert_cmpuint (agent_subscriber_get_n_queued (subscriber), ==, 0);
       g_assert_cmpuint (agent_subscriber_get_n_delivered (subscriber), ==, probes[i]->n_handled);
-      g_assert_cmpint (g_atomic_int_get (&probes[i]->n_after_drop), <=, 1);
+      g_assert_cmpint (g_atomic_int_get (&probes[i]->n_late), <=, 1);
       n_over += agent_subscriber_get_n_delivered (subscriber) + agent_subscriber_get_n_dropped (subscriber);
     }
 
@@ -336,7 +346,7 @@ drop_once (TestFixture *f)
   hammer_begin (&hammer, f, 2, 1, agent_bus_new_with_capacity (3));
   for (guint i = 0; i < N_DROPPED; i++)
     {
-      probes[i] = probe_new (&hammer, names[i], i, 0, i % 2, i == 0 ? PROBE_DEFERS : 0);
+      probes[i] = probe_new (&hammer, names[i], i, 0, i % 2, i % 3 ? 0 : PROBE_DEFERS | PROBE_IS_SLOW);
       g_assert_true (probe_subscribe (probes[i]));
     }
 
@@ -365,6 +375,7 @@ test_drop_of_the_bus (TestFixture *f)
 
 #define N_DEFERRING 5
 
+/* What is told to one thread is so for it at once: who has left may come again, and who has come is reached. */
 static void
 leave_and_return (Worker *worker)
 {
@@ -372,10 +383,13 @@ leave_and_return (Worker *worker)
 
   for (guint i = hammer_rounds (4000); i > 0; i--)
     {
-      Probe *probe = probes[worker_choose (worker, N_DEFERRING)];
+      Probe      *probe = probes[worker_choose (worker, N_DEFERRING)];
+      const char *name = agent_subscriber_get_name (AGENT_SUBSCRIBER (probe));
 
-      probe_unsubscribe (probe, worker->context);
+      g_assert_true (probe_unsubscribe (probe, worker->context));
+      g_assert_cmpuint (sender_send (&worker->sender, KIND_SYSTEM, name), ==, 0);
       g_assert_true (probe_subscribe (probe));
+      g_assert_cmpuint (sender_send (&worker->sender, KIND_SYSTEM, name), ==, 1);
     }
 }
 
@@ -495,7 +509,7 @@ typedef struct
   GAsyncQueue *begun;      /* numbers of messages whose handlers run */
   GAsyncQueue *deliveries; /* of AgentDelivery (owned): theirs */
   guint        n_requests;
-  gint         n_tripped;  /* (atomic) */
+  gint         n_tripped; /* (atomic) */
 } Cancelling;
 
 static gboolean
@@ -564,7 +578,7 @@ defer_until_cancelled (TestRecorder *recorder,
 static void
 cancel_requests (Worker *worker)
 {
-  Cancelling            *self = worker->data;
+  Cancelling *self = worker->data;
   g_autoptr (GPtrArray) deliveries = g_ptr_array_new_with_free_func (g_object_unref);
 
   for (guint i = 1; i <= self->n_requests; i++)
@@ -577,6 +591,8 @@ cancel_requests (Worker *worker)
       g_assert_cmpuint (number, ==, i);
       if (is_to_be_cancelled (number))
         send_counted (self->hammer, agent_message_new_task_cancel (worker->sender.name, "a", id, NULL));
+      else
+        sender_send (&worker->sender, KIND_TASK_CANCEL, "a");
 
       delivery = g_async_queue_pop (self->deliveries);
       g_ptr_array_add (deliveries, delivery);
@@ -587,7 +603,7 @@ cancel_requests (Worker *worker)
     }
 
   /* The last one may still be waiting for its callback. */
-  hammer_sync (worker->hammer);
+  hammer_sync_threads (worker->hammer);
 }
 
 static void
@@ -650,7 +666,7 @@ test_cancel_and_defer (TestFixture *f)
 
   g_assert_cmpint (self.n_tripped, ==, count_numbers (self.n_requests, is_completed_when_tripped));
   g_assert_cmpuint (hammer_check_ledger (&hammer).delivered, ==, hammer.n_sent);
-  g_assert_cmpuint (hammer.n_sent, ==, 2 * self.n_requests + count_numbers (self.n_requests, is_to_be_cancelled));
+  g_assert_cmpuint (hammer.n_sent, ==, 3 * self.n_requests);
 
   g_object_unref (recorder);
   g_async_queue_unref (self.begun);
@@ -679,7 +695,9 @@ check_rises (const TestLedger *before,
 static void
 read_statistics (Worker *worker)
 {
-  TestLedger before = { 0, };
+  TestLedger before = {
+    0,
+  };
 
   while (g_atomic_int_get (&worker->hammer->n_running) > 2)
     {
@@ -712,8 +730,10 @@ read_subscriber (AgentSubscriber *subscriber,
 static void
 read_subscribers (Worker *worker)
 {
-  Probe  **probes = worker->data;
-  guint64  before[N_STOPPED][2] = { 0, };
+  Probe **probes = worker->data;
+  guint64 before[N_STOPPED][2] = {
+    0,
+  };
 
   while (g_atomic_int_get (&worker->hammer->n_running) > 2)
     {
@@ -761,6 +781,116 @@ test_statistics (TestFixture *f)
   hammer_end (&hammer);
 }
 
+#define IN_BETWEEN G_MAXUINT64
+
+typedef struct
+{
+  Probe          *probe;
+  _Atomic guint64 n_offered; /* what the ledger has to say, or IN_BETWEEN */
+} Leaving;
+
+/* What is discarded when a subscriber leaves is never missing, not for a moment. */
+static void
+leave_with_messages (Worker *worker)
+{
+  Leaving *self = worker->data;
+
+  for (guint i = hammer_rounds (5000); i > 0; i--)
+    {
+      self->n_offered = IN_BETWEEN;
+      g_assert_true (probe_subscribe (self->probe));
+      for (guint j = 0; j < 50; j++)
+        sender_send (&worker->sender, j % 10 ? KIND_DATA : KIND_SYSTEM, "a");
+      self->n_offered = worker->hammer->n_sent;
+      g_assert_true (probe_unsubscribe (self->probe, worker->context));
+    }
+}
+
+static void
+read_exactly (Worker *worker)
+{
+  Leaving *self = worker->data;
+
+  while (g_atomic_int_get (&worker->hammer->n_running) > 2)
+    {
+      guint64    n_offered = self->n_offered;
+      TestLedger ledger = test_ledger (worker->bus);
+
+      if (n_offered != IN_BETWEEN && n_offered == self->n_offered)
+        g_assert_cmpuint (ledger.offered, ==, n_offered);
+    }
+}
+
+static void
+test_statistics_of_leaving (TestFixture *f)
+{
+  Hammer  hammer;
+  Leaving self = {
+    0,
+  };
+
+  hammer_begin (&hammer, f, 1, 1, take_bus (f));
+  self.probe = probe_new (&hammer, "a", 0, 40, AGENT_OVERFLOW_DROP_OLDEST, PROBE_DEFERS);
+  start_workers (&hammer, 1, leave_with_messages, &self);
+  start_workers (&hammer, 2, read_exactly, &self);
+  hammer_run_workers (&hammer);
+  hammer_settle (&hammer);
+  hammer_check_ledger (&hammer);
+
+  g_object_unref (self.probe);
+  hammer_end (&hammer);
+}
+
+/* --- Time-outs --- */
+
+/* A subscriber that is given no time: whatever it was doing, no handler begins any more but the one that had. */
+static void
+leave_without_time (Worker *worker)
+{
+  Probe *probe = worker->data;
+
+  for (guint i = hammer_rounds (3000); i > 0; i--)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_atomic_int_set (&probe->n_late, 0);
+      while (!probe_subscribe (probe))
+        g_thread_yield ();
+      for (guint j = worker_choose (worker, 20); j > 0; j--)
+        sender_send (&worker->sender, j % 4 ? KIND_DATA : KIND_SYSTEM, "a");
+
+      if (!probe_try_unsubscribe (probe, worker->context, &error))
+        g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT);
+      g_atomic_int_set (&probe->over, TRUE);
+      g_assert_cmpuint (sender_send (&worker->sender, KIND_SYSTEM, "a"), ==, 0);
+      hammer_sync_threads (worker->hammer);
+      g_assert_cmpint (g_atomic_int_get (&probe->n_late), <=, 1);
+
+      /* The delivery of this subscription may outlive it, but is not to be taken for one of the next. */
+      while (g_atomic_int_get (&probe->in_hand))
+        g_thread_yield ();
+    }
+}
+
+static void
+test_time_outs (TestFixture *f)
+{
+  Hammer hammer;
+  Probe *probe;
+
+  hammer_begin (&hammer, f, 1, 1, take_bus (f));
+  hammer.may_time_out = TRUE;
+  agent_bus_set_shutdown_timeout (hammer.bus, 0);
+  probe = probe_new (&hammer, "a", 0, 8, AGENT_OVERFLOW_DROP_NEWEST, PROBE_DEFERS | PROBE_IS_SLOW);
+  start_workers (&hammer, 1, leave_without_time, probe);
+  hammer_run_workers (&hammer);
+  hammer_settle (&hammer);
+  hammer_check_ledger (&hammer);
+
+  g_object_unref (probe);
+  hammer_end (&hammer);
+}
+
 /* --- Total order --- */
 
 #define N_ORDERED 4
@@ -802,7 +932,12 @@ static void
 make_types (void)
 {
   const GType types[] = {
-    AGENT_TYPE_BUS, AGENT_TYPE_SUBSCRIBER, AGENT_TYPE_DELIVERY, TYPE_PROBE, TEST_TYPE_RECORDER, G_TYPE_CANCELLABLE,
+    AGENT_TYPE_BUS,
+    AGENT_TYPE_SUBSCRIBER,
+    AGENT_TYPE_DELIVERY,
+    TYPE_PROBE,
+    TEST_TYPE_RECORDER,
+    G_TYPE_CANCELLABLE,
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (types); i++)
@@ -826,6 +961,8 @@ main (int   argc,
   test_add ("/agentbus/threads/newest-is-kept", test_newest_is_kept);
   test_add ("/agentbus/threads/cancel-and-defer", test_cancel_and_defer);
   test_add ("/agentbus/threads/statistics", test_statistics);
+  test_add ("/agentbus/threads/statistics-of-leaving", test_statistics_of_leaving);
+  test_add ("/agentbus/threads/time-outs", test_time_outs);
   test_add ("/agentbus/threads/total-order", test_total_order);
 
   return g_test_run ();

@@ -699,6 +699,8 @@ test_changes_are_seen_by_the_next_send (TestFixture *f)
   test_drain (f);
   assert_got (a, "");
   assert_got (b, "2 3");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_NO_TARGET], ==, 1);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_CLOSED], ==, 0);
 }
 
 /* A thread keeps tables of four buses: more of them take turns. */
@@ -822,6 +824,22 @@ test_resend_sends_a_copy (TestFixture *f)
   g_assert_cmpint (agent_message_get_sent_at (nth (a, 1)), ==, sent_at + 10);
 }
 
+/* A copy is as good as the original: nobody who has kept it sees it change. */
+static void
+test_resend_of_a_copy (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe (f, "a");
+  g_autoptr (AgentMessage) kept = test_data ("test", "a", 1);
+
+  agent_bus_send (f->bus, agent_message_ref (kept));
+  agent_bus_send (f->bus, agent_message_ref (kept));
+  test_drain (f);
+  agent_bus_send (f->bus, agent_message_ref (nth (a, 1)));
+  test_drain (f);
+  g_assert_cmpuint (agent_message_get_seq (nth (a, 1)), ==, 2);
+  g_assert_cmpuint (agent_message_get_seq (nth (a, 2)), ==, 3);
+}
+
 static void
 test_resend_copies_everything (TestFixture *f)
 {
@@ -877,16 +895,64 @@ test_forward_to_another_bus (TestFixture *f)
   g_assert_cmpuint (agent_message_get_seq (nth (b, 1)), ==, 3);
 }
 
-/* A message that nobody wants is let go of at once. */
+static void
+count_freed (gpointer user_data)
+{
+  (*(guint *) user_data)++;
+}
+
+static AgentMessage *
+new_counted (const char *target,
+             guint      *n_freed)
+{
+  g_autoptr (GBytes) data = g_bytes_new_with_free_func ("", 1, count_freed, n_freed);
+  g_autoptr (AgentFrame) frame = agent_frame_new ("test", data, NULL);
+
+  return agent_message_new_frame ("test", target, frame, AGENT_FRAME_DIRECTION_DOWNSTREAM);
+}
+
+/* Everybody lets go of a message who is through with it, and the bus of one that it has told of. */
 static void
 test_send_takes_the_message (TestFixture *f)
 {
-  g_autoptr (AgentMessage) message = test_data ("test", "nobody", 1);
+  g_autoptr (AgentSubscriber) a = agent_subscriber_new ("a");
+  g_autoptr (AgentSubscriber) b = agent_subscriber_new ("b");
+  guint n_freed = 0;
 
-  agent_bus_send (f->bus, agent_message_ref (message));
-  agent_bus_send (f->bus, agent_message_ref (message));
+  agent_bus_send (f->bus, new_counted (NULL, &n_freed));
   test_drain (f);
-  g_assert_cmpuint (test_ledger (f->bus).sent, ==, 2);
+  g_assert_cmpuint (n_freed, ==, 1);
+
+  agent_bus_subscribe (f->bus, a, NULL);
+  agent_bus_subscribe (f->bus, b, NULL);
+  agent_bus_send (f->bus, new_counted (NULL, &n_freed));
+  agent_bus_send (f->bus, new_counted ("b", &n_freed));
+  g_assert_cmpuint (n_freed, ==, 1);
+  test_drain (f);
+  g_assert_cmpuint (n_freed, ==, 3);
+
+  agent_bus_send (f->bus, new_counted (NULL, &n_freed));
+  test_stop (f);
+  g_assert_cmpuint (n_freed, ==, 4);
+  agent_bus_send (f->bus, new_counted (NULL, &n_freed));
+  test_drain (f);
+  g_assert_cmpuint (n_freed, ==, 5);
+}
+
+/* Of many that are dropped one waits to be told of, and all others are let go of at once. */
+static void
+test_send_lets_go_of_what_it_drops (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "a", "capacity", 1, NULL);
+  guint n_freed = 0;
+
+  agent_bus_subscribe (f->bus, a, NULL);
+  for (guint i = 0; i < 10; i++)
+    agent_bus_send (f->bus, new_counted ("a", &n_freed));
+  g_assert_cmpuint (n_freed, ==, 8);
+  test_drain (f);
+  g_assert_cmpuint (n_freed, ==, 10);
+  test_expect_log (f, "'a' is full");
 }
 
 /* --- Stop and start --- */
@@ -940,6 +1006,7 @@ test_start_after_stop (TestFixture *f)
   g_assert_cmpuint (agent_bus_send (f->bus, test_data ("test", "a", 3)), ==, 1);
   test_drain (f);
   assert_got (a, "1 3");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_NO_TARGET], ==, 1);
   g_assert_cmpuint (agent_message_get_seq (nth (a, 1)), ==, 3);
 }
 
@@ -1011,9 +1078,11 @@ add_sending (void)
   ADD ("all-receivers-see-the-same", test_all_receivers_see_the_same);
   ADD ("sent-at", test_sent_at);
   ADD ("resend-sends-a-copy", test_resend_sends_a_copy);
+  ADD ("resend-of-a-copy", test_resend_of_a_copy);
   ADD ("resend-copies-everything", test_resend_copies_everything);
   ADD ("forward-to-another-bus", test_forward_to_another_bus);
   ADD ("send-takes-the-message", test_send_takes_the_message);
+  ADD ("send-lets-go-of-what-it-drops", test_send_lets_go_of_what_it_drops);
 }
 
 static void

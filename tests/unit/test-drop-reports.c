@@ -120,6 +120,22 @@ test_one_emission (TestFixture *f)
   stop_listening (f, told);
 }
 
+/* Where the bus's context is not iterated, a flood of drops takes no more memory than the first. */
+static void
+test_flood_is_one_notice (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 1);
+  guint n_refs;
+
+  send_range (f, "a", 1, 2);
+  n_refs = G_OBJECT (a)->ref_count;
+  send_range (f, "a", 3, 1000);
+  g_assert_cmpuint (G_OBJECT (a)->ref_count, ==, n_refs);
+  test_drain (f);
+  g_assert_cmpuint (G_OBJECT (a)->ref_count, ==, n_refs - 1);
+  test_expect_log (f, "999 message(s)");
+}
+
 static void
 test_one_emission_per_iteration (TestFixture *f)
 {
@@ -441,6 +457,7 @@ main (int   argc,
   test_init (&argc, &argv);
 
   ADD ("one-emission", test_one_emission);
+  ADD ("flood-is-one-notice", test_flood_is_one_notice);
   ADD ("one-emission-per-iteration", test_one_emission_per_iteration);
   ADD ("one-emission-per-subscriber", test_one_emission_per_subscriber);
   ADD ("one-emission-per-reason", test_one_emission_per_reason);
