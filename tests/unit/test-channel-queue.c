@@ -363,6 +363,39 @@ test_beyond_capacity (Fixture      *f,
   g_assert_true (has_room (&f->queue, 0));
 }
 
+static gboolean
+will_have_room (AgentChannelQueue *queue)
+{
+  gboolean room;
+
+  _agent_channel_queue_lock (queue);
+  room = _agent_channel_queue_will_have_room_locked (queue, 0);
+  _agent_channel_queue_unlock (queue);
+
+  return room;
+}
+
+/* The receiver stands still where it has taken a message and has not counted it yet. */
+static void
+test_room_while_the_receiver_takes (Fixture      *f,
+                                    gconstpointer data)
+{
+  push_range (&f->queue, 1, CAPACITY);
+  g_assert_false (will_have_room (&f->queue));
+
+  f->queue.claiming = TRUE;
+  g_assert_true (will_have_room (&f->queue));
+  push_number (&f->queue, CAPACITY + 1);
+  g_assert_false (will_have_room (&f->queue));
+
+  f->queue.claiming = FALSE;
+  g_assert_cmpuint (pop_number (&f->queue), ==, 1);
+  g_assert_false (f->queue.claiming);
+  g_assert_false (will_have_room (&f->queue));
+  g_assert_cmpuint (pop_number (&f->queue), ==, 2);
+  g_assert_true (will_have_room (&f->queue));
+}
+
 static void
 test_bytes_are_exact (Fixture      *f,
                       gconstpointer data)
@@ -837,6 +870,7 @@ main (int   argc,
   ADD ("capacity-comes-back-with-pop", test_capacity_comes_back_with_pop);
   ADD ("capacity-comes-back-with-eviction", test_capacity_comes_back_with_eviction);
   ADD ("beyond-capacity", test_beyond_capacity);
+  ADD ("room-while-the-receiver-takes", test_room_while_the_receiver_takes);
   ADD_LIMITED ("bytes-are-exact", test_bytes_are_exact, MAX_BYTES);
   ADD_LIMITED ("bytes-come-back", test_bytes_come_back, MAX_BYTES);
   ADD ("bytes-are-not-measured-without-limit", test_bytes_are_not_measured_without_limit);
