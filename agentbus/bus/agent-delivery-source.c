@@ -408,7 +408,10 @@ _agent_delivery_source_abandon (AgentDeliverySource *self,
   g_mutex_lock (&self->lock);
   first = !mailbox->schedule.finished;
   if (first)
-    finish_locked (self, mailbox);
+    {
+      mailbox->schedule.abandoned = TRUE;
+      finish_locked (self, mailbox);
+    }
   *release = settle_locked (self, mailbox);
   g_mutex_unlock (&self->lock);
 

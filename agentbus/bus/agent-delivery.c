@@ -78,6 +78,16 @@ finish (AgentDelivery *self)
   return g_atomic_int_compare_and_exchange (&self->done, FALSE, TRUE);
 }
 
+static gboolean
+finish_once (AgentDelivery *self)
+{
+  gboolean first = finish (self);
+
+  if (!first)
+    g_critical ("The delivery to '%s' was completed or failed already", _agent_mailbox_get_name (self->mailbox));
+  return first;
+}
+
 static void
 agent_delivery_dispose (GObject *object)
 {
@@ -238,12 +248,10 @@ agent_delivery_is_cancelled (AgentDelivery *self)
 void
 agent_delivery_complete (AgentDelivery *self)
 {
-  gboolean first;
-
   g_return_if_fail (AGENT_IS_DELIVERY (self));
 
-  first = finish (self);
-  g_return_if_fail (first);
+  if (!finish_once (self))
+    return;
 
   _agent_delivery_source_resume (self->mailbox->source, self->mailbox);
 }
@@ -285,13 +293,12 @@ agent_delivery_fail_message (AgentDelivery *self,
                              const char    *message)
 {
   AgentMailbox *mailbox;
-  gboolean      first;
 
   g_return_if_fail (AGENT_IS_DELIVERY (self));
   g_return_if_fail (message != NULL);
 
-  first = finish (self);
-  g_return_if_fail (first);
+  if (!finish_once (self))
+    return;
 
   mailbox = self->mailbox;
   _agent_directory_count_failed (mailbox->directory, mailbox);

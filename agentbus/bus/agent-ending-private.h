@@ -15,6 +15,7 @@ void         _agent_ending_begin        (GPtrArray   *mailboxes,
                                          GTask       *task);
 AgentEnding *_agent_ending_ref          (AgentEnding *self);
 void         _agent_ending_unref        (AgentEnding *self);
-void         _agent_ending_mailbox_left (AgentEnding *self);
+void         _agent_ending_mailbox_left (AgentEnding *self,
+                                         gboolean     abandoned);
 
 G_END_DECLS

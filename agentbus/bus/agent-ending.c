@@ -8,10 +8,11 @@
 
 struct _AgentEnding
 {
-  gint       ref_count; /* (atomic) */
-  gint       n_waiting; /* (atomic) mailboxes that are not released yet, and one for the start */
-  guint      timeout;   /* ms */
-  GPtrArray *mailboxes; /* of AgentMailbox (owned) */
+  gint       ref_count;   /* (atomic) */
+  gint       n_abandoned; /* (atomic) */
+  gint       n_waiting;   /* (atomic) mailboxes that are not released yet, and one for the start */
+  guint      timeout;     /* ms */
+  GPtrArray *mailboxes;   /* of AgentMailbox (owned) */
 
   GMutex   lock;
   GSource *timer;   /* (lock) (nullable) the deadline */
@@ -83,17 +84,52 @@ end (AgentEnding *self)
   return first;
 }
 
-void
-_agent_ending_mailbox_left (AgentEnding *self)
+/* Takes @task. */
+static void
+return_timed_out (AgentEnding *self,
+                  GTask       *task,
+                  guint        n_left)
 {
-  g_autoptr (GTask) task = NULL;
+  g_task_return_new_error (task,
+                           AGENT_BUS_ERROR,
+                           AGENT_BUS_ERROR_TIMED_OUT,
+                           "%u of %u subscriber(s) did not leave within %u ms",
+                           n_left,
+                           self->mailboxes->len,
+                           self->timeout);
+  g_object_unref (task);
+}
+
+static void
+one_less (AgentEnding *self)
+{
+  GTask *task;
+  guint  n_abandoned;
 
   if (!g_atomic_int_dec_and_test (&self->n_waiting) || !end (self))
     return;
 
   task = end_waiting (self);
-  if (task != NULL)
-    g_task_return_boolean (task, TRUE);
+  n_abandoned = g_atomic_int_get (&self->n_abandoned);
+  if (task != NULL && n_abandoned > 0)
+    {
+      return_timed_out (self, task, n_abandoned);
+    }
+  else if (task != NULL)
+    {
+      g_task_return_boolean (task, TRUE);
+      g_object_unref (task);
+    }
+}
+
+/* @abandoned: it was not by itself, but for the deadline of another ending. */
+void
+_agent_ending_mailbox_left (AgentEnding *self,
+                            gboolean     abandoned)
+{
+  if (abandoned)
+    g_atomic_int_inc (&self->n_abandoned);
+  one_less (self);
 }
 
 /* TRUE: it had not left. Two endings may wait for one mailbox, but only one complains. */
@@ -115,8 +151,8 @@ static gboolean
 on_timeout (gpointer user_data)
 {
   AgentEnding *self = user_data;
-  g_autoptr (GTask) task = NULL;
-  guint n_left = 0;
+  GTask       *task;
+  guint        n_left = 0;
 
   if (!end (self))
     return G_SOURCE_REMOVE;
@@ -126,13 +162,7 @@ on_timeout (gpointer user_data)
 
   task = end_waiting (self);
   if (task != NULL)
-    g_task_return_new_error (task,
-                             AGENT_BUS_ERROR,
-                             AGENT_BUS_ERROR_TIMED_OUT,
-                             "%u of %u subscriber(s) did not leave within %u ms",
-                             n_left,
-                             self->mailboxes->len,
-                             self->timeout);
+    return_timed_out (self, task, n_left);
   return G_SOURCE_REMOVE;
 }
 
@@ -204,6 +234,6 @@ _agent_ending_begin (GPtrArray *mailboxes,
     start_timer_locked (self);
   g_mutex_unlock (&self->lock);
 
-  _agent_ending_mailbox_left (self);
+  one_less (self);
   _agent_ending_unref (self);
 }

@@ -40,6 +40,7 @@ typedef struct
   gboolean held;                          /* a deferred delivery is under way */
   gboolean cancel_pending;                /* its cancellable is to be tripped */
   gboolean closing;
+  gboolean abandoned;                     /* finished before it was through */
   gboolean finished;
   gboolean released;
   GSList  *endings;                       /* of AgentEnding (owned): who waits for the release */

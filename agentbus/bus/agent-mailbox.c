@@ -565,7 +565,7 @@ _agent_mailbox_release (AgentMailbox *self)
   _agent_delivery_source_put (self->source);
 
   for (GSList *l = endings; l != NULL; l = l->next)
-    _agent_ending_mailbox_left (l->data);
+    _agent_ending_mailbox_left (l->data, self->schedule.abandoned);
   g_slist_free_full (endings, (GDestroyNotify) _agent_ending_unref);
 
   _agent_mailbox_unref (self);

@@ -255,6 +255,47 @@ test_drop_in_the_handler (TestFixture *f)
   stop_listening (f, told);
 }
 
+typedef struct
+{
+  TestFixture *f;
+  guint        depth;
+  guint        n_calls;
+} Nested;
+
+static void
+drop_and_iterate (AgentBus        *bus,
+                  AgentSubscriber *subscriber,
+                  AgentDropReason  reason,
+                  guint            n,
+                  AgentMessage    *last,
+                  gpointer         user_data)
+{
+  Nested *self = user_data;
+
+  g_assert_cmpuint (self->depth, ==, 0);
+  self->depth++;
+  if (self->n_calls++ == 0)
+    {
+      agent_bus_send (bus, test_data ("test", "nobody", 2));
+      test_drain (self->f);
+    }
+  self->depth--;
+}
+
+/* A handler that iterates the context hears of nothing more until it has returned. */
+static void
+test_handler_iterates_the_context (TestFixture *f)
+{
+  Nested nested = { f, 0, 0 };
+  gulong id = g_signal_connect (f->bus, "dropped", G_CALLBACK (drop_and_iterate), &nested);
+
+  send_range (f, "nobody", 1, 1);
+  test_drain (f);
+  g_assert_cmpuint (nested.n_calls, ==, 2);
+  assert_sums (f);
+  g_signal_handler_disconnect (f->bus, id);
+}
+
 static void
 send_to_both (AgentBus        *bus,
               AgentSubscriber *subscriber,
@@ -464,6 +505,7 @@ main (int   argc,
   ADD ("expired-are-told", test_expired_are_told);
   ADD ("last-of-drop-oldest", test_last_of_drop_oldest);
   ADD ("drop-in-the-handler", test_drop_in_the_handler);
+  ADD ("handler-iterates-the-context", test_handler_iterates_the_context);
   ADD ("drop-for-another-in-the-handler", test_drop_for_another_in_the_handler);
   ADD ("told-of-the-one-it-was-for", test_told_of_the_one_it_was_for);
   ADD ("sums-with-threads", test_sums_with_threads);

@@ -142,12 +142,14 @@ static void
 test_urgent_before_plain (TestFixture *f)
 {
   g_autoptr (TestRecorder) a = subscribe (f, "a");
+  AgentMessage *short_lived = agent_message_new_task_cancel ("test", "a", "5", NULL);
 
   agent_bus_send (f->bus, agent_message_new_task_response ("test", "a", "1", AGENT_TASK_STATUS_COMPLETED, NULL));
   agent_bus_send (f->bus, agent_message_new_task_update ("test", "a", "2", NULL));
   agent_bus_send (f->bus, agent_message_new_task_update_urgent ("test", "a", "3", NULL));
   agent_bus_send (f->bus, agent_message_new_task_response_urgent ("test", "a", "4", AGENT_TASK_STATUS_FAILED, NULL));
-  agent_bus_send (f->bus, agent_message_new_task_cancel ("test", "a", "5", NULL));
+  agent_message_set_ttl (short_lived, G_MAXUINT);
+  agent_bus_send (f->bus, short_lived);
   test_drain (f);
   assert_got (a, "3 4 5 1 2");
 }

@@ -313,6 +313,29 @@ test_two_stops_complain_once (TestFixture *f)
   test_gate_clear (&gate);
 }
 
+/* What the deadline of one stop has discarded has not left in time for another either. */
+static void
+test_stop_after_a_deadline (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRecorder) a = test_subscribe_with_one_in_hand (f, &delivery);
+  g_autoptr (GAsyncResult) first = NULL;
+  g_autoptr (GAsyncResult) second = NULL;
+
+  agent_bus_set_shutdown_timeout (f->bus, 1);
+  agent_bus_stop_async (f->bus, NULL, test_keep_result, &first);
+  agent_bus_set_shutdown_timeout (f->bus, 60 * 60 * 1000);
+  agent_bus_stop_async (f->bus, NULL, test_keep_result, &second);
+  test_wait_result (f, &first);
+  test_wait_result (f, &second);
+  assert_timed_out (f, first);
+  assert_timed_out (f, second);
+  g_assert_cmpuint (count_lines (f), ==, 1);
+  g_string_truncate (f->log, 0);
+
+  agent_delivery_complete (delivery);
+}
+
 static void
 test_cancel_of_the_wait (TestFixture *f)
 {
@@ -722,6 +745,7 @@ main (int   argc,
   ADD ("others-leave-in-time", test_others_leave_in_time);
   ADD ("two-stops-at-once", test_two_stops_at_once);
   ADD ("two-stops-complain-once", test_two_stops_complain_once);
+  ADD ("stop-after-a-deadline", test_stop_after_a_deadline);
   ADD ("cancel-of-the-wait", test_cancel_of_the_wait);
   ADD ("subscribe-while-stopping", test_subscribe_while_stopping);
   ADD ("start-again", test_start_again);
