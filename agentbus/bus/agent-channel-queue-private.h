@@ -53,6 +53,8 @@ struct _AgentChannelQueue
   guint64         max_bytes;   /* most bytes queued, 0 for any number */
   _Atomic guint64 n_in;        /* pushed and not taken back; changed with the lock held */
   _Atomic guint64 n_out_seen;  /* @n_out when it was last looked at; changed with the lock held */
+  guint64         n_reliable_in;     /* (lock) those of @n_in that are never dropped */
+  guint64         reliable_bytes_in; /* (lock) */
   guint64         bytes_in;    /* (lock) the same as @n_in in bytes, where they are limited */
   _Atomic gint    locked;      /* a hint */
   gboolean        scheduled;   /* (lock) */
@@ -66,6 +68,8 @@ struct _AgentChannelQueue
   guint           n_seen;      /* how many of its slots are known to be filled */
   _Atomic guint64 n_out;       /* taken by the receiver */
   _Atomic guint64 bytes_out;
+  _Atomic guint64 n_reliable_out;
+  _Atomic guint64 reliable_bytes_out;
   _Atomic gint    claiming;    /* it is about to count one more in @n_out */
 };
 
@@ -82,6 +86,9 @@ void          _agent_channel_queue_push_locked  (AgentChannelQueue *self,
                                                  AgentMessage      *message,
                                                  gsize              size);
 AgentMessage *_agent_channel_queue_evict_locked (AgentChannelQueue *self);
+gboolean      _agent_channel_queue_can_make_room_locked
+                                                (AgentChannelQueue *self,
+                                                 gsize              size);
 gboolean      _agent_channel_queue_will_have_room_locked
                                                 (AgentChannelQueue *self,
                                                  gsize              size);

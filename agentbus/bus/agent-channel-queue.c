@@ -159,6 +159,7 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
                                   AgentMessage      *message,
                                   gsize              size)
 {
+  gboolean    reliable = message->reliable;
   AgentBlock *tail = self->tail;
   guint       n_filled;
 
@@ -170,9 +171,15 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
 
   n_filled = atomic_load_explicit (&tail->n_filled, memory_order_relaxed);
   atomic_store_explicit (&tail->slots[n_filled], slot_new (message), memory_order_relaxed);
+  /* From here on the message may be handled and gone. */
   atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
   add_n_in (self, 1);
   self->bytes_in += size;
+  if (reliable)
+    {
+      self->n_reliable_in++;
+      self->reliable_bytes_in += size;
+    }
 }
 
 static AgentMessage *
@@ -216,6 +223,17 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self)
     }
 
   return NULL;
+}
+
+/* Whether there would be room if all that may be dropped were: else nobody has to give way in vain. */
+gboolean
+_agent_channel_queue_can_make_room_locked (AgentChannelQueue *self,
+                                           gsize              size)
+{
+  guint64 n_reliable = self->n_reliable_in - atomic_load (&self->n_reliable_out);
+  guint64 reliable_bytes = self->reliable_bytes_in - atomic_load (&self->reliable_bytes_out);
+
+  return n_reliable < self->capacity && (self->max_bytes == 0 || reliable_bytes + size <= self->max_bytes);
 }
 
 /* Whether there is room once the receiver has counted what it is taking right now: its thread may be stopped between the
@@ -338,26 +356,46 @@ prefetch (AgentChannelQueue *self)
   __builtin_prefetch (slot_get_message (slot));
 }
 
+/* Only the receiver writes: no need for a locked instruction. */
+static inline void
+add_out (_Atomic guint64 *counter,
+         guint64          n)
+{
+  guint64 before = atomic_load_explicit (counter, memory_order_relaxed);
+
+  atomic_store_explicit (counter, before + n, memory_order_release);
+}
+
+static inline void
+count_out (AgentChannelQueue *self,
+           guintptr           slot)
+{
+  gsize size = _agent_channel_queue_measure (self, slot_get_message (slot));
+
+  add_out (&self->bytes_out, size);
+  if (slot & RELIABLE_TAG)
+    {
+      add_out (&self->reliable_bytes_out, size);
+      add_out (&self->n_reliable_out, 1);
+    }
+  add_out (&self->n_out, 1);
+}
+
 /* (transfer full) (nullable) Between the two steps the message is neither queued nor counted as taken, and senders that
  * look for room have to know. */
 static inline AgentMessage *
 claim (AgentChannelQueue *self,
        _Atomic guintptr  *place)
 {
-  AgentMessage *message;
-  guint64       n_out = atomic_load_explicit (&self->n_out, memory_order_relaxed);
+  guintptr slot;
 
   atomic_store_explicit (&self->claiming, TRUE, memory_order_relaxed);
-  message = slot_get_message (atomic_exchange (place, 0));
-  if (message != NULL)
-    {
-      if (self->max_bytes != 0)
-        atomic_fetch_add (&self->bytes_out, _agent_message_get_size (message));
-      atomic_store_explicit (&self->n_out, n_out + 1, memory_order_release);
-    }
+  slot = atomic_exchange (place, 0);
+  if (slot != 0)
+    count_out (self, slot);
   atomic_store_explicit (&self->claiming, FALSE, memory_order_release);
 
-  return message;
+  return slot_get_message (slot);
 }
 
 /* The next message: (transfer full) (nullable). NULL also gives the token back. */

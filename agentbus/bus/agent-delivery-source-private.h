@@ -42,7 +42,7 @@ gboolean             _agent_delivery_source_add_ending (AgentDeliverySource *sel
 gboolean             _agent_delivery_source_is_attached
                                                        (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);
-GSList              *_agent_delivery_source_take_endings
+GSList              *_agent_delivery_source_leave
                                                        (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);
 void                 _agent_delivery_source_defer      (AgentDeliverySource *self,

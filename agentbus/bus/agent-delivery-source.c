@@ -418,7 +418,7 @@ _agent_delivery_source_abandon (AgentDeliverySource *self,
   return first;
 }
 
-/* FALSE: the mailbox was released already. */
+/* FALSE: the mailbox has left already. */
 gboolean
 _agent_delivery_source_add_ending (AgentDeliverySource *self,
                                    AgentMailbox        *mailbox,
@@ -427,7 +427,7 @@ _agent_delivery_source_add_ending (AgentDeliverySource *self,
   gboolean added;
 
   g_mutex_lock (&self->lock);
-  added = !mailbox->schedule.released;
+  added = !mailbox->schedule.left;
   if (added)
     mailbox->schedule.endings = g_slist_prepend (mailbox->schedule.endings, _agent_ending_ref (ending));
   g_mutex_unlock (&self->lock);
@@ -442,19 +442,21 @@ _agent_delivery_source_is_attached (AgentDeliverySource *self,
   gboolean attached;
 
   g_mutex_lock (&self->lock);
-  attached = !mailbox->schedule.released;
+  attached = !mailbox->schedule.left;
   g_mutex_unlock (&self->lock);
 
   return attached;
 }
 
+/* The release is through. Returns who is to be told: (transfer full). */
 GSList *
-_agent_delivery_source_take_endings (AgentDeliverySource *self,
-                                     AgentMailbox        *mailbox)
+_agent_delivery_source_leave (AgentDeliverySource *self,
+                              AgentMailbox        *mailbox)
 {
   GSList *endings;
 
   g_mutex_lock (&self->lock);
+  mailbox->schedule.left = TRUE;
   endings = g_steal_pointer (&mailbox->schedule.endings);
   g_mutex_unlock (&self->lock);
 

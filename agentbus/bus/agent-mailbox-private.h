@@ -20,7 +20,7 @@ G_BEGIN_DECLS
  * mailbox is scheduled, held and ended is the business of its delivery source, under the source's lock.
  *
  * The life of a subscription: attached → closing (no more in) → finished (nothing is delivered any more) →
- * released (the subscriber is let go).
+ * released (the subscriber is being let go) → left.
  */
 
 /* Drops that the bus has not heard of yet. */
@@ -42,7 +42,8 @@ typedef struct
   gboolean closing;
   gboolean abandoned;                     /* finished before it was through */
   gboolean finished;
-  gboolean released;
+  gboolean released;                      /* somebody is about to release it, or has */
+  gboolean left;                          /* that is through */
   GSList  *endings;                       /* of AgentEnding (owned): who waits for the release */
 } AgentMailboxSchedule;
 

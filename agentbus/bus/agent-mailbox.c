@@ -249,7 +249,7 @@ make_room_locked (AgentMailbox  *self,
     return PUSH_CLOSED;
   if (message->reliable || _agent_channel_queue_has_room_locked (queue, size))
     return PUSH_ACCEPTED;
-  if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST || size > queue->max_bytes)
+  if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST || !_agent_channel_queue_can_make_room_locked (queue, size))
     return PUSH_FULL;
 
   *victim = _agent_channel_queue_evict_locked (queue);
@@ -519,7 +519,7 @@ _agent_mailbox_has_left (AgentMailbox *self)
   return !_agent_delivery_source_is_attached (self->source, self);
 }
 
-/* FALSE: it is released already. */
+/* FALSE: it has left already. */
 gboolean
 _agent_mailbox_add_ending (AgentMailbox *self,
                            AgentEnding  *ending)
@@ -557,13 +557,14 @@ void
 _agent_mailbox_release (AgentMailbox *self)
 {
   g_autoptr (AgentSubscriber) subscriber = take_subscriber (self);
-  GSList *endings = _agent_delivery_source_take_endings (self->source, self);
+  GSList *endings;
 
   _agent_subscriber_detach (subscriber);
   _agent_directory_forget (self->directory, self);
   _agent_bus_report_unsubscribed (self->report, self->name);
   _agent_delivery_source_put (self->source);
 
+  endings = _agent_delivery_source_leave (self->source, self);
   for (GSList *l = endings; l != NULL; l = l->next)
     _agent_ending_mailbox_left (l->data, self->schedule.abandoned);
   g_slist_free_full (endings, (GDestroyNotify) _agent_ending_unref);

@@ -275,6 +275,22 @@ test_all_reliable (TestFixture *f)
   test_expect_log (f, "'a' is full");
 }
 
+/* Where reliable messages have taken all the room, to drop the oldest would make none: it stays. */
+static void
+test_nobody_gives_way_in_vain (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 2, AGENT_OVERFLOW_DROP_OLDEST);
+
+  assert_send (f, test_data ("test", "a", 1), TRUE);
+  assert_send (f, new_reliable (2), TRUE);
+  assert_send (f, new_reliable (3), TRUE);
+  assert_send (f, test_data ("test", "a", 4), FALSE);
+  test_drain (f);
+  assert_got (a, "1 2 3");
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 1);
+  test_expect_log (f, "'a' is full");
+}
+
 /* --- Bytes --- */
 
 /* Its kind is what test_recorder_dup_task_ids() does not have, so it is known by its size. */
@@ -630,6 +646,7 @@ main (int   argc,
   ADD ("reliable-drops-nobody", test_reliable_drops_nobody);
   ADD ("reliable-is-passed-over", test_reliable_is_passed_over);
   ADD ("all-reliable", test_all_reliable);
+  ADD ("nobody-gives-way-in-vain", test_nobody_gives_way_in_vain);
   ADD ("bytes-drop-newest", test_bytes_drop_newest);
   ADD ("bytes-come-back", test_bytes_come_back);
   ADD ("bytes-drop-oldest", test_bytes_drop_oldest);

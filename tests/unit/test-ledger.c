@@ -108,6 +108,18 @@ peer_evict (Peer *self)
   return FALSE;
 }
 
+static guint
+peer_count_reliable (Peer *self)
+{
+  guint n = 0;
+
+  for (GList *l = self->queues[AGENT_CHANNEL_DATA].head; l != NULL; l = l->next)
+    n += ((const Item *) l->data)->reliable;
+
+  return n;
+}
+
+/* Nobody gives way in vain. */
 static gboolean
 peer_make_room (Peer *self)
 {
@@ -115,7 +127,9 @@ peer_make_room (Peer *self)
 
   while (queue->length >= self->capacity)
     {
-      if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST || !peer_evict (self))
+      if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST ||
+          peer_count_reliable (self) >= self->capacity ||
+          !peer_evict (self))
         return FALSE;
     }
 
