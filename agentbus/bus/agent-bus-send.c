@@ -16,6 +16,12 @@ take_unsent (AgentMessage *message)
 {
   AgentMessage *copy;
 
+  /* Who has the only reference needs no locked instruction. */
+  if (g_atomic_int_get (&message->ref_count) == 1 && !message->sent)
+    {
+      message->sent = TRUE;
+      return message;
+    }
   if (g_atomic_int_compare_and_exchange (&message->sent, FALSE, TRUE))
     return message;
 
@@ -39,10 +45,10 @@ send_to_one (AgentBus      *self,
              AgentMessage  *message,
              AgentSender   *sender)
 {
-  const char   *target = agent_message_get_target (message);
+  const char   *target = _agent_message_string (message, message->target);
   AgentMailbox *mailbox = NULL;
 
-  if (strcmp (target, agent_message_get_source (message)) != 0)
+  if (strcmp (target, _agent_message_string (message, message->source)) != 0)
     mailbox = _agent_snapshot_lookup (snapshot, target);
   if (mailbox != NULL)
     return _agent_mailbox_push (mailbox, message, sender);
@@ -58,7 +64,7 @@ send_to_all (AgentBus      *self,
              AgentMessage  *message,
              AgentSender   *sender)
 {
-  AgentMailbox  *own = _agent_snapshot_lookup (snapshot, agent_message_get_source (message));
+  AgentMailbox  *own = _agent_snapshot_lookup (snapshot, _agent_message_string (message, message->source));
   guint          n_mailboxes;
   AgentMailbox **mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
   guint          n_addressed = n_mailboxes - (own != NULL);

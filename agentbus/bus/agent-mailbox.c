@@ -398,7 +398,7 @@ deliver (AgentMailbox *self,
   _agent_subscriber_deliver (self->subscriber, message, emit);
   self->current = NULL;
 
-  agent_message_unref (message);
+  _agent_message_drop_refs (message, 1);
 }
 
 static gboolean

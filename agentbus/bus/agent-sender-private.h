@@ -3,7 +3,7 @@
 #pragma once
 
 #include "agent-directory-private.h"
-#include "agent-message.h"
+#include "agent-message-private.h"
 
 G_BEGIN_DECLS
 
@@ -48,7 +48,7 @@ static inline void
 _agent_sender_collect (AgentSender *self)
 {
   while (self->n_garbage > 0)
-    agent_message_unref (self->garbage[--self->n_garbage]);
+    _agent_message_drop_refs (self->garbage[--self->n_garbage], 1);
 }
 
 G_END_DECLS

@@ -293,6 +293,54 @@ test_stop_while_sending (TestFixture *f)
   hammer_end (&hammer);
 }
 
+/* --- Leave while full --- */
+
+static void
+flood_a (Worker *worker)
+{
+  for (guint i = hammer_rounds (GPOINTER_TO_UINT (worker->data)); i > 0; i--)
+    sender_send (&worker->sender, KIND_DATA, "a");
+}
+
+static void
+subscribe_and_leave (Worker *worker)
+{
+  Probe *probe = worker->data;
+
+  for (guint i = hammer_rounds (20000); i > 0; i--)
+    {
+      g_assert_true (probe_subscribe (probe));
+      g_assert_true (probe_unsubscribe (probe, worker->context));
+    }
+}
+
+/* A message that is refused at the very moment when its subscriber leaves counts, once, here or there. */
+static void
+leave_while_full (TestFixture  *f,
+                  AgentOverflow overflow)
+{
+  Hammer hammer;
+  Probe *probe;
+
+  hammer_begin (&hammer, f, 1, 0, agent_bus_new ());
+  probe = probe_new (&hammer, "a", 0, 1, overflow, 0);
+  start_workers (&hammer, 2, flood_a, GUINT_TO_POINTER (300000));
+  start_workers (&hammer, 1, subscribe_and_leave, probe);
+  hammer_run_workers (&hammer);
+  hammer_settle (&hammer);
+  g_assert_cmpuint (hammer_check_ledger (&hammer).offered, ==, hammer.n_sent);
+
+  g_object_unref (probe);
+  hammer_end (&hammer);
+}
+
+static void
+test_leave_while_full (TestFixture *f)
+{
+  leave_while_full (f, AGENT_OVERFLOW_DROP_NEWEST);
+  leave_while_full (f, AGENT_OVERFLOW_DROP_OLDEST);
+}
+
 /* --- The last reference --- */
 
 #define N_DROPPED 4
@@ -849,7 +897,7 @@ leave_without_time (Worker *worker)
 {
   Probe *probe = worker->data;
 
-  for (guint i = hammer_rounds (3000); i > 0; i--)
+  for (guint i = hammer_rounds (10000); i > 0; i--)
     {
       g_autoptr (GError) error = NULL;
 
@@ -955,6 +1003,7 @@ main (int   argc,
   test_add ("/agentbus/threads/eight-senders", test_eight_senders);
   test_add ("/agentbus/threads/eight-senders-no-room", test_eight_senders_no_room);
   test_add ("/agentbus/threads/stop-while-sending", test_stop_while_sending);
+  test_add ("/agentbus/threads/leave-while-full", test_leave_while_full);
   test_add ("/agentbus/threads/drop-of-the-bus", test_drop_of_the_bus);
   test_add ("/agentbus/threads/defer-and-complete", test_defer_and_complete);
   test_add ("/agentbus/threads/eviction", test_eviction);
