@@ -58,7 +58,8 @@ static struct
   guint     n_full; /* (lock) */
 } depot;
 
-static __thread Magazines *own_magazines;
+/* As in agent-sender.c. */
+static __thread Magazines *own_magazines __attribute__ ((tls_model ("initial-exec")));
 
 static void
 magazine_free (Magazine *magazine)
