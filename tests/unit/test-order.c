@@ -203,6 +203,8 @@ test_system_before_the_data_of_another (TestFixture *f)
   g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", log_message, &log);
   g_autoptr (TestRecorder) b = test_recorder_subscribe (f, "b", log_message, &log);
 
+  /* Nobody's turn ends for want of time. */
+  test_clock_freeze ();
   send_range (f->bus, "test", "a", 1, 3);
   send_range (f->bus, "test", "b", 4, 5);
   agent_bus_send (f->bus, test_cancel ("test", "b"));
@@ -217,6 +219,8 @@ test_system_interrupts_the_data_of_another (TestFixture *f)
   g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", log_and_cancel_b, &log);
   g_autoptr (TestRecorder) b = test_recorder_subscribe (f, "b", log_message, &log);
 
+  /* Nobody's turn ends for want of time. */
+  test_clock_freeze ();
   send_range (f->bus, "test", "b", 9, 9);
   send_range (f->bus, "test", "a", 1, 4);
   test_drain (f);
