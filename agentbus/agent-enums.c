@@ -54,6 +54,11 @@
 #define AS_REASON_VALUE(NAME, nick) G_DEFINE_ENUM_VALUE (AGENT_DROP_REASON_##NAME, nick)
 #define AS_REASON_NICK(NAME, nick) [AGENT_DROP_REASON_##NAME] = nick
 
+G_DEFINE_ENUM_TYPE (AgentDispatchResult, agent_dispatch_result,
+                    G_DEFINE_ENUM_VALUE (AGENT_DISPATCH_RESULT_DELIVERED, "delivered"),
+                    G_DEFINE_ENUM_VALUE (AGENT_DISPATCH_RESULT_PARKED, "parked"),
+                    G_DEFINE_ENUM_VALUE (AGENT_DISPATCH_RESULT_REFUSED, "refused"))
+
 G_DEFINE_ENUM_TYPE (AgentChannel, agent_channel,
                     G_DEFINE_ENUM_VALUE (AGENT_CHANNEL_SYSTEM, "system"),
                     G_DEFINE_ENUM_VALUE (AGENT_CHANNEL_DATA, "data"))

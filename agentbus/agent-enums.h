@@ -11,6 +11,7 @@
 G_BEGIN_DECLS
 
 #define AGENT_TYPE_CHANNEL         (agent_channel_get_type ())
+#define AGENT_TYPE_DISPATCH_RESULT (agent_dispatch_result_get_type ())
 #define AGENT_TYPE_DROP_REASON     (agent_drop_reason_get_type ())
 #define AGENT_TYPE_FRAME_DIRECTION (agent_frame_direction_get_type ())
 #define AGENT_TYPE_MESSAGE_TYPE    (agent_message_type_get_type ())
@@ -138,6 +139,23 @@ typedef enum
 } AgentDropReason;
 
 /**
+ * AgentDispatchResult:
+ * @AGENT_DISPATCH_RESULT_DELIVERED: The actor's router has it.
+ * @AGENT_DISPATCH_RESULT_PARKED: It waits until it can be handed over, or expires.
+ * @AGENT_DISPATCH_RESULT_REFUSED: It was not accepted, and the error says why.
+ *
+ * What a dispatcher did with a message.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AGENT_DISPATCH_RESULT_DELIVERED,
+  AGENT_DISPATCH_RESULT_PARKED,
+  AGENT_DISPATCH_RESULT_REFUSED,
+} AgentDispatchResult;
+
+/**
  * AgentFrameDirection:
  * @AGENT_FRAME_DIRECTION_DOWNSTREAM: From the source of a pipeline to its sink.
  * @AGENT_FRAME_DIRECTION_UPSTREAM: From the sink of a pipeline to its source.
@@ -175,6 +193,8 @@ typedef enum
 
 AGENT_AVAILABLE_IN_ALL
 GType        agent_channel_get_type         (void);
+AGENT_AVAILABLE_IN_ALL
+GType        agent_dispatch_result_get_type (void);
 AGENT_AVAILABLE_IN_ALL
 GType        agent_drop_reason_get_type     (void);
 AGENT_AVAILABLE_IN_ALL

@@ -12,11 +12,15 @@
 
 G_BEGIN_DECLS
 
-typedef struct _AgentBus        AgentBus;
-typedef struct _AgentDelivery   AgentDelivery;
-typedef struct _AgentFrame      AgentFrame;
-typedef struct _AgentInfo       AgentInfo;
-typedef struct _AgentMessage    AgentMessage;
-typedef struct _AgentSubscriber AgentSubscriber;
+typedef struct _AgentBus              AgentBus;
+typedef struct _AgentDelivery         AgentDelivery;
+typedef struct _AgentFrame            AgentFrame;
+typedef struct _AgentInfo             AgentInfo;
+typedef struct _AgentMessage          AgentMessage;
+typedef struct _AgentMetrics          AgentMetrics;
+typedef struct _AgentRetryPolicy      AgentRetryPolicy;
+typedef struct _AgentRouteTable       AgentRouteTable;
+typedef struct _AgentRouterDispatcher AgentRouterDispatcher;
+typedef struct _AgentSubscriber       AgentSubscriber;
 
 G_END_DECLS

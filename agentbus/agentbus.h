@@ -14,6 +14,10 @@
 #include "agent-info.h"
 #include "agent-message.h"
 #include "agent-payload.h"
+#include "agent-metrics.h"
+#include "agent-retry-policy.h"
+#include "agent-route-table.h"
+#include "agent-router-dispatcher.h"
 #include "agent-subscriber.h"
 
 #undef AGENT_INSIDE

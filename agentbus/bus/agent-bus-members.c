@@ -4,6 +4,7 @@
 
 #include "agent-bus-private.h"
 #include "agent-bus-report-private.h"
+#include "agent-bus-watch-private.h"
 #include "agent-directory-private.h"
 #include "agent-ending-private.h"
 #include "agent-mailbox-private.h"
@@ -31,6 +32,7 @@ agent_bus_subscribe (AgentBus        *self,
                      AgentSubscriber *subscriber,
                      GError         **error)
 {
+  g_autoptr (GPtrArray) watches = NULL;
   AgentMailbox *mailbox;
   gboolean      added;
 
@@ -47,10 +49,14 @@ agent_bus_subscribe (AgentBus        *self,
       _agent_subscriber_unclaim (subscriber);
       added = FALSE;
     }
-  _agent_mailbox_unref (mailbox);
 
   if (added)
-    _agent_bus_report_subscribed (self->report, subscriber);
+    {
+      watches = _agent_directory_ref_watches (self->directory);
+      _agent_bus_watches_subscribed (watches, mailbox);
+      _agent_bus_report_subscribed (self->report, subscriber);
+    }
+  _agent_mailbox_unref (mailbox);
   return added;
 }
 

@@ -6,6 +6,7 @@
 
 #include "agent-bus.h"
 #include "agent-bus-types-private.h"
+#include "agent-mailbox-private.h"
 
 G_BEGIN_DECLS
 
@@ -44,5 +45,20 @@ void     _agent_bus_emit         (AgentBus      *self,
 /* Any thread */
 gboolean _agent_bus_has_handlers (AgentBus      *self,
                                   AgentBusSignal signal);
+
+guint64  _agent_bus_get_ledger   (AgentBus        *self,
+                                  AgentLedger     *total,
+                                  GVariantBuilder *by_name);
+
+/* Who hands messages over itself, in any thread */
+AgentMessage    *_agent_bus_accept (AgentBus        *self,
+                                    AgentMessage    *message,
+                                    guint            origin);
+AgentOfferResult _agent_bus_offer  (AgentBus        *self,
+                                    AgentMailbox    *mailbox,
+                                    AgentMessage   **message,
+                                    gboolean         in_turn,
+                                    AgentOffer      *offer,
+                                    AgentSender     *sender);
 
 G_END_DECLS

@@ -162,3 +162,80 @@ agent_bus_send (AgentBus     *self,
   _agent_sender_collect (sender);
   return n_accepted;
 }
+
+/* --- For who hands messages over itself --- */
+
+/* Stamps a message that may have to wait for its mailbox. Takes @message; from here on it is immutable: (transfer full). */
+AgentMessage *
+_agent_bus_accept (AgentBus     *self,
+                   AgentMessage *message,
+                   guint         origin)
+{
+  message = take_unsent (message);
+  message->origin = origin;
+
+  if (self->total_order)
+    g_mutex_lock (&self->order_lock);
+  stamp (self, message);
+  if (self->total_order)
+    g_mutex_unlock (&self->order_lock);
+
+  return message;
+}
+
+/* What others were sent meanwhile has a higher number: so a copy goes, with the highest. When it was accepted, it takes
+ * the place of @message. */
+static AgentOfferResult
+offer_in_order (AgentBus      *self,
+                AgentMailbox  *mailbox,
+                AgentMessage **message,
+                gboolean       in_turn,
+                AgentOffer    *offer,
+                AgentSender   *sender)
+{
+  AgentMessage    *copy;
+  AgentOfferResult result;
+
+  if ((*message)->seq == atomic_load_explicit (&self->last_seq, memory_order_relaxed))
+    return _agent_mailbox_offer (mailbox, *message, in_turn, offer);
+
+  copy = _agent_message_copy_unsent (*message);
+  copy->sent = TRUE;
+  copy->origin = (*message)->origin;
+  copy->sent_at = (*message)->sent_at;
+  copy->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
+
+  result = _agent_mailbox_offer (mailbox, copy, in_turn, offer);
+  if (result == AGENT_OFFER_ACCEPTED)
+    {
+      _agent_sender_let_go (sender, *message);
+      *message = copy;
+    }
+  else
+    {
+      atomic_fetch_sub_explicit (&self->last_seq, 1, memory_order_relaxed);
+      agent_message_unref (copy);
+    }
+  return result;
+}
+
+/* Offers an accepted message to a mailbox; if that accepts it, it has taken the reference. */
+AgentOfferResult
+_agent_bus_offer (AgentBus      *self,
+                  AgentMailbox  *mailbox,
+                  AgentMessage **message,
+                  gboolean       in_turn,
+                  AgentOffer    *offer,
+                  AgentSender   *sender)
+{
+  AgentOfferResult result;
+
+  if (!self->total_order)
+    return _agent_mailbox_offer (mailbox, *message, in_turn, offer);
+
+  g_mutex_lock (&self->order_lock);
+  result = offer_in_order (self, mailbox, message, in_turn, offer, sender);
+  g_mutex_unlock (&self->order_lock);
+
+  return result;
+}

@@ -7,6 +7,7 @@
 G_BEGIN_DECLS
 
 typedef struct _AgentBusReport      AgentBusReport;
+typedef struct _AgentBusWatch       AgentBusWatch;
 typedef struct _AgentChannelQueue   AgentChannelQueue;
 typedef struct _AgentDeliverySource AgentDeliverySource;
 typedef struct _AgentDirectory      AgentDirectory;

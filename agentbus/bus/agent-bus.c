@@ -527,6 +527,19 @@ agent_bus_get_dropped (AgentBus   *self,
   return TRUE;
 }
 
+/* The whole bus, and each subscriber if @by_name is not NULL. Returns how many messages were sent. */
+guint64
+_agent_bus_get_ledger (AgentBus        *self,
+                       AgentLedger     *total,
+                       GVariantBuilder *by_name)
+{
+  memset (total, 0, sizeof *total);
+  _agent_directory_get_ledgers (self->directory, total, by_name);
+  _agent_bus_report_get_ledger (self->report, total);
+
+  return atomic_load (&self->last_seq) + atomic_load (&self->n_unstamped);
+}
+
 /**
  * agent_bus_get_statistics:
  * @self: a bus
@@ -535,7 +548,7 @@ agent_bus_get_dropped (AgentBus   *self,
  *
  * The dictionary has these entries, numbers of messages (`t`) where nothing else is said:
  *
- * - `sent`: calls of [method@AgentBus.Bus.send];
+ * - `sent`: calls of [method@AgentBus.Bus.send], and messages that a [class@AgentBus.RouterDispatcher] accepted;
  * - `offered`: one for each subscriber a message was addressed to, one for a message that had none;
  * - `delivered`: given to a handler;
  * - `queued`: waiting, also at subscribers that are leaving;
@@ -556,18 +569,13 @@ agent_bus_get_statistics (AgentBus *self)
 {
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
   GVariantBuilder subscribers;
-  AgentLedger     total = {
-        0,
-  };
-  guint64 n_sent;
+  AgentLedger     total;
+  guint64         n_sent;
 
   g_return_val_if_fail (AGENT_IS_BUS (self), NULL);
 
   g_variant_builder_init (&subscribers, G_VARIANT_TYPE_VARDICT);
-  _agent_directory_get_ledgers (self->directory, &total, &subscribers);
-  _agent_bus_report_get_ledger (self->report, &total);
-
-  n_sent = atomic_load (&self->last_seq) + atomic_load (&self->n_unstamped);
+  n_sent = _agent_bus_get_ledger (self, &total, &subscribers);
   g_variant_dict_insert (&dict, "sent", "t", n_sent);
   _agent_ledger_to_dict (&total, &dict);
   g_variant_dict_insert_value (&dict, "subscribers", g_variant_builder_end (&subscribers));

@@ -53,6 +53,7 @@ struct _AgentChannelQueue
   guint64         max_bytes;   /* most bytes queued, 0 for any number */
   _Atomic guint64 n_in;        /* pushed and not taken back; changed with the lock held */
   _Atomic guint64 n_out_seen;  /* @n_out when it was last looked at; changed with the lock held */
+  guint64         n_pushed;          /* (lock) all there ever were: the position of the last one */
   guint64         n_reliable_in;     /* (lock) those of @n_in that are never dropped */
   guint64         reliable_bytes_in; /* (lock) */
   guint64         bytes_in;    /* (lock) the same as @n_in in bytes, where they are limited */
@@ -66,6 +67,7 @@ struct _AgentChannelQueue
   AgentBlock     *head;        /* (nullable) the block in hand; changed with the lock held */
   guint           index;       /* the next slot of it */
   guint           n_seen;      /* how many of its slots are known to be filled */
+  guint64         n_passed;    /* the position of the last slot that was looked at */
   _Atomic guint64 n_out;       /* taken by the receiver */
   _Atomic guint64 bytes_out;
   _Atomic guint64 n_reliable_out;

@@ -19,7 +19,7 @@
 static inline guintptr
 slot_new (AgentMessage *message)
 {
-  return (guintptr) message | (message->reliable ? RELIABLE_TAG : 0);
+  return (guintptr) message | (_agent_message_is_kept (message) ? RELIABLE_TAG : 0);
 }
 
 static inline AgentMessage *
@@ -159,7 +159,7 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
                                   AgentMessage      *message,
                                   gsize              size)
 {
-  gboolean    reliable = message->reliable;
+  gboolean    reliable = _agent_message_is_kept (message);
   AgentBlock *tail = self->tail;
   guint       n_filled;
 
@@ -174,6 +174,7 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
   /* From here on the message may be handled and gone. */
   atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
   add_n_in (self, 1);
+  self->n_pushed++;
   self->bytes_in += size;
   if (reliable)
     {
@@ -407,6 +408,7 @@ _agent_channel_queue_pop (AgentChannelQueue *self)
       AgentMessage *message;
 
       prefetch (self);
+      self->n_passed++;
       message = claim (self, &self->head->slots[self->index++]);
       if (message != NULL)
         return message;

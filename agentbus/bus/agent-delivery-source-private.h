@@ -42,6 +42,11 @@ gboolean             _agent_delivery_source_add_ending (AgentDeliverySource *sel
 gboolean             _agent_delivery_source_is_attached
                                                        (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);
+gboolean             _agent_delivery_source_has_handled
+                                                       (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox,
+                                                        AgentChannel         channel,
+                                                        guint64              position);
 GSList              *_agent_delivery_source_leave
                                                        (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);

@@ -197,6 +197,14 @@ take_pending_cancel_locked (AgentMailbox *mailbox)
   return g_object_ref (mailbox->cancellable);
 }
 
+/* Nothing is in hand. */
+static void
+note_handled_locked (AgentMailbox *mailbox)
+{
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+    mailbox->schedule.n_handled[channel] = mailbox->queues[channel].n_passed;
+}
+
 static void
 put_back (AgentDeliverySource *self,
           AgentMailbox        *mailbox,
@@ -204,18 +212,29 @@ put_back (AgentDeliverySource *self,
           gboolean             more)
 {
   gboolean release;
+  gboolean watched;
 
   g_mutex_lock (&self->lock);
   mailbox->schedule.serving = FALSE;
   if (g_atomic_pointer_get (&mailbox->delivery) != NULL)
     hold_locked (self, mailbox);
+  else
+    note_handled_locked (mailbox);
   if (more)
     schedule_locked (self, mailbox, channel);
   release = settle_locked (self, mailbox);
+  watched = !release && _agent_mailbox_is_watched (mailbox);
+  if (watched)
+    _agent_mailbox_ref (mailbox);
   g_mutex_unlock (&self->lock);
 
   if (release)
     _agent_mailbox_release (mailbox);
+  if (watched)
+    {
+      _agent_mailbox_tell_progress (mailbox);
+      _agent_mailbox_unref (mailbox);
+    }
 }
 
 /* FALSE: there is nothing to do. */
@@ -448,6 +467,26 @@ _agent_delivery_source_is_attached (AgentDeliverySource *self,
   return attached;
 }
 
+/* See _agent_mailbox_has_handled(). Data that a closing mailbox has not in hand by now, it never will. */
+gboolean
+_agent_delivery_source_has_handled (AgentDeliverySource *self,
+                                    AgentMailbox        *mailbox,
+                                    AgentChannel         channel,
+                                    guint64              position)
+{
+  AgentMailboxSchedule *schedule = &mailbox->schedule;
+  gboolean              handled;
+
+  g_mutex_lock (&self->lock);
+  handled = schedule->finished || position <= schedule->n_handled[channel] ||
+            (channel == AGENT_CHANNEL_DATA && schedule->closing && !schedule->serving && !schedule->held);
+  if (!handled)
+    atomic_store (&mailbox->watched, TRUE);
+  g_mutex_unlock (&self->lock);
+
+  return handled;
+}
+
 /* The release is through. Returns who is to be told: (transfer full). */
 GSList *
 _agent_delivery_source_leave (AgentDeliverySource *self,
@@ -469,6 +508,10 @@ static gboolean
 cancels (AgentMessage *cancel,
          AgentMessage *message)
 {
+  /* What came by a dispatcher is for one actor, not for all that the router serves. */
+  if (cancel->origin != 0 && g_strcmp0 (agent_message_get_target (cancel), agent_message_get_target (message)) != 0)
+    return FALSE;
+
   return agent_message_get_message_type (cancel) == AGENT_MESSAGE_TYPE_CANCEL ||
          g_strcmp0 (agent_message_get_task_id (cancel), agent_message_get_task_id (message)) == 0;
 }
@@ -511,6 +554,7 @@ _agent_delivery_source_resume (AgentDeliverySource *self,
   if (schedule->held)
     {
       schedule->held = FALSE;
+      note_handled_locked (mailbox);
       for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
         {
           if (schedule->parked[channel])
@@ -523,6 +567,7 @@ _agent_delivery_source_resume (AgentDeliverySource *self,
   g_mutex_unlock (&self->lock);
 
   g_clear_object (&cancellable);
+  _agent_mailbox_tell_progress (mailbox);
 }
 
 static void

@@ -43,6 +43,12 @@ void            _agent_directory_get_ledgers    (AgentDirectory  *self,
                                                  AgentLedger     *total,
                                                  GVariantBuilder *by_name);
 
+void            _agent_directory_add_watch      (AgentDirectory  *self,
+                                                 AgentBusWatch   *watch);
+void            _agent_directory_remove_watch   (AgentDirectory  *self,
+                                                 AgentBusWatch   *watch);
+GPtrArray      *_agent_directory_ref_watches    (AgentDirectory  *self);
+
 void            _agent_snapshot_unref           (AgentSnapshot   *self);
 guint64         _agent_snapshot_get_generation  (AgentSnapshot   *self);
 AgentMailbox   *_agent_snapshot_lookup          (AgentSnapshot   *self,

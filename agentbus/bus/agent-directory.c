@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
+#include "agent-bus-watch-private.h"
 #include "agent-directory-private.h"
 #include "agent-mailbox-private.h"
 
@@ -35,6 +36,7 @@ struct _AgentDirectory
   GHashTable    *leaving;  /* (lock) set of AgentMailbox (owned): no name any more, not through yet */
   AgentLedger    gone;     /* (lock) the sum of those that left */
   AgentSnapshot *snapshot; /* (lock) (nullable) NULL when nobody has asked for it since the last change */
+  GPtrArray     *watches;  /* (lock) (nullable) of AgentBusWatch (owned); never changed, but replaced */
 };
 
 static _Atomic guint64 last_id;
@@ -180,6 +182,7 @@ _agent_directory_unref (AgentDirectory *self)
     return;
 
   g_clear_pointer (&self->snapshot, _agent_snapshot_unref);
+  g_clear_pointer (&self->watches, g_ptr_array_unref);
   g_hash_table_unref (self->by_name);
   g_hash_table_unref (self->leaving);
   g_mutex_clear (&self->lock);
@@ -402,4 +405,78 @@ _agent_directory_get_ledgers (AgentDirectory  *self,
   add_ledgers_locked (self, self->leaving, total, NULL);
   add_ledgers_locked (self, self->by_name, total, by_name);
   g_mutex_unlock (&self->lock);
+}
+
+/* --- Watches --- */
+
+static GPtrArray *
+copy_watches (GPtrArray     *watches,
+              AgentBusWatch *but)
+{
+  GPtrArray *copy = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_bus_watch_unref);
+
+  for (guint i = 0; watches != NULL && i < watches->len; i++)
+    {
+      if (watches->pdata[i] != but)
+        g_ptr_array_add (copy, _agent_bus_watch_ref (watches->pdata[i]));
+    }
+
+  return copy;
+}
+
+/* Takes @watches. Returns what is to be let go of, without the lock: (transfer full) (nullable). */
+static GPtrArray *
+replace_watches_locked (AgentDirectory *self,
+                        GPtrArray      *watches)
+{
+  GPtrArray *old = g_steal_pointer (&self->watches);
+
+  if (watches->len > 0)
+    self->watches = watches;
+  else
+    g_ptr_array_unref (watches);
+  return old;
+}
+
+void
+_agent_directory_add_watch (AgentDirectory *self,
+                            AgentBusWatch  *watch)
+{
+  GPtrArray *watches;
+  GPtrArray *old;
+
+  g_mutex_lock (&self->lock);
+  watches = copy_watches (self->watches, NULL);
+  g_ptr_array_add (watches, _agent_bus_watch_ref (watch));
+  old = replace_watches_locked (self, watches);
+  g_mutex_unlock (&self->lock);
+
+  g_clear_pointer (&old, g_ptr_array_unref);
+}
+
+/* A call that is under way may still come. */
+void
+_agent_directory_remove_watch (AgentDirectory *self,
+                               AgentBusWatch  *watch)
+{
+  GPtrArray *old;
+
+  g_mutex_lock (&self->lock);
+  old = replace_watches_locked (self, copy_watches (self->watches, watch));
+  g_mutex_unlock (&self->lock);
+
+  g_clear_pointer (&old, g_ptr_array_unref);
+}
+
+/* (transfer full) (nullable) */
+GPtrArray *
+_agent_directory_ref_watches (AgentDirectory *self)
+{
+  GPtrArray *watches;
+
+  g_mutex_lock (&self->lock);
+  watches = self->watches != NULL ? g_ptr_array_ref (self->watches) : NULL;
+  g_mutex_unlock (&self->lock);
+
+  return watches;
 }

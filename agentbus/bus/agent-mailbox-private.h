@@ -30,6 +30,22 @@ typedef struct
   AgentMessage *last; /* (owned) (nullable) */
 } AgentDropRecord;
 
+/* What became of a message that was offered. */
+typedef enum
+{
+  AGENT_OFFER_ACCEPTED,
+  AGENT_OFFER_FULL,
+  AGENT_OFFER_CLOSED,
+} AgentOfferResult;
+
+/* What is to be done when an accepted message has been counted, with no lock held. */
+typedef struct
+{
+  guint64       position; /* the message's in its channel */
+  gboolean      wake;     /* the mailbox has to be scheduled */
+  AgentMessage *cancel;   /* (owned) (nullable) a CANCEL or TASK_CANCEL that just went in */
+} AgentOffer;
+
 /* Guarded by the delivery source's lock. */
 typedef struct
 {
@@ -44,6 +60,7 @@ typedef struct
   gboolean finished;
   gboolean released;                      /* somebody is about to release it, or has */
   gboolean left;                          /* that is through */
+  guint64  n_handled[AGENT_N_CHANNELS];   /* the position up to which all has been handled, when nothing is in hand */
   GSList  *endings;                       /* of AgentEnding (owned): who waits for the release */
 } AgentMailboxSchedule;
 
@@ -51,6 +68,7 @@ struct _AgentMailbox
 {
   gint                 ref_count;  /* (atomic) */
   gint                 n_failed;   /* (atomic) */
+  _Atomic gint         watched;    /* somebody wants to hear of progress */
   guint                max_age;    /* milliseconds, 0 for any */
   AgentOverflow        overflow;
   char                *name;
@@ -96,6 +114,18 @@ void          _agent_mailbox_get_ledger     (AgentMailbox     *self,
 gboolean      _agent_mailbox_push           (AgentMailbox     *self,
                                              AgentMessage     *message,
                                              AgentSender      *sender);
+AgentOfferResult
+              _agent_mailbox_offer          (AgentMailbox     *self,
+                                             AgentMessage     *message,
+                                             gboolean          in_turn,
+                                             AgentOffer       *offer);
+void          _agent_mailbox_end_offer      (AgentMailbox     *self,
+                                             AgentChannel      channel,
+                                             AgentOffer       *offer);
+gboolean      _agent_mailbox_has_handled    (AgentMailbox     *self,
+                                             AgentChannel      channel,
+                                             guint64           position);
+void          _agent_mailbox_ask_again      (AgentMailbox     *self);
 void          _agent_mailbox_close          (AgentMailbox     *self);
 gboolean      _agent_mailbox_abandon        (AgentMailbox     *self);
 gboolean      _agent_mailbox_has_left       (AgentMailbox     *self);
@@ -113,6 +143,8 @@ void          _agent_mailbox_attach         (AgentMailbox     *self);
 gboolean      _agent_mailbox_serve          (AgentMailbox     *self,
                                              AgentChannel      channel,
                                              AgentBudget      *budget);
+gboolean      _agent_mailbox_is_watched     (AgentMailbox     *self);
+void          _agent_mailbox_tell_progress  (AgentMailbox     *self);
 void          _agent_mailbox_release        (AgentMailbox     *self);
 
 /* The handler, in the subscriber's context */

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "agent-bus-report-private.h"
+#include "agent-bus-watch-private.h"
 #include "agent-clock-private.h"
 #include "agent-delivery-private.h"
 #include "agent-delivery-source-private.h"
@@ -355,6 +356,117 @@ _agent_mailbox_push (AgentMailbox *self,
   return push_data (self, message, sender);
 }
 
+/* --- Offers --- */
+
+/* Who is not in turn stands behind those that wait for room already. A message that is larger than all that may wait gets
+ * through when nothing else does. */
+static gboolean
+has_room_for_offer_locked (AgentMailbox *self,
+                           gsize         size,
+                           gboolean      in_turn)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  if (!in_turn && atomic_load (&self->watched))
+    return FALSE;
+  if (_agent_channel_queue_has_room_locked (queue, size))
+    return TRUE;
+
+  /* The receiver counts before it looks whether it is watched: one of us sees the other. */
+  atomic_store (&self->watched, TRUE);
+  atomic_thread_fence (memory_order_seq_cst);
+  return _agent_channel_queue_has_room_locked (queue, size) || _agent_channel_queue_get_length_locked (queue) == 0;
+}
+
+/* Like a push, but the message stays the caller's if it is not accepted, nothing gives way to it, and nothing is counted
+ * as dropped. When there is no room, the watches of the bus are told as soon as there may be. May be called with locks
+ * held. */
+AgentOfferResult
+_agent_mailbox_offer (AgentMailbox *self,
+                      AgentMessage *message,
+                      gboolean      in_turn,
+                      AgentOffer   *offer)
+{
+  AgentChannelQueue *queue = &self->queues[message->channel];
+  gsize              size = _agent_channel_queue_measure (queue, message);
+  AgentMessage      *cancel = is_cancel (message) ? agent_message_ref (message) : NULL;
+  AgentOfferResult   result = AGENT_OFFER_ACCEPTED;
+
+  _agent_channel_queue_lock (queue);
+  if (queue->closed)
+    {
+      result = AGENT_OFFER_CLOSED;
+    }
+  else if (message->channel == AGENT_CHANNEL_DATA && !has_room_for_offer_locked (self, size, in_turn))
+    {
+      result = AGENT_OFFER_FULL;
+    }
+  else
+    {
+      _agent_channel_queue_push_locked (queue, message, size);
+      offer->position = queue->n_pushed;
+      offer->wake = claim_token_locked (queue);
+      offer->cancel = g_steal_pointer (&cancel);
+    }
+  _agent_channel_queue_unlock (queue);
+
+  /* The caller's reference is another one. */
+  g_clear_pointer (&cancel, agent_message_unref);
+  return result;
+}
+
+/* What an accepted offer leaves to be done. With no lock held. */
+void
+_agent_mailbox_end_offer (AgentMailbox *self,
+                          AgentChannel  channel,
+                          AgentOffer   *offer)
+{
+  if (offer->cancel != NULL)
+    _agent_delivery_source_cancel (self->source, self, offer->cancel);
+  if (offer->wake)
+    _agent_delivery_source_add (self->source, self, channel);
+  g_clear_pointer (&offer->cancel, agent_message_unref);
+}
+
+/* Whether the message at @position, and so all before it, is handled, or will never be. If not, the watches of the bus are
+ * told when it may be. */
+gboolean
+_agent_mailbox_has_handled (AgentMailbox *self,
+                            AgentChannel  channel,
+                            guint64       position)
+{
+  return _agent_delivery_source_has_handled (self->source, self, channel, position);
+}
+
+/* Has the watches of the bus called from the subscriber's context. */
+void
+_agent_mailbox_ask_again (AgentMailbox *self)
+{
+  atomic_store (&self->watched, TRUE);
+  _agent_delivery_source_add (self->source, self, AGENT_CHANNEL_DATA);
+}
+
+/* What was handled has been counted before this, for who finds no room: see has_room_for_offer_locked(). */
+gboolean
+_agent_mailbox_is_watched (AgentMailbox *self)
+{
+  atomic_thread_fence (memory_order_seq_cst);
+  return atomic_load_explicit (&self->watched, memory_order_relaxed);
+}
+
+/* With no lock held, when something may have been handled. */
+void
+_agent_mailbox_tell_progress (AgentMailbox *self)
+{
+  g_autoptr (GPtrArray) watches = NULL;
+
+  if (!_agent_mailbox_is_watched (self) || !atomic_exchange (&self->watched, FALSE))
+    return;
+
+  watches = _agent_directory_ref_watches (self->directory);
+  _agent_bus_watches_progressed (watches, self);
+}
+
 /* --- The subscriber's context --- */
 
 /* The age limit of a subscriber is for data only: a system message goes by nothing but its own ttl. */
@@ -458,19 +570,75 @@ _agent_mailbox_defer (AgentMailbox *self)
 
 /* --- Ending --- */
 
-/* Nothing more comes in; if @discard, what is queued is discarded. */
+/* Moves the messages of one origin over, in their order. */
+static void
+pick_origin (GPtrArray *messages,
+             guint      origin,
+             GPtrArray *picked)
+{
+  guint n_left = 0;
+
+  for (guint i = 0; i < messages->len; i++)
+    {
+      AgentMessage *message = messages->pdata[i];
+
+      if (message->origin == origin)
+        g_ptr_array_add (picked, message);
+      else
+        messages->pdata[n_left++] = message;
+    }
+
+  /* Not with g_ptr_array_set_size(), which would free them. */
+  messages->len = n_left;
+}
+
+/* Each watch gets back what is its own: for each, an array. */
+static void
+pick_for_watches (GPtrArray *watches,
+                  GPtrArray *messages,
+                  GPtrArray *picked)
+{
+  for (guint i = 0; watches != NULL && i < watches->len; i++)
+    {
+      AgentBusWatch *watch = watches->pdata[i];
+
+      g_ptr_array_add (picked, g_ptr_array_new ());
+      pick_origin (messages, watch->id, picked->pdata[i]);
+    }
+}
+
+static void
+give_back (AgentMailbox *self,
+           GPtrArray    *watches,
+           GPtrArray    *picked)
+{
+  for (guint i = 0; i < picked->len; i++)
+    {
+      AgentBusWatch *watch = watches->pdata[i];
+      GPtrArray     *messages = picked->pdata[i];
+
+      if (messages->len > 0)
+        watch->funcs->give_back (watch->data, self, messages);
+    }
+}
+
+/* Nothing more comes in; if @discard, what is queued is discarded, or goes back to who wants it. */
 static void
 close_queue (AgentMailbox *self,
              AgentChannel  channel,
              gboolean      discard)
 {
   AgentChannelQueue *queue = &self->queues[channel];
+  g_autoptr (GPtrArray) watches = _agent_directory_ref_watches (self->directory);
+  g_autoptr (GPtrArray) picked = g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
   g_autoptr (GPtrArray) messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
   AgentSubscriber *reported = NULL;
 
   _agent_channel_queue_lock (queue);
   _agent_channel_queue_close_locked (queue);
   if (discard && _agent_channel_queue_take_all_locked (queue, messages) > 0)
+    pick_for_watches (watches, messages, picked);
+  if (messages->len > 0)
     {
       AgentMessage *last = agent_message_ref (messages->pdata[messages->len - 1]);
       AgentMessage *previous = NULL;
@@ -482,6 +650,7 @@ close_queue (AgentMailbox *self,
   _agent_channel_queue_unlock (queue);
 
   end_drops (self, reported);
+  give_back (self, watches, picked);
 }
 
 /* Nothing more comes in. Data is discarded; system messages and the message in hand go their way first. */
@@ -493,6 +662,8 @@ _agent_mailbox_close (AgentMailbox *self)
 
   if (_agent_delivery_source_close (self->source, self))
     _agent_mailbox_release (self);
+  else
+    _agent_mailbox_tell_progress (self);
 }
 
 /* Nothing more is delivered. TRUE, once: it was not through yet. */
@@ -508,6 +679,8 @@ _agent_mailbox_abandon (AgentMailbox *self)
   first = _agent_delivery_source_abandon (self->source, self, &release);
   if (release)
     _agent_mailbox_release (self);
+  else
+    _agent_mailbox_tell_progress (self);
 
   return first;
 }
@@ -557,8 +730,10 @@ void
 _agent_mailbox_release (AgentMailbox *self)
 {
   g_autoptr (AgentSubscriber) subscriber = take_subscriber (self);
+  g_autoptr (GPtrArray) watches = _agent_directory_ref_watches (self->directory);
   GSList *endings;
 
+  _agent_bus_watches_left (watches, self);
   _agent_subscriber_detach (subscriber);
   _agent_directory_forget (self->directory, self);
   _agent_bus_report_unsubscribed (self->report, self->name);

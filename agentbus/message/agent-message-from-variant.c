@@ -34,6 +34,7 @@ enum
   FIELD_SENT_AT,
   FIELD_TTL,
   FIELD_RELIABLE,
+  FIELD_ERROR_REPLY,
   FIELD_CAUSE,
   FIELD_TRACE,
   FIELD_TASK_ID,
@@ -81,6 +82,7 @@ static const FieldSpec message_fields[N_FIELDS] = {
   [FIELD_SENT_AT]   = { "sent-at",   "x" },
   [FIELD_TTL]       = { "ttl",       "u" },
   [FIELD_RELIABLE]  = { "reliable",  "b" },
+  [FIELD_ERROR_REPLY] = { "error-reply", "b" },
   [FIELD_CAUSE]     = { "cause",     "t" },
   [FIELD_TRACE]     = { "trace",     "s" },
   [FIELD_TASK_ID]   = { "task-id",   "s", TRUE },
@@ -517,6 +519,7 @@ read_message (const Fields    *fields,
   message->sent_at = sent_at;
   message->cause = fields_get_uint64 (fields, FIELD_CAUSE);
   message->reliable = fields_get_boolean (fields, FIELD_RELIABLE);
+  message->error_reply = fields_get_boolean (fields, FIELD_ERROR_REPLY);
   message->trace = g_strdup (fields_get_string (fields, FIELD_TRACE));
   if (fields->values[FIELD_TTL] != NULL)
     message->ttl = g_variant_get_uint32 (fields->values[FIELD_TTL]);

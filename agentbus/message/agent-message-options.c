@@ -87,6 +87,47 @@ agent_message_set_reliable (AgentMessage *self,
 }
 
 /**
+ * agent_message_wants_error_reply:
+ * @self: A message.
+ *
+ * Tells whether the sender of a message wants to know if it is given up.
+ *
+ * Returns: %TRUE if an AGENT_ERROR is to be sent back
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_message_wants_error_reply (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->error_reply;
+}
+
+/**
+ * agent_message_set_error_reply:
+ * @self: A message that has not been sent.
+ * @error_reply: Whether the sender wants to know if it is given up.
+ *
+ * Sets whether the sender of a message wants to know if it is given up.
+ *
+ * When a [class@AgentBus.RouterDispatcher] has accepted the message and then gives it up, because it expired or was
+ * dropped, it sends an AGENT_ERROR over the bus, from the actor the message was for to the message's source, with the
+ * message as its cause. A bus does not reply.
+ *
+ * Since: 0.1
+ */
+void
+agent_message_set_error_reply (AgentMessage *self,
+                               gboolean      error_reply)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (!g_atomic_int_get (&self->sent));
+
+  self->error_reply = error_reply != FALSE;
+}
+
+/**
  * agent_message_get_cause:
  * @self: A message.
  *

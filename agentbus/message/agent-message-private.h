@@ -27,6 +27,8 @@ struct _AgentMessage
   gpointer   content;     /* (owned) (nullable) what the type says: see agent-message.c */
   guint      reliable : 1;
   guint      pooled : 1;  /* whose memory it is */
+  guint      error_reply : 1;
+  guint      origin : 24; /* the AgentBusWatch that wants it back if it is not handled, or 0 */
   guint      source;      /* offsets of strings */
   guint      target;
   guint      label;       /* the custom name, the task name or the runner */
@@ -59,6 +61,13 @@ gsize         _agent_message_get_size       (AgentMessage            *self);
 GQuark        _agent_message_get_detail     (AgentMessage            *self);
 gboolean      _agent_message_is_builtin_name
                                             (const char              *name);
+
+/* Whether it must not give way to another one when the data channel is full. */
+static inline gboolean
+_agent_message_is_kept (const AgentMessage *self)
+{
+  return self->reliable || self->origin != 0;
+}
 
 static inline const char *
 _agent_message_string (const AgentMessage *self,

@@ -153,6 +153,7 @@ write_options (GVariantBuilder *builder,
   if (self->ttl != 0)
     write_value (builder, "ttl", g_variant_new_uint32 (self->ttl));
   write_boolean (builder, "reliable", self->reliable);
+  write_boolean (builder, "error-reply", self->error_reply);
   write_uint64 (builder, "cause", self->cause);
   write_string (builder, "trace", self->trace);
 }
@@ -196,7 +197,7 @@ write_particulars (GVariantBuilder *builder,
  * - `seq` (`t`), `cause` (`t`): 0 if absent.
  * - `sent-at` (`x`): microseconds of the sender's monotonic clock, 0 if absent.
  * - `ttl` (`u`): milliseconds, 0 if absent.
- * - `reliable` (`b`): false if absent.
+ * - `reliable`, `error-reply` (`b`): false if absent.
  * - `trace` (`s`).
  * - `task-id` (`s`): required for tasks, not empty.
  * - `task-name` (`s`).

@@ -165,6 +165,11 @@ AGENT_AVAILABLE_IN_ALL
 void               agent_message_set_reliable            (AgentMessage       *self,
                                                           gboolean            reliable);
 AGENT_AVAILABLE_IN_ALL
+gboolean           agent_message_wants_error_reply       (AgentMessage       *self);
+AGENT_AVAILABLE_IN_ALL
+void               agent_message_set_error_reply         (AgentMessage       *self,
+                                                          gboolean            error_reply);
+AGENT_AVAILABLE_IN_ALL
 guint64            agent_message_get_cause               (AgentMessage       *self);
 AGENT_AVAILABLE_IN_ALL
 void               agent_message_set_cause               (AgentMessage       *self,

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <stdatomic.h>
+
+#include "agent-bus-watch-private.h"
+
+/* What fits into the origin of a message. */
+#define MAX_ID 0xffffff
+
+static _Atomic guint last_id;
+
+AgentBusWatch *
+_agent_bus_watch_new (const AgentBusWatchFuncs *funcs,
+                      gpointer                  data,
+                      GDestroyNotify            destroy)
+{
+  AgentBusWatch *self = g_new0 (AgentBusWatch, 1);
+
+  self->ref_count = 1;
+  self->id = atomic_fetch_add (&last_id, 1) % MAX_ID + 1;
+  self->funcs = funcs;
+  self->data = data;
+  self->destroy = destroy;
+
+  return self;
+}
+
+AgentBusWatch *
+_agent_bus_watch_ref (AgentBusWatch *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  return self;
+}
+
+void
+_agent_bus_watch_unref (AgentBusWatch *self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+
+  self->destroy (self->data);
+  g_free (self);
+}
+
+void
+_agent_bus_watches_subscribed (GPtrArray    *watches,
+                               AgentMailbox *mailbox)
+{
+  for (guint i = 0; watches != NULL && i < watches->len; i++)
+    {
+      AgentBusWatch *watch = watches->pdata[i];
+
+      watch->funcs->subscribed (watch->data, mailbox);
+    }
+}
+
+void
+_agent_bus_watches_progressed (GPtrArray    *watches,
+                               AgentMailbox *mailbox)
+{
+  for (guint i = 0; watches != NULL && i < watches->len; i++)
+    {
+      AgentBusWatch *watch = watches->pdata[i];
+
+      watch->funcs->progressed (watch->data, mailbox);
+    }
+}
+
+void
+_agent_bus_watches_left (GPtrArray    *watches,
+                         AgentMailbox *mailbox)
+{
+  for (guint i = 0; watches != NULL && i < watches->len; i++)
+    {
+      AgentBusWatch *watch = watches->pdata[i];
+
+      watch->funcs->left (watch->data, mailbox);
+    }
+}
+
+/* (transfer none) (nullable) */
+AgentBusWatch *
+_agent_bus_watches_find (GPtrArray *watches,
+                         guint      id)
+{
+  for (guint i = 0; watches != NULL && i < watches->len; i++)
+    {
+      AgentBusWatch *watch = watches->pdata[i];
+
+      if (watch->id == id)
+        return watch;
+    }
+
+  return NULL;
+}

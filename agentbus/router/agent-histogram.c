@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <math.h>
+
+#include "agent-histogram-private.h"
+
+/* The longest duration of each bucket. The expiry times are among them. */
+static const double bounds[AGENT_HISTOGRAM_N_BUCKETS] = {
+  0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, INFINITY,
+};
+
+/* Seconds. */
+double
+_agent_histogram_get_bound (guint bucket)
+{
+  return bounds[bucket];
+}
+
+void
+_agent_histogram_add (AgentHistogram *self,
+                      gint64          usec)
+{
+  double seconds = usec / (double) G_USEC_PER_SEC;
+  guint  bucket = 0;
+
+  while (seconds > bounds[bucket])
+    bucket++;
+
+  atomic_fetch_add_explicit (&self->counts[bucket], 1, memory_order_relaxed);
+  atomic_fetch_add_explicit (&self->sum, usec, memory_order_relaxed);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-deadline-heap-private.h"
+#include "agent-mailbox-private.h"
+#include "agent-message-private.h"
+#include "agent-retry-schedule-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * The way to one actor on one channel: where its messages go, and those that cannot go yet, in their order.
+ *
+ * A lane belongs to a shard of an AgentParking. What is about its route needs the shard's lock; what is about its parked
+ * messages needs the lock of the parking too when one is added, and that alone when one is taken away.
+ */
+
+typedef enum
+{
+  AGENT_WAIT_NONE,
+  AGENT_WAIT_ROUTE,  /* it has no router */
+  AGENT_WAIT_ROUTER, /* its router is not there or has no room */
+  AGENT_WAIT_TURN,   /* the router before has not handled what it had */
+} AgentWait;
+
+/* Lanes that wait for the same router; the one without a name is for those that have none. */
+struct _AgentStation
+{
+  char  *name;                      /* (nullable) */
+  GQueue waiting[AGENT_N_CHANNELS]; /* of AgentLane: for the router to be there, or to have room */
+  GQueue trailing;                  /* of AgentLane: for it to be done with what it has, since they have another one */
+};
+
+struct _AgentParked
+{
+  AgentDeadline    deadline; /* first: when it expires */
+  AgentParked     *next;
+  AgentParked     *previous;
+  AgentMessage    *message;  /* (owned) */
+  AgentLane       *lane;
+  AgentRetryBatch *batch;
+};
+
+/* What a lane is found by. */
+typedef struct
+{
+  guint64      hash;
+  const char  *actor;
+  AgentChannel channel;
+} AgentLaneKey;
+
+struct _AgentLane
+{
+  AgentLaneKey  key;           /* first */
+  gint          ref_count;     /* (atomic) */
+
+  /* (shard) The route */
+  gboolean      removed;       /* it is in no table any more */
+  gboolean      known;         /* the route table has heard of the actor */
+  char         *router;        /* (nullable) a GRefString */
+  guint64       generation;    /* of the directory when @mailbox was looked up */
+  AgentMailbox *mailbox;       /* (unowned) (nullable) the router's; valid with a snapshot of that generation */
+  AgentMailbox *last_mailbox;  /* (owned) (nullable) where the last message went */
+  guint64       last_position; /* its position there */
+
+  /* (parking) What waits */
+  AgentParked  *first;         /* (nullable) */
+  AgentParked  *last;          /* (nullable) */
+  gint          n_parked;      /* (atomic) */
+  AgentWait     wait;
+  AgentStation *station;       /* (nullable) where it waits, in the list that @wait says */
+  GList         link;
+
+  char          actor[];
+};
+
+AgentLane   *_agent_lane_new    (const AgentLaneKey *key);
+AgentLane   *_agent_lane_ref    (AgentLane          *self);
+void         _agent_lane_unref  (AgentLane          *self);
+guint        _agent_lane_hash   (gconstpointer       key);
+gboolean     _agent_lane_equal  (gconstpointer       a,
+                                 gconstpointer       b);
+void         _agent_lane_append (AgentLane          *self,
+                                 AgentParked        *parked);
+void         _agent_lane_prepend
+                                (AgentLane          *self,
+                                 AgentParked        *parked);
+void         _agent_lane_take   (AgentLane          *self,
+                                 AgentParked        *parked);
+void         _agent_lane_leave  (AgentLane          *self);
+void         _agent_lane_wait   (AgentLane          *self,
+                                 AgentWait           wait,
+                                 AgentStation       *station);
+gboolean     _agent_station_is_empty
+                                (AgentStation       *self);
+
+G_END_DECLS

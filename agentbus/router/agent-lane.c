@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-lane-private.h"
+
+AgentLane *
+_agent_lane_new (const AgentLaneKey *key)
+{
+  gsize      size = strlen (key->actor) + 1;
+  AgentLane *self = g_malloc0 (sizeof (AgentLane) + size);
+
+  memcpy (self->actor, key->actor, size);
+  self->key = *key;
+  self->key.actor = self->actor;
+  self->ref_count = 1;
+  self->link.data = self;
+
+  return self;
+}
+
+AgentLane *
+_agent_lane_ref (AgentLane *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  return self;
+}
+
+void
+_agent_lane_unref (AgentLane *self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+
+  g_assert (self->first == NULL && self->station == NULL);
+
+  g_clear_pointer (&self->router, g_ref_string_release);
+  g_clear_pointer (&self->last_mailbox, _agent_mailbox_unref);
+  g_free (self);
+}
+
+guint
+_agent_lane_hash (gconstpointer key)
+{
+  const AgentLaneKey *self = key;
+
+  return (guint) self->hash;
+}
+
+gboolean
+_agent_lane_equal (gconstpointer a,
+                   gconstpointer b)
+{
+  const AgentLaneKey *one = a;
+  const AgentLaneKey *other = b;
+
+  return one->hash == other->hash && one->channel == other->channel && strcmp (one->actor, other->actor) == 0;
+}
+
+void
+_agent_lane_append (AgentLane   *self,
+                    AgentParked *parked)
+{
+  parked->lane = self;
+  parked->next = NULL;
+  parked->previous = self->last;
+  if (self->last != NULL)
+    self->last->next = parked;
+  else
+    self->first = parked;
+  self->last = parked;
+  g_atomic_int_inc (&self->n_parked);
+}
+
+void
+_agent_lane_prepend (AgentLane   *self,
+                     AgentParked *parked)
+{
+  parked->lane = self;
+  parked->previous = NULL;
+  parked->next = self->first;
+  if (self->first != NULL)
+    self->first->previous = parked;
+  else
+    self->last = parked;
+  self->first = parked;
+  g_atomic_int_inc (&self->n_parked);
+}
+
+void
+_agent_lane_take (AgentLane   *self,
+                  AgentParked *parked)
+{
+  if (parked->previous != NULL)
+    parked->previous->next = parked->next;
+  else
+    self->first = parked->next;
+  if (parked->next != NULL)
+    parked->next->previous = parked->previous;
+  else
+    self->last = parked->previous;
+  g_atomic_int_add (&self->n_parked, -1);
+}
+
+gboolean
+_agent_station_is_empty (AgentStation *self)
+{
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+    {
+      if (self->waiting[channel].length > 0)
+        return FALSE;
+    }
+
+  return self->trailing.length == 0;
+}
+
+static GQueue *
+get_list (AgentLane    *self,
+          AgentStation *station,
+          AgentWait     wait)
+{
+  return wait == AGENT_WAIT_TURN ? &station->trailing : &station->waiting[self->key.channel];
+}
+
+/* It waits nowhere any more. */
+void
+_agent_lane_leave (AgentLane *self)
+{
+  if (self->station != NULL)
+    g_queue_unlink (get_list (self, self->station, self->wait), &self->link);
+
+  self->station = NULL;
+  self->wait = AGENT_WAIT_NONE;
+}
+
+/* Behind those that wait there already. */
+void
+_agent_lane_wait (AgentLane    *self,
+                  AgentWait     wait,
+                  AgentStation *station)
+{
+  _agent_lane_leave (self);
+  self->station = station;
+  self->wait = wait;
+  g_queue_push_tail_link (get_list (self, station, wait), &self->link);
+}

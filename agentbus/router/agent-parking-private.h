@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-bus-private.h"
+#include "agent-bus-watch-private.h"
+#include "agent-histogram-private.h"
+#include "agent-lane-private.h"
+#include "agent-route-table.h"
+#include "agent-sender-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * What a dispatcher works with: the lanes to all actors, and what is parked in them. Any thread dispatches; whatever
+ * changes for a lane has it flushed in the thread of the change.
+ *
+ * Lanes are spread over shards, each with a lock, so that senders to different actors seldom meet. A message that can go
+ * at once needs that lock only. What is parked is guarded by one more lock, taken inside a shard's. Deadlines run out
+ * under that lock alone.
+ *
+ * Whoever finds that a lane has to wait first puts it where it will be looked for, and then tries once more: what
+ * changed in between is seen by one or the other.
+ *
+ * Knows no main loop: who made it is told when the next deadline changes, and which messages are lost.
+ */
+
+#define AGENT_PARKING_N_SHARDS 16
+
+typedef struct
+{
+  /* Messages that were accepted and then given up: (transfer full). In any thread, with no lock held. */
+  void (*expired)       (gpointer      owner,
+                         AgentMessage *message,
+                         guint         waited,
+                         guint         n_attempts);
+  void (*dropped)       (gpointer        owner,
+                         AgentMessage   *message,
+                         AgentDropReason reason);
+
+  /* The first deadline: with a lock held, so only to arm a timer. -1 for none. */
+  void (*deadline)      (gpointer      owner,
+                         gint64        time);
+
+  /* Nothing is parked any more, and nothing is accepted. */
+  void (*drained)       (gpointer      owner);
+} AgentParkingFuncs;
+
+typedef struct
+{
+  GMutex      lock;
+  GHashTable *lanes;        /* (lock) set of AgentLane (owned) */
+  guint64     n_accepted;   /* (lock) */
+  guint64     n_direct;     /* (lock) handed over without waiting */
+  guint64     n_late;       /* (lock) handed over after waiting */
+  guint64     n_returned;   /* (lock) that came back */
+  guint64     n_refused;    /* (lock) */
+  char        padding[AGENT_CACHE_LINE];
+} AgentShard;
+
+struct _AgentParking
+{
+  gint                     ref_count; /* (atomic) */
+  AgentBus                *bus;
+  AgentRouteTable         *routes;
+  guint                    origin;    /* what the messages carry */
+  const AgentParkingFuncs *funcs;
+  gpointer                 owner;     /* (owned) */
+  GDestroyNotify           owner_unref;
+
+  gint                     capacity;     /* (atomic) a guint */
+  gint                     park_unknown; /* (atomic) */
+  gint                     closing;      /* (atomic) nothing is accepted any more */
+  gint                     closed;       /* (atomic) nothing is parked any more */
+  gint                     timeouts[AGENT_N_MESSAGE_TYPES]; /* (atomic) ms, guints */
+
+  AgentShard               shards[AGENT_PARKING_N_SHARDS];
+
+  GMutex                   lock;         /* what is parked */
+  AgentDeadlineHeap        heap;         /* (lock) */
+  AgentRetrySchedule       schedule;     /* (lock) */
+  GHashTable              *stations;     /* (lock) name → AgentStation (owned) */
+  AgentStation             nowhere;      /* (lock) */
+  gint64                   next_time;    /* (lock) what the owner was told last */
+  guint64                  n_swept;      /* (lock) changes of the table when all lanes were looked through last */
+  gint64                   swept_at;     /* (lock) */
+  gint                     n_parked;     /* (lock) (atomic) */
+  guint64                  n_expired;    /* (lock) */
+  guint64                  n_retries;    /* (lock) */
+  guint64                  n_dropped[AGENT_N_DROP_REASONS]; /* (lock) */
+  AgentHistogram           latency;
+};
+
+/* What became of everything: accepted = dispatched + parked + expired + dropped. */
+typedef struct
+{
+  guint64 accepted;
+  guint64 dispatched;
+  guint64 parked;
+  guint64 expired;
+  guint64 retries;
+  guint64 refused;
+  guint64 returned;
+  guint64 direct;
+  guint64 dropped[AGENT_N_DROP_REASONS];
+} AgentParkingCounts;
+
+AgentParking       *_agent_parking_new        (AgentBus                *bus,
+                                               AgentRouteTable         *routes,
+                                               guint                    capacity,
+                                               const AgentParkingFuncs *funcs,
+                                               gpointer                 owner,
+                                               GDestroyNotify           owner_unref);
+AgentParking       *_agent_parking_ref        (AgentParking            *self);
+void                _agent_parking_unref      (AgentParking            *self);
+AgentDispatchResult _agent_parking_dispatch   (AgentParking            *self,
+                                               AgentMessage            *message,
+                                               GError                 **error);
+void                _agent_parking_set_policy (AgentParking            *self,
+                                               AgentRetryPolicy        *policy);
+AgentRetryPolicy   *_agent_parking_dup_policy (AgentParking            *self);
+void                _agent_parking_get_counts (AgentParking            *self,
+                                               AgentParkingCounts      *counts);
+
+/* Events */
+void                _agent_parking_route_changed (gpointer              self,
+                                                  const char           *actor);
+extern const AgentBusWatchFuncs _agent_parking_watch_funcs;
+
+/* The timer */
+void                _agent_parking_run_due    (AgentParking            *self,
+                                               gint64                   now);
+
+/* The end */
+gboolean            _agent_parking_close      (AgentParking            *self);
+guint               _agent_parking_drop_all   (AgentParking            *self,
+                                               AgentDropReason          reason);
+
+/* --- Between the two files --- */
+
+/* What a thread does with one lane. */
+typedef struct
+{
+  AgentSender  *sender;
+  AgentMailbox *mailbox; /* (owned) (nullable) whom to wake: see _agent_mailbox_end_offer() */
+  AgentChannel  channel;
+  AgentOffer    offer;
+} AgentHandOver;
+
+typedef enum
+{
+  AGENT_FLUSH_EMPTY,     /* all is handed over */
+  AGENT_FLUSH_BLOCKED,   /* by the router */
+  AGENT_FLUSH_ELSEWHERE, /* it waits for something else */
+  AGENT_FLUSH_MORE,      /* its turn is over */
+} AgentFlushResult;
+
+AgentShard      *_agent_parking_get_shard     (AgentParking       *self,
+                                               guint64             hash);
+void             _agent_parking_end_hand_over (AgentHandOver      *hand_over);
+
+/* With the shard's lock held, and a reference to the lane */
+AgentLane       *_agent_parking_get_lane      (AgentParking       *self,
+                                               AgentShard         *shard,
+                                               const AgentLaneKey *key,
+                                               gboolean            create);
+void             _agent_parking_tend_lane     (AgentParking       *self,
+                                               AgentShard         *shard,
+                                               AgentLane          *lane);
+void             _agent_parking_read_route    (AgentParking       *self,
+                                               AgentLane          *lane);
+AgentFlushResult _agent_parking_flush_lane    (AgentParking       *self,
+                                               AgentShard         *shard,
+                                               AgentLane          *lane,
+                                               guint              *max,
+                                               AgentHandOver      *hand_over);
+void             _agent_parking_put_back      (AgentParking       *self,
+                                               AgentLane          *lane,
+                                               AgentMessage       *message,
+                                               const char         *router);
+
+/* With the lock of the parking held */
+AgentMessage    *_agent_parking_unpark_locked (AgentParking       *self,
+                                               AgentParked        *parked,
+                                               guint              *n_attempts);
+void             _agent_parking_wait_locked   (AgentParking       *self,
+                                               AgentLane          *lane);
+void             _agent_parking_arm_locked    (AgentParking       *self);
+
+G_END_DECLS

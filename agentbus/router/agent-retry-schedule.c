@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-retry-schedule-private.h"
+
+/* The part of a delay by which a retry may come too early, in company. */
+#define SLACK 10
+
+#define USEC_PER_MSEC 1000
+
+void
+_agent_retry_schedule_init (AgentRetrySchedule *self,
+                            AgentDeadlineHeap  *heap)
+{
+  g_autoptr (AgentRetryPolicy) policy = agent_retry_policy_new ();
+
+  memset (self, 0, sizeof *self);
+  self->heap = heap;
+  _agent_retry_schedule_set_policy (self, policy);
+}
+
+/* Wants a schedule that all messages have left. */
+void
+_agent_retry_schedule_clear (AgentRetrySchedule *self)
+{
+  g_assert (self->open == NULL);
+
+  g_clear_pointer (&self->policy, agent_retry_policy_free);
+  g_clear_pointer (&self->rand, g_rand_free);
+}
+
+/* From the next attempt on. */
+void
+_agent_retry_schedule_set_policy (AgentRetrySchedule *self,
+                                  AgentRetryPolicy   *policy)
+{
+  guint32 seed = agent_retry_policy_get_seed (policy);
+
+  g_clear_pointer (&self->policy, agent_retry_policy_free);
+  g_clear_pointer (&self->rand, g_rand_free);
+  self->policy = agent_retry_policy_copy (policy);
+  self->rand = seed != 0 ? g_rand_new_with_seed (seed) : g_rand_new ();
+}
+
+static gint64
+get_delay (AgentRetrySchedule *self,
+           guint               attempt)
+{
+  return (gint64) agent_retry_policy_get_delay (self->policy, attempt) * USEC_PER_MSEC;
+}
+
+static void
+plan (AgentRetrySchedule *self,
+      AgentRetryBatch    *batch,
+      gint64              now)
+{
+  gint64  delay = get_delay (self, batch->n_attempts);
+  gint64  slack = delay / SLACK;
+  double  part = agent_retry_policy_get_jitter (self->policy) * g_rand_double (self->rand);
+  gint64  time = now + MAX (USEC_PER_MSEC, delay - (gint64) (delay * part));
+  gint64 *last = &self->times[MIN (batch->n_attempts, AGENT_RETRY_N_LEVELS - 1)];
+
+  if (*last <= now || *last > time || *last < time - slack)
+    *last = time;
+
+  batch->deadline.time = *last;
+  _agent_deadline_heap_add (self->heap, &batch->deadline);
+}
+
+/* One more message is parked: (transfer none), until it leaves. */
+AgentRetryBatch *
+_agent_retry_schedule_join (AgentRetrySchedule *self,
+                            gint64              now)
+{
+  AgentRetryBatch *batch = self->open;
+
+  if (batch == NULL || batch->n_attempts > 0 || now - batch->opened_at > get_delay (self, 0) / SLACK)
+    {
+      batch = g_new0 (AgentRetryBatch, 1);
+      batch->deadline.kind = AGENT_DEADLINE_RETRY;
+      batch->opened_at = now;
+      plan (self, batch, now);
+      self->open = batch;
+    }
+
+  batch->n_messages++;
+  return batch;
+}
+
+/* The last one to leave turns off the light. */
+void
+_agent_retry_schedule_leave (AgentRetrySchedule *self,
+                             AgentRetryBatch    *batch)
+{
+  if (--batch->n_messages > 0)
+    return;
+
+  if (self->open == batch)
+    self->open = NULL;
+  _agent_deadline_heap_remove (self->heap, &batch->deadline);
+  g_free (batch);
+}
+
+/* The time of @batch has come: it is in the heap for the next time. */
+void
+_agent_retry_schedule_attempt (AgentRetrySchedule *self,
+                               AgentRetryBatch    *batch,
+                               gint64              now)
+{
+  _agent_deadline_heap_remove (self->heap, &batch->deadline);
+  batch->n_attempts++;
+  plan (self, batch, now);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-parking-private.h"
+#include "agent-router-dispatcher.h"
+
+G_BEGIN_DECLS
+
+/* For the metrics: (transfer none). */
+AgentParking *_agent_router_dispatcher_get_parking (AgentRouterDispatcher *self);
+
+G_END_DECLS

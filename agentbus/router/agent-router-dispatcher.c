@@ -1,0 +1,769 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-bus-error.h"
+#include "agent-route-table-private.h"
+#include "agent-router-dispatcher-private.h"
+#include "agent-router-report-private.h"
+
+/**
+ * AgentRouterDispatcher:
+ *
+ * Gets messages to actors that may not be reachable yet, in order.
+ *
+ * An *actor* is an addressee by id: the target of the message. A *router* is the subscriber of the bus that its
+ * [class@AgentBus.RouteTable] assigns it to. If the router is there and has room, the message goes straight into its
+ * channel. If not, it is *parked* until the actor is assigned, the router subscribes, or has room again:
+ *
+ * ```c
+ * g_autoptr (AgentRouteTable) routes = agent_route_table_new ();
+ * g_autoptr (AgentRouterDispatcher) dispatcher = agent_router_dispatcher_new (bus, routes);
+ *
+ * // Nobody knows actor-7 yet: parked.
+ * agent_router_dispatcher_dispatch (dispatcher,
+ *                                   agent_message_new_routed (AGENT_MESSAGE_TYPE_REQUEST_INFERENCE,
+ *                                                             "trainer", "actor-7", observation),
+ *                                   &error);
+ *
+ * // Now it is with worker-1.
+ * agent_route_table_assign (routes, "actor-7", "worker-1");
+ * ```
+ *
+ * Messages to one actor keep their order on each channel, also when they were parked, when the actor is assigned to another
+ * router, and when a router leaves the bus with messages that it did not come to handle: these come back and go to the
+ * next one. An actor that changes its router is served by the new one when the old one has handled what it had.
+ *
+ * What is parked for too long expires, with [signal@AgentBus.RouterDispatcher::expired]. Nothing is lost in silence:
+ * what was accepted was dispatched, is parked, expired, or was dropped.
+ *
+ * All functions may be called from any thread. The signals are emitted in the context that was the thread default where
+ * the dispatcher was made; expiry and retries need it to be iterated, nothing else does.
+ *
+ * Since: 0.1
+ */
+struct _AgentRouterDispatcher
+{
+  GObject            parent_instance;
+
+  AgentBus          *bus;
+  AgentRouteTable   *route_table;
+  guint              capacity;
+  AgentParking      *parking;
+  AgentRouterReport *report;
+  AgentBusWatch     *watch;
+  guint              route_watch;
+};
+
+enum
+{
+  PROP_0,
+  PROP_BUS,
+  PROP_ROUTE_TABLE,
+  PROP_RETRY_POLICY,
+  PROP_CAPACITY,
+  PROP_PARK_UNKNOWN,
+  PROP_N_PARKED,
+  N_PROPS
+};
+
+static GParamSpec *props[N_PROPS];
+static guint       signals[AGENT_ROUTER_N_SIGNALS];
+
+G_DEFINE_FINAL_TYPE (AgentRouterDispatcher, agent_router_dispatcher, G_TYPE_OBJECT)
+
+void
+_agent_router_dispatcher_emit (AgentRouterDispatcher *self,
+                               AgentRouterSignal      signal,
+                               ...)
+{
+  va_list args;
+
+  va_start (args, signal);
+  g_signal_emit_valist (self, signals[signal], 0, args);
+  va_end (args);
+}
+
+gboolean
+_agent_router_dispatcher_has_handlers (AgentRouterDispatcher *self,
+                                       AgentRouterSignal      signal)
+{
+  return g_signal_handler_find (self, G_SIGNAL_MATCH_ID, signals[signal], 0, NULL, NULL, NULL) != 0;
+}
+
+AgentParking *
+_agent_router_dispatcher_get_parking (AgentRouterDispatcher *self)
+{
+  return self->parking;
+}
+
+/* --- GObject --- */
+
+static void
+agent_router_dispatcher_constructed (GObject *object)
+{
+  AgentRouterDispatcher *self = AGENT_ROUTER_DISPATCHER (object);
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+
+  G_OBJECT_CLASS (agent_router_dispatcher_parent_class)->constructed (object);
+
+  /* A scripting language may leave out what it likes. */
+  if (self->bus == NULL)
+    self->bus = agent_bus_new ();
+  if (self->route_table == NULL)
+    self->route_table = agent_route_table_new ();
+
+  self->report = _agent_router_report_new (self, self->bus, context);
+  self->parking = _agent_parking_new (self->bus,
+                                      self->route_table,
+                                      self->capacity,
+                                      &_agent_router_report_funcs,
+                                      _agent_router_report_ref (self->report),
+                                      (GDestroyNotify) _agent_router_report_unref);
+  _agent_router_report_start (self->report, self->parking);
+
+  self->watch = _agent_bus_watch_new (&_agent_parking_watch_funcs,
+                                      _agent_parking_ref (self->parking),
+                                      (GDestroyNotify) _agent_parking_unref);
+  self->parking->origin = self->watch->id;
+  _agent_directory_add_watch (self->bus->directory, self->watch);
+  self->route_watch = _agent_route_table_add_watch (self->route_table,
+                                                    _agent_parking_route_changed,
+                                                    _agent_parking_ref (self->parking),
+                                                    (GDestroyNotify) _agent_parking_unref);
+}
+
+/* What is parked goes without a word: there is nobody left to hear it. */
+static void
+agent_router_dispatcher_dispose (GObject *object)
+{
+  AgentRouterDispatcher *self = AGENT_ROUTER_DISPATCHER (object);
+
+  if (self->watch != NULL)
+    {
+      _agent_route_table_remove_watch (self->route_table, self->route_watch);
+      _agent_directory_remove_watch (self->bus->directory, self->watch);
+      g_clear_pointer (&self->watch, _agent_bus_watch_unref);
+      _agent_router_report_close (self->report);
+      _agent_parking_drop_all (self->parking, AGENT_DROP_REASON_CLOSED);
+    }
+
+  G_OBJECT_CLASS (agent_router_dispatcher_parent_class)->dispose (object);
+}
+
+static void
+agent_router_dispatcher_finalize (GObject *object)
+{
+  AgentRouterDispatcher *self = AGENT_ROUTER_DISPATCHER (object);
+
+  g_clear_pointer (&self->parking, _agent_parking_unref);
+  g_clear_pointer (&self->report, _agent_router_report_unref);
+  g_clear_object (&self->route_table);
+  g_clear_object (&self->bus);
+
+  G_OBJECT_CLASS (agent_router_dispatcher_parent_class)->finalize (object);
+}
+
+static void
+agent_router_dispatcher_get_property (GObject    *object,
+                                      guint       prop_id,
+                                      GValue     *value,
+                                      GParamSpec *pspec)
+{
+  AgentRouterDispatcher *self = AGENT_ROUTER_DISPATCHER (object);
+
+  switch (prop_id)
+    {
+    case PROP_BUS:
+      g_value_set_object (value, self->bus);
+      break;
+    case PROP_ROUTE_TABLE:
+      g_value_set_object (value, self->route_table);
+      break;
+    case PROP_RETRY_POLICY:
+      g_value_take_boxed (value, agent_router_dispatcher_get_retry_policy (self));
+      break;
+    case PROP_CAPACITY:
+      g_value_set_uint (value, agent_router_dispatcher_get_capacity (self));
+      break;
+    case PROP_PARK_UNKNOWN:
+      g_value_set_boolean (value, agent_router_dispatcher_get_park_unknown (self));
+      break;
+    case PROP_N_PARKED:
+      g_value_set_uint (value, agent_router_dispatcher_get_n_parked (self));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+agent_router_dispatcher_set_property (GObject      *object,
+                                      guint         prop_id,
+                                      const GValue *value,
+                                      GParamSpec   *pspec)
+{
+  AgentRouterDispatcher *self = AGENT_ROUTER_DISPATCHER (object);
+
+  switch (prop_id)
+    {
+    case PROP_BUS:
+      self->bus = g_value_dup_object (value);
+      break;
+    case PROP_ROUTE_TABLE:
+      self->route_table = g_value_dup_object (value);
+      break;
+    case PROP_RETRY_POLICY:
+      agent_router_dispatcher_set_retry_policy (self, g_value_get_boxed (value));
+      break;
+    case PROP_CAPACITY:
+      if (self->parking != NULL)
+        agent_router_dispatcher_set_capacity (self, g_value_get_uint (value));
+      else
+        self->capacity = g_value_get_uint (value);
+      break;
+    case PROP_PARK_UNKNOWN:
+      agent_router_dispatcher_set_park_unknown (self, g_value_get_boolean (value));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+install_properties (GObjectClass *object_class)
+{
+  const GParamFlags settled = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
+  const GParamFlags setting = G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS;
+
+  /**
+   * AgentRouterDispatcher:bus: (getter get_bus)
+   *
+   * The bus whose subscribers are the routers.
+   *
+   * Since: 0.1
+   */
+  props[PROP_BUS] = g_param_spec_object ("bus", NULL, NULL, AGENT_TYPE_BUS, settled);
+
+  /**
+   * AgentRouterDispatcher:route-table: (getter get_route_table)
+   *
+   * Which router an actor is assigned to.
+   *
+   * Since: 0.1
+   */
+  props[PROP_ROUTE_TABLE] = g_param_spec_object ("route-table", NULL, NULL, AGENT_TYPE_ROUTE_TABLE, settled);
+
+  /**
+   * AgentRouterDispatcher:retry-policy: (getter get_retry_policy) (setter set_retry_policy)
+   *
+   * How often parked messages are tried again.
+   *
+   * Since: 0.1
+   */
+  props[PROP_RETRY_POLICY] = g_param_spec_boxed ("retry-policy", NULL, NULL, AGENT_TYPE_RETRY_POLICY, setting);
+
+  /**
+   * AgentRouterDispatcher:capacity: (getter get_capacity) (setter set_capacity)
+   *
+   * How many messages may be parked. Any more are refused, but not those of the system channel or reliable ones.
+   *
+   * Since: 0.1
+   */
+  props[PROP_CAPACITY] = g_param_spec_uint ("capacity",
+                                            NULL,
+                                            NULL,
+                                            0,
+                                            G_MAXUINT,
+                                            AGENT_ROUTER_DISPATCHER_DEFAULT_CAPACITY,
+                                            setting | G_PARAM_CONSTRUCT);
+
+  /**
+   * AgentRouterDispatcher:park-unknown: (getter get_park_unknown) (setter set_park_unknown)
+   *
+   * Whether a message to an actor that the route table has never heard of is parked, as one to an actor without a
+   * router is, or refused.
+   *
+   * Since: 0.1
+   */
+  props[PROP_PARK_UNKNOWN] = g_param_spec_boolean ("park-unknown", NULL, NULL, TRUE, setting);
+
+  /**
+   * AgentRouterDispatcher:n-parked: (getter get_n_parked)
+   *
+   * How many messages are parked. Changes are not notified.
+   *
+   * Since: 0.1
+   */
+  props[PROP_N_PARKED] =
+      g_param_spec_uint ("n-parked", NULL, NULL, 0, G_MAXUINT, 0, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_properties (object_class, N_PROPS, props);
+}
+
+static void
+install_signals (void)
+{
+  /**
+   * AgentRouterDispatcher::expired:
+   * @self: a dispatcher
+   * @message: a message
+   * @waited_ms: how long it waited, in milliseconds
+   * @n_attempts: how often it was tried, the first time included
+   *
+   * Tells of a message that was parked for too long. Emitted once for each.
+   *
+   * Since: 0.1
+   */
+  signals[AGENT_ROUTER_SIGNAL_EXPIRED] = g_signal_new ("expired",
+                                                       AGENT_TYPE_ROUTER_DISPATCHER,
+                                                       G_SIGNAL_RUN_LAST,
+                                                       0,
+                                                       NULL,
+                                                       NULL,
+                                                       NULL,
+                                                       G_TYPE_NONE,
+                                                       3,
+                                                       AGENT_TYPE_MESSAGE,
+                                                       G_TYPE_UINT,
+                                                       G_TYPE_UINT);
+
+  /**
+   * AgentRouterDispatcher::dropped:
+   * @self: a dispatcher
+   * @message: a message
+   * @reason: why it was dropped
+   *
+   * Tells of a message that was accepted but will not be handed over, for another reason than its age:
+   * %AGENT_DROP_REASON_CLOSED when the dispatcher was stopped, %AGENT_DROP_REASON_NO_TARGET when its actor was removed
+   * from the route table. Emitted once for each.
+   *
+   * Since: 0.1
+   */
+  signals[AGENT_ROUTER_SIGNAL_DROPPED] = g_signal_new ("dropped",
+                                                       AGENT_TYPE_ROUTER_DISPATCHER,
+                                                       G_SIGNAL_RUN_LAST,
+                                                       0,
+                                                       NULL,
+                                                       NULL,
+                                                       NULL,
+                                                       G_TYPE_NONE,
+                                                       2,
+                                                       AGENT_TYPE_MESSAGE,
+                                                       AGENT_TYPE_DROP_REASON);
+}
+
+static void
+agent_router_dispatcher_class_init (AgentRouterDispatcherClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->constructed = agent_router_dispatcher_constructed;
+  object_class->dispose = agent_router_dispatcher_dispose;
+  object_class->finalize = agent_router_dispatcher_finalize;
+  object_class->get_property = agent_router_dispatcher_get_property;
+  object_class->set_property = agent_router_dispatcher_set_property;
+
+  install_properties (object_class);
+  install_signals ();
+}
+
+static void
+agent_router_dispatcher_init (AgentRouterDispatcher *self)
+{
+}
+
+/* --- API --- */
+
+/**
+ * agent_router_dispatcher_new:
+ * @bus: a bus
+ * @route_table: a route table
+ *
+ * Creates a dispatcher for the subscribers of a bus. Its signals are emitted in the calling thread's default context.
+ *
+ * Returns: (transfer full): a dispatcher
+ *
+ * Since: 0.1
+ */
+AgentRouterDispatcher *
+agent_router_dispatcher_new (AgentBus        *bus,
+                             AgentRouteTable *route_table)
+{
+  g_return_val_if_fail (AGENT_IS_BUS (bus), NULL);
+  g_return_val_if_fail (AGENT_IS_ROUTE_TABLE (route_table), NULL);
+
+  return g_object_new (AGENT_TYPE_ROUTER_DISPATCHER, "bus", bus, "route-table", route_table, NULL);
+}
+
+/**
+ * agent_router_dispatcher_dispatch:
+ * @self: a dispatcher
+ * @message: (transfer full): a message with a target, the id of an actor
+ * @error: return location for an error
+ *
+ * Hands a message over to its actor's router, or parks it until that is possible.
+ *
+ * Never blocks, and may be called from any thread. The message is stamped as [method@AgentBus.Bus.send] does it, and must
+ * not be changed any more.
+ *
+ * What is refused was not accepted. That fails with %AGENT_BUS_ERROR_INVALID_MESSAGE if the message has no target, with
+ * %AGENT_BUS_ERROR_FULL if [property@AgentBus.RouterDispatcher:capacity] messages are parked, with
+ * %AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED if nobody knows the actor and
+ * [property@AgentBus.RouterDispatcher:park-unknown] is %FALSE, and with %AGENT_BUS_ERROR_CLOSED if the dispatcher is
+ * stopped.
+ *
+ * Returns: what became of it
+ *
+ * Since: 0.1
+ */
+AgentDispatchResult
+agent_router_dispatcher_dispatch (AgentRouterDispatcher *self,
+                                  AgentMessage          *message,
+                                  GError               **error)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), AGENT_DISPATCH_RESULT_REFUSED);
+  g_return_val_if_fail (message != NULL, AGENT_DISPATCH_RESULT_REFUSED);
+  g_return_val_if_fail (error == NULL || *error == NULL, AGENT_DISPATCH_RESULT_REFUSED);
+
+  return _agent_parking_dispatch (self->parking, message, error);
+}
+
+/**
+ * agent_router_dispatcher_get_bus: (get-property bus)
+ * @self: a dispatcher
+ *
+ * Gets the bus whose subscribers are the routers.
+ *
+ * Returns: (transfer none): a bus
+ *
+ * Since: 0.1
+ */
+AgentBus *
+agent_router_dispatcher_get_bus (AgentRouterDispatcher *self)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), NULL);
+
+  return self->bus;
+}
+
+/**
+ * agent_router_dispatcher_get_route_table: (get-property route-table)
+ * @self: a dispatcher
+ *
+ * Gets the table that says which router an actor is assigned to.
+ *
+ * Returns: (transfer none): a route table
+ *
+ * Since: 0.1
+ */
+AgentRouteTable *
+agent_router_dispatcher_get_route_table (AgentRouterDispatcher *self)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), NULL);
+
+  return self->route_table;
+}
+
+/**
+ * agent_router_dispatcher_get_retry_policy: (get-property retry-policy)
+ * @self: a dispatcher
+ *
+ * Gets how often parked messages are tried again.
+ *
+ * Returns: (transfer full): a copy of the policy
+ *
+ * Since: 0.1
+ */
+AgentRetryPolicy *
+agent_router_dispatcher_get_retry_policy (AgentRouterDispatcher *self)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), NULL);
+
+  return _agent_parking_dup_policy (self->parking);
+}
+
+/**
+ * agent_router_dispatcher_set_retry_policy: (set-property retry-policy)
+ * @self: a dispatcher
+ * @retry_policy: (nullable): a policy, or %NULL for the defaults
+ *
+ * Sets how often parked messages are tried again. A retry that has its time already keeps it.
+ *
+ * Since: 0.1
+ */
+void
+agent_router_dispatcher_set_retry_policy (AgentRouterDispatcher *self,
+                                          AgentRetryPolicy      *retry_policy)
+{
+  g_autoptr (AgentRetryPolicy) defaults = NULL;
+
+  g_return_if_fail (AGENT_IS_ROUTER_DISPATCHER (self));
+
+  if (retry_policy == NULL)
+    retry_policy = defaults = agent_retry_policy_new ();
+
+  _agent_parking_set_policy (self->parking, retry_policy);
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_RETRY_POLICY]);
+}
+
+/**
+ * agent_router_dispatcher_get_capacity: (get-property capacity)
+ * @self: a dispatcher
+ *
+ * Gets how many messages may be parked.
+ *
+ * Returns: a number of messages
+ *
+ * Since: 0.1
+ */
+guint
+agent_router_dispatcher_get_capacity (AgentRouterDispatcher *self)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), 0);
+
+  return g_atomic_int_get (&self->parking->capacity);
+}
+
+/**
+ * agent_router_dispatcher_set_capacity: (set-property capacity)
+ * @self: a dispatcher
+ * @capacity: a number of messages; 0 to park none
+ *
+ * Sets how many messages may be parked, for those to come.
+ *
+ * Since: 0.1
+ */
+void
+agent_router_dispatcher_set_capacity (AgentRouterDispatcher *self,
+                                      guint                  capacity)
+{
+  g_return_if_fail (AGENT_IS_ROUTER_DISPATCHER (self));
+
+  if (agent_router_dispatcher_get_capacity (self) == capacity)
+    return;
+
+  g_atomic_int_set (&self->parking->capacity, capacity);
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_CAPACITY]);
+}
+
+/**
+ * agent_router_dispatcher_get_park_unknown: (get-property park-unknown)
+ * @self: a dispatcher
+ *
+ * Gets whether messages to actors that nobody knows are parked.
+ *
+ * Returns: %FALSE if they are refused
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_router_dispatcher_get_park_unknown (AgentRouterDispatcher *self)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), FALSE);
+
+  return g_atomic_int_get (&self->parking->park_unknown);
+}
+
+/**
+ * agent_router_dispatcher_set_park_unknown: (set-property park-unknown)
+ * @self: a dispatcher
+ * @park_unknown: %FALSE to refuse them
+ *
+ * Sets whether messages to actors that nobody knows are parked, for those to come.
+ *
+ * Since: 0.1
+ */
+void
+agent_router_dispatcher_set_park_unknown (AgentRouterDispatcher *self,
+                                          gboolean               park_unknown)
+{
+  g_return_if_fail (AGENT_IS_ROUTER_DISPATCHER (self));
+
+  if (agent_router_dispatcher_get_park_unknown (self) == (park_unknown != FALSE))
+    return;
+
+  g_atomic_int_set (&self->parking->park_unknown, park_unknown != FALSE);
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_PARK_UNKNOWN]);
+}
+
+/**
+ * agent_router_dispatcher_get_n_parked: (get-property n-parked)
+ * @self: a dispatcher
+ *
+ * Gets how many messages are parked.
+ *
+ * Returns: a number of messages
+ *
+ * Since: 0.1
+ */
+guint
+agent_router_dispatcher_get_n_parked (AgentRouterDispatcher *self)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), 0);
+
+  return g_atomic_int_get (&self->parking->n_parked);
+}
+
+/**
+ * agent_router_dispatcher_get_timeout:
+ * @self: a dispatcher
+ * @type: a type of message
+ *
+ * Gets how long messages of a type may be parked.
+ *
+ * Returns: milliseconds, or 0 for ever
+ *
+ * Since: 0.1
+ */
+guint
+agent_router_dispatcher_get_timeout (AgentRouterDispatcher *self,
+                                     AgentMessageType       type)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), 0);
+  g_return_val_if_fail ((guint) type < AGENT_N_MESSAGE_TYPES, 0);
+
+  return g_atomic_int_get (&self->parking->timeouts[type]);
+}
+
+/**
+ * agent_router_dispatcher_set_timeout:
+ * @self: a dispatcher
+ * @type: a type of message
+ * @timeout: milliseconds, or 0 for ever
+ *
+ * Sets how long messages of a type may be parked, counted from when they were dispatched. For messages that are parked
+ * from now on. A message with a ttl of its own goes by that.
+ *
+ * By default it is 10 seconds for `REQUEST_INFERENCE` and `REQUEST_INFERENCE_BATCH`, 15 for `MODEL_VERSION`, 20 for
+ * `FLAG_LAST_INFERENCE`, 60 for `MODEL_UPDATE` and `SHUTDOWN`, and 30 for all others.
+ *
+ * Since: 0.1
+ */
+void
+agent_router_dispatcher_set_timeout (AgentRouterDispatcher *self,
+                                     AgentMessageType       type,
+                                     guint                  timeout)
+{
+  g_return_if_fail (AGENT_IS_ROUTER_DISPATCHER (self));
+  g_return_if_fail ((guint) type < AGENT_N_MESSAGE_TYPES);
+
+  g_atomic_int_set (&self->parking->timeouts[type], timeout);
+}
+
+/**
+ * agent_router_dispatcher_stop_async:
+ * @self: a dispatcher
+ * @cancellable: (nullable): ends the waiting; the dispatcher stops all the same
+ * @callback: (scope async) (nullable): called when nothing is parked any more
+ * @user_data: data for @callback
+ *
+ * Stops a dispatcher for good.
+ *
+ * From now on nothing is accepted. What is parked may still be handed over, until the
+ * [property@AgentBus.Bus:shutdown-timeout] of the bus has passed. What is left then is dropped, each message with the
+ * reason %AGENT_DROP_REASON_CLOSED. So is what a router gives back after that.
+ *
+ * Stop the dispatcher before its bus, whose subscribers are the routers.
+ *
+ * May be called from any thread. Iterate the calling thread's default context, which keeps the deadline too, to get
+ * the result.
+ *
+ * Since: 0.1
+ */
+void
+agent_router_dispatcher_stop_async (AgentRouterDispatcher *self,
+                                    GCancellable          *cancellable,
+                                    GAsyncReadyCallback    callback,
+                                    gpointer               user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (AGENT_IS_ROUTER_DISPATCHER (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, agent_router_dispatcher_stop_async);
+  _agent_router_report_stop (self->report, agent_bus_get_shutdown_timeout (self->bus), task);
+}
+
+/**
+ * agent_router_dispatcher_stop_finish:
+ * @self: a dispatcher
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@AgentBus.RouterDispatcher.stop_async].
+ *
+ * Fails with %AGENT_BUS_ERROR_TIMED_OUT if messages had to be dropped.
+ *
+ * Returns: whether everything was handed over
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_router_dispatcher_stop_finish (AgentRouterDispatcher *self,
+                                     GAsyncResult          *result,
+                                     GError               **error)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static GVariant *
+drops_to_variant (const guint64 *n_dropped)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{st}"));
+  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+    g_variant_builder_add (&builder, "{st}", agent_drop_reason_to_string (reason), n_dropped[reason]);
+
+  return g_variant_builder_end (&builder);
+}
+
+/**
+ * agent_router_dispatcher_get_statistics:
+ * @self: a dispatcher
+ *
+ * Gets the ledger: what became of every message.
+ *
+ * The dictionary has these entries, numbers of messages (`t`) where nothing else is said:
+ *
+ * - `accepted`: dispatched or parked when they came;
+ * - `dispatched`: handed over to a router, and not come back;
+ * - `parked`: waiting;
+ * - `expired`: waited for too long;
+ * - `dropped` (`a{st}`): given up for another reason, by the nick of the [enum@AgentBus.DropReason];
+ * - `refused`: not accepted;
+ * - `retries`: how often one of them was tried again by the timer;
+ * - `returned`: how often one came back from a router that left without having handled it.
+ *
+ * `accepted` is always the sum of `dispatched`, `parked`, `expired` and all of `dropped`.
+ *
+ * Returns: (transfer full): an `a{sv}`, not floating
+ *
+ * Since: 0.1
+ */
+GVariant *
+agent_router_dispatcher_get_statistics (AgentRouterDispatcher *self)
+{
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+  AgentParkingCounts counts;
+
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), NULL);
+
+  _agent_parking_get_counts (self->parking, &counts);
+  g_variant_dict_insert (&dict, "accepted", "t", counts.accepted);
+  g_variant_dict_insert (&dict, "dispatched", "t", counts.dispatched);
+  g_variant_dict_insert (&dict, "parked", "t", counts.parked);
+  g_variant_dict_insert (&dict, "expired", "t", counts.expired);
+  g_variant_dict_insert (&dict, "refused", "t", counts.refused);
+  g_variant_dict_insert (&dict, "retries", "t", counts.retries);
+  g_variant_dict_insert (&dict, "returned", "t", counts.returned);
+  g_variant_dict_insert_value (&dict, "dropped", drops_to_variant (counts.dropped));
+
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}

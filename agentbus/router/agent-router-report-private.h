@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-parking-private.h"
+#include "agent-router-dispatcher.h"
+
+G_BEGIN_DECLS
+
+/*
+ * What a dispatcher hears from its parking, in any thread, and what becomes of it: signals in the dispatcher's context,
+ * replies to senders that asked for them, the timer, and the end of a stop.
+ */
+typedef struct _AgentRouterReport AgentRouterReport;
+
+typedef enum
+{
+  AGENT_ROUTER_SIGNAL_EXPIRED,
+  AGENT_ROUTER_SIGNAL_DROPPED,
+  AGENT_ROUTER_N_SIGNALS,
+} AgentRouterSignal;
+
+extern const AgentParkingFuncs _agent_router_report_funcs;
+
+AgentRouterReport *_agent_router_report_new   (AgentRouterDispatcher *dispatcher,
+                                               AgentBus              *bus,
+                                               GMainContext          *context);
+AgentRouterReport *_agent_router_report_ref   (AgentRouterReport     *self);
+void               _agent_router_report_unref (AgentRouterReport     *self);
+void               _agent_router_report_start (AgentRouterReport     *self,
+                                               AgentParking          *parking);
+void               _agent_router_report_stop  (AgentRouterReport     *self,
+                                               guint                  timeout,
+                                               GTask                 *task);
+void               _agent_router_report_close (AgentRouterReport     *self);
+
+/* The dispatcher: in its context, and in any thread */
+void               _agent_router_dispatcher_emit         (AgentRouterDispatcher *self,
+                                                          AgentRouterSignal      signal,
+                                                          ...);
+gboolean           _agent_router_dispatcher_has_handlers (AgentRouterDispatcher *self,
+                                                          AgentRouterSignal      signal);
+
+G_END_DECLS

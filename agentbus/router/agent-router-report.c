@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-bus-error.h"
+#include "agent-retry-source-private.h"
+#include "agent-router-report-private.h"
+#include "agent-signal-queue-private.h"
+
+/* The first message that expires is logged, and every further hundredth. */
+#define LOG_EVERY 100
+
+struct _AgentRouterReport
+{
+  gint              ref_count; /* (atomic) */
+  guint             n_expired; /* (atomic) */
+  GMainContext     *context;
+  AgentBus         *bus;
+  AgentSignalQueue *signals;
+
+  GMutex            lock;
+  AgentParking     *parking; /* (lock) (owned) (nullable) NULL once closed */
+  AgentRetrySource *timer;   /* (lock) (owned) (nullable) the same */
+  GSList           *stops;   /* (lock) of Stop (owned) */
+};
+
+/* A stop that waits until nothing is parked: an atomic box. */
+typedef struct
+{
+  AgentRouterReport *report;  /* (owned) */
+  GTask             *task;    /* (lock) (owned) (nullable) who wants to know */
+  GSource           *timer;   /* (owned) the deadline */
+  GSource           *waiting; /* (owned) (nullable) whether somebody still wants to know */
+  guint              timeout; /* ms */
+} Stop;
+
+typedef struct
+{
+  AgentRouterSignal signal;
+  AgentMessage     *message; /* (owned) */
+  AgentDropReason   reason;
+  guint             waited;
+  guint             n_attempts;
+} Event;
+
+AgentRouterReport *
+_agent_router_report_ref (AgentRouterReport *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  return self;
+}
+
+void
+_agent_router_report_unref (AgentRouterReport *self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+
+  g_assert (self->parking == NULL && self->timer == NULL && self->stops == NULL);
+
+  g_clear_pointer (&self->signals, _agent_signal_queue_unref);
+  g_main_context_unref (self->context);
+  g_object_unref (self->bus);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
+
+/* --- Signals --- */
+
+static void
+event_free (gpointer data)
+{
+  Event *event = data;
+
+  agent_message_unref (event->message);
+  g_free (event);
+}
+
+static void
+emit (GObject *object,
+      gpointer data)
+{
+  AgentRouterDispatcher *dispatcher = AGENT_ROUTER_DISPATCHER (object);
+  Event                 *event = data;
+
+  if (event->signal == AGENT_ROUTER_SIGNAL_EXPIRED)
+    _agent_router_dispatcher_emit (dispatcher, event->signal, event->message, event->waited, event->n_attempts);
+  else
+    _agent_router_dispatcher_emit (dispatcher, event->signal, event->message, event->reason);
+}
+
+/* Without anybody to hear it, news would only pile up where the context is not iterated. */
+static void
+add_event (AgentRouterReport *self,
+           const Event       *event)
+{
+  g_autoptr (AgentRouterDispatcher) dispatcher =
+      (AgentRouterDispatcher *) _agent_signal_queue_dup_object (self->signals);
+
+  if (dispatcher == NULL || !_agent_router_dispatcher_has_handlers (dispatcher, event->signal))
+    return;
+
+  agent_message_ref (event->message);
+  _agent_signal_queue_add (self->signals, g_memdup2 (event, sizeof *event));
+}
+
+/* --- Losses --- */
+
+static void
+reply (AgentRouterReport *self,
+       AgentMessage      *message,
+       const char        *text)
+{
+  AgentMessage *error;
+
+  if (!agent_message_wants_error_reply (message))
+    return;
+
+  error = agent_message_new_agent_error (agent_message_get_target (message), agent_message_get_source (message), text);
+  agent_message_set_cause (error, message);
+  agent_bus_send (self->bus, error);
+}
+
+static void
+log_expired (AgentRouterReport *self,
+             AgentMessage      *message,
+             guint              waited,
+             guint              n_attempts)
+{
+  guint n_before = g_atomic_int_add (&self->n_expired, 1);
+
+  if (n_before % LOG_EVERY == 0 || (n_before + 1) % LOG_EVERY == 0)
+    g_warning ("A message for actor '%s' expired after %u ms and %u attempt(s), the %u. so far",
+               agent_message_get_target (message),
+               waited,
+               n_attempts,
+               n_before + 1);
+}
+
+static void
+on_expired (gpointer      owner,
+            AgentMessage *message,
+            guint         waited,
+            guint         n_attempts)
+{
+  AgentRouterReport *self = owner;
+  g_autofree char   *text = g_strdup_printf ("The message '%s' to '%s' expired after %u ms",
+                                             agent_message_get_name (message),
+                                             agent_message_get_target (message),
+                                             waited);
+
+  log_expired (self, message, waited, n_attempts);
+  add_event (self,
+             &(Event){ .signal = AGENT_ROUTER_SIGNAL_EXPIRED,
+                       .message = message,
+                       .waited = waited,
+                       .n_attempts = n_attempts });
+  reply (self, message, text);
+  agent_message_unref (message);
+}
+
+static void
+on_dropped (gpointer        owner,
+            AgentMessage   *message,
+            AgentDropReason reason)
+{
+  AgentRouterReport *self = owner;
+  g_autofree char   *text = g_strdup_printf ("The message '%s' to '%s' was dropped: %s",
+                                             agent_message_get_name (message),
+                                             agent_message_get_target (message),
+                                             agent_drop_reason_to_string (reason));
+
+  g_debug ("%s", text);
+  add_event (self, &(Event){ .signal = AGENT_ROUTER_SIGNAL_DROPPED, .message = message, .reason = reason });
+  reply (self, message, text);
+  agent_message_unref (message);
+}
+
+/* --- The timer --- */
+
+/* (transfer full) (nullable) */
+static AgentParking *
+ref_parking (AgentRouterReport *self)
+{
+  AgentParking *parking;
+
+  g_mutex_lock (&self->lock);
+  parking = self->parking != NULL ? _agent_parking_ref (self->parking) : NULL;
+  g_mutex_unlock (&self->lock);
+
+  return parking;
+}
+
+static void
+on_timer (gpointer data,
+          gint64   now)
+{
+  AgentParking *parking = ref_parking (data);
+
+  if (parking == NULL)
+    return;
+
+  _agent_parking_run_due (parking, now);
+  _agent_parking_unref (parking);
+}
+
+static void
+on_deadline (gpointer owner,
+             gint64   time)
+{
+  AgentRouterReport *self = owner;
+
+  g_mutex_lock (&self->lock);
+  if (self->timer != NULL)
+    _agent_retry_source_set_time (self->timer, time);
+  g_mutex_unlock (&self->lock);
+}
+
+/* --- The end --- */
+
+static void
+source_clear (GSource **source)
+{
+  if (*source == NULL)
+    return;
+
+  g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static void
+stop_clear (gpointer data)
+{
+  Stop *stop = data;
+
+  g_assert (stop->timer == NULL && stop->waiting == NULL && stop->task == NULL);
+
+  _agent_router_report_unref (stop->report);
+}
+
+static void
+stop_unref (gpointer stop)
+{
+  g_atomic_rc_box_release_full (stop, stop_clear);
+}
+
+/* FALSE: somebody else has ended it. The list's reference goes over to the caller. */
+static gboolean
+take_stop (AgentRouterReport *self,
+           Stop              *stop)
+{
+  GSList *link;
+
+  g_mutex_lock (&self->lock);
+  link = g_slist_find (self->stops, stop);
+  self->stops = g_slist_delete_link (self->stops, link);
+  g_mutex_unlock (&self->lock);
+
+  return link != NULL;
+}
+
+/* (transfer full) (nullable) Nobody waits any more. */
+static GTask *
+take_task (Stop *stop)
+{
+  GTask *task;
+
+  g_mutex_lock (&stop->report->lock);
+  task = g_steal_pointer (&stop->task);
+  g_mutex_unlock (&stop->report->lock);
+
+  return task;
+}
+
+/* Takes the reference. @error: (transfer full) (nullable). */
+static void
+end_stop (Stop   *stop,
+          GError *error)
+{
+  g_autoptr (GTask) task = take_task (stop);
+
+  source_clear (&stop->timer);
+  source_clear (&stop->waiting);
+  if (task != NULL && error != NULL)
+    g_task_return_error (task, g_steal_pointer (&error));
+  else if (task != NULL)
+    g_task_return_boolean (task, TRUE);
+
+  g_clear_error (&error);
+  stop_unref (stop);
+}
+
+/* What comes back from a router from now on has nowhere to go. */
+static guint
+drop_rest (AgentRouterReport *self)
+{
+  AgentParking *parking = ref_parking (self);
+  guint         n_dropped = 0;
+
+  if (parking != NULL)
+    {
+      n_dropped = _agent_parking_drop_all (parking, AGENT_DROP_REASON_CLOSED);
+      _agent_parking_unref (parking);
+    }
+
+  return n_dropped;
+}
+
+static gboolean
+on_stop_timeout (gpointer user_data)
+{
+  Stop              *stop = user_data;
+  AgentRouterReport *self = stop->report;
+  guint              n_dropped;
+
+  if (!take_stop (self, stop))
+    return G_SOURCE_REMOVE;
+
+  n_dropped = drop_rest (self);
+  end_stop (stop,
+            g_error_new (AGENT_BUS_ERROR,
+                         AGENT_BUS_ERROR_TIMED_OUT,
+                         "%u message(s) could not be handed over within %u ms",
+                         n_dropped,
+                         stop->timeout));
+  return G_SOURCE_REMOVE;
+}
+
+/* Nobody wants to know any more, which does not keep the dispatcher from stopping. */
+static gboolean
+on_stop_cancelled (GCancellable *cancellable,
+                   gpointer      user_data)
+{
+  g_autoptr (GTask) task = take_task (user_data);
+
+  if (task != NULL)
+    g_task_return_error_if_cancelled (task);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_drained (gpointer owner)
+{
+  AgentRouterReport *self = owner;
+  GSList            *stops;
+
+  g_mutex_lock (&self->lock);
+  stops = g_steal_pointer (&self->stops);
+  g_mutex_unlock (&self->lock);
+
+  if (stops != NULL)
+    drop_rest (self);
+  for (GSList *l = stops; l != NULL; l = l->next)
+    end_stop (l->data, NULL);
+  g_slist_free (stops);
+}
+
+static GSource *
+attach (Stop       *stop,
+        GSource    *source,
+        const char *name,
+        GSourceFunc callback)
+{
+  g_source_set_static_name (source, name);
+  g_source_set_callback (source, callback, g_atomic_rc_box_acquire (stop), stop_unref);
+  g_source_attach (source, g_main_context_get_thread_default ());
+  return source;
+}
+
+/* Takes @task. The deadline is kept in the calling thread's default context. */
+void
+_agent_router_report_stop (AgentRouterReport *self,
+                           guint              timeout,
+                           GTask             *task)
+{
+  AgentParking *parking = ref_parking (self);
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  Stop         *stop = g_atomic_rc_box_new0 (Stop);
+
+  stop->report = _agent_router_report_ref (self);
+  stop->task = task;
+  stop->timeout = timeout;
+
+  g_mutex_lock (&self->lock);
+  stop->timer = attach (stop, g_timeout_source_new (timeout), "[agentbus] stop", on_stop_timeout);
+  if (cancellable != NULL)
+    stop->waiting = attach (stop,
+                            g_cancellable_source_new (cancellable),
+                            "[agentbus] waiting",
+                            G_SOURCE_FUNC (on_stop_cancelled));
+  self->stops = g_slist_prepend (self->stops, stop);
+  g_mutex_unlock (&self->lock);
+
+  if (_agent_parking_close (parking))
+    on_drained (self);
+  _agent_parking_unref (parking);
+}
+
+const AgentParkingFuncs _agent_router_report_funcs = {
+  .expired = on_expired,
+  .dropped = on_dropped,
+  .deadline = on_deadline,
+  .drained = on_drained,
+};
+
+/* --- Life --- */
+
+AgentRouterReport *
+_agent_router_report_new (AgentRouterDispatcher *dispatcher,
+                          AgentBus              *bus,
+                          GMainContext          *context)
+{
+  AgentRouterReport *self = g_new0 (AgentRouterReport, 1);
+
+  self->ref_count = 1;
+  self->context = g_main_context_ref (context);
+  self->bus = g_object_ref (bus);
+  self->signals = _agent_signal_queue_new (G_OBJECT (dispatcher), context, "[agentbus] router", emit, event_free);
+  g_mutex_init (&self->lock);
+
+  return self;
+}
+
+void
+_agent_router_report_start (AgentRouterReport *self,
+                            AgentParking      *parking)
+{
+  self->parking = _agent_parking_ref (parking);
+  self->timer = _agent_retry_source_new (self->context,
+                                         on_timer,
+                                         _agent_router_report_ref (self),
+                                         (GDestroyNotify) _agent_router_report_unref);
+}
+
+/* The dispatcher goes: nobody is told anything any more. */
+void
+_agent_router_report_close (AgentRouterReport *self)
+{
+  AgentParking     *parking;
+  AgentRetrySource *timer;
+
+  _agent_signal_queue_close (self->signals);
+
+  g_mutex_lock (&self->lock);
+  parking = g_steal_pointer (&self->parking);
+  timer = g_steal_pointer (&self->timer);
+  g_mutex_unlock (&self->lock);
+
+  g_clear_pointer (&timer, _agent_retry_source_free);
+  g_clear_pointer (&parking, _agent_parking_unref);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-bus-types-private.h"
+
+G_BEGIN_DECLS
+
+typedef struct _AgentDeadline      AgentDeadline;
+typedef struct _AgentDeadlineHeap  AgentDeadlineHeap;
+typedef struct _AgentHistogram     AgentHistogram;
+typedef struct _AgentLane          AgentLane;
+typedef struct _AgentParked        AgentParked;
+typedef struct _AgentParking       AgentParking;
+typedef struct _AgentRetryBatch    AgentRetryBatch;
+typedef struct _AgentRetrySchedule AgentRetrySchedule;
+typedef struct _AgentRetrySource   AgentRetrySource;
+typedef struct _AgentSignalQueue   AgentSignalQueue;
+typedef struct _AgentStation       AgentStation;
+
+#define AGENT_N_MESSAGE_TYPES (AGENT_MESSAGE_TYPE_CUSTOM + 1)
+
+G_END_DECLS

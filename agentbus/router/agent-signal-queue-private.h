@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-router-types-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Brings to an object's own context what it has to tell there by its signals. Any thread adds events; the context gets
+ * them in that order, when it has nothing more urgent to do, and none after the object has closed the queue.
+ */
+typedef void (*AgentSignalFunc) (GObject *object,
+                                 gpointer event);
+
+AgentSignalQueue *_agent_signal_queue_new   (GObject          *object,
+                                             GMainContext     *context,
+                                             const char       *name,
+                                             AgentSignalFunc   func,
+                                             GDestroyNotify    event_free);
+AgentSignalQueue *_agent_signal_queue_ref   (AgentSignalQueue *self);
+void              _agent_signal_queue_unref (AgentSignalQueue *self);
+void              _agent_signal_queue_close (AgentSignalQueue *self);
+void              _agent_signal_queue_add   (AgentSignalQueue *self,
+                                             gpointer          event);
+GObject          *_agent_signal_queue_dup_object
+                                            (AgentSignalQueue *self);
+
+G_END_DECLS

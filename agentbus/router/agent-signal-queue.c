@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <gio/gio.h>
+
+#include "agent-signal-queue-private.h"
+#include "agent-yielding-source-private.h"
+
+/* How many events one dispatch tells of, so that the application's other sources have their turn. */
+#define TURN 256
+
+struct _AgentSignalQueue
+{
+  gint            ref_count; /* (atomic) */
+  GWeakRef        object;
+  GMainContext   *context;   /* (owned) until it is closed */
+  AgentSignalFunc func;
+  GDestroyNotify  event_free;
+
+  GMutex               lock;
+  AgentYieldingSource *source;  /* (lock) (nullable) NULL once closed */
+  GQueue               events;  /* (lock) of what the object knows */
+  gboolean             telling; /* (lock) a dispatch is under way */
+};
+
+static gpointer
+take_event (AgentSignalQueue *self)
+{
+  gpointer event;
+
+  g_mutex_lock (&self->lock);
+  event = g_queue_pop_head (&self->events);
+  g_mutex_unlock (&self->lock);
+
+  return event;
+}
+
+static void
+begin (AgentSignalQueue *self)
+{
+  g_mutex_lock (&self->lock);
+  self->telling = TRUE;
+  if (self->source != NULL)
+    _agent_yielding_source_begin (self->source);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+end (AgentSignalQueue *self)
+{
+  g_mutex_lock (&self->lock);
+  self->telling = FALSE;
+  if (self->source != NULL && self->events.length > 0)
+    _agent_yielding_source_be_polite (self->source);
+  else if (self->source != NULL)
+    _agent_yielding_source_rest (self->source);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+dispatch (gpointer data)
+{
+  AgentSignalQueue *self = data;
+  g_autoptr (GObject) object = g_weak_ref_get (&self->object);
+
+  begin (self);
+  for (guint i = 0; i < TURN; i++)
+    {
+      gpointer event = take_event (self);
+
+      if (event == NULL)
+        break;
+      if (object != NULL)
+        self->func (object, event);
+      self->event_free (event);
+    }
+  end (self);
+}
+
+/* @name is static. Has to be closed before the last reference goes. */
+AgentSignalQueue *
+_agent_signal_queue_new (GObject        *object,
+                         GMainContext   *context,
+                         const char     *name,
+                         AgentSignalFunc func,
+                         GDestroyNotify  event_free)
+{
+  AgentSignalQueue *self = g_new0 (AgentSignalQueue, 1);
+
+  self->ref_count = 1;
+  self->context = g_main_context_ref (context);
+  self->func = func;
+  self->event_free = event_free;
+  g_weak_ref_init (&self->object, object);
+  g_mutex_init (&self->lock);
+  g_queue_init (&self->events);
+  self->source = _agent_yielding_source_new (context,
+                                             name,
+                                             dispatch,
+                                             _agent_signal_queue_ref (self),
+                                             (GDestroyNotify) _agent_signal_queue_unref);
+
+  return self;
+}
+
+AgentSignalQueue *
+_agent_signal_queue_ref (AgentSignalQueue *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  return self;
+}
+
+void
+_agent_signal_queue_unref (AgentSignalQueue *self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+
+  g_assert (self->source == NULL && self->events.length == 0);
+
+  g_weak_ref_clear (&self->object);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
+
+/* Nobody is told anything any more. */
+void
+_agent_signal_queue_close (AgentSignalQueue *self)
+{
+  AgentYieldingSource *source;
+  GQueue               events;
+
+  g_mutex_lock (&self->lock);
+  source = g_steal_pointer (&self->source);
+  events = self->events;
+  g_queue_init (&self->events);
+  g_mutex_unlock (&self->lock);
+
+  g_queue_clear_full (&events, self->event_free);
+  if (source != NULL)
+    {
+      _agent_yielding_source_free (source);
+      g_main_context_unref (self->context);
+    }
+}
+
+/* Takes @event. Any thread. */
+void
+_agent_signal_queue_add (AgentSignalQueue *self,
+                         gpointer          event)
+{
+  gboolean added;
+
+  g_mutex_lock (&self->lock);
+  added = self->source != NULL;
+  if (added && self->events.length == 0 && !self->telling)
+    _agent_yielding_source_be_polite (self->source);
+  if (added)
+    g_queue_push_tail (&self->events, event);
+  g_mutex_unlock (&self->lock);
+
+  if (!added)
+    self->event_free (event);
+}
+
+/* (transfer full) (nullable) */
+GObject *
+_agent_signal_queue_dup_object (AgentSignalQueue *self)
+{
+  return g_weak_ref_get (&self->object);
+}
