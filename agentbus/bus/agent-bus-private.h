@@ -34,7 +34,8 @@ struct _AgentBus
 
   GMutex          order_lock;       /* held while a message is stamped and queued, with total order */
   _Atomic guint64 last_seq;
-  _Atomic guint64 n_unstamped;      /* messages sent while the bus was stopped */
+  _Atomic guint64 n_unstamped;      /* messages that were refused before they got a number */
+  guint64         n_restamped;      /* (order_lock) messages that got a second number */
 };
 
 /* The report, in the bus's context */
@@ -53,7 +54,8 @@ guint64  _agent_bus_get_ledger   (AgentBus        *self,
 /* Who hands messages over itself, in any thread */
 AgentMessage    *_agent_bus_accept (AgentBus        *self,
                                     AgentMessage    *message,
-                                    guint            origin);
+                                    guint            origin,
+                                    AgentSender     *sender);
 AgentOfferResult _agent_bus_offer  (AgentBus        *self,
                                     AgentMailbox    *mailbox,
                                     AgentMessage   **message,

@@ -33,10 +33,11 @@ take_unsent (AgentMessage *message)
 
 static void
 stamp (AgentBus     *self,
-       AgentMessage *message)
+       AgentMessage *message,
+       AgentSender  *sender)
 {
   message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
-  message->sent_at = _agent_clock_now ();
+  message->sent_at = _agent_clock_stamp (&sender->clock);
 }
 
 static guint
@@ -103,7 +104,7 @@ send_unsent (AgentBus     *self,
 {
   AgentSnapshot *snapshot = _agent_sender_get_snapshot (sender, self->directory);
 
-  stamp (self, message);
+  stamp (self, message, sender);
   if (message->target != 0)
     return send_to_one (self, snapshot, message, sender);
   return send_to_all (self, snapshot, message, sender);
@@ -169,14 +170,15 @@ agent_bus_send (AgentBus     *self,
 AgentMessage *
 _agent_bus_accept (AgentBus     *self,
                    AgentMessage *message,
-                   guint         origin)
+                   guint         origin,
+                   AgentSender  *sender)
 {
   message = take_unsent (message);
   message->origin = origin;
 
   if (self->total_order)
     g_mutex_lock (&self->order_lock);
-  stamp (self, message);
+  stamp (self, message, sender);
   if (self->total_order)
     g_mutex_unlock (&self->order_lock);
 
@@ -193,29 +195,30 @@ offer_in_order (AgentBus      *self,
                 AgentOffer    *offer,
                 AgentSender   *sender)
 {
+  guint64          last_seq = atomic_load_explicit (&self->last_seq, memory_order_relaxed);
   AgentMessage    *copy;
   AgentOfferResult result;
 
-  if ((*message)->seq == atomic_load_explicit (&self->last_seq, memory_order_relaxed))
+  if ((*message)->seq == last_seq)
     return _agent_mailbox_offer (mailbox, *message, in_turn, offer);
 
   copy = _agent_message_copy_unsent (*message);
   copy->sent = TRUE;
   copy->origin = (*message)->origin;
   copy->sent_at = (*message)->sent_at;
-  copy->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
+  copy->seq = last_seq + 1;
 
   result = _agent_mailbox_offer (mailbox, copy, in_turn, offer);
-  if (result == AGENT_OFFER_ACCEPTED)
+  if (result != AGENT_OFFER_ACCEPTED)
     {
-      _agent_sender_let_go (sender, *message);
-      *message = copy;
-    }
-  else
-    {
-      atomic_fetch_sub_explicit (&self->last_seq, 1, memory_order_relaxed);
       agent_message_unref (copy);
+      return result;
     }
+
+  atomic_store_explicit (&self->last_seq, last_seq + 1, memory_order_relaxed);
+  self->n_restamped++;
+  _agent_sender_let_go (sender, *message);
+  *message = copy;
   return result;
 }
 

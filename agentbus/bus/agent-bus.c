@@ -527,6 +527,21 @@ agent_bus_get_dropped (AgentBus   *self,
   return TRUE;
 }
 
+static guint64
+get_n_sent (AgentBus *self)
+{
+  guint64 n;
+
+  /* Only then the two numbers change together. */
+  if (self->total_order)
+    g_mutex_lock (&self->order_lock);
+  n = atomic_load (&self->last_seq) - self->n_restamped;
+  if (self->total_order)
+    g_mutex_unlock (&self->order_lock);
+
+  return n + atomic_load (&self->n_unstamped);
+}
+
 /* The whole bus, and each subscriber if @by_name is not NULL. Returns how many messages were sent. */
 guint64
 _agent_bus_get_ledger (AgentBus        *self,
@@ -537,7 +552,7 @@ _agent_bus_get_ledger (AgentBus        *self,
   _agent_directory_get_ledgers (self->directory, total, by_name);
   _agent_bus_report_get_ledger (self->report, total);
 
-  return atomic_load (&self->last_seq) + atomic_load (&self->n_unstamped);
+  return get_n_sent (self);
 }
 
 /**
@@ -548,7 +563,7 @@ _agent_bus_get_ledger (AgentBus        *self,
  *
  * The dictionary has these entries, numbers of messages (`t`) where nothing else is said:
  *
- * - `sent`: calls of [method@AgentBus.Bus.send], and messages that a [class@AgentBus.RouterDispatcher] accepted;
+ * - `sent`: calls of [method@AgentBus.Bus.send], and of [method@AgentBus.RouterDispatcher.dispatch] for this bus;
  * - `offered`: one for each subscriber a message was addressed to, one for a message that had none;
  * - `delivered`: given to a handler;
  * - `queued`: waiting, also at subscribers that are leaving;

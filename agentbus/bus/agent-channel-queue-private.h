@@ -57,7 +57,8 @@ struct _AgentChannelQueue
   guint64         n_reliable_in;     /* (lock) those of @n_in that are never dropped */
   guint64         reliable_bytes_in; /* (lock) */
   guint64         bytes_in;    /* (lock) the same as @n_in in bytes, where they are limited */
-  _Atomic gint    locked;      /* a hint */
+  _Atomic gint    gate;        /* somebody has passed it and not unlocked yet */
+  gboolean        has_gate;    /* (lock) that is who has the lock */
   gboolean        scheduled;   /* (lock) */
   gboolean        closed;      /* (lock) */
 
@@ -67,6 +68,7 @@ struct _AgentChannelQueue
   AgentBlock     *head;        /* (nullable) the block in hand; changed with the lock held */
   guint           index;       /* the next slot of it */
   guint           n_seen;      /* how many of its slots are known to be filled */
+  gboolean        measures;    /* whether bytes are limited: a copy of what the senders go by */
   guint64         n_passed;    /* the position of the last slot that was looked at */
   _Atomic guint64 n_out;       /* taken by the receiver */
   _Atomic guint64 bytes_out;
@@ -105,28 +107,34 @@ guint64       _agent_channel_queue_get_length_locked
 AgentMessage *_agent_channel_queue_pop          (AgentChannelQueue *self);
 
 /* Whoever has the lock has it for some nanoseconds, and to sleep for it takes two system calls at least: so wait a
- * little, unless it is held by a thread that does not run. */
+ * little at the gate, unless who has it does not run. The gate keeps nobody out; it only spares the lock the crowd. */
 #define AGENT_CHANNEL_QUEUE_SPIN 64
 
 static inline void
 _agent_channel_queue_lock (AgentChannelQueue *self)
 {
-  for (guint i = 0; i < AGENT_CHANNEL_QUEUE_SPIN; i++)
+  gboolean passed = FALSE;
+
+  for (guint i = 0; i < AGENT_CHANNEL_QUEUE_SPIN && !passed; i++)
     {
-      if (!atomic_load_explicit (&self->locked, memory_order_relaxed))
-        break;
-      agent_cpu_relax ();
+      if (!atomic_load_explicit (&self->gate, memory_order_relaxed))
+        passed = !atomic_exchange_explicit (&self->gate, TRUE, memory_order_acquire);
+      if (!passed)
+        agent_cpu_relax ();
     }
 
   g_async_queue_lock (self->blocks);
-  atomic_store_explicit (&self->locked, TRUE, memory_order_relaxed);
+  self->has_gate = passed;
 }
 
 static inline void
 _agent_channel_queue_unlock (AgentChannelQueue *self)
 {
-  atomic_store_explicit (&self->locked, FALSE, memory_order_relaxed);
+  gboolean has_gate = self->has_gate;
+
   g_async_queue_unlock (self->blocks);
+  if (has_gate)
+    atomic_store_explicit (&self->gate, FALSE, memory_order_release);
 }
 
 /* Without the lock: whether it was full a moment ago, by number. The receiver's count is looked at only when the last

@@ -113,6 +113,7 @@ _agent_channel_queue_init (AgentChannelQueue *self,
   self->blocks = g_async_queue_new ();
   self->capacity = capacity;
   self->max_bytes = max_bytes;
+  self->measures = max_bytes != 0;
 }
 
 /* Wants an emptied queue. */
@@ -371,9 +372,10 @@ static inline void
 count_out (AgentChannelQueue *self,
            guintptr           slot)
 {
-  gsize size = _agent_channel_queue_measure (self, slot_get_message (slot));
+  gsize size = self->measures ? _agent_message_get_size (slot_get_message (slot)) : 0;
 
-  add_out (&self->bytes_out, size);
+  if (size > 0)
+    add_out (&self->bytes_out, size);
   if (slot & RELIABLE_TAG)
     {
       add_out (&self->reliable_bytes_out, size);

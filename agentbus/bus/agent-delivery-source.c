@@ -17,16 +17,37 @@ struct _AgentDeliverySource
   GMutex               lock;
   AgentYieldingSource *source;                  /* (lock) (nullable) NULL when the last mailbox has finished */
   GQueue               ready[AGENT_N_CHANNELS]; /* (lock) of AgentMailbox */
-  gboolean             armed;                   /* (lock) */
+  gint                 luck;                    /* (the context's thread) whether it paid to wait for more */
+  guint                patience;                /* (the context's thread) how long */
 
-  char padding[AGENT_CACHE_LINE];
-  gint n_ready_system; /* (atomic) how long the first ready list is; looked at before each message */
+  /* Looked at for each message: each with a cache line of its own. */
+  char                   padding[AGENT_CACHE_LINE];
+  gint                   n_ready_system; /* (atomic) how long the first ready list is */
+  char                   padding2[AGENT_CACHE_LINE];
+  _Atomic (AgentMailbox *) incoming;     /* (nullable) those that got data, the last one first */
+  _Atomic gint           armed;          /* changed with the lock held */
 };
+
+/* How the context waits for more before it goes to sleep. The unit is what a processor calls a pause: 10 to 60 ns. */
+#define N_LOOKS      200 /* before it gives up */
+#define MAX_PATIENCE 256 /* before it looks at all */
+#define GOOD_BATCH   32  /* messages that are worth a look */
+#define MAX_LUCK     32
 
 static GMutex      sources_lock;
 static GHashTable *sources; /* (sources_lock) GMainContext → AgentDeliverySource, both unowned */
 
 /* --- Ready lists --- */
+
+static void
+arm_locked (AgentDeliverySource *self)
+{
+  if (atomic_load (&self->armed) || self->source == NULL)
+    return;
+
+  atomic_store (&self->armed, TRUE);
+  _agent_yielding_source_be_urgent (self->source);
+}
 
 static void
 push_ready_locked (AgentDeliverySource *self,
@@ -43,11 +64,7 @@ push_ready_locked (AgentDeliverySource *self,
   if (channel == AGENT_CHANNEL_SYSTEM)
     g_atomic_int_inc (&self->n_ready_system);
 
-  if (!self->armed)
-    {
-      self->armed = TRUE;
-      _agent_yielding_source_be_urgent (self->source);
-    }
+  arm_locked (self);
 }
 
 static void
@@ -76,6 +93,71 @@ schedule_locked (AgentDeliverySource *self,
     mailbox->schedule.parked[channel] = TRUE;
   else
     push_ready_locked (self, mailbox, channel);
+}
+
+/* --- Incoming mailboxes --- */
+
+/*
+ * Data comes often: so its mailbox goes on a stack, without the lock. The stack keeps nobody alive: whoever pushes a
+ * mailbox that has finished meanwhile takes it off again, and a mailbox that finishes is taken off before that.
+ */
+static void
+push_incoming (AgentDeliverySource *self,
+               AgentMailbox        *mailbox)
+{
+  AgentMailbox *head;
+
+  if (atomic_exchange (&mailbox->is_incoming, TRUE))
+    return;
+
+  head = atomic_load_explicit (&self->incoming, memory_order_relaxed);
+  do
+    mailbox->next_incoming = head;
+  while (!atomic_compare_exchange_weak (&self->incoming, &head, mailbox));
+}
+
+/* In the order they came: (nullable). */
+static AgentMailbox *
+take_incoming (AgentDeliverySource *self)
+{
+  AgentMailbox *mailbox = atomic_load_explicit (&self->incoming, memory_order_relaxed);
+  AgentMailbox *first = NULL;
+
+  if (mailbox == NULL)
+    return NULL;
+
+  for (mailbox = atomic_exchange (&self->incoming, NULL); mailbox != NULL;)
+    {
+      AgentMailbox *next = mailbox->next_incoming;
+
+      mailbox->next_incoming = first;
+      first = mailbox;
+      mailbox = next;
+    }
+
+  return first;
+}
+
+/* From here on it may come in again. */
+static AgentMailbox *
+leave_incoming (AgentMailbox *mailbox)
+{
+  AgentMailbox *next = mailbox->next_incoming;
+
+  atomic_store (&mailbox->is_incoming, FALSE);
+  return next;
+}
+
+static void
+sort_incoming_locked (AgentDeliverySource *self)
+{
+  for (AgentMailbox *mailbox = take_incoming (self); mailbox != NULL;)
+    {
+      AgentMailbox *next = leave_incoming (mailbox);
+
+      schedule_locked (self, mailbox, AGENT_CHANNEL_DATA);
+      mailbox = next;
+    }
 }
 
 static void
@@ -113,6 +195,8 @@ finish_locked (AgentDeliverySource *self,
                AgentMailbox        *mailbox)
 {
   mailbox->schedule.finished = TRUE;
+  atomic_store (&mailbox->is_finished, TRUE);
+  sort_incoming_locked (self);
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     remove_ready_locked (self, mailbox, channel);
 }
@@ -141,12 +225,26 @@ settle_locked (AgentDeliverySource *self,
 
 /* --- Dispatch --- */
 
-static void
-rest_locked (AgentDeliverySource *self)
+/* FALSE: something has come. Who pushes after the last look at the stack sees that the source has to be armed. */
+static gboolean
+rest (AgentDeliverySource *self)
 {
-  self->armed = FALSE;
+  gboolean resting;
+
+  g_mutex_lock (&self->lock);
   if (self->source != NULL)
     _agent_yielding_source_rest (self->source);
+  atomic_store (&self->armed, FALSE);
+  sort_incoming_locked (self);
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+    {
+      if (self->ready[channel].length > 0)
+        arm_locked (self);
+    }
+  resting = !atomic_load (&self->armed);
+  g_mutex_unlock (&self->lock);
+
+  return resting;
 }
 
 static void
@@ -163,7 +261,7 @@ static void
 yield (AgentDeliverySource *self)
 {
   g_mutex_lock (&self->lock);
-  if (self->armed && self->source != NULL)
+  if (atomic_load (&self->armed) && self->source != NULL)
     _agent_yielding_source_be_polite (self->source);
   g_mutex_unlock (&self->lock);
 }
@@ -237,7 +335,7 @@ put_back (AgentDeliverySource *self,
     }
 }
 
-/* FALSE: there is nothing to do. */
+/* FALSE: there is nothing to do, or the budget is spent. */
 static gboolean
 serve_next (AgentDeliverySource *self,
             AgentBudget         *budget)
@@ -248,11 +346,14 @@ serve_next (AgentDeliverySource *self,
   gboolean      held;
   gboolean      more = FALSE;
 
+  if (_agent_budget_is_spent (budget))
+    return FALSE;
+
   g_mutex_lock (&self->lock);
+  sort_incoming_locked (self);
   mailbox = take_next_locked (self, &channel);
   if (mailbox == NULL)
     {
-      rest_locked (self);
       g_mutex_unlock (&self->lock);
       return FALSE;
     }
@@ -269,6 +370,51 @@ serve_next (AgentDeliverySource *self,
   return TRUE;
 }
 
+/* The more a look brings, the longer the next one can wait: to look means to take from the senders' processors what they
+ * are working with. */
+static void
+learn (AgentDeliverySource *self,
+       guint                n_handled)
+{
+  if (n_handled < 2)
+    self->patience /= 2;
+  else if (n_handled < GOOD_BATCH)
+    self->patience = MIN (self->patience + self->patience / 2 + 4, MAX_PATIENCE);
+  else if (n_handled > 2 * GOOD_BATCH)
+    self->patience -= self->patience / 4;
+}
+
+/* There is nothing to do any more. Where messages come one after the other from another thread, the next one will be here
+ * before that thread could have woken this one up: so look a few times before going to sleep. System messages need not
+ * be waited for, as they are not many. */
+static gboolean
+wait_for_more (AgentDeliverySource *self,
+               guint                n_handled)
+{
+  /* Where it did not pay, try again once in a while. */
+  if (self->luck < 0)
+    {
+      self->luck++;
+      return FALSE;
+    }
+
+  learn (self, n_handled);
+  for (guint i = 0; i < self->patience + N_LOOKS; i++)
+    {
+      if (_agent_delivery_source_has_system (self) ||
+          (i >= self->patience && atomic_load_explicit (&self->incoming, memory_order_relaxed) != NULL))
+        {
+          self->luck = MIN (self->luck + 1, MAX_LUCK);
+          return TRUE;
+        }
+      agent_cpu_relax ();
+    }
+
+  self->patience = 0;
+  self->luck = self->luck > 0 ? self->luck / 2 : -MAX_LUCK;
+  return FALSE;
+}
+
 static void
 dispatch (gpointer data)
 {
@@ -277,10 +423,17 @@ dispatch (gpointer data)
 
   begin (self);
   _agent_budget_init (&budget);
-  while (!_agent_budget_is_spent (&budget) && serve_next (self, &budget))
-    ;
-  if (_agent_budget_is_spent (&budget))
-    yield (self);
+  while (!_agent_budget_is_spent (&budget))
+    {
+      gint n_before = budget.n_left;
+
+      while (serve_next (self, &budget))
+        ;
+      if (!_agent_budget_is_spent (&budget) && !wait_for_more (self, n_before - budget.n_left) && rest (self))
+        return;
+    }
+
+  yield (self);
 }
 
 AgentDeliverySource *
@@ -374,6 +527,7 @@ _agent_delivery_source_put (AgentDeliverySource *self)
 
   g_mutex_lock (&self->lock);
   source = g_steal_pointer (&self->source);
+  atomic_store (&self->armed, FALSE);
   g_mutex_unlock (&self->lock);
 
   _agent_yielding_source_free (source);
@@ -385,8 +539,17 @@ _agent_delivery_source_add (AgentDeliverySource *self,
                             AgentMailbox        *mailbox,
                             AgentChannel         channel)
 {
+  if (channel == AGENT_CHANNEL_DATA)
+    {
+      push_incoming (self, mailbox);
+      if (atomic_load (&self->armed) && !atomic_load (&mailbox->is_finished))
+        return;
+    }
+
   g_mutex_lock (&self->lock);
-  schedule_locked (self, mailbox, channel);
+  sort_incoming_locked (self);
+  if (channel == AGENT_CHANNEL_SYSTEM)
+    schedule_locked (self, mailbox, channel);
   g_mutex_unlock (&self->lock);
 }
 

@@ -66,9 +66,6 @@ typedef struct
 
 struct _AgentMailbox
 {
-  gint                 ref_count;  /* (atomic) */
-  gint                 n_failed;   /* (atomic) */
-  _Atomic gint         watched;    /* somebody wants to hear of progress */
   guint                max_age;    /* milliseconds, 0 for any */
   AgentOverflow        overflow;
   char                *name;
@@ -91,6 +88,17 @@ struct _AgentMailbox
   gint                 n_cancels;  /* (atomic) */
 
   AgentMailboxSchedule schedule;
+
+  /* Senders and the receiver, but not with each message: away from what either of them looks at then */
+  char                 padding[AGENT_CACHE_LINE];
+  gint                 ref_count;   /* (atomic) */
+  gint                 n_failed;    /* (atomic) */
+  _Atomic gint         watched;     /* somebody wants to hear of progress */
+
+  /* On the way to the source's ready list */
+  AgentMailbox        *next_incoming;
+  _Atomic gint         is_incoming;
+  _Atomic gint         is_finished; /* as the schedule says, for who does not have the lock */
 
   GMutex               drop_lock;  /* taken last */
   guint64              n_dropped[AGENT_N_DROP_REASONS]; /* (drop_lock) */

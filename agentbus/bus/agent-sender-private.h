@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "agent-clock-private.h"
 #include "agent-directory-private.h"
 #include "agent-message-private.h"
 
@@ -19,6 +20,7 @@ G_BEGIN_DECLS
 struct _AgentSender
 {
   AgentSnapshot *snapshots[AGENT_SENDER_N_SNAPSHOTS]; /* (nullable) by the directory's id */
+  AgentClockStamp clock;
   guint          n_garbage;
   guint          garbage_size;
   AgentMessage **garbage;                             /* (owned) */

@@ -21,5 +21,8 @@ struct _AgentHistogram
 double _agent_histogram_get_bound (guint           bucket);
 void   _agent_histogram_add       (AgentHistogram *self,
                                    gint64          usec);
+void   _agent_histogram_read      (AgentHistogram *self,
+                                   guint64        *counts,
+                                   guint64        *sum);
 
 G_END_DECLS

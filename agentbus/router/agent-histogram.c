@@ -31,3 +31,14 @@ _agent_histogram_add (AgentHistogram *self,
   atomic_fetch_add_explicit (&self->counts[bucket], 1, memory_order_relaxed);
   atomic_fetch_add_explicit (&self->sum, usec, memory_order_relaxed);
 }
+
+void
+_agent_histogram_read (AgentHistogram *self,
+                       guint64        *counts,
+                       guint64        *sum)
+{
+  for (guint i = 0; i < AGENT_HISTOGRAM_N_BUCKETS; i++)
+    counts[i] = atomic_load_explicit (&self->counts[i], memory_order_relaxed);
+
+  *sum = atomic_load_explicit (&self->sum, memory_order_relaxed);
+}

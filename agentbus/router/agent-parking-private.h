@@ -103,6 +103,8 @@ typedef struct
   guint64 returned;
   guint64 direct;
   guint64 dropped[AGENT_N_DROP_REASONS];
+  guint64 latency[AGENT_HISTOGRAM_N_BUCKETS]; /* what was handed over, by how long it waited */
+  guint64 latency_sum;                        /* µs */
 } AgentParkingCounts;
 
 AgentParking       *_agent_parking_new        (AgentBus                *bus,
@@ -142,7 +144,8 @@ guint               _agent_parking_drop_all   (AgentParking            *self,
 typedef struct
 {
   AgentSender  *sender;
-  AgentMailbox *mailbox; /* (owned) (nullable) whom to wake: see _agent_mailbox_end_offer() */
+  gboolean      keeps;   /* more than one lane: the thread's snapshot may change meanwhile */
+  AgentMailbox *mailbox; /* (nullable) whom to wake: see _agent_mailbox_end_offer(); (owned) if @keeps */
   AgentChannel  channel;
   AgentOffer    offer;
 } AgentHandOver;

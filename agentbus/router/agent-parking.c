@@ -213,7 +213,9 @@ _agent_parking_end_hand_over (AgentHandOver *hand_over)
     return;
 
   _agent_mailbox_end_offer (hand_over->mailbox, hand_over->channel, &hand_over->offer);
-  g_clear_pointer (&hand_over->mailbox, _agent_mailbox_unref);
+  if (hand_over->keeps)
+    _agent_mailbox_unref (hand_over->mailbox);
+  hand_over->mailbox = NULL;
   hand_over->offer = (AgentOffer){ 0, };
 }
 
@@ -226,8 +228,9 @@ remember (AgentHandOver *hand_over,
 {
   if (hand_over->mailbox != mailbox || hand_over->offer.cancel != NULL)
     _agent_parking_end_hand_over (hand_over);
-  if (hand_over->mailbox == NULL)
-    hand_over->mailbox = _agent_mailbox_ref (mailbox);
+  if (hand_over->mailbox == NULL && hand_over->keeps)
+    _agent_mailbox_ref (mailbox);
+  hand_over->mailbox = mailbox;
 
   hand_over->channel = lane->key.channel;
   hand_over->offer.wake |= offer->wake;
@@ -439,6 +442,9 @@ _agent_parking_flush_lane (AgentParking  *self,
   AgentFlushResult result = AGENT_FLUSH_EMPTY;
   AgentWait        wait = AGENT_WAIT_NONE;
 
+  g_assert (state->keeps || state->mailbox == NULL);
+  state->keeps = TRUE;
+
   g_mutex_lock (&self->lock);
   while (lane->first != NULL)
     {
@@ -633,6 +639,7 @@ refuse_without_target (AgentParking *self,
   shard->n_refused++;
   g_mutex_unlock (&shard->lock);
 
+  atomic_fetch_add (&self->bus->n_unstamped, 1);
   g_set_error (error,
                AGENT_BUS_ERROR,
                AGENT_BUS_ERROR_INVALID_MESSAGE,
@@ -659,7 +666,7 @@ _agent_parking_dispatch (AgentParking *self,
   if (actor == NULL)
     return refuse_without_target (self, message, error);
 
-  message = _agent_bus_accept (self->bus, message, self->origin);
+  message = _agent_bus_accept (self->bus, message, self->origin, sender);
   actor = _agent_message_string (message, message->target);
   key = (AgentLaneKey){ _agent_string_hash (actor), actor, message->channel };
   shard = _agent_parking_get_shard (self, key.hash);
@@ -727,6 +734,8 @@ _agent_parking_get_counts (AgentParking       *self,
   counts->expired = self->n_expired;
   counts->retries = self->n_retries;
   memcpy (counts->dropped, self->n_dropped, sizeof self->n_dropped);
+  _agent_histogram_read (&self->latency, counts->latency, &counts->latency_sum);
+  counts->latency[0] += counts->direct;
 
   g_mutex_unlock (&self->lock);
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
