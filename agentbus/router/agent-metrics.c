@@ -65,9 +65,10 @@ typedef enum
   N_SUBJECTS,
 } SubjectKind;
 
-/* What figures are taken of: an atomic box. */
+/* What figures are taken of. */
 typedef struct
 {
+  gint        ref_count; /* (atomic) */
   SubjectKind kind;
   char       *name;
   GWeakRef    object;
@@ -159,25 +160,12 @@ read_bus (AgentBus *bus,
 }
 
 static void
-read_latency (AgentHistogram *latency,
-              guint64         n_direct,
-              Figures        *figures)
-{
-  for (guint i = 0; i < AGENT_HISTOGRAM_N_BUCKETS; i++)
-    figures->latency[i] = atomic_load_explicit (&latency->counts[i], memory_order_relaxed);
-
-  figures->latency[0] += n_direct;
-  figures->latency_sum = atomic_load_explicit (&latency->sum, memory_order_relaxed) / (double) G_USEC_PER_SEC;
-}
-
-static void
 read_dispatcher (AgentRouterDispatcher *dispatcher,
                  Figures               *figures)
 {
-  AgentParking      *parking = _agent_router_dispatcher_get_parking (dispatcher);
   AgentParkingCounts counts;
 
-  _agent_parking_get_counts (parking, &counts);
+  _agent_parking_get_counts (_agent_router_dispatcher_get_parking (dispatcher), &counts);
   figures->accepted = counts.accepted;
   figures->dispatched = counts.dispatched + counts.returned;
   figures->queued = counts.accepted - counts.direct;
@@ -187,7 +175,8 @@ read_dispatcher (AgentRouterDispatcher *dispatcher,
   figures->retries = counts.retries;
   figures->parked = counts.parked;
   memcpy (figures->dropped, counts.dropped, sizeof counts.dropped);
-  read_latency (&parking->latency, counts.direct, figures);
+  memcpy (figures->latency, counts.latency, sizeof counts.latency);
+  figures->latency_sum = counts.latency_sum / (double) G_USEC_PER_SEC;
 }
 
 /* A subject at one moment. */
@@ -369,12 +358,18 @@ write_count (GString *text,
   g_string_append_printf (text, "%" G_GUINT64_FORMAT "\n", count);
 }
 
-/* In the way of the C locale. */
+/* In the way of the C locale, and recognisable as what is no whole number. */
 static const char *
 format_double (double value,
                char   buffer[G_ASCII_DTOSTR_BUF_SIZE])
 {
-  return value > G_MAXDOUBLE ? "+Inf" : g_ascii_formatd (buffer, G_ASCII_DTOSTR_BUF_SIZE, "%.10g", value);
+  if (value > G_MAXDOUBLE)
+    return "+Inf";
+
+  g_ascii_formatd (buffer, G_ASCII_DTOSTR_BUF_SIZE, "%.15g", value);
+  if (strpbrk (buffer, ".e") == NULL)
+    g_strlcat (buffer, ".0", G_ASCII_DTOSTR_BUF_SIZE);
+  return buffer;
 }
 
 static void
@@ -481,19 +476,24 @@ write_text (AgentMetrics *self,
 
 /* --- GObject --- */
 
-static void
-subject_clear (gpointer data)
+static Subject *
+subject_ref (Subject *subject)
 {
-  Subject *subject = data;
-
-  g_weak_ref_clear (&subject->object);
-  g_free (subject->name);
+  g_atomic_int_inc (&subject->ref_count);
+  return subject;
 }
 
 static void
-subject_unref (gpointer subject)
+subject_unref (gpointer data)
 {
-  g_atomic_rc_box_release_full (subject, subject_clear);
+  Subject *subject = data;
+
+  if (!g_atomic_int_dec_and_test (&subject->ref_count))
+    return;
+
+  g_weak_ref_clear (&subject->object);
+  g_free (subject->name);
+  g_free (subject);
 }
 
 static void
@@ -542,8 +542,9 @@ subject_new (SubjectKind kind,
              const char *name,
              gpointer    object)
 {
-  Subject *subject = g_atomic_rc_box_new0 (Subject);
+  Subject *subject = g_new0 (Subject, 1);
 
+  subject->ref_count = 1;
   subject->kind = kind;
   subject->name = g_strdup (name);
   g_weak_ref_init (&subject->object, object);
@@ -567,7 +568,7 @@ add_subject (AgentMetrics *self,
       Subject *other = old->pdata[i];
 
       if (other->kind != kind || !g_str_equal (other->name, name))
-        g_ptr_array_add (subjects, g_atomic_rc_box_acquire (other));
+        g_ptr_array_add (subjects, subject_ref (other));
     }
   g_ptr_array_add (subjects, subject_new (kind, name, object));
   self->subjects = subjects;

@@ -25,12 +25,10 @@ class Worker(AgentBus.Subscriber):
         self.threads.add(threading.get_ident())
 
 
-class BusTest(unittest.TestCase):
+class TestCase(unittest.TestCase):
     def setUp(self):
         self.bus = AgentBus.Bus()
         self.context = GLib.MainContext.default()
-        self.drops = []
-        self.bus.connect('dropped', lambda bus, sub, reason, n, last: self.drops.append((sub, reason, n, last)))
 
     def drain(self):
         while self.context.iteration(False):
@@ -42,6 +40,13 @@ class BusTest(unittest.TestCase):
         while not results:
             self.context.iteration(True)
         return finish(results[0])
+
+
+class BusTest(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.drops = []
+        self.bus.connect('dropped', lambda bus, sub, reason, n, last: self.drops.append((sub, reason, n, last)))
 
     def test_vfunc(self):
         worker = Worker('worker')
@@ -194,6 +199,155 @@ class BusTest(unittest.TestCase):
         self.drain()
         del worker
         self.assertIsNone(reference())
+
+
+class DispatcherTest(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.routes = AgentBus.RouteTable()
+        self.dispatcher = AgentBus.RouterDispatcher(bus=self.bus, route_table=self.routes)
+        self.worker = Worker('worker')
+        self.bus.subscribe(self.worker)
+
+    def dispatch(self, actor, task_id='1', **options):
+        message = AgentBus.Message.new_task_update('ui', actor, task_id)
+        for option, value in options.items():
+            getattr(message, f'set_{option}')(value)
+        return self.dispatcher.dispatch(message)
+
+    def assert_refused(self, code, actor):
+        with self.assertRaises(GLib.Error) as caught:
+            self.dispatch(actor)
+        self.assertTrue(caught.exception.matches(AgentBus.BusError.quark(), code))
+
+    def test_results(self):
+        self.assertEqual(self.dispatch('actor', '1'), AgentBus.DispatchResult.PARKED)
+        self.assertEqual(self.dispatcher.props.n_parked, 1)
+        self.routes.assign('actor', 'worker')
+        self.assertEqual(self.dispatcher.props.n_parked, 0)
+        self.assertEqual(self.dispatch('actor', '2'), AgentBus.DispatchResult.DELIVERED)
+        self.drain()
+        self.assertEqual([m.get_task_id() for m in self.worker.got], ['1', '2'])
+
+    def test_properties(self):
+        policy = AgentBus.RetryPolicy()
+        policy.set_max_delay(50)
+        dispatcher = AgentBus.RouterDispatcher(capacity=3, park_unknown=False, retry_policy=policy)
+        self.assertIsInstance(dispatcher.props.bus, AgentBus.Bus)
+        self.assertIsInstance(dispatcher.props.route_table, AgentBus.RouteTable)
+        self.assertEqual((dispatcher.props.capacity, dispatcher.props.park_unknown), (3, False))
+        self.assertEqual(dispatcher.props.retry_policy.get_max_delay(), 50)
+
+    def test_refused(self):
+        self.dispatcher.props.capacity = 0
+        self.assert_refused(AgentBus.BusError.FULL, 'actor')
+        self.assert_refused(AgentBus.BusError.INVALID_MESSAGE, None)
+        self.dispatcher.props.park_unknown = False
+        self.assert_refused(AgentBus.BusError.ACTOR_NOT_ASSIGNED, 'actor')
+
+    def test_expired(self):
+        expired = []
+        self.dispatcher.connect('expired', lambda *args: expired.append(args))
+        self.dispatch('actor', '7', ttl=5)
+        while not expired:
+            self.context.iteration(True)
+        (dispatcher, message, waited, n_attempts), = expired
+        self.assertIs(dispatcher, self.dispatcher)
+        self.assertEqual((message.get_task_id(), n_attempts), ('7', 1))
+        self.assertGreaterEqual(waited, 5)
+
+    def test_timeout(self):
+        self.assertEqual(self.dispatcher.get_timeout(AgentBus.MessageType.REQUEST_INFERENCE), 10000)
+        expired = []
+        self.dispatcher.connect('expired', lambda *args: expired.append(args))
+        self.dispatcher.set_timeout(AgentBus.MessageType.TASK_UPDATE, 5)
+        self.dispatch('actor')
+        while not expired:
+            self.context.iteration(True)
+        self.assertEqual(self.dispatcher.props.n_parked, 0)
+
+    def test_dropped(self):
+        dropped = []
+        self.dispatcher.connect('dropped', lambda *args: dropped.append(args))
+        self.routes.unassign('actor')
+        self.dispatch('actor', '7')
+        self.assertTrue(self.routes.remove('actor'))
+        self.drain()
+        (dispatcher, message, reason), = dropped
+        self.assertIs(dispatcher, self.dispatcher)
+        self.assertEqual((message.get_task_id(), reason), ('7', AgentBus.DropReason.NO_TARGET))
+
+    def test_statistics(self):
+        self.routes.assign('actor', 'worker')
+        self.dispatch('actor')
+        self.dispatch('other')
+        self.dispatcher.props.capacity = 1
+        self.assert_refused(AgentBus.BusError.FULL, 'other')
+        ledger = self.dispatcher.get_statistics().unpack()
+        dropped = {'full': 0, 'expired': 0, 'no-target': 0, 'closed': 0, 'discarded': 0}
+        self.assertEqual(ledger, {'accepted': 2, 'dispatched': 1, 'parked': 1, 'expired': 0, 'dropped': dropped,
+                                  'refused': 1, 'retries': 0, 'returned': 0})
+
+    def test_stop(self):
+        self.assertTrue(self.wait(self.dispatcher.stop_async, self.dispatcher.stop_finish))
+        self.assert_refused(AgentBus.BusError.CLOSED, 'actor')
+
+    def test_stop_in_time(self):
+        self.bus.props.shutdown_timeout = 5
+        self.dispatch('actor')
+        with self.assertRaises(GLib.Error) as caught:
+            self.wait(self.dispatcher.stop_async, self.dispatcher.stop_finish)
+        self.assertTrue(caught.exception.matches(AgentBus.BusError.quark(), AgentBus.BusError.TIMED_OUT))
+
+    def test_changed(self):
+        changes = []
+        self.routes.connect('changed', lambda routes, actor, router: changes.append((actor, router)))
+        self.routes.assign('a', 'worker')
+        self.routes.assign('a', 'worker')
+        self.routes.assign('b', 'worker')
+        self.assertEqual(self.routes.move_all('worker', 'other'), 2)
+        self.routes.unassign('a')
+        self.assertEqual([self.routes.lookup(actor) for actor in 'abc'], [None, 'other', None])
+        self.assertEqual([self.routes.contains(actor) for actor in 'abc'], [True, True, False])
+        self.drain()
+        self.assertEqual(changes[:2] + sorted(changes[2:4]) + changes[4:],
+                         [('a', 'worker'), ('b', 'worker'), ('a', 'other'), ('b', 'other'), ('a', None)])
+
+    def test_retry_policy(self):
+        policy = AgentBus.RetryPolicy()
+        policy.set_initial_delay(10)
+        policy.set_max_delay(50)
+        policy.set_multiplier(3)
+        policy.set_jitter(0.5)
+        policy.set_seed(7)
+        self.assertEqual([policy.get_delay(attempt) for attempt in range(4)], [10, 30, 50, 50])
+        self.dispatcher.props.retry_policy = policy
+        policy.set_seed(8)
+        copy = self.dispatcher.get_retry_policy()
+        self.assertEqual((copy.get_initial_delay(), copy.get_max_delay(), copy.get_multiplier(), copy.get_jitter(),
+                          copy.get_seed()), (10, 50, 3, 0.5, 7))
+        self.dispatcher.set_retry_policy(None)
+        self.assertEqual(self.dispatcher.get_retry_policy().get_initial_delay(), 100)
+
+    def test_error_reply(self):
+        ui = Worker('ui')
+        self.bus.subscribe(ui)
+        self.routes.unassign('actor')
+        self.dispatch('actor', error_reply=True)
+        self.dispatch('actor', error_reply=False)
+        self.routes.remove('actor')
+        self.drain()
+        reply, = ui.got
+        self.assertEqual((reply.get_message_type(), reply.get_source()), (AgentBus.MessageType.AGENT_ERROR, 'actor'))
+        self.assertEqual(reply.get_cause(), 1)
+        self.assertIn('no-target', reply.get_reason())
+
+    def test_nothing_stays_behind(self):
+        self.dispatch('actor')
+        references = [weakref.ref(self.dispatcher), weakref.ref(self.routes)]
+        del self.dispatcher, self.routes
+        self.drain()
+        self.assertEqual([reference() for reference in references], [None, None])
 
 
 if __name__ == '__main__':
