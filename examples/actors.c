@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A thousand actors learn to keep a pole upright, and do not notice that those who tell them what to do come and go.
+ *
+ *      arena ──── REQUEST_INFERENCE ───► dispatcher ──── to the worker that ───► worker-0
+ *        ▲         for "actor-7"             ▲            actor-7 is at     ───► worker-1 …
+ *        │                                   │                                      │  ▲
+ *        │                              route table ◄── staff ── MODEL_UPDATE ──────┼──┘
+ *        │                                                       (system channel)   │
+ *        └──────────────────────────────── "action" ────────────────────────────────┘
+ *
+ * The actors are two teams that learn on their own, so that the new model of one overtakes the waiting requests of the
+ * other. Workers live in threads; the rest shares the main context. What is learnt depends on the seed alone, never on
+ * which worker answers or when: two runs draw the same curve.
+ *
+ * Start to read with actors/arena.c, which asks, then actors/worker.c, which answers, and actors/staff.c, which does
+ * not leave it at that.
+ */
+
+#include "actors/arena.h"
+#include "actors/curve.h"
+#include "actors/report.h"
+#include "actors/staff.h"
+#include "actors/trainer.h"
+
+#include <locale.h>
+#include <stdio.h>
+
+#define MAX_ACTORS 1000000
+
+typedef struct
+{
+  int   n_actors;
+  int   n_generations;
+  int   n_workers;
+  int   n_parked;
+  int   seed;
+  char *output;
+} Options;
+
+static void
+options_clear (Options *options)
+{
+  g_free (options->output);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
+
+/* What the progress is printed from. */
+typedef struct
+{
+  AgentRouterDispatcher *dispatcher;
+  Staff                 *staff;
+  Trainer              **trainers;
+  gint64                 time;
+  guint64                n_answered;
+  guint64                n_waited;
+} Progress;
+
+static int
+fail (const GError *error)
+{
+  fprintf (stderr, "actors: %s\n", error->message);
+
+  return 2;
+}
+
+static gboolean
+check_options (const Options *options,
+               GError       **error)
+{
+  if (options->n_actors >= N_TEAMS && options->n_actors <= MAX_ACTORS && options->n_generations > 0 &&
+      options->n_workers > 0 && options->n_parked >= 0)
+    return TRUE;
+
+  g_set_error (error,
+               G_OPTION_ERROR,
+               G_OPTION_ERROR_BAD_VALUE,
+               "There have to be at least %d actors (and %d at most), a generation and a worker",
+               N_TEAMS,
+               MAX_ACTORS);
+
+  return FALSE;
+}
+
+static gboolean
+parse_options (Options *options,
+               int     *argc,
+               char  ***argv,
+               GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "actors", 0, 0, G_OPTION_ARG_INT, &options->n_actors, "How many play (1000)", "N" },
+    { "generations", 0, 0, G_OPTION_ARG_INT, &options->n_generations, "How often they learn (10)", "N" },
+    { "workers", 0, 0, G_OPTION_ARG_INT, &options->n_workers, "How many answer at first (4)", "N" },
+    { "park", 0, 0, G_OPTION_ARG_INT, &options->n_parked, "How many requests may be parked (65536)", "N" },
+    { "seed", 0, 0, G_OPTION_ARG_INT, &options->seed, "What all chance comes from (1)", "N" },
+    { "output",
+      'o',
+      0,
+      G_OPTION_ARG_FILENAME,
+      &options->output,
+      "Where the curve goes (actors-learning-curve.svg)",
+      "FILE" },
+    { NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("- learn to keep a pole upright");
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_set_description (
+      context,
+      "Workers are hired and leave while the actors play. The same seed gives the same curve.\n"
+      "\n"
+      "Exits with 0 if nothing is missing, with 1 if something is, and with 2 if it could not try.");
+
+  if (!g_option_context_parse (context, argc, argv, error) || !check_options (options, error))
+    return FALSE;
+
+  if (options->output == NULL)
+    options->output = g_strdup ("actors-learning-curve.svg");
+
+  return TRUE;
+}
+
+static void
+print_progress (Progress           *self,
+                guint               generation,
+                const ArenaFigures *figures)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  printf ("%10u", generation + 1);
+  for (guint team = 0; team < N_TEAMS; team++)
+    printf (" %8.1f", g_array_index (trainer_get_curve (self->trainers[team]), double, generation));
+  printf (" %12.0f %8u %8" G_GUINT64_FORMAT " %8u\n",
+          (figures->n_answered - self->n_answered) * (double) G_USEC_PER_SEC / MAX (now - self->time, 1),
+          staff_get_n_present (self->staff),
+          figures->n_parked - self->n_waited,
+          agent_router_dispatcher_get_n_parked (self->dispatcher));
+  fflush (stdout);
+
+  self->time = now;
+  self->n_answered = figures->n_answered;
+  self->n_waited = figures->n_parked;
+}
+
+static void
+on_learned (Arena    *arena,
+            guint     team,
+            guint     generation,
+            Progress *self)
+{
+  guint other = trainer_get_curve (self->trainers[1 - team])->len;
+
+  /* The faster team is ahead, the slower one completes the line. */
+  if (other > generation)
+    print_progress (self, generation, arena_get_figures (arena));
+
+  /* In the middle of the other team's generation, with requests everywhere. */
+  if (team == 0)
+    staff_change (self->staff, generation);
+}
+
+static gboolean
+play (Progress *progress,
+      Arena    *arena,
+      guint     n_generations)
+{
+  printf ("%10s %8s %8s %12s %8s %8s %8s\n",
+          "generation",
+          "team 1",
+          "team 2",
+          "requests/s",
+          "workers",
+          "waited",
+          "parked");
+
+  progress->time = g_get_monotonic_time ();
+  g_signal_connect (arena, "learned", G_CALLBACK (on_learned), progress);
+
+  return arena_play (arena, n_generations);
+}
+
+static void
+on_stopped (GObject      *object,
+            GAsyncResult *result,
+            gpointer      user_data)
+{
+  GAsyncResult **stopped = user_data;
+
+  *stopped = g_object_ref (result);
+}
+
+static void
+stop (AgentRouterDispatcher *dispatcher,
+      AgentBus              *bus)
+{
+  g_autoptr (GAsyncResult) dispatcher_stopped = NULL;
+  g_autoptr (GAsyncResult) bus_stopped = NULL;
+  g_autoptr (GError) error = NULL;
+
+  agent_router_dispatcher_stop_async (dispatcher, NULL, on_stopped, &dispatcher_stopped);
+  while (dispatcher_stopped == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  if (!agent_router_dispatcher_stop_finish (dispatcher, dispatcher_stopped, &error))
+    g_warning ("The dispatcher: %s", error->message);
+  g_clear_error (&error);
+
+  agent_bus_stop_async (bus, NULL, on_stopped, &bus_stopped);
+  while (bus_stopped == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  if (!agent_bus_stop_finish (bus, bus_stopped, &error))
+    g_warning ("The bus: %s", error->message);
+}
+
+static gboolean
+report (AgentRouterDispatcher *dispatcher,
+        Arena                 *arena,
+        Staff                 *staff,
+        Trainer              **trainers,
+        gboolean               complete)
+{
+  g_autoptr (GVariant) ledger = agent_router_dispatcher_get_statistics (dispatcher);
+  g_autoptr (GVariant) bus_ledger = agent_bus_get_statistics (agent_router_dispatcher_get_bus (dispatcher));
+  Report self = {
+    .complete = complete,
+    .arena = arena_get_figures (arena),
+    .workers = staff_get_workers (staff),
+    .dispatcher = ledger,
+    .bus = bus_ledger,
+  };
+
+  for (guint team = 0; team < N_TEAMS; team++)
+    self.n_steps += trainer_get_n_steps (trainers[team]);
+
+  return report_print (&self);
+}
+
+static int
+run (const Options *options,
+     Trainer      **trainers)
+{
+  g_autoptr (AgentBus) bus = agent_bus_new ();
+  g_autoptr (AgentRouteTable) routes = agent_route_table_new ();
+  g_autoptr (AgentRouterDispatcher) dispatcher = agent_router_dispatcher_new (bus, routes);
+  g_autoptr (Staff) staff = staff_new (bus, routes, trainers, options->n_actors);
+  g_autoptr (Arena) arena = arena_new (dispatcher, staff, trainers, options->n_actors);
+  g_autoptr (GError) error = NULL;
+  Progress progress = { .dispatcher = dispatcher, .staff = staff, .trainers = trainers };
+  gboolean complete, holds;
+
+  agent_router_dispatcher_set_capacity (dispatcher, options->n_parked);
+  if (!agent_bus_subscribe (bus, AGENT_SUBSCRIBER (arena), &error) ||
+      !staff_open (staff, options->n_workers, &error))
+    return fail (error);
+
+  complete = play (&progress, arena, options->n_generations);
+  staff_settle (staff);
+  stop (dispatcher, bus);
+  staff_close (staff);
+  holds = report (dispatcher, arena, staff, trainers, complete);
+
+  if (!curve_save (trainers, N_TEAMS, options->output, &error))
+    return fail (error);
+  printf ("The learning curve is in %s\n", options->output);
+
+  return holds ? 0 : 1;
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_auto (Options) options = {
+    .n_actors = 1000,
+    .n_generations = 10,
+    .n_workers = 4,
+    .n_parked = AGENT_ROUTER_DISPATCHER_DEFAULT_CAPACITY,
+    .seed = 1,
+  };
+  g_autoptr (GPtrArray) trainers = g_ptr_array_new_with_free_func ((GDestroyNotify) trainer_free);
+  g_autoptr (GError) error = NULL;
+
+  setlocale (LC_CTYPE, "");
+
+  if (!parse_options (&options, &argc, &argv, &error))
+    return fail (error);
+
+  for (guint team = 0; team < N_TEAMS; team++)
+    {
+      guint n_players = (options.n_actors + N_TEAMS - 1 - team) / N_TEAMS;
+
+      g_ptr_array_add (trainers, trainer_new (team, n_players, options.seed));
+    }
+
+  return run (&options, (Trainer **) trainers->pdata);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "arena.h"
+
+G_BEGIN_DECLS
+
+/* What there is to know when all have stopped. */
+typedef struct
+{
+  gboolean            complete;   /* all generations were played */
+  guint64             n_steps;    /* of all episodes */
+  const ArenaFigures *arena;
+  GPtrArray          *workers;    /* (element-type Worker) */
+  GVariant           *dispatcher; /* the ledgers */
+  GVariant           *bus;
+} Report;
+
+gboolean report_print (const Report *self);
+
+G_END_DECLS
