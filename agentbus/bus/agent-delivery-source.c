@@ -644,7 +644,7 @@ _agent_delivery_source_has_handled (AgentDeliverySource *self,
   handled = schedule->finished || position <= schedule->n_handled[channel] ||
             (channel == AGENT_CHANNEL_DATA && schedule->closing && !schedule->serving && !schedule->held);
   if (!handled)
-    atomic_store (&mailbox->watched, TRUE);
+    atomic_fetch_or (&mailbox->watched, AGENT_WATCH_PROGRESS);
   g_mutex_unlock (&self->lock);
 
   return handled;

@@ -30,6 +30,13 @@ typedef struct
   AgentMessage *last; /* (owned) (nullable) */
 } AgentDropRecord;
 
+/* What the watches of the bus want to hear of. */
+enum
+{
+  AGENT_WATCH_ROOM = 1 << 0,     /* somebody stands in line for room in the data channel */
+  AGENT_WATCH_PROGRESS = 1 << 1, /* somebody waits until messages are handled */
+};
+
 /* What became of a message that was offered. */
 typedef enum
 {
@@ -93,7 +100,7 @@ struct _AgentMailbox
   char                 padding[AGENT_CACHE_LINE];
   gint                 ref_count;   /* (atomic) */
   gint                 n_failed;    /* (atomic) */
-  _Atomic gint         watched;     /* somebody wants to hear of progress */
+  _Atomic gint         watched;     /* AGENT_WATCH_ flags */
 
   /* On the way to the source's ready list */
   AgentMailbox        *next_incoming;

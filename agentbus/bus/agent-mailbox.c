@@ -367,13 +367,13 @@ has_room_for_offer_locked (AgentMailbox *self,
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
 
-  if (!in_turn && atomic_load (&self->watched))
+  if (!in_turn && (atomic_load (&self->watched) & AGENT_WATCH_ROOM) != 0)
     return FALSE;
   if (_agent_channel_queue_has_room_locked (queue, size))
     return TRUE;
 
   /* The receiver counts before it looks whether it is watched: one of us sees the other. */
-  atomic_store (&self->watched, TRUE);
+  atomic_fetch_or (&self->watched, AGENT_WATCH_ROOM);
   atomic_thread_fence (memory_order_seq_cst);
   return _agent_channel_queue_has_room_locked (queue, size) || _agent_channel_queue_get_length_locked (queue) == 0;
 }
@@ -442,7 +442,7 @@ _agent_mailbox_has_handled (AgentMailbox *self,
 void
 _agent_mailbox_ask_again (AgentMailbox *self)
 {
-  atomic_store (&self->watched, TRUE);
+  atomic_fetch_or (&self->watched, AGENT_WATCH_ROOM);
   _agent_delivery_source_add (self->source, self, AGENT_CHANNEL_DATA);
 }
 
@@ -451,7 +451,7 @@ gboolean
 _agent_mailbox_is_watched (AgentMailbox *self)
 {
   atomic_thread_fence (memory_order_seq_cst);
-  return atomic_load_explicit (&self->watched, memory_order_relaxed);
+  return atomic_load_explicit (&self->watched, memory_order_relaxed) != 0;
 }
 
 /* With no lock held, when something may have been handled. */
@@ -460,7 +460,7 @@ _agent_mailbox_tell_progress (AgentMailbox *self)
 {
   g_autoptr (GPtrArray) watches = NULL;
 
-  if (!_agent_mailbox_is_watched (self) || !atomic_exchange (&self->watched, FALSE))
+  if (!_agent_mailbox_is_watched (self) || atomic_exchange (&self->watched, 0) == 0)
     return;
 
   watches = _agent_directory_ref_watches (self->directory);

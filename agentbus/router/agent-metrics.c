@@ -143,6 +143,26 @@ static const Metric all_metrics[] = {
 
 G_DEFINE_FINAL_TYPE (AgentMetrics, agent_metrics, G_TYPE_OBJECT)
 
+static Subject *
+subject_ref (Subject *subject)
+{
+  g_atomic_int_inc (&subject->ref_count);
+  return subject;
+}
+
+static void
+subject_unref (gpointer data)
+{
+  Subject *subject = data;
+
+  if (!g_atomic_int_dec_and_test (&subject->ref_count))
+    return;
+
+  g_weak_ref_clear (&subject->object);
+  g_free (subject->name);
+  g_free (subject);
+}
+
 /* --- Reading figures --- */
 
 static void
@@ -222,11 +242,12 @@ static GPtrArray *
 take_samples (AgentMetrics *self)
 {
   GPtrArray *samples = g_ptr_array_new_with_free_func (sample_free);
-  g_autoptr (GPtrArray) subjects = NULL;
+  g_autoptr (GPtrArray) subjects = g_ptr_array_new_with_free_func (subject_unref);
 
   /* The last reference to a bus may go below: not with the lock held. */
   g_mutex_lock (&self->lock);
-  subjects = g_ptr_array_ref (self->subjects);
+  for (guint i = 0; i < self->subjects->len; i++)
+    g_ptr_array_add (subjects, subject_ref (self->subjects->pdata[i]));
   g_mutex_unlock (&self->lock);
 
   for (guint i = 0; i < subjects->len; i++)
@@ -476,26 +497,6 @@ write_text (AgentMetrics *self,
 
 /* --- GObject --- */
 
-static Subject *
-subject_ref (Subject *subject)
-{
-  g_atomic_int_inc (&subject->ref_count);
-  return subject;
-}
-
-static void
-subject_unref (gpointer data)
-{
-  Subject *subject = data;
-
-  if (!g_atomic_int_dec_and_test (&subject->ref_count))
-    return;
-
-  g_weak_ref_clear (&subject->object);
-  g_free (subject->name);
-  g_free (subject);
-}
-
 static void
 agent_metrics_finalize (GObject *object)
 {
@@ -551,30 +552,32 @@ subject_new (SubjectKind kind,
   return subject;
 }
 
-/* A list that somebody reads is never changed, but replaced. */
+static gboolean
+is_called (Subject    *subject,
+           SubjectKind kind,
+           const char *name)
+{
+  return subject->kind == kind && g_str_equal (subject->name, name);
+}
+
 static void
 add_subject (AgentMetrics *self,
              SubjectKind   kind,
              const char   *name,
              gpointer      object)
 {
-  GPtrArray *subjects = g_ptr_array_new_with_free_func (subject_unref);
-  GPtrArray *old;
+  Subject *old = NULL;
 
   g_mutex_lock (&self->lock);
-  old = self->subjects;
-  for (guint i = 0; i < old->len; i++)
+  for (guint i = 0; i < self->subjects->len && old == NULL; i++)
     {
-      Subject *other = old->pdata[i];
-
-      if (other->kind != kind || !g_str_equal (other->name, name))
-        g_ptr_array_add (subjects, subject_ref (other));
+      if (is_called (self->subjects->pdata[i], kind, name))
+        old = g_ptr_array_steal_index (self->subjects, i);
     }
-  g_ptr_array_add (subjects, subject_new (kind, name, object));
-  self->subjects = subjects;
+  g_ptr_array_add (self->subjects, subject_new (kind, name, object));
   g_mutex_unlock (&self->lock);
 
-  g_ptr_array_unref (old);
+  g_clear_pointer (&old, subject_unref);
 }
 
 /**

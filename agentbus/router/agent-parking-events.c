@@ -55,24 +55,47 @@ settle (AgentParking *self)
 
 /* --- Flushing --- */
 
+/* FALSE: there is no such router now. */
+static gboolean
+ask_again (AgentParking *self,
+           const char   *name)
+{
+  AgentMailbox *mailbox = _agent_directory_lookup (self->bus->directory, name);
+
+  if (mailbox == NULL)
+    return FALSE;
+
+  _agent_mailbox_ask_again (mailbox);
+  _agent_mailbox_unref (mailbox);
+  return TRUE;
+}
+
+/* @name: the router whose lanes have their turn now, or NULL for none. What is left of the turn of a lane to another
+ * router is the business of that router's next event. */
 static AgentFlushResult
 flush_lane (AgentParking *self,
             AgentLane    *lane,
+            const char   *name,
             gboolean      read_route,
             guint        *max)
 {
   AgentHandOver    state = { .sender = _agent_sender_get () };
   AgentShard      *shard = _agent_parking_get_shard (self, lane->key.hash);
+  g_autofree char *router = NULL;
   AgentFlushResult result;
 
   g_mutex_lock (&shard->lock);
   if (read_route)
     _agent_parking_read_route (self, lane);
-  result = _agent_parking_flush_lane (self, shard, lane, max, &state);
+  result = _agent_parking_flush_lane (self, shard, lane, name != NULL, max, &state);
+  if (result == AGENT_FLUSH_MORE && g_strcmp0 (lane->router, name) != 0)
+    router = g_strdup (lane->router);
   _agent_parking_tend_lane (self, shard, lane);
   g_mutex_unlock (&shard->lock);
 
   _agent_parking_end_hand_over (&state);
+  if (router != NULL)
+    ask_again (self, router);
   return result;
 }
 
@@ -105,6 +128,24 @@ ref_first_lane (AgentParking *self,
   return lane;
 }
 
+/* FALSE: it has gone on. */
+static gboolean
+move_behind (AgentParking *self,
+             AgentLane    *lane,
+             const char   *name,
+             AgentWait     wait)
+{
+  gboolean waits;
+
+  g_mutex_lock (&self->lock);
+  waits = lane->station != NULL && lane->wait == wait && g_strcmp0 (lane->station->name, name) == 0;
+  if (waits)
+    _agent_parking_wait_locked (self, lane);
+  g_mutex_unlock (&self->lock);
+
+  return waits;
+}
+
 /* Lanes take turns, so that a long one does not have the others expire. What blocks one of them blocks all. */
 static void
 flush_waiting (AgentParking *self,
@@ -121,22 +162,12 @@ flush_waiting (AgentParking *self,
       guint max = MIN (TURN, *left);
       guint before = max;
 
-      result = flush_lane (self, lane, FALSE, &max);
+      result = flush_lane (self, lane, name, FALSE, &max);
+      if (result == AGENT_FLUSH_BLOCKED && max < before)
+        move_behind (self, lane, name, AGENT_WAIT_ROUTER);
       *left -= MAX (1, before - max);
       _agent_lane_unref (lane);
     }
-}
-
-static void
-move_behind (AgentParking *self,
-             AgentLane    *lane,
-             const char   *name,
-             AgentWait     wait)
-{
-  g_mutex_lock (&self->lock);
-  if (lane->station != NULL && lane->wait == wait && g_strcmp0 (lane->station->name, name) == 0)
-    _agent_parking_wait_locked (self, lane);
-  g_mutex_unlock (&self->lock);
 }
 
 static void
@@ -155,40 +186,30 @@ flush_trailing (AgentParking *self,
       if (lane == NULL)
         return;
 
-      flush_lane (self, lane, FALSE, &max);
-      move_behind (self, lane, name, AGENT_WAIT_TURN);
-      n_in_vain += before == max;
+      flush_lane (self, lane, NULL, FALSE, &max);
+      n_in_vain += move_behind (self, lane, name, AGENT_WAIT_TURN);
       *left -= MAX (1, before - max);
       _agent_lane_unref (lane);
     }
 }
 
-static void
-ask_again (AgentParking *self,
-           const char   *name)
-{
-  AgentMailbox *mailbox = _agent_directory_lookup (self->bus->directory, name);
-
-  if (mailbox == NULL)
-    return;
-
-  _agent_mailbox_ask_again (mailbox);
-  _agent_mailbox_unref (mailbox);
-}
-
-/* Something has changed for those who wait for the router @name. */
+/* Something has changed for those who wait for the router @name. If that is gone, there will be no other event: but then
+ * nobody has to wait for it any more either. */
 static void
 flush_station (AgentParking *self,
                const char   *name)
 {
-  guint left = MAX_PER_EVENT;
+  guint left;
 
-  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
-    flush_waiting (self, name, channel, &left);
-  flush_trailing (self, name, &left);
+  do
+    {
+      left = MAX_PER_EVENT;
+      for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+        flush_waiting (self, name, channel, &left);
+      flush_trailing (self, name, &left);
+    }
+  while (left == 0 && !ask_again (self, name));
 
-  if (left == 0)
-    ask_again (self, name);
   settle (self);
 }
 
@@ -282,7 +303,7 @@ change_lane (AgentParking *self,
   if (!lane->known)
     drop_lane (self, lane, AGENT_DROP_REASON_NO_TARGET, losses);
   else
-    result = _agent_parking_flush_lane (self, shard, lane, &max, &state);
+    result = _agent_parking_flush_lane (self, shard, lane, FALSE, &max, &state);
   if (result == AGENT_FLUSH_MORE)
     router = g_strdup (lane->router);
   _agent_parking_tend_lane (self, shard, lane);
@@ -350,24 +371,24 @@ on_left (gpointer      data,
   on_mailbox (self, mailbox);
 }
 
-/* An actor that was removed meanwhile has nobody to wait for. Takes @message. */
-static void
-take_back (AgentParking *self,
-           AgentMailbox *mailbox,
-           AgentMessage *message)
+/* FALSE: an actor that was removed meanwhile has nobody to wait for, and after the end nobody has. */
+static gboolean
+take_back (AgentParking    *self,
+           AgentMailbox    *mailbox,
+           AgentMessage    *message,
+           AgentDropReason *reason)
 {
-  const char     *actor = agent_message_get_target (message);
-  AgentLaneKey    key = { _agent_string_hash (actor), actor, message->channel };
-  AgentShard     *shard = _agent_parking_get_shard (self, key.hash);
-  AgentDropReason reason;
-  AgentLane      *lane;
-  gboolean        keep;
+  const char  *actor = agent_message_get_target (message);
+  AgentLaneKey key = { _agent_string_hash (actor), actor, message->channel };
+  AgentShard  *shard = _agent_parking_get_shard (self, key.hash);
+  AgentLane   *lane;
+  gboolean     keep;
 
   g_mutex_lock (&shard->lock);
   lane = _agent_parking_get_lane (self, shard, &key, TRUE);
   shard->n_returned++;
   keep = lane->known && !g_atomic_int_get (&self->closed);
-  reason = lane->known ? AGENT_DROP_REASON_CLOSED : AGENT_DROP_REASON_NO_TARGET;
+  *reason = lane->known ? AGENT_DROP_REASON_CLOSED : AGENT_DROP_REASON_NO_TARGET;
   if (keep)
     {
       _agent_parking_put_back (self, lane, message, _agent_mailbox_get_name (mailbox));
@@ -375,24 +396,35 @@ take_back (AgentParking *self,
   else
     {
       g_mutex_lock (&self->lock);
-      self->n_dropped[reason]++;
+      self->n_dropped[*reason]++;
       g_mutex_unlock (&self->lock);
     }
   _agent_parking_tend_lane (self, shard, lane);
   g_mutex_unlock (&shard->lock);
 
-  if (!keep)
-    self->funcs->dropped (self->owner, message, reason);
+  return keep;
 }
 
-/* The last first, since each goes before all others. */
+/* The last one first, since each goes before all others. Who hears of losses hears of the first one first. */
 static void
 on_give_back (gpointer      data,
               AgentMailbox *mailbox,
               GPtrArray    *messages)
 {
+  AgentParking               *self = data;
+  g_autofree AgentDropReason *reasons = g_new (AgentDropReason, messages->len);
+
   for (guint i = messages->len; i > 0; i--)
-    take_back (data, mailbox, messages->pdata[i - 1]);
+    {
+      if (take_back (self, mailbox, messages->pdata[i - 1], &reasons[i - 1]))
+        messages->pdata[i - 1] = NULL;
+    }
+
+  for (guint i = 0; i < messages->len; i++)
+    {
+      if (messages->pdata[i] != NULL)
+        self->funcs->dropped (self->owner, messages->pdata[i], reasons[i]);
+    }
   g_ptr_array_set_size (messages, 0);
 }
 
@@ -467,7 +499,7 @@ sweep (AgentParking *self)
     {
       guint max = TURN;
 
-      flush_lane (self, lanes->pdata[i], TRUE, &max);
+      flush_lane (self, lanes->pdata[i], NULL, TRUE, &max);
     }
 }
 
@@ -509,8 +541,18 @@ expire_locked (AgentParking  *self,
                gint64         now,
                GArray        *losses)
 {
-  lose_locked (self, (AgentParked *) deadline, now, losses);
-  self->n_expired++;
+  AgentParked *due = (AgentParked *) deadline;
+  AgentLane   *lane = due->lane;
+  AgentParked *parked;
+
+  /* Those before it that are due as well go first: the heap does not know in what order they came. */
+  do
+    {
+      parked = lane->first->deadline.time <= now ? lane->first : due;
+      lose_locked (self, parked, now, losses);
+      self->n_expired++;
+    }
+  while (parked != due);
 }
 
 static void

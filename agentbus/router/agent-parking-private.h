@@ -175,6 +175,7 @@ void             _agent_parking_read_route    (AgentParking       *self,
 AgentFlushResult _agent_parking_flush_lane    (AgentParking       *self,
                                                AgentShard         *shard,
                                                AgentLane          *lane,
+                                               gboolean            in_turn,
                                                guint              *max,
                                                AgentHandOver      *hand_over);
 void             _agent_parking_put_back      (AgentParking       *self,

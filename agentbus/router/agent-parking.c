@@ -410,6 +410,7 @@ static AgentWait
 flush_locked (AgentParking  *self,
               AgentShard    *shard,
               AgentLane     *lane,
+              gboolean       in_turn,
               guint         *max,
               AgentHandOver *state)
 {
@@ -418,7 +419,7 @@ flush_locked (AgentParking  *self,
   for (; lane->first != NULL && *max > 0; (*max)--)
     {
       gint64    sent_at = lane->first->message->sent_at;
-      AgentWait wait = hand_over (self, lane, &lane->first->message, TRUE, state);
+      AgentWait wait = hand_over (self, lane, &lane->first->message, in_turn, state);
 
       if (wait != AGENT_WAIT_NONE)
         return wait;
@@ -431,11 +432,13 @@ flush_locked (AgentParking  *self,
   return AGENT_WAIT_NONE;
 }
 
-/* Hands over what can go, at most @max messages, and sees to it that the lane is found when more can. */
+/* Hands over what can go, at most @max messages, and sees to it that the lane is found when more can. If it is not @in_turn,
+ * it stands behind the others that wait for the router. */
 AgentFlushResult
 _agent_parking_flush_lane (AgentParking  *self,
                            AgentShard    *shard,
                            AgentLane     *lane,
+                           gboolean       in_turn,
                            guint         *max,
                            AgentHandOver *state)
 {
@@ -448,7 +451,7 @@ _agent_parking_flush_lane (AgentParking  *self,
   g_mutex_lock (&self->lock);
   while (lane->first != NULL)
     {
-      wait = flush_locked (self, shard, lane, max, state);
+      wait = flush_locked (self, shard, lane, in_turn, max, state);
       if (wait == AGENT_WAIT_NONE)
         break;
       /* Nobody can have given it a route meanwhile. */
@@ -599,7 +602,7 @@ dispatch_later (AgentParking  *self,
     return AGENT_DISPATCH_RESULT_PARKED;
 
   /* What it waits for may have come to pass before it could be found waiting. */
-  return _agent_parking_flush_lane (self, shard, lane, &max, state) == AGENT_FLUSH_EMPTY
+  return _agent_parking_flush_lane (self, shard, lane, FALSE, &max, state) == AGENT_FLUSH_EMPTY
              ? AGENT_DISPATCH_RESULT_DELIVERED
              : AGENT_DISPATCH_RESULT_PARKED;
 }

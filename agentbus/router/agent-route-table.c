@@ -473,7 +473,8 @@ agent_route_table_remove (AgentRouteTable *self,
   copy = g_strdup (actor);
   g_mutex_lock (&self->lock);
   known = g_hash_table_remove (self->routers, copy);
-  atomic_fetch_add (&self->n_changes, 1);
+  if (known)
+    atomic_fetch_add (&self->n_changes, 1);
   g_mutex_unlock (&self->lock);
 
   if (!known)

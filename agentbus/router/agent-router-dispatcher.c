@@ -404,7 +404,8 @@ agent_router_dispatcher_new (AgentBus        *bus,
  *
  * Hands a message over to its actor's router, or parks it until that is possible.
  *
- * Never blocks, and may be called from any thread. The message is stamped as [method@AgentBus.Bus.send] does it, and must
+ * Never blocks, and may be called from any thread, also from the handler of a router, for actors of its own too. The
+ * message is stamped as [method@AgentBus.Bus.send] does it, and must
  * not be changed any more.
  *
  * What is refused was not accepted. That fails with %AGENT_BUS_ERROR_INVALID_MESSAGE if the message has no target, with
@@ -695,7 +696,7 @@ agent_router_dispatcher_stop_async (AgentRouterDispatcher *self,
  *
  * Ends [method@AgentBus.RouterDispatcher.stop_async].
  *
- * Fails with %AGENT_BUS_ERROR_TIMED_OUT if messages had to be dropped.
+ * Fails with %AGENT_BUS_ERROR_TIMED_OUT if messages expired or were dropped meanwhile.
  *
  * Returns: whether everything was handed over
  *

@@ -32,6 +32,7 @@ typedef struct
   GSource           *timer;   /* (owned) the deadline */
   GSource           *waiting; /* (owned) (nullable) whether somebody still wants to know */
   guint              timeout; /* ms */
+  guint64            n_lost;  /* how many messages had expired or been dropped when it began */
 } Stop;
 
 typedef struct
@@ -112,8 +113,13 @@ reply (AgentRouterReport *self,
        const char        *text)
 {
   AgentMessage *error;
+  gboolean      closed;
 
-  if (!agent_message_wants_error_reply (message))
+  g_mutex_lock (&self->lock);
+  closed = self->parking == NULL;
+  g_mutex_unlock (&self->lock);
+
+  if (closed || !agent_message_wants_error_reply (message))
     return;
 
   error = agent_message_new_agent_error (agent_message_get_target (message), agent_message_get_source (message), text);
@@ -244,21 +250,6 @@ stop_unref (gpointer stop)
   g_atomic_rc_box_release_full (stop, stop_clear);
 }
 
-/* FALSE: somebody else has ended it. The list's reference goes over to the caller. */
-static gboolean
-take_stop (AgentRouterReport *self,
-           Stop              *stop)
-{
-  GSList *link;
-
-  g_mutex_lock (&self->lock);
-  link = g_slist_find (self->stops, stop);
-  self->stops = g_slist_delete_link (self->stops, link);
-  g_mutex_unlock (&self->lock);
-
-  return link != NULL;
-}
-
 /* (transfer full) (nullable) Nobody waits any more. */
 static GTask *
 take_task (Stop *stop)
@@ -290,39 +281,68 @@ end_stop (Stop   *stop,
   stop_unref (stop);
 }
 
-/* What comes back from a router from now on has nowhere to go. */
-static guint
-drop_rest (AgentRouterReport *self)
+static guint64
+count_lost (AgentParking *parking)
 {
-  AgentParking *parking = ref_parking (self);
-  guint         n_dropped = 0;
+  AgentParkingCounts counts;
+  guint64            n_lost;
 
-  if (parking != NULL)
+  _agent_parking_get_counts (parking, &counts);
+  n_lost = counts.expired;
+  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+    n_lost += counts.dropped[reason];
+
+  return n_lost;
+}
+
+/* (transfer full) */
+static GSList *
+take_stops (AgentRouterReport *self)
+{
+  GSList *stops;
+
+  g_mutex_lock (&self->lock);
+  stops = g_steal_pointer (&self->stops);
+  g_mutex_unlock (&self->lock);
+
+  return stops;
+}
+
+/* All of them, since there is only one end. What comes back from a router from now on has nowhere to go. */
+static void
+end_stops (AgentRouterReport *self)
+{
+  GSList       *stops = take_stops (self);
+  AgentParking *parking = ref_parking (self);
+
+  if (stops != NULL && parking != NULL)
+    _agent_parking_drop_all (parking, AGENT_DROP_REASON_CLOSED);
+
+  for (GSList *l = stops; l != NULL; l = l->next)
     {
-      n_dropped = _agent_parking_drop_all (parking, AGENT_DROP_REASON_CLOSED);
-      _agent_parking_unref (parking);
+      Stop   *stop = l->data;
+      guint64 n_lost = parking != NULL ? count_lost (parking) - stop->n_lost : 0;
+      GError *error = NULL;
+
+      if (n_lost > 0)
+        error = g_error_new (AGENT_BUS_ERROR,
+                             AGENT_BUS_ERROR_TIMED_OUT,
+                             "%" G_GUINT64_FORMAT " message(s) could not be handed over in time, or within %u ms",
+                             n_lost,
+                             stop->timeout);
+      end_stop (stop, error);
     }
 
-  return n_dropped;
+  g_slist_free (stops);
+  g_clear_pointer (&parking, _agent_parking_unref);
 }
 
 static gboolean
 on_stop_timeout (gpointer user_data)
 {
-  Stop              *stop = user_data;
-  AgentRouterReport *self = stop->report;
-  guint              n_dropped;
+  Stop *stop = user_data;
 
-  if (!take_stop (self, stop))
-    return G_SOURCE_REMOVE;
-
-  n_dropped = drop_rest (self);
-  end_stop (stop,
-            g_error_new (AGENT_BUS_ERROR,
-                         AGENT_BUS_ERROR_TIMED_OUT,
-                         "%u message(s) could not be handed over within %u ms",
-                         n_dropped,
-                         stop->timeout));
+  end_stops (stop->report);
   return G_SOURCE_REMOVE;
 }
 
@@ -341,18 +361,7 @@ on_stop_cancelled (GCancellable *cancellable,
 static void
 on_drained (gpointer owner)
 {
-  AgentRouterReport *self = owner;
-  GSList            *stops;
-
-  g_mutex_lock (&self->lock);
-  stops = g_steal_pointer (&self->stops);
-  g_mutex_unlock (&self->lock);
-
-  if (stops != NULL)
-    drop_rest (self);
-  for (GSList *l = stops; l != NULL; l = l->next)
-    end_stop (l->data, NULL);
-  g_slist_free (stops);
+  end_stops (owner);
 }
 
 static GSource *
@@ -380,6 +389,7 @@ _agent_router_report_stop (AgentRouterReport *self,
   stop->report = _agent_router_report_ref (self);
   stop->task = task;
   stop->timeout = timeout;
+  stop->n_lost = count_lost (parking);
 
   g_mutex_lock (&self->lock);
   stop->timer = attach (stop, g_timeout_source_new (timeout), "[agentbus] stop", on_stop_timeout);
@@ -445,6 +455,9 @@ _agent_router_report_close (AgentRouterReport *self)
   parking = g_steal_pointer (&self->parking);
   timer = g_steal_pointer (&self->timer);
   g_mutex_unlock (&self->lock);
+
+  /* Nobody waits for these any more: who does keeps the dispatcher. */
+  end_stops (self);
 
   g_clear_pointer (&timer, _agent_retry_source_free);
   g_clear_pointer (&parking, _agent_parking_unref);
