@@ -166,7 +166,8 @@ agent_bus_send (AgentBus     *self,
 
 /* --- For who hands messages over itself --- */
 
-/* Stamps a message that may have to wait for its mailbox. Takes @message; from here on it is immutable: (transfer full). */
+/* Stamps a message that may have to wait for its mailbox. Takes @message; from here on it is immutable: (transfer
+ * full). */
 AgentMessage *
 _agent_bus_accept (AgentBus     *self,
                    AgentMessage *message,

@@ -12,9 +12,10 @@ G_BEGIN_DECLS
 /*
  * One channel of one subscriber: a bounded FIFO with any number of senders and one receiver.
  *
- * The messages lie in blocks, and the blocks in a GAsyncQueue: its lock is taken once per push, but only
- * once per block by the receiver, who reads the block in hand without it. A slot is claimed by swapping it
- * with 0, so that a sender may take the oldest message back (AGENT_OVERFLOW_DROP_OLDEST), and whoever ends
+ * The messages lie in blocks, and the blocks in a GAsyncQueue. The lock is taken once per push, but only
+ * once per block by the receiver, who reads the block in hand without it. It is a lock of its own, held for some
+ * nanoseconds: a GMutex costs twice as much when it is free, and system calls when it is not. A slot is claimed by
+ * swapping it with 0, so that a sender may take the oldest message back (AGENT_OVERFLOW_DROP_OLDEST), and whoever ends
  * the subscription all of them, even out of the block that the receiver has in hand.
  *
  * @scheduled is a token: who sets it has to see to it that the receiver comes; the receiver gives it back
@@ -44,7 +45,7 @@ struct _AgentBlock
 struct _AgentChannelQueue
 {
   /* Senders */
-  GAsyncQueue    *blocks;      /* of AgentBlock: those behind @head; its lock is the lock */
+  GAsyncQueue    *blocks;      /* of AgentBlock: those behind @head */
   AgentBlock     *tail;        /* (lock) (nullable) where messages are added */
   AgentBlock     *spare;       /* (lock) (nullable) an empty one */
   AgentBlock     *evict_block; /* (lock) (nullable) nothing before this place can be dropped */
@@ -57,8 +58,7 @@ struct _AgentChannelQueue
   guint64         n_reliable_in;     /* (lock) those of @n_in that are never dropped */
   guint64         reliable_bytes_in; /* (lock) */
   guint64         bytes_in;    /* (lock) the same as @n_in in bytes, where they are limited */
-  _Atomic gint    gate;        /* somebody has passed it and not unlocked yet */
-  gboolean        has_gate;    /* (lock) that is who has the lock */
+  _Atomic gint    locked;      /* the lock */
   gboolean        scheduled;   /* (lock) */
   gboolean        closed;      /* (lock) */
 
@@ -106,35 +106,30 @@ guint64       _agent_channel_queue_get_length_locked
 /* The receiver */
 AgentMessage *_agent_channel_queue_pop          (AgentChannelQueue *self);
 
-/* Whoever has the lock has it for some nanoseconds, and to sleep for it takes two system calls at least: so wait a
- * little at the gate, unless who has it does not run. The gate keeps nobody out; it only spares the lock the crowd. */
-#define AGENT_CHANNEL_QUEUE_SPIN 64
+/* Whoever has the lock has it for some nanoseconds, and to sleep for it takes two system calls at least: so it is waited
+ * for, unless who has it does not run. */
+#define AGENT_CHANNEL_QUEUE_SPIN 256
+
+void _agent_channel_queue_wait (AgentChannelQueue *self);
+
+static inline gboolean
+_agent_channel_queue_try_lock (AgentChannelQueue *self)
+{
+  return !atomic_load_explicit (&self->locked, memory_order_relaxed) &&
+         !atomic_exchange_explicit (&self->locked, TRUE, memory_order_acquire);
+}
 
 static inline void
 _agent_channel_queue_lock (AgentChannelQueue *self)
 {
-  gboolean passed = FALSE;
-
-  for (guint i = 0; i < AGENT_CHANNEL_QUEUE_SPIN && !passed; i++)
-    {
-      if (!atomic_load_explicit (&self->gate, memory_order_relaxed))
-        passed = !atomic_exchange_explicit (&self->gate, TRUE, memory_order_acquire);
-      if (!passed)
-        agent_cpu_relax ();
-    }
-
-  g_async_queue_lock (self->blocks);
-  self->has_gate = passed;
+  if (G_UNLIKELY (!_agent_channel_queue_try_lock (self)))
+    _agent_channel_queue_wait (self);
 }
 
 static inline void
 _agent_channel_queue_unlock (AgentChannelQueue *self)
 {
-  gboolean has_gate = self->has_gate;
-
-  g_async_queue_unlock (self->blocks);
-  if (has_gate)
-    atomic_store_explicit (&self->gate, FALSE, memory_order_release);
+  atomic_store_explicit (&self->locked, FALSE, memory_order_release);
 }
 
 /* Without the lock: whether it was full a moment ago, by number. The receiver's count is looked at only when the last

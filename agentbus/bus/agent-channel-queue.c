@@ -16,6 +16,20 @@
  * the receiver may be freeing at that moment. */
 #define RELIABLE_TAG ((guintptr) 1)
 
+/* Who has the lock does not run: by far the rarest case. To sleep, and not only to yield, lets it run even if this
+ * thread has a higher priority. */
+void
+_agent_channel_queue_wait (AgentChannelQueue *self)
+{
+  for (guint i = 0; !_agent_channel_queue_try_lock (self); i++)
+    {
+      if (i < AGENT_CHANNEL_QUEUE_SPIN)
+        agent_cpu_relax ();
+      else
+        g_usleep (MIN (10 * (1 + i - AGENT_CHANNEL_QUEUE_SPIN), 200));
+    }
+}
+
 static inline guintptr
 slot_new (AgentMessage *message)
 {
@@ -68,7 +82,7 @@ add_block_locked (AgentChannelQueue *self)
     }
 
   self->tail = block;
-  g_async_queue_push_unlocked (self->blocks, block);
+  g_async_queue_push (self->blocks, block);
 }
 
 /* Keeps the larger of the emptied block and the spare one, so that steady traffic allocates nothing. */
@@ -289,7 +303,7 @@ _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
   if (self->head != NULL)
     take_block_locked (self, self->head, messages);
 
-  for (AgentBlock *block; (block = g_async_queue_try_pop_unlocked (self->blocks)) != NULL;)
+  for (AgentBlock *block; (block = g_async_queue_try_pop (self->blocks)) != NULL;)
     {
       take_block_locked (self, block, messages);
       g_free (block);
@@ -305,7 +319,7 @@ advance_locked (AgentChannelQueue *self)
 {
   if (self->head == NULL || self->index == self->head->capacity)
     {
-      AgentBlock *next = g_async_queue_try_pop_unlocked (self->blocks);
+      AgentBlock *next = g_async_queue_try_pop (self->blocks);
 
       if (next == NULL)
         return FALSE;

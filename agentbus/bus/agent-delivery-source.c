@@ -21,18 +21,18 @@ struct _AgentDeliverySource
   guint                patience;                /* (the context's thread) how long */
 
   /* Looked at for each message: each with a cache line of its own. */
-  char                   padding[AGENT_CACHE_LINE];
-  gint                   n_ready_system; /* (atomic) how long the first ready list is */
-  char                   padding2[AGENT_CACHE_LINE];
-  _Atomic (AgentMailbox *) incoming;     /* (nullable) those that got data, the last one first */
-  _Atomic gint           armed;          /* changed with the lock held */
+  char                     padding[AGENT_CACHE_LINE];
+  gint                     n_ready_system; /* (atomic) how long the first ready list is */
+  char                     padding2[AGENT_CACHE_LINE];
+  _Atomic (AgentMailbox *) incoming; /* (nullable) those that got data, the last one first */
+  _Atomic gint             armed;    /* changed with the lock held */
 };
 
 /* How the context waits for more before it goes to sleep. The unit is what a processor calls a pause: 10 to 60 ns. */
-#define N_LOOKS      200 /* before it gives up */
+#define N_LOOKS 200      /* before it gives up */
 #define MAX_PATIENCE 256 /* before it looks at all */
-#define GOOD_BATCH   32  /* messages that are worth a look */
-#define MAX_LUCK     32
+#define GOOD_BATCH 32    /* messages that are worth a look */
+#define MAX_LUCK 32
 
 static GMutex      sources_lock;
 static GHashTable *sources; /* (sources_lock) GMainContext → AgentDeliverySource, both unowned */

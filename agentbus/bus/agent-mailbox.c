@@ -677,6 +677,8 @@ _agent_mailbox_abandon (AgentMailbox *self)
   close_queue (self, AGENT_CHANNEL_DATA, TRUE);
 
   first = _agent_delivery_source_abandon (self->source, self, &release);
+  /* Who hangs in a handler may not be released for long. */
+  atomic_fetch_or (&self->watched, AGENT_WATCH_PROGRESS);
   if (release)
     _agent_mailbox_release (self);
   else

@@ -7,9 +7,11 @@
 #include "agent-histogram-private.h"
 
 /* The longest duration of each bucket. The expiry times are among them. */
+/* clang-format off */
 static const double bounds[AGENT_HISTOGRAM_N_BUCKETS] = {
   0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, INFINITY,
 };
+/* clang-format on */
 
 /* Seconds. */
 double

@@ -52,7 +52,7 @@
 
 struct _AgentMetrics
 {
-  GObject    parent_instance;
+  GObject parent_instance;
 
   GMutex     lock;
   GPtrArray *subjects; /* (lock) of Subject (owned) */

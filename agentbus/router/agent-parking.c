@@ -9,7 +9,7 @@
 #include "agent-string-hash-private.h"
 
 #define USEC_PER_MSEC 1000
-#define NEVER         G_MAXINT64
+#define NEVER G_MAXINT64
 
 /* How long a message waits for its actor, in milliseconds, when nothing else is said. */
 static guint
@@ -216,7 +216,7 @@ _agent_parking_end_hand_over (AgentHandOver *hand_over)
   if (hand_over->keeps)
     _agent_mailbox_unref (hand_over->mailbox);
   hand_over->mailbox = NULL;
-  hand_over->offer = (AgentOffer){ 0, };
+  hand_over->offer = (AgentOffer){ .wake = FALSE };
 }
 
 /* One wake-up does for all that goes to a mailbox, when the locks are released. */
@@ -247,7 +247,7 @@ hand_over (AgentParking  *self,
            AgentHandOver *hand_over)
 {
   AgentMailbox *mailbox;
-  AgentOffer    offer = { 0, };
+  AgentOffer    offer = { .wake = FALSE };
 
   if (lane->router == NULL)
     return AGENT_WAIT_ROUTE;

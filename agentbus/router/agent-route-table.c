@@ -30,15 +30,15 @@
  */
 struct _AgentRouteTable
 {
-  GObject           parent_instance;
+  GObject parent_instance;
 
   AgentSignalQueue *signals;
 
-  GMutex            lock;
-  GHashTable       *routers;   /* (lock) actor → GRefString (nullable) */
-  GPtrArray        *watches;   /* (lock) of Watch (owned); never changed, but replaced */
-  guint             last_id;   /* (lock) */
-  _Atomic guint64   n_changes;
+  GMutex          lock;
+  GHashTable     *routers; /* (lock) actor → GRefString (nullable) */
+  GPtrArray      *watches; /* (lock) of Watch (owned); never changed, but replaced */
+  guint           last_id; /* (lock) */
+  _Atomic guint64 n_changes;
 };
 
 typedef struct

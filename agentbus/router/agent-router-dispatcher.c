@@ -44,7 +44,7 @@
  */
 struct _AgentRouterDispatcher
 {
-  GObject            parent_instance;
+  GObject parent_instance;
 
   AgentBus          *bus;
   AgentRouteTable   *route_table;

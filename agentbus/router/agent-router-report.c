@@ -151,9 +151,9 @@ on_expired (gpointer      owner,
 {
   AgentRouterReport *self = owner;
   g_autofree char   *text = g_strdup_printf ("The message '%s' to '%s' expired after %u ms",
-                                             agent_message_get_name (message),
-                                             agent_message_get_target (message),
-                                             waited);
+                                           agent_message_get_name (message),
+                                           agent_message_get_target (message),
+                                           waited);
 
   log_expired (self, message, waited, n_attempts);
   add_event (self,
@@ -172,9 +172,9 @@ on_dropped (gpointer        owner,
 {
   AgentRouterReport *self = owner;
   g_autofree char   *text = g_strdup_printf ("The message '%s' to '%s' was dropped: %s",
-                                             agent_message_get_name (message),
-                                             agent_message_get_target (message),
-                                             agent_drop_reason_to_string (reason));
+                                           agent_message_get_name (message),
+                                           agent_message_get_target (message),
+                                           agent_drop_reason_to_string (reason));
 
   g_debug ("%s", text);
   add_event (self, &(Event){ .signal = AGENT_ROUTER_SIGNAL_DROPPED, .message = message, .reason = reason });

@@ -14,7 +14,7 @@ struct _AgentSignalQueue
 {
   gint            ref_count; /* (atomic) */
   GWeakRef        object;
-  GMainContext   *context;   /* (owned) until it is closed */
+  GMainContext   *context; /* (owned) until it is closed */
   AgentSignalFunc func;
   GDestroyNotify  event_free;
 
