@@ -2,10 +2,9 @@
 
 #pragma once
 
-#include <stdatomic.h>
-
 #include "agent-bus-types-private.h"
 #include "agent-message-private.h"
+#include "agent-spin-lock-private.h"
 
 G_BEGIN_DECLS
 
@@ -13,9 +12,8 @@ G_BEGIN_DECLS
  * One channel of one subscriber: a bounded FIFO with any number of senders and one receiver.
  *
  * The messages lie in blocks, and the blocks in a GAsyncQueue. The lock is taken once per push, but only
- * once per block by the receiver, who reads the block in hand without it. It is a lock of its own, held for some
- * nanoseconds: a GMutex costs twice as much when it is free, and system calls when it is not. A slot is claimed by
- * swapping it with 0, so that a sender may take the oldest message back (AGENT_OVERFLOW_DROP_OLDEST), and whoever ends
+ * once per block by the receiver, who reads the block in hand without it. A slot is claimed by swapping it
+ * with 0, so that a sender may take the oldest message back (AGENT_OVERFLOW_DROP_OLDEST), and whoever ends
  * the subscription all of them, even out of the block that the receiver has in hand.
  *
  * @scheduled is a token: who sets it has to see to it that the receiver comes; the receiver gives it back
@@ -23,12 +21,6 @@ G_BEGIN_DECLS
  *
  * Functions that end in _locked want the lock; the receiver's functions are for one thread at a time.
  */
-
-#if defined(__x86_64__) || defined(__i386__)
-#define agent_cpu_relax() __builtin_ia32_pause ()
-#else
-#define agent_cpu_relax() atomic_signal_fence (memory_order_seq_cst)
-#endif
 
 #define AGENT_CACHE_LINE 64
 
@@ -58,7 +50,7 @@ struct _AgentChannelQueue
   guint64         n_reliable_in;     /* (lock) those of @n_in that are never dropped */
   guint64         reliable_bytes_in; /* (lock) */
   guint64         bytes_in;    /* (lock) the same as @n_in in bytes, where they are limited */
-  _Atomic gint    locked;      /* the lock */
+  AgentSpinLock   lock;
   gboolean        scheduled;   /* (lock) */
   gboolean        closed;      /* (lock) */
 
@@ -106,30 +98,16 @@ guint64       _agent_channel_queue_get_length_locked
 /* The receiver */
 AgentMessage *_agent_channel_queue_pop          (AgentChannelQueue *self);
 
-/* Whoever has the lock has it for some nanoseconds, and to sleep for it takes two system calls at least: so it is waited
- * for, unless who has it does not run. */
-#define AGENT_CHANNEL_QUEUE_SPIN 256
-
-void _agent_channel_queue_wait (AgentChannelQueue *self);
-
-static inline gboolean
-_agent_channel_queue_try_lock (AgentChannelQueue *self)
-{
-  return !atomic_load_explicit (&self->locked, memory_order_relaxed) &&
-         !atomic_exchange_explicit (&self->locked, TRUE, memory_order_acquire);
-}
-
 static inline void
 _agent_channel_queue_lock (AgentChannelQueue *self)
 {
-  if (G_UNLIKELY (!_agent_channel_queue_try_lock (self)))
-    _agent_channel_queue_wait (self);
+  _agent_spin_lock_lock (&self->lock);
 }
 
 static inline void
 _agent_channel_queue_unlock (AgentChannelQueue *self)
 {
-  atomic_store_explicit (&self->locked, FALSE, memory_order_release);
+  _agent_spin_lock_unlock (&self->lock);
 }
 
 /* Without the lock: whether it was full a moment ago, by number. The receiver's count is looked at only when the last

@@ -16,20 +16,6 @@
  * the receiver may be freeing at that moment. */
 #define RELIABLE_TAG ((guintptr) 1)
 
-/* Who has the lock does not run: by far the rarest case. To sleep, and not only to yield, lets it run even if this
- * thread has a higher priority. */
-void
-_agent_channel_queue_wait (AgentChannelQueue *self)
-{
-  for (guint i = 0; !_agent_channel_queue_try_lock (self); i++)
-    {
-      if (i < AGENT_CHANNEL_QUEUE_SPIN)
-        agent_cpu_relax ();
-      else
-        g_usleep (MIN (10 * (1 + i - AGENT_CHANNEL_QUEUE_SPIN), 200));
-    }
-}
-
 static inline guintptr
 slot_new (AgentMessage *message)
 {

@@ -84,14 +84,14 @@ flush_lane (AgentParking *self,
   g_autofree char *router = NULL;
   AgentFlushResult result;
 
-  g_mutex_lock (&shard->lock);
+  _agent_spin_lock_lock (&shard->lock);
   if (read_route)
     _agent_parking_read_route (self, lane);
   result = _agent_parking_flush_lane (self, shard, lane, name != NULL, max, &state);
   if (result == AGENT_FLUSH_MORE && g_strcmp0 (lane->router, name) != 0)
     router = g_strdup (lane->router);
   _agent_parking_tend_lane (self, shard, lane);
-  g_mutex_unlock (&shard->lock);
+  _agent_spin_lock_unlock (&shard->lock);
 
   _agent_parking_end_hand_over (&state);
   if (router != NULL)
@@ -266,9 +266,9 @@ tell_expired (AgentParking *self,
       Lost       *lost = &g_array_index (losses, Lost, i);
       AgentShard *shard = _agent_parking_get_shard (self, lost->lane->key.hash);
 
-      g_mutex_lock (&shard->lock);
+      _agent_spin_lock_lock (&shard->lock);
       _agent_parking_tend_lane (self, shard, lost->lane);
-      g_mutex_unlock (&shard->lock);
+      _agent_spin_lock_unlock (&shard->lock);
 
       self->funcs->expired (self->owner, lost->message, lost->waited, lost->n_attempts);
     }
@@ -290,11 +290,11 @@ change_lane (AgentParking *self,
   g_autoptr (GArray) losses = lost_array_new ();
   guint max = MAX_PER_EVENT;
 
-  g_mutex_lock (&shard->lock);
+  _agent_spin_lock_lock (&shard->lock);
   lane = _agent_parking_get_lane (self, shard, &key, FALSE);
   if (lane == NULL)
     {
-      g_mutex_unlock (&shard->lock);
+      _agent_spin_lock_unlock (&shard->lock);
       return;
     }
 
@@ -307,7 +307,7 @@ change_lane (AgentParking *self,
   if (result == AGENT_FLUSH_MORE)
     router = g_strdup (lane->router);
   _agent_parking_tend_lane (self, shard, lane);
-  g_mutex_unlock (&shard->lock);
+  _agent_spin_lock_unlock (&shard->lock);
 
   _agent_parking_end_hand_over (&state);
   tell_dropped (self, losses, AGENT_DROP_REASON_NO_TARGET);
@@ -347,7 +347,7 @@ forget_mailbox (AgentShard   *shard,
   GHashTableIter iter;
   gpointer       key;
 
-  g_mutex_lock (&shard->lock);
+  _agent_spin_lock_lock (&shard->lock);
   g_hash_table_iter_init (&iter, shard->lanes);
   while (g_hash_table_iter_next (&iter, &key, NULL))
     {
@@ -356,7 +356,7 @@ forget_mailbox (AgentShard   *shard,
       if (lane->last_mailbox == mailbox)
         g_clear_pointer (&lane->last_mailbox, _agent_mailbox_unref);
     }
-  g_mutex_unlock (&shard->lock);
+  _agent_spin_lock_unlock (&shard->lock);
 }
 
 static void
@@ -384,7 +384,7 @@ take_back (AgentParking    *self,
   AgentLane   *lane;
   gboolean     keep;
 
-  g_mutex_lock (&shard->lock);
+  _agent_spin_lock_lock (&shard->lock);
   lane = _agent_parking_get_lane (self, shard, &key, TRUE);
   shard->n_returned++;
   keep = lane->known && !g_atomic_int_get (&self->closed);
@@ -400,7 +400,7 @@ take_back (AgentParking    *self,
       g_mutex_unlock (&self->lock);
     }
   _agent_parking_tend_lane (self, shard, lane);
-  g_mutex_unlock (&shard->lock);
+  _agent_spin_lock_unlock (&shard->lock);
 
   return keep;
 }
@@ -444,7 +444,7 @@ add_parked_lanes (AgentShard *shard,
   GHashTableIter iter;
   gpointer       key;
 
-  g_mutex_lock (&shard->lock);
+  _agent_spin_lock_lock (&shard->lock);
   g_hash_table_iter_init (&iter, shard->lanes);
   while (g_hash_table_iter_next (&iter, &key, NULL))
     {
@@ -453,7 +453,7 @@ add_parked_lanes (AgentShard *shard,
       if (g_atomic_int_get (&lane->n_parked) > 0)
         g_ptr_array_add (lanes, _agent_lane_ref (lane));
     }
-  g_mutex_unlock (&shard->lock);
+  _agent_spin_lock_unlock (&shard->lock);
 }
 
 /* (transfer full) */
@@ -613,8 +613,8 @@ _agent_parking_close (AgentParking *self)
   /* Who was just dispatching when that was set is through by then. */
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
     {
-      g_mutex_lock (&self->shards[i].lock);
-      g_mutex_unlock (&self->shards[i].lock);
+      _agent_spin_lock_lock (&self->shards[i].lock);
+      _agent_spin_lock_unlock (&self->shards[i].lock);
     }
 
   return g_atomic_int_get (&self->n_parked) == 0;
@@ -637,10 +637,10 @@ _agent_parking_drop_all (AgentParking   *self,
       AgentLane  *lane = lanes->pdata[i];
       AgentShard *shard = _agent_parking_get_shard (self, lane->key.hash);
 
-      g_mutex_lock (&shard->lock);
+      _agent_spin_lock_lock (&shard->lock);
       drop_lane (self, lane, reason, losses);
       _agent_parking_tend_lane (self, shard, lane);
-      g_mutex_unlock (&shard->lock);
+      _agent_spin_lock_unlock (&shard->lock);
     }
 
   tell_dropped (self, losses, reason);

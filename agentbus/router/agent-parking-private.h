@@ -46,10 +46,13 @@ typedef struct
   void (*drained)       (gpointer      owner);
 } AgentParkingFuncs;
 
+#define AGENT_SHARD_N_RECENT 8
+
 typedef struct
 {
-  GMutex      lock;
+  AgentSpinLock lock;
   GHashTable *lanes;        /* (lock) set of AgentLane (owned) */
+  AgentLane  *recent[AGENT_SHARD_N_RECENT]; /* (lock) (nullable) some of them, by their hash: quicker to find */
   guint64     n_accepted;   /* (lock) */
   guint64     n_direct;     /* (lock) handed over without waiting */
   guint64     n_late;       /* (lock) handed over after waiting */

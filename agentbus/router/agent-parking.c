@@ -66,13 +66,10 @@ _agent_parking_new (AgentBus                *bus,
     self->timeouts[type] = get_default_timeout (type);
 
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
-    {
-      g_mutex_init (&self->shards[i].lock);
-      self->shards[i].lanes = g_hash_table_new_full (_agent_lane_hash,
-                                                     _agent_lane_equal,
-                                                     (GDestroyNotify) _agent_lane_unref,
-                                                     NULL);
-    }
+    self->shards[i].lanes = g_hash_table_new_full (_agent_lane_hash,
+                                                   _agent_lane_equal,
+                                                   (GDestroyNotify) _agent_lane_unref,
+                                                   NULL);
 
   g_mutex_init (&self->lock);
   _agent_deadline_heap_init (&self->heap);
@@ -98,10 +95,7 @@ _agent_parking_unref (AgentParking *self)
     return;
 
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
-    {
-      g_hash_table_unref (self->shards[i].lanes);
-      g_mutex_clear (&self->shards[i].lock);
-    }
+    g_hash_table_unref (self->shards[i].lanes);
   _agent_retry_schedule_clear (&self->schedule);
   _agent_deadline_heap_clear (&self->heap);
   g_hash_table_unref (self->stations);
@@ -132,6 +126,13 @@ _agent_parking_read_route (AgentParking *self,
   lane->generation = 0;
 }
 
+static AgentLane **
+get_recent (AgentShard         *shard,
+            const AgentLaneKey *key)
+{
+  return &shard->recent[(key->hash >> 40) % AGENT_SHARD_N_RECENT];
+}
+
 /* With the shard's lock held: (transfer none) (nullable). */
 AgentLane *
 _agent_parking_get_lane (AgentParking       *self,
@@ -139,14 +140,21 @@ _agent_parking_get_lane (AgentParking       *self,
                          const AgentLaneKey *key,
                          gboolean            create)
 {
-  AgentLane *lane = g_hash_table_lookup (shard->lanes, key);
+  AgentLane **recent = get_recent (shard, key);
+  AgentLane  *lane = *recent;
 
+  if (lane != NULL && _agent_lane_equal (&lane->key, key))
+    return lane;
+
+  lane = g_hash_table_lookup (shard->lanes, key);
   if (lane == NULL && create)
     {
       lane = _agent_lane_new (key);
       _agent_parking_read_route (self, lane);
       g_hash_table_add (shard->lanes, lane);
     }
+  if (lane != NULL)
+    *recent = lane;
 
   return lane;
 }
@@ -157,10 +165,14 @@ _agent_parking_tend_lane (AgentParking *self,
                           AgentShard   *shard,
                           AgentLane    *lane)
 {
+  AgentLane **recent = get_recent (shard, &lane->key);
+
   if (lane->known || lane->removed || g_atomic_int_get (&lane->n_parked) > 0)
     return;
 
   lane->removed = TRUE;
+  if (*recent == lane)
+    *recent = NULL;
   g_hash_table_remove (shard->lanes, lane);
 }
 
@@ -205,36 +217,36 @@ note_last (AgentLane    *lane,
   lane->last_mailbox = _agent_mailbox_ref (mailbox);
 }
 
-/* With no lock of an application's held: those of the parking may be. */
+/* Better with no lock held, but those of the parking may be. */
 void
-_agent_parking_end_hand_over (AgentHandOver *hand_over)
+_agent_parking_end_hand_over (AgentHandOver *state)
 {
-  if (hand_over->mailbox == NULL)
+  if (state->mailbox == NULL)
     return;
 
-  _agent_mailbox_end_offer (hand_over->mailbox, hand_over->channel, &hand_over->offer);
-  if (hand_over->keeps)
-    _agent_mailbox_unref (hand_over->mailbox);
-  hand_over->mailbox = NULL;
-  hand_over->offer = (AgentOffer){ .wake = FALSE };
+  _agent_mailbox_end_offer (state->mailbox, state->channel, &state->offer);
+  if (state->keeps)
+    _agent_mailbox_unref (state->mailbox);
+  state->mailbox = NULL;
+  state->offer = (AgentOffer){ .wake = FALSE };
 }
 
 /* One wake-up does for all that goes to a mailbox, when the locks are released. */
 static void
-remember (AgentHandOver *hand_over,
+remember (AgentHandOver *state,
           AgentLane     *lane,
           AgentMailbox  *mailbox,
           AgentOffer    *offer)
 {
-  if (hand_over->mailbox != mailbox || hand_over->offer.cancel != NULL)
-    _agent_parking_end_hand_over (hand_over);
-  if (hand_over->mailbox == NULL && hand_over->keeps)
+  if (state->mailbox != mailbox || state->offer.cancel != NULL)
+    _agent_parking_end_hand_over (state);
+  if (state->mailbox == NULL && state->keeps)
     _agent_mailbox_ref (mailbox);
-  hand_over->mailbox = mailbox;
+  state->mailbox = mailbox;
 
-  hand_over->channel = lane->key.channel;
-  hand_over->offer.wake |= offer->wake;
-  hand_over->offer.cancel = offer->cancel;
+  state->channel = lane->key.channel;
+  state->offer.wake |= offer->wake;
+  state->offer.cancel = offer->cancel;
 }
 
 /* With the shard's lock held. AGENT_WAIT_NONE: the router has @message now. Otherwise it is still the caller's, and has to
@@ -244,7 +256,7 @@ hand_over (AgentParking  *self,
            AgentLane     *lane,
            AgentMessage **message,
            gboolean       in_turn,
-           AgentHandOver *hand_over)
+           AgentHandOver *state)
 {
   AgentMailbox *mailbox;
   AgentOffer    offer = { .wake = FALSE };
@@ -252,17 +264,17 @@ hand_over (AgentParking  *self,
   if (lane->router == NULL)
     return AGENT_WAIT_ROUTE;
 
-  mailbox = find_mailbox (self, lane, hand_over->sender);
+  mailbox = find_mailbox (self, lane, state->sender);
   if (mailbox == NULL)
     return AGENT_WAIT_ROUTER;
   if (!is_turn (lane, mailbox))
     return AGENT_WAIT_TURN;
-  if (_agent_bus_offer (self->bus, mailbox, message, in_turn, &offer, hand_over->sender) != AGENT_OFFER_ACCEPTED)
+  if (_agent_bus_offer (self->bus, mailbox, message, in_turn, &offer, state->sender) != AGENT_OFFER_ACCEPTED)
     return AGENT_WAIT_ROUTER;
 
   note_last (lane, mailbox, offer.position);
   if (offer.wake || offer.cancel != NULL)
-    remember (hand_over, lane, mailbox, &offer);
+    remember (state, lane, mailbox, &offer);
   return AGENT_WAIT_NONE;
 }
 
@@ -638,9 +650,9 @@ refuse_without_target (AgentParking *self,
 {
   AgentShard *shard = &self->shards[0];
 
-  g_mutex_lock (&shard->lock);
+  _agent_spin_lock_lock (&shard->lock);
   shard->n_refused++;
-  g_mutex_unlock (&shard->lock);
+  _agent_spin_lock_unlock (&shard->lock);
 
   atomic_fetch_add (&self->bus->n_unstamped, 1);
   g_set_error (error,
@@ -674,9 +686,9 @@ _agent_parking_dispatch (AgentParking *self,
   key = (AgentLaneKey){ _agent_string_hash (actor), actor, message->channel };
   shard = _agent_parking_get_shard (self, key.hash);
 
-  g_mutex_lock (&shard->lock);
+  _agent_spin_lock_lock (&shard->lock);
   result = dispatch_in_shard (self, shard, &key, &message, &state, error);
-  g_mutex_unlock (&shard->lock);
+  _agent_spin_lock_unlock (&shard->lock);
 
   _agent_parking_end_hand_over (&state);
   if (result == AGENT_DISPATCH_RESULT_REFUSED)
@@ -728,7 +740,7 @@ _agent_parking_get_counts (AgentParking       *self,
   memset (counts, 0, sizeof *counts);
 
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
-    g_mutex_lock (&self->shards[i].lock);
+    _agent_spin_lock_lock (&self->shards[i].lock);
   g_mutex_lock (&self->lock);
 
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
@@ -742,5 +754,5 @@ _agent_parking_get_counts (AgentParking       *self,
 
   g_mutex_unlock (&self->lock);
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
-    g_mutex_unlock (&self->shards[i].lock);
+    _agent_spin_lock_unlock (&self->shards[i].lock);
 }
