@@ -30,6 +30,11 @@ class TapResult(unittest.TestResult):
         super().addFailure(test, err)
         self.complain(test, err)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.complain(subtest, err)
+
     def complain(self, test, err):
         self.report('not ok', test)
         print(self._exc_info_to_string(err, test), file=sys.stderr, flush=True)
