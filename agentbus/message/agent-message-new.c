@@ -232,6 +232,7 @@ agent_message_new_agent_registry (const char *source,
   g_return_val_if_fail (is_target (target), NULL);
   g_return_val_if_fail (runner != NULL, NULL);
   g_return_val_if_fail (infos != NULL, NULL);
+  g_return_val_if_fail (!g_ptr_array_find (infos, NULL, NULL), NULL);
 
   return new_message (AGENT_MESSAGE_TYPE_AGENT_REGISTRY,
                       source,

@@ -93,5 +93,6 @@ def describe(path):
         elif tag in ('member', 'constant'):
             lines.append(f'{tag} {name} = {element.get("value")}')
         else:
-            lines.append(f'{tag} {name}')
+            domain = element.get(GLIB + 'error-domain')
+            lines.append(f'{tag} {name}' + (f' (error domain {domain})' if domain is not None else ''))
     return sorted(lines)
