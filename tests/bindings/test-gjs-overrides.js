@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The bus from JavaScript, with its override.
+
+imports.gi.versions.AgentBus = '1';
+const {AgentBus, AgentBusTest, GLib, GObject} = imports.gi;
+const {Bus, Message, Subscriber} = AgentBus;
+const System = imports.system;
+
+const MIB = 1024 * 1024;
+const context = GLib.MainContext.default();
+const loop = new GLib.MainLoop(null, false);
+const tests = [];
+const test = (name, func) => tests.push([name, func]);
+
+function assertEqual(actual, expected) {
+    const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
+
+    if (a !== e)
+        throw new Error(`${a} is not ${e}`);
+}
+
+async function rejection(promise) {
+    try {
+        await promise;
+    } catch (error) {
+        return error;
+    }
+    throw new Error('Nothing was thrown');
+}
+
+const caught = func => rejection((async () => func())());
+const turn = () => new Promise(resolve => GLib.idle_add(GLib.PRIORITY_LOW, () => {
+    resolve();
+    return GLib.SOURCE_REMOVE;
+}));
+
+// Waits for what must come; the timeout of the test ends what does not.
+async function until(condition) {
+    while (!condition())
+        await turn();
+}
+
+const update = (target, payload = null, id = '1') => Message.task_update('ui', target, id, {payload});
+
+function makeBus(name = 'worker', klass = Subscriber) {
+    const bus = new Bus({capacity: 1000000});
+    const subscriber = new klass({name});
+
+    bus.subscribe(subscriber);
+    return [bus, subscriber];
+}
+
+test('messages', () => {
+    const info = AgentBus.Info.new('agent', 'runner', null, true, false, 0);
+    const infos = [{name: 'agent', runner: 'runner'}];
+    const messages = [
+        Message.frame('a', 'b', {kind: 'audio', data: new Uint8Array([1, 2, 3]), metadata: {rate: 16000}}),
+        Message.agent_ready(info), Message.agent_registry('a', 'b', {runner: 'runner', infos}),
+        Message.custom('my_name', 'a', 'b', {channel: 'system'}),
+    ];
+
+    for (const name of ['activate', 'deactivate', 'end', 'cancel', 'agent_error', 'request_inference',
+        'request_inference_batch', 'flag_last_inference', 'model_handshake', 'model_version', 'model_update',
+        'send_trajectory', 'shutdown'])
+        messages.push(Message[name]('a', 'b'));
+    for (const name of ['request', 'response', 'response_urgent', 'update', 'update_urgent', 'update_request', 'cancel',
+        'stream_start', 'stream_data', 'stream_end'])
+        messages.push(Message[`task_${name}`]('a', 'b', '1'));
+
+    const types = messages.map(message => message.get_message_type()).sort((a, b) => a - b);
+
+    assertEqual(types, [...Array(AgentBus.MessageType.CUSTOM + 1).keys()]);
+    assertEqual(messages[0].frame.get_metadata().recursiveUnpack(), {rate: 16000});
+    assertEqual(messages[2].get_infos().length, 1);
+    assertEqual(messages[3].get_channel(), AgentBus.Channel.SYSTEM);
+});
+
+test('options', async () => {
+    const cause = update('b');
+    const message = Message.task_request('a', 'b', '7',
+        {name: 'sum', ttl: 50, reliable: true, error_reply: true, trace: 'trace', cause});
+
+    assertEqual([message.name, message.source, message.target, message.task_id, message.task_name],
+        ['task-request', 'a', 'b', '7', 'sum']);
+    assertEqual([message.get_ttl(), message.is_reliable(), message.wants_error_reply(), message.get_trace()],
+        [50, true, true, 'trace']);
+    assertEqual(Message.task_response('a', 'b', '7', {status: 'failed'}).status, AgentBus.TaskStatus.FAILED);
+    assertEqual((await caught(() => Message.end('a', 'b', {resaon: 'typo'}))) instanceof TypeError, true);
+    assertEqual((await caught(() => Message.task_response('a', 'b', '7', {status: 'odd'}))) instanceof TypeError, true);
+    assertEqual(`${message}`.startsWith('#0 task-request a → b task=7 name=sum'), true);
+});
+
+test('payloads', async () => {
+    for (const payload of [{a: [1, 2.5, 'ä', null, true, {}]}, [], 'text', 0, false, '', null])
+        assertEqual(update('b', payload).payload, payload);
+    assertEqual(update('b', new GLib.Variant('(si)', ['a', 1])).payload, ['a', 1]);
+    assertEqual(update('b', new Uint8Array([1, 2])).get_payload().get_type_string(), 'ay');
+    assertEqual((await caught(() => update('b', () => 1))) instanceof TypeError, true);
+
+    const error = await caught(() => update('b', '\0'));
+
+    assertEqual(error.matches(AgentBus.BusError, AgentBus.BusError.INVALID_MESSAGE), true);
+});
+
+test('on', async () => {
+    const [bus, worker] = makeBus();
+    const got = [];
+
+    worker.on(message => got.push(message.name));
+
+    const id = worker.on('cancel', message => got.push(message.get_reason()));
+
+    bus.send(Message.cancel('ui', 'worker', {reason: 'enough'}));
+    bus.send(update('worker'));
+    await until(() => worker.n_delivered === 2);
+    worker.disconnect(id);
+    bus.send(Message.cancel('ui', 'worker', {reason: 'again'}));
+    await until(() => worker.n_delivered === 3);
+    assertEqual(got, ['cancel', 'enough', 'task-update', 'cancel']);
+});
+
+test('one-at-a-time', async () => {
+    const [bus, worker] = makeBus();
+    const got = [];
+
+    worker.on(async message => {
+        got.push(`<${message.payload}`);
+        await turn();
+        System.gc();
+        await turn();
+        got.push(`${message.payload}>`);
+    });
+    for (let i = 0; i < 3; i++)
+        bus.send(update('worker', i));
+    await until(() => got.length === 6);
+    assertEqual(got, ['<0', '0>', '<1', '1>', '<2', '2>']);
+});
+
+test('two-handlers', async () => {
+    const [bus, worker] = makeBus();
+    const got = [];
+
+    for (const [name, n] of [['a', 1], ['b', 4]]) {
+        worker.on(async message => {
+            for (let i = 0; i < n; i++)
+                await turn();
+            got.push(`${name}${message.payload}`);
+        });
+    }
+    bus.send(update('worker', 0));
+    bus.send(update('worker', 1));
+    await until(() => got.length === 4);
+    assertEqual(got, ['a0', 'b0', 'a1', 'b1']);
+});
+
+test('failures', async () => {
+    const [bus, worker] = makeBus();
+    const failures = [];
+    const got = [];
+
+    bus.connect('failed', (_bus, subscriber, message, reason) => failures.push([message.task_id, reason]));
+    worker.on(message => {
+        got.push(message.task_id);
+        if (message.payload === 'plain')
+            throw new Error('plain');
+    });
+    worker.on(async message => {
+        await turn();
+        if (message.payload === 'async')
+            throw new Error('async');
+    });
+    for (const [i, payload] of ['plain', 'fine', 'async', 'fine'].entries())
+        bus.send(update('worker', payload, `${i}`));
+    await until(() => failures.length === 2 && worker.n_queued === 0);
+    assertEqual(failures, [['0', 'plain'], ['2', 'async']]);
+    assertEqual([got, bus.statistics.failed], [['0', '1', '2', '3'], 2]);
+});
+
+test('for-await', async () => {
+    const [bus, worker] = makeBus();
+    const got = [];
+
+    for (let i = 0; i < 5; i++)
+        bus.send(update('worker', i));
+    for await (const message of worker) {
+        for (let i = 0; i < 5; i++)
+            await turn();
+        got.push([message.payload, worker.n_delivered]);
+        if (message.payload === 2)
+            break;
+    }
+    assertEqual(got, [[0, 1], [1, 2], [2, 3]]);
+    // The loop is over, and so is its last delivery: what comes now is nobody's.
+    await until(() => worker.n_delivered === 5);
+    assertEqual([await bus.unsubscribe_async('worker'), worker.n_queued], [true, 0]);
+});
+
+test('for-await-throws', async () => {
+    const [bus, worker] = makeBus();
+
+    bus.send(update('worker', 1));
+
+    const error = await rejection((async () => {
+        for await (const message of worker)
+            throw new Error(`${message.payload}`);
+    })());
+
+    assertEqual([error.message, await bus.stop()], ['1', true]);
+});
+
+test('for-await-ends', async () => {
+    const [bus, worker] = makeBus();
+    const got = [];
+
+    turn().then(() => bus.unsubscribe('worker'));
+    for await (const message of worker)
+        got.push(message);
+    assertEqual([got, bus.n_subscribers], [[], 0]);
+});
+
+const Keeper = GObject.registerClass(class Keeper extends Subscriber {
+    vfunc_message(message) {
+        (this.kept ??= []).push(message);
+    }
+});
+const Heir = GObject.registerClass(class Heir extends Keeper {
+    vfunc_message(message) {
+        super.vfunc_message(message);
+    }
+});
+const SignalKeeper = GObject.registerClass(class SignalKeeper extends Subscriber {
+    on_message(message) {
+        (this.kept ??= []).push(message);
+    }
+});
+const Awaiter = GObject.registerClass(class Awaiter extends Subscriber {
+    async vfunc_message(message) {
+        const delivery = this.defer();
+
+        for (let i = 0; i < 3; i++) {
+            await turn();
+            System.gc();
+        }
+        (this.kept ??= []).push(message);
+        delivery.complete();
+    }
+});
+
+for (const klass of [Keeper, Heir, SignalKeeper, Awaiter]) {
+    test(`kept-${klass.name.toLowerCase()}`, async () => {
+        const [bus, worker] = makeBus('worker', klass);
+        const expected = [];
+
+        for (let i = 0; i < 20; i++) {
+            bus.send(update('worker', {i}, `task ${i}`));
+            expected.push([`task ${i}`, 'ui', {i}]);
+        }
+        await until(() => worker.kept?.length === 20);
+        await bus.stop();
+        System.gc();
+        // Others may have the memory now, if it was freed.
+        for (let i = 0; i < 100; i++)
+            update('nobody', {other: i}, `other ${i}`);
+        assertEqual(worker.kept.map(m => [m.task_id, m.source, m.payload]), expected);
+    });
+}
+
+test('threads', async () => {
+    const [bus, worker] = makeBus();
+    let nForeign = 0, n = 0, nDropped = 0;
+
+    const here = () => {
+        if (!AgentBusTest.is_main_thread())
+            nForeign++;
+    };
+
+    bus.connect('dropped', (_bus, _subscriber, _reason, nNew) => {
+        here();
+        nDropped += nNew;
+    });
+    worker.on(() => {
+        here();
+        n++;
+    });
+
+    const nSent = AgentBusTest.send_from_threads(bus, 'worker', 4, 5000);
+
+    assertEqual(n, 0);
+    AgentBusTest.send_from_threads(bus, 'nobody', 4, 100);
+    await until(() => n === nSent && nDropped === 400);
+    assertEqual([nForeign, worker.n_delivered], [0, 20000]);
+});
+
+test('forgotten', async () => {
+    const [bus, worker] = makeBus();
+    const got = [];
+
+    GLib.test_expect_message('AgentBus', GLib.LogLevelFlags.LEVEL_WARNING, '*dropped without complete*');
+    GLib.test_expect_message('AgentBus', GLib.LogLevelFlags.LEVEL_WARNING, '*dropped without complete*');
+    worker.on('task-update', async message => {
+        if (message.payload === 'never')
+            await new Promise(() => {});
+        got.push(message.payload);
+    });
+    worker.on('deliver', () => worker.defer());
+    bus.send(update('worker', 'never'));
+    bus.send(Message.custom('deliver', 'ui', 'worker'));
+    bus.send(update('worker', 'next'));
+    await until(() => {
+        System.gc();
+        return got.length === 1;
+    });
+    assertEqual(got, ['next']);
+    GLib.test_assert_expected_messages_internal('AgentBus', 'test-gjs-overrides.js', 0, 'forgotten');
+});
+
+test('promises', async () => {
+    const [bus] = makeBus();
+    const results = [];
+
+    assertEqual(await bus.unsubscribe_async('worker'), true);
+
+    const error = await rejection(bus.unsubscribe_async('worker'));
+
+    assertEqual(error.matches(AgentBus.BusError, AgentBus.BusError.NOT_FOUND), true);
+    assertEqual([await bus.stop(), bus.running], [true, false]);
+    assertEqual([await bus.start(), bus.running], [true, true]);
+    bus.stop_async(null, (self, result) => results.push(self.stop_finish(result)));
+    await until(() => results.length === 1);
+    assertEqual(results, [true]);
+});
+
+test('errors', async () => {
+    const [bus] = makeBus();
+    const error = await caught(() => bus.subscribe(new Subscriber({name: 'worker'})));
+
+    assertEqual(error.matches(AgentBus.BusError, AgentBus.BusError.EXISTS), true);
+});
+
+test('statistics', async () => {
+    const [bus, worker] = makeBus();
+
+    worker.on(() => {});
+    bus.send(update('worker'));
+    bus.send(update('nobody'));
+    await until(() => worker.n_delivered === 1);
+
+    const {sent, offered, delivered, queued, failed, dropped, subscribers} = bus.statistics;
+
+    assertEqual([sent, offered, delivered, queued, failed, dropped['no-target']], [2, 2, 1, 0, 0, 1]);
+    assertEqual(subscribers.worker.delivered, 1);
+    assertEqual(`${bus}`, '[AgentBus.Bus subscribers=1 sent=2 delivered=1 queued=0]');
+});
+
+test('dispatcher', async () => {
+    const [bus, worker] = makeBus();
+    const route_table = new AgentBus.RouteTable();
+    const dispatcher = new AgentBus.RouterDispatcher({bus, route_table});
+    const got = [];
+    const expired = [];
+
+    bus.shutdown_timeout = 20;
+    worker.on(async message => {
+        await turn();
+        got.push(message.payload);
+    });
+    dispatcher.connect('expired', (_dispatcher, message) => expired.push(message.payload));
+    for (let i = 0; i < 3; i++)
+        dispatcher.dispatch(Message.request_inference('ui', 'actor', {payload: i}));
+    dispatcher.dispatch(Message.request_inference('ui', 'other', {payload: 'late', ttl: 5}));
+    route_table.assign('actor', 'worker');
+    await until(() => got.length === 3 && expired.length === 1);
+    assertEqual([got, expired], [[0, 1, 2], ['late']]);
+    dispatcher.dispatch(Message.model_update('ui', 'other'));
+
+    const {accepted, dispatched, parked} = dispatcher.statistics;
+
+    assertEqual([accepted, dispatched, parked, dispatcher.statistics.expired], [5, 3, 1, 1]);
+
+    const error = await rejection(dispatcher.stop());
+
+    assertEqual([error.matches(AgentBus.BusError, AgentBus.BusError.TIMED_OUT), dispatcher.n_parked], [true, 0]);
+    assertEqual(await new AgentBus.RouterDispatcher({bus, route_table}).stop(), true);
+});
+
+// The memory after a first part of the messages is what it takes; the rest must not add to it.
+async function assertFlat(n, limit, subscriber, sendSome) {
+    let sent = 0, before = 0;
+
+    while (sent < n) {
+        sent += sendSome();
+        await until(() => subscriber.n_delivered === sent);
+        if (before === 0 && sent >= n / 4) {
+            System.gc();
+            before = AgentBusTest.get_rss();
+        }
+    }
+    System.gc();
+
+    const growth = AgentBusTest.get_rss() - before;
+
+    if (growth > limit)
+        throw new Error(`${n} messages: ${growth} bytes more`);
+}
+
+const nFlat = GLib.getenv('AGENTBUS_SOAK') ? 1000000 : 200000;
+
+test('flat-plain', async () => {
+    const [bus, worker] = makeBus();
+
+    worker.on(() => {});
+    await assertFlat(nFlat, 16 * MIB, worker, () => AgentBusTest.send_from_threads(bus, 'worker', 1, 1000));
+});
+
+test('flat-async', async () => {
+    const [bus, worker] = makeBus();
+
+    worker.on(async () => {
+        await null;
+    });
+    await assertFlat(nFlat / 10, 16 * MIB, worker, () => AgentBusTest.send_from_threads(bus, 'worker', 1, 1000));
+});
+
+test('flat-vfunc', async () => {
+    const [bus, worker] = makeBus('worker', GObject.registerClass(class Plain extends Subscriber {
+        vfunc_message() {}
+    }));
+
+    await assertFlat(nFlat / 2, 16 * MIB, worker, () => AgentBusTest.send_from_threads(bus, 'worker', 1, 1000));
+});
+
+// 64 KiB each: a GiB and more, if it waited for a collection.
+test('flat-frames', async () => {
+    const [bus, worker] = makeBus();
+    const data = new Uint8Array(65536);
+
+    worker.on(() => {});
+    await assertFlat(20000, 128 * MIB, worker, () => {
+        for (let i = 0; i < 100; i++)
+            bus.send(Message.frame('ui', 'worker', {kind: 'audio', data}));
+        return 100;
+    });
+});
+
+async function main() {
+    let nFailed = 0;
+
+    print(`1..${tests.length}`);
+    for (const [i, [name, func]] of tests.entries()) {
+        try {
+            await func();
+            print(`ok ${i + 1} /agentbus/gjs-overrides/${name}`);
+        } catch (error) {
+            nFailed++;
+            print(`not ok ${i + 1} /agentbus/gjs-overrides/${name}`);
+            printerr(error, error.stack);
+        }
+    }
+    return nFailed;
+}
+
+let status = 1;
+
+main().then(nFailed => {
+    status = nFailed === 0 ? 0 : 1;
+}, logError).finally(() => loop.quit());
+loop.run();
+System.exit(status);

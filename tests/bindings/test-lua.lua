@@ -1,0 +1,252 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- The bus from Lua, with its override.
+
+local have_lgi, lgi = pcall(require, 'lgi')
+if not have_lgi then
+   print('1..0 # SKIP There is no lgi')
+   os.exit(0)
+end
+
+local GLib, Gio = lgi.GLib, lgi.Gio
+local AgentBus, AgentBusTest = lgi.require('AgentBus', '1'), lgi.require('AgentBusTest', '1')
+local Message = AgentBus.Message
+local App = lgi.package 'AgentBusLuaTest'
+
+local loop = GLib.MainLoop()
+local tests = {}
+
+local function test(name, func)
+   tests[#tests + 1] = { name = name, func = func }
+end
+
+local function show(value)
+   if type(value) ~= 'table' then return tostring(value) end
+   local parts = {}
+   for key, item in pairs(value) do parts[#parts + 1] = tostring(key) .. '=' .. show(item) end
+   table.sort(parts)
+   return '{' .. table.concat(parts, ' ') .. '}'
+end
+
+local function assert_equal(actual, expected)
+   if show(actual) ~= show(expected) then error(show(actual) .. ' is not ' .. show(expected), 2) end
+end
+
+-- Lets the loop run once more. Tests and handlers are coroutines.
+local function turn()
+   local self = coroutine.running()
+   GLib.idle_add(GLib.PRIORITY_LOW, function()
+      assert(coroutine.resume(self))
+      return false
+   end)
+   coroutine.yield()
+end
+
+-- Waits for what must come; the timeout of the test ends what does not.
+local function wait_until(condition)
+   while not condition() do turn() end
+end
+
+local function update(target, payload, id)
+   return Message.task_update('ui', target, id or '1', { payload = payload })
+end
+
+local function make_bus(class)
+   local bus = AgentBus.Bus { capacity = 100000 }
+   local worker = (class or AgentBus.Subscriber) { name = 'worker' }
+   assert(bus:subscribe(worker))
+   return bus, worker
+end
+
+test('messages', function()
+   local info = AgentBus.Info.new('agent', 'runner', nil, true, false, 0)
+   local names = { Message.agent_ready(info).name, Message.routed('SHUTDOWN', 'a', 'b').name,
+                   Message.custom('my_name', 'SYSTEM', 'a', 'b').name,
+                   Message.frame('a', nil, { frame = AgentBus.Frame.new('audio', GLib.Bytes.new('abc')) }).name }
+   assert_equal(names, { 'agent-ready', 'shutdown', 'my_name', 'frame' })
+   for _, name in ipairs { 'activate', 'deactivate', 'end', 'cancel', 'agent_error' } do
+      local options = name == 'agent_error' and { reason = 'why' } or nil
+      assert_equal(Message[name]('a', 'b', options).name, (name:gsub('_', '-')))
+   end
+   for _, name in ipairs { 'request', 'response', 'response_urgent', 'update', 'update_urgent', 'update_request',
+                           'cancel', 'stream_start', 'stream_data', 'stream_end' } do
+      assert_equal(Message['task_' .. name]('a', 'b', '1').name, 'task-' .. name:gsub('_', '-'))
+   end
+end)
+
+test('options', function()
+   local message = Message.task_request('a', 'b', '7', { name = 'sum', ttl = 50, reliable = true, trace = 'trace' })
+   assert_equal({ message.source, message.target, message.task_id, message.task_name }, { 'a', 'b', '7', 'sum' })
+   assert_equal({ message:get_ttl() == 50, message:is_reliable(), message:get_trace() }, { true, true, 'trace' })
+   assert_equal(Message.task_response('a', 'b', '7', { status = 'FAILED' }):get_status(), 'FAILED')
+   assert_equal(pcall(Message._end, 'a', 'b', { resaon = 'typo' }), false)
+end)
+
+test('payloads', function()
+   for _, payload in ipairs { { a = { 1, 2.5, 'ä"\n', true, {} }, b = { c = -7 } }, 'text', 0, 1.5, false } do
+      assert_equal(update('b', payload).payload, payload)
+   end
+   assert_equal(update('b', GLib.Variant('(si)', { 'a', 1 })).payload, { 'a', 1 })
+   assert_equal(update('b').payload, nil)
+   assert_equal(update('b', 9007199254740993).payload, 9007199254740993)
+   for _, payload in ipairs { print, { print }, '\255', { [{}] = 1 }, 0 / 0 } do
+      local message, err = update('b', payload)
+      assert_equal({ message == nil, err:matches(AgentBus.BusError, 'INVALID_MESSAGE') }, { true, true })
+   end
+end)
+
+test('on', function()
+   local bus, worker = make_bus()
+   local got = {}
+   worker:on(function(message) got[#got + 1] = message.name end)
+   worker:on('cancel', function(message) got[#got + 1] = message.reason end)
+   bus:send(Message.cancel('ui', 'worker', { reason = 'enough' }))
+   bus:send(update('worker'))
+   wait_until(function() return #got == 3 end)
+   assert_equal(got, { 'cancel', 'enough', 'task-update' })
+end)
+
+test('one-at-a-time', function()
+   local bus, worker = make_bus()
+   local got = {}
+   worker:on(function(message)
+      got[#got + 1] = '<' .. message.payload
+      turn()
+      collectgarbage()
+      turn()
+      got[#got + 1] = message.payload .. '>'
+   end)
+   for i = 0, 2 do bus:send(update('worker', i)) end
+   wait_until(function() return #got == 6 end)
+   assert_equal(got, { '<0', '0>', '<1', '1>', '<2', '2>' })
+end)
+
+test('failures', function()
+   local bus, worker = make_bus()
+   local failures, got = {}, {}
+   bus.on_failed = function(_, _, message, reason) failures[#failures + 1] = message.task_id .. reason end
+   worker:on(function(message)
+      got[#got + 1] = message.task_id
+      if message.payload == 'plain' then error('plain', 0) end
+      if message.payload == 'late' then turn() error('late', 0) end
+   end)
+   for i, payload in ipairs { 'plain', 'fine', 'late', 'fine' } do bus:send(update('worker', payload, tostring(i))) end
+   wait_until(function() return #got == 4 and #failures == 2 end)
+   assert_equal({ failures, bus.statistics.failed }, { { '1plain', '3late' }, 2 })
+end)
+
+test('forgotten', function()
+   local bus, worker = make_bus()
+   local got = {}
+   worker:on(function(message)
+      if message.payload == 'never' then coroutine.yield() end
+      got[#got + 1] = message.payload
+   end)
+   bus:send(update('worker', 'never'))
+   bus:send(update('worker', 'next'))
+   wait_until(function() collectgarbage() return #got == 1 end)
+   assert_equal(got, { 'next' })
+end)
+
+local function assert_kept(bus, kept)
+   for i = 1, 20 do bus:send(update('worker', { i = i }, 'task ' .. i)) end
+   wait_until(function() return #kept == 20 end)
+   assert(bus:async_stop())
+   collectgarbage()
+   -- Others may have the memory now, if it was freed.
+   for i = 1, 100 do update('nobody', { other = i }, 'other ' .. i) end
+   for i, message in ipairs(kept) do
+      assert_equal({ message.task_id, message.source, message.payload }, { 'task ' .. i, 'ui', { i = i } })
+   end
+end
+
+test('kept', function()
+   local bus, worker = make_bus()
+   local kept = {}
+   worker:on(function(message) kept[#kept + 1] = message end)
+   assert_kept(bus, kept)
+end)
+
+test('kept-vfunc', function()
+   local Keeper = App:class('Keeper', AgentBus.Subscriber)
+   local kept = {}
+   function Keeper:do_message(message) kept[#kept + 1] = message end
+   assert_kept(make_bus(Keeper), kept)
+end)
+
+test('threads', function()
+   local bus, worker = make_bus()
+   local n, n_foreign = 0, 0
+   worker:on(function()
+      if not AgentBusTest.is_main_thread() then n_foreign = n_foreign + 1 end
+      n = n + 1
+   end)
+   AgentBusTest.send_from_threads(bus, 'worker', 4, 1000)
+   assert_equal(n, 0)
+   wait_until(function() return n == 4000 end)
+   assert_equal(n_foreign, 0)
+end)
+
+test('errors', function()
+   local bus = make_bus()
+   local ok, err = bus:subscribe(AgentBus.Subscriber { name = 'worker' })
+   assert_equal({ not ok, err:matches(AgentBus.BusError, 'EXISTS') }, { true, true })
+   ok, err = bus:async_unsubscribe('nobody')
+   assert_equal({ not ok, err:matches(AgentBus.BusError, 'NOT_FOUND') }, { true, true })
+   assert_equal({ bus:async_unsubscribe('worker'), bus:async_stop() }, { true, true })
+end)
+
+test('statistics', function()
+   local bus, worker = make_bus()
+   bus:send(update('worker'))
+   bus:send(update('nobody'))
+   wait_until(function() return worker.n_delivered == 1 end)
+   local s = bus.statistics
+   assert_equal({ s.sent, s.offered, s.delivered, s.dropped['no-target'], s.subscribers.worker.delivered },
+      { 2, 2, 1, 1, 1 })
+end)
+
+test('dispatcher', function()
+   local bus, worker = make_bus()
+   local routes = AgentBus.RouteTable()
+   local dispatcher = AgentBus.RouterDispatcher { bus = bus, route_table = routes }
+   local got, expired = {}, {}
+   worker:on(function(message) turn() got[#got + 1] = message.payload end)
+   dispatcher.on_expired = function(_, message) expired[#expired + 1] = message.payload end
+   for i = 1, 3 do dispatcher:dispatch(Message.routed('REQUEST_INFERENCE', 'ui', 'actor', { payload = i })) end
+   dispatcher:dispatch(Message.routed('REQUEST_INFERENCE', 'ui', 'other', { payload = 'late', ttl = 5 }))
+   routes:assign('actor', 'worker')
+   wait_until(function() return #got == 3 and #expired == 1 end)
+   local s = dispatcher.statistics
+   assert_equal({ got, expired, s.accepted, s.dispatched, s.expired }, { { 1, 2, 3 }, { 'late' }, 4, 3, 1 })
+   assert_equal(dispatcher:async_stop(), true)
+end)
+
+test('flat', function()
+   local bus, worker = make_bus()
+   local n, before = 0, nil
+   worker:on(function() n = n + 1 end)
+   for i = 1, 40 do
+      AgentBusTest.send_from_threads(bus, 'worker', 1, 1000)
+      wait_until(function() return n == i * 1000 end)
+      collectgarbage()
+      if i == 10 then before = AgentBusTest.get_rss() end
+   end
+   assert(AgentBusTest.get_rss() - before < 8 * 1024 * 1024)
+end)
+
+local n_failed = 0
+
+Gio.Async.start(function()
+   print('1..' .. #tests)
+   for i, case in ipairs(tests) do
+      local ok, err = pcall(case.func)
+      if not ok then
+         n_failed = n_failed + 1
+         io.stderr:write(case.name, ': ', tostring(err), '\n')
+      end
+      print((ok and 'ok ' or 'not ok ') .. i .. ' /agentbus/lua/' .. case.name)
+   end
+   loop:quit()
+end)()
+loop:run()
+os.exit(n_failed == 0 and 0 or 1)
