@@ -1,0 +1,50 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Two workers with async handlers: each does one task at a time. One task is cancelled, and one finds no room."""
+
+import gi
+
+gi.require_version('AgentBus', '1')
+from gi.repository import AgentBus
+
+Message = AgentBus.Message
+
+
+class Worker(AgentBus.Subscriber):
+    """Works on a task in steps, and gives up when it is cancelled."""
+
+    async def do_message(self, message):
+        if message.type != AgentBus.MessageType.TASK_REQUEST:
+            return
+        status = 'completed'
+        for _ in range(message.payload['steps']):
+            if self.delivery.is_cancelled():
+                status = 'cancelled'
+                break
+            await AgentBus.sleep(5)
+        self.props.bus.send(Message.task_response(self.props.name, message.source, message.task_id, status=status))
+
+
+async def main():
+    async with AgentBus.Bus() as bus:
+        bus.connect('dropped', lambda bus, subscriber, reason, n, last:
+                    print(f'{n} dropped: task {last.task_id}, {reason.value_nick}'))
+        client = AgentBus.Subscriber(name='client')
+        for subscriber in (client, Worker(name='anna', capacity=2), Worker(name='bert', capacity=2)):
+            bus.subscribe(subscriber)
+
+        bus.send(Message.task_request('client', 'anna', 'long', payload={'steps': 100000}))
+        for task_id in ('one', 'two', 'three'):  # there is room for two
+            bus.send(Message.task_request('client', 'bert', task_id, payload={'steps': 3}))
+
+        left = {'long', 'one', 'two'}
+        async for answer in client:
+            left.discard(answer.task_id)
+            print(f'{answer.source}: task {answer.task_id} {answer.status.value_nick}')
+            if answer.task_id == 'two':
+                bus.send(Message.task_cancel('client', 'anna', 'long', 'it takes too long'))
+            if not left:
+                break
+
+
+AgentBus.run(main())

@@ -1,0 +1,471 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The bus from Python, with its overrides."""
+
+import asyncio
+import gc
+import logging
+import os
+import threading
+import unittest
+import weakref
+
+import gi
+import tap
+
+gi.require_version('AgentBus', '1')
+from gi.repository import AgentBus, GLib
+
+Message = AgentBus.Message
+
+
+def rss():
+    with open('/proc/self/statm') as statm:
+        return int(statm.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+
+class TestCase(unittest.TestCase):
+    def setUp(self):
+        logging.disable()
+        self.bus = AgentBus.Bus()
+        self.context = GLib.MainContext.default()
+        self.failures = []
+        self.bus.connect('failed', lambda bus, sub, message, reason: self.failures.append((message.task_id, reason)))
+        self.worker = AgentBus.Subscriber(name='worker')
+        self.got = []
+
+    def drain(self):
+        while self.context.iteration(False):
+            pass
+
+    def send(self, *ids):
+        for task_id in ids:
+            self.bus.send(Message.task_update('ui', 'worker', task_id))
+
+
+class MessageTest(unittest.TestCase):
+    def test_payloads(self):
+        for value in (None, True, 0, -2**63, 2**63 - 1, 1.5, 0.1, 'text ü', [], {}, [1, None, 'a', [2.5]],
+                      {'a': {'b': [True, None, {}]}}):
+            payload = Message.task_update('a', 'b', '1', value).payload
+            self.assertEqual(payload, value)
+            self.assertIs(type(payload), type(value))
+        variant = GLib.Variant('(su)', ('x', 1))
+        self.assertEqual(Message.task_update('a', 'b', '1', variant).payload, ('x', 1))
+        for wrong in ({'x': float('nan')}, {'x': b''}, {'x': object()}, 2**64):
+            with self.assertRaises((ValueError, TypeError, GLib.Error)):
+                Message.task_update('a', 'b', '1', wrong)
+
+    def test_every_type(self):
+        frame = AgentBus.Frame.new('audio', GLib.Bytes.new(b'12'), None)
+        info = AgentBus.Info.new('a', 'runner', None, True, False, 0)
+        messages = [
+            Message.frame('a', 'b', frame, 'upstream'), Message.activate('a', 'b', {'x': 1}),
+            Message.deactivate('a', 'b'), Message.end('a', 'b', 'done'), Message.cancel('a', 'b', reason='enough'),
+            Message.agent_ready(info), Message.agent_registry('a', 'b', 'runner', [info]),
+            Message.agent_error('a', 'b', 'wrong'), Message.task_request('a', 'b', '1', name='sum', payload={'x': 1}),
+            Message.task_cancel('a', 'b', '1', 'enough'), Message.task_update_request('a', 'b', '1'),
+            Message.task_response('a', 'b', '1', {'x': 1}), Message.task_response_urgent('a', 'b', '1', status='failed'),
+            Message.custom('app.hello', 'a', 'b', {'x': 1}, channel='system')]
+        for name in ('task_update', 'task_update_urgent', 'task_stream_start', 'task_stream_data', 'task_stream_end'):
+            messages.append(getattr(Message, name)('a', 'b', '1', {'x': 1}))
+        for name in ('request_inference', 'request_inference_batch', 'flag_last_inference', 'model_handshake',
+                     'model_version', 'model_update', 'send_trajectory', 'shutdown'):
+            messages.append(getattr(Message, name)('a', 'actor', {'x': 1}))
+            self.assertEqual(messages[-1].name, name.replace('_', '-'))
+        self.assertEqual({m.type for m in messages}, set(AgentBus.MessageType.__enum_values__.values()))
+        self.assertEqual(messages[0].frame.get_data().get_data(), b'12')
+        self.assertEqual(messages[0].direction, AgentBus.FrameDirection.UPSTREAM)
+        self.assertEqual((messages[3].reason, messages[4].reason), ('done', 'enough'))
+        self.assertEqual(messages[5].info.get_name(), 'a')
+        self.assertEqual((len(messages[6].infos), messages[6].runner), (1, 'runner'))
+        self.assertEqual((messages[8].task_id, messages[8].task_name, messages[8].payload), ('1', 'sum', {'x': 1}))
+        self.assertEqual(messages[11].status, AgentBus.TaskStatus.COMPLETED)
+        self.assertEqual(messages[12].status, AgentBus.TaskStatus.FAILED)
+        self.assertEqual((messages[13].channel, messages[13].name), (AgentBus.Channel.SYSTEM, 'app.hello'))
+        routed = Message.routed('shutdown', 'a', 'actor')
+        self.assertEqual((routed.type, routed.target), (AgentBus.MessageType.SHUTDOWN, 'actor'))
+
+    def test_options(self):
+        cause = Message.end('a')
+        AgentBus.Bus().send(cause)
+        message = Message.end('a', ttl=5, reliable=True, trace='t', cause=cause, error_reply=True)
+        self.assertEqual((message.ttl, message.reliable, message.trace, message.cause, message.error_reply),
+                         (5, True, 't', cause.seq, True))
+        with self.assertRaises(TypeError):
+            Message.end('a', ttll=5)
+
+    def test_repr(self):
+        bus, routes = AgentBus.Bus(), AgentBus.RouteTable()
+        things = [Message.end('a', 'b'), bus, routes, AgentBus.RouterDispatcher.new(bus, routes),
+                  AgentBus.Subscriber(name='worker'), AgentBus.Frame.new('audio', None, None),
+                  AgentBus.Info.new('a', 'runner', None, True, False, 0)]
+        for thing in things:
+            self.assertRegex(repr(thing), '^<AgentBus.[A-Z]')
+
+
+class HandlerTest(TestCase):
+    def test_on(self):
+        self.worker.on(lambda m: self.got.append(('any', m.name)))
+        cancel = self.worker.on('cancel', lambda m: self.got.append(('cancel', m.name)))
+
+        @self.worker.on('task-update')
+        def update(message):
+            self.got.append(('update', message.name))
+
+        self.bus.subscribe(self.worker)
+        self.bus.send(Message.cancel('ui', 'worker'))
+        self.send('1')
+        self.drain()
+        self.assertEqual(self.got, [('any', 'cancel'), ('cancel', 'cancel'), ('any', 'task-update'),
+                                    ('update', 'task-update')])
+        cancel.disconnect()
+        cancel.disconnect()
+        self.bus.send(Message.cancel('ui', 'worker'))
+        self.drain()
+        self.assertEqual(self.got[4:], [('any', 'cancel')])
+        self.assertTrue(callable(update))
+
+    def test_handlers_that_raise(self):
+        @self.worker.on
+        def plain(message):
+            self.got.append(message.task_id)
+            if message.task_id == '1':
+                raise ValueError('plain')
+
+        @self.worker.on
+        async def later(message):
+            await AgentBus.sleep(1)
+            if message.task_id == '2':
+                raise ValueError('later')
+
+        async def main():
+            self.bus.subscribe(self.worker)
+            self.send('1', '2', '3')
+            while len(self.failures) < 2 or len(self.got) < 3:
+                await AgentBus.sleep(1)
+
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['1', '2', '3'])
+        self.assertEqual(self.failures, [('1', 'plain'), ('2', 'later')])
+        self.assertEqual(self.bus.statistics['failed'], 2)
+
+    def test_a_handler_that_deferred_and_raises(self):
+        @self.worker.on
+        def take(message):
+            self.got.append(self.worker.defer())
+            raise ValueError('but it is mine')
+
+        self.bus.subscribe(self.worker)
+        self.send('1', '2')
+        self.drain()
+        self.assertEqual(len(self.got), 1)
+        self.got[0].complete()
+        self.drain()
+        self.assertEqual(len(self.got), 2)
+        self.got[1].complete()
+
+    def test_async_in_order_and_one_at_a_time(self):
+        @self.worker.on
+        async def handler(message):
+            self.got.append(('<', message.task_id, threading.get_ident()))
+            await AgentBus.sleep(2)
+            self.got.append(('>', message.task_id, threading.get_ident()))
+
+        async def main():
+            self.bus.subscribe(self.worker)
+            threads = [threading.Thread(target=self.send, args=('1', '2', '3'))]
+            threads[0].start()
+            while len(self.got) < 6:
+                await AgentBus.sleep(1)
+            threads[0].join()
+
+        AgentBus.run(main())
+        here = threading.get_ident()
+        self.assertEqual(self.got, [(mark, i, here) for i in '123' for mark in '<>'])
+
+    def test_async_do_message(self):
+        got = self.got
+
+        class Base(AgentBus.Subscriber):
+            async def do_message(self, message):
+                await AgentBus.sleep(1)
+                got.append(('base', message.task_id, self.delivery is not None))
+
+        class Derived(Base):
+            async def do_message(self, message):
+                await super().do_message(message)
+                got.append(('derived', message.task_id, True))
+                if message.task_id == '2':
+                    raise ValueError('derived')
+
+        class Plain(AgentBus.Subscriber):
+            def do_message(self, message):
+                raise ValueError('plain')
+
+        async def main():
+            self.bus.subscribe(Derived(name='worker'))
+            self.bus.subscribe(Plain(name='plain'))
+            self.send('1', '2')
+            self.bus.send(Message.task_update('ui', 'plain', '3'))
+            while len(self.failures) < 2:
+                await AgentBus.sleep(1)
+
+        AgentBus.run(main())
+        self.assertEqual(got, [('base', '1', True), ('derived', '1', True), ('base', '2', True), ('derived', '2', True)])
+        self.assertEqual(sorted(self.failures), [('2', 'derived'), ('3', 'plain')])
+
+    def test_kept_messages(self):
+        @self.worker.on
+        async def handler(message):
+            await AgentBus.sleep(1)
+            self.got.append(message)
+
+        async def main():
+            self.bus.subscribe(self.worker)
+            for number in range(50):
+                self.bus.send(Message.task_update('ui', 'worker', str(number), {'n': number}))
+            while len(self.got) < 50:
+                await AgentBus.sleep(1)
+            await self.bus.stop()
+
+        AgentBus.run(main())
+        del self.bus
+        gc.collect()
+        self.assertEqual([(m.task_id, m.payload) for m in self.got], [(str(n), {'n': n}) for n in range(50)])
+
+    def test_forgotten(self):
+        @self.worker.on
+        async def handler(message):
+            self.got.append(message.task_id)
+            if message.task_id == '1':
+                await AgentBus.Future()  # that nobody keeps
+
+        warnings = []
+        GLib.log_set_writer_func(lambda *args: (warnings.append(1), GLib.LogWriterOutput.HANDLED)[1])
+        self.bus.subscribe(self.worker)
+        self.send('1', '2')
+        for _ in range(3):
+            self.drain()
+            gc.collect()
+        self.assertEqual(self.got, ['1', '2'])
+        self.assertEqual(len(warnings), 1)
+
+    def test_cancelled(self):
+        @self.worker.on('task-update')
+        async def handler(message):
+            while not self.worker.delivery.is_cancelled():
+                await AgentBus.sleep(1)
+            self.got.append(message.task_id)
+
+        async def main():
+            self.bus.subscribe(self.worker)
+            self.send('1')
+            await AgentBus.sleep(1)
+            self.bus.send(Message.task_cancel('ui', 'worker', '1'))
+            while not self.got:
+                await AgentBus.sleep(1)
+
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['1'])
+
+    def test_nothing_stays_behind(self):
+        @self.worker.on
+        async def handler(message):
+            await AgentBus.sleep(1)
+
+        async def main():
+            self.bus.subscribe(self.worker)
+            self.send('1')
+            await AgentBus.sleep(5)
+            await self.bus.unsubscribe_async('worker')
+
+        AgentBus.run(main())
+        self.drain()
+        reference = weakref.ref(self.worker)
+        del self.worker
+        gc.collect()
+        self.assertIsNone(reference())
+
+
+class LoopTest(TestCase):
+    def test_async_for(self):
+        async def main():
+            self.bus.subscribe(self.worker)
+            self.send('1', '2', '3', '4')
+            async for message in self.worker:
+                self.got.append(message.task_id)
+                await AgentBus.sleep(5)
+                self.assertEqual(self.worker.get_n_delivered(), len(self.got))
+                if len(self.got) == 3:
+                    break
+            self.assertTrue(await self.bus.unsubscribe_async('worker'))
+
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['1', '2', '3'])
+
+    def test_async_for_that_raises(self):
+        async def main():
+            self.bus.subscribe(self.worker)
+            self.send('1')
+            async for message in self.worker:
+                raise ValueError('enough')
+
+        with self.assertRaises(ValueError):
+            AgentBus.run(main())
+        self.assertTrue(AgentBus.run(self.stop()))
+
+    async def stop(self):
+        return await self.bus.stop()
+
+    def test_asyncio(self):
+        worker = AgentBus.Subscriber(name='slow')
+
+        @worker.on
+        async def handler(message):
+            await asyncio.sleep(0.002)
+            self.got.append((message.task_id, threading.get_ident()))
+            if message.task_id == 'b':
+                raise ValueError('no')
+
+        async def iterate():
+            while True:
+                self.context.iteration(False)
+                await asyncio.sleep(0.001)
+
+        async def main():
+            iterating = asyncio.ensure_future(iterate())
+            async with self.bus:
+                self.bus.subscribe(self.worker)
+                self.bus.subscribe(worker)
+                self.send('1', '2')
+                for task_id in 'ab':
+                    self.bus.send(Message.task_update('ui', 'slow', task_id))
+                async for message in self.worker:
+                    self.got.append((message.task_id, threading.get_ident()))
+                    if message.task_id == '2':
+                        break
+                while not self.failures:
+                    await AgentBus.sleep(1)
+            self.assertFalse(self.bus.is_running())
+            iterating.cancel()
+
+        asyncio.run(main())
+        here = threading.get_ident()
+        self.assertEqual(sorted(self.got), [(i, here) for i in ('1', '2', 'a', 'b')])
+        self.assertEqual(self.failures, [('b', 'no')])
+
+    def test_foreign_thread(self):
+        """A subscriber whose context another thread iterates: all of its handlers run there."""
+        ready, idents = threading.Event(), []
+
+        def serve():
+            context = GLib.MainContext.new()
+            context.push_thread_default()
+            worker = AgentBus.Subscriber(name='worker')
+
+            @worker.on
+            async def handler(message):
+                idents.append(threading.get_ident())
+                await AgentBus.sleep(1)
+                idents.append(threading.get_ident())
+
+            self.bus.subscribe(worker)
+            ready.set()
+
+            async def main():
+                while len(idents) < 4:
+                    await AgentBus.sleep(1)
+            AgentBus.run(main())
+            context.pop_thread_default()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        ready.wait()
+        self.send('1', '2')
+        thread.join()
+        self.assertEqual(set(idents), {thread.ident})
+
+    def test_errors(self):
+        class Odd:
+            def __await__(self):
+                yield 1
+
+        async def main():
+            with self.assertRaises(GLib.Error) as caught:
+                await self.bus.unsubscribe_async('nobody')
+            self.assertTrue(caught.exception.matches(AgentBus.BusError.quark(), AgentBus.BusError.NOT_FOUND))
+            with self.assertRaises(TypeError):
+                await Odd()
+            await self.bus.stop()
+            self.assertTrue(await self.bus.start())
+
+        AgentBus.run(main())
+
+    def test_with(self):
+        with self.bus as bus:
+            bus.subscribe(self.worker)
+        self.assertFalse(self.bus.is_running())
+        results = []
+        self.bus.start_async(None, lambda bus, result: results.append(bus.start_finish(result)))
+        while not results:
+            self.context.iteration(True)
+
+    def test_dispatcher(self):
+        routes = AgentBus.RouteTable()
+        dispatcher = AgentBus.RouterDispatcher.new(self.bus, routes)
+        self.worker.on(lambda message: self.got.append(message.target))
+        self.bus.subscribe(self.worker)
+        routes['actor'] = 'worker'
+        routes['other'] = None
+        self.assertEqual((routes['actor'], routes['other'], len(routes)), ('worker', None, 2))
+        self.assertTrue('actor' in routes and 'nobody' not in routes)
+        dispatcher.dispatch(Message.shutdown('ui', 'actor'))
+        self.assertEqual(dispatcher.statistics['dispatched'], 1)
+        del routes['actor']
+        for wrong in (lambda: routes['actor'], lambda: routes.__delitem__('actor')):
+            self.assertRaises(KeyError, wrong)
+
+        async def main():
+            return await dispatcher.stop()
+        self.assertTrue(AgentBus.run(main()))
+        self.drain()
+        self.assertEqual(self.got, ['actor'])
+
+
+class MemoryTest(TestCase):
+    def test_flat(self):
+        n = 1000000 if os.environ.get('AGENTBUS_SOAK') == '1' else 200000
+        count = 0
+        wake = []
+
+        @self.worker.on
+        async def handler(message):
+            nonlocal count
+            count += 1
+            if count % 100 == 0:
+                await AgentBus.sleep(0)
+            if wake and count >= wake[0][0]:
+                wake.pop()[1].set_result()
+
+        async def pump(batches):
+            for _ in range(batches):
+                future = AgentBus.Future()
+                wake.append((count + 200, future))
+                for number in range(200):
+                    self.bus.send(Message.task_update('ui', 'worker', '1'))
+                await future
+
+        self.bus.subscribe(self.worker)
+        AgentBus.run(pump(n // 2000))
+        gc.collect()
+        before = rss()
+        AgentBus.run(pump(n // 200))
+        gc.collect()
+        grown = rss() - before
+        print(f'# {n} messages: {grown // 1024:+d} KiB')
+        self.assertLess(grown, 4 << 20)
+
+
+if __name__ == '__main__':
+    tap.main()
