@@ -4,7 +4,6 @@
 
 #include "agent-bus-private.h"
 #include "agent-bus-report-private.h"
-#include "agent-bus-watch-private.h"
 #include "agent-directory-private.h"
 #include "agent-ending-private.h"
 #include "agent-mailbox-private.h"
@@ -32,7 +31,6 @@ agent_bus_subscribe (AgentBus        *self,
                      AgentSubscriber *subscriber,
                      GError         **error)
 {
-  g_autoptr (GPtrArray) watches = NULL;
   AgentMailbox *mailbox;
   gboolean      added;
 
@@ -52,8 +50,7 @@ agent_bus_subscribe (AgentBus        *self,
 
   if (added)
     {
-      watches = _agent_directory_ref_watches (self->directory);
-      _agent_bus_watches_subscribed (watches, mailbox);
+      _agent_directory_tell_watches (self->directory, mailbox, AGENT_MAILBOX_SUBSCRIBED);
       _agent_bus_report_subscribed (self->report, subscriber);
     }
   _agent_mailbox_unref (mailbox);

@@ -12,7 +12,8 @@ G_BEGIN_DECLS
  * Carries to the bus's own context what happened on other threads, and has the bus tell it there by its signals.
  *
  * Drops are added up per subscriber and reason until the context comes round, so a flood of a million drops is
- * one emission per round. It has time: a user interface is drawn first. Other news are queued one by one, and only while somebody listens.
+ * one emission per round. It has time: a user interface is drawn first. Other news are queued one by one, and only while
+ * somebody listens.
  */
 
 AgentBusReport *_agent_bus_report_new          (AgentBus        *bus,

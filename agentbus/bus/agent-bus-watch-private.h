@@ -11,25 +11,25 @@ G_BEGIN_DECLS
  *
  * The functions are called in any thread, with no lock held.
  */
+
+typedef enum
+{
+  AGENT_MAILBOX_SUBSCRIBED, /* it can be found by its name from now on */
+  AGENT_MAILBOX_PROGRESSED, /* it was asked to tell (see _agent_mailbox_offer() and _agent_mailbox_has_handled()), and has
+                             * handled messages, or will not handle any more */
+  AGENT_MAILBOX_LEFT,       /* it will never deliver anything any more */
+} AgentMailboxEvent;
+
 typedef struct
 {
-  /* A mailbox can be found by its name from now on. */
-  void (*subscribed) (gpointer      data,
-                      AgentMailbox *mailbox);
-
-  /* A mailbox that was asked to tell (see _agent_mailbox_offer() and _agent_mailbox_has_handled()) has handled messages,
-   * or will not handle any more. */
-  void (*progressed) (gpointer      data,
-                      AgentMailbox *mailbox);
-
-  /* A mailbox will never deliver anything any more. */
-  void (*left)       (gpointer      data,
-                      AgentMailbox *mailbox);
+  void (*happened)   (gpointer          data,
+                      AgentMailbox     *mailbox,
+                      AgentMailboxEvent event);
 
   /* A mailbox that closes did not come to handle @messages of this origin, oldest first. Takes them out of the array. */
-  void (*give_back)  (gpointer      data,
-                      AgentMailbox *mailbox,
-                      GPtrArray    *messages);
+  void (*give_back)  (gpointer          data,
+                      AgentMailbox     *mailbox,
+                      GPtrArray        *messages);
 } AgentBusWatchFuncs;
 
 struct _AgentBusWatch
@@ -41,20 +41,10 @@ struct _AgentBusWatch
   GDestroyNotify            destroy;
 };
 
-AgentBusWatch *_agent_bus_watch_new         (const AgentBusWatchFuncs *funcs,
-                                             gpointer                  data,
-                                             GDestroyNotify            destroy);
-AgentBusWatch *_agent_bus_watch_ref         (AgentBusWatch            *self);
-void           _agent_bus_watch_unref       (AgentBusWatch            *self);
-
-/* All watches of a bus: (nullable) */
-void           _agent_bus_watches_subscribed (GPtrArray               *watches,
-                                              AgentMailbox            *mailbox);
-void           _agent_bus_watches_progressed (GPtrArray               *watches,
-                                              AgentMailbox            *mailbox);
-void           _agent_bus_watches_left       (GPtrArray               *watches,
-                                              AgentMailbox            *mailbox);
-AgentBusWatch *_agent_bus_watches_find       (GPtrArray               *watches,
-                                              guint                    id);
+AgentBusWatch *_agent_bus_watch_new   (const AgentBusWatchFuncs *funcs,
+                                       gpointer                  data,
+                                       GDestroyNotify            destroy);
+AgentBusWatch *_agent_bus_watch_ref   (AgentBusWatch            *self);
+void           _agent_bus_watch_unref (AgentBusWatch            *self);
 
 G_END_DECLS

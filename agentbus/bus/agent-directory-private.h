@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "agent-bus-types-private.h"
+#include "agent-bus-watch-private.h"
 #include "agent-ledger-private.h"
 
 G_BEGIN_DECLS
@@ -48,6 +49,9 @@ void            _agent_directory_add_watch      (AgentDirectory  *self,
 void            _agent_directory_remove_watch   (AgentDirectory  *self,
                                                  AgentBusWatch   *watch);
 GPtrArray      *_agent_directory_ref_watches    (AgentDirectory  *self);
+void            _agent_directory_tell_watches   (AgentDirectory  *self,
+                                                 AgentMailbox    *mailbox,
+                                                 AgentMailboxEvent event);
 
 void            _agent_snapshot_unref           (AgentSnapshot   *self);
 guint64         _agent_snapshot_get_generation  (AgentSnapshot   *self);

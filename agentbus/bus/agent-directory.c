@@ -3,7 +3,6 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
-#include "agent-bus-watch-private.h"
 #include "agent-directory-private.h"
 #include "agent-mailbox-private.h"
 
@@ -479,4 +478,20 @@ _agent_directory_ref_watches (AgentDirectory *self)
   g_mutex_unlock (&self->lock);
 
   return watches;
+}
+
+/* With no lock held. */
+void
+_agent_directory_tell_watches (AgentDirectory   *self,
+                               AgentMailbox     *mailbox,
+                               AgentMailboxEvent event)
+{
+  g_autoptr (GPtrArray) watches = _agent_directory_ref_watches (self);
+
+  for (guint i = 0; watches != NULL && i < watches->len; i++)
+    {
+      AgentBusWatch *watch = watches->pdata[i];
+
+      watch->funcs->happened (watch->data, mailbox, event);
+    }
 }

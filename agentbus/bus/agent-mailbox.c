@@ -458,13 +458,8 @@ _agent_mailbox_is_watched (AgentMailbox *self)
 void
 _agent_mailbox_tell_progress (AgentMailbox *self)
 {
-  g_autoptr (GPtrArray) watches = NULL;
-
-  if (!_agent_mailbox_is_watched (self) || atomic_exchange (&self->watched, 0) == 0)
-    return;
-
-  watches = _agent_directory_ref_watches (self->directory);
-  _agent_bus_watches_progressed (watches, self);
+  if (_agent_mailbox_is_watched (self) && atomic_exchange (&self->watched, 0) != 0)
+    _agent_directory_tell_watches (self->directory, self, AGENT_MAILBOX_PROGRESSED);
 }
 
 /* --- The subscriber's context --- */
@@ -732,10 +727,9 @@ void
 _agent_mailbox_release (AgentMailbox *self)
 {
   g_autoptr (AgentSubscriber) subscriber = take_subscriber (self);
-  g_autoptr (GPtrArray) watches = _agent_directory_ref_watches (self->directory);
   GSList *endings;
 
-  _agent_bus_watches_left (watches, self);
+  _agent_directory_tell_watches (self->directory, self, AGENT_MAILBOX_LEFT);
   _agent_subscriber_detach (subscriber);
   _agent_directory_forget (self->directory, self);
   _agent_bus_report_unsubscribed (self->report, self->name);

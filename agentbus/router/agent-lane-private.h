@@ -92,6 +92,10 @@ void         _agent_lane_leave  (AgentLane          *self);
 void         _agent_lane_wait   (AgentLane          *self,
                                  AgentWait           wait,
                                  AgentStation       *station);
+GQueue      *_agent_station_get_list
+                                (AgentStation       *self,
+                                 AgentWait           wait,
+                                 AgentChannel        channel);
 gboolean     _agent_station_is_empty
                                 (AgentStation       *self);
 

@@ -114,12 +114,13 @@ _agent_station_is_empty (AgentStation *self)
   return self->trailing.length == 0;
 }
 
-static GQueue *
-get_list (AgentLane    *self,
-          AgentStation *station,
-          AgentWait     wait)
+/* The lanes of @channel that wait for @wait; the trailing ones of both channels are one list. */
+GQueue *
+_agent_station_get_list (AgentStation *self,
+                         AgentWait     wait,
+                         AgentChannel  channel)
 {
-  return wait == AGENT_WAIT_TURN ? &station->trailing : &station->waiting[self->key.channel];
+  return wait == AGENT_WAIT_TURN ? &self->trailing : &self->waiting[channel];
 }
 
 /* It waits nowhere any more. */
@@ -127,7 +128,7 @@ void
 _agent_lane_leave (AgentLane *self)
 {
   if (self->station != NULL)
-    g_queue_unlink (get_list (self, self->station, self->wait), &self->link);
+    g_queue_unlink (_agent_station_get_list (self->station, self->wait, self->key.channel), &self->link);
 
   self->station = NULL;
   self->wait = AGENT_WAIT_NONE;
@@ -142,5 +143,5 @@ _agent_lane_wait (AgentLane    *self,
   _agent_lane_leave (self);
   self->station = station;
   self->wait = wait;
-  g_queue_push_tail_link (get_list (self, station, wait), &self->link);
+  g_queue_push_tail_link (_agent_station_get_list (station, wait, self->key.channel), &self->link);
 }

@@ -99,14 +99,6 @@ flush_lane (AgentParking *self,
   return result;
 }
 
-static GQueue *
-get_list (AgentStation *station,
-          AgentWait     wait,
-          AgentChannel  channel)
-{
-  return wait == AGENT_WAIT_TURN ? &station->trailing : &station->waiting[channel];
-}
-
 /* (transfer full) (nullable) */
 static AgentLane *
 ref_first_lane (AgentParking *self,
@@ -120,7 +112,7 @@ ref_first_lane (AgentParking *self,
   g_mutex_lock (&self->lock);
   station = g_hash_table_lookup (self->stations, name);
   if (station != NULL)
-    lane = g_queue_peek_head (get_list (station, wait, channel));
+    lane = g_queue_peek_head (_agent_station_get_list (station, wait, channel));
   if (lane != NULL)
     _agent_lane_ref (lane);
   g_mutex_unlock (&self->lock);
@@ -140,7 +132,7 @@ move_behind (AgentParking *self,
   g_mutex_lock (&self->lock);
   waits = lane->station != NULL && lane->wait == wait && g_strcmp0 (lane->station->name, name) == 0;
   if (waits)
-    _agent_parking_wait_locked (self, lane);
+    _agent_lane_wait (lane, wait, lane->station);
   g_mutex_unlock (&self->lock);
 
   return waits;
@@ -281,39 +273,30 @@ change_lane (AgentParking *self,
              const char   *actor,
              AgentChannel  channel)
 {
-  AgentLaneKey     key = { _agent_string_hash (actor), actor, channel };
-  AgentShard      *shard = _agent_parking_get_shard (self, key.hash);
-  AgentHandOver    state = { .sender = _agent_sender_get () };
-  AgentFlushResult result = AGENT_FLUSH_EMPTY;
-  AgentLane       *lane;
-  g_autofree char *router = NULL;
+  AgentLaneKey key = { _agent_string_hash (actor), actor, channel };
+  AgentShard  *shard = _agent_parking_get_shard (self, key.hash);
+  AgentLane   *lane;
+  gboolean     known = FALSE;
   g_autoptr (GArray) losses = lost_array_new ();
   guint max = MAX_PER_EVENT;
 
   _agent_spin_lock_lock (&shard->lock);
   lane = _agent_parking_get_lane (self, shard, &key, FALSE);
-  if (lane == NULL)
+  if (lane != NULL)
     {
-      _agent_spin_lock_unlock (&shard->lock);
-      return;
+      _agent_lane_ref (lane);
+      _agent_parking_read_route (self, lane);
+      known = lane->known;
+      if (!known)
+        drop_lane (self, lane, AGENT_DROP_REASON_NO_TARGET, losses);
+      _agent_parking_tend_lane (self, shard, lane);
     }
-
-  _agent_lane_ref (lane);
-  _agent_parking_read_route (self, lane);
-  if (!lane->known)
-    drop_lane (self, lane, AGENT_DROP_REASON_NO_TARGET, losses);
-  else
-    result = _agent_parking_flush_lane (self, shard, lane, FALSE, &max, &state);
-  if (result == AGENT_FLUSH_MORE)
-    router = g_strdup (lane->router);
-  _agent_parking_tend_lane (self, shard, lane);
   _agent_spin_lock_unlock (&shard->lock);
 
-  _agent_parking_end_hand_over (&state);
   tell_dropped (self, losses, AGENT_DROP_REASON_NO_TARGET);
-  if (router != NULL)
-    ask_again (self, router);
-  _agent_lane_unref (lane);
+  if (known)
+    flush_lane (self, lane, NULL, FALSE, &max);
+  g_clear_pointer (&lane, _agent_lane_unref);
 }
 
 /* An AgentRouteFunc. */
@@ -331,14 +314,6 @@ _agent_parking_route_changed (gpointer    data,
 }
 
 /* --- The bus --- */
-
-static void
-on_mailbox (gpointer      data,
-            AgentMailbox *mailbox)
-{
-  flush_station (data, _agent_mailbox_get_name (mailbox));
-  _agent_sender_collect (_agent_sender_get ());
-}
 
 static void
 forget_mailbox (AgentShard   *shard,
@@ -360,15 +335,17 @@ forget_mailbox (AgentShard   *shard,
 }
 
 static void
-on_left (gpointer      data,
-         AgentMailbox *mailbox)
+on_mailbox (gpointer          data,
+            AgentMailbox     *mailbox,
+            AgentMailboxEvent event)
 {
   AgentParking *self = data;
 
-  for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
+  for (guint i = 0; event == AGENT_MAILBOX_LEFT && i < AGENT_PARKING_N_SHARDS; i++)
     forget_mailbox (&self->shards[i], mailbox);
 
-  on_mailbox (self, mailbox);
+  flush_station (self, _agent_mailbox_get_name (mailbox));
+  _agent_sender_collect (_agent_sender_get ());
 }
 
 /* FALSE: an actor that was removed meanwhile has nobody to wait for, and after the end nobody has. */
@@ -429,9 +406,7 @@ on_give_back (gpointer      data,
 }
 
 const AgentBusWatchFuncs _agent_parking_watch_funcs = {
-  .subscribed = on_mailbox,
-  .progressed = on_mailbox,
-  .left = on_left,
+  .happened = on_mailbox,
   .give_back = on_give_back,
 };
 
@@ -620,8 +595,8 @@ _agent_parking_close (AgentParking *self)
   return g_atomic_int_get (&self->n_parked) == 0;
 }
 
-/* For a closed parking: nothing is parked any more. Returns how many messages were. */
-guint
+/* Nothing is parked any more, and never will be. */
+void
 _agent_parking_drop_all (AgentParking   *self,
                          AgentDropReason reason)
 {
@@ -644,5 +619,4 @@ _agent_parking_drop_all (AgentParking   *self,
     }
 
   tell_dropped (self, losses, reason);
-  return losses->len;
 }

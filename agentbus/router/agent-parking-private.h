@@ -138,7 +138,7 @@ void                _agent_parking_run_due    (AgentParking            *self,
 
 /* The end */
 gboolean            _agent_parking_close      (AgentParking            *self);
-guint               _agent_parking_drop_all   (AgentParking            *self,
+void                _agent_parking_drop_all   (AgentParking            *self,
                                                AgentDropReason          reason);
 
 /* --- Between the two files --- */
@@ -190,8 +190,6 @@ void             _agent_parking_put_back      (AgentParking       *self,
 AgentMessage    *_agent_parking_unpark_locked (AgentParking       *self,
                                                AgentParked        *parked,
                                                guint              *n_attempts);
-void             _agent_parking_wait_locked   (AgentParking       *self,
-                                               AgentLane          *lane);
 void             _agent_parking_arm_locked    (AgentParking       *self);
 
 G_END_DECLS

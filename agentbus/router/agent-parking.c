@@ -486,14 +486,6 @@ _agent_parking_flush_lane (AgentParking  *self,
   return result;
 }
 
-/* Has @lane wait behind the others where it waits. */
-void
-_agent_parking_wait_locked (AgentParking *self,
-                            AgentLane    *lane)
-{
-  _agent_lane_wait (lane, lane->wait, lane->station);
-}
-
 /* With the shard's lock held: @message, which @router did not come to handle, waits before all others. Takes it. */
 void
 _agent_parking_put_back (AgentParking *self,
