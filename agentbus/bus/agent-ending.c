@@ -5,6 +5,7 @@
 #include "agent-bus-error.h"
 #include "agent-ending-private.h"
 #include "agent-mailbox-private.h"
+#include "agent-source-private.h"
 
 struct _AgentEnding
 {
@@ -41,16 +42,6 @@ _agent_ending_unref (AgentEnding *self)
   g_free (self);
 }
 
-static void
-source_clear (GSource *source)
-{
-  if (source == NULL)
-    return;
-
-  g_source_destroy (source);
-  g_source_unref (source);
-}
-
 /* Nobody waits any more, which does not keep anybody from leaving. (transfer full) (nullable) */
 static GTask *
 end_waiting (AgentEnding *self)
@@ -63,7 +54,7 @@ end_waiting (AgentEnding *self)
   task = g_steal_pointer (&self->task);
   g_mutex_unlock (&self->lock);
 
-  source_clear (waiting);
+  _agent_source_clear (&waiting);
   return task;
 }
 
@@ -80,7 +71,7 @@ end (AgentEnding *self)
   timer = g_steal_pointer (&self->timer);
   g_mutex_unlock (&self->lock);
 
-  source_clear (timer);
+  _agent_source_clear (&timer);
   return first;
 }
 

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "agent-source-private.h"
 #include "agent-yielding-source-private.h"
 
 /* Whether the main source takes the iteration to come, though its ready time does not say so. */
@@ -107,16 +108,6 @@ add_source (AgentYieldingSource *self,
   return source;
 }
 
-static void
-remove_source (GSource **source)
-{
-  if (*source == NULL)
-    return;
-
-  g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
-
 /* @name is static. Who calls this keeps @context until free(): no GSource may be touched after its context is gone.
  * @destroy may be called later than free() returns, when a dispatch is over. */
 AgentYieldingSource *
@@ -144,8 +135,8 @@ _agent_yielding_source_new (GMainContext     *context,
 void
 _agent_yielding_source_free (AgentYieldingSource *self)
 {
-  remove_source (&self->main_source);
-  remove_source (&self->polite_source);
+  _agent_source_clear (&self->main_source);
+  _agent_source_clear (&self->polite_source);
   shared_unref (self->shared);
   g_free (self);
 }
@@ -155,7 +146,7 @@ void
 _agent_yielding_source_begin (AgentYieldingSource *self)
 {
   g_atomic_int_set (&self->shared->turn, TURN_NONE);
-  remove_source (&self->polite_source);
+  _agent_source_clear (&self->polite_source);
 }
 
 void
@@ -178,5 +169,5 @@ _agent_yielding_source_rest (AgentYieldingSource *self)
 {
   g_atomic_int_set (&self->shared->turn, TURN_NONE);
   g_source_set_ready_time (self->main_source, -1);
-  remove_source (&self->polite_source);
+  _agent_source_clear (&self->polite_source);
 }

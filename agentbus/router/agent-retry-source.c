@@ -6,6 +6,7 @@
 
 #include "agent-clock-private.h"
 #include "agent-retry-source-private.h"
+#include "agent-source-private.h"
 
 typedef struct
 {
@@ -91,8 +92,7 @@ _agent_retry_source_new (GMainContext  *context,
 void
 _agent_retry_source_free (AgentRetrySource *self)
 {
-  g_source_destroy (self->source);
-  g_source_unref (self->source);
+  _agent_source_clear (&self->source);
   g_main_context_unref (self->context);
   g_free (self);
 }

@@ -6,6 +6,7 @@
 #include "agent-retry-source-private.h"
 #include "agent-router-report-private.h"
 #include "agent-signal-queue-private.h"
+#include "agent-source-private.h"
 
 /* The first message that expires is logged, and every further hundredth. */
 #define LOG_EVERY 100
@@ -225,16 +226,6 @@ on_deadline (gpointer owner,
 /* --- The end --- */
 
 static void
-source_clear (GSource **source)
-{
-  if (*source == NULL)
-    return;
-
-  g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
-
-static void
 stop_clear (gpointer data)
 {
   Stop *stop = data;
@@ -270,8 +261,8 @@ end_stop (Stop   *stop,
 {
   g_autoptr (GTask) task = take_task (stop);
 
-  source_clear (&stop->timer);
-  source_clear (&stop->waiting);
+  _agent_source_clear (&stop->timer);
+  _agent_source_clear (&stop->waiting);
   if (task != NULL && error != NULL)
     g_task_return_error (task, g_steal_pointer (&error));
   else if (task != NULL)

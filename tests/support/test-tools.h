@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include <string.h>
+
 #include "test-support.h"
 
 G_BEGIN_DECLS
@@ -162,6 +164,25 @@ test_complete (gpointer delivery)
 {
   agent_delivery_complete (delivery);
   return NULL;
+}
+
+/* --- Files --- */
+
+/* Whether a test program sleeps. This text is not to be found itself. */
+static inline gboolean
+test_file_sleeps (const char *file)
+{
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_file_get_contents (file, &text, NULL, NULL));
+  if (strstr (text, "sle"
+                    "ep (") == NULL &&
+      strstr (text, "sle"
+                    "ep(") == NULL)
+    return FALSE;
+
+  g_test_message ("%s sleeps", file);
+  return TRUE;
 }
 
 G_END_DECLS
