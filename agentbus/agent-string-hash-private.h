@@ -7,7 +7,10 @@
 
 G_BEGIN_DECLS
 
-/* A hash for names that are looked up with each message: eight bytes a step. */
+/*
+ * For the names that are looked up with each message. They have just been written into it, in small pieces: to read them
+ * in larger ones, as strcmp() and strlen() do, would have to wait for that.
+ */
 
 #define AGENT_STRING_HASH_FACTOR G_GUINT64_CONSTANT (0x9e3779b97f4a7c15)
 
@@ -18,24 +21,38 @@ _agent_string_hash_mix (guint64 hash)
   return hash ^ (hash >> 32);
 }
 
+/* Eight bytes a step. */
 static inline guint64
 _agent_string_hash (const char *string)
 {
-  gsize   length = strlen (string);
-  guint64 hash = length;
-  guint64 word;
+  guint64 hash = 0;
 
-  for (; length >= sizeof word; length -= sizeof word, string += sizeof word)
+  for (;;)
     {
-      memcpy (&word, string, sizeof word);
+      guint64 word = 0;
+      guint   n = 0;
+
+      for (; n < sizeof word && string[n] != '\0'; n++)
+        word |= (guint64) (guchar) string[n] << (8 * n);
+
       hash = _agent_string_hash_mix (hash ^ word);
+      if (n < sizeof word)
+        return hash;
+      string += sizeof word;
+    }
+}
+
+static inline gboolean
+_agent_string_equal (const char *a,
+                     const char *b)
+{
+  for (; *a == *b; a++, b++)
+    {
+      if (*a == '\0')
+        return TRUE;
     }
 
-  word = 0;
-  for (gsize i = 0; i < length; i++)
-    word |= (guint64) (guchar) string[i] << (8 * i);
-
-  return _agent_string_hash_mix (hash ^ word);
+  return FALSE;
 }
 
 G_END_DECLS

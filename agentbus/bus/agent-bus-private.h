@@ -33,9 +33,13 @@ struct _AgentBus
   AgentBusReport *report;
 
   GMutex          order_lock;       /* held while a message is stamped and queued, with total order */
-  _Atomic guint64 last_seq;
-  _Atomic guint64 n_unstamped;      /* messages that were refused before they got a number */
   guint64         n_restamped;      /* (order_lock) messages that got a second number */
+  _Atomic guint64 n_unstamped;      /* messages that were refused before they got a number */
+
+  /* What all senders change, away from what all senders read */
+  char            padding[AGENT_CACHE_LINE];
+  _Atomic guint64 last_seq;
+  char            padding2[AGENT_CACHE_LINE];
 };
 
 /* The report, in the bus's context */

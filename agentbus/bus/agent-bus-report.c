@@ -102,11 +102,10 @@ static void
 tell_mailbox_drops (AgentBus *bus,
                     Notice   *notice)
 {
-  AgentDropRecord drops[AGENT_N_DROP_REASONS];
-  guint64         totals[AGENT_N_DROP_REASONS];
-  const guint     full = AGENT_DROP_REASON_FULL;
+  guint64                     totals[AGENT_N_DROP_REASONS];
+  const guint                 full = AGENT_DROP_REASON_FULL;
+  g_autofree AgentDropRecord *drops = _agent_mailbox_take_drops (notice->mailbox, totals);
 
-  _agent_mailbox_take_drops (notice->mailbox, drops, totals);
   if (drops[full].n > 0)
     log_full (_agent_mailbox_get_name (notice->mailbox), drops[full].n, totals[full]);
   emit_drops (bus, notice->subscriber, drops);
@@ -190,10 +189,9 @@ notice_abandon (Notice *notice)
 {
   if (notice->kind == NOTICE_MAILBOX_DROPS)
     {
-      AgentDropRecord drops[AGENT_N_DROP_REASONS];
-      guint64         totals[AGENT_N_DROP_REASONS];
+      guint64                     totals[AGENT_N_DROP_REASONS];
+      g_autofree AgentDropRecord *drops = _agent_mailbox_take_drops (notice->mailbox, totals);
 
-      _agent_mailbox_take_drops (notice->mailbox, drops, totals);
       drops_clear (drops);
     }
 

@@ -9,6 +9,7 @@
 #include "agent-mailbox-private.h"
 #include "agent-message-private.h"
 #include "agent-sender-private.h"
+#include "agent-string-hash-private.h"
 
 /* A message that was sent before stays what it was: a copy goes. Takes @message. */
 static AgentMessage *
@@ -49,7 +50,7 @@ send_to_one (AgentBus      *self,
   const char   *target = _agent_message_string (message, message->target);
   AgentMailbox *mailbox = NULL;
 
-  if (strcmp (target, _agent_message_string (message, message->source)) != 0)
+  if (!_agent_string_equal (target, _agent_message_string (message, message->source)))
     mailbox = _agent_snapshot_lookup (snapshot, target);
   if (mailbox != NULL)
     return _agent_mailbox_push (mailbox, message, sender);

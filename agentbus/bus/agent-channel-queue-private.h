@@ -37,7 +37,7 @@ struct _AgentBlock
 struct _AgentChannelQueue
 {
   /* Senders */
-  GAsyncQueue    *blocks;      /* of AgentBlock: those behind @head */
+  GAsyncQueue    *blocks;      /* (nullable) of AgentBlock: those behind @head; NULL before the first message */
   AgentBlock     *tail;        /* (lock) (nullable) where messages are added */
   AgentBlock     *spare;       /* (lock) (nullable) an empty one */
   AgentBlock     *evict_block; /* (lock) (nullable) nothing before this place can be dropped */
@@ -69,6 +69,15 @@ struct _AgentChannelQueue
   _Atomic gint    claiming;    /* it is about to count one more in @n_out */
 };
 
+/* Where somebody who looks through a queue has got to. */
+typedef struct
+{
+  AgentBlock *block; /* (nullable) NULL at the start */
+  guint       index;
+} AgentChannelQueuePlace;
+
+#define AGENT_CHANNEL_QUEUE_START ((AgentChannelQueuePlace){ NULL, 0 })
+
 void          _agent_channel_queue_init         (AgentChannelQueue *self,
                                                  guint              capacity,
                                                  guint64            max_bytes);
@@ -97,6 +106,8 @@ guint64       _agent_channel_queue_get_length_locked
 
 /* The receiver */
 AgentMessage *_agent_channel_queue_pop          (AgentChannelQueue *self);
+AgentMessage *_agent_channel_queue_peek_locked  (AgentChannelQueue      *self,
+                                                 AgentChannelQueuePlace *place);
 
 static inline void
 _agent_channel_queue_lock (AgentChannelQueue *self)

@@ -4,10 +4,10 @@
 
 #include "agent-channel-queue-private.h"
 
-/* A block starts small, for the many subscribers that get little, and grows up to 512 bytes with the
+/* A block starts small, for the many subscribers that get little, and grows up to a kilobyte with the
  * traffic. Two bytes short of a power of two with its header, so that malloc wastes nothing. */
 #define FIRST_BLOCK_CAPACITY 6
-#define MAX_BLOCK_CAPACITY 62
+#define MAX_BLOCK_CAPACITY 126
 
 /* So many messages ahead. */
 #define PREFETCH 2
@@ -68,7 +68,16 @@ add_block_locked (AgentChannelQueue *self)
     }
 
   self->tail = block;
+  if (self->blocks == NULL)
+    self->blocks = g_async_queue_new ();
   g_async_queue_push (self->blocks, block);
+}
+
+/* (nullable) */
+static AgentBlock *
+pop_block_locked (AgentChannelQueue *self)
+{
+  return self->blocks != NULL ? g_async_queue_try_pop (self->blocks) : NULL;
 }
 
 /* Keeps the larger of the emptied block and the spare one, so that steady traffic allocates nothing. */
@@ -110,7 +119,6 @@ _agent_channel_queue_init (AgentChannelQueue *self,
                            guint64            max_bytes)
 {
   memset (self, 0, sizeof *self);
-  self->blocks = g_async_queue_new ();
   self->capacity = capacity;
   self->max_bytes = max_bytes;
   self->measures = max_bytes != 0;
@@ -124,7 +132,7 @@ _agent_channel_queue_clear (AgentChannelQueue *self)
 
   g_clear_pointer (&self->head, g_free);
   g_clear_pointer (&self->spare, g_free);
-  for (AgentBlock *block; (block = g_async_queue_try_pop (self->blocks)) != NULL;)
+  for (AgentBlock *block; (block = pop_block_locked (self)) != NULL;)
     g_free (block);
   g_clear_pointer (&self->blocks, g_async_queue_unref);
 }
@@ -287,9 +295,12 @@ _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
 
   self->evict_block = NULL;
   if (self->head != NULL)
-    take_block_locked (self, self->head, messages);
+    {
+      take_block_locked (self, self->head, messages);
+      self->head->next = NULL;
+    }
 
-  for (AgentBlock *block; (block = g_async_queue_try_pop (self->blocks)) != NULL;)
+  for (AgentBlock *block; (block = pop_block_locked (self)) != NULL;)
     {
       take_block_locked (self, block, messages);
       g_free (block);
@@ -305,7 +316,7 @@ advance_locked (AgentChannelQueue *self)
 {
   if (self->head == NULL || self->index == self->head->capacity)
     {
-      AgentBlock *next = g_async_queue_try_pop (self->blocks);
+      AgentBlock *next = pop_block_locked (self);
 
       if (next == NULL)
         return FALSE;
@@ -399,6 +410,30 @@ claim (AgentChannelQueue *self,
   atomic_store_explicit (&self->claiming, FALSE, memory_order_release);
 
   return slot_get_message (slot);
+}
+
+/* What is queued, one after the other: (transfer none) (nullable). */
+AgentMessage *
+_agent_channel_queue_peek_locked (AgentChannelQueue      *self,
+                                  AgentChannelQueuePlace *place)
+{
+  if (place->block == NULL && (self->head != NULL || advance_locked (self)))
+    *place = (AgentChannelQueuePlace){ self->head, self->index };
+
+  while (place->block != NULL)
+    {
+      while (place->index < atomic_load_explicit (&place->block->n_filled, memory_order_relaxed))
+        {
+          guintptr slot = atomic_load_explicit (&place->block->slots[place->index++], memory_order_relaxed);
+
+          if (slot != 0)
+            return slot_get_message (slot);
+        }
+
+      *place = (AgentChannelQueuePlace){ place->block->next, 0 };
+    }
+
+  return NULL;
 }
 
 /* The next message: (transfer full) (nullable). NULL also gives the token back. */

@@ -27,9 +27,12 @@ void                 _agent_delivery_source_put        (AgentDeliverySource *sel
 AgentDeliverySource *_agent_delivery_source_ref        (AgentDeliverySource *self);
 void                 _agent_delivery_source_unref      (AgentDeliverySource *self);
 
-void                 _agent_delivery_source_add        (AgentDeliverySource *self,
+void                 _agent_delivery_source_add_data   (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox);
+void                 _agent_delivery_source_add_system (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox,
-                                                        AgentChannel         channel);
+                                                        gboolean             claimed,
+                                                        AgentMessage        *cancel);
 gboolean             _agent_delivery_source_has_system (AgentDeliverySource *self);
 gboolean             _agent_delivery_source_close      (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);
@@ -54,12 +57,6 @@ void                 _agent_delivery_source_defer      (AgentDeliverySource *sel
                                                         AgentMailbox        *mailbox,
                                                         AgentDelivery       *delivery);
 void                 _agent_delivery_source_resume     (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
-void                 _agent_delivery_source_cancel     (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox,
-                                                        AgentMessage        *message);
-void                 _agent_delivery_source_forget_cancels
-                                                       (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);
 
 G_END_DECLS

@@ -13,25 +13,27 @@ struct _AgentDeliverySource
   gint          ref_count;   /* (atomic) */
   GMainContext *context;     /* (owned) while there are mailboxes */
   guint         n_mailboxes; /* (sources_lock) */
+  gint          luck;        /* (the context's thread) whether it paid to wait for more */
+  guint         patience;    /* (the context's thread) how long */
 
+  /* The receiver looks at the number for each message. Senders of data seldom come here. */
+  char                 padding[AGENT_CACHE_LINE];
   GMutex               lock;
   AgentYieldingSource *source;                  /* (lock) (nullable) NULL when the last mailbox has finished */
   GQueue               ready[AGENT_N_CHANNELS]; /* (lock) of AgentMailbox */
-  gint                 luck;                    /* (the context's thread) whether it paid to wait for more */
-  guint                patience;                /* (the context's thread) how long */
+  gint                 n_ready_system;          /* (atomic) how long the first ready list is */
 
-  /* Looked at for each message: each with a cache line of its own. */
-  char                     padding[AGENT_CACHE_LINE];
-  gint                     n_ready_system; /* (atomic) how long the first ready list is */
+  /* What senders of data change. */
   char                     padding2[AGENT_CACHE_LINE];
   _Atomic (AgentMailbox *) incoming; /* (nullable) those that got data, the last one first */
   _Atomic gint             armed;    /* changed with the lock held */
 };
 
-/* How the context waits for more before it goes to sleep. The unit is what a processor calls a pause: 10 to 60 ns. */
-#define N_LOOKS 200      /* before it gives up */
-#define MAX_PATIENCE 256 /* before it looks at all */
-#define GOOD_BATCH 32    /* messages that are worth a look */
+/* How the context waits for more before it goes to sleep. To be woken up costs it more than that. */
+#define MAX_WAIT 6        /* µs */
+#define LOOKS_PER_TICK 16 /* between two looks at the clock */
+#define MAX_PATIENCE 256  /* looks for system messages only, before any at the incoming ones */
+#define GOOD_BATCH 32     /* messages that are worth a look */
 #define MAX_LUCK 32
 
 static GMutex      sources_lock;
@@ -270,6 +272,7 @@ static AgentMailbox *
 take_next_locked (AgentDeliverySource *self,
                   AgentChannel        *channel)
 {
+  sort_incoming_locked (self);
   for (*channel = 0; *channel < AGENT_N_CHANNELS; (*channel)++)
     {
       AgentMailbox *mailbox = g_queue_peek_head (&self->ready[*channel]);
@@ -303,16 +306,20 @@ note_handled_locked (AgentMailbox *mailbox)
     mailbox->schedule.n_handled[channel] = mailbox->queues[channel].n_passed;
 }
 
-static void
-put_back (AgentDeliverySource *self,
-          AgentMailbox        *mailbox,
-          AgentChannel         channel,
-          gboolean             more)
+/* What is left to do for a mailbox that was served, with no lock held. */
+typedef enum
 {
-  gboolean release;
-  gboolean watched;
+  AFTERWARDS_NOTHING,
+  AFTERWARDS_RELEASE,
+  AFTERWARDS_TELL, /* with a reference: its progress is watched */
+} Afterwards;
 
-  g_mutex_lock (&self->lock);
+static Afterwards
+put_back_locked (AgentDeliverySource *self,
+                 AgentMailbox        *mailbox,
+                 AgentChannel         channel,
+                 gboolean             more)
+{
   mailbox->schedule.serving = FALSE;
   if (g_atomic_pointer_get (&mailbox->delivery) != NULL)
     hold_locked (self, mailbox);
@@ -320,54 +327,72 @@ put_back (AgentDeliverySource *self,
     note_handled_locked (mailbox);
   if (more)
     schedule_locked (self, mailbox, channel);
-  release = settle_locked (self, mailbox);
-  watched = !release && _agent_mailbox_is_watched (mailbox);
-  if (watched)
-    _agent_mailbox_ref (mailbox);
-  g_mutex_unlock (&self->lock);
 
-  if (release)
-    _agent_mailbox_release (mailbox);
-  if (watched)
+  if (settle_locked (self, mailbox))
+    return AFTERWARDS_RELEASE;
+  if (!_agent_mailbox_is_watched (mailbox))
+    return AFTERWARDS_NOTHING;
+
+  _agent_mailbox_ref (mailbox);
+  return AFTERWARDS_TELL;
+}
+
+static void
+finish_up (AgentMailbox *mailbox,
+           Afterwards    afterwards)
+{
+  if (afterwards == AFTERWARDS_RELEASE)
+    {
+      _agent_mailbox_release (mailbox);
+    }
+  else if (afterwards == AFTERWARDS_TELL)
     {
       _agent_mailbox_tell_progress (mailbox);
       _agent_mailbox_unref (mailbox);
     }
 }
 
-/* FALSE: there is nothing to do, or the budget is spent. */
-static gboolean
-serve_next (AgentDeliverySource *self,
-            AgentBudget         *budget)
+/* Lets go of the lock meanwhile. */
+static void
+serve_locked (AgentDeliverySource *self,
+              AgentMailbox        *mailbox,
+              AgentChannel         channel,
+              AgentBudget         *budget)
 {
-  g_autoptr (GCancellable) cancellable = NULL;
-  AgentMailbox *mailbox;
-  AgentChannel  channel;
-  gboolean      held;
+  GCancellable *cancellable = take_pending_cancel_locked (mailbox);
+  gboolean      held = mailbox->schedule.held;
   gboolean      more = FALSE;
+  Afterwards    afterwards;
 
-  if (_agent_budget_is_spent (budget))
-    return FALSE;
-
-  g_mutex_lock (&self->lock);
-  sort_incoming_locked (self);
-  mailbox = take_next_locked (self, &channel);
-  if (mailbox == NULL)
-    {
-      g_mutex_unlock (&self->lock);
-      return FALSE;
-    }
-  held = mailbox->schedule.held;
-  cancellable = take_pending_cancel_locked (mailbox);
   g_mutex_unlock (&self->lock);
-
   if (cancellable != NULL)
     g_cancellable_cancel (cancellable);
+  g_clear_object (&cancellable);
   if (!held)
     more = _agent_mailbox_serve (mailbox, channel, budget);
-  put_back (self, mailbox, channel, more);
+  g_mutex_lock (&self->lock);
 
-  return TRUE;
+  afterwards = put_back_locked (self, mailbox, channel, more);
+  if (afterwards != AFTERWARDS_NOTHING)
+    {
+      g_mutex_unlock (&self->lock);
+      finish_up (mailbox, afterwards);
+      g_mutex_lock (&self->lock);
+    }
+}
+
+/* Until there is nothing to do, or the budget is spent. */
+static void
+serve (AgentDeliverySource *self,
+       AgentBudget         *budget)
+{
+  AgentMailbox *mailbox;
+  AgentChannel  channel;
+
+  g_mutex_lock (&self->lock);
+  while (!_agent_budget_is_spent (budget) && (mailbox = take_next_locked (self, &channel)) != NULL)
+    serve_locked (self, mailbox, channel, budget);
+  g_mutex_unlock (&self->lock);
 }
 
 /* The more a look brings, the longer the next one can wait: to look means to take from the senders' processors what they
@@ -382,6 +407,22 @@ learn (AgentDeliverySource *self,
     self->patience = MIN (self->patience + self->patience / 2 + 4, MAX_PATIENCE);
   else if (n_handled > 2 * GOOD_BATCH)
     self->patience -= self->patience / 4;
+}
+
+static gboolean
+look_for_more (AgentDeliverySource *self)
+{
+  gint64 end = g_get_monotonic_time () + MAX_WAIT;
+
+  for (guint i = 0; i < self->patience || i % LOOKS_PER_TICK != 0 || g_get_monotonic_time () < end; i++)
+    {
+      if (_agent_delivery_source_has_system (self) ||
+          (i >= self->patience && atomic_load_explicit (&self->incoming, memory_order_relaxed) != NULL))
+        return TRUE;
+      agent_cpu_relax ();
+    }
+
+  return FALSE;
 }
 
 /* There is nothing to do any more. Where messages come one after the other from another thread, the next one will be here
@@ -399,15 +440,10 @@ wait_for_more (AgentDeliverySource *self,
     }
 
   learn (self, n_handled);
-  for (guint i = 0; i < self->patience + N_LOOKS; i++)
+  if (look_for_more (self))
     {
-      if (_agent_delivery_source_has_system (self) ||
-          (i >= self->patience && atomic_load_explicit (&self->incoming, memory_order_relaxed) != NULL))
-        {
-          self->luck = MIN (self->luck + 1, MAX_LUCK);
-          return TRUE;
-        }
-      agent_cpu_relax ();
+      self->luck = MIN (self->luck + 1, MAX_LUCK);
+      return TRUE;
     }
 
   self->patience = 0;
@@ -427,8 +463,7 @@ dispatch (gpointer data)
     {
       gint n_before = budget.n_left;
 
-      while (serve_next (self, &budget))
-        ;
+      serve (self, &budget);
       if (!_agent_budget_is_spent (&budget) && !wait_for_more (self, n_before - budget.n_left) && rest (self))
         return;
     }
@@ -535,21 +570,15 @@ _agent_delivery_source_put (AgentDeliverySource *self)
 }
 
 void
-_agent_delivery_source_add (AgentDeliverySource *self,
-                            AgentMailbox        *mailbox,
-                            AgentChannel         channel)
+_agent_delivery_source_add_data (AgentDeliverySource *self,
+                                 AgentMailbox        *mailbox)
 {
-  if (channel == AGENT_CHANNEL_DATA)
-    {
-      push_incoming (self, mailbox);
-      if (atomic_load (&self->armed) && !atomic_load (&mailbox->is_finished))
-        return;
-    }
+  push_incoming (self, mailbox);
+  if (atomic_load (&self->armed) && !atomic_load (&mailbox->is_finished))
+    return;
 
   g_mutex_lock (&self->lock);
   sort_incoming_locked (self);
-  if (channel == AGENT_CHANNEL_SYSTEM)
-    schedule_locked (self, mailbox, channel);
   g_mutex_unlock (&self->lock);
 }
 
@@ -679,26 +708,76 @@ cancels (AgentMessage *cancel,
          g_strcmp0 (agent_message_get_task_id (cancel), agent_message_get_task_id (message)) == 0;
 }
 
-/* A cancel that came while the handler was running counts as well: the message was in hand by then. */
+/* Whether a cancel for @message is queued. It came after the message did, or nearly so, else it had been handled before;
+ * and it will not be until the message is done with. */
+static gboolean
+is_cancel_queued (AgentMailbox *mailbox,
+                  AgentMessage *message)
+{
+  AgentChannelQueue     *queue = &mailbox->queues[AGENT_CHANNEL_SYSTEM];
+  AgentChannelQueuePlace place = AGENT_CHANNEL_QUEUE_START;
+  AgentMessage          *queued;
+  gboolean               found = FALSE;
+
+  _agent_channel_queue_lock (queue);
+  while (!found && (queued = _agent_channel_queue_peek_locked (queue, &place)) != NULL)
+    found = _agent_message_is_cancel (queued) && cancels (queued, message);
+  _agent_channel_queue_unlock (queue);
+
+  return found;
+}
+
+/* Who sends a cancel puts it into its channel before it looks for a delivery: so one of us sees the other. */
 void
 _agent_delivery_source_defer (AgentDeliverySource *self,
                               AgentMailbox        *mailbox,
                               AgentDelivery       *delivery)
 {
-  gboolean cancelled = FALSE;
-
   g_mutex_lock (&self->lock);
   mailbox->cancellable = g_object_ref (agent_delivery_get_cancellable (delivery));
   g_atomic_pointer_set (&mailbox->delivery, delivery);
-  for (guint i = 0; mailbox->cancels != NULL && i < mailbox->cancels->len; i++)
-    cancelled |= cancels (mailbox->cancels->pdata[i], mailbox->current);
   g_mutex_unlock (&self->lock);
 
-  if (cancelled)
+  if (is_cancel_queued (mailbox, mailbox->current))
     {
       _agent_delivery_request_cancel (delivery);
       g_cancellable_cancel (agent_delivery_get_cancellable (delivery));
     }
+}
+
+/* @cancel has come: if it is for the delivery under way, the cancellable is to be tripped in the subscriber's context, for
+ * the application may have connected to it. */
+static void
+cancel_locked (AgentDeliverySource *self,
+               AgentMailbox        *mailbox,
+               AgentMessage        *cancel)
+{
+  AgentDelivery *delivery = g_atomic_pointer_get (&mailbox->delivery);
+
+  if (delivery == NULL || !cancels (cancel, agent_delivery_get_message (delivery)))
+    return;
+
+  _agent_delivery_request_cancel (delivery);
+  mailbox->schedule.cancel_pending = TRUE;
+  push_ready_locked (self, mailbox, AGENT_CHANNEL_SYSTEM);
+}
+
+/* A system message has been pushed; @cancel is the message if it is a CANCEL or TASK_CANCEL, or NULL. */
+void
+_agent_delivery_source_add_system (AgentDeliverySource *self,
+                                   AgentMailbox        *mailbox,
+                                   gboolean             claimed,
+                                   AgentMessage        *cancel)
+{
+  if (!claimed && cancel == NULL)
+    return;
+
+  g_mutex_lock (&self->lock);
+  if (cancel != NULL)
+    cancel_locked (self, mailbox, cancel);
+  if (claimed)
+    schedule_locked (self, mailbox, AGENT_CHANNEL_SYSTEM);
+  g_mutex_unlock (&self->lock);
 }
 
 /* The delivery is over. */
@@ -731,54 +810,4 @@ _agent_delivery_source_resume (AgentDeliverySource *self,
 
   g_clear_object (&cancellable);
   _agent_mailbox_tell_progress (mailbox);
-}
-
-static void
-keep_cancel_locked (AgentMailbox *mailbox,
-                    AgentMessage *message)
-{
-  if (mailbox->cancels == NULL)
-    mailbox->cancels = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
-
-  g_ptr_array_add (mailbox->cancels, agent_message_ref (message));
-  g_atomic_int_set (&mailbox->n_cancels, mailbox->cancels->len);
-}
-
-/* @message, a CANCEL or a TASK_CANCEL, has come. The cancellable is tripped in the subscriber's context, for the
- * application may have connected to it. */
-void
-_agent_delivery_source_cancel (AgentDeliverySource *self,
-                               AgentMailbox        *mailbox,
-                               AgentMessage        *message)
-{
-  AgentDelivery *delivery;
-
-  g_mutex_lock (&self->lock);
-  delivery = g_atomic_pointer_get (&mailbox->delivery);
-  if (delivery == NULL)
-    {
-      if (mailbox->schedule.serving)
-        keep_cancel_locked (mailbox, message);
-    }
-  else if (cancels (message, agent_delivery_get_message (delivery)))
-    {
-      _agent_delivery_request_cancel (delivery);
-      mailbox->schedule.cancel_pending = TRUE;
-      push_ready_locked (self, mailbox, AGENT_CHANNEL_SYSTEM);
-    }
-  g_mutex_unlock (&self->lock);
-}
-
-void
-_agent_delivery_source_forget_cancels (AgentDeliverySource *self,
-                                       AgentMailbox        *mailbox)
-{
-  GPtrArray *old;
-
-  g_mutex_lock (&self->lock);
-  old = g_steal_pointer (&mailbox->cancels);
-  g_atomic_int_set (&mailbox->n_cancels, 0);
-  g_mutex_unlock (&self->lock);
-
-  g_clear_pointer (&old, g_ptr_array_unref);
 }

@@ -5,6 +5,7 @@
 #include "agent-bus-error.h"
 #include "agent-directory-private.h"
 #include "agent-mailbox-private.h"
+#include "agent-string-hash-private.h"
 
 /* A place in the table of a snapshot. */
 typedef struct
@@ -49,23 +50,11 @@ next_number (_Atomic guint64 *last)
 
 /* --- Snapshot --- */
 
-/* FNV-1a. */
-static inline guint64
-hash_name (const char *name)
-{
-  guint64 hash = G_GUINT64_CONSTANT (0xcbf29ce484222325);
-
-  for (; *name != '\0'; name++)
-    hash = (hash ^ (guchar) *name) * G_GUINT64_CONSTANT (0x100000001b3);
-
-  return hash ^ (hash >> 32);
-}
-
 static void
 snapshot_add (AgentSnapshot *self,
               AgentMailbox  *mailbox)
 {
-  guint64 hash = hash_name (_agent_mailbox_get_name (mailbox));
+  guint64 hash = _agent_string_hash (_agent_mailbox_get_name (mailbox));
   guint   i = hash & self->mask;
 
   while (self->places[i].mailbox != NULL)
@@ -120,11 +109,11 @@ AgentMailbox *
 _agent_snapshot_lookup (AgentSnapshot *self,
                         const char    *name)
 {
-  guint64 hash = hash_name (name);
+  guint64 hash = _agent_string_hash (name);
 
   for (guint i = hash & self->mask; self->places[i].mailbox != NULL; i = (i + 1) & self->mask)
     {
-      if (self->places[i].hash == hash && strcmp (self->places[i].mailbox->name, name) == 0)
+      if (self->places[i].hash == hash && _agent_string_equal (self->places[i].mailbox->name, name))
         return self->places[i].mailbox;
     }
 

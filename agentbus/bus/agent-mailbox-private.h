@@ -75,7 +75,6 @@ struct _AgentMailbox
 {
   guint                max_age;    /* milliseconds, 0 for any */
   AgentOverflow        overflow;
-  char                *name;
   GMainContext        *context;
   AgentDirectory      *directory;
   AgentBusReport      *report;
@@ -91,8 +90,6 @@ struct _AgentMailbox
   /* A deferred delivery; changed with the source's lock held */
   AgentDelivery       *delivery;   /* (unowned) (nullable) (atomic) */
   GCancellable        *cancellable;
-  GPtrArray           *cancels;    /* (nullable) cancels that came while a handler ran */
-  gint                 n_cancels;  /* (atomic) */
 
   AgentMailboxSchedule schedule;
 
@@ -107,10 +104,12 @@ struct _AgentMailbox
   _Atomic gint         is_incoming;
   _Atomic gint         is_finished; /* as the schedule says, for who does not have the lock */
 
-  GMutex               drop_lock;  /* taken last */
+  AgentSpinLock        drop_lock;  /* taken last */
   guint64              n_dropped[AGENT_N_DROP_REASONS]; /* (drop_lock) */
-  AgentDropRecord      drops[AGENT_N_DROP_REASONS];     /* (drop_lock) */
+  AgentDropRecord     *drops;      /* (owned) (nullable) (drop_lock) by reason */
   gboolean             reported;   /* (drop_lock) the report knows that there are @drops */
+
+  char                 name[];
 };
 
 AgentMailbox *_agent_mailbox_new            (AgentSubscriber  *subscriber,
@@ -147,8 +146,8 @@ gboolean      _agent_mailbox_has_left       (AgentMailbox     *self);
 gboolean      _agent_mailbox_add_ending     (AgentMailbox     *self,
                                              AgentEnding      *ending);
 void          _agent_mailbox_count_failed   (AgentMailbox     *self);
-void          _agent_mailbox_take_drops     (AgentMailbox     *self,
-                                             AgentDropRecord  *drops,
+AgentDropRecord *
+              _agent_mailbox_take_drops     (AgentMailbox     *self,
                                              guint64          *totals);
 
 /* The directory, with its lock held */

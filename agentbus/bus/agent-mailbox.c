@@ -20,12 +20,13 @@ _agent_mailbox_new (AgentSubscriber *subscriber,
                     AgentDirectory  *directory,
                     AgentBusReport  *report)
 {
-  AgentMailbox *self = g_new0 (AgentMailbox, 1);
+  const char   *name = agent_subscriber_get_name (subscriber);
+  gsize         name_size = strlen (name) + 1;
   guint         capacity = agent_subscriber_get_capacity (subscriber);
+  AgentMailbox *self = g_malloc0 (sizeof (AgentMailbox) + name_size);
 
   self->ref_count = 1;
-  g_mutex_init (&self->drop_lock);
-  self->name = g_strdup (agent_subscriber_get_name (subscriber));
+  memcpy (self->name, name, name_size);
   self->context = g_main_context_ref (agent_subscriber_get_main_context (subscriber));
   self->max_age = agent_subscriber_get_max_age (subscriber);
   self->overflow = agent_subscriber_get_overflow (subscriber);
@@ -60,13 +61,10 @@ _agent_mailbox_unref (AgentMailbox *self)
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     _agent_channel_queue_clear (&self->queues[channel]);
   g_clear_pointer (&self->source, _agent_delivery_source_unref);
-  g_clear_pointer (&self->cancels, g_ptr_array_unref);
   g_clear_object (&self->cancellable);
   g_main_context_unref (self->context);
-  g_mutex_clear (&self->drop_lock);
   _agent_bus_report_unref (self->report);
   _agent_directory_unref (self->directory);
-  g_free (self->name);
   g_free (self);
 }
 
@@ -104,16 +102,34 @@ _agent_mailbox_get_ledger (AgentMailbox *self,
 
   _agent_channel_queue_lock (system);
   _agent_channel_queue_lock (data);
-  g_mutex_lock (&self->drop_lock);
+  _agent_spin_lock_lock (&self->drop_lock);
   memcpy (ledger->dropped, self->n_dropped, sizeof self->n_dropped);
   ledger->queued = atomic_load (&system->n_in) + atomic_load (&data->n_in) -
                    ledger->delivered - ledger->dropped[AGENT_DROP_REASON_EXPIRED];
-  g_mutex_unlock (&self->drop_lock);
+  _agent_spin_lock_unlock (&self->drop_lock);
   _agent_channel_queue_unlock (data);
   _agent_channel_queue_unlock (system);
 }
 
 /* --- Drops --- */
+
+/* Returns the one that was the last until now: (transfer full) (nullable). */
+static AgentMessage *
+record_drops_locked (AgentMailbox   *self,
+                     AgentDropReason reason,
+                     guint64         n,
+                     AgentMessage   *message)
+{
+  AgentMessage *previous;
+
+  if (self->drops == NULL)
+    self->drops = g_new0 (AgentDropRecord, AGENT_N_DROP_REASONS);
+
+  previous = self->drops[reason].last;
+  self->drops[reason].n += n;
+  self->drops[reason].last = message;
+  return previous;
+}
 
 /* Counts @n messages and takes @message, the last of them, to be told of. FALSE: the mailbox is released, and what it
  * has counted is summed up already. Gives in @previous what is to be let go of, and in @reported whom to name to the
@@ -126,24 +142,21 @@ begin_drops (AgentMailbox     *self,
              AgentMessage    **previous,
              AgentSubscriber **reported)
 {
-  AgentDropRecord *record = &self->drops[reason];
-  gboolean         counted;
+  gboolean counted;
 
-  g_mutex_lock (&self->drop_lock);
+  _agent_spin_lock_lock (&self->drop_lock);
   counted = self->subscriber != NULL;
   if (counted)
     {
       self->n_dropped[reason] += n;
-      record->n += n;
-      *previous = record->last;
-      record->last = message;
+      *previous = record_drops_locked (self, reason, n, message);
     }
   if (counted && !self->reported)
     {
       self->reported = TRUE;
       *reported = g_object_ref (self->subscriber);
     }
-  g_mutex_unlock (&self->drop_lock);
+  _agent_spin_lock_unlock (&self->drop_lock);
 
   return counted;
 }
@@ -157,18 +170,20 @@ end_drops (AgentMailbox    *self,
     _agent_bus_report_mailbox (self->report, self, reported);
 }
 
-/* Hands the drops over to the report: the records, and what was dropped in all. */
-void
-_agent_mailbox_take_drops (AgentMailbox    *self,
-                           AgentDropRecord *drops,
-                           guint64         *totals)
+/* Hands the drops over to the report: the records by reason, (transfer full), and what was dropped in all. */
+AgentDropRecord *
+_agent_mailbox_take_drops (AgentMailbox *self,
+                           guint64      *totals)
 {
-  g_mutex_lock (&self->drop_lock);
-  memcpy (drops, self->drops, sizeof self->drops);
+  AgentDropRecord *drops;
+
+  _agent_spin_lock_lock (&self->drop_lock);
+  drops = g_steal_pointer (&self->drops);
   memcpy (totals, self->n_dropped, sizeof self->n_dropped);
-  memset (self->drops, 0, sizeof self->drops);
   self->reported = FALSE;
-  g_mutex_unlock (&self->drop_lock);
+  _agent_spin_lock_unlock (&self->drop_lock);
+
+  return drops;
 }
 
 /* --- Senders --- */
@@ -191,18 +206,12 @@ refuse (AgentMailbox *self,
 }
 
 static gboolean
-is_cancel (AgentMessage *message)
-{
-  return message->type == AGENT_MESSAGE_TYPE_CANCEL || message->type == AGENT_MESSAGE_TYPE_TASK_CANCEL;
-}
-
-static gboolean
 push_system (AgentMailbox *self,
              AgentMessage *message,
              AgentSender  *sender)
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_SYSTEM];
-  AgentMessage      *cancel = is_cancel (message) ? agent_message_ref (message) : NULL;
+  AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
   gboolean           claimed = FALSE;
   gboolean           closed;
 
@@ -222,10 +231,7 @@ push_system (AgentMailbox *self,
       return FALSE;
     }
 
-  if (cancel != NULL)
-    _agent_delivery_source_cancel (self->source, self, cancel);
-  if (claimed)
-    _agent_delivery_source_add (self->source, self, AGENT_CHANNEL_SYSTEM);
+  _agent_delivery_source_add_system (self->source, self, claimed, cancel);
   return TRUE;
 }
 
@@ -285,7 +291,7 @@ try_push_data (AgentMailbox *self,
   _agent_channel_queue_unlock (queue);
 
   if (claimed)
-    _agent_delivery_source_add (self->source, self, AGENT_CHANNEL_DATA);
+    _agent_delivery_source_add_data (self->source, self);
   end_drops (self, reported);
   _agent_sender_let_go (sender, previous);
   return result;
@@ -389,7 +395,7 @@ _agent_mailbox_offer (AgentMailbox *self,
 {
   AgentChannelQueue *queue = &self->queues[message->channel];
   gsize              size = _agent_channel_queue_measure (queue, message);
-  AgentMessage      *cancel = is_cancel (message) ? agent_message_ref (message) : NULL;
+  AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
   AgentOfferResult   result = AGENT_OFFER_ACCEPTED;
 
   _agent_channel_queue_lock (queue);
@@ -421,10 +427,10 @@ _agent_mailbox_end_offer (AgentMailbox *self,
                           AgentChannel  channel,
                           AgentOffer   *offer)
 {
-  if (offer->cancel != NULL)
-    _agent_delivery_source_cancel (self->source, self, offer->cancel);
-  if (offer->wake)
-    _agent_delivery_source_add (self->source, self, channel);
+  if (channel == AGENT_CHANNEL_SYSTEM)
+    _agent_delivery_source_add_system (self->source, self, offer->wake, offer->cancel);
+  else if (offer->wake)
+    _agent_delivery_source_add_data (self->source, self);
   g_clear_pointer (&offer->cancel, agent_message_unref);
 }
 
@@ -443,7 +449,7 @@ void
 _agent_mailbox_ask_again (AgentMailbox *self)
 {
   atomic_fetch_or (&self->watched, AGENT_WATCH_ROOM);
-  _agent_delivery_source_add (self->source, self, AGENT_CHANNEL_DATA);
+  _agent_delivery_source_add_data (self->source, self);
 }
 
 /* What was handled has been counted before this, for who finds no room: see has_room_for_offer_locked(). */
@@ -531,8 +537,6 @@ _agent_mailbox_serve (AgentMailbox *self,
 
       if (has_to_make_way (self, channel) || g_atomic_pointer_get (&self->delivery) != NULL)
         return TRUE;
-      if (g_atomic_int_get (&self->n_cancels) > 0)
-        _agent_delivery_source_forget_cancels (self->source, self);
 
       message = _agent_channel_queue_pop (queue);
       if (message == NULL)
@@ -703,9 +707,9 @@ _agent_mailbox_dup_subscriber (AgentMailbox *self)
 {
   AgentSubscriber *subscriber = NULL;
 
-  g_mutex_lock (&self->drop_lock);
+  _agent_spin_lock_lock (&self->drop_lock);
   g_set_object (&subscriber, self->subscriber);
-  g_mutex_unlock (&self->drop_lock);
+  _agent_spin_lock_unlock (&self->drop_lock);
 
   return subscriber;
 }
@@ -715,9 +719,9 @@ take_subscriber (AgentMailbox *self)
 {
   AgentSubscriber *subscriber;
 
-  g_mutex_lock (&self->drop_lock);
+  _agent_spin_lock_lock (&self->drop_lock);
   subscriber = g_steal_pointer (&self->subscriber);
-  g_mutex_unlock (&self->drop_lock);
+  _agent_spin_lock_unlock (&self->drop_lock);
 
   return subscriber;
 }

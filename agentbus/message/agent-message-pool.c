@@ -33,6 +33,9 @@ _agent_message_pool_free (gpointer block)
 /* What the depot keeps at the most: a quarter of a megabyte of blocks. */
 #define MAX_FULL 24
 
+/* And this, for those who bring a full one and want to go on. */
+#define MAX_EMPTY 8
+
 /* So many blocks ahead, memory is asked for that another core has just used. */
 #define PREFETCH 4
 
@@ -54,8 +57,10 @@ typedef struct
 static struct
 {
   GMutex    lock;
-  Magazine *full;   /* (lock) */
-  guint     n_full; /* (lock) */
+  Magazine *full;    /* (lock) */
+  Magazine *empty;   /* (lock) */
+  guint     n_full;  /* (lock) */
+  guint     n_empty; /* (lock) */
 } depot;
 
 /* As in agent-sender.c. */
@@ -69,38 +74,63 @@ magazine_free (Magazine *magazine)
   g_free (magazine);
 }
 
-/* Takes @magazine. */
 static void
-depot_put (Magazine *magazine)
+push (Magazine **stack,
+      guint     *n,
+      Magazine  *magazine)
 {
-  g_mutex_lock (&depot.lock);
-  if (depot.n_full < MAX_FULL)
-    {
-      magazine->next = depot.full;
-      depot.full = g_steal_pointer (&magazine);
-      depot.n_full++;
-    }
-  g_mutex_unlock (&depot.lock);
-
-  g_clear_pointer (&magazine, magazine_free);
+  magazine->next = *stack;
+  *stack = magazine;
+  (*n)++;
 }
 
-/* (transfer full) (nullable) */
 static Magazine *
-depot_take (void)
+pop (Magazine **stack,
+     guint     *n)
 {
-  Magazine *magazine;
+  Magazine *magazine = *stack;
 
-  g_mutex_lock (&depot.lock);
-  magazine = depot.full;
   if (magazine != NULL)
     {
-      depot.full = magazine->next;
-      depot.n_full--;
+      *stack = magazine->next;
+      (*n)--;
     }
-  g_mutex_unlock (&depot.lock);
 
   return magazine;
+}
+
+/* Takes a full magazine and returns an empty one: (transfer full). */
+static Magazine *
+depot_put (Magazine *full)
+{
+  Magazine *empty;
+
+  g_mutex_lock (&depot.lock);
+  empty = pop (&depot.empty, &depot.n_empty);
+  if (depot.n_full < MAX_FULL)
+    push (&depot.full, &depot.n_full, g_steal_pointer (&full));
+  g_mutex_unlock (&depot.lock);
+
+  g_clear_pointer (&full, magazine_free);
+  return empty != NULL ? empty : g_new0 (Magazine, 1);
+}
+
+/* If there is a full magazine, takes an empty one for it. (transfer full) (nullable) */
+static Magazine *
+depot_take (Magazine *empty)
+{
+  Magazine *full;
+  gboolean  kept = TRUE;
+
+  g_mutex_lock (&depot.lock);
+  full = pop (&depot.full, &depot.n_full);
+  if (full != NULL && (kept = depot.n_empty < MAX_EMPTY))
+    push (&depot.empty, &depot.n_empty, empty);
+  g_mutex_unlock (&depot.lock);
+
+  if (!kept)
+    g_free (empty);
+  return full;
 }
 
 static void
@@ -151,10 +181,9 @@ reload (Magazines *self)
       return;
     }
 
-  full = depot_take ();
+  full = depot_take (self->previous);
   if (full != NULL)
     {
-      g_free (self->previous);
       self->previous = self->current;
       self->current = full;
     }
@@ -165,10 +194,7 @@ static void
 unload (Magazines *self)
 {
   if (self->previous->n_blocks == MAGAZINE_SIZE)
-    {
-      depot_put (self->previous);
-      self->previous = g_new0 (Magazine, 1);
-    }
+    self->previous = depot_put (self->previous);
 
   swap (self);
 }
@@ -179,7 +205,9 @@ static inline void
 prefetch_for_writing (const char *memory)
 {
 #if defined(__x86_64__)
-  __asm__ volatile ("prefetchw %0" : : "m"(*memory));
+  __asm__ volatile("prefetchw %0"
+                   :
+                   : "m"(*memory));
 #else
   __builtin_prefetch (memory, 1);
 #endif

@@ -69,6 +69,12 @@ _agent_message_is_kept (const AgentMessage *self)
   return self->reliable || self->origin != 0;
 }
 
+static inline gboolean
+_agent_message_is_cancel (const AgentMessage *self)
+{
+  return self->type == AGENT_MESSAGE_TYPE_CANCEL || self->type == AGENT_MESSAGE_TYPE_TASK_CANCEL;
+}
+
 static inline const char *
 _agent_message_string (const AgentMessage *self,
                        guint               offset)

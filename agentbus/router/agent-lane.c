@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "agent-lane-private.h"
+#include "agent-string-hash-private.h"
 
 AgentLane *
 _agent_lane_new (const AgentLaneKey *key)
@@ -54,7 +55,8 @@ _agent_lane_equal (gconstpointer a,
   const AgentLaneKey *one = a;
   const AgentLaneKey *other = b;
 
-  return one->hash == other->hash && one->channel == other->channel && strcmp (one->actor, other->actor) == 0;
+  return one->hash == other->hash && one->channel == other->channel &&
+         _agent_string_equal (one->actor, other->actor);
 }
 
 void
