@@ -232,7 +232,7 @@ static void
 test_blocks_grow (Fixture      *f,
                   gconstpointer data)
 {
-  static const guint capacities[] = { 6, 14, 30, 62, 62, 62 };
+  static const guint capacities[] = { 6, 14, 30, 62, 126, 126 };
 
   for (guint i = 0; i < G_N_ELEMENTS (capacities); i++)
     for (guint n = 0; n < capacities[i]; n++)
