@@ -708,8 +708,7 @@ cancels (AgentMessage *cancel,
          g_strcmp0 (agent_message_get_task_id (cancel), agent_message_get_task_id (message)) == 0;
 }
 
-/* Whether a cancel for @message is queued. It came after the message did, or nearly so, else it had been handled before;
- * and it will not be until the message is done with. */
+/* Whether a cancel for @message is queued that was sent after it: it will not be handled until the message is done with. */
 static gboolean
 is_cancel_queued (AgentMailbox *mailbox,
                   AgentMessage *message)
@@ -721,7 +720,7 @@ is_cancel_queued (AgentMailbox *mailbox,
 
   _agent_channel_queue_lock (queue);
   while (!found && (queued = _agent_channel_queue_peek_locked (queue, &place)) != NULL)
-    found = _agent_message_is_cancel (queued) && cancels (queued, message);
+    found = queued->seq > message->seq && _agent_message_is_cancel (queued) && cancels (queued, message);
   _agent_channel_queue_unlock (queue);
 
   return found;

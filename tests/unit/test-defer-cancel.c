@@ -264,7 +264,26 @@ test_cancel_does_not_reach_the_next (TestFixture *f)
   test_assert_dies (state.delivery);
 }
 
-/* A CANCEL that waits in the queue is for what was in hand when it came. */
+/* A CANCEL that waits in the queue is for what was sent before it, and not for what comes after. */
+static void
+test_cancel_reaches_what_waits_before_it (TestFixture *f)
+{
+  g_autoptr (GPtrArray) deliveries = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", keep_all, deliveries);
+
+  agent_bus_send (f->bus, agent_message_new_end ("test", "a", NULL));
+  agent_bus_send (f->bus, agent_message_new_end ("test", "a", NULL));
+  agent_bus_send (f->bus, test_cancel ("test", "a"));
+  agent_bus_send (f->bus, agent_message_new_end ("test", "a", NULL));
+  for (guint i = 0; i < 4; i++)
+    {
+      test_drain (f);
+      g_assert_cmpuint (deliveries->len, ==, i + 1);
+      g_assert_cmpint (agent_delivery_is_cancelled (deliveries->pdata[i]), ==, i < 2);
+      agent_delivery_complete (deliveries->pdata[i]);
+    }
+}
+
 static void
 test_cancel_does_not_cancel_itself (TestFixture *f)
 {
@@ -377,6 +396,7 @@ main (int   argc,
   ADD ("cancel-before-the-handler-defers", test_cancel_before_the_handler_defers);
   ADD ("task-cancel-before-the-handler-defers", test_task_cancel_before_the_handler_defers);
   ADD ("cancel-does-not-reach-the-next", test_cancel_does_not_reach_the_next);
+  ADD ("cancel-reaches-what-waits-before-it", test_cancel_reaches_what_waits_before_it);
   ADD ("cancel-does-not-cancel-itself", test_cancel_does_not_cancel_itself);
   ADD ("cancel-after-complete", test_cancel_after_complete);
   ADD ("complete-before-cancel-trips", test_complete_before_cancel_trips);
