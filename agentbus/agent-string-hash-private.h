@@ -7,11 +7,6 @@
 
 G_BEGIN_DECLS
 
-/*
- * For the names that are looked up with each message. They have just been written into it, in small pieces: to read them
- * in larger ones, as strcmp() and strlen() do, would have to wait for that.
- */
-
 #define AGENT_STRING_HASH_FACTOR G_GUINT64_CONSTANT (0x9e3779b97f4a7c15)
 
 static inline guint64
@@ -21,27 +16,57 @@ _agent_string_hash_mix (guint64 hash)
   return hash ^ (hash >> 32);
 }
 
-/* Eight bytes a step. */
 static inline guint64
-_agent_string_hash (const char *string)
+_agent_string_hash_get_8 (const char *bytes)
 {
-  guint64 hash = 0;
+  guint64 word;
 
-  for (;;)
-    {
-      guint64 word = 0;
-      guint   n = 0;
-
-      for (; n < sizeof word && string[n] != '\0'; n++)
-        word |= (guint64) (guchar) string[n] << (8 * n);
-
-      hash = _agent_string_hash_mix (hash ^ word);
-      if (n < sizeof word)
-        return hash;
-      string += sizeof word;
-    }
+  memcpy (&word, bytes, sizeof word);
+  return word;
 }
 
+static inline guint64
+_agent_string_hash_get_4 (const char *bytes)
+{
+  guint32 word;
+
+  memcpy (&word, bytes, sizeof word);
+  return word;
+}
+
+/* Less than eight bytes. */
+static inline guint64
+_agent_string_hash_get_few (const char *bytes,
+                            gsize       n)
+{
+  guint64 word = 0;
+
+  if (n >= 4)
+    return _agent_string_hash_get_4 (bytes) | _agent_string_hash_get_4 (bytes + n - 4) << 32;
+
+  for (gsize i = 0; i < n; i++)
+    word = word << 8 | (guchar) bytes[i];
+
+  return word;
+}
+
+/* Eight bytes a step; the last step takes some of them once more. */
+static inline guint64
+_agent_string_hash (const char *string,
+                    gsize       length)
+{
+  guint64 hash = length;
+
+  if (length < 8)
+    return _agent_string_hash_mix (hash << 56 ^ _agent_string_hash_get_few (string, length));
+
+  for (gsize i = 0; i + 8 < length; i += 8)
+    hash = _agent_string_hash_mix (hash ^ _agent_string_hash_get_8 (string + i));
+
+  return _agent_string_hash_mix (hash ^ _agent_string_hash_get_8 (string + length - 8));
+}
+
+/* For names that are short as a rule. */
 static inline gboolean
 _agent_string_equal (const char *a,
                      const char *b)

@@ -51,7 +51,7 @@ send_to_one (AgentBus      *self,
   AgentMailbox *mailbox = NULL;
 
   if (!_agent_string_equal (target, _agent_message_string (message, message->source)))
-    mailbox = _agent_snapshot_lookup (snapshot, target);
+    mailbox = _agent_snapshot_lookup (snapshot, target, message->hash);
   if (mailbox != NULL)
     return _agent_mailbox_push (mailbox, message, sender);
 
@@ -66,7 +66,8 @@ send_to_all (AgentBus      *self,
              AgentMessage  *message,
              AgentSender   *sender)
 {
-  AgentMailbox  *own = _agent_snapshot_lookup (snapshot, _agent_message_string (message, message->source));
+  const char    *source = _agent_message_string (message, message->source);
+  AgentMailbox  *own = _agent_snapshot_lookup (snapshot, source, message->hash);
   guint          n_mailboxes;
   AgentMailbox **mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
   guint          n_addressed = n_mailboxes - (own != NULL);

@@ -56,7 +56,8 @@ void            _agent_directory_tell_watches   (AgentDirectory  *self,
 void            _agent_snapshot_unref           (AgentSnapshot   *self);
 guint64         _agent_snapshot_get_generation  (AgentSnapshot   *self);
 AgentMailbox   *_agent_snapshot_lookup          (AgentSnapshot   *self,
-                                                 const char      *name);
+                                                 const char      *name,
+                                                 guint64          hash);
 AgentMailbox  **_agent_snapshot_get_mailboxes   (AgentSnapshot   *self,
                                                  guint           *n_mailboxes);
 

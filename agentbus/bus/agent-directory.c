@@ -54,8 +54,9 @@ static void
 snapshot_add (AgentSnapshot *self,
               AgentMailbox  *mailbox)
 {
-  guint64 hash = _agent_string_hash (_agent_mailbox_get_name (mailbox));
-  guint   i = hash & self->mask;
+  const char *name = _agent_mailbox_get_name (mailbox);
+  guint64     hash = _agent_string_hash (name, strlen (name));
+  guint       i = hash & self->mask;
 
   while (self->places[i].mailbox != NULL)
     i = (i + 1) & self->mask;
@@ -107,10 +108,9 @@ _agent_snapshot_get_generation (AgentSnapshot *self)
 
 AgentMailbox *
 _agent_snapshot_lookup (AgentSnapshot *self,
-                        const char    *name)
+                        const char    *name,
+                        guint64        hash)
 {
-  guint64 hash = _agent_string_hash (name);
-
   for (guint i = hash & self->mask; self->places[i].mailbox != NULL; i = (i + 1) & self->mask)
     {
       if (self->places[i].hash == hash && _agent_string_equal (self->places[i].mailbox->name, name))

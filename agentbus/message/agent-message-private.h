@@ -22,6 +22,7 @@ struct _AgentMessage
   guint      ttl;         /* milliseconds after @sent_at, 0 for none */
   guint64    seq;
   gint64     sent_at;     /* monotonic time in microseconds */
+  guint64    hash;        /* of the name that the message is sent by: the target, or else the source */
   guint64    cause;       /* the seq of the message that caused this one, or 0 */
   char      *trace;       /* (owned) (nullable) */
   gpointer   content;     /* (owned) (nullable) what the type says: see agent-message.c */

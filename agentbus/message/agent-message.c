@@ -10,6 +10,7 @@
 #include "agent-frame.h"
 #include "agent-info.h"
 #include "agent-payload.h"
+#include "agent-string-hash-private.h"
 
 #include <string.h>
 
@@ -90,6 +91,15 @@ size_string (const char *string)
   return string != NULL ? strlen (string) + 1 : 0;
 }
 
+/* Sizes include the final 0. */
+static inline guint64
+hash_address (const AgentMessageParts *parts,
+              gsize                    source,
+              gsize                    target)
+{
+  return target > 0 ? _agent_string_hash (parts->target, target - 1) : _agent_string_hash (parts->source, source - 1);
+}
+
 static inline guint
 put_string (AgentMessage *self,
             gsize        *end,
@@ -132,6 +142,7 @@ _agent_message_new_from_parts (const AgentMessageParts *parts)
   self->direction = parts->direction;
   self->status = parts->status;
   self->content = parts->content;
+  self->hash = hash_address (parts, source, target);
   self->source = put_string (self, &end, parts->source, source);
   self->target = put_string (self, &end, parts->target, target);
   self->label = put_string (self, &end, parts->label, label);

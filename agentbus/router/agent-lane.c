@@ -55,8 +55,7 @@ _agent_lane_equal (gconstpointer a,
   const AgentLaneKey *one = a;
   const AgentLaneKey *other = b;
 
-  return one->hash == other->hash && one->channel == other->channel &&
-         _agent_string_equal (one->actor, other->actor);
+  return one->hash == other->hash && one->channel == other->channel && strcmp (one->actor, other->actor) == 0;
 }
 
 void

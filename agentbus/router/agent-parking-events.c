@@ -273,7 +273,7 @@ change_lane (AgentParking *self,
              const char   *actor,
              AgentChannel  channel)
 {
-  AgentLaneKey key = { _agent_string_hash (actor), actor, channel };
+  AgentLaneKey key = { _agent_string_hash (actor, strlen (actor)), actor, channel };
   AgentShard  *shard = _agent_parking_get_shard (self, key.hash);
   AgentLane   *lane;
   gboolean     known = FALSE;
@@ -356,7 +356,7 @@ take_back (AgentParking    *self,
            AgentDropReason *reason)
 {
   const char  *actor = agent_message_get_target (message);
-  AgentLaneKey key = { _agent_string_hash (actor), actor, message->channel };
+  AgentLaneKey key = { message->hash, actor, message->channel };
   AgentShard  *shard = _agent_parking_get_shard (self, key.hash);
   AgentLane   *lane;
   gboolean     keep;

@@ -189,7 +189,9 @@ find_mailbox (AgentParking *self,
 
   if (lane->generation != generation)
     {
-      lane->mailbox = _agent_snapshot_lookup (snapshot, lane->router);
+      guint64 hash = _agent_string_hash (lane->router, strlen (lane->router));
+
+      lane->mailbox = _agent_snapshot_lookup (snapshot, lane->router, hash);
       lane->generation = generation;
     }
 
@@ -675,7 +677,7 @@ _agent_parking_dispatch (AgentParking *self,
 
   message = _agent_bus_accept (self->bus, message, self->origin, sender);
   actor = _agent_message_string (message, message->target);
-  key = (AgentLaneKey){ _agent_string_hash (actor), actor, message->channel };
+  key = (AgentLaneKey){ message->hash, actor, message->channel };
   shard = _agent_parking_get_shard (self, key.hash);
 
   _agent_spin_lock_lock (&shard->lock);
