@@ -281,6 +281,21 @@ agent_bus_start_finish (AgentBus     *self,
  * May be called from any thread, also from a handler. Iterate the calling thread's default context, which keeps
  * the deadline too, to get the result.
  *
+ * ```c
+ * static void
+ * on_stopped (GObject *bus, GAsyncResult *result, gpointer user_data)
+ * {
+ *   g_autoptr (GError) error = NULL;
+ *
+ *   if (agent_bus_stop_finish (AGENT_BUS (bus), result, &error))
+ *     g_print ("all have left\n"); // prints: all have left
+ *   else
+ *     g_warning ("%s", error->message);
+ * }
+ *
+ * agent_bus_stop_async (bus, NULL, on_stopped, NULL);
+ * ```
+ *
  * Since: 0.1
  */
 void

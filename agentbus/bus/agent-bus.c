@@ -16,12 +16,22 @@
  * A bus can be used as soon as it is made, from any thread:
  *
  * ```c
+ * static void
+ * on_request (AgentSubscriber *worker,
+ *             AgentMessage    *message,
+ *             gpointer         user_data)
+ * {
+ *   g_print ("%s\n", agent_message_get_task_name (message)); // prints: sum
+ * }
+ *
  * g_autoptr (AgentBus) bus = agent_bus_new ();
  * g_autoptr (AgentSubscriber) worker = agent_subscriber_new ("worker");
  *
- * g_signal_connect (worker, "message::task-request", G_CALLBACK (on_request), NULL);
+ * g_signal_connect (worker, "message::task-request",
+ *                   G_CALLBACK (on_request), NULL);
  * agent_bus_subscribe (bus, worker, &error);
- * agent_bus_send (bus, agent_message_new_task_request ("ui", "worker", "42", "sum", NULL));
+ * agent_bus_send (bus, agent_message_new_task_request ("ui", "worker", "42",
+ *                                                      "sum", NULL));
  * ```
  *
  * [method@AgentBus.Bus.send] never waits for a subscriber. What cannot be delivered is dropped, counted and told
@@ -30,6 +40,54 @@
  *
  * All signals are emitted in the bus's own context: the one that was the thread default where the bus was made.
  * Iterate it to hear of losses; the bus does not need it for anything else.
+ *
+ * ## From Python
+ *
+ * ```python
+ * def on_request(worker, message):
+ *     print(message.get_task_name())  # prints: sum
+ *
+ * bus = AgentBus.Bus()
+ * worker = AgentBus.Subscriber(name='worker')
+ * worker.connect('message::task-request', on_request)
+ * bus.subscribe(worker)
+ * bus.send(AgentBus.Message.new_task_request('ui', 'worker', '42', 'sum', None))
+ * ```
+ *
+ * With the [overrides](overrides.html) a bus can be stopped at the end of a block, and its figures are a dictionary:
+ *
+ * ```python
+ * # With the overrides.
+ * with AgentBus.Bus() as bus:
+ *     bus.subscribe(AgentBus.Subscriber(name='worker'))
+ *     bus.send(AgentBus.Message.cancel('ui', 'worker', 'enough'))
+ *
+ * print(bus.statistics['delivered'])  # prints: 1
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const bus = new AgentBus.Bus();
+ * const worker = new AgentBus.Subscriber({name: 'worker'});
+ *
+ * worker.connect('message::task-request', (_worker, message) => {
+ *     print(message.get_task_name()); // prints: sum
+ * });
+ * bus.subscribe(worker);
+ * bus.send(AgentBus.Message.new_task_request(
+ *     'ui', 'worker', '42', 'sum', null));
+ * ```
+ *
+ * With the overrides [method@AgentBus.Bus.stop_async] returns a promise, also under the name `stop`:
+ *
+ * ```js
+ * // With the overrides.
+ * bus.subscribe(new AgentBus.Subscriber({name: 'worker'}));
+ * bus.send(AgentBus.Message.cancel('ui', 'worker', {reason: 'enough'}));
+ * await bus.stop();
+ * print(bus.statistics.delivered); // prints: 1
+ * ```
  *
  * Since: 0.1
  */
@@ -285,6 +343,24 @@ install_signals (AgentBusClass *klass)
    *
    * Drops are added up: there is one emission per subscriber and reason in an iteration of the bus's context,
    * however many drops there were. The sum of all @n is what the statistics say.
+   *
+   * ```c
+   * static void
+   * on_dropped (AgentBus        *bus,
+   *             AgentSubscriber *subscriber,
+   *             AgentDropReason  reason,
+   *             guint            n,
+   *             AgentMessage    *last,
+   *             gpointer         user_data)
+   * {
+   *   // prints: 2 dropped: no-target
+   *   g_print ("%u dropped: %s\n", n, agent_drop_reason_to_string (reason));
+   * }
+   *
+   * g_signal_connect (bus, "dropped", G_CALLBACK (on_dropped), NULL);
+   * agent_bus_send (bus, agent_message_new_activate ("ui", "nobody", NULL));
+   * agent_bus_send (bus, agent_message_new_cancel ("ui", "nobody", NULL));
+   * ```
    *
    * Since: 0.1
    */
@@ -572,6 +648,16 @@ _agent_bus_get_ledger (AgentBus        *self,
  * - `subscribers` (`a{sv}`): the same, but for `sent`, by name, for each that is subscribed.
  *
  * `offered` is always the sum of `delivered`, `queued` and all of `dropped`. The totals include those who have left.
+ *
+ * ```c
+ * g_autoptr (GVariant) statistics = NULL;
+ * guint64 n_sent = 0;
+ *
+ * agent_bus_send (bus, agent_message_new_activate ("ui", "worker", NULL));
+ * statistics = agent_bus_get_statistics (bus);
+ * g_variant_lookup (statistics, "sent", "t", &n_sent);
+ * g_print ("%" G_GUINT64_FORMAT "\n", n_sent); // prints: 1
+ * ```
  *
  * May be called from any thread.
  *

@@ -23,6 +23,100 @@
  *
  * A delivery that is dropped without a word logs a warning, and the subscriber goes on.
  *
+ * ```c
+ * static gboolean
+ * on_done (gpointer user_data)
+ * {
+ *   g_autoptr (AgentDelivery) delivery = user_data;
+ *   AgentMessage *message = agent_delivery_get_message (delivery);
+ *
+ *   g_print ("%s\n", agent_message_get_task_name (message)); // prints: sum
+ *   agent_delivery_complete (delivery);
+ *   return G_SOURCE_REMOVE;
+ * }
+ *
+ * static void
+ * on_request (AgentSubscriber *worker,
+ *             AgentMessage    *message,
+ *             gpointer         user_data)
+ * {
+ *   g_idle_add (on_done, agent_subscriber_defer (worker));
+ * }
+ *
+ * g_autoptr (AgentSubscriber) worker = agent_subscriber_new ("worker");
+ *
+ * g_signal_connect (worker, "message::task-request",
+ *                   G_CALLBACK (on_request), NULL);
+ * agent_bus_subscribe (bus, worker, &error);
+ * agent_bus_send (bus, agent_message_new_task_request ("ui", "worker", "42",
+ *                                                      "sum", NULL));
+ * ```
+ *
+ * ## From Python
+ *
+ * ```python
+ * class Worker(AgentBus.Subscriber):
+ *     def do_message(self, message):
+ *         GLib.idle_add(self.on_done, self.defer())
+ *
+ *     def on_done(self, delivery):
+ *         print(delivery.props.message.get_task_name())  # prints: sum
+ *         delivery.complete()
+ *         return GLib.SOURCE_REMOVE
+ *
+ * bus.subscribe(Worker(name='worker'))
+ * bus.send(AgentBus.Message.new_task_request('ui', 'worker', '42', 'sum', None))
+ * ```
+ *
+ * With the [overrides](overrides.html) an asynchronous handler does it by itself: the delivery is complete when the
+ * handler has returned, and failed when it has raised.
+ *
+ * ```python
+ * # With the overrides.
+ * class Worker(AgentBus.Subscriber):
+ *     async def do_message(self, message):
+ *         await AgentBus.sleep(1)
+ *         print(self.delivery.is_cancelled())  # prints: False
+ *
+ * with bus:
+ *     bus.subscribe(Worker(name='worker'))
+ *     bus.send(AgentBus.Message.activate('ui', 'worker'))
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const worker = new AgentBus.Subscriber({name: 'worker'});
+ *
+ * bus.connect('failed', (_bus, subscriber, message, reason) => {
+ *     print(reason); // prints: no such task
+ * });
+ * worker.connect('message', () => {
+ *     const delivery = worker.defer();
+ *
+ *     Promise.resolve().then(() => delivery.fail_message('no such task'));
+ * });
+ * bus.subscribe(worker);
+ * bus.send(AgentBus.Message.new_task_request(
+ *     'ui', 'worker', '42', 'sum', null));
+ * ```
+ *
+ * With the overrides the handler may be an `async` function:
+ *
+ * ```js
+ * // With the overrides.
+ * const worker = new AgentBus.Subscriber({name: 'worker'});
+ *
+ * worker.on('activate', async message => {
+ *     const answer = await Promise.resolve(42); // in place of what takes long
+ *
+ *     print(message.source, 'gets', answer); // prints: ui gets 42
+ * });
+ * bus.subscribe(worker);
+ * bus.send(AgentBus.Message.activate('ui', 'worker'));
+ * await bus.stop();
+ * ```
+ *
  * Since: 0.1
  */
 

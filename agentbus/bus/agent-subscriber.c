@@ -21,25 +21,115 @@
  *
  * ```c
  * static void
- * on_cancel (AgentSubscriber *subscriber, AgentMessage *message, gpointer user_data)
+ * on_cancel (AgentSubscriber *subscriber,
+ *            AgentMessage    *message,
+ *            gpointer         user_data)
  * {
- *   g_print ("%s wants to stop: %s\n",
- *            agent_message_get_source (message), agent_message_get_reason (message));
+ *   g_print ("%s\n", agent_message_get_reason (message)); // prints: enough
  * }
  *
- * AgentSubscriber *subscriber = agent_subscriber_new ("worker");
+ * g_autoptr (AgentSubscriber) subscriber = agent_subscriber_new ("worker");
  *
- * g_signal_connect (subscriber, "message::cancel", G_CALLBACK (on_cancel), NULL);
+ * g_signal_connect (subscriber, "message::cancel",
+ *                   G_CALLBACK (on_cancel), NULL);
  * agent_bus_subscribe (bus, subscriber, &error);
+ * agent_bus_send (bus, agent_message_new_cancel ("ui", "worker", "enough"));
  * ```
- *
- * From Python, override `do_message`; from JavaScript, connect to the signal or define `on_message` (a message
- * that a JavaScript virtual function keeps is not alive after it returns).
  *
  * A handler that is not done when it returns takes the delivery with [method@AgentBus.Subscriber.defer].
  *
  * The bus keeps a reference for as long as the subscriber is subscribed. The getters may be called from any
  * thread.
+ *
+ * ## From Python
+ *
+ * Override `do_message`:
+ *
+ * ```python
+ * class Worker(AgentBus.Subscriber):
+ *     def do_message(self, message):
+ *         print('got', message.get_name())  # prints: got cancel
+ *
+ * bus.subscribe(Worker(name='worker', capacity=8))
+ * bus.send(AgentBus.Message.new_cancel('ui', 'worker', 'enough'))
+ * ```
+ *
+ * With the [overrides](overrides.html) a handler may be asynchronous:
+ *
+ * ```python
+ * # With the overrides.
+ * worker = AgentBus.Subscriber(name='worker')
+ *
+ * @worker.on('activate')
+ * async def begin(message):
+ *     await AgentBus.sleep(1)
+ *     print(sum(message.payload))  # prints: 42
+ *
+ * with bus:
+ *     bus.subscribe(worker)
+ *     bus.send(AgentBus.Message.activate('ui', 'worker', [1, 2, 39]))
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * Connect to the signal, or define `on_message`. A message that `vfunc_message` keeps is not alive after it returns,
+ * unless there are the overrides.
+ *
+ * ```js
+ * const Worker = GObject.registerClass(
+ * class Worker extends AgentBus.Subscriber {
+ *     on_message(message) {
+ *         print('got', message.get_name()); // prints: got cancel
+ *     }
+ * });
+ *
+ * bus.subscribe(new Worker({name: 'worker', capacity: 8}));
+ * bus.send(AgentBus.Message.new_cancel('ui', 'worker', 'enough'));
+ * ```
+ *
+ * With the overrides one can loop over the messages:
+ *
+ * ```js
+ * // With the overrides.
+ * const worker = new AgentBus.Subscriber({name: 'worker'});
+ *
+ * bus.subscribe(worker);
+ * bus.send(AgentBus.Message.task_request(
+ *     'ui', 'worker', '1', {payload: [1, 2, 39]}));
+ * for await (const message of worker) {
+ *     print(message.payload.length); // prints: 3
+ *     break;
+ * }
+ * ```
+ *
+ * ## From Vala
+ *
+ * The detail of the signal stands in brackets:
+ *
+ * ```vala
+ * var worker = new AgentBus.Subscriber ("worker");
+ *
+ * worker.message["cancel"].connect ((message) => {
+ *   print ("%s\n", message.get_reason ()); // prints: enough
+ * });
+ * bus.subscribe (worker);
+ * bus.send (new AgentBus.Message.cancel ("ui", "worker", "enough"));
+ * ```
+ *
+ * ## From Lua
+ *
+ * With the overrides `on` is a method like others, so it is called with a colon:
+ *
+ * ```lua
+ * -- With the overrides.
+ * local worker = AgentBus.Subscriber { name = 'worker' }
+ *
+ * worker:on('cancel', function(message)
+ *    print(message.reason) -- prints: enough
+ * end)
+ * assert(bus:subscribe(worker))
+ * bus:send(AgentBus.Message.cancel('ui', 'worker', { reason = 'enough' }))
+ * ```
  *
  * Since: 0.1
  */
@@ -714,11 +804,7 @@ agent_subscriber_dup_bus (AgentSubscriber *self)
  * [method@AgentBus.Delivery.complete] or [method@AgentBus.Delivery.fail] is called on what it returns: messages
  * are still handled one at a time, also by asynchronous handlers.
  *
- * ```python
- * def do_message(self, message):
- *     delivery = self.defer()
- *     start_work(delivery.props.message, on_done=delivery.complete)
- * ```
+ * [class@AgentBus.Delivery] has examples.
  *
  * Returns: (transfer full): the delivery
  *

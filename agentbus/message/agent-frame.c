@@ -14,16 +14,66 @@
  * copied: whoever gets the frame, in whatever thread, reads the very same bytes.
  *
  * ```c
- * g_autoptr(GBytes) pcm = g_bytes_new_take (samples, n_bytes);
- * g_autoptr(AgentFrame) frame = agent_frame_new ("audio/raw", pcm, NULL);
+ * g_autoptr (GBytes) pcm = g_bytes_new_take (g_malloc0 (640), 640);
+ * g_autoptr (AgentFrame) frame = agent_frame_new ("audio/raw", pcm, NULL);
  *
  * agent_frame_set_pts (frame, 20000);
- * agent_bus_send (bus, agent_message_new_frame ("microphone", "recognizer", frame,
- *                                               AGENT_FRAME_DIRECTION_DOWNSTREAM));
+ * g_print ("%s\n", agent_frame_get_kind (frame)); // prints: audio/raw
+ * agent_bus_send (bus,
+ *                 agent_message_new_frame ("microphone", "recognizer", frame,
+ *                                          AGENT_FRAME_DIRECTION_DOWNSTREAM));
  * ```
  *
  * A frame is immutable once it is shared, so it may be read from any number of threads, and it is
  * counted atomically. Only [method@AgentBus.Frame.set_pts] changes one, and is for the time before.
+ *
+ * ## From Python
+ *
+ * ```python
+ * def on_frame(recognizer, message):
+ *     frame = message.get_frame()
+ *     print(frame.get_kind())  # prints: audio/raw
+ *     print(frame.get_data().get_size())  # prints: 640
+ *
+ * recognizer = AgentBus.Subscriber(name='recognizer')
+ * recognizer.connect('message::frame', on_frame)
+ * bus.subscribe(recognizer)
+ * frame = AgentBus.Frame.new('audio/raw', GLib.Bytes.new(bytes(640)), None)
+ * bus.send(AgentBus.Message.new_frame('microphone', 'recognizer', frame,
+ *                                     AgentBus.FrameDirection.DOWNSTREAM))
+ * ```
+ *
+ * With the [overrides](overrides.html) the direction has a default, and `pack()` makes a `GVariant` of plain values:
+ *
+ * ```python
+ * # With the overrides.
+ * metadata = AgentBus.pack({'lang': 'en'})
+ * frame = AgentBus.Frame.new('text', None, metadata)
+ * message = AgentBus.Message.frame('recognizer', 'ui', frame)
+ * print(message.frame.get_metadata()['lang'])  # prints: en
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const data = new GLib.Bytes(new Uint8Array(640));
+ * const frame = AgentBus.Frame.new('audio/raw', data, null);
+ * const message = AgentBus.Message.new_frame('microphone', 'recognizer', frame,
+ *     AgentBus.FrameDirection.DOWNSTREAM);
+ *
+ * print(message.get_frame().get_data().toArray().length); // prints: 640
+ * ```
+ *
+ * With the overrides the message makes the frame:
+ *
+ * ```js
+ * // With the overrides.
+ * const data = new Uint8Array(640);
+ * const message = AgentBus.Message.frame('microphone', 'recognizer',
+ *     {kind: 'audio/raw', data});
+ *
+ * print(message.frame.get_kind()); // prints: audio/raw
+ * ```
  *
  * Since: 0.1
  */

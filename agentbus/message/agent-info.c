@@ -13,13 +13,56 @@
  * it has with [ctor@AgentBus.Message.new_agent_registry].
  *
  * ```c
- * g_autoptr(AgentInfo) info = agent_info_new ("recognizer", "runner-1", NULL, TRUE, FALSE,
- *                                             g_get_real_time ());
+ * g_autoptr (AgentInfo) info =
+ *   agent_info_new ("recognizer", "runner-1", NULL, TRUE, FALSE,
+ *                   g_get_real_time ());
+ *
+ * g_print ("%s\n", agent_info_get_runner (info)); // prints: runner-1
  *
  * agent_bus_send (bus, agent_message_new_agent_ready (info));
  * ```
  *
  * It never changes, so it may be read from any number of threads, and it is counted atomically.
+ *
+ * ## From Python
+ *
+ * ```python
+ * def on_ready(ui, message):
+ *     info = message.get_info()
+ *     print(info.get_name())  # prints: recognizer
+ *     print(info.get_runner())  # prints: runner-1
+ *
+ * ui = AgentBus.Subscriber(name='ui')
+ * ui.connect('message::agent-ready', on_ready)
+ * bus.subscribe(ui)
+ * now = GLib.get_real_time()
+ * info = AgentBus.Info.new('recognizer', 'runner-1', None, True, False, now)
+ * bus.send(AgentBus.Message.new_agent_ready(info))
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const now = GLib.get_real_time();
+ * const info = AgentBus.Info.new(
+ *     'recognizer', 'runner-1', null, true, false, now);
+ * const message = AgentBus.Message.new_agent_ready(info);
+ *
+ * print(message.get_source()); // prints: recognizer
+ * print(message.get_info().is_active()); // prints: true
+ * ```
+ *
+ * An array of infos does not arrive in C, so a registry needs the [overrides](overrides.html):
+ *
+ * ```js
+ * // With the overrides.
+ * const registry = AgentBus.Message.agent_registry('runner-1', null, {
+ *     runner: 'runner-1',
+ *     infos: [{name: 'recognizer', runner: 'runner-1', active: true}],
+ * });
+ *
+ * print(registry.get_infos().length); // prints: 1
+ * ```
  *
  * Since: 0.1
  */

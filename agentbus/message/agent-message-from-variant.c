@@ -583,6 +583,17 @@ read_type (GVariant         *variant,
  * The payload and the data of a frame stay part of @variant and are not copied, so the message
  * keeps all of its memory.
  *
+ * ```c
+ * g_autoptr (AgentMessage) message =
+ *   agent_message_new_cancel ("ui", "worker", "enough");
+ * g_autoptr (GVariant) wire_form = agent_message_to_variant (message);
+ * g_autoptr (AgentMessage) copy =
+ *   agent_message_new_from_variant (wire_form, &error);
+ *
+ * if (copy != NULL)
+ *   g_print ("%s\n", agent_message_get_reason (copy)); // prints: enough
+ * ```
+ *
  * Returns: (transfer full): a new message, or %NULL with `AGENT_BUS_ERROR_INVALID_MESSAGE`
  *
  * Since: 0.1

@@ -637,6 +637,26 @@ agent_message_new_routed (AgentMessageType type,
  * The name is what a handler asks for: `message::my-name`. Names of built-in types are refused, as
  * such a message would be taken for the real one.
  *
+ * ```c
+ * static void
+ * on_volume (AgentSubscriber *speaker,
+ *            AgentMessage    *message,
+ *            gpointer         user_data)
+ * {
+ *   GVariant *volume = agent_message_get_payload (message);
+ *
+ *   g_print ("%.1f\n", g_variant_get_double (volume)); // prints: 0.5
+ * }
+ *
+ * g_autoptr (AgentSubscriber) speaker = agent_subscriber_new ("speaker");
+ *
+ * g_signal_connect (speaker, "message::volume", G_CALLBACK (on_volume), NULL);
+ * agent_bus_subscribe (bus, speaker, &error);
+ * agent_bus_send (bus, agent_message_new_custom ("volume", AGENT_CHANNEL_DATA,
+ *                                                "ui", "speaker",
+ *                                                g_variant_new_double (0.5)));
+ * ```
+ *
  * Returns: (transfer full): a new message
  *
  * Since: 0.1

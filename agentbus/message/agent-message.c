@@ -24,10 +24,12 @@
  * first value of an enumeration.
  *
  * ```c
+ * GVariant *payload = g_variant_new_string ("half done");
  * AgentMessage *message =
- *   agent_message_new_task_update ("worker", "ui", "42", g_variant_new_string ("half done"));
+ *   agent_message_new_task_update ("worker", "ui", "42", payload);
  *
  * agent_message_set_ttl (message, 500);
+ * g_print ("%s\n", agent_message_get_name (message)); // prints: task-update
  * agent_bus_send (bus, message);
  * ```
  *
@@ -35,8 +37,66 @@
  * threads may read it, and the functions that change a message must not be called any more. It is
  * counted atomically, and may be kept for as long as one likes.
  *
- * Payloads are `GVariant`s. For JSON there are [func@AgentBus.payload_from_json] and
+ * A payload is a `GVariant`. For JSON there are [func@AgentBus.payload_from_json] and
  * [method@AgentBus.Message.dup_payload_json].
+ *
+ * ## From Python
+ *
+ * ```python
+ * payload = AgentBus.payload_from_json('{"numbers": [1, 2, 39]}')
+ * message = AgentBus.Message.new_task_request(
+ *     'ui', 'worker', '42', 'sum', payload)
+ * message.set_ttl(500)
+ * print(message.get_payload().unpack())  # prints: {'numbers': [1, 2, 39]}
+ * bus.send(message)
+ * ```
+ *
+ * With the [overrides](overrides.html) each type has a constructor of its name, with options, and each getter is an
+ * attribute:
+ *
+ * ```python
+ * # With the overrides.
+ * payload = {'numbers': [1, 2, 39]}
+ * message = AgentBus.Message.task_request(
+ *     'ui', 'worker', '42', 'sum', payload, ttl=500)
+ * print(message.task_name, sum(message.payload['numbers']))  # prints: sum 42
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const payload = AgentBus.payload_from_json('{"numbers": [1, 2, 39]}');
+ * const message = AgentBus.Message.new_task_request(
+ *     'ui', 'worker', '42', 'sum', payload);
+ *
+ * message.set_ttl(500);
+ * print(message.dup_payload_json()); // prints: {"numbers":[1,2,39]}
+ * bus.send(message);
+ * ```
+ *
+ * With the overrides:
+ *
+ * ```js
+ * // With the overrides.
+ * const message = AgentBus.Message.task_request('ui', 'worker', '42',
+ *     {name: 'sum', payload: {numbers: [1, 2, 39]}, ttl: 500});
+ *
+ * print(message.task_name, message.payload.numbers.length); // prints: sum 3
+ * ```
+ *
+ * ## From Vala
+ *
+ * A message that is kept in a variable is handed over when it is sent:
+ *
+ * ```vala
+ * var payload = new Variant.string ("half done");
+ * var message =
+ *   new AgentBus.Message.task_update ("worker", "ui", "42", payload);
+ *
+ * message.set_ttl (500);
+ * print ("%s\n", message.get_name ()); // prints: task-update
+ * bus.send ((owned) message);
+ * ```
  *
  * Since: 0.1
  */

@@ -184,6 +184,15 @@ write_value (GString  *out,
  * double, and the NUL character, which a `GVariant` cannot hold. The error is
  * `AGENT_BUS_ERROR_INVALID_MESSAGE`.
  *
+ * ```c
+ * g_autoptr (GVariant) payload =
+ *   agent_payload_from_json ("{\"task\": \"sum\"}", &error);
+ * const char *task = NULL;
+ *
+ * if (payload != NULL && g_variant_lookup (payload, "task", "&s", &task))
+ *   g_print ("%s\n", task); // prints: sum
+ * ```
+ *
  * This may be called from any thread.
  *
  * Returns: (transfer full): the payload, not floating

@@ -17,6 +17,7 @@
  * agent_metrics_add_dispatcher (metrics, "main", dispatcher);
  *
  * g_autofree char *text = agent_metrics_to_open_metrics (metrics);
+ * g_print ("%.29s\n", text); // prints: # HELP agentbus_messages_sent
  * ```
  *
  * Nothing is measured for the sake of the metrics: they read the ledgers that buses and dispatchers keep anyway, at the
@@ -46,6 +47,33 @@
  * counts as 0. A message that came back and was handed over again counts in `router_messages_dispatched` twice.
  *
  * All functions may be called from any thread.
+ *
+ * ## From Python
+ *
+ * ```python
+ * metrics = AgentBus.Metrics()
+ * metrics.add_bus('main', bus)
+ * metrics.add_dispatcher('main', dispatcher)
+ * bus.send(AgentBus.Message.new_activate('main', 'worker', None))
+ *
+ * figures = metrics.to_variant().unpack()
+ * print(figures['agentbus_messages_sent'])  # prints: [({'bus': 'main'}, 1)]
+ * print(metrics.to_open_metrics().splitlines()[-1])  # prints: # EOF
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const metrics = new AgentBus.Metrics();
+ *
+ * metrics.add_bus('main', bus);
+ * bus.send(AgentBus.Message.new_activate('main', 'worker', null));
+ *
+ * const figures = metrics.to_variant().recursiveUnpack();
+ * const [[labels, value]] = figures.agentbus_messages_sent;
+ *
+ * print(labels.bus, value); // prints: main 1
+ * ```
  *
  * Since: 0.1
  */

@@ -18,6 +18,38 @@
  *
  * A policy is a plain value: a dispatcher takes a copy.
  *
+ * ```c
+ * g_autoptr (AgentRetryPolicy) policy = agent_retry_policy_new ();
+ *
+ * agent_retry_policy_set_initial_delay (policy, 50);
+ * agent_retry_policy_set_multiplier (policy, 3.0);
+ * g_print ("%u\n", agent_retry_policy_get_delay (policy, 1)); // prints: 150
+ * agent_router_dispatcher_set_retry_policy (dispatcher, policy);
+ * ```
+ *
+ * ## From Python
+ *
+ * A dispatcher gives a copy, too: what is changed in it has to be set.
+ *
+ * ```python
+ * policy = dispatcher.get_retry_policy()
+ * policy.set_max_delay(400)
+ * policy.set_jitter(0.0)
+ * print([policy.get_delay(n) for n in range(4)])  # prints: [100, 200, 400, 400]
+ * dispatcher.set_retry_policy(policy)
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const policy = new AgentBus.RetryPolicy();
+ *
+ * policy.set_initial_delay(50);
+ * policy.set_multiplier(3);
+ * print([0, 1, 2].map(n => policy.get_delay(n))); // prints: 50,150,450
+ * dispatcher.set_retry_policy(policy);
+ * ```
+ *
  * Since: 0.1
  */
 struct _AgentRetryPolicy

@@ -18,13 +18,48 @@
  *
  * ```c
  * g_autoptr (AgentRouteTable) routes = agent_route_table_new ();
+ * g_autofree char *router = NULL;
  *
  * agent_route_table_assign (routes, "actor-7", "worker-1");
  * agent_route_table_move_all (routes, "worker-1", "worker-2");
+ * router = agent_route_table_lookup (routes, "actor-7");
+ * g_print ("%s\n", router); // prints: worker-2
  * ```
  *
  * All functions may be called from any thread. A [class@AgentBus.RouterDispatcher] that uses the table hands over what
  * it has parked before the function that changed the route returns.
+ *
+ * ## From Python
+ *
+ * ```python
+ * routes = AgentBus.RouteTable()
+ * routes.assign('actor-7', 'worker-1')
+ * print(routes.move_all('worker-1', 'worker-2'), 'moved')  # prints: 1 moved
+ * print(routes.lookup('actor-7'))  # prints: worker-2
+ * ```
+ *
+ * With the [overrides](overrides.html) the table is a mapping, and an actor without a router has `None`:
+ *
+ * ```python
+ * # With the overrides.
+ * routes = AgentBus.RouteTable()
+ * routes['actor-7'] = 'worker-1'
+ * routes['actor-8'] = None
+ * del routes['actor-7']
+ * print('actor-8' in routes, routes['actor-8'])  # prints: True None
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const routes = new AgentBus.RouteTable();
+ *
+ * routes.connect('changed', (_routes, actor, router) => {
+ *     print(actor, 'is with', router); // prints: actor-7 is with worker-1
+ * });
+ * routes.assign('actor-7', 'worker-1');
+ * print(routes.contains('actor-8')); // prints: false
+ * ```
  *
  * Since: 0.1
  */

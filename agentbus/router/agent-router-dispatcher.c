@@ -18,16 +18,23 @@
  *
  * ```c
  * g_autoptr (AgentRouteTable) routes = agent_route_table_new ();
- * g_autoptr (AgentRouterDispatcher) dispatcher = agent_router_dispatcher_new (bus, routes);
+ * g_autoptr (AgentRouterDispatcher) dispatcher =
+ *   agent_router_dispatcher_new (bus, routes);
+ * g_autoptr (AgentSubscriber) router = agent_subscriber_new ("worker-1");
+ * AgentMessage *message =
+ *   agent_message_new_routed (AGENT_MESSAGE_TYPE_REQUEST_INFERENCE,
+ *                             "trainer", "actor-7", NULL);
  *
  * // Nobody knows actor-7 yet: parked.
- * agent_router_dispatcher_dispatch (dispatcher,
- *                                   agent_message_new_routed (AGENT_MESSAGE_TYPE_REQUEST_INFERENCE,
- *                                                             "trainer", "actor-7", observation),
- *                                   &error);
+ * if (agent_router_dispatcher_dispatch (dispatcher, message, &error)
+ *     == AGENT_DISPATCH_RESULT_PARKED)
+ *   g_print ("it waits\n"); // prints: it waits
  *
  * // Now it is with worker-1.
+ * agent_bus_subscribe (bus, router, &error);
  * agent_route_table_assign (routes, "actor-7", "worker-1");
+ * if (agent_router_dispatcher_get_n_parked (dispatcher) == 0)
+ *   g_print ("it is on its way\n"); // prints: it is on its way
  * ```
  *
  * Messages to one actor keep their order on each channel, also when they were parked, when the actor is assigned to another
@@ -39,6 +46,65 @@
  *
  * All functions may be called from any thread. The signals are emitted in the context that was the thread default where
  * the dispatcher was made; expiry and retries need it to be iterated, nothing else does.
+ *
+ * ## From Python
+ *
+ * ```python
+ * def on_message(router, message):
+ *     print('for', message.get_target())  # prints: for actor-7
+ *     print(message.get_payload().unpack())  # prints: 0.5
+ *
+ * routes = AgentBus.RouteTable()
+ * dispatcher = AgentBus.RouterDispatcher(bus=bus, route_table=routes)
+ * dispatcher.dispatch(AgentBus.Message.new_routed(
+ *     AgentBus.MessageType.REQUEST_INFERENCE, 'trainer', 'actor-7',
+ *     GLib.Variant('d', 0.5)))
+ * print(dispatcher.props.n_parked, 'parked')  # prints: 1 parked
+ *
+ * router = AgentBus.Subscriber(name='worker-1')
+ * router.connect('message', on_message)
+ * bus.subscribe(router)
+ * routes.assign('actor-7', 'worker-1')
+ * ```
+ *
+ * With the [overrides](overrides.html) each routing protocol has a constructor, and the payload is plain:
+ *
+ * ```python
+ * # With the overrides.
+ * message = AgentBus.Message.request_inference(
+ *     'trainer', 'actor-7', {'angle': 0.5})
+ * dispatcher.dispatch(message)
+ * print(dispatcher.statistics['parked'])  # prints: 1
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const routes = new AgentBus.RouteTable();
+ * const dispatcher = new AgentBus.RouterDispatcher({bus, route_table: routes});
+ *
+ * dispatcher.dispatch(AgentBus.Message.new_routed(
+ *     AgentBus.MessageType.REQUEST_INFERENCE, 'trainer', 'actor-7',
+ *     new GLib.Variant('d', 0.5)));
+ * print(dispatcher.n_parked, 'parked'); // prints: 1 parked
+ *
+ * const router = new AgentBus.Subscriber({name: 'worker-1'});
+ *
+ * router.connect('message', (_router, message) => {
+ *     print(message.get_payload().deepUnpack()); // prints: 0.5
+ * });
+ * bus.subscribe(router);
+ * routes.assign('actor-7', 'worker-1');
+ * ```
+ *
+ * With the overrides:
+ *
+ * ```js
+ * // With the overrides.
+ * dispatcher.dispatch(AgentBus.Message.request_inference(
+ *     'trainer', 'actor-7', {payload: {angle: 0.5}}));
+ * print(dispatcher.statistics.parked); // prints: 1
+ * ```
  *
  * Since: 0.1
  */
