@@ -95,7 +95,15 @@ test('payloads', async () => {
         assertEqual(update('b', payload).payload, payload);
     assertEqual(update('b', new GLib.Variant('(si)', ['a', 1])).payload, ['a', 1]);
     assertEqual(update('b', new Uint8Array([1, 2])).get_payload().get_type_string(), 'ay');
-    assertEqual((await caught(() => update('b', () => 1))) instanceof TypeError, true);
+    for (const payload of [{n: 2 ** 53 - 1, f: [-0.5, 1e300], d: {e: {}, l: [[]]}}, 2 ** 40, -(2 ** 40)])
+        assertEqual(update('b', payload).payload, payload);
+    for (const [payload, where] of [[() => 1, 'A payload'], [{a: [{b: () => 1}]}, `'b' in a payload`],
+        [{n: NaN}, `'n' in`], [{u: new Uint8Array(2)}, `'u' in`], [{v: new GLib.Variant('s', '')}, `'v' in`],
+        [{i: 1n}, `'i' in`]]) {
+        const odd = await caught(() => update('b', payload));
+
+        assertEqual([odd instanceof TypeError, odd.message.startsWith(where)], [true, true]);
+    }
 
     const error = await caught(() => update('b', '\0'));
 
@@ -208,14 +216,124 @@ test('for-await-throws', async () => {
     assertEqual([error.message, await bus.stop()], ['1', true]);
 });
 
+async function consume(worker, got) {
+    for await (const message of worker)
+        got.push(message.reason ?? message.payload);
+    got.push('end');
+}
+
 test('for-await-ends', async () => {
+    for (const leave of [bus => bus.unsubscribe_async('worker'), bus => bus.stop()]) {
+        const [bus, worker] = makeBus();
+        const got = [];
+        const loop = consume(worker, got);
+
+        // Leaving discards data, and delivers what the system channel holds.
+        bus.send(update('worker', 0));
+        bus.send(Message.cancel('ui', 'worker', {reason: 'a'}));
+        bus.send(Message.cancel('ui', 'worker', {reason: 'b'}));
+        assertEqual(await leave(bus), true);
+        await loop;
+        await consume(worker, got);
+        assertEqual(got, ['a', 'b', 'end', 'end']);
+    }
+});
+
+test('for-await-ends-late', async () => {
     const [bus, worker] = makeBus();
     const got = [];
 
-    turn().then(() => bus.unsubscribe('worker'));
-    for await (const message of worker)
-        got.push(message);
-    assertEqual([got, bus.n_subscribers], [[], 0]);
+    GLib.test_expect_message('AgentBus', GLib.LogLevelFlags.LEVEL_WARNING, '*did not leave*');
+    bus.shutdown_timeout = 1;
+    for (const reason of ['a', 'b'])
+        bus.send(Message.cancel('ui', 'worker', {reason}));
+    for await (const message of worker) {
+        got.push(message.reason);
+
+        const error = await rejection(bus.stop());
+
+        assertEqual(error.matches(AgentBus.BusError, AgentBus.BusError.TIMED_OUT), true);
+    }
+    assertEqual(got, ['a']);
+    GLib.test_assert_expected_messages_internal('AgentBus', 'test-gjs-overrides.js', 0, 'for-await-ends-late');
+});
+
+test('for-await-moves', async () => {
+    const [bus, worker] = makeBus();
+    const other = new Bus();
+    const got = [];
+    const loop = consume(worker, got);
+
+    await new Promise(resolve => bus.unsubscribe_async('worker', null, () => {
+        other.subscribe(worker);
+        resolve();
+    }));
+    for (let i = 0; i < 5; i++)
+        await turn();
+    other.send(Message.cancel('ui', 'worker', {reason: 'there'}));
+    await other.stop();
+    await loop;
+    assertEqual(got, ['there', 'end']);
+});
+
+test('for-await-beside', async () => {
+    const [bus, worker] = makeBus();
+    const got = [];
+    const loops = [consume(worker, got), consume(worker, got)];
+
+    worker.on(async message => {
+        await turn();
+        await turn();
+        got.push(`${message.payload}>`);
+    });
+    for (let i = 0; i < 3; i++)
+        bus.send(update('worker', i));
+    await until(() => got.length === 9);
+    assertEqual(got, [0, 0, '0>', 1, 1, '1>', 2, 2, '2>']);
+    await bus.stop();
+    await Promise.all(loops);
+});
+
+test('left-before-given', async () => {
+    const [bus, worker] = makeBus();
+    const failures = [];
+    const loop = worker[Symbol.asyncIterator]();
+
+    bus.connect('failed', (_bus, _subscriber, message, reason) => failures.push([message.payload, reason]));
+    bus.send(update('worker', 1));
+    await until(() => worker.n_delivered === 1);
+    await loop.return();
+    assertEqual(await loop.next(), {done: true});
+    await until(() => failures.length === 1);
+    assertEqual(failures, [[1, 'The loop was left before it was given the message']]);
+});
+
+test('by-hand', async () => {
+    const [bus, worker] = makeBus();
+    const got = [];
+    const failures = [];
+    const deliveries = [];
+
+    bus.connect('failed', (_bus, _subscriber, _message, reason) => failures.push(reason));
+    worker.on('deliver', () => {
+        deliveries.push(worker.defer());
+    });
+    worker.on(async message => {
+        got.push(`<${message.name}`);
+        await turn();
+        got.push(`${message.name}>`);
+    });
+    worker.on('task-update', () => {
+        worker.defer();
+    });
+    bus.send(Message.custom('deliver', 'ui', 'worker'));
+    bus.send(update('worker'));
+    await until(() => got.length === 2);
+    assertEqual([worker.n_delivered, worker.n_queued], [1, 1]);
+    deliveries[0].complete();
+    await until(() => failures.length === 1);
+    assertEqual(got.length, 4);
+    assertEqual(failures[0].includes('belongs to'), true);
 });
 
 const Keeper = GObject.registerClass(class Keeper extends Subscriber {
@@ -244,6 +362,33 @@ const Awaiter = GObject.registerClass(class Awaiter extends Subscriber {
         (this.kept ??= []).push(message);
         delivery.complete();
     }
+});
+
+const Methods = GObject.registerClass(class Methods extends Subscriber {
+    async vfunc_message(message) {
+        await turn();
+        if (message.payload === 1)
+            throw new Error('method');
+        (this.got ??= []).push(message.payload);
+    }
+});
+const MethodsHeir = GObject.registerClass(class MethodsHeir extends Methods {
+    async vfunc_message(message) {
+        await super.vfunc_message(message);
+        this.got.push(`heir ${message.payload}`);
+    }
+});
+
+test('async-methods', async () => {
+    const [bus, worker] = makeBus('worker', MethodsHeir);
+    const failures = [];
+
+    bus.connect('failed', (_bus, _subscriber, _message, reason) => failures.push(reason));
+    for (let i = 0; i < 3; i++)
+        bus.send(update('worker', i));
+    await until(() => worker.got?.length === 4);
+    await until(() => failures.length === 1);
+    assertEqual([worker.got, failures], [[0, 'heir 0', 2, 'heir 2'], ['method']]);
 });
 
 for (const klass of [Keeper, Heir, SignalKeeper, Awaiter]) {

@@ -94,6 +94,11 @@ test('payloads', function()
    end
 end)
 
+test('payload-errors', function()
+   local _, err = update('b', { a = { 1, { b = print } } })
+   assert_equal(tostring(err.message):find('payload.a[2].b is a function', 1, true) ~= nil, true)
+end)
+
 test('on', function()
    local bus, worker = make_bus()
    local got = {}
@@ -132,6 +137,38 @@ test('failures', function()
    for i, payload in ipairs { 'plain', 'fine', 'late', 'fine' } do bus:send(update('worker', payload, tostring(i))) end
    wait_until(function() return #got == 4 and #failures == 2 end)
    assert_equal({ failures, bus.statistics.failed }, { { '1plain', '3late' }, 2 })
+end)
+
+test('two-handlers', function()
+   local bus, worker = make_bus()
+   local got, failures = {}, {}
+   bus.on_failed = function(_, _, message, reason) failures[#failures + 1] = message.task_id .. reason end
+   worker:on(function(message) if message.payload == 1 then error('plain', 0) end end)
+   for n, name in ipairs { 'a', 'b' } do
+      worker:on(function(message)
+         for _ = 1, 3 * n do turn() end
+         got[#got + 1] = name .. message.payload
+      end)
+   end
+   for i = 1, 2 do bus:send(update('worker', i, tostring(i))) end
+   wait_until(function() return #got == 4 and #failures == 1 end)
+   assert_equal({ got, failures }, { { 'a1', 'b1', 'a2', 'b2' }, { '1plain' } })
+end)
+
+test('by-hand', function()
+   local bus, worker = make_bus()
+   local deliveries, got, failures = {}, {}, {}
+   bus.on_failed = function(_, _, message, reason) failures[#failures + 1] = reason end
+   worker:on('deliver', function() deliveries[#deliveries + 1] = worker:defer() error('it is mine') end)
+   worker:on(function(message) turn() got[#got + 1] = message.name end)
+   worker:on('task-update', function() worker:defer() end)
+   bus:send(Message.custom('deliver', 'DATA', 'ui', 'worker'))
+   bus:send(update('worker'))
+   wait_until(function() return #got == 1 end)
+   assert_equal({ #deliveries == 1, worker.n_queued == 1 }, { true, true })
+   deliveries[1]:complete()
+   wait_until(function() return #got == 2 and #failures == 1 end)
+   assert_equal(failures[1]:find('belongs to') ~= nil, true)
 end)
 
 test('forgotten', function()

@@ -45,16 +45,39 @@ class TestCase(unittest.TestCase):
 
 class MessageTest(unittest.TestCase):
     def test_payloads(self):
-        for value in (None, True, 0, -2**63, 2**63 - 1, 1.5, 0.1, 'text ü', [], {}, [1, None, 'a', [2.5]],
-                      {'a': {'b': [True, None, {}]}}):
+        nested = {'a': {'b': [True, None, {}, [], [[1, {'c': 'd'}]]]}, '': '', 'ü': -2**40, 'f': [1e300, -0.5, 5e-324]}
+        for value in (None, True, 0, -2**63, 2**63 - 1, 2**32, 1.5, 0.1, 1e21, 'text ü', '', [], {}, b'', b'12\0\xff',
+                      [1, None, 'a', [2.5]], nested, {'n': {'n': 2**53 + 1}}):
             payload = Message.task_update('a', 'b', '1', value).payload
             self.assertEqual(payload, value)
             self.assertIs(type(payload), type(value))
         variant = GLib.Variant('(su)', ('x', 1))
         self.assertEqual(Message.task_update('a', 'b', '1', variant).payload, ('x', 1))
-        for wrong in ({'x': float('nan')}, {'x': b''}, {'x': object()}, 2**64):
-            with self.assertRaises((ValueError, TypeError, GLib.Error)):
+        self.assertEqual(AgentBus.pack({1: (2, 3)}).unpack(), {'1': [2, 3]})
+        self.assertEqual(Message.task_update('a', 'b', '1', bytearray(b'12')).payload, b'12')
+
+    def test_payloads_that_cannot_be(self):
+        itself = []
+        itself.append(itself)
+        for wrong, error, where in (
+                ({'x': b''}, TypeError, "payload['x'] is of type bytes"),
+                ({'a': [{}, {'x': object()}]}, TypeError, "payload['a'][1]['x'] is of type object"),
+                ({'v': GLib.Variant('s', '')}, TypeError, "payload['v'] is of type Variant"),
+                ({'s': {1}}, TypeError, "payload['s'] is of type set"), (object(), TypeError, 'payload is of type'),
+                ({'a': {(1, 2): 3}}, TypeError, "payload['a'] has a key of type tuple"),
+                ({'x': float('nan')}, ValueError, "payload['x'] is nan"),
+                (2**64, ValueError, 'payload is an integer'),
+                ([2**63], ValueError, 'payload[0] is an integer'), ({'x': '\0'}, ValueError, "payload['x'] has a NUL"),
+                ({'a': {'\ud800': 1}}, ValueError, "a key of payload['a'] has"),
+                (itself, ValueError, 'contains itself')):
+            with self.assertRaises(error) as caught:
                 Message.task_update('a', 'b', '1', wrong)
+            self.assertIn(where, str(caught.exception))
+        deep = []
+        for _ in range(5000):
+            deep = [deep]
+        with self.assertRaises(ValueError):
+            Message.task_update('a', 'b', '1', deep)
 
     def test_every_type(self):
         frame = AgentBus.Frame.new('audio', GLib.Bytes.new(b'12'), None)
@@ -65,7 +88,8 @@ class MessageTest(unittest.TestCase):
             Message.agent_ready(info), Message.agent_registry('a', 'b', 'runner', [info]),
             Message.agent_error('a', 'b', 'wrong'), Message.task_request('a', 'b', '1', name='sum', payload={'x': 1}),
             Message.task_cancel('a', 'b', '1', 'enough'), Message.task_update_request('a', 'b', '1'),
-            Message.task_response('a', 'b', '1', {'x': 1}), Message.task_response_urgent('a', 'b', '1', status='failed'),
+            Message.task_response('a', 'b', '1', {'x': 1}),
+            Message.task_response_urgent('a', 'b', '1', status='failed'),
             Message.custom('app.hello', 'a', 'b', {'x': 1}, channel='system')]
         for name in ('task_update', 'task_update_urgent', 'task_stream_start', 'task_stream_data', 'task_stream_end'):
             messages.append(getattr(Message, name)('a', 'b', '1', {'x': 1}))
@@ -212,7 +236,7 @@ class HandlerTest(TestCase):
                 await AgentBus.sleep(1)
 
         AgentBus.run(main())
-        self.assertEqual(got, [('base', '1', True), ('derived', '1', True), ('base', '2', True), ('derived', '2', True)])
+        self.assertEqual(got, [(name, i, True) for i in '12' for name in ('base', 'derived')])
         self.assertEqual(sorted(self.failures), [('2', 'derived'), ('3', 'plain')])
 
     def test_kept_messages(self):

@@ -13,7 +13,7 @@ Looked at are the doc comments of agentbus/, README.md and the pages of doc/. Th
 - One behind <!-- example: prints "the sum is 5" -->. It is a short example without the comments, or a program that
   never ends: see forever().
 
-A short example that begins with a comment "With the overrides." runs with them, everything else without.
+One that begins with a comment "With the overrides." runs with them, everything else without.
 """
 
 import collections

@@ -32,17 +32,27 @@ function countMessage(message) {
         count(SAMPLE * (MESSAGE_WEIGHT + weigh(message.get_payload() ?? message.get_frame()?.get_data())));
 }
 
+// JSON.stringify() would leave these out, or make something else of them without a word.
+function refuse(key, value) {
+    const isOdd = ['function', 'symbol', 'bigint'].includes(typeof value) || ArrayBuffer.isView(value) ||
+        value instanceof GLib.Variant || typeof value === 'number' && !Number.isFinite(value) ||
+        key === '' && value === undefined;
+
+    if (!isOdd)
+        return value;
+
+    const what = typeof value === 'object' ? value.constructor.name : typeof value === 'number' ? value : typeof value;
+
+    throw new TypeError(`${key === '' ? 'A payload' : `'${key}' in a payload`} cannot be ${what}`);
+}
+
 function pack(value) {
     if (value === null || value instanceof GLib.Variant)
         return value;
     if (value instanceof Uint8Array)
         return GLib.Variant.new_from_bytes(new GLib.VariantType('ay'), new GLib.Bytes(value), true);
 
-    const json = JSON.stringify(value);
-
-    if (json === undefined)
-        throw new TypeError(`A ${typeof value} cannot be a payload`);
-    return AgentBus.payload_from_json(json);
+    return AgentBus.payload_from_json(JSON.stringify(value, refuse) ?? refuse('', value));
 }
 
 const toNumber = type => value => {
@@ -140,10 +150,17 @@ function addMessages() {
 
 const TURN = Symbol('turn');
 
+const identify = message => `${message.get_seq()}/${message.get_sent_at()}`;
+
 // The delivery of the message in hand. All its handlers share it, and the last one that settles ends it, after they all
 // have returned. The subscriber does not hold it longer than that: one that nobody settles must be seen as dropped.
-function takeDelivery(subscriber) {
-    const turn = subscriber[TURN] ??= {nPending: 0, failure: null, delivery: null};
+function takeDelivery(subscriber, message) {
+    const id = identify(message);
+
+    if (subscriber[TURN]?.id !== id)
+        subscriber[TURN] = {id, nPending: 0, failure: null, delivery: null, byHand: false};
+
+    const turn = subscriber[TURN];
     const settle = (failure = null) => {
         turn.failure ??= failure;
         if (--turn.nPending > 0)
@@ -154,11 +171,14 @@ function takeDelivery(subscriber) {
             turn.delivery?.fail_message(turn.failure);
     };
 
+    if (turn.byHand)
+        return () => {};
     if (turn.nPending++ === 0) {
         turn.nPending++;
-        turn.delivery = subscriber.defer();
+        turn.delivery = deferByHand.call(subscriber);
         Promise.resolve().then(() => {
-            subscriber[TURN] = null;
+            if (subscriber[TURN] === turn)
+                subscriber[TURN] = null;
             settle();
         });
         count(DELIVERY_WEIGHT);
@@ -166,97 +186,132 @@ function takeDelivery(subscriber) {
     return settle;
 }
 
+let deferByHand; // what introspection gives
+
+// subscriber.defer(): async handlers and loops then do not hold the subscriber for this message.
+function defer() {
+    if (this[TURN]?.delivery)
+        throw new Error('The message in hand belongs to an async handler or a loop: its delivery is theirs');
+
+    const delivery = deferByHand.call(this);
+
+    if (delivery === null)
+        throw new Error('defer() wants to be called in a handler, once for a message');
+    this[TURN] = {id: identify(delivery.get_message()), byHand: true};
+    return delivery;
+}
+
+// Calls a handler, plain or async.
+function handle(subscriber, message, handler, owned = message) {
+    const fail = error => {
+        console.warn(`'${subscriber.name}' failed to handle ${message}: ${error}\n${error?.stack ?? ''}`);
+        return `${error?.message ?? error}`;
+    };
+
+    countMessage(message);
+    try {
+        const result = handler.call(subscriber, owned);
+
+        if (typeof result?.then === 'function') {
+            const settle = takeDelivery(subscriber, message);
+
+            result.then(() => settle(), error => settle(fail(error)));
+        }
+    } catch (error) {
+        takeDelivery(subscriber, message)(fail(error));
+    }
+}
+
 // subscriber.on([name,] handler): an id for disconnect()
 function on(...args) {
     const handler = args.pop();
 
-    return this.connect(['message', ...args].join('::'), (subscriber, message) => {
-        const fail = error => {
-            console.warn(`'${subscriber.name}' failed to handle ${message}: ${error}\n${error?.stack ?? ''}`);
-            return `${error?.message ?? error}`;
-        };
-
-        countMessage(message);
-        try {
-            const result = handler.call(subscriber, message);
-
-            if (typeof result?.then === 'function') {
-                const settle = takeDelivery(subscriber);
-
-                result.then(() => settle(), error => settle(fail(error)));
-            }
-        } catch (error) {
-            takeDelivery(subscriber)(fail(error));
-        }
-    });
+    return this.connect(['message', ...args].join('::'), (subscriber, message) => handle(subscriber, message, handler));
 }
 
 // The loop has the message it asked for, until it asks for the next one or leaves. One that comes before it asks waits.
+// It ends when its subscriber is on no bus, after the last message it was given.
 function iterate() {
-    let settle = null, waiting = null, asking = null, ended = false, bus = null, leaving = 0;
+    let settle = null, asking = null, closed = false, bus = null, watch = 0;
+    const waiting = [];
 
-    const end = () => {
-        ended = true;
-        this.disconnect(id);
-        if (leaving)
-            bus.disconnect(leaving);
-        settle?.();
-        asking?.({done: true});
-        settle = waiting = asking = bus = null;
-    };
-    const watch = () => {
-        if (leaving || !(bus = this.bus))
-            return;
-        leaving = bus.connect('unsubscribed', (_bus, name) => {
-            if (name === this.name)
-                end();
-        });
-    };
     const id = this.connect('message', (subscriber, message) => {
         countMessage(message);
-        watch();
-        settle = takeDelivery(subscriber);
-        if (asking === null)
-            waiting = message;
-        else
-            asking({value: message, done: false});
-        asking = null;
+        waiting.push([message, takeDelivery(subscriber, message)]);
+        give();
     });
+    // Looks where the subscriber is, and has the loop told when that changes.
+    const hasLeft = () => {
+        const now = this.bus;
+
+        if (now !== bus) {
+            if (bus !== null)
+                bus.disconnect(watch);
+            bus = now;
+            watch = bus?.connect('unsubscribed', give) ?? 0;
+        }
+        // It may have left before there was anybody to be told.
+        return bus === null || this.bus === null;
+    };
+    const close = () => {
+        if (closed)
+            return;
+        closed = true;
+        this.disconnect(id);
+        if (bus !== null)
+            bus.disconnect(watch);
+        settle?.();
+        for (const [, abandon] of waiting)
+            abandon('The loop was left before it was given the message');
+        asking?.({done: true});
+        settle = asking = bus = null;
+    };
+    const give = () => {
+        if (asking === null)
+            return;
+        if (waiting.length === 0) {
+            if (hasLeft())
+                close();
+            return;
+        }
+
+        const [value, end] = waiting.shift();
+        const resolve = asking;
+
+        settle = end;
+        asking = null;
+        resolve({value, done: false});
+    };
 
     return {
         async next() {
-            watch();
-            if (waiting === null) {
-                settle?.();
-                settle = null;
-                return ended ? {done: true} : new Promise(resolve => {
-                    asking = resolve;
-                });
-            }
-
-            const value = waiting;
-
-            waiting = null;
-            return {value, done: false};
+            settle?.();
+            settle = null;
+            return closed ? {done: true} : new Promise(resolve => {
+                asking = resolve;
+                give();
+            });
         },
         async return() {
-            if (!ended)
-                end();
+            close();
             return {done: true};
         },
     };
 }
 
-// GJS hands a virtual function its message without a reference: one that is kept would be dangling.
+// GJS hands a virtual function its message without a reference: one that is kept would be dangling. And it does not
+// wait for a promise.
 function guardHandlers(klass) {
     for (const name of ['vfunc_message', 'on_message']) {
         const handler = Object.getOwnPropertyDescriptor(klass.prototype, name)?.value;
 
         if (handler === undefined)
             continue;
-        klass.prototype[name] = function (message) {
-            countMessage(message);
-            return handler.call(this, name === 'vfunc_message' ? message.ref() : message);
+        klass.prototype[name] = function guarded(message) {
+            if (this.constructor.prototype[name] !== guarded)
+                return handler.call(this, message); // from the method of a subclass
+            handle(this, message, handler, name === 'vfunc_message' ? message.ref() : message);
+            return undefined;
         };
     }
 }
@@ -289,6 +344,8 @@ function _init() {
 
     addMessages();
 
+    deferByHand = Subscriber.prototype.defer;
+    Subscriber.prototype.defer = defer;
     Subscriber.prototype.on = on;
     Subscriber.prototype[Symbol.asyncIterator] = iterate;
     Subscriber._classInit = function (klass) {

@@ -19,7 +19,7 @@ local function quote(text)
 end
 
 -- What has a first element is an array; an empty table is an object.
-local function to_json(value, depth)
+local function to_json(value, depth, path)
    local kind = math.type(value) or type(value)
    local parts = {}
 
@@ -27,18 +27,20 @@ local function to_json(value, depth)
    if kind == 'string' then return quote(value) end
    if kind == 'integer' or kind == 'boolean' then return tostring(value) end
    if kind == 'float' then
-      if value ~= value or value - value ~= 0 then error(value .. ' cannot be in a payload', 0) end
+      if value ~= value or value - value ~= 0 then
+         error(('%s is %s, which cannot be in a payload'):format(path, value), 0)
+      end
       local text = ('%.17g'):format(value)
       return text:find('[.e]') and text or text .. '.0'
    end
-   if kind ~= 'table' then error('a ' .. kind .. ' cannot be in a payload', 0) end
+   if kind ~= 'table' then error(('%s is a %s, which cannot be in a payload'):format(path, kind), 0) end
    if value[1] ~= nil then
-      for i = 1, #value do parts[i] = to_json(value[i], depth + 1) end
+      for i = 1, #value do parts[i] = to_json(value[i], depth + 1, ('%s[%d]'):format(path, i)) end
       return '[' .. table.concat(parts, ',') .. ']'
    end
    for key, item in pairs(value) do
-      if type(key) ~= 'string' then error('a key in a payload is a ' .. type(key), 0) end
-      parts[#parts + 1] = quote(key) .. ':' .. to_json(item, depth + 1)
+      if type(key) ~= 'string' then error(('%s has a key that is a %s'):format(path, type(key)), 0) end
+      parts[#parts + 1] = quote(key) .. ':' .. to_json(item, depth + 1, path .. '.' .. key)
    end
    return '{' .. table.concat(parts, ',') .. '}'
 end
@@ -46,7 +48,7 @@ end
 -- A payload, or nil and an error.
 local function pack(value)
    if value == nil or type(value) == 'userdata' then return value end
-   local ok, json = pcall(to_json, value, 0)
+   local ok, json = pcall(to_json, value, 0, 'payload')
    if not ok then return nil, GLib.Error(AgentBus.BusError, 'INVALID_MESSAGE', '%s', json) end
    return AgentBus.payload_from_json(json)
 end
@@ -143,31 +145,78 @@ end }
 
 -- --- Handlers ---
 
+-- By the address of a subscriber, what goes on with its message in hand; who goes on keeps it.
+local turns = setmetatable({}, { __mode = 'v' })
+local by_hand = {}
+local defer = Subscriber.defer
+
+local function identify(message)
+   return ('%s/%s'):format(message:get_seq(), message:get_sent_at())
+end
+
+local function finish(turn)
+   turn.n_left = turn.n_left - 1
+   if turn.n_left > 0 or not turn.delivery then return end
+   local delivery = turn.delivery
+   turn.delivery = nil
+   if turn.failure then delivery:fail_message(turn.failure) else delivery:complete() end
+end
+
+-- The handlers of a message share its delivery, and the last one ends it, after all of them have been called.
+local function take_turn(subscriber, message)
+   local id, turn = identify(message), turns[subscriber._native]
+
+   if turn and turn.id == id then
+      turn.n_left = turn.n_left + 1
+      return turn
+   end
+   -- By hand is by hand: then it is for the one who did so to say how it went.
+   if by_hand[subscriber._native] == id then return { id = id, n_left = 1 } end
+
+   turn = { id = id, n_left = 2, delivery = defer(subscriber) }
+   turns[subscriber._native] = turn
+   local called = GLib.idle_source_new()
+   called:set_priority(GLib.PRIORITY_DEFAULT)
+   called:set_callback(function() finish(turn) return false end)
+   called:attach(subscriber:get_main_context())
+   return turn
+end
+
+-- subscriber:defer(). Handlers that yield then do not hold the subscriber for this message.
+function Subscriber:defer()
+   local turn = turns[self._native]
+   if turn and turn.delivery then
+      error('the message in hand belongs to a handler that yields: its delivery is its own', 2)
+   end
+   local delivery = defer(self)
+   if delivery then by_hand[self._native] = identify(delivery:get_message()) end
+   return delivery
+end
+
 -- subscriber:on([name,] handler). The handler runs in a coroutine. When it yields, the subscriber gets nothing more
 -- until it has ended. An error is counted, and the subscriber goes on.
 function Subscriber:on(name, handler)
    if handler == nil then name, handler = nil, name end
 
    self.on_message:connect(function(subscriber, message)
-      local delivery, ended, failure
+      local turn, ended, failure
 
-      local function finish()
-         if failure then
-            log.warning("'%s' failed to handle a message: %s", subscriber.name, failure)
-            delivery:fail_message(failure)
-         else
-            delivery:complete()
-         end
+      local function settle()
+         if failure then log.warning("'%s' failed to handle a message: %s", subscriber.name, failure) end
+         turn.failure = turn.failure or failure
+         finish(turn)
       end
 
       coroutine.wrap(function()
          local ok, err = pcall(handler, message, subscriber)
          ended, failure = true, not ok and tostring(err) or nil
-         if delivery then finish() end
+         if turn then settle() end
       end)()
 
-      if not ended or failure then delivery = subscriber:defer() end
-      if ended and failure and delivery then finish() end
+      if not ended or failure then
+         turn = take_turn(subscriber, message)
+         if ended then settle() end
+      end
    end, name)
 end
 

@@ -1,0 +1,535 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Loops over a subscriber, beside handlers and under asyncio, with the overrides for Python."""
+
+import asyncio
+import gc
+import importlib
+import logging
+import os
+import threading
+import unittest
+
+import gi
+import tap
+
+gi.require_version('AgentBus', '1')
+from gi.repository import AgentBus, GLib
+
+Message = AgentBus.Message
+
+
+def rss():
+    with open('/proc/self/statm') as statm:
+        return int(statm.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+
+class TestCase(unittest.TestCase):
+    def setUp(self):
+        logging.disable()
+        self.bus = AgentBus.Bus()
+        self.context = GLib.MainContext.default()
+        self.failures = []
+        self.bus.connect('failed', lambda bus, sub, message, reason: self.failures.append((message.task_id, reason)))
+        self.worker = AgentBus.Subscriber(name='worker')
+        self.bus.subscribe(self.worker)
+        self.got = []
+
+    def send(self, *ids):
+        for task_id in ids:
+            self.bus.send(Message.task_update('ui', 'worker', task_id))
+
+    def send_system(self, *reasons):
+        for reason in reasons:
+            self.bus.send(Message.cancel('ui', 'worker', reason))
+
+    def drain(self):
+        while self.context.iteration(False):
+            pass
+
+    async def consume(self, subscriber=None):
+        async for message in subscriber or self.worker:
+            self.got.append(message.task_id or message.reason)
+        self.got.append('end')
+
+
+class EndTest(TestCase):
+    def test_the_subscriber_leaves(self):
+        async def main():
+            task = AgentBus.spawn(self.consume())
+            self.bus.unsubscribe('worker')
+            await task
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['end'])
+
+    def test_the_bus_stops(self):
+        async def main():
+            task = AgentBus.spawn(self.consume())
+            self.assertTrue(await self.bus.stop())
+            await task
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['end'])
+
+    def test_what_is_queued_comes_first(self):
+        """Leaving discards data, and delivers what the system channel holds."""
+        async def main():
+            task = AgentBus.spawn(self.consume())
+            self.send('1')
+            self.send_system('a', 'b')
+            self.assertTrue(await self.bus.unsubscribe_async('worker'))
+            await task
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['a', 'b', 'end'])
+
+    def test_it_leaves_in_the_loop(self):
+        async def main():
+            self.send('1')
+            async for message in self.worker:
+                self.got.append(message.task_id)
+                self.bus.unsubscribe('worker')
+            self.got.append('end')
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['1', 'end'])
+
+    def test_it_is_too_late(self):
+        """The deadline passes while the loop has a message: that one is finished, and no other comes."""
+        self.bus.set_property('shutdown-timeout', 1)
+
+        async def main():
+            self.send_system('a', 'b')
+            async for message in self.worker:
+                self.got.append(message.reason)
+                with self.assertRaises(GLib.Error) as caught:
+                    await self.bus.stop()
+                self.assertTrue(caught.exception.matches(AgentBus.BusError.quark(), AgentBus.BusError.TIMED_OUT))
+            self.got.append('end')
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['a', 'end'])
+
+    def test_on_no_bus(self):
+        AgentBus.run(self.consume(AgentBus.Subscriber(name='other')))
+        AgentBus.run(self.stop())
+        AgentBus.run(self.consume())
+        self.assertEqual(self.got, ['end', 'end'])
+
+    async def stop(self):
+        return await self.bus.stop()
+
+    def test_the_bus_is_dropped(self):
+        task = AgentBus.spawn(self.consume())
+        self.assertFalse(task.done())
+        del self.bus
+        gc.collect()
+        self.drain()
+        self.assertEqual(self.got, ['end'])
+
+    def test_one_loop_after_the_other(self):
+        """What the bus still has to tell about the first time does not end the second loop."""
+        async def main():
+            for reason in 'ab':
+                task = AgentBus.spawn(self.consume())
+                self.send_system(reason)
+                await self.bus.unsubscribe_async('worker')
+                await task
+                self.bus.subscribe(self.worker)
+            task = AgentBus.spawn(self.consume())
+            self.bus.subscribe(AgentBus.Subscriber(name='other'))
+            await self.bus.unsubscribe_async('other')
+            self.send_system('c')
+            await self.bus.stop()
+            await task
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['a', 'end', 'b', 'end', 'c', 'end'])
+
+    def test_it_moves_to_another_bus(self):
+        other = AgentBus.Bus()
+        task = AgentBus.spawn(self.consume())
+        left = AgentBus.spawn(self.move(other))  # at once: it never was on no bus
+        while not left.done():
+            self.context.iteration(True)
+        self.drain()
+        self.assertEqual(self.got, [])
+        other.send(Message.cancel('ui', 'worker', 'there'))
+        other.unsubscribe('worker')
+        AgentBus.run(self.join(task))
+        self.assertEqual(self.got, ['there', 'end'])
+
+    async def move(self, other):
+        waiting = AgentBus.Future()
+        self.bus.unsubscribe_async('worker', None, lambda bus, result: (other.subscribe(self.worker),
+                                                                         waiting.set_result()))
+        await waiting
+
+    async def join(self, task):
+        await task
+
+
+class BesideTest(TestCase):
+    def test_async_handlers(self):
+        """They share the message: the next one comes when both are through."""
+        for first in (True, False):
+            self.got.clear()
+
+            async def handler(message):
+                self.got.append(f'<{message.task_id}')
+                await AgentBus.sleep(2)
+                self.got.append(f'{message.task_id}>')
+
+            async def loop():
+                async for message in self.worker:
+                    self.got.append(f'({message.task_id}')
+                    await AgentBus.sleep(1)
+                    self.got.append(f'{message.task_id})')
+
+            entry = self.worker.on(handler) if first else None
+            task = AgentBus.spawn(loop())
+            entry = entry or self.worker.on(handler)
+            self.send('1', '2', '3')
+            while len(self.got) < 12:
+                self.context.iteration(True)
+            for n, i in enumerate('123'):
+                self.assertEqual(set(self.got[4 * n:4 * n + 4]), {f'<{i}', f'{i}>', f'({i}', f'{i})'})
+            entry.disconnect()
+            self.bus.unsubscribe('worker')
+            AgentBus.run(self.join(task))
+            self.bus.subscribe(self.worker)
+        self.assertEqual(self.failures, [])
+
+    async def join(self, task):
+        await task
+
+    def test_an_async_method(self):
+        got = self.got
+
+        class Worker(AgentBus.Subscriber):
+            async def do_message(self, message):
+                await AgentBus.sleep(2)
+                got.append(('method', message.task_id))
+
+        worker = Worker(name='other')
+
+        @worker.on
+        async def handler(message):
+            got.append(('handler', message.task_id))  # it never waits
+
+        async def main():
+            self.bus.subscribe(worker)
+            for i in '12':
+                self.bus.send(Message.task_update('ui', 'other', i))
+            async for message in worker:
+                got.append(('loop', message.task_id))
+                if message.task_id == '2':
+                    break
+            await self.bus.unsubscribe_async('other')
+        AgentBus.run(main())
+        self.assertEqual([i for _, i in got], ['1', '1', '1', '2', '2', '2'])
+        self.assertEqual(self.failures, [])
+
+    def test_two_loops(self):
+        async def main():
+            tasks = [AgentBus.spawn(self.consume()) for _ in range(2)]
+            self.send('1', '2')
+            while len(self.got) < 4:
+                await AgentBus.sleep(0)
+            await self.bus.stop()
+            for task in tasks:
+                await task
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['1', '1', '2', '2', 'end', 'end'])
+
+    def test_a_message_that_was_deferred_by_hand(self):
+        """The loop is given it, and does not hold the subscriber."""
+        deliveries = []
+        self.worker.on(lambda message: deliveries.append(self.worker.defer()))
+        task = AgentBus.spawn(self.consume())
+        self.send('1', '2')
+        self.drain()
+        self.assertEqual((self.got, len(deliveries)), (['1'], 1))
+        deliveries[0].complete()
+        self.drain()
+        self.assertEqual((self.got, len(deliveries)), (['1', '2'], 2))
+        deliveries[1].fail_message('by hand')
+        self.drain()
+        self.assertEqual(self.failures, [('2', 'by hand')])
+        self.bus.unsubscribe('worker')
+        AgentBus.run(self.join(task))
+
+    def test_to_defer_what_is_in_hand(self):
+        class Worker(AgentBus.Subscriber):
+            def do_message(self, message):
+                self.defer()
+
+        worker = Worker(name='other')
+        self.bus.subscribe(worker)
+        task = AgentBus.spawn(self.consume(worker))
+        self.bus.send(Message.task_update('ui', 'other', '1'))
+        while not self.failures:
+            self.context.iteration(True)
+        self.assertIn('belongs to', self.failures[0][1])
+        self.bus.unsubscribe('other')
+        AgentBus.run(self.join(task))
+        self.assertEqual(self.got, ['1', 'end'])
+
+    def test_a_failure_beside_a_loop(self):
+        @self.worker.on
+        def handler(message):
+            raise ValueError(message.task_id)
+
+        task = AgentBus.spawn(self.consume())
+        self.send('1', '2')
+        while len(self.failures) < 2:
+            self.context.iteration(True)
+        self.bus.unsubscribe('worker')
+        AgentBus.run(self.join(task))
+        self.assertEqual((self.failures, self.got), ([('1', '1'), ('2', '2')], ['1', '2', 'end']))
+
+
+class AsyncioTest(TestCase):
+    async def has_begun(self, task):
+        """asyncio starts a task later, and what is sent before that is not for its loop."""
+        while not task.get_stack() or task.get_coro().cr_await is None:
+            await asyncio.sleep(0)
+
+    async def exercise(self, iterating):
+        """What has to work wherever asyncio runs on, or with, the main context of the thread."""
+        here = threading.get_ident()
+        worker = AgentBus.Subscriber(name='slow')
+
+        @worker.on
+        async def handler(message):
+            await asyncio.sleep(0.001)
+            await AgentBus.sleep(1)
+            self.got.append(('slow', threading.get_ident()))
+            if message.task_id == 'b':
+                raise ValueError('no')
+
+        async with self.bus:
+            self.bus.subscribe(worker)
+            for task_id in 'ab':
+                self.bus.send(Message.task_update('ui', 'slow', task_id))
+            loop = asyncio.ensure_future(self.consume())
+            await self.has_begun(loop)
+            self.send('1', '2')
+            while len(self.got) < 4 or not self.failures:
+                await asyncio.sleep(0.001)  # with 0, gbulb lets nobody else have a turn
+            self.assertRaises(RuntimeError, self.bus.__enter__)
+            self.assertRaises(RuntimeError, AgentBus.run, self.consume())
+        await loop
+        self.assertEqual([item for item in self.got if isinstance(item, str)], ['1', '2', 'end'])
+        self.assertEqual([item for item in self.got if isinstance(item, tuple)], [('slow', here)] * 2)
+        self.assertEqual(self.failures, [('b', 'no')])
+        if iterating is not None:
+            iterating.cancel()
+
+    def test_with_iterations_of_the_context(self):
+        async def iterate():
+            while True:
+                self.context.iteration(False)
+                await asyncio.sleep(0)
+
+        async def main():
+            await self.exercise(asyncio.ensure_future(iterate()))
+        asyncio.run(main())
+
+    def run_on(self, policy):
+        asyncio.set_event_loop_policy(policy)
+        try:
+            loop = asyncio.new_event_loop()
+            try:
+                loop.run_until_complete(self.exercise(None))
+            finally:
+                loop.close()
+        finally:
+            asyncio.set_event_loop_policy(None)
+
+    def import_or_skip(self, name):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            raise unittest.SkipTest(f'there is no {name}')
+
+    def test_on_gbulb(self):
+        self.run_on(self.import_or_skip('gbulb').GLibEventLoopPolicy())
+
+    def test_on_gi_events(self):
+        self.run_on(self.import_or_skip('gi.events').GLibEventLoopPolicy())
+
+    def test_in_a_thread_of_its_own(self):
+        """The main thread iterates the context: handlers run there, the loop and what it awaits in the other thread."""
+        idents, main_loop = [], GLib.MainLoop()
+
+        @self.worker.on
+        async def handler(message):
+            idents.append(threading.get_ident())
+            await AgentBus.sleep(0)
+            idents.append(threading.get_ident())
+
+        async def main():
+            loop = asyncio.ensure_future(self.consume())
+            await self.has_begun(loop)
+            for number in range(200):
+                self.send(str(number))
+            while len(self.got) < 200:
+                await AgentBus.sleep(0)
+            self.assertTrue(await self.bus.stop())
+            await loop
+
+        def serve():
+            try:
+                asyncio.run(main())
+            finally:
+                main_loop.quit()
+
+        thread = threading.Thread(target=serve)
+        GLib.idle_add(thread.start)
+        main_loop.run()
+        thread.join()
+        self.assertEqual(self.got, [*map(str, range(200)), 'end'])
+        self.assertEqual(set(idents), {threading.get_ident()})
+
+    def test_a_loop_that_is_cancelled(self):
+        """What it has taken, and was not given, has failed."""
+        async def main():
+            loop = asyncio.ensure_future(self.consume())
+            await self.has_begun(loop)
+            self.send('1', '2')
+            while not self.worker.get_n_delivered():
+                self.context.iteration(True)
+            loop.cancel()
+            while self.worker.get_n_delivered() < 2:
+                self.context.iteration(False)
+                await asyncio.sleep(0)
+        asyncio.run(main())
+        self.drain()
+        self.assertEqual((self.got, [i for i, _ in self.failures]), ([], ['1']))
+
+    def test_a_closed_loop(self):
+        """A sleeper whose asyncio loop is gone keeps nobody else asleep."""
+        async def sleep():
+            await AgentBus.sleep(0)
+
+        loop = asyncio.new_event_loop()
+        future = loop.create_task(sleep())
+        loop.run_until_complete(asyncio.sleep(0))
+        future.cancel()
+        loop.close()
+        AgentBus.run(sleep())
+
+    def test_a_task_that_began_without_asyncio(self):
+        async def wait(future):
+            await future
+            await AgentBus.sleep(0)
+            self.got.append('through')
+
+        future = AgentBus.Future()
+        task = AgentBus.spawn(wait(future))
+
+        async def main():
+            future.set_result()
+            while not task.done():
+                self.context.iteration(False)
+        asyncio.run(main())
+        self.assertIsNone(task.exception())
+        self.assertEqual(self.got, ['through'])
+
+
+class WaitingTest(TestCase):
+    def test_futures(self):
+        future = AgentBus.Future()
+        self.assertRaises(asyncio.InvalidStateError, future.result)
+        self.assertRaises(asyncio.InvalidStateError, future.exception)
+        future.set_result(1)
+        self.assertRaises(RuntimeError, future.set_result, 2)
+        self.assertEqual((future.result(), future.exception(), future.cancelled()), (1, None, False))
+
+    def test_to_sleep_in_many_contexts(self):
+        async def sleep():
+            await AgentBus.sleep(0)
+
+        for _ in range(20):
+            context = GLib.MainContext.new()
+            context.push_thread_default()
+            try:
+                AgentBus.run(sleep())
+            finally:
+                context.pop_thread_default()
+            del context
+
+    def test_callbacks_are_as_before(self):
+        results = []
+        self.bus.stop_async(callback=lambda bus, result: results.append(bus.stop_finish(result)), cancellable=None)
+        while not results:
+            self.context.iteration(True)
+        self.assertEqual(results, [True])
+
+    def test_an_exception_in_the_body(self):
+        class Odd(Exception):
+            pass
+
+        async def main():
+            async with self.bus:
+                raise Odd
+
+        def plain():
+            with self.bus:
+                raise Odd
+
+        for body in (plain, lambda: AgentBus.run(main())):
+            self.assertRaises(Odd, body)
+            self.assertFalse(self.bus.is_running())
+            AgentBus.run(self.start())
+
+    async def start(self):
+        self.assertTrue(await self.bus.start())
+
+    def test_a_stop_that_fails(self):
+        """It is raised, unless it would hide what the body raised."""
+        self.bus.set_property('shutdown-timeout', 1)
+
+        @self.worker.on
+        async def handler(message):
+            self.got.append(message)
+            await never
+
+        async def body(error):
+            async with self.bus:
+                self.send('1')
+                while not self.got:
+                    await AgentBus.sleep(0)
+                if error is not None:
+                    raise error
+
+        for error, expected in ((None, GLib.Error), (KeyError('body'), KeyError)):
+            never = AgentBus.Future()
+            self.got.clear()
+            self.assertRaises(expected, AgentBus.run, body(error))
+            never.set_result()
+            self.drain()
+            AgentBus.run(self.start())
+            self.bus.subscribe(self.worker)
+
+
+class MemoryTest(TestCase):
+    def test_flat(self):
+        n = 1000000 if os.environ.get('AGENTBUS_SOAK') == '1' else 100000
+
+        async def consume():
+            count, before = 0, 0
+            self.send(*'12')
+            async for message in self.worker:
+                self.send('1')
+                count += 1
+                if count == n // 10:
+                    before = rss()
+                if count == n:
+                    return rss() - before
+
+        grown = AgentBus.run(consume())
+        print(f'# {n} messages: {grown // 1024:+d} KiB')
+        self.assertLess(grown, 4 << 20)
+
+
+if __name__ == '__main__':
+    # Who is too late is warned about. Criticals are fatal all the same.
+    GLib.log_set_writer_func(lambda *args: GLib.LogWriterOutput.HANDLED)
+    tap.main()
