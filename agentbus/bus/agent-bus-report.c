@@ -5,7 +5,7 @@
 #include "agent-bus-private.h"
 #include "agent-bus-report-private.h"
 #include "agent-mailbox-private.h"
-#include "agent-yielding-source-private.h"
+#include "agent-signal-queue-private.h"
 
 /* A full channel is logged when the first message is dropped, and at every further hundred. */
 #define LOG_EVERY 100
@@ -30,26 +30,40 @@ typedef struct
 
 struct _AgentBusReport
 {
-  gint          ref_count; /* (atomic) */
-  GWeakRef      bus;
-  GMainContext *context; /* (owned) until the bus is gone */
+  gint              ref_count; /* (atomic) */
+  AgentSignalQueue *signals;   /* of Notice */
 
-  GMutex               lock;
-  AgentYieldingSource *source;                          /* (lock) (nullable) NULL once the bus is gone */
-  GQueue               notices;                         /* (lock) of Notice */
-  gboolean             telling;                         /* (lock) a dispatch is under way */
-  gboolean             has_drops;                       /* (lock) a NOTICE_BUS_DROPS is among the notices */
-  AgentDropRecord      drops[AGENT_N_DROP_REASONS];     /* (lock) */
-  guint64              n_dropped[AGENT_N_DROP_REASONS]; /* (lock) */
+  GMutex          lock;
+  gboolean        has_drops;                       /* (lock) a NOTICE_BUS_DROPS is among the notices */
+  AgentDropRecord drops[AGENT_N_DROP_REASONS];     /* (lock) */
+  guint64         n_dropped[AGENT_N_DROP_REASONS]; /* (lock) */
 };
+
+static void
+drops_clear (AgentDropRecord *drops)
+{
+  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+    g_clear_pointer (&drops[reason].last, agent_message_unref);
+}
+
+/* There is nobody to tell of them any more. */
+static void
+forget_drops (AgentMailbox *mailbox)
+{
+  guint64                     totals[AGENT_N_DROP_REASONS];
+  g_autofree AgentDropRecord *drops = _agent_mailbox_take_drops (mailbox, totals);
+
+  drops_clear (drops);
+  _agent_mailbox_unref (mailbox);
+}
 
 static void
 notice_free (gpointer data)
 {
   Notice *notice = data;
 
+  g_clear_pointer (&notice->mailbox, forget_drops);
   g_clear_object (&notice->subscriber);
-  g_clear_pointer (&notice->mailbox, _agent_mailbox_unref);
   g_clear_pointer (&notice->message, agent_message_unref);
   g_free (notice->text);
   g_free (notice);
@@ -92,13 +106,6 @@ emit_drops (AgentBus              *bus,
 }
 
 static void
-drops_clear (AgentDropRecord *drops)
-{
-  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
-    g_clear_pointer (&drops[reason].last, agent_message_unref);
-}
-
-static void
 tell_mailbox_drops (AgentBus *bus,
                     Notice   *notice)
 {
@@ -108,6 +115,7 @@ tell_mailbox_drops (AgentBus *bus,
 
   if (drops[full].n > 0)
     log_full (_agent_mailbox_get_name (notice->mailbox), drops[full].n, totals[full]);
+  g_clear_pointer (&notice->mailbox, _agent_mailbox_unref);
   emit_drops (bus, notice->subscriber, drops);
   drops_clear (drops);
 }
@@ -129,10 +137,12 @@ tell_bus_drops (AgentBusReport *self,
 }
 
 static void
-tell (AgentBusReport *self,
-      AgentBus       *bus,
-      Notice         *notice)
+emit (GObject *object,
+      gpointer event)
 {
+  AgentBus *bus = AGENT_BUS (object);
+  Notice   *notice = event;
+
   switch (notice->kind)
     {
     case NOTICE_SUBSCRIBED:
@@ -148,75 +158,11 @@ tell (AgentBusReport *self,
       tell_mailbox_drops (bus, notice);
       break;
     case NOTICE_BUS_DROPS:
-      tell_bus_drops (self, bus);
+      tell_bus_drops (bus->report, bus);
       break;
     default:
       g_assert_not_reached ();
     }
-}
-
-static GQueue
-begin_telling (AgentBusReport *self)
-{
-  GQueue notices;
-
-  g_mutex_lock (&self->lock);
-  notices = self->notices;
-  g_queue_init (&self->notices);
-  self->telling = TRUE;
-  if (self->source != NULL)
-    _agent_yielding_source_begin (self->source);
-  g_mutex_unlock (&self->lock);
-
-  return notices;
-}
-
-static void
-end_telling (AgentBusReport *self)
-{
-  g_mutex_lock (&self->lock);
-  self->telling = FALSE;
-  if (self->source != NULL && self->notices.length > 0)
-    _agent_yielding_source_be_polite (self->source);
-  else if (self->source != NULL)
-    _agent_yielding_source_rest (self->source);
-  g_mutex_unlock (&self->lock);
-}
-
-/* There is nobody to tell any more. Takes @notice. */
-static void
-notice_abandon (Notice *notice)
-{
-  if (notice->kind == NOTICE_MAILBOX_DROPS)
-    {
-      guint64                     totals[AGENT_N_DROP_REASONS];
-      g_autofree AgentDropRecord *drops = _agent_mailbox_take_drops (notice->mailbox, totals);
-
-      drops_clear (drops);
-    }
-
-  notice_free (notice);
-}
-
-static void
-dispatch (gpointer data)
-{
-  AgentBusReport *self = data;
-  g_autoptr (AgentBus) bus = g_weak_ref_get (&self->bus);
-  GQueue notices = begin_telling (self);
-
-  for (Notice *notice; (notice = g_queue_pop_head (&notices)) != NULL;)
-    {
-      if (bus == NULL)
-        {
-          notice_abandon (notice);
-          continue;
-        }
-      tell (self, bus, notice);
-      notice_free (notice);
-    }
-
-  end_telling (self);
 }
 
 AgentBusReport *
@@ -226,16 +172,8 @@ _agent_bus_report_new (AgentBus     *bus,
   AgentBusReport *self = g_new0 (AgentBusReport, 1);
 
   self->ref_count = 1;
-  self->context = g_main_context_ref (context);
-  g_weak_ref_init (&self->bus, bus);
+  self->signals = _agent_signal_queue_new (G_OBJECT (bus), context, "[agentbus] report", emit, notice_free);
   g_mutex_init (&self->lock);
-  g_queue_init (&self->notices);
-
-  self->source = _agent_yielding_source_new (context,
-                                             "[agentbus] report",
-                                             dispatch,
-                                             _agent_bus_report_ref (self),
-                                             (GDestroyNotify) _agent_bus_report_unref);
 
   return self;
 }
@@ -253,10 +191,8 @@ _agent_bus_report_unref (AgentBusReport *self)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
-  g_assert (self->source == NULL && self->notices.length == 0);
-
   drops_clear (self->drops);
-  g_weak_ref_clear (&self->bus);
+  _agent_signal_queue_unref (self->signals);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -266,64 +202,34 @@ _agent_bus_report_unref (AgentBusReport *self)
 AgentBus *
 _agent_bus_report_dup_bus (AgentBusReport *self)
 {
-  return g_weak_ref_get (&self->bus);
+  return (AgentBus *) _agent_signal_queue_dup_object (self->signals);
 }
 
 /* The bus goes: nobody is told anything any more. */
 void
 _agent_bus_report_close (AgentBusReport *self)
 {
-  AgentDropRecord      drops[AGENT_N_DROP_REASONS];
-  AgentYieldingSource *source;
-  GQueue               notices;
+  AgentDropRecord drops[AGENT_N_DROP_REASONS];
+
+  _agent_signal_queue_close (self->signals);
 
   g_mutex_lock (&self->lock);
-  source = g_steal_pointer (&self->source);
-  notices = self->notices;
-  g_queue_init (&self->notices);
   memcpy (drops, self->drops, sizeof drops);
   memset (self->drops, 0, sizeof self->drops);
+  self->has_drops = FALSE;
   g_mutex_unlock (&self->lock);
 
-  for (Notice *notice; (notice = g_queue_pop_head (&notices)) != NULL;)
-    notice_abandon (notice);
   drops_clear (drops);
-
-  if (source != NULL)
-    {
-      _agent_yielding_source_free (source);
-      g_main_context_unref (self->context);
-    }
 }
 
 /* --- Any thread --- */
 
 /* Takes what the notice holds. FALSE: there is no bus any more. */
 static gboolean
-add_notice_locked (AgentBusReport *self,
-                   const Notice   *notice)
-{
-  if (self->source == NULL)
-    return FALSE;
-
-  if (self->notices.length == 0 && !self->telling)
-    _agent_yielding_source_be_polite (self->source);
-  g_queue_push_tail (&self->notices, g_memdup2 (notice, sizeof *notice));
-  return TRUE;
-}
-
-static void
 add_notice (AgentBusReport *self,
             const Notice   *notice)
 {
-  gboolean added;
-
-  g_mutex_lock (&self->lock);
-  added = add_notice_locked (self, notice);
-  g_mutex_unlock (&self->lock);
-
-  if (!added)
-    notice_abandon (g_memdup2 (notice, sizeof *notice));
+  return _agent_signal_queue_add (self->signals, g_memdup2 (notice, sizeof *notice));
 }
 
 /* Without anybody to hear them, news would only pile up where the bus's context is not iterated. */
@@ -331,7 +237,7 @@ static gboolean
 is_heard (AgentBusReport *self,
           AgentBusSignal  signal)
 {
-  g_autoptr (AgentBus) bus = g_weak_ref_get (&self->bus);
+  g_autoptr (AgentBus) bus = _agent_bus_report_dup_bus (self);
 
   return bus != NULL && _agent_bus_has_handlers (bus, signal);
 }
@@ -391,7 +297,7 @@ _agent_bus_report_drop (AgentBusReport *self,
   g_mutex_lock (&self->lock);
   self->n_dropped[reason]++;
   if (!self->has_drops)
-    self->has_drops = add_notice_locked (self, &(Notice){ .kind = NOTICE_BUS_DROPS });
+    self->has_drops = add_notice (self, &(Notice){ .kind = NOTICE_BUS_DROPS });
   if (self->has_drops)
     {
       self->drops[reason].n++;

@@ -15,7 +15,6 @@ typedef struct _AgentParking       AgentParking;
 typedef struct _AgentRetryBatch    AgentRetryBatch;
 typedef struct _AgentRetrySchedule AgentRetrySchedule;
 typedef struct _AgentRetrySource   AgentRetrySource;
-typedef struct _AgentSignalQueue   AgentSignalQueue;
 typedef struct _AgentStation       AgentStation;
 
 #define AGENT_N_MESSAGE_TYPES (AGENT_MESSAGE_TYPE_CUSTOM + 1)

@@ -36,14 +36,20 @@ take_event (AgentSignalQueue *self)
   return event;
 }
 
-static void
+/* Returns how many events there are to tell of. */
+static guint
 begin (AgentSignalQueue *self)
 {
+  guint n_events;
+
   g_mutex_lock (&self->lock);
+  n_events = MIN (self->events.length, TURN);
   self->telling = TRUE;
   if (self->source != NULL)
     _agent_yielding_source_begin (self->source);
   g_mutex_unlock (&self->lock);
+
+  return n_events;
 }
 
 static void
@@ -64,11 +70,11 @@ dispatch (gpointer data)
   AgentSignalQueue *self = data;
   g_autoptr (GObject) object = g_weak_ref_get (&self->object);
 
-  begin (self);
-  for (guint i = 0; i < TURN; i++)
+  for (guint n_left = begin (self); n_left > 0; n_left--)
     {
       gpointer event = take_event (self);
 
+      /* The object has closed the queue. */
       if (event == NULL)
         break;
       if (object != NULL)
@@ -145,8 +151,8 @@ _agent_signal_queue_close (AgentSignalQueue *self)
     }
 }
 
-/* Takes @event. Any thread. */
-void
+/* Takes @event. Any thread. FALSE: the queue is closed. */
+gboolean
 _agent_signal_queue_add (AgentSignalQueue *self,
                          gpointer          event)
 {
@@ -162,6 +168,7 @@ _agent_signal_queue_add (AgentSignalQueue *self,
 
   if (!added)
     self->event_free (event);
+  return added;
 }
 
 /* (transfer full) (nullable) */

@@ -2,13 +2,14 @@
 
 #pragma once
 
-#include "agent-router-types-private.h"
+#include "agent-bus-types-private.h"
 
 G_BEGIN_DECLS
 
 /*
  * Brings to an object's own context what it has to tell there by its signals. Any thread adds events; the context gets
- * them in that order, when it has nothing more urgent to do, and none after the object has closed the queue.
+ * them in that order, when it has nothing more urgent to do, and none after the object has closed the queue. What is
+ * added meanwhile waits for the next round.
  */
 typedef void (*AgentSignalFunc) (GObject *object,
                                  gpointer event);
@@ -21,7 +22,7 @@ AgentSignalQueue *_agent_signal_queue_new   (GObject          *object,
 AgentSignalQueue *_agent_signal_queue_ref   (AgentSignalQueue *self);
 void              _agent_signal_queue_unref (AgentSignalQueue *self);
 void              _agent_signal_queue_close (AgentSignalQueue *self);
-void              _agent_signal_queue_add   (AgentSignalQueue *self,
+gboolean          _agent_signal_queue_add   (AgentSignalQueue *self,
                                              gpointer          event);
 GObject          *_agent_signal_queue_dup_object
                                             (AgentSignalQueue *self);
