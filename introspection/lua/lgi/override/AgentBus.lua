@@ -5,7 +5,7 @@ local core = require 'lgi.core'
 local lgi = require 'lgi'
 
 local AgentBus, GLib = lgi.AgentBus, lgi.GLib
-local Bus, Message, Subscriber = AgentBus.Bus, AgentBus.Message, AgentBus.Subscriber
+local Bus, Delivery, Message, Subscriber = AgentBus.Bus, AgentBus.Delivery, AgentBus.Message, AgentBus.Subscriber
 local log = lgi.log.domain 'AgentBus'
 
 -- lgi hands a virtual function its message without a reference: one that is kept would be dangling. This is how lgi
@@ -144,6 +144,11 @@ Message._attribute.payload = { get = function(self)
 end }
 
 -- --- Handlers ---
+
+-- lgi ends the process when it is to pass an error on.
+function Delivery:fail(err)
+   self:fail_message(err.message)
+end
 
 -- By the address of a subscriber, what goes on with its message in hand; who goes on keeps it.
 local turns = setmetatable({}, { __mode = 'v' })

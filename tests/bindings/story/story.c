@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The story in C. Each language has the same, case by case and word by word; see story.txt. */
+
+#include "teller.h"
+
+static void
+on_any (AgentSubscriber *subscriber, AgentMessage *message)
+{
+  tell ("any %s", word (message));
+}
+
+static void
+on_cancel (AgentSubscriber *subscriber, AgentMessage *message)
+{
+  tell ("stops %s", agent_message_get_reason (message));
+}
+
+/* The handlers that are connected come before the virtual function. */
+static void
+test_subscribe (Story *story)
+{
+  AgentSubscriber *worker = add_worker (story, "worker", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (AgentSubscriber) other = agent_subscriber_new ("other");
+
+  g_signal_connect (worker, "message", G_CALLBACK (on_any), NULL);
+  g_signal_connect (worker, "message::cancel", G_CALLBACK (on_cancel), NULL);
+  agent_bus_subscribe (story->bus, other, NULL);
+  tell ("%u of %u", agent_bus_send (story->bus, update ("worker", 1)), agent_bus_get_n_subscribers (story->bus));
+  expect ("1 of 2, any 1, worker 1", "");
+  tell ("%u of 2", agent_bus_send (story->bus, agent_message_new_cancel ("ui", NULL, "enough")));
+  expect ("2 of 2, any cancel, stops enough, worker cancel", "");
+  tell ("%u of 2", agent_bus_send (story->bus, agent_message_new_end ("worker", NULL, NULL)));
+  tell ("%u of 2", agent_bus_send (story->bus, update ("stranger", 2)));
+  tell ("%u %u", (guint) agent_subscriber_get_n_delivered (worker), (guint) agent_subscriber_get_n_delivered (other));
+  expect ("1 of 2, 0 of 2, 2 1", "nobody lost 1 no-target 2");
+}
+
+static void
+test_priority (Story *story)
+{
+  add_worker (story, "a", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  add_worker (story, "b", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  send_updates (story, "a", 1, 3);
+  agent_bus_send (story->bus, agent_message_new_cancel ("ui", "a", NULL));
+  expect ("a cancel, a 1, a 2, a 3", "");
+  send_updates (story, "a", 4, 6);
+  agent_bus_send (story->bus, agent_message_new_cancel ("ui", "b", NULL));
+  expect ("b cancel, a 4, a 5, a 6", "");
+}
+
+static void
+test_drops (Story *story)
+{
+  AgentMessage *kept = update ("new", 6);
+  guint64       n_dropped = 0;
+
+  add_worker (story, "new", 2, AGENT_OVERFLOW_DROP_NEWEST);
+  add_worker (story, "old", 2, AGENT_OVERFLOW_DROP_OLDEST);
+  send_updates (story, "new", 1, 5);
+  agent_message_set_reliable (kept, TRUE);
+  agent_bus_send (story->bus, kept);
+  expect ("new 1, new 2, new 6", "new lost 3 full 5");
+  send_updates (story, "old", 1, 5);
+  expect ("old 4, old 5", "old lost 3 full 3");
+  tell (agent_bus_get_dropped (story->bus, "stranger", NULL) ? "found" : "unknown");
+  tell (agent_bus_get_dropped (story->bus, "old", &n_dropped) ? "found" : "unknown");
+  tell ("%u dropped", (guint) n_dropped);
+  expect ("unknown, found, 3 dropped", "");
+}
+
+static void
+on_slow (AgentSubscriber *slow, AgentMessage *message, GPtrArray *deliveries)
+{
+  tell ("slow %s", word (message));
+  g_ptr_array_add (deliveries, agent_subscriber_defer (slow));
+}
+
+static void
+test_defer (Story *story)
+{
+  g_autoptr (AgentSubscriber) slow = agent_subscriber_new ("slow");
+  g_autoptr (GPtrArray) deliveries = g_ptr_array_new_with_free_func (g_object_unref);
+  AgentDelivery *third;
+
+  g_signal_connect (slow, "message", G_CALLBACK (on_slow), deliveries);
+  agent_bus_subscribe (story->bus, slow, NULL);
+  send_updates (story, "slow", 1, 3);
+  expect ("slow 1", "");
+  agent_delivery_complete (deliveries->pdata[0]);
+  expect ("slow 2", "");
+  agent_delivery_fail_message (deliveries->pdata[1], "no luck");
+  expect ("slow 3", "slow failed 2 no luck");
+  agent_bus_send (story->bus, agent_message_new_task_cancel ("ui", "slow", "3", NULL));
+  third = deliveries->pdata[2];
+  tell ("%s %s", word (agent_delivery_get_message (third)), agent_delivery_is_cancelled (third) ? "cancelled" : "on");
+  expect ("3 cancelled", "");
+  agent_delivery_fail_message (third, "cancelled");
+  expect ("slow task-cancel", "slow failed 3 cancelled");
+  agent_delivery_complete (deliveries->pdata[3]);
+  tell ("%u delivered", (guint) agent_subscriber_get_n_delivered (slow));
+  expect ("4 delivered", "");
+}
+
+static void
+test_dispatch (Story *story)
+{
+  g_autoptr (GError) error = NULL;
+
+  agent_router_dispatcher_set_capacity (story->dispatcher, 3);
+  dispatch (story, update ("actor", 1));
+  dispatch (story, update ("actor", 2));
+  agent_route_table_assign (story->routes, "actor", "router");
+  dispatch (story, update ("actor", 3));
+  attempt ("full", AGENT_BUS_ERROR_FULL, try_dispatch (story, update ("actor", 4), &error), &error);
+  tell ("%u held", agent_router_dispatcher_get_n_parked (story->dispatcher));
+  expect ("parked 1, parked 2, parked 3, full, 3 held", "");
+  add_worker (story, "router", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  expect ("router 1, router 2, router 3", "");
+  dispatch (story, update ("actor", 5));
+  expect ("delivered 5, router 5", "");
+}
+
+static void
+test_expiry (Story *story)
+{
+  AgentMessage *brief = update ("ghost", 1);
+
+  agent_message_set_ttl (brief, 5);
+  dispatch (story, brief);
+  wait_report ();
+  expect ("parked 1", "1 expired late");
+  agent_route_table_unassign (story->routes, "actor");
+  dispatch (story, update ("actor", 2));
+  tell (agent_route_table_remove (story->routes, "actor") ? "removed" : "unknown");
+  expect ("parked 2, removed", "2 lost no-target");
+}
+
+static void
+test_statistics (Story *story)
+{
+  AgentSubscriber *worker = add_worker (story, "worker", 2, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (GVariant) of_bus = NULL;
+  g_autoptr (GVariant) of_dispatcher = NULL;
+  g_autoptr (GVariant) subscribers = NULL;
+  g_autoptr (GVariant) of_worker = NULL;
+
+  send_updates (story, "worker", 1, 3);
+  expect ("worker 1, worker 2", "worker lost 1 full 3");
+  send_updates (story, "worker", 4, 4);
+  send_updates (story, "stranger", 5, 5);
+  dispatch (story, update ("ghost", 6));
+  of_bus = agent_bus_get_statistics (story->bus);
+  of_dispatcher = agent_router_dispatcher_get_statistics (story->dispatcher);
+  subscribers = g_variant_lookup_value (of_bus, "subscribers", NULL);
+  of_worker = g_variant_lookup_value (subscribers, "worker", NULL);
+  tell ("%u queued", (guint) agent_subscriber_get_n_queued (worker));
+  tell_balance (of_worker, OFFERED);
+  tell_balance (of_bus, OFFERED);
+  tell_balance (of_dispatcher, ACCEPTED);
+  expect ("parked 6, 1 queued, 4 2 1 1, 5 2 1 2, 1 0 1 0 0, worker 4", "nobody lost 1 no-target 5");
+}
+
+static void
+test_errors (Story *story)
+{
+  g_autoptr (AgentSubscriber) twin = agent_subscriber_new ("worker");
+  g_autoptr (GVariant) text = g_variant_ref_sink (g_variant_new_string ("text"));
+  AgentMessage *message = agent_message_new_cancel ("ui", NULL, NULL);
+  g_autoptr (GError) error = NULL;
+  gboolean done;
+
+  add_worker (story, "worker", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  attempt ("exists", AGENT_BUS_ERROR_EXISTS, agent_bus_subscribe (story->bus, twin, &error), &error);
+  agent_bus_unsubscribe_async (story->bus, "stranger", NULL, keep_result, story);
+  done = agent_bus_unsubscribe_finish (story->bus, wait_result (story), &error);
+  attempt ("unknown", AGENT_BUS_ERROR_NOT_FOUND, done, &error);
+  done = agent_payload_from_json ("{\"numbers\": [1,", &error) != NULL;
+  attempt ("no JSON", AGENT_BUS_ERROR_INVALID_MESSAGE, done, &error);
+  done = agent_message_new_from_variant (text, &error) != NULL;
+  attempt ("no message", AGENT_BUS_ERROR_INVALID_MESSAGE, done, &error);
+  attempt ("no actor", AGENT_BUS_ERROR_INVALID_MESSAGE, try_dispatch (story, message, &error), &error);
+  expect ("exists, unknown, no JSON, no message, no actor", "");
+  dispatch (story, update ("ghost", 1));
+  agent_router_dispatcher_set_park_unknown (story->dispatcher, FALSE);
+  done = try_dispatch (story, update ("stranger", 2), &error);
+  attempt ("unassigned", AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED, done, &error);
+  agent_bus_set_shutdown_timeout (story->bus, 1);
+  agent_router_dispatcher_stop_async (story->dispatcher, NULL, keep_result, story);
+  done = agent_router_dispatcher_stop_finish (story->dispatcher, wait_result (story), &error);
+  attempt ("timed out", AGENT_BUS_ERROR_TIMED_OUT, done, &error);
+  attempt ("closed", AGENT_BUS_ERROR_CLOSED, try_dispatch (story, update ("ghost", 3), &error), &error);
+  expect ("parked 1, unassigned, timed out, closed", "1 lost closed");
+}
+
+static void
+test_stop (Story *story)
+{
+  g_autoptr (AgentSubscriber) worker = g_object_ref (add_worker (story, "worker", 0, AGENT_OVERFLOW_DROP_NEWEST));
+  g_autoptr (GError) error = NULL;
+
+  send_updates (story, "worker", 1, 2);
+  agent_bus_send (story->bus, agent_message_new_end ("ui", "worker", NULL));
+  agent_bus_unsubscribe_async (story->bus, "worker", NULL, keep_result, story);
+  agent_bus_unsubscribe_finish (story->bus, wait_result (story), NULL);
+  expect ("worker end", "worker lost 2 discarded 2");
+  agent_bus_subscribe (story->bus, worker, NULL);
+  for (guint i = 0; i < 2; i++)
+    {
+      agent_bus_stop_async (story->bus, NULL, keep_result, story);
+      tell (agent_bus_stop_finish (story->bus, wait_result (story), NULL) ? "stopped" : "running");
+    }
+  tell (agent_bus_is_running (story->bus) ? "running" : "idle");
+  attempt ("closed", AGENT_BUS_ERROR_CLOSED, agent_bus_subscribe (story->bus, worker, &error), &error);
+  send_updates (story, "worker", 3, 3);
+  expect ("stopped, stopped, idle, closed", "nobody lost 1 closed 3");
+  agent_bus_start_async (story->bus, NULL, keep_result, story);
+  tell (agent_bus_start_finish (story->bus, wait_result (story), NULL) ? "started" : "stopped");
+  tell (agent_bus_is_running (story->bus) ? "running" : "idle");
+  agent_bus_subscribe (story->bus, worker, NULL);
+  send_updates (story, "worker", 4, 4);
+  expect ("started, running, worker 4", "");
+}
+
+static void
+test_round_trip (Story *story)
+{
+  g_autoptr (GVariant) payload = agent_payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}", NULL);
+  g_autoptr (AgentMessage) message = agent_message_new_task_request ("ui", "worker", "42", "sum", payload);
+  g_autoptr (GVariant) variant = agent_message_to_variant (message);
+  g_autoptr (AgentMessage) again = agent_message_new_from_variant (variant, NULL);
+  g_autofree char *json = agent_message_dup_payload_json (again);
+
+  tell ("%s %s %s", word (again), agent_message_get_source (again), agent_message_get_target (again));
+  tell ("%s %s %s", agent_message_get_task_id (again), agent_message_get_task_name (again), json);
+  expect ("task-request ui worker, 42 sum {\"numbers\":[1,2.5],\"text\":\"ä\"}", "");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  /* The library warns of what is lost here. */
+  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
+  add_case ("/story/subscribe", test_subscribe);
+  add_case ("/story/priority", test_priority);
+  add_case ("/story/drops", test_drops);
+  add_case ("/story/defer", test_defer);
+  add_case ("/story/dispatch", test_dispatch);
+  add_case ("/story/expiry", test_expiry);
+  add_case ("/story/statistics", test_statistics);
+  add_case ("/story/errors", test_errors);
+  add_case ("/story/stop", test_stop);
+  add_case ("/story/round-trip", test_round_trip);
+  return g_test_run ();
+}

@@ -1,0 +1,195 @@
+#!/usr/bin/gjs -m
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The story in JavaScript. Each language has the same, case by case and word by word; see story.txt.
+
+import AgentBus from 'gi://AgentBus?version=1';
+import GLib from 'gi://GLib';
+import {
+    ACCEPTED, OFFERED, attempt, expect, finish, run, tell, tellBalance, update, waitReport, word,
+} from './teller.js';
+
+const {BusError: Code, Message} = AgentBus;
+
+// The handlers that are connected come before the virtual function.
+function testSubscribe(story) {
+    const worker = story.addWorker('worker');
+    const other = AgentBus.Subscriber.new('other');
+
+    worker.connect('message', (subscriber, message) => tell(`any ${word(message)}`));
+    worker.connect('message::cancel', (subscriber, message) => tell(`stops ${message.get_reason()}`));
+    story.bus.subscribe(other);
+    tell(`${story.bus.send(update('worker', 1))} of ${story.bus.n_subscribers}`);
+    expect('1 of 2, any 1, worker 1', '');
+    tell(`${story.bus.send(Message.new_cancel('ui', null, 'enough'))} of 2`);
+    expect('2 of 2, any cancel, stops enough, worker cancel', '');
+    tell(`${story.bus.send(Message.new_end('worker', null, null))} of 2`);
+    tell(`${story.bus.send(update('stranger', 2))} of 2`);
+    tell(`${worker.n_delivered} ${other.n_delivered}`);
+    expect('1 of 2, 0 of 2, 2 1', 'nobody lost 1 no-target 2');
+}
+
+function testPriority(story) {
+    story.addWorker('a');
+    story.addWorker('b');
+    story.sendUpdates('a', 1, 3);
+    story.bus.send(Message.new_cancel('ui', 'a', null));
+    expect('a cancel, a 1, a 2, a 3', '');
+    story.sendUpdates('a', 4, 6);
+    story.bus.send(Message.new_cancel('ui', 'b', null));
+    expect('b cancel, a 4, a 5, a 6', '');
+}
+
+function testDrops(story) {
+    const kept = update('new', 6);
+
+    story.addWorker('new', 2);
+    story.addWorker('old', 2, AgentBus.Overflow.DROP_OLDEST);
+    story.sendUpdates('new', 1, 5);
+    kept.set_reliable(true);
+    story.bus.send(kept);
+    expect('new 1, new 2, new 6', 'new lost 3 full 5');
+    story.sendUpdates('old', 1, 5);
+    expect('old 4, old 5', 'old lost 3 full 3');
+    const [found, nDropped] = story.bus.get_dropped('old');
+    tell(story.bus.get_dropped('stranger')[0] ? 'found' : 'unknown');
+    tell(found ? 'found' : 'unknown');
+    tell(`${nDropped} dropped`);
+    expect('unknown, found, 3 dropped', '');
+}
+
+function testDefer(story) {
+    const slow = AgentBus.Subscriber.new('slow');
+    const deliveries = [];
+
+    slow.connect('message', (subscriber, message) => {
+        tell(`slow ${word(message)}`);
+        deliveries.push(subscriber.defer());
+    });
+    story.bus.subscribe(slow);
+    story.sendUpdates('slow', 1, 3);
+    expect('slow 1', '');
+    deliveries[0].complete();
+    expect('slow 2', '');
+    deliveries[1].fail_message('no luck');
+    expect('slow 3', 'slow failed 2 no luck');
+    story.bus.send(Message.new_task_cancel('ui', 'slow', '3', null));
+    const third = deliveries[2];
+    tell(`${word(third.get_message())} ${third.is_cancelled() ? 'cancelled' : 'on'}`);
+    expect('3 cancelled', '');
+    third.fail_message('cancelled');
+    expect('slow task-cancel', 'slow failed 3 cancelled');
+    deliveries[3].complete();
+    tell(`${slow.n_delivered} delivered`);
+    expect('4 delivered', '');
+}
+
+function testDispatch(story) {
+    story.dispatcher.capacity = 3;
+    story.dispatch(update('actor', 1));
+    story.dispatch(update('actor', 2));
+    story.routes.assign('actor', 'router');
+    story.dispatch(update('actor', 3));
+    attempt('full', Code.FULL, () => story.dispatcher.dispatch(update('actor', 4)));
+    tell(`${story.dispatcher.n_parked} held`);
+    expect('parked 1, parked 2, parked 3, full, 3 held', '');
+    story.addWorker('router');
+    expect('router 1, router 2, router 3', '');
+    story.dispatch(update('actor', 5));
+    expect('delivered 5, router 5', '');
+}
+
+function testExpiry(story) {
+    const brief = update('ghost', 1);
+
+    brief.set_ttl(5);
+    story.dispatch(brief);
+    waitReport();
+    expect('parked 1', '1 expired late');
+    story.routes.unassign('actor');
+    story.dispatch(update('actor', 2));
+    tell(story.routes.remove('actor') ? 'removed' : 'unknown');
+    expect('parked 2, removed', '2 lost no-target');
+}
+
+function testStatistics(story) {
+    const worker = story.addWorker('worker', 2);
+
+    story.sendUpdates('worker', 1, 3);
+    expect('worker 1, worker 2', 'worker lost 1 full 3');
+    story.sendUpdates('worker', 4, 4);
+    story.sendUpdates('stranger', 5, 5);
+    story.dispatch(update('ghost', 6));
+    const ofBus = story.bus.get_statistics();
+    const ofDispatcher = story.dispatcher.get_statistics();
+    const ofWorker = ofBus.lookup_value('subscribers', null).lookup_value('worker', null);
+    tell(`${worker.n_queued} queued`);
+    tellBalance(ofWorker, OFFERED);
+    tellBalance(ofBus, OFFERED);
+    tellBalance(ofDispatcher, ACCEPTED);
+    expect('parked 6, 1 queued, 4 2 1 1, 5 2 1 2, 1 0 1 0 0, worker 4', 'nobody lost 1 no-target 5');
+}
+
+function testErrors(story) {
+    const twin = AgentBus.Subscriber.new('worker');
+    const text = new GLib.Variant('s', 'text');
+    const message = Message.new_cancel('ui', null, null);
+
+    story.addWorker('worker');
+    attempt('exists', Code.EXISTS, () => story.bus.subscribe(twin));
+    attempt('unknown', Code.NOT_FOUND, () => finish(story.bus, 'unsubscribe', 'stranger'));
+    attempt('no JSON', Code.INVALID_MESSAGE, () => AgentBus.payload_from_json('{"numbers": [1,'));
+    attempt('no message', Code.INVALID_MESSAGE, () => Message.new_from_variant(text));
+    attempt('no actor', Code.INVALID_MESSAGE, () => story.dispatcher.dispatch(message));
+    expect('exists, unknown, no JSON, no message, no actor', '');
+    story.dispatch(update('ghost', 1));
+    story.dispatcher.park_unknown = false;
+    attempt('unassigned', Code.ACTOR_NOT_ASSIGNED, () => story.dispatcher.dispatch(update('stranger', 2)));
+    story.bus.shutdown_timeout = 1;
+    attempt('timed out', Code.TIMED_OUT, () => finish(story.dispatcher, 'stop'));
+    attempt('closed', Code.CLOSED, () => story.dispatcher.dispatch(update('ghost', 3)));
+    expect('parked 1, unassigned, timed out, closed', '1 lost closed');
+}
+
+function testStop(story) {
+    const worker = story.addWorker('worker');
+
+    story.sendUpdates('worker', 1, 2);
+    story.bus.send(Message.new_end('ui', 'worker', null));
+    finish(story.bus, 'unsubscribe', 'worker');
+    expect('worker end', 'worker lost 2 discarded 2');
+    story.bus.subscribe(worker);
+    for (let i = 0; i < 2; i++)
+        tell(finish(story.bus, 'stop') ? 'stopped' : 'running');
+    tell(story.bus.running ? 'running' : 'idle');
+    attempt('closed', Code.CLOSED, () => story.bus.subscribe(worker));
+    story.sendUpdates('worker', 3, 3);
+    expect('stopped, stopped, idle, closed', 'nobody lost 1 closed 3');
+    tell(finish(story.bus, 'start') ? 'started' : 'stopped');
+    tell(story.bus.running ? 'running' : 'idle');
+    story.bus.subscribe(worker);
+    story.sendUpdates('worker', 4, 4);
+    expect('started, running, worker 4', '');
+}
+
+function testRoundTrip() {
+    const payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}');
+    const message = Message.new_task_request('ui', 'worker', '42', 'sum', payload);
+    const again = Message.new_from_variant(message.to_variant());
+
+    tell(`${word(again)} ${again.get_source()} ${again.get_target()}`);
+    tell(`${again.get_task_id()} ${again.get_task_name()} ${again.dup_payload_json()}`);
+    expect('task-request ui worker, 42 sum {"numbers":[1,2.5],"text":"ä"}', '');
+}
+
+run({
+    '/story/subscribe': testSubscribe,
+    '/story/priority': testPriority,
+    '/story/drops': testDrops,
+    '/story/defer': testDefer,
+    '/story/dispatch': testDispatch,
+    '/story/expiry': testExpiry,
+    '/story/statistics': testStatistics,
+    '/story/errors': testErrors,
+    '/story/stop': testStop,
+    '/story/round-trip': testRoundTrip,
+});

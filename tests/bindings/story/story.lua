@@ -1,0 +1,190 @@
+#!/usr/bin/lua5.3
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- The story in Lua. Each language has the same, case by case and word by word; see story.txt.
+
+package.path = arg[0]:match('^(.-)[^/]*$') .. '?.lua;' .. package.path
+
+local teller = require 'teller'
+local attempt, expect, finish, tell = teller.attempt, teller.expect, teller.finish, teller.tell
+local tell_balance, update, word = teller.tell_balance, teller.update, teller.word
+
+local lgi = require 'lgi'
+local GLib, AgentBus = lgi.GLib, lgi.require('AgentBus', '1')
+local Message = AgentBus.Message
+
+-- The handlers that are connected come before the virtual function.
+local function test_subscribe(story)
+   local worker = story:add_worker('worker')
+   local other = AgentBus.Subscriber.new('other')
+   worker.on_message:connect(function(_, message) tell('any %s', word(message)) end)
+   worker.on_message:connect(function(_, message) tell('stops %s', message:get_reason()) end, 'cancel')
+   assert(story.bus:subscribe(other))
+   tell('%d of %d', story.bus:send(update('worker', 1)), story.bus.n_subscribers)
+   expect('1 of 2, any 1, worker 1', '')
+   tell('%d of 2', story.bus:send(Message.new_cancel('ui', nil, 'enough')))
+   expect('2 of 2, any cancel, stops enough, worker cancel', '')
+   tell('%d of 2', story.bus:send(Message.new_end('worker', nil, nil)))
+   tell('%d of 2', story.bus:send(update('stranger', 2)))
+   tell('%d %d', worker.n_delivered, other.n_delivered)
+   expect('1 of 2, 0 of 2, 2 1', 'nobody lost 1 no-target 2')
+end
+
+local function test_priority(story)
+   story:add_worker('a')
+   story:add_worker('b')
+   story:send_updates('a', 1, 3)
+   story.bus:send(Message.new_cancel('ui', 'a', nil))
+   expect('a cancel, a 1, a 2, a 3', '')
+   story:send_updates('a', 4, 6)
+   story.bus:send(Message.new_cancel('ui', 'b', nil))
+   expect('b cancel, a 4, a 5, a 6', '')
+end
+
+local function test_drops(story)
+   local kept = update('new', 6)
+   story:add_worker('new', 2)
+   story:add_worker('old', 2, 'DROP_OLDEST')
+   story:send_updates('new', 1, 5)
+   kept:set_reliable(true)
+   story.bus:send(kept)
+   expect('new 1, new 2, new 6', 'new lost 3 full 5')
+   story:send_updates('old', 1, 5)
+   expect('old 4, old 5', 'old lost 3 full 3')
+   local n_dropped = story.bus:get_dropped('old')
+   tell(story.bus:get_dropped('stranger') and 'found' or 'unknown')
+   tell(n_dropped and 'found' or 'unknown')
+   tell('%d dropped', n_dropped)
+   expect('unknown, found, 3 dropped', '')
+end
+
+local function test_defer(story)
+   local slow = AgentBus.Subscriber.new('slow')
+   local deliveries = {}
+   slow.on_message:connect(function(subscriber, message)
+      tell('slow %s', word(message))
+      deliveries[#deliveries + 1] = subscriber:defer()
+   end)
+   assert(story.bus:subscribe(slow))
+   story:send_updates('slow', 1, 3)
+   expect('slow 1', '')
+   deliveries[1]:complete()
+   expect('slow 2', '')
+   deliveries[2]:fail_message('no luck')
+   expect('slow 3', 'slow failed 2 no luck')
+   story.bus:send(Message.new_task_cancel('ui', 'slow', '3', nil))
+   local third = deliveries[3]
+   tell('%s %s', word(third:get_message()), third:is_cancelled() and 'cancelled' or 'on')
+   expect('3 cancelled', '')
+   third:fail_message('cancelled')
+   expect('slow task-cancel', 'slow failed 3 cancelled')
+   deliveries[4]:complete()
+   tell('%d delivered', slow.n_delivered)
+   expect('4 delivered', '')
+end
+
+local function test_dispatch(story)
+   story.dispatcher.capacity = 3
+   story:dispatch(update('actor', 1))
+   story:dispatch(update('actor', 2))
+   story.routes:assign('actor', 'router')
+   story:dispatch(update('actor', 3))
+   attempt('full', 'FULL', story.dispatcher:dispatch(update('actor', 4)))
+   tell('%d held', story.dispatcher.n_parked)
+   expect('parked 1, parked 2, parked 3, full, 3 held', '')
+   story:add_worker('router')
+   expect('router 1, router 2, router 3', '')
+   story:dispatch(update('actor', 5))
+   expect('delivered 5, router 5', '')
+end
+
+local function test_expiry(story)
+   local brief = update('ghost', 1)
+   brief:set_ttl(5)
+   story:dispatch(brief)
+   teller.wait_report()
+   expect('parked 1', '1 expired late')
+   story.routes:unassign('actor')
+   story:dispatch(update('actor', 2))
+   tell(story.routes:remove('actor') and 'removed' or 'unknown')
+   expect('parked 2, removed', '2 lost no-target')
+end
+
+local function test_statistics(story)
+   local worker = story:add_worker('worker', 2)
+   story:send_updates('worker', 1, 3)
+   expect('worker 1, worker 2', 'worker lost 1 full 3')
+   story:send_updates('worker', 4, 4)
+   story:send_updates('stranger', 5, 5)
+   story:dispatch(update('ghost', 6))
+   local of_bus = story.bus:get_statistics()
+   local of_dispatcher = story.dispatcher:get_statistics()
+   local of_worker = of_bus:lookup_value('subscribers', nil):lookup_value('worker', nil)
+   tell('%d queued', worker.n_queued)
+   tell_balance(of_worker, teller.OFFERED)
+   tell_balance(of_bus, teller.OFFERED)
+   tell_balance(of_dispatcher, teller.ACCEPTED)
+   expect('parked 6, 1 queued, 4 2 1 1, 5 2 1 2, 1 0 1 0 0, worker 4', 'nobody lost 1 no-target 5')
+end
+
+local function test_errors(story)
+   local twin = AgentBus.Subscriber.new('worker')
+   local text = GLib.Variant('s', 'text')
+   local message = Message.new_cancel('ui', nil, nil)
+   story:add_worker('worker')
+   attempt('exists', 'EXISTS', story.bus:subscribe(twin))
+   attempt('unknown', 'NOT_FOUND', finish(story.bus, 'unsubscribe', 'stranger'))
+   attempt('no JSON', 'INVALID_MESSAGE', AgentBus.payload_from_json('{"numbers": [1,'))
+   attempt('no message', 'INVALID_MESSAGE', Message.new_from_variant(text))
+   attempt('no actor', 'INVALID_MESSAGE', story.dispatcher:dispatch(message))
+   expect('exists, unknown, no JSON, no message, no actor', '')
+   story:dispatch(update('ghost', 1))
+   story.dispatcher.park_unknown = false
+   attempt('unassigned', 'ACTOR_NOT_ASSIGNED', story.dispatcher:dispatch(update('stranger', 2)))
+   story.bus.shutdown_timeout = 1
+   attempt('timed out', 'TIMED_OUT', finish(story.dispatcher, 'stop'))
+   attempt('closed', 'CLOSED', story.dispatcher:dispatch(update('ghost', 3)))
+   expect('parked 1, unassigned, timed out, closed', '1 lost closed')
+end
+
+local function test_stop(story)
+   local worker = story:add_worker('worker')
+   story:send_updates('worker', 1, 2)
+   story.bus:send(Message.new_end('ui', 'worker', nil))
+   assert(finish(story.bus, 'unsubscribe', 'worker'))
+   expect('worker end', 'worker lost 2 discarded 2')
+   assert(story.bus:subscribe(worker))
+   for _ = 1, 2 do
+      tell(finish(story.bus, 'stop') and 'stopped' or 'running')
+   end
+   tell(story.bus.running and 'running' or 'idle')
+   attempt('closed', 'CLOSED', story.bus:subscribe(worker))
+   story:send_updates('worker', 3, 3)
+   expect('stopped, stopped, idle, closed', 'nobody lost 1 closed 3')
+   tell(finish(story.bus, 'start') and 'started' or 'stopped')
+   tell(story.bus.running and 'running' or 'idle')
+   assert(story.bus:subscribe(worker))
+   story:send_updates('worker', 4, 4)
+   expect('started, running, worker 4', '')
+end
+
+local function test_round_trip()
+   local payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
+   local message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
+   local again = Message.new_from_variant(message:to_variant())
+   tell('%s %s %s', word(again), again:get_source(), again:get_target())
+   tell('%s %s %s', again:get_task_id(), again:get_task_name(), again:dup_payload_json())
+   expect('task-request ui worker, 42 sum {"numbers":[1,2.5],"text":"ä"}', '')
+end
+
+teller.run {
+   { '/story/subscribe', test_subscribe },
+   { '/story/priority', test_priority },
+   { '/story/drops', test_drops },
+   { '/story/defer', test_defer },
+   { '/story/dispatch', test_dispatch },
+   { '/story/expiry', test_expiry },
+   { '/story/statistics', test_statistics },
+   { '/story/errors', test_errors },
+   { '/story/stop', test_stop },
+   { '/story/round-trip', test_round_trip },
+}

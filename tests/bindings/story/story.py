@@ -1,0 +1,189 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The story in Python. Each language has the same, case by case and word by word; see story.txt."""
+
+from teller import (ACCEPTED, OFFERED, AgentBus, GLib, attempt, expect, finish, run, tell, tell_balance, update,
+                    wait_report, word)
+
+Error = AgentBus.BusError
+Message = AgentBus.Message
+
+
+# The handlers that are connected come before the virtual function.
+def test_subscribe(story):
+    worker = story.add_worker('worker')
+    other = AgentBus.Subscriber.new('other')
+    worker.connect('message', lambda subscriber, message: tell(f'any {word(message)}'))
+    worker.connect('message::cancel', lambda subscriber, message: tell(f'stops {message.get_reason()}'))
+    story.bus.subscribe(other)
+    tell(f'{story.bus.send(update("worker", 1))} of {story.bus.props.n_subscribers}')
+    expect('1 of 2, any 1, worker 1', '')
+    tell(f'{story.bus.send(Message.new_cancel("ui", None, "enough"))} of 2')
+    expect('2 of 2, any cancel, stops enough, worker cancel', '')
+    tell(f'{story.bus.send(Message.new_end("worker", None, None))} of 2')
+    tell(f'{story.bus.send(update("stranger", 2))} of 2')
+    tell(f'{worker.props.n_delivered} {other.props.n_delivered}')
+    expect('1 of 2, 0 of 2, 2 1', 'nobody lost 1 no-target 2')
+
+
+def test_priority(story):
+    story.add_worker('a')
+    story.add_worker('b')
+    story.send_updates('a', 1, 3)
+    story.bus.send(Message.new_cancel('ui', 'a', None))
+    expect('a cancel, a 1, a 2, a 3', '')
+    story.send_updates('a', 4, 6)
+    story.bus.send(Message.new_cancel('ui', 'b', None))
+    expect('b cancel, a 4, a 5, a 6', '')
+
+
+def test_drops(story):
+    kept = update('new', 6)
+    story.add_worker('new', 2)
+    story.add_worker('old', 2, AgentBus.Overflow.DROP_OLDEST)
+    story.send_updates('new', 1, 5)
+    kept.set_reliable(True)
+    story.bus.send(kept)
+    expect('new 1, new 2, new 6', 'new lost 3 full 5')
+    story.send_updates('old', 1, 5)
+    expect('old 4, old 5', 'old lost 3 full 3')
+    found, n_dropped = story.bus.get_dropped('stranger')
+    tell('found' if found else 'unknown')
+    found, n_dropped = story.bus.get_dropped('old')
+    tell('found' if found else 'unknown')
+    tell(f'{n_dropped} dropped')
+    expect('unknown, found, 3 dropped', '')
+
+
+def test_defer(story):
+    slow = AgentBus.Subscriber.new('slow')
+    deliveries = []
+
+    def on_slow(subscriber, message):
+        tell(f'slow {word(message)}')
+        deliveries.append(subscriber.defer())
+
+    slow.connect('message', on_slow)
+    story.bus.subscribe(slow)
+    story.send_updates('slow', 1, 3)
+    expect('slow 1', '')
+    deliveries[0].complete()
+    expect('slow 2', '')
+    deliveries[1].fail_message('no luck')
+    expect('slow 3', 'slow failed 2 no luck')
+    story.bus.send(Message.new_task_cancel('ui', 'slow', '3', None))
+    third = deliveries[2]
+    tell(f'{word(third.get_message())} {"cancelled" if third.is_cancelled() else "on"}')
+    expect('3 cancelled', '')
+    third.fail_message('cancelled')
+    expect('slow task-cancel', 'slow failed 3 cancelled')
+    deliveries[3].complete()
+    tell(f'{slow.props.n_delivered} delivered')
+    expect('4 delivered', '')
+
+
+def test_dispatch(story):
+    story.dispatcher.props.capacity = 3
+    story.dispatch(update('actor', 1))
+    story.dispatch(update('actor', 2))
+    story.routes.assign('actor', 'router')
+    story.dispatch(update('actor', 3))
+    attempt('full', Error.FULL, story.dispatcher.dispatch, update('actor', 4))
+    tell(f'{story.dispatcher.props.n_parked} held')
+    expect('parked 1, parked 2, parked 3, full, 3 held', '')
+    story.add_worker('router')
+    expect('router 1, router 2, router 3', '')
+    story.dispatch(update('actor', 5))
+    expect('delivered 5, router 5', '')
+
+
+def test_expiry(story):
+    brief = update('ghost', 1)
+    brief.set_ttl(5)
+    story.dispatch(brief)
+    wait_report()
+    expect('parked 1', '1 expired late')
+    story.routes.unassign('actor')
+    story.dispatch(update('actor', 2))
+    tell('removed' if story.routes.remove('actor') else 'unknown')
+    expect('parked 2, removed', '2 lost no-target')
+
+
+def test_statistics(story):
+    worker = story.add_worker('worker', 2)
+    story.send_updates('worker', 1, 3)
+    expect('worker 1, worker 2', 'worker lost 1 full 3')
+    story.send_updates('worker', 4, 4)
+    story.send_updates('stranger', 5, 5)
+    story.dispatch(update('ghost', 6))
+    of_bus = story.bus.get_statistics()
+    of_dispatcher = story.dispatcher.get_statistics()
+    of_worker = of_bus.lookup_value('subscribers', None).lookup_value('worker', None)
+    tell(f'{worker.props.n_queued} queued')
+    tell_balance(of_worker, OFFERED)
+    tell_balance(of_bus, OFFERED)
+    tell_balance(of_dispatcher, ACCEPTED)
+    expect('parked 6, 1 queued, 4 2 1 1, 5 2 1 2, 1 0 1 0 0, worker 4', 'nobody lost 1 no-target 5')
+
+
+def test_errors(story):
+    twin = AgentBus.Subscriber.new('worker')
+    text = GLib.Variant('s', 'text')
+    message = Message.new_cancel('ui', None, None)
+    story.add_worker('worker')
+    attempt('exists', Error.EXISTS, story.bus.subscribe, twin)
+    attempt('unknown', Error.NOT_FOUND, finish, story.bus, 'unsubscribe', 'stranger')
+    attempt('no JSON', Error.INVALID_MESSAGE, AgentBus.payload_from_json, '{"numbers": [1,')
+    attempt('no message', Error.INVALID_MESSAGE, Message.new_from_variant, text)
+    attempt('no actor', Error.INVALID_MESSAGE, story.dispatcher.dispatch, message)
+    expect('exists, unknown, no JSON, no message, no actor', '')
+    story.dispatch(update('ghost', 1))
+    story.dispatcher.props.park_unknown = False
+    attempt('unassigned', Error.ACTOR_NOT_ASSIGNED, story.dispatcher.dispatch, update('stranger', 2))
+    story.bus.props.shutdown_timeout = 1
+    attempt('timed out', Error.TIMED_OUT, finish, story.dispatcher, 'stop')
+    attempt('closed', Error.CLOSED, story.dispatcher.dispatch, update('ghost', 3))
+    expect('parked 1, unassigned, timed out, closed', '1 lost closed')
+
+
+def test_stop(story):
+    worker = story.add_worker('worker')
+    story.send_updates('worker', 1, 2)
+    story.bus.send(Message.new_end('ui', 'worker', None))
+    finish(story.bus, 'unsubscribe', 'worker')
+    expect('worker end', 'worker lost 2 discarded 2')
+    story.bus.subscribe(worker)
+    for _ in range(2):
+        tell('stopped' if finish(story.bus, 'stop') else 'running')
+    tell('running' if story.bus.props.running else 'idle')
+    attempt('closed', Error.CLOSED, story.bus.subscribe, worker)
+    story.send_updates('worker', 3, 3)
+    expect('stopped, stopped, idle, closed', 'nobody lost 1 closed 3')
+    tell('started' if finish(story.bus, 'start') else 'stopped')
+    tell('running' if story.bus.props.running else 'idle')
+    story.bus.subscribe(worker)
+    story.send_updates('worker', 4, 4)
+    expect('started, running, worker 4', '')
+
+
+def test_round_trip(story):
+    payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
+    message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
+    again = Message.new_from_variant(message.to_variant())
+    tell(f'{word(again)} {again.get_source()} {again.get_target()}')
+    tell(f'{again.get_task_id()} {again.get_task_name()} {again.dup_payload_json()}')
+    expect('task-request ui worker, 42 sum {"numbers":[1,2.5],"text":"ä"}', '')
+
+
+run({
+    '/story/subscribe': test_subscribe,
+    '/story/priority': test_priority,
+    '/story/drops': test_drops,
+    '/story/defer': test_defer,
+    '/story/dispatch': test_dispatch,
+    '/story/expiry': test_expiry,
+    '/story/statistics': test_statistics,
+    '/story/errors': test_errors,
+    '/story/stop': test_stop,
+    '/story/round-trip': test_round_trip,
+})

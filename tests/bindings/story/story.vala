@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The story in Vala. Each language has the same, case by case and word by word; see story.txt.
+
+// The handlers that are connected come before the virtual function.
+void test_subscribe (Story story) throws Error {
+  var worker = story.add_worker ("worker");
+  var other = new AgentBus.Subscriber ("other");
+
+  worker.message.connect ((message) => tell (@"any $(word (message))"));
+  worker.message["cancel"].connect ((message) => tell (@"stops $(message.get_reason ())"));
+  story.bus.subscribe (other);
+  tell (@"$(story.bus.send (update ("worker", 1))) of $(story.bus.n_subscribers)");
+  expect ("1 of 2, any 1, worker 1", "");
+  tell (@"$(story.bus.send (new AgentBus.Message.cancel ("ui", null, "enough"))) of 2");
+  expect ("2 of 2, any cancel, stops enough, worker cancel", "");
+  tell (@"$(story.bus.send (new AgentBus.Message.end ("worker", null, null))) of 2");
+  tell (@"$(story.bus.send (update ("stranger", 2))) of 2");
+  tell (@"$(worker.n_delivered) $(other.n_delivered)");
+  expect ("1 of 2, 0 of 2, 2 1", "nobody lost 1 no-target 2");
+}
+
+void test_priority (Story story) throws Error {
+  story.add_worker ("a");
+  story.add_worker ("b");
+  story.send_updates ("a", 1, 3);
+  story.bus.send (new AgentBus.Message.cancel ("ui", "a", null));
+  expect ("a cancel, a 1, a 2, a 3", "");
+  story.send_updates ("a", 4, 6);
+  story.bus.send (new AgentBus.Message.cancel ("ui", "b", null));
+  expect ("b cancel, a 4, a 5, a 6", "");
+}
+
+void test_drops (Story story) throws Error {
+  var kept = update ("new", 6);
+  uint64 n_dropped;
+
+  story.add_worker ("new", 2);
+  story.add_worker ("old", 2, AgentBus.Overflow.DROP_OLDEST);
+  story.send_updates ("new", 1, 5);
+  kept.set_reliable (true);
+  story.bus.send ((owned) kept);
+  expect ("new 1, new 2, new 6", "new lost 3 full 5");
+  story.send_updates ("old", 1, 5);
+  expect ("old 4, old 5", "old lost 3 full 3");
+  tell (story.bus.get_dropped ("stranger", null) ? "found" : "unknown");
+  tell (story.bus.get_dropped ("old", out n_dropped) ? "found" : "unknown");
+  tell (@"$n_dropped dropped");
+  expect ("unknown, found, 3 dropped", "");
+}
+
+void test_defer (Story story) throws Error {
+  var slow = new AgentBus.Subscriber ("slow");
+  var deliveries = new GenericArray<AgentBus.Delivery> ();
+
+  slow.message.connect ((message) => {
+    tell (@"slow $(word (message))");
+    deliveries.add (slow.defer ());
+  });
+  story.bus.subscribe (slow);
+  story.send_updates ("slow", 1, 3);
+  expect ("slow 1", "");
+  deliveries[0].complete ();
+  expect ("slow 2", "");
+  deliveries[1].fail_message ("no luck");
+  expect ("slow 3", "slow failed 2 no luck");
+  story.bus.send (new AgentBus.Message.task_cancel ("ui", "slow", "3", null));
+  var third = deliveries[2];
+  tell (word (third.get_message ()) + (third.is_cancelled () ? " cancelled" : " on"));
+  expect ("3 cancelled", "");
+  third.fail_message ("cancelled");
+  expect ("slow task-cancel", "slow failed 3 cancelled");
+  deliveries[3].complete ();
+  tell (@"$(slow.n_delivered) delivered");
+  expect ("4 delivered", "");
+}
+
+void test_dispatch (Story story) throws Error {
+  story.dispatcher.capacity = 3;
+  story.dispatch (update ("actor", 1));
+  story.dispatch (update ("actor", 2));
+  story.routes.assign ("actor", "router");
+  story.dispatch (update ("actor", 3));
+  attempt ("full", AgentBus.BusError.FULL, () => story.dispatcher.dispatch (update ("actor", 4)));
+  tell (@"$(story.dispatcher.n_parked) held");
+  expect ("parked 1, parked 2, parked 3, full, 3 held", "");
+  story.add_worker ("router");
+  expect ("router 1, router 2, router 3", "");
+  story.dispatch (update ("actor", 5));
+  expect ("delivered 5, router 5", "");
+}
+
+void test_expiry (Story story) throws Error {
+  var brief = update ("ghost", 1);
+
+  brief.set_ttl (5);
+  story.dispatch ((owned) brief);
+  wait_report ();
+  expect ("parked 1", "1 expired late");
+  story.routes.unassign ("actor");
+  story.dispatch (update ("actor", 2));
+  tell (story.routes.remove ("actor") ? "removed" : "unknown");
+  expect ("parked 2, removed", "2 lost no-target");
+}
+
+void test_statistics (Story story) throws Error {
+  var worker = story.add_worker ("worker", 2);
+
+  story.send_updates ("worker", 1, 3);
+  expect ("worker 1, worker 2", "worker lost 1 full 3");
+  story.send_updates ("worker", 4, 4);
+  story.send_updates ("stranger", 5, 5);
+  story.dispatch (update ("ghost", 6));
+  var of_bus = story.bus.get_statistics ();
+  var of_dispatcher = story.dispatcher.get_statistics ();
+  var of_worker = of_bus.lookup_value ("subscribers", null).lookup_value ("worker", null);
+  tell (@"$(worker.n_queued) queued");
+  tell_balance (of_worker, OFFERED);
+  tell_balance (of_bus, OFFERED);
+  tell_balance (of_dispatcher, ACCEPTED);
+  expect ("parked 6, 1 queued, 4 2 1 1, 5 2 1 2, 1 0 1 0 0, worker 4", "nobody lost 1 no-target 5");
+}
+
+void test_errors (Story story) throws Error {
+  var twin = new AgentBus.Subscriber ("worker");
+  var text = new Variant.string ("text");
+
+  story.add_worker ("worker");
+  attempt ("exists", AgentBus.BusError.EXISTS, () => story.bus.subscribe (twin));
+  story.bus.unsubscribe_async.begin ("stranger", null, story.keep_result);
+  attempt ("unknown", AgentBus.BusError.NOT_FOUND, () => story.bus.unsubscribe_async.end (story.wait_result ()));
+  attempt ("no JSON", AgentBus.BusError.INVALID_MESSAGE, () => AgentBus.payload_from_json ("{\"numbers\": [1,"));
+  attempt ("no message", AgentBus.BusError.INVALID_MESSAGE, () => new AgentBus.Message.from_variant (text));
+  attempt ("no actor", AgentBus.BusError.INVALID_MESSAGE, () => {
+    story.dispatcher.dispatch (new AgentBus.Message.cancel ("ui", null, null));
+  });
+  expect ("exists, unknown, no JSON, no message, no actor", "");
+  story.dispatch (update ("ghost", 1));
+  story.dispatcher.park_unknown = false;
+  attempt ("unassigned", AgentBus.BusError.ACTOR_NOT_ASSIGNED, () => {
+    story.dispatcher.dispatch (update ("stranger", 2));
+  });
+  story.bus.shutdown_timeout = 1;
+  story.dispatcher.stop_async.begin (null, story.keep_result);
+  attempt ("timed out", AgentBus.BusError.TIMED_OUT, () => story.dispatcher.stop_async.end (story.wait_result ()));
+  attempt ("closed", AgentBus.BusError.CLOSED, () => story.dispatcher.dispatch (update ("ghost", 3)));
+  expect ("parked 1, unassigned, timed out, closed", "1 lost closed");
+}
+
+void test_stop (Story story) throws Error {
+  var worker = story.add_worker ("worker");
+
+  story.send_updates ("worker", 1, 2);
+  story.bus.send (new AgentBus.Message.end ("ui", "worker", null));
+  story.bus.unsubscribe_async.begin ("worker", null, story.keep_result);
+  story.bus.unsubscribe_async.end (story.wait_result ());
+  expect ("worker end", "worker lost 2 discarded 2");
+  story.bus.subscribe (worker);
+  for (int i = 0; i < 2; i++) {
+    story.bus.stop_async.begin (null, story.keep_result);
+    tell (story.bus.stop_async.end (story.wait_result ()) ? "stopped" : "running");
+  }
+  tell (story.bus.running ? "running" : "idle");
+  attempt ("closed", AgentBus.BusError.CLOSED, () => story.bus.subscribe (worker));
+  story.send_updates ("worker", 3, 3);
+  expect ("stopped, stopped, idle, closed", "nobody lost 1 closed 3");
+  story.bus.start_async.begin (null, story.keep_result);
+  tell (story.bus.start_async.end (story.wait_result ()) ? "started" : "stopped");
+  tell (story.bus.running ? "running" : "idle");
+  story.bus.subscribe (worker);
+  story.send_updates ("worker", 4, 4);
+  expect ("started, running, worker 4", "");
+}
+
+void test_round_trip (Story story) throws Error {
+  var payload = AgentBus.payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}");
+  var message = new AgentBus.Message.task_request ("ui", "worker", "42", "sum", payload);
+  var again = new AgentBus.Message.from_variant (message.to_variant ());
+
+  tell (@"$(word (again)) $(again.get_source ()) $(again.get_target ())");
+  tell (@"$(again.get_task_id ()) $(again.get_task_name ()) $(again.dup_payload_json ())");
+  expect ("task-request ui worker, 42 sum {\"numbers\":[1,2.5],\"text\":\"ä\"}", "");
+}
+
+int main (string[] args) {
+  Test.init (ref args);
+  // The library warns of what is lost here.
+  Log.set_always_fatal (LogLevelFlags.LEVEL_ERROR | LogLevelFlags.LEVEL_CRITICAL);
+  add_case ("/story/subscribe", test_subscribe);
+  add_case ("/story/priority", test_priority);
+  add_case ("/story/drops", test_drops);
+  add_case ("/story/defer", test_defer);
+  add_case ("/story/dispatch", test_dispatch);
+  add_case ("/story/expiry", test_expiry);
+  add_case ("/story/statistics", test_statistics);
+  add_case ("/story/errors", test_errors);
+  add_case ("/story/stop", test_stop);
+  add_case ("/story/round-trip", test_round_trip);
+  return Test.run ();
+}

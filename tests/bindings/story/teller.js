@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the cases of story.js are told with. Each gets a bus and a dispatcher of its own. What handlers and calls
+// tell is compared, and what signals report.
+
+import AgentBus from 'gi://AgentBus?version=1';
+import GLib from 'gi://GLib';
+import GObject from 'gi://GObject';
+import System from 'system';
+
+export const OFFERED = 'offered delivered queued';
+export const ACCEPTED = 'accepted dispatched parked expired';
+const REASONS = 'full expired no-target closed discarded';
+
+const context = GLib.MainContext.default();
+let told = [];
+let reported = [];
+
+// --- What is said ---
+
+export function tell(words) {
+    told.push(words);
+}
+
+export function report(words) {
+    reported.push(words);
+}
+
+// Signals have sources of their own, so nothing is said of their order and that of the handlers.
+export function expect(words, reports) {
+    while (context.iteration(false))
+        ;
+    const text = `${told.join(', ')} | ${reported.join(', ')}`;
+    print(`# told: ${text}`);
+    if (text !== `${words} | ${reports}`)
+        throw new Error(`Not ${words} | ${reports}`);
+    told = [];
+    reported = [];
+}
+
+export function waitReport() {
+    while (reported.length === 0)
+        context.iteration(true);
+}
+
+export function finish(object, operation, ...args) {
+    let result = null;
+
+    object[`${operation}_async`](...args, null, (source, r) => {
+        result = r;
+    });
+    while (result === null)
+        context.iteration(true);
+    return object[`${operation}_finish`](result);
+}
+
+export function attempt(words, code, func) {
+    try {
+        func();
+        tell(`not ${words}`);
+    } catch (e) {
+        tell(e.matches(AgentBus.BusError, code) ? words : e.message);
+    }
+}
+
+// --- Messages ---
+
+export function word(message) {
+    const isUpdate = message.get_message_type() === AgentBus.MessageType.TASK_UPDATE;
+
+    return isUpdate ? message.get_task_id() : message.get_name();
+}
+
+export function update(target, number) {
+    return AgentBus.Message.new_task_update('ui', target, `${number}`, null);
+}
+
+// --- Workers ---
+
+const Worker = GObject.registerClass(class Worker extends AgentBus.Subscriber {
+    vfunc_message(message) {
+        tell(`${this.name} ${word(message)}`);
+    }
+});
+
+function lookup(statistics, key) {
+    return statistics.lookup_value(key, new GLib.VariantType('t')).get_uint64();
+}
+
+export function tellBalance(statistics, keys) {
+    const dropped = statistics.lookup_value('dropped', null);
+    const parts = keys.split(' ').map(key => lookup(statistics, key));
+
+    parts.push(REASONS.split(' ').map(reason => lookup(dropped, reason)).reduce((a, b) => a + b));
+    tell(parts.join(' '));
+}
+
+// --- Signals ---
+
+function onDropped(bus, subscriber, reason, n, last) {
+    const name = subscriber ? subscriber.name : 'nobody';
+
+    report(`${name} lost ${n} ${AgentBus.DropReason.to_string(reason)} ${word(last)}`);
+}
+
+function onFailed(bus, subscriber, message, reason) {
+    report(`${subscriber.name} failed ${word(message)} ${reason}`);
+}
+
+function onExpired(dispatcher, message, waited, nAttempts) {
+    report(`${word(message)} expired ${waited >= message.get_ttl() && nAttempts > 0 ? 'late' : 'early'}`);
+}
+
+function onLost(dispatcher, message, reason) {
+    report(`${word(message)} lost ${AgentBus.DropReason.to_string(reason)}`);
+}
+
+// --- Cases ---
+
+class Story {
+    constructor() {
+        this.bus = AgentBus.Bus.new();
+        this.routes = AgentBus.RouteTable.new();
+        this.dispatcher = AgentBus.RouterDispatcher.new(this.bus, this.routes);
+        this.bus.connect('dropped', onDropped);
+        this.bus.connect('failed', onFailed);
+        this.dispatcher.connect('expired', onExpired);
+        this.dispatcher.connect('dropped', onLost);
+    }
+
+    addWorker(name, capacity = 0, overflow = AgentBus.Overflow.DROP_NEWEST) {
+        const worker = new Worker({name, capacity, overflow});
+
+        this.bus.subscribe(worker);
+        return worker;
+    }
+
+    sendUpdates(target, first, last) {
+        for (let number = first; number <= last; number++)
+            this.bus.send(update(target, number));
+    }
+
+    dispatch(message) {
+        const number = message.get_task_id();
+
+        tell(`${['delivered', 'parked', 'refused'][this.dispatcher.dispatch(message)]} ${number}`);
+    }
+}
+
+function onHang() {
+    print('Bail out! It hangs');
+    System.exit(1);
+}
+
+export function run(cases) {
+    const paths = Object.keys(cases);
+    let nFailed = 0;
+
+    GLib.timeout_add_seconds(GLib.PRIORITY_DEFAULT, 30, onHang);
+    print(`1..${paths.length}`);
+    paths.forEach((path, i) => {
+        let verdict = 'ok';
+
+        told = [];
+        reported = [];
+        try {
+            cases[path](new Story());
+        } catch (e) {
+            printerr(e, e.stack);
+            verdict = 'not ok';
+            nFailed++;
+        }
+        print(`${verdict} ${i + 1} ${path}`);
+    });
+    System.exit(nFailed);
+}

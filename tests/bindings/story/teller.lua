@@ -1,0 +1,164 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- What the cases of story.lua are told with. Each gets a bus and a dispatcher of its own. What handlers and calls
+-- tell is compared, and what signals report.
+
+local have_lgi, lgi = pcall(require, 'lgi')
+if not have_lgi then
+   print('1..0 # SKIP There is no lgi')
+   os.exit(0)
+end
+
+local GLib, AgentBus = lgi.GLib, lgi.require('AgentBus', '1')
+local App = lgi.package 'Story'
+
+local teller = {
+   OFFERED = 'offered delivered queued',
+   ACCEPTED = 'accepted dispatched parked expired',
+}
+local REASONS = 'full expired no-target closed discarded'
+
+local context = GLib.MainContext.default()
+local told, reported = {}, {}
+
+-- --- What is said ---
+
+function teller.tell(format, ...)
+   told[#told + 1] = format:format(...)
+end
+
+local function report(format, ...)
+   reported[#reported + 1] = format:format(...)
+end
+
+-- Signals have sources of their own, so nothing is said of their order and that of the handlers.
+function teller.expect(words, reports)
+   while context:iteration(false) do end
+   local text = table.concat(told, ', ') .. ' | ' .. table.concat(reported, ', ')
+   print('# told: ' .. text)
+   if text ~= words .. ' | ' .. reports then error('Not ' .. words .. ' | ' .. reports, 2) end
+   told, reported = {}, {}
+end
+
+function teller.wait_report()
+   while #reported == 0 do context:iteration(true) end
+end
+
+function teller.finish(object, operation, ...)
+   local args, result = table.pack(...), nil
+   args.n = args.n + 2
+   args[args.n] = function(_, r) result = r end
+   object[operation .. '_async'](object, table.unpack(args, 1, args.n))
+   while not result do context:iteration(true) end
+   return object[operation .. '_finish'](object, result)
+end
+
+-- Takes what a call returned.
+function teller.attempt(words, code, _, err)
+   if not err then teller.tell('not %s', words) else
+      teller.tell('%s', err:matches(AgentBus.BusError, code) and words or err.message)
+   end
+end
+
+-- --- Messages ---
+
+function teller.word(message)
+   return message:get_message_type() == 'TASK_UPDATE' and message:get_task_id() or message:get_name()
+end
+
+function teller.update(target, number)
+   return AgentBus.Message.new_task_update('ui', target, tostring(number), nil)
+end
+
+-- --- Workers ---
+
+local Worker = App:class('Worker', AgentBus.Subscriber)
+
+function Worker:do_message(message)
+   teller.tell('%s %s', self.name, teller.word(message))
+end
+
+local function lookup(statistics, key)
+   return statistics:lookup_value(key, GLib.VariantType.new('t')):get_uint64()
+end
+
+function teller.tell_balance(statistics, keys)
+   local dropped = statistics:lookup_value('dropped', nil)
+   local parts, n_dropped = {}, 0
+   for key in keys:gmatch('%S+') do parts[#parts + 1] = ('%d'):format(lookup(statistics, key)) end
+   for reason in REASONS:gmatch('%S+') do n_dropped = n_dropped + lookup(dropped, reason) end
+   teller.tell('%s %d', table.concat(parts, ' '), n_dropped)
+end
+
+-- --- Signals ---
+
+local function on_dropped(_, subscriber, reason, n, last)
+   local name = subscriber and subscriber.name or 'nobody'
+   report('%s lost %d %s %s', name, n, AgentBus.DropReason.to_string(reason), teller.word(last))
+end
+
+local function on_failed(_, subscriber, message, reason)
+   report('%s failed %s %s', subscriber.name, teller.word(message), reason)
+end
+
+local function on_expired(_, message, waited, n_attempts)
+   local is_late = waited >= message:get_ttl() and n_attempts > 0
+   report('%s expired %s', teller.word(message), is_late and 'late' or 'early')
+end
+
+local function on_lost(_, message, reason)
+   report('%s lost %s', teller.word(message), AgentBus.DropReason.to_string(reason))
+end
+
+-- --- Cases ---
+
+local Story = {}
+Story.__index = Story
+
+function Story.new()
+   local story = setmetatable({ bus = AgentBus.Bus.new(), routes = AgentBus.RouteTable.new() }, Story)
+   story.dispatcher = AgentBus.RouterDispatcher.new(story.bus, story.routes)
+   story.bus.on_dropped:connect(on_dropped)
+   story.bus.on_failed:connect(on_failed)
+   story.dispatcher.on_expired:connect(on_expired)
+   story.dispatcher.on_dropped:connect(on_lost)
+   return story
+end
+
+function Story:add_worker(name, capacity, overflow)
+   local worker = Worker { name = name, capacity = capacity or 0, overflow = overflow or 'DROP_NEWEST' }
+   assert(self.bus:subscribe(worker))
+   return worker
+end
+
+function Story:send_updates(target, first, last)
+   for number = first, last do self.bus:send(teller.update(target, number)) end
+end
+
+function Story:dispatch(message)
+   local number = message:get_task_id()
+   teller.tell('%s %s', assert(self.dispatcher:dispatch(message)):lower(), number)
+end
+
+local function on_hang()
+   print('Bail out! It hangs')
+   os.exit(1)
+end
+
+function teller.run(cases)
+   local n_failed = 0
+   GLib.timeout_add_seconds(GLib.PRIORITY_DEFAULT, 30, on_hang)
+   print('1..' .. #cases)
+   for n, case in ipairs(cases) do
+      local path, func = table.unpack(case)
+      told, reported = {}, {}
+      local ok, err = xpcall(func, debug.traceback, Story.new())
+      if not ok then
+         io.stderr:write(err, '\n')
+         n_failed = n_failed + 1
+      end
+      print(('%s %d %s'):format(ok and 'ok' or 'not ok', n, path))
+   end
+   os.exit(n_failed)
+end
+
+return teller
