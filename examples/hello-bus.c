@@ -6,10 +6,12 @@ static void
 on_request (AgentSubscriber *worker, AgentMessage *message, AgentBus *bus)
 {
   const char *source = agent_message_get_source (message), *id = agent_message_get_task_id (message);
+  GVariant   *sum;
   gint32      a, b, c;
 
   g_variant_get (agent_message_get_payload (message), "(iii)", &a, &b, &c);
-  agent_bus_send (bus, agent_message_new_task_response ("worker", source, id, AGENT_TASK_STATUS_COMPLETED, g_variant_new_int32 (a + b + c)));
+  sum = g_variant_new_int32 (a + b + c);
+  agent_bus_send (bus, agent_message_new_task_response ("worker", source, id, AGENT_TASK_STATUS_COMPLETED, sum));
 }
 
 static void
@@ -24,15 +26,14 @@ main (void)
 {
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (AgentBus) bus = agent_bus_new ();
-  g_autoptr (AgentSubscriber) worker = agent_subscriber_new ("worker");
-  g_autoptr (AgentSubscriber) client = agent_subscriber_new ("client");
+  g_autoptr (AgentSubscriber) worker = agent_subscriber_new ("worker"), client = agent_subscriber_new ("client");
+  GVariant *numbers = g_variant_new ("(iii)", 1, 2, 3);
 
   g_signal_connect (worker, "message::task-request", G_CALLBACK (on_request), bus);
   g_signal_connect (client, "message::task-response", G_CALLBACK (on_response), loop);
   if (!agent_bus_subscribe (bus, worker, NULL) || !agent_bus_subscribe (bus, client, NULL))
     return 1;
-  agent_bus_send (bus, agent_message_new_task_request ("client", "worker", "1", "sum", g_variant_new ("(iii)", 1, 2, 3)));
+  agent_bus_send (bus, agent_message_new_task_request ("client", "worker", "1", "sum", numbers));
   g_main_loop_run (loop);
-  g_print ("%u to the worker, %u to the client\n", (guint) agent_subscriber_get_n_delivered (worker), (guint) agent_subscriber_get_n_delivered (client));
   return 0;
 }

@@ -24,10 +24,6 @@ async function main() {
         print(`The sum is ${message.payload}`);
         break;
     }
-
-    const {sent, delivered, failed} = bus.statistics;
-
-    print(`${sent} sent, ${delivered} delivered, ${failed} failed`);
     await bus.stop();
 }
 

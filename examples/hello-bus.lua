@@ -26,6 +26,3 @@ assert(bus:subscribe(worker))
 assert(bus:subscribe(client))
 bus:send(Message.task_request('client', 'worker', '1', { name = 'sum', payload = { 1, 2, 3 } }))
 loop:run()
-
-local statistics = bus.statistics
-print(('%d sent, %d delivered, %d failed'):format(statistics.sent, statistics.delivered, statistics.failed))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A client asks a worker for a sum over the bus."""
+"""A client asks a worker for a sum."""
 
 import gi
 
@@ -17,17 +17,14 @@ async def main():
 
         @worker.on('task-request')
         def add(message):
-            total = sum(message.payload['numbers'])
-            bus.send(Message.task_response('worker', message.source, message.task_id, {'sum': total}, cause=message))
+            bus.send(Message.task_response('worker', message.source, message.task_id, sum(message.payload)))
 
         bus.subscribe(worker)
         bus.subscribe(client)
-        bus.send(Message.task_request('client', 'worker', '1', 'sum', {'numbers': [1, 2, 39]}))
-        async for answer in client:
-            print('the sum is', answer.payload['sum'])
+        bus.send(Message.task_request('client', 'worker', '1', 'sum', [1, 2, 3]))
+        async for message in client:
+            print('The sum is', message.payload)
             break
-
-        print('sent {sent}, delivered {delivered}, queued {queued}'.format(**bus.statistics))
 
 
 AgentBus.run(main())

@@ -29,9 +29,5 @@ int main () {
     int[] numbers = {1, 2, 3};
     bus.send (new AgentBus.Message.task_request ("client", "worker", "1", "sum", numbers));
     loop.run ();
-
-    var s = new VariantDict (bus.get_statistics ());
-    print ("%s sent, %s delivered, %s failed\n", s.lookup_value ("sent", null).print (false),
-           s.lookup_value ("delivered", null).print (false), s.lookup_value ("failed", null).print (false));
     return 0;
 }
