@@ -71,7 +71,37 @@ bench_print_median (const char   *scenario,
   bench_print (scenario, max, sorted[n_values - 1], unit);
 }
 
+static const double percents[] = { 1, 10, 50, 90, 99, 99.9 };
+
+void
+bench_print_percentiles (const char *scenario,
+                         const char *prefix,
+                         guint64   **sorted,
+                         guint       n_values,
+                         double      per,
+                         const char *unit)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (percents); i++)
+    {
+      g_autofree char *figure = g_strdup_printf ("%s_p%g", prefix, percents[i]);
+      double           values[BENCH_REPEATS];
+
+      for (guint r = 0; r < bench_repeats (); r++)
+        values[r] = bench_percentile (sorted[r], n_values, percents[i]) / per;
+      bench_print_median (scenario, figure, values, bench_repeats (), unit);
+    }
+}
+
 /* --- Measuring --- */
+
+/* How often each figure is measured: what an odd number below the usual one may be asked for in the environment. */
+guint
+bench_repeats (void)
+{
+  const char *asked = g_getenv ("AGENTBUS_BENCH_REPEATS");
+
+  return asked == NULL ? BENCH_REPEATS : CLAMP ((guint) g_ascii_strtoull (asked, NULL, 10), 1, BENCH_REPEATS);
+}
 
 double
 bench_now (void)
@@ -101,17 +131,32 @@ compare_uints (const void *a,
   return (x > y) - (x < y);
 }
 
-/* Nearest rank; sorts in place. */
+void
+bench_sort (guint64 *values,
+            guint    n_values)
+{
+  qsort (values, n_values, sizeof *values, compare_uints);
+}
+
+/* Nearest rank, of values that are sorted. */
 double
-bench_percentile (guint64 *values,
-                  guint    n_values,
-                  double   percent)
+bench_percentile (const guint64 *sorted,
+                  guint          n_values,
+                  double         percent)
 {
   double rank = percent / 100 * n_values;
   guint  index = (guint) rank + (rank > (guint) rank ? 1 : 0);
 
-  qsort (values, n_values, sizeof *values, compare_uints);
-  return values[CLAMP (index, 1, n_values) - 1];
+  return sorted[CLAMP (index, 1, n_values) - 1];
+}
+
+double
+bench_cpu (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &now);
+  return now.tv_sec + now.tv_nsec / 1e9;
 }
 
 guint64

@@ -1,0 +1,154 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Puts what report.py has measured into doc/performance.md, between two marks: page.py [TSV [PAGE]]"""
+
+import csv
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+TSV = ROOT / 'build' / 'performance.tsv'
+PAGE = ROOT / 'doc' / 'performance.md'
+
+FIRST_MARK = '<!-- figures -->'
+LAST_MARK = '<!-- end of figures -->'
+
+# What is told of each figure, in groups; and where it is in the report.
+GROUPS = {
+    'Throughput': [
+        ('one sender, one subscriber', 'bus_1to1', 'delivered_per_s'),
+        ('four senders, one subscriber', 'bus_4to1', 'delivered_per_s'),
+        ('two senders, two subscribers, a thread each', 'bus_senders_2to2', 'delivered_per_s'),
+        ('four senders, four subscribers, a thread each', 'bus_senders_4to4', 'delivered_per_s'),
+        ('a broadcast to 16', 'bus_fanout_16', 'deliveries_per_s'),
+        ('a broadcast to 1,024', 'bus_fanout_1024', 'deliveries_per_s'),
+        ('1,000 subscribers in turn', 'bus_targeted_1000', 'delivered_per_s'),
+        ('10,000 subscribers in turn', 'bus_targeted_10000', 'delivered_per_s'),
+        ('in one context, one at a time', 'bus_own_context_1', 'delivered_per_s'),
+        ('in one context, a hundred at a time', 'bus_own_context_100', 'delivered_per_s'),
+        ('a deferred handler, completed at once', 'bus_deferred', 'delivered_per_s_completed_at_once'),
+        ('a deferred handler, completed by another source', 'bus_deferred', 'delivered_per_s_completed_later'),
+        ('frames of 160 bytes, each copied', 'bus_payload_160', 'delivered_per_s_copied'),
+        ('frames of 64 KiB, all the same bytes', 'bus_payload_65536', 'delivered_per_s_shared'),
+        ('frames of 64 KiB, each copied', 'bus_payload_65536', 'delivered_per_s_copied'),
+        ('dispatching to an assigned actor', 'disp_assigned', 'delivered_per_s'),
+        ('dispatching to 10,000 actors over 16 routers', 'disp_assigned_many', 'delivered_per_s'),
+    ],
+    'Latency': [
+        ('there and back within one context', 'bus_pingpong', 'rtt_p50'),
+        ('99 per cent of them', 'bus_pingpong', 'rtt_p99'),
+        ('there and back between two sleeping threads', 'bus_pingpong_ext', 'rtt_p50'),
+        ('99 per cent of them', 'bus_pingpong_ext', 'rtt_p99'),
+        ('a cancel, a full data channel ahead of it', 'bus_priority', 'cancel_p50'),
+        ('from an assignment to the delivery of what was parked', 'disp_assign_latency', 'latency_p50'),
+        ('a message that expires, after its deadline', 'timer_exact', 'late_p50'),
+    ],
+    'Calls': [
+        ('a send', 'bus_1to1_send', 'ns_per_send'),
+        ('a send into a full channel', 'bus_overload', 'ns_per_send'),
+        ('a subscription', 'bus_subscribe', 'us_per_subscribe'),
+        ('its end', 'bus_subscribe', 'us_per_unsubscribe'),
+        ('a handler in Python', 'py_handler', 'us_per_handler'),
+        ('a handler in Python that reads three fields', 'py_read', 'us_per_handler'),
+        ('a handler in JavaScript', 'js_handler', 'us_per_handler'),
+        ('a handler in JavaScript that reads three fields', 'js_read', 'us_per_handler'),
+    ],
+    'Wakeups': [
+        ('for a message to a sleeping thread', 'bus_wakeups_paced', 'wakeups_per_burst'),
+        ('for a thousand at once', 'bus_wakeups_burst', 'wakeups_per_burst'),
+        ('for a thousand to a busy thread', 'bus_wakeups_held', 'wakeups_per_burst'),
+        ('in three seconds without messages', 'disp_idle_wakeups', 'wakeups_in_3s'),
+    ],
+    'Memory': [
+        ('an idle subscriber, whole process', 'bus_idle_memory', 'rss_per_subscriber'),
+        ('a queued message, heap', 'mem_queued', 'heap_per_message'),
+        ('a parked message, heap', 'mem_parked', 'heap_per_message'),
+        ('allocations per send', 'mem_allocations', 'per_send'),
+        ('allocations per send with a payload', 'mem_allocations', 'per_send_with_payload'),
+        ('allocations for that payload alone', 'mem_allocations', 'per_payload'),
+        ('what a message leaves behind', 'mem_growth', 'heap_growth_per_message'),
+    ],
+    'Waiting': [
+        ('100,000 parked messages, processor', 'disp_pending_cpu_100000', 'cpu_percent'),
+        ('a dispatch past 100,000 parked messages', 'disp_growth_parked_100000', 'ns_per_dispatch_beside'),
+        ('a send where there are 100,000 subscribers', 'bus_growth_100000', 'ns_per_send'),
+    ],
+}
+
+TIMES = {'ns': 1, 'us': 1e3, 'ms': 1e6, 's': 1e9}
+# Such words would only be said twice.
+SILENT_UNITS = {'allocations', 'calls', 'wakeups'}
+
+
+def show_number(value):
+    return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
+
+
+def show_scaled(value, scales):
+    for scale, unit in scales:
+        if abs(value) >= scale:
+            return f'{show_number(value / scale)} {unit}'.strip()
+    return f'{show_number(value)} {scales[-1][1]}'.strip()
+
+
+def show(value, unit):
+    if unit in TIMES:
+        return show_scaled(value * TIMES[unit], [(1e6, 'ms'), (1e3, 'µs'), (1, 'ns')])
+    if unit.endswith('/s'):
+        return show_scaled(value, [(1e6, 'million/s'), (1e3, 'thousand/s'), (1, '/s')])
+    return show_number(value) if unit in SILENT_UNITS else f'{show_number(value)} {unit}'
+
+
+def show_spread(row):
+    """Nothing if there is none, and a unit once if both ends have the same."""
+    if not row['min'] or float(row['min']) == float(row['max']):
+        return ''
+    low, high = (show(float(row[end]), row['unit']) for end in ('min', 'max'))
+    low_number, _, low_unit = low.partition(' ')
+    return f'{low_number if low_unit == high.partition(" ")[2] else low} – {high}'
+
+
+def make_table(head, rows):
+    lines = [head, ['---'] * len(head), *rows]
+    return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines) + '\n'
+
+
+def make_figures(rows):
+    measured = {(row['scenario'], row['figure']): row for row in rows}
+    lines = []
+    for group, figures in GROUPS.items():
+        chosen = [(what, measured[scenario, figure]) for what, scenario, figure in figures
+                  if (scenario, figure) in measured]
+        if chosen:
+            lines.append([f'**{group}**', '', ''])
+        lines += [[what, show(float(row['value']), row['unit']), show_spread(row)] for what, row in chosen]
+    return make_table(['what', 'median', 'spread'], lines)
+
+
+def make_peers(rows):
+    """Scenarios from top to bottom, peers from left to right. Empty without peers."""
+    values = {(row['scenario'], row['figure']): show(float(row['value']), row['unit']) for row in rows
+              if row['program'] == 'bench-peers'}
+    scenarios = dict.fromkeys(scenario for scenario, _ in values)
+    peers = dict.fromkeys(peer for _, peer in values)
+    if not values:
+        return ''
+    return '\n' + make_table(['', *peers], [[f'`{scenario}`', *(values.get((scenario, peer), '–') for peer in peers)]
+                                            for scenario in scenarios])
+
+
+def write(tsv, page=PAGE):
+    with open(tsv, encoding='utf-8', newline='') as file:
+        rows = list(csv.DictReader(file, delimiter='\t'))
+
+    before, first, rest = page.read_text(encoding='utf-8').partition(FIRST_MARK)
+    _, last, after = rest.partition(LAST_MARK)
+    if not first or not last:
+        sys.exit(f'{page} has no marks')
+    page.write_text(f'{before}{first}\n\n{make_figures(rows)}{make_peers(rows)}\n{last}{after}', encoding='utf-8')
+    print(page)
+
+
+if __name__ == '__main__':
+    arguments = [pathlib.Path(argument) for argument in sys.argv[1:]]
+    write(*arguments or [TSV])
