@@ -10,6 +10,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TSV = ROOT / 'build' / 'performance.tsv'
 PAGE = ROOT / 'doc' / 'performance.md'
 
+# They print a scenario for each peer, which is in the place of the figure.
+PEERS = ('bench-peers', 'bench-tokio')
+
 FIRST_MARK = '<!-- figures -->'
 LAST_MARK = '<!-- end of figures -->'
 
@@ -126,15 +129,19 @@ def make_figures(rows):
 
 
 def make_peers(rows):
-    """Scenarios from top to bottom, peers from left to right. Empty without peers."""
-    values = {(row['scenario'], row['figure']): show(float(row['value']), row['unit']) for row in rows
-              if row['program'] == 'bench-peers'}
+    """Peers from top to bottom; a table of rates, and one of times. Empty without peers."""
+    chosen = [row for row in rows if row['program'] in PEERS]
+    rates = [row for row in chosen if row['unit'].endswith('/s')]
+    times = [row for row in chosen if row not in rates]
+    return ''.join('\n' + make_matrix(group) for group in (rates, times) if group)
+
+
+def make_matrix(rows):
+    values = {(row['scenario'], row['figure']): show(float(row['value']), row['unit']) for row in rows}
     scenarios = dict.fromkeys(scenario for scenario, _ in values)
     peers = dict.fromkeys(peer for _, peer in values)
-    if not values:
-        return ''
-    return '\n' + make_table(['', *peers], [[f'`{scenario}`', *(values.get((scenario, peer), '–') for peer in peers)]
-                                            for scenario in scenarios])
+    return make_table(['', *(f'`{scenario}`' for scenario in scenarios)],
+                      [[peer, *(values.get((scenario, peer), '–') for scenario in scenarios)] for peer in peers])
 
 
 def write(tsv, page=PAGE):

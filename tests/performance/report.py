@@ -20,11 +20,11 @@ import time
 
 import page
 import plot
+from page import PEERS
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
-PEERS = 'bench-peers'
 N_PAIRS = 3
 # Seconds. A scenario that hangs has failed.
 PATIENCE = 120
@@ -77,8 +77,8 @@ def find_programs(build):
     programs += [
         Program('bench-bindings.py', [sys.executable, str(HERE / 'bench-bindings.py')]),
         Program('bench-bindings.js', ['gjs', str(HERE / 'bench-bindings.js')]),
-        Program(PEERS, [str(folder / 'peers' / PEERS)]),
     ]
+    programs += [Program(name, [str(folder / 'peers' / name)]) for name in PEERS]
     return [program for program in programs if shutil.which(program.command[0])]
 
 
@@ -110,7 +110,7 @@ def call(run, command, scenario):
 
 def list_scenarios(run, program):
     """Those of the peers are in lines of their own kind."""
-    if program.name != PEERS:
+    if program.name not in PEERS:
         output, said = call(run, program.command, 'list')
         return (None, said) if output is None else (output.split(), said)
 
@@ -227,7 +227,7 @@ def print_figure(run, program, key, figure, other):
     ratio = compare(figure.unit, figure.value, other.value) if other else None
     run.rows.append([program, *key, figure.value, figure.unit, figure.low, figure.high,
                      other.value if other else None, ratio])
-    if program != PEERS:
+    if program not in PEERS:
         spread = f'{show(figure.low)} – {show(figure.high)}' if figure.low is not None else ''
         print_row([*key, show(figure.value), figure.unit, spread, show(other.value) if other else '',
                    show_ratio(ratio)])
@@ -318,7 +318,7 @@ def main():
     print_header(run)
     for program in run.programs:
         run_program(run, program)
-    peers = [row for row in run.rows if row[0] == PEERS]
+    peers = [row for row in run.rows if row[0] in PEERS]
     if peers:
         print_matrix(peers)
 

@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# build-tokio.sh CARGO REGISTRY SOURCE FOLDER OUTPUT: builds bench-tokio from the crates that are installed; it
+# never asks the network. What cannot be built must not break the build: then OUTPUT is a program that says so.
+set -eu
+
+cargo=$1
+registry=$2
+source=$3
+folder=$4
+output=$5
+log=$folder/build.log
+
+# A copy, as cargo writes its lock file beside the sources.
+mkdir -p "$folder"
+rm -rf "$folder/source"
+cp -r "$source" "$folder/source"
+
+# The compiler beside this cargo: another one in the PATH may be of another kind.
+rustc=$(dirname "$cargo")/rustc
+[ -x "$rustc" ] || rustc=rustc
+
+if (
+  cd "$folder/source"
+  RUSTC=$rustc "$cargo" build --release --offline --target-dir "$folder/target" \
+    --config 'source.crates-io.replace-with="installed"' \
+    --config "source.installed.directory=\"$registry\""
+) >"$log" 2>&1; then
+  cp "$folder/target/release/bench-tokio" "$output"
+  exit
+fi
+
+echo "bench-tokio: skipped, as it could not be built; see $log" >&2
+cat >"$output" <<EOF
+#!/bin/sh
+echo "bench-tokio: could not be built; see $log" >&2
+exit 77
+EOF
+chmod +x "$output"

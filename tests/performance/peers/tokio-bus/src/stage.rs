@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+
+//! A bus in use.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::bus::{Bus, Kind, Message, Name, Overflow};
+use crate::receiver::{Crowd, Handle, Receiver, Taker};
+
+pub const ROOM_FOR_ALL: usize = 1 << 21;
+const PAYLOAD: [u8; 160] = [b'a'; 160];
+
+#[derive(Clone, Copy)]
+pub enum To {
+    One(usize),
+    All,
+}
+
+/// What a sender needs.
+pub struct Post {
+    bus: Bus,
+    senders: Vec<Name>,
+    targets: Vec<Name>,
+    payload: usize,
+}
+
+impl Post {
+    /// The message is made here, as a user would.
+    pub fn send(&self, sender: usize, to: To) -> bool {
+        let target = match to {
+            To::One(target) => Some(self.targets[target].clone()),
+            To::All => None,
+        };
+        let payload = match self.payload {
+            0 => None,
+            size => Some(Box::from(&PAYLOAD[..size])),
+        };
+        let message = Message {
+            kind: Kind::Update,
+            source: self.senders[sender].clone(),
+            target,
+            task: 7,
+            payload,
+            seq: 0,
+            sent_at: None,
+        };
+
+        self.bus.send(message) > 0
+    }
+
+    pub fn must_send(&self, sender: usize, to: To) {
+        assert!(self.send(sender, to), "refused a message for which there was room");
+    }
+}
+
+pub struct Setup {
+    pub n_receivers: usize,
+    pub n_senders: usize,
+    pub capacity: usize,
+    pub overflow: Overflow,
+    pub payload: usize,
+    /// How many threads each runtime has. Receivers are spread over the runtimes.
+    pub runtimes: &'static [usize],
+}
+
+pub struct Stage {
+    // The first to go, and with it all tasks.
+    runtimes: Vec<Runtime>,
+    pub post: Arc<Post>,
+    pub crowd: Arc<Crowd>,
+    pub receivers: Vec<Arc<Receiver>>,
+}
+
+fn names(word: &str, n: usize) -> Vec<Name> {
+    (0..n).map(|i| Name::from(format!("{word}-{i}"))).collect()
+}
+
+fn runtime(n_threads: &usize) -> Runtime {
+    Builder::new_multi_thread().worker_threads(*n_threads).build().unwrap()
+}
+
+impl Stage {
+    pub fn new(setup: &Setup, handle: impl Fn(usize, &Arc<Post>) -> Option<Handle>) -> Self {
+        let runtimes: Vec<Runtime> = setup.runtimes.iter().map(runtime).collect();
+        let crowd = Arc::new(Crowd::default());
+        let post = Arc::new(Post {
+            bus: Bus::new(setup.capacity, setup.overflow),
+            senders: names("sender", setup.n_senders),
+            targets: names("agent", setup.n_receivers),
+            payload: setup.payload,
+        });
+        let receivers: Vec<Arc<Receiver>> = (0..setup.n_receivers)
+            .map(|i| Arc::new(Receiver::new(crowd.clone(), handle(i, &post))))
+            .collect();
+
+        for (i, runtime) in runtimes.iter().enumerate() {
+            let here = (i..setup.n_receivers).step_by(runtimes.len());
+            let takers = here.map(|j| (post.targets[j].clone(), Taker(receivers[j].clone()))).collect();
+            post.bus.subscribe(runtime.handle(), takers);
+        }
+        Stage { runtimes, post, crowd, receivers }
+    }
+
+    /// Nothing may be under way.
+    pub fn expect(&self, n_each: usize) {
+        self.crowd.expect(self.receivers.len());
+        for receiver in &self.receivers {
+            receiver.expect(n_each as u64);
+        }
+    }
+
+    /// In turn to each receiver, or to all. Returns when the last one arrived.
+    pub fn stream(&self, n: usize, to_all: bool) -> Instant {
+        let n_receivers = self.receivers.len();
+
+        if to_all {
+            self.expect(n);
+            (0..n).for_each(|_| self.post.must_send(0, To::All));
+        } else {
+            self.expect(n / n_receivers);
+            (0..n).for_each(|i| self.post.must_send(0, To::One(i % n_receivers)));
+        }
+        self.crowd.wait()
+    }
+
+    /// Offered, delivered and dropped.
+    pub fn ledger(&self) -> (u64, u64, u64) {
+        self.post.bus.ledger()
+    }
+
+    pub fn close(self) {
+        drop(self.runtimes);
+        self.receivers.iter().for_each(|receiver| receiver.check(self.post.payload));
+    }
+}
