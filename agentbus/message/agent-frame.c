@@ -4,6 +4,9 @@
 
 #include "agent-frame.h"
 #include "agent-frame-private.h"
+#include "agent-message-pool-private.h"
+
+#include <string.h>
 
 /**
  * AgentFrame:
@@ -80,11 +83,12 @@
 struct _AgentFrame
 {
   gint      ref_count; /* (atomic) */
+  gboolean  pooled;    /* whose memory it is */
   guint64   id;
-  char     *kind;
   GBytes   *data;     /* (nullable) */
   GVariant *metadata; /* (nullable) */
   gint64    pts;      /* microseconds, or -1 */
+  char      kind[];
 };
 
 G_DEFINE_BOXED_TYPE (AgentFrame, agent_frame, agent_frame_ref, agent_frame_unref)
@@ -102,14 +106,18 @@ AgentFrame *
 _agent_frame_new_with_id (
     guint64 id, const char *kind, GBytes *data, GVariant *metadata, gint64 pts)
 {
-  AgentFrame *self = g_new (AgentFrame, 1);
+  gsize       kind_size = strlen (kind) + 1;
+  gsize       size = sizeof (AgentFrame) + kind_size;
+  gboolean    pooled = size <= AGENT_MESSAGE_POOL_BLOCK_SIZE;
+  AgentFrame *self = pooled ? _agent_message_pool_alloc () : g_malloc (size);
 
   self->ref_count = 1;
+  self->pooled = pooled;
   self->id = id != 0 ? id : next_id ();
-  self->kind = g_strdup (kind);
   self->data = data != NULL ? g_bytes_ref (data) : NULL;
   self->metadata = metadata != NULL ? g_variant_ref_sink (metadata) : NULL;
   self->pts = pts;
+  memcpy (self->kind, kind, kind_size);
 
   return self;
 }
@@ -178,13 +186,16 @@ agent_frame_unref (AgentFrame *self)
 {
   g_return_if_fail (self != NULL);
 
-  if (!g_atomic_int_dec_and_test (&self->ref_count))
+  /* Who has the only reference needs no locked instruction to see that. */
+  if (g_atomic_int_get (&self->ref_count) != 1 && !g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
-  g_free (self->kind);
   g_clear_pointer (&self->data, g_bytes_unref);
   g_clear_pointer (&self->metadata, g_variant_unref);
-  g_free (self);
+  if (self->pooled)
+    _agent_message_pool_free (self);
+  else
+    g_free (self);
 }
 
 /**

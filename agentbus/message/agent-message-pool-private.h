@@ -7,12 +7,12 @@
 G_BEGIN_DECLS
 
 /*
- * Where the memory of messages comes from.
+ * Where the memory of messages and frames comes from.
  *
  * Messages are made by one thread and freed by another. A general allocator gives each block back to the heap of the
  * thread that made it, one by one and under that heap's lock, and that costs more than all the rest of a send. Here each
  * thread keeps two magazines of blocks of one size, and trades full ones for empty ones at a depot: one lock for 64
- * messages. Larger messages are left to malloc, as all are under tools that look for bad accesses.
+ * messages. Larger ones are left to malloc, as all are under tools that look for bad accesses.
  */
 #define AGENT_MESSAGE_POOL_BLOCK_SIZE 160
 
