@@ -22,12 +22,17 @@ struct _AgentDeliverySource
   AgentYieldingSource *source;                  /* (lock) (nullable) NULL when the last mailbox has finished */
   GQueue               ready[AGENT_N_CHANNELS]; /* (lock) of AgentMailbox */
   gint                 n_ready_system;          /* (atomic) how long the first ready list is */
+  gboolean             to_wake;                 /* (lock) the context is to be woken up, see unlock() */
+  gint                 n_waking;                /* (atomic) how many threads do that */
 
   /* What senders of data change. */
   char                     padding2[AGENT_CACHE_LINE];
   _Atomic (AgentMailbox *) incoming; /* (nullable) those that got data, the last one first */
   _Atomic gint             armed;    /* changed with the lock held */
 };
+
+/* Microseconds: to wake up a context takes about as long. */
+#define NAP 5
 
 /* How the context waits for more before it goes to sleep. To be woken up costs it more than that. */
 #define MAX_WAIT 6        /* µs */
@@ -48,7 +53,26 @@ arm_locked (AgentDeliverySource *self)
     return;
 
   atomic_store (&self->armed, TRUE);
-  _agent_yielding_source_be_urgent (self->source);
+  self->to_wake = TRUE;
+}
+
+/* The context needs the lock as soon as it is awake: so it is woken up when the lock is free. A wakeup that comes too late
+ * is in vain, and does no harm. */
+static void
+unlock (AgentDeliverySource *self)
+{
+  AgentYieldingSource *source = self->to_wake ? self->source : NULL;
+
+  self->to_wake = FALSE;
+  if (source != NULL)
+    g_atomic_int_inc (&self->n_waking);
+  g_mutex_unlock (&self->lock);
+
+  if (source == NULL)
+    return;
+
+  _agent_yielding_source_be_urgent (source);
+  g_atomic_int_add (&self->n_waking, -1);
 }
 
 static void
@@ -244,7 +268,7 @@ rest (AgentDeliverySource *self)
         arm_locked (self);
     }
   resting = !atomic_load (&self->armed);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 
   return resting;
 }
@@ -255,7 +279,7 @@ begin (AgentDeliverySource *self)
   g_mutex_lock (&self->lock);
   if (self->source != NULL)
     _agent_yielding_source_begin (self->source);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 }
 
 /* The budget is spent: if there is more to do, it is a backlog. */
@@ -265,7 +289,7 @@ yield (AgentDeliverySource *self)
   g_mutex_lock (&self->lock);
   if (atomic_load (&self->armed) && self->source != NULL)
     _agent_yielding_source_be_polite (self->source);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 }
 
 static AgentMailbox *
@@ -364,7 +388,7 @@ serve_locked (AgentDeliverySource *self,
   gboolean      more = FALSE;
   Afterwards    afterwards;
 
-  g_mutex_unlock (&self->lock);
+  unlock (self);
   if (cancellable != NULL)
     g_cancellable_cancel (cancellable);
   g_clear_object (&cancellable);
@@ -375,7 +399,7 @@ serve_locked (AgentDeliverySource *self,
   afterwards = put_back_locked (self, mailbox, channel, more);
   if (afterwards != AFTERWARDS_NOTHING)
     {
-      g_mutex_unlock (&self->lock);
+      unlock (self);
       finish_up (mailbox, afterwards);
       g_mutex_lock (&self->lock);
     }
@@ -392,7 +416,7 @@ serve (AgentDeliverySource *self,
   g_mutex_lock (&self->lock);
   while (!_agent_budget_is_spent (budget) && (mailbox = take_next_locked (self, &channel)) != NULL)
     serve_locked (self, mailbox, channel, budget);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 }
 
 /* The more a look brings, the longer the next one can wait: to look means to take from the senders' processors what they
@@ -551,7 +575,8 @@ forget_mailbox (AgentDeliverySource *self)
 }
 
 /* A mailbox has finished and will not arm the source again. With the last one the GSource goes, while there is
- * still a reference on its context: nobody may touch it once the context is gone. */
+ * still a reference on its context: nobody may touch it once the context is gone. Who is just waking it up is waited
+ * for. */
 void
 _agent_delivery_source_put (AgentDeliverySource *self)
 {
@@ -563,8 +588,10 @@ _agent_delivery_source_put (AgentDeliverySource *self)
   g_mutex_lock (&self->lock);
   source = g_steal_pointer (&self->source);
   atomic_store (&self->armed, FALSE);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 
+  while (g_atomic_int_get (&self->n_waking) > 0)
+    g_usleep (NAP);
   _agent_yielding_source_free (source);
   g_main_context_unref (self->context);
 }
@@ -579,7 +606,7 @@ _agent_delivery_source_add_data (AgentDeliverySource *self,
 
   g_mutex_lock (&self->lock);
   sort_incoming_locked (self);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 }
 
 gboolean
@@ -602,7 +629,7 @@ _agent_delivery_source_close (AgentDeliverySource *self,
   mailbox->schedule.parked[AGENT_CHANNEL_DATA] = FALSE;
   remove_ready_locked (self, mailbox, AGENT_CHANNEL_DATA);
   release = settle_locked (self, mailbox);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 
   return release;
 }
@@ -624,7 +651,7 @@ _agent_delivery_source_abandon (AgentDeliverySource *self,
       finish_locked (self, mailbox);
     }
   *release = settle_locked (self, mailbox);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 
   return first;
 }
@@ -641,7 +668,7 @@ _agent_delivery_source_add_ending (AgentDeliverySource *self,
   added = !mailbox->schedule.left;
   if (added)
     mailbox->schedule.endings = g_slist_prepend (mailbox->schedule.endings, _agent_ending_ref (ending));
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 
   return added;
 }
@@ -654,7 +681,7 @@ _agent_delivery_source_is_attached (AgentDeliverySource *self,
 
   g_mutex_lock (&self->lock);
   attached = !mailbox->schedule.left;
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 
   return attached;
 }
@@ -674,7 +701,7 @@ _agent_delivery_source_has_handled (AgentDeliverySource *self,
             (channel == AGENT_CHANNEL_DATA && schedule->closing && !schedule->serving && !schedule->held);
   if (!handled)
     atomic_fetch_or (&mailbox->watched, AGENT_WATCH_PROGRESS);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 
   return handled;
 }
@@ -689,7 +716,7 @@ _agent_delivery_source_leave (AgentDeliverySource *self,
   g_mutex_lock (&self->lock);
   mailbox->schedule.left = TRUE;
   endings = g_steal_pointer (&mailbox->schedule.endings);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 
   return endings;
 }
@@ -735,7 +762,7 @@ _agent_delivery_source_defer (AgentDeliverySource *self,
   g_mutex_lock (&self->lock);
   mailbox->cancellable = g_object_ref (agent_delivery_get_cancellable (delivery));
   g_atomic_pointer_set (&mailbox->delivery, delivery);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 
   if (is_cancel_queued (mailbox, mailbox->current))
     {
@@ -776,7 +803,7 @@ _agent_delivery_source_add_system (AgentDeliverySource *self,
     cancel_locked (self, mailbox, cancel);
   if (claimed)
     schedule_locked (self, mailbox, AGENT_CHANNEL_SYSTEM);
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 }
 
 /* The delivery is over. */
@@ -805,7 +832,7 @@ _agent_delivery_source_resume (AgentDeliverySource *self,
       if (schedule->closing)
         push_ready_locked (self, mailbox, AGENT_CHANNEL_SYSTEM);
     }
-  g_mutex_unlock (&self->lock);
+  unlock (self);
 
   g_clear_object (&cancellable);
   _agent_mailbox_tell_progress (mailbox);
