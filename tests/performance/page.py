@@ -13,8 +13,8 @@ PAGE = ROOT / 'doc' / 'performance.md'
 # They print a scenario for each peer, which is in the place of the figure.
 PEERS = ('bench-peers', 'bench-tokio')
 
-FIRST_MARK = '<!-- figures -->'
-LAST_MARK = '<!-- end of figures -->'
+# What is between a mark and its end is written anew.
+MARKS = ('figures', 'peers')
 
 # What is told of each figure, in groups; and where it is in the report.
 GROUPS = {
@@ -133,7 +133,7 @@ def make_peers(rows):
     chosen = [row for row in rows if row['program'] in PEERS]
     rates = [row for row in chosen if row['unit'].endswith('/s')]
     times = [row for row in chosen if row not in rates]
-    return ''.join('\n' + make_matrix(group) for group in (rates, times) if group)
+    return '\n'.join(make_matrix(group) for group in (rates, times) if group)
 
 
 def make_matrix(rows):
@@ -144,15 +144,23 @@ def make_matrix(rows):
                       [[peer, *(values.get((scenario, peer), '–') for scenario in scenarios)] for peer in peers])
 
 
+def replace(text, mark, table):
+    before, first, rest = text.partition(f'<!-- {mark} -->\n')
+    _, last, after = rest.partition(f'<!-- end of {mark} -->')
+    if not first or not last:
+        sys.exit(f'there is no mark for {mark}')
+    return f'{before}{first}\n{table}\n{last}{after}'
+
+
 def write(tsv, page=PAGE):
     with open(tsv, encoding='utf-8', newline='') as file:
         rows = list(csv.DictReader(file, delimiter='\t'))
 
-    before, first, rest = page.read_text(encoding='utf-8').partition(FIRST_MARK)
-    _, last, after = rest.partition(LAST_MARK)
-    if not first or not last:
-        sys.exit(f'{page} has no marks')
-    page.write_text(f'{before}{first}\n\n{make_figures(rows)}{make_peers(rows)}\n{last}{after}', encoding='utf-8')
+    text = page.read_text(encoding='utf-8')
+    for mark, table in zip(MARKS, (make_figures(rows), make_peers(rows))):
+        # Where no peer was measured, those of before stay.
+        text = replace(text, mark, table) if table else text
+    page.write_text(text, encoding='utf-8')
     print(page)
 
 
