@@ -129,11 +129,12 @@ def make_figures(rows):
 
 
 def make_peers(rows):
-    """Peers from top to bottom; a table of rates, and one of times. Empty without peers."""
+    """Peers from top to bottom, in tables that a page is wide enough for. Empty without peers."""
     chosen = [row for row in rows if row['program'] in PEERS]
     rates = [row for row in chosen if row['unit'].endswith('/s')]
-    times = [row for row in chosen if row not in rates]
-    return '\n'.join(make_matrix(group) for group in (rates, times) if group)
+    latencies = [row for row in chosen if row['scenario'].startswith('latency')]
+    others = [row for row in chosen if row not in rates and row not in latencies]
+    return '\n'.join(make_matrix(group) for group in (rates, latencies, others) if group)
 
 
 def make_matrix(rows):
