@@ -727,6 +727,9 @@ static gboolean
 cancels (AgentMessage *cancel,
          AgentMessage *message)
 {
+  if (cancel->seq < message->seq)
+    return FALSE;
+
   /* What came by a dispatcher is for one actor, not for all that the router serves. */
   if (cancel->origin != 0 && g_strcmp0 (agent_message_get_target (cancel), agent_message_get_target (message)) != 0)
     return FALSE;
@@ -735,7 +738,7 @@ cancels (AgentMessage *cancel,
          g_strcmp0 (agent_message_get_task_id (cancel), agent_message_get_task_id (message)) == 0;
 }
 
-/* Whether a cancel for @message is queued that was sent after it: it will not be handled until the message is done with. */
+/* Whether a cancel for @message is queued: it will not be handled until the message is done with. */
 static gboolean
 is_cancel_queued (AgentMailbox *mailbox,
                   AgentMessage *message)
@@ -745,9 +748,12 @@ is_cancel_queued (AgentMailbox *mailbox,
   AgentMessage          *queued;
   gboolean               found = FALSE;
 
+  if (atomic_load (&mailbox->n_cancels) == 0)
+    return FALSE;
+
   _agent_channel_queue_lock (queue);
   while (!found && (queued = _agent_channel_queue_peek_locked (queue, &place)) != NULL)
-    found = queued->seq > message->seq && _agent_message_is_cancel (queued) && cancels (queued, message);
+    found = _agent_message_is_cancel (queued) && cancels (queued, message);
   _agent_channel_queue_unlock (queue);
 
   return found;

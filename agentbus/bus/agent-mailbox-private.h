@@ -98,6 +98,7 @@ struct _AgentMailbox
   gint                 ref_count;   /* (atomic) */
   gint                 n_failed;    /* (atomic) */
   _Atomic gint         watched;     /* AGENT_WATCH_ flags */
+  _Atomic gint         n_cancels;   /* those of the system channel that are not taken yet */
 
   /* On the way to the source's ready list */
   AgentMailbox        *next_incoming;

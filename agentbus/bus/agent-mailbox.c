@@ -219,6 +219,8 @@ push_system (AgentMailbox *self,
   closed = queue->closed;
   if (!closed)
     {
+      if (cancel != NULL)
+        atomic_fetch_add (&self->n_cancels, 1);
       _agent_channel_queue_push_locked (queue, message, 0);
       claimed = claim_token_locked (queue);
     }
@@ -409,6 +411,8 @@ _agent_mailbox_offer (AgentMailbox *self,
     }
   else
     {
+      if (cancel != NULL)
+        atomic_fetch_add (&self->n_cancels, 1);
       _agent_channel_queue_push_locked (queue, message, size);
       offer->position = queue->n_pushed;
       offer->wake = claim_token_locked (queue);
@@ -542,6 +546,8 @@ _agent_mailbox_serve (AgentMailbox *self,
       if (message == NULL)
         return FALSE;
 
+      if (_agent_message_is_cancel (message))
+        atomic_fetch_sub (&self->n_cancels, 1);
       if (is_expired (self, message))
         expire (self, message);
       else

@@ -2,6 +2,10 @@
 
 #include "config.h"
 
+#include "agent-bus-private.h"
+#include "agent-directory-private.h"
+#include "agent-mailbox-private.h"
+#include "agent-sender-private.h"
 #include "test-tools.h"
 
 /* A CANCEL or TASK_CANCEL for the message in hand does not wait for its turn. */
@@ -302,6 +306,44 @@ test_cancel_does_not_cancel_itself (TestFixture *f)
 }
 
 static void
+keep_data (TestRecorder *recorder,
+           AgentMessage *message,
+           gpointer      user_data)
+{
+  AgentDelivery **delivery = user_data;
+
+  if (agent_message_get_channel (message) == AGENT_CHANNEL_DATA)
+    *delivery = agent_subscriber_defer (AGENT_SUBSCRIBER (recorder));
+}
+
+/* Whoever sent the CANCEL may only get round to looking for what is in hand when it has been handled long since. */
+static void
+test_late_cancel_does_not_reach_the_next (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", keep_data, &delivery);
+  AgentMailbox *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+  AgentSender  *sender = _agent_sender_get ();
+  AgentOffer    offer = { .wake = FALSE };
+  AgentMessage *cancel;
+
+  agent_bus_send (f->bus, agent_message_new_end ("test", "a", NULL));
+  cancel = _agent_bus_accept (f->bus, test_cancel ("test", "a"), 0, sender);
+  g_assert_cmpint (_agent_bus_offer (f->bus, mailbox, &cancel, TRUE, &offer, sender), ==, AGENT_OFFER_ACCEPTED);
+  g_assert_false (offer.wake);
+
+  test_drain (f);
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "end cancel 1");
+
+  _agent_mailbox_end_offer (mailbox, AGENT_CHANNEL_SYSTEM, &offer);
+  _agent_mailbox_unref (mailbox);
+  g_assert_false (agent_delivery_is_cancelled (delivery));
+  agent_delivery_complete (delivery);
+}
+
+static void
 test_cancel_after_complete (TestFixture *f)
 {
   g_autoptr (AgentDelivery) delivery = NULL;
@@ -398,6 +440,7 @@ main (int   argc,
   ADD ("cancel-does-not-reach-the-next", test_cancel_does_not_reach_the_next);
   ADD ("cancel-reaches-what-waits-before-it", test_cancel_reaches_what_waits_before_it);
   ADD ("cancel-does-not-cancel-itself", test_cancel_does_not_cancel_itself);
+  ADD ("late-cancel-does-not-reach-the-next", test_late_cancel_does_not_reach_the_next);
   ADD ("cancel-after-complete", test_cancel_after_complete);
   ADD ("complete-before-cancel-trips", test_complete_before_cancel_trips);
   ADD ("is-cancelled-while-the-context-is-busy", test_is_cancelled_while_the_context_is_busy);
