@@ -78,6 +78,34 @@ GROUPS = {
     ],
 }
 
+# What the peers are compared by, in tables that a page is wide enough for.
+PEER_GROUPS = {
+    'million/s': {
+        'stream_1to1': 'one to one',
+        'stream_1to1_payload': 'with 160 bytes',
+        'fanout_16': 'one to 16',
+        'senders_4to1': 'four to one',
+        'targeted_1000': '1,000 in turn',
+    },
+    'latency, µs': {
+        'latency_ext_p50': 'both sleep',
+        'latency_ext_p99': '99 %',
+        'latency_busy_p50': 'sender busy',
+        'latency_busy_p99': '99 %',
+    },
+    'there and back, µs': {
+        'pingpong_p50': 'one thread',
+        'pingpong_p99': '99 %',
+        'pingpong_threads_p50': 'two threads',
+        'pingpong_threads_p99': '99 %',
+    },
+    'full channel, µs': {
+        'overload': 'the newest goes',
+        'overload_oldest': 'the oldest goes',
+    },
+}
+SCALES = {'msg/s': 1e-6, 'ns': 1e-3, 'us': 1}
+
 TIMES = {'ns': 1, 'us': 1e3, 'ms': 1e6, 's': 1e9}
 # Such words would only be said twice.
 SILENT_UNITS = {'allocations', 'calls', 'wakeups'}
@@ -129,20 +157,24 @@ def make_figures(rows):
 
 
 def make_peers(rows):
-    """Peers from top to bottom, in tables that a page is wide enough for. Empty without peers."""
-    chosen = [row for row in rows if row['program'] in PEERS]
-    rates = [row for row in chosen if row['unit'].endswith('/s')]
-    latencies = [row for row in chosen if row['scenario'].startswith('latency')]
-    others = [row for row in chosen if row not in rates and row not in latencies]
-    return '\n'.join(make_matrix(group) for group in (rates, latencies, others) if group)
+    """A table for each group, with the peers from top to bottom. Empty without peers."""
+    values = {(row['scenario'], row['figure']): float(row['value']) * SCALES[row['unit']]
+              for row in rows if row['program'] in PEERS}
+    if not values:
+        return ''
+    return '\n'.join(make_matrix(title, scenarios, values) for title, scenarios in PEER_GROUPS.items())
 
 
-def make_matrix(rows):
-    values = {(row['scenario'], row['figure']): show(float(row['value']), row['unit']) for row in rows}
-    scenarios = dict.fromkeys(scenario for scenario, _ in values)
-    peers = dict.fromkeys(peer for _, peer in values)
-    return make_table(['', *(f'`{scenario}`' for scenario in scenarios)],
-                      [[peer, *(values.get((scenario, peer), '–') for scenario in scenarios)] for peer in peers])
+def show_plain(value):
+    if value is None:
+        return '–'
+    return f'{value:,.0f}' if value >= 1000 else f'{value:.3g}'
+
+
+def make_matrix(title, scenarios, values):
+    peers = dict.fromkeys(peer for scenario, peer in values if scenario in scenarios)
+    lines = [[peer, *(show_plain(values.get((scenario, peer))) for scenario in scenarios)] for peer in peers]
+    return make_table([title, *scenarios.values()], lines)
 
 
 def replace(text, mark, table):
