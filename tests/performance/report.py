@@ -74,12 +74,19 @@ def find_programs(build):
     folder = build / 'tests' / 'performance'
     programs = [Program(name, [str(folder / name)])
                 for name in ('bench-bus', 'bench-dispatcher', 'bench-timers', 'bench-memory')]
-    programs += [
-        Program('bench-bindings.py', [sys.executable, str(HERE / 'bench-bindings.py')]),
-        Program('bench-bindings.js', ['gjs', str(HERE / 'bench-bindings.js')]),
-    ]
+    if (build / 'introspection' / 'AgentBus-1.typelib').exists():
+        programs += [
+            Program('bench-bindings.py', [sys.executable, str(HERE / 'bench-bindings.py')]),
+            Program('bench-bindings.js', ['gjs', str(HERE / 'bench-bindings.js')]),
+        ]
     programs += [Program(name, [str(folder / 'peers' / name)]) for name in PEERS]
     return [program for program in programs if shutil.which(program.command[0])]
+
+
+def build_tokio(build):
+    """It is no part of a build of all, since it takes long. Without cargo there is no such target."""
+    subprocess.run(['ninja', '-C', str(build), 'bench-tokio'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   check=False)
 
 
 def make_environment(build):
@@ -313,6 +320,7 @@ def parse_arguments():
 def main():
     arguments = parse_arguments()
     start = time.monotonic()
+    build_tokio(arguments.build)
     run = Run(find_programs(arguments.build), arguments.beside, arguments.only, make_environment(arguments.build))
 
     print_header(run)
