@@ -120,18 +120,24 @@ tell_mailbox_drops (AgentBus *bus,
   drops_clear (drops);
 }
 
+/* What is dropped from now on wants another notice. */
 static void
-tell_bus_drops (AgentBusReport *self,
-                AgentBus       *bus)
+take_drops (AgentBusReport  *self,
+            AgentDropRecord *drops)
 {
-  AgentDropRecord drops[AGENT_N_DROP_REASONS];
-
   g_mutex_lock (&self->lock);
-  memcpy (drops, self->drops, sizeof drops);
+  memcpy (drops, self->drops, sizeof self->drops);
   memset (self->drops, 0, sizeof self->drops);
   self->has_drops = FALSE;
   g_mutex_unlock (&self->lock);
+}
 
+static void
+tell_bus_drops (AgentBus *bus)
+{
+  AgentDropRecord drops[AGENT_N_DROP_REASONS];
+
+  take_drops (bus->report, drops);
   emit_drops (bus, NULL, drops);
   drops_clear (drops);
 }
@@ -158,7 +164,7 @@ emit (GObject *object,
       tell_mailbox_drops (bus, notice);
       break;
     case NOTICE_BUS_DROPS:
-      tell_bus_drops (bus->report, bus);
+      tell_bus_drops (bus);
       break;
     default:
       g_assert_not_reached ();
@@ -212,13 +218,7 @@ _agent_bus_report_close (AgentBusReport *self)
   AgentDropRecord drops[AGENT_N_DROP_REASONS];
 
   _agent_signal_queue_close (self->signals);
-
-  g_mutex_lock (&self->lock);
-  memcpy (drops, self->drops, sizeof drops);
-  memset (self->drops, 0, sizeof self->drops);
-  self->has_drops = FALSE;
-  g_mutex_unlock (&self->lock);
-
+  take_drops (self, drops);
   drops_clear (drops);
 }
 
