@@ -107,9 +107,8 @@ _agent_frame_new_with_id (
     guint64 id, const char *kind, GBytes *data, GVariant *metadata, gint64 pts)
 {
   gsize       kind_size = strlen (kind) + 1;
-  gsize       size = sizeof (AgentFrame) + kind_size;
-  gboolean    pooled = size <= AGENT_MESSAGE_POOL_BLOCK_SIZE;
-  AgentFrame *self = pooled ? _agent_message_pool_alloc () : g_malloc (size);
+  gboolean    pooled;
+  AgentFrame *self = _agent_message_pool_alloc (sizeof (AgentFrame) + kind_size, &pooled);
 
   self->ref_count = 1;
   self->pooled = pooled;
@@ -192,10 +191,7 @@ agent_frame_unref (AgentFrame *self)
 
   g_clear_pointer (&self->data, g_bytes_unref);
   g_clear_pointer (&self->metadata, g_variant_unref);
-  if (self->pooled)
-    _agent_message_pool_free (self);
-  else
-    g_free (self);
+  _agent_message_pool_free (self, self->pooled);
 }
 
 /**

@@ -16,7 +16,26 @@ G_BEGIN_DECLS
  */
 #define AGENT_MESSAGE_POOL_BLOCK_SIZE 160
 
-gpointer _agent_message_pool_alloc (void);
-void     _agent_message_pool_free  (gpointer block);
+gpointer _agent_message_pool_take (void);
+void     _agent_message_pool_give (gpointer block);
+
+/* @pooled: whose memory it is, for when it is freed. */
+static inline gpointer
+_agent_message_pool_alloc (gsize     size,
+                           gboolean *pooled)
+{
+  *pooled = size <= AGENT_MESSAGE_POOL_BLOCK_SIZE;
+  return *pooled ? _agent_message_pool_take () : g_malloc (size);
+}
+
+static inline void
+_agent_message_pool_free (gpointer memory,
+                          gboolean pooled)
+{
+  if (pooled)
+    _agent_message_pool_give (memory);
+  else
+    g_free (memory);
+}
 
 G_END_DECLS

@@ -15,13 +15,13 @@
 #ifdef ALWAYS_MALLOC
 
 gpointer
-_agent_message_pool_alloc (void)
+_agent_message_pool_take (void)
 {
   return g_malloc (AGENT_MESSAGE_POOL_BLOCK_SIZE);
 }
 
 void
-_agent_message_pool_free (gpointer block)
+_agent_message_pool_give (gpointer block)
 {
   g_free (block);
 }
@@ -214,7 +214,7 @@ prefetch_for_writing (const char *memory)
 }
 
 gpointer
-_agent_message_pool_alloc (void)
+_agent_message_pool_take (void)
 {
   Magazines *self = get_magazines ();
   Magazine  *current;
@@ -237,7 +237,7 @@ _agent_message_pool_alloc (void)
 }
 
 void
-_agent_message_pool_free (gpointer block)
+_agent_message_pool_give (gpointer block)
 {
   Magazines *self = get_magazines ();
 

@@ -188,14 +188,15 @@ _agent_message_new_from_parts (const AgentMessageParts *parts)
   gsize         reason = size_string (parts->reason);
   gsize         end = sizeof (AgentMessage);
   gsize         size = end + source + target + label + task_id + reason;
+  gboolean      pooled;
   AgentMessage *self;
 
   if (G_UNLIKELY (size > G_MAXUINT))
     g_error ("The strings of a message take %" G_GSIZE_FORMAT " bytes", size);
 
-  self = size <= AGENT_MESSAGE_POOL_BLOCK_SIZE ? _agent_message_pool_alloc () : g_malloc (size);
+  self = _agent_message_pool_alloc (size, &pooled);
   memset (self, 0, sizeof *self);
-  self->pooled = size <= AGENT_MESSAGE_POOL_BLOCK_SIZE;
+  self->pooled = pooled;
   self->ref_count = 1;
   self->type = parts->type;
   self->channel = parts->channel;
@@ -258,10 +259,7 @@ _agent_message_drop_refs (AgentMessage *self,
   if (self->content != NULL)
     free_content (self->type, self->content);
   g_free (self->trace);
-  if (self->pooled)
-    _agent_message_pool_free (self);
-  else
-    g_free (self);
+  _agent_message_pool_free (self, self->pooled);
 }
 
 static gsize
