@@ -4,7 +4,7 @@
 
 #include "config.h"
 
-#include "bench-malloc.h"
+#include "counting-malloc.h"
 #include "bench-memory.h"
 
 /* --- Allocations --- */
@@ -71,9 +71,9 @@ print_allocations (const char *name,
   guint64     before;
 
   run_rounds (setup, send, BURST, burst, n_receivers);
-  before = bench_malloc_n_allocations ();
+  before = counting_malloc_n_allocations ();
   run_rounds (setup, send, N_ROUNDS, burst, n_receivers);
-  bench_print (name, figure, (double) (bench_malloc_n_allocations () - before) / N_ROUNDS / burst, "allocations");
+  bench_print (name, figure, (double) (counting_malloc_n_allocations () - before) / N_ROUNDS / burst, "allocations");
   bench_setup_free (setup);
 }
 
@@ -88,10 +88,10 @@ print_threaded_allocations (const char *name,
   bench_setup_warm_up (setup);
   send_plain (setup, n);
   bench_setup_wait (setup, n);
-  before = bench_malloc_n_allocations ();
+  before = counting_malloc_n_allocations ();
   send_plain (setup, n);
   bench_setup_wait (setup, 2 * (guint64) n);
-  made = bench_malloc_n_allocations () - before;
+  made = counting_malloc_n_allocations () - before;
   bench_print (name, "per_send_to_another_thread", made / n, "allocations");
   bench_setup_free (setup);
 }
@@ -106,17 +106,17 @@ print_dispatch_allocations (const char *name,
   for (guint i = 0; i < n; i++)
     bench_dispatcher_send (setup, AGENT_MESSAGE_TYPE_REQUEST_INFERENCE, 0);
   bench_setup_wait (setup->base, n);
-  before = bench_malloc_n_allocations ();
+  before = counting_malloc_n_allocations ();
   for (guint i = 0; i < n; i++)
     bench_dispatcher_send (setup, AGENT_MESSAGE_TYPE_REQUEST_INFERENCE, 0);
   bench_setup_wait (setup->base, 2 * (guint64) n);
-  bench_print (name, "per_dispatch", (double) (bench_malloc_n_allocations () - before) / n, "allocations");
+  bench_print (name, "per_dispatch", (double) (counting_malloc_n_allocations () - before) / n, "allocations");
 
   agent_route_table_unassign (setup->routes, setup->actors[0]);
-  before = bench_malloc_n_allocations ();
+  before = counting_malloc_n_allocations ();
   for (guint i = 0; i < n; i++)
     bench_dispatcher_send (setup, AGENT_MESSAGE_TYPE_MODEL_UPDATE, 0);
-  bench_print (name, "per_parked", (double) (bench_malloc_n_allocations () - before) / n, "allocations");
+  bench_print (name, "per_parked", (double) (counting_malloc_n_allocations () - before) / n, "allocations");
   bench_dispatcher_free (setup);
 }
 
@@ -125,13 +125,13 @@ static void
 print_payload_allocations (const char *name)
 {
   g_autoptr (GVariant) first = g_variant_ref_sink (bench_memory_make_payload ());
-  guint64 before = bench_malloc_n_allocations ();
+  guint64 before = counting_malloc_n_allocations ();
 
   for (guint i = 0; i < N_ROUNDS; i++)
     {
       g_autoptr (GVariant) payload = g_variant_ref_sink (bench_memory_make_payload ());
     }
-  bench_print (name, "per_payload", (double) (bench_malloc_n_allocations () - before) / N_ROUNDS, "allocations");
+  bench_print (name, "per_payload", (double) (counting_malloc_n_allocations () - before) / N_ROUNDS, "allocations");
 }
 
 /* How often memory is allocated for a message, from its constructor to its end. */
@@ -139,7 +139,7 @@ void
 bench_memory_allocations (const char *name,
                           guint       n)
 {
-  if (!bench_malloc_can_count ())
+  if (!counting_malloc_can_count ())
     return;
 
   print_allocations (name, "per_send", send_plain, 1, 1);
@@ -163,7 +163,7 @@ static Memory
 get_memory (void)
 {
   bench_trim ();
-  return (Memory){ bench_rss (), bench_malloc_live () };
+  return (Memory){ bench_rss (), counting_malloc_live () };
 }
 
 static void
@@ -177,7 +177,7 @@ print_growth (const char   *name,
   g_autofree char *heap_figure = g_strconcat ("heap_growth_", what, NULL);
 
   bench_print (name, rss_figure, (now.rss - before->rss) / n, "bytes");
-  if (bench_malloc_can_count ())
+  if (counting_malloc_can_count ())
     bench_print (name, heap_figure, (double) (now.heap - before->heap) / n, "bytes");
 }
 

@@ -5,7 +5,7 @@
 
 #include "config.h"
 
-#include "bench-malloc.h"
+#include "counting-malloc.h"
 #include "bench-memory.h"
 
 #define N_THINGS 100000
@@ -137,9 +137,9 @@ measure_child (const char *scenario)
   agent_bus_send (setup->base->bus, bench_data ("producer", NULL));
   bench_trim ();
   rss = bench_rss ();
-  heap = bench_malloc_live ();
+  heap = counting_malloc_live ();
   thing->make (setup, thing->n);
-  g_print ("%g %g\n", (bench_rss () - rss) / thing->n, (double) (bench_malloc_live () - heap) / thing->n);
+  g_print ("%g %g\n", (bench_rss () - rss) / thing->n, (double) (counting_malloc_live () - heap) / thing->n);
   bench_dispatcher_free (setup);
 }
 
@@ -157,7 +157,7 @@ measure (const char *name,
     rss[r] = bench_run_child (name, &heap[r]);
 
   bench_print_median (name, rss_figure, rss, bench_repeats (), "bytes");
-  if (bench_malloc_can_count ())
+  if (counting_malloc_can_count ())
     bench_print_median (name, heap_figure, heap, bench_repeats (), "bytes");
 }
 

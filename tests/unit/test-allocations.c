@@ -2,10 +2,7 @@
 
 #include "config.h"
 
-#include <errno.h>
-#include <malloc.h>
-#include <stdlib.h>
-
+#include "counting-malloc.h"
 #include "test-support.h"
 
 #if defined(__has_include)
@@ -14,81 +11,9 @@
 #endif
 #endif
 
-/*
- * How often memory is allocated for a message (BF32: three times and more). This program puts its own malloc() in
- * the place of the C library's, and counts.
- */
+/* How often memory is allocated for a message (BF32: three times and more). */
 
 #define N_ROUNDS 1000
-
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CAN_COUNT 1
-#else
-#define CAN_COUNT 0
-#endif
-
-static gint n_allocated; /* (atomic) */
-
-#if CAN_COUNT
-void *__libc_malloc (size_t size);
-void *__libc_calloc (size_t n, size_t size);
-void *__libc_realloc (void *memory, size_t size);
-void *__libc_memalign (size_t alignment, size_t size);
-void  __libc_free (void *memory);
-
-void *
-malloc (size_t size)
-{
-  g_atomic_int_inc (&n_allocated);
-  return __libc_malloc (size);
-}
-
-void *
-calloc (size_t n,
-        size_t size)
-{
-  g_atomic_int_inc (&n_allocated);
-  return __libc_calloc (n, size);
-}
-
-void *
-realloc (void  *memory,
-         size_t size)
-{
-  g_atomic_int_inc (&n_allocated);
-  return __libc_realloc (memory, size);
-}
-
-void *
-memalign (size_t alignment,
-          size_t size)
-{
-  g_atomic_int_inc (&n_allocated);
-  return __libc_memalign (alignment, size);
-}
-
-void *
-aligned_alloc (size_t alignment,
-               size_t size)
-{
-  return memalign (alignment, size);
-}
-
-int
-posix_memalign (void **memory,
-                size_t alignment,
-                size_t size)
-{
-  *memory = memalign (alignment, size);
-  return *memory != NULL ? 0 : ENOMEM;
-}
-
-void
-free (void *memory)
-{
-  __libc_free (memory);
-}
-#endif
 
 static gboolean
 skip (void)
@@ -99,7 +24,7 @@ skip (void)
   const gboolean on_valgrind = g_getenv ("RUNNING_ON_VALGRIND") != NULL;
 #endif
 
-  if (CAN_COUNT && !on_valgrind)
+  if (counting_malloc_can_count () && !on_valgrind)
     return FALSE;
 
   g_test_skip ("Something else has taken the place of malloc()");
@@ -134,15 +59,15 @@ assert_one_allocation_a_message (TestFixture *f,
                                  guint        burst,
                                  const char  *target)
 {
-  gint n_before;
-  gint n;
+  guint64 n_before;
+  gint    n;
 
   send_rounds (f, 100, burst, target);
-  n_before = g_atomic_int_get (&n_allocated);
+  n_before = counting_malloc_n_allocations ();
   send_rounds (f, N_ROUNDS, burst, target);
-  n = g_atomic_int_get (&n_allocated) - n_before;
+  n = (gint) (counting_malloc_n_allocations () - n_before);
 
-  g_assert_cmpint (n_before, >, 0);
+  g_assert_cmpuint (n_before, >, 0);
   g_test_minimized_result ((double) n / (N_ROUNDS * burst),
                            "%d allocations for %u messages",
                            n,

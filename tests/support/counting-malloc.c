@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "bench-malloc.h"
+#include "counting-malloc.h"
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define CAN_COUNT 1
@@ -21,19 +21,19 @@ static _Atomic guint64 n_allocations;
 static _Atomic gint64  live;
 
 gboolean
-bench_malloc_can_count (void)
+counting_malloc_can_count (void)
 {
   return CAN_COUNT;
 }
 
 guint64
-bench_malloc_n_allocations (void)
+counting_malloc_n_allocations (void)
 {
   return atomic_load (&n_allocations);
 }
 
 gint64
-bench_malloc_live (void)
+counting_malloc_live (void)
 {
   return atomic_load (&live);
 }
