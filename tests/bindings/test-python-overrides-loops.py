@@ -5,47 +5,23 @@
 import asyncio
 import gc
 import importlib
-import logging
 import os
 import threading
 import unittest
 
-import gi
+import override_case
 import tap
-
-gi.require_version('AgentBus', '1')
-from gi.repository import AgentBus, GLib
-
-Message = AgentBus.Message
+from override_case import AgentBus, GLib, Message, rss
 
 
-def rss():
-    with open('/proc/self/statm') as statm:
-        return int(statm.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
-
-
-class TestCase(unittest.TestCase):
+class TestCase(override_case.TestCase):
     def setUp(self):
-        logging.disable()
-        self.bus = AgentBus.Bus()
-        self.context = GLib.MainContext.default()
-        self.failures = []
-        self.bus.connect('failed', lambda bus, sub, message, reason: self.failures.append((message.task_id, reason)))
-        self.worker = AgentBus.Subscriber(name='worker')
+        super().setUp()
         self.bus.subscribe(self.worker)
-        self.got = []
-
-    def send(self, *ids):
-        for task_id in ids:
-            self.bus.send(Message.task_update('ui', 'worker', task_id))
 
     def send_system(self, *reasons):
         for reason in reasons:
             self.bus.send(Message.cancel('ui', 'worker', reason))
-
-    def drain(self):
-        while self.context.iteration(False):
-            pass
 
     async def consume(self, subscriber=None):
         async for message in subscriber or self.worker:
