@@ -6,34 +6,61 @@
 
 #include "bench-bus.h"
 
+typedef struct
+{
+  guint    capacity;
+  guint    n_subscribers;
+  guint    n_sends;
+  gboolean to_all; /* or to one after the other */
+  guint64  n_deliveries;
+} Stream;
+
+/* @rate: deliveries a second. @ns: of a send. */
+static void
+time_stream (const Stream *self,
+             double       *rate,
+             double       *ns)
+{
+  BenchSetup *setup = bench_setup_new (self->capacity, self->n_subscribers, 0);
+  char      **names = (char **) setup->names->pdata;
+  double      start;
+  double      sent;
+
+  bench_setup_warm_up (setup);
+  start = bench_now ();
+  for (guint i = 0; i < self->n_sends; i++)
+    agent_bus_send (setup->bus, bench_data ("producer", self->to_all ? NULL : names[i % self->n_subscribers]));
+  sent = bench_now ();
+  *rate = self->n_deliveries / (bench_setup_wait (setup, self->n_deliveries) - start);
+  *ns = (sent - start) / self->n_sends * 1e9;
+  g_assert_cmpuint (bench_setup_get_dropped (setup), ==, 0);
+  bench_setup_free (setup);
+}
+
+static void
+run_stream (const char   *name,
+            const Stream *stream,
+            const char   *figure)
+{
+  double rate[BENCH_REPEATS];
+  double ns[BENCH_REPEATS];
+
+  for (guint r = 0; r < bench_repeats (); r++)
+    time_stream (stream, &rate[r], &ns[r]);
+
+  bench_print_median (name, figure, rate, bench_repeats (), "msg/s");
+  bench_print_median (name, "ns_per_send", ns, bench_repeats (), "ns");
+}
+
 /* --- One to one --- */
 
 void
 bench_bus_one_to_one (const char *name,
                       guint       n)
 {
-  double rate[BENCH_REPEATS];
-  double ns[BENCH_REPEATS];
+  const Stream stream = { BENCH_ROOM, 1, n, FALSE, n };
 
-  for (guint r = 0; r < bench_repeats (); r++)
-    {
-      BenchSetup *setup = bench_setup_new (BENCH_ROOM, 1, 0);
-      double      t0;
-      double      t1;
-
-      bench_setup_warm_up (setup);
-      t0 = bench_now ();
-      for (guint i = 0; i < n; i++)
-        agent_bus_send (setup->bus, bench_data ("producer", "agent-0"));
-      t1 = bench_now ();
-      rate[r] = n / (bench_setup_wait (setup, n) - t0);
-      ns[r] = (t1 - t0) / n * 1e9;
-      g_assert_cmpuint (bench_setup_get_dropped (setup), ==, 0);
-      bench_setup_free (setup);
-    }
-
-  bench_print_median (name, "delivered_per_s", rate, bench_repeats (), "msg/s");
-  bench_print_median (name, "ns_per_send", ns, bench_repeats (), "ns");
+  run_stream (name, &stream, "delivered_per_s");
 }
 
 static double
@@ -94,31 +121,11 @@ void
 bench_bus_fan_out (const char *name,
                    guint       n)
 {
-  guint   n_sends = 4000000 / n;
-  guint64 total = (guint64) n_sends * n;
-  double  rate[BENCH_REPEATS];
-  double  ns[BENCH_REPEATS];
+  const guint  n_sends = 4000000 / n;
+  const Stream stream = { n_sends + 1024, n, n_sends, TRUE, (guint64) n_sends * n };
 
-  for (guint r = 0; r < bench_repeats (); r++)
-    {
-      BenchSetup *setup = bench_setup_new (n_sends + 1024, n, 0);
-      double      t0;
-      double      t1;
-
-      bench_setup_warm_up (setup);
-      t0 = bench_now ();
-      for (guint i = 0; i < n_sends; i++)
-        agent_bus_send (setup->bus, bench_data ("producer", NULL));
-      t1 = bench_now ();
-      rate[r] = total / (bench_setup_wait (setup, total) - t0);
-      ns[r] = (t1 - t0) / n_sends * 1e9;
-      g_assert_cmpuint (bench_setup_get_dropped (setup), ==, 0);
-      bench_setup_free (setup);
-    }
-
-  bench_print (name, "deliveries", total, "messages");
-  bench_print_median (name, "deliveries_per_s", rate, bench_repeats (), "msg/s");
-  bench_print_median (name, "ns_per_send", ns, bench_repeats (), "ns");
+  bench_print (name, "deliveries", stream.n_deliveries, "messages");
+  run_stream (name, &stream, "deliveries_per_s");
 }
 
 /* --- Targeted --- */
@@ -127,31 +134,11 @@ void
 bench_bus_targeted (const char *name,
                     guint       n)
 {
-  const guint n_messages = 1000000;
-  double      rate[BENCH_REPEATS];
-  double      ns[BENCH_REPEATS];
-
-  for (guint r = 0; r < bench_repeats (); r++)
-    {
-      BenchSetup *setup = bench_setup_new (BENCH_ROOM, n, 0);
-      char      **names = (char **) setup->names->pdata;
-      double      t0;
-      double      t1;
-
-      bench_setup_warm_up (setup);
-      t0 = bench_now ();
-      for (guint i = 0; i < n_messages; i++)
-        agent_bus_send (setup->bus, bench_data ("producer", names[i % n]));
-      t1 = bench_now ();
-      rate[r] = n_messages / (bench_setup_wait (setup, n_messages) - t0);
-      ns[r] = (t1 - t0) / n_messages * 1e9;
-      g_assert_cmpuint (bench_setup_get_dropped (setup), ==, 0);
-      bench_setup_free (setup);
-    }
+  const guint  n_messages = 1000000;
+  const Stream stream = { BENCH_ROOM, n, n_messages, FALSE, n_messages };
 
   bench_print (name, "messages", n_messages, "messages");
-  bench_print_median (name, "delivered_per_s", rate, bench_repeats (), "msg/s");
-  bench_print_median (name, "ns_per_send", ns, bench_repeats (), "ns");
+  run_stream (name, &stream, "delivered_per_s");
 }
 
 /* --- Payloads --- */

@@ -216,47 +216,6 @@ bench_wait_until (BenchCondition condition,
   return bench_now ();
 }
 
-/* --- A thread --- */
-
-static gpointer
-thread_run (gpointer data)
-{
-  BenchThread *self = data;
-
-  g_main_context_push_thread_default (self->context);
-  g_main_loop_run (self->loop);
-  g_main_context_pop_thread_default (self->context);
-  return NULL;
-}
-
-BenchThread *
-bench_thread_new (void)
-{
-  BenchThread *self = g_new0 (BenchThread, 1);
-
-  self->context = g_main_context_new ();
-  self->loop = g_main_loop_new (self->context, FALSE);
-  self->thread = g_thread_new ("bench", thread_run, self);
-  return self;
-}
-
-static gboolean
-quit (gpointer loop)
-{
-  g_main_loop_quit (loop);
-  return G_SOURCE_REMOVE;
-}
-
-void
-bench_thread_free (BenchThread *self)
-{
-  g_main_context_invoke (self->context, quit, self->loop);
-  g_thread_join (self->thread);
-  g_main_loop_unref (self->loop);
-  g_main_context_unref (self->context);
-  g_free (self);
-}
-
 /* --- The program --- */
 
 static const BenchScenario *

@@ -66,16 +66,4 @@ double  bench_wait_until        (BenchCondition       condition,
                                  gpointer             user_data,
                                  guint                step);
 
-/* --- A thread that iterates a context of its own --- */
-
-typedef struct
-{
-  GMainContext *context;
-  GMainLoop    *loop;
-  GThread      *thread;
-} BenchThread;
-
-BenchThread *bench_thread_new  (void);
-void         bench_thread_free (BenchThread *self);
-
 G_END_DECLS

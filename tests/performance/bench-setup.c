@@ -45,13 +45,11 @@ bench_setup_new_with_threads (guint  capacity,
   BenchSetup *self = g_new0 (BenchSetup, 1);
 
   self->bus = agent_bus_new_with_capacity (capacity);
-  self->threads = g_ptr_array_new_with_free_func ((GDestroyNotify) bench_thread_free);
+  self->threads = bench_threads_new (n_threads);
   self->counters = g_ptr_array_new_with_free_func (g_object_unref);
   self->others = g_ptr_array_new_with_free_func (g_object_unref);
   self->names = g_ptr_array_new_with_free_func (g_free);
 
-  for (guint i = 0; i < n_threads; i++)
-    g_ptr_array_add (self->threads, bench_thread_new ());
   for (guint i = 0; i < n_counters; i++)
     {
       g_autofree char *name = g_strdup_printf ("agent-%u", i);

@@ -4,6 +4,7 @@
 
 #include "bench-counter.h"
 #include "bench-harness.h"
+#include "bench-thread.h"
 
 G_BEGIN_DECLS
 

@@ -62,7 +62,7 @@ taker_init (Taker *self)
 typedef struct
 {
   const BenchSetup *setup;
-  GPtrArray        *loops;
+  GPtrArray        *threads;
   AgentBus         *bus;
   char            **senders;
   char            **targets;
@@ -85,7 +85,7 @@ subscribe (Peer *self,
            guint i)
 {
   AgentOverflow overflow = self->setup->drop_oldest ? AGENT_OVERFLOW_DROP_OLDEST : AGENT_OVERFLOW_DROP_NEWEST;
-  GMainContext *context = ((BenchLoop *) g_ptr_array_index (self->loops, i % self->loops->len))->context;
+  GMainContext *context = ((BenchThread *) g_ptr_array_index (self->threads, i % self->threads->len))->context;
   const char   *name = self->targets[i];
   g_autoptr (Taker) taker =
       g_object_new (TAKER_TYPE, "name", name, "main-context", context, "overflow", overflow, NULL);
@@ -102,7 +102,7 @@ peer_open (const BenchSetup *setup)
   Peer *self = g_new0 (Peer, 1);
 
   self->setup = setup;
-  self->loops = bench_loops_new (setup->n_threads);
+  self->threads = bench_threads_new (setup->n_threads);
   self->bus = agent_bus_new_with_capacity (setup->capacity != 0 ? setup->capacity : ROOM_FOR_ALL);
   self->senders = number ("sender", setup->n_senders);
   self->targets = number ("agent", setup->n_receivers);
@@ -163,7 +163,7 @@ peer_close (gpointer user_data)
 {
   Peer *self = user_data;
 
-  g_ptr_array_unref (self->loops);
+  g_ptr_array_unref (self->threads);
   g_object_unref (self->bus);
   g_strfreev (self->senders);
   g_strfreev (self->targets);

@@ -9,7 +9,7 @@
 typedef struct
 {
   const BenchSetup *setup;
-  GPtrArray        *loops;
+  GPtrArray        *threads;
 } Peer;
 
 /* One message for one receiver. */
@@ -65,12 +65,12 @@ post (Peer         *self,
       BenchMessage *message,
       Post          how)
 {
-  BenchLoop *loop = g_ptr_array_index (self->loops, target % self->loops->len);
-  Call      *call = g_new (Call, 1);
+  BenchThread *thread = g_ptr_array_index (self->threads, target % self->threads->len);
+  Call        *call = g_new (Call, 1);
 
   call->receiver = &self->setup->receivers[target];
   call->message = bench_message_ref (message);
-  how (loop->context, call);
+  how (thread->context, call);
 }
 
 static gboolean
@@ -96,7 +96,7 @@ peer_open (const BenchSetup *setup)
   Peer *self = g_new0 (Peer, 1);
 
   self->setup = setup;
-  self->loops = bench_loops_new (setup->n_threads);
+  self->threads = bench_threads_new (setup->n_threads);
   return self;
 }
 
@@ -121,7 +121,7 @@ peer_close (gpointer user_data)
 {
   Peer *self = user_data;
 
-  g_ptr_array_unref (self->loops);
+  g_ptr_array_unref (self->threads);
   g_free (self);
 }
 

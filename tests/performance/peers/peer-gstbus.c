@@ -18,7 +18,7 @@ typedef struct
 typedef struct
 {
   const BenchSetup *setup;
-  GPtrArray        *loops;
+  GPtrArray        *threads;
   Line             *lines;
 } Peer;
 
@@ -73,13 +73,13 @@ peer_open (const BenchSetup *setup)
   gst_init (NULL, NULL);
 
   self->setup = setup;
-  self->loops = bench_loops_new (setup->n_threads);
+  self->threads = bench_threads_new (setup->n_threads);
   self->lines = g_new0 (Line, setup->n_receivers);
   for (guint i = 0; i < setup->n_receivers; i++)
     {
-      BenchLoop *loop = g_ptr_array_index (self->loops, i % self->loops->len);
+      BenchThread *thread = g_ptr_array_index (self->threads, i % self->threads->len);
 
-      line_open (&self->lines[i], &setup->receivers[i], loop->context);
+      line_open (&self->lines[i], &setup->receivers[i], thread->context);
     }
 
   return self;
@@ -108,7 +108,7 @@ peer_close (gpointer user_data)
 {
   Peer *self = user_data;
 
-  g_ptr_array_unref (self->loops);
+  g_ptr_array_unref (self->threads);
   for (guint i = 0; i < self->setup->n_receivers; i++)
     line_close (&self->lines[i]);
   g_free (self->lines);

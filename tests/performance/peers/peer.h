@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "../bench-thread.h"
 #include "receiver.h"
 
 G_BEGIN_DECLS
@@ -92,17 +93,5 @@ void          bench_message_fill  (BenchMessage       *self,
 gsize         bench_message_read  (const BenchMessage *self);
 #define       bench_message_ref   g_atomic_rc_box_acquire
 #define       bench_message_unref g_atomic_rc_box_release
-
-/* A thread that iterates a context of its own. */
-typedef struct
-{
-  GMainContext *context;
-  GMainLoop    *loop;
-  GThread      *thread;
-} BenchLoop;
-
-BenchLoop *bench_loop_new   (void) G_GNUC_WARN_UNUSED_RESULT;
-GPtrArray *bench_loops_new  (guint      n) G_GNUC_WARN_UNUSED_RESULT;
-void       bench_loop_free  (BenchLoop *self);
 
 G_END_DECLS
