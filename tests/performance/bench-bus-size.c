@@ -41,8 +41,8 @@ bench_bus_subscribing (const char *name,
 
   for (guint r = 0; r < bench_repeats (); r++)
     {
-      BenchThread *thread = bench_thread_new ();
-      AgentBus    *bus = agent_bus_new ();
+      TestThread *thread = test_thread_new ();
+      AgentBus   *bus = agent_bus_new ();
       g_autoptr (GPtrArray) subscribers = g_ptr_array_new_with_free_func (g_object_unref);
       double start;
 
@@ -65,7 +65,7 @@ bench_bus_subscribing (const char *name,
 
       g_assert_cmpuint (agent_bus_get_n_subscribers (bus), ==, 0);
       g_object_unref (bus);
-      bench_thread_free (thread);
+      test_thread_free (thread);
     }
 
   bench_print_median (name, "us_per_subscribe", sub, bench_repeats (), "us");

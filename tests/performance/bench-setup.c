@@ -27,7 +27,7 @@ bench_subscribe (AgentBus *bus,
 static GMainContext *
 get_next_context (BenchSetup *self)
 {
-  BenchThread *thread;
+  TestThread *thread;
 
   if (self->threads->len == 0)
     return NULL;
@@ -45,7 +45,7 @@ bench_setup_new_with_threads (guint  capacity,
   BenchSetup *self = g_new0 (BenchSetup, 1);
 
   self->bus = agent_bus_new_with_capacity (capacity);
-  self->threads = bench_threads_new (n_threads);
+  self->threads = test_threads_new (n_threads);
   self->counters = g_ptr_array_new_with_free_func (g_object_unref);
   self->others = g_ptr_array_new_with_free_func (g_object_unref);
   self->names = g_ptr_array_new_with_free_func (g_free);
@@ -83,7 +83,7 @@ bench_setup_free (BenchSetup *self)
 GMainContext *
 bench_setup_get_context (BenchSetup *self)
 {
-  return ((BenchThread *) self->threads->pdata[0])->context;
+  return ((TestThread *) self->threads->pdata[0])->context;
 }
 
 BenchCounter *

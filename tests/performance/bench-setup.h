@@ -4,7 +4,7 @@
 
 #include "bench-counter.h"
 #include "bench-harness.h"
-#include "bench-thread.h"
+#include "test-thread.h"
 
 G_BEGIN_DECLS
 
@@ -16,7 +16,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   AgentBus  *bus;
-  GPtrArray *threads;  /* of BenchThread */
+  GPtrArray *threads;  /* of TestThread */
   GPtrArray *counters; /* of BenchCounter */
   GPtrArray *others;   /* of AgentSubscriber */
   GPtrArray *names;    /* of the counters */

@@ -4,6 +4,8 @@
 
 #include <agentbus/agentbus.h>
 
+#include "test-thread.h"
+
 G_BEGIN_DECLS
 
 /*
@@ -104,20 +106,5 @@ void       test_assert_balanced   (AgentBus         *bus);
 void       test_clock_freeze      (void);
 void       test_clock_advance     (gint64            usec);
 void       test_clock_release     (void);
-
-/* --- A thread with a context of its own --- */
-
-typedef struct
-{
-  GMainContext *context;
-  GMainLoop    *loop;
-  GThread      *thread;
-} TestThread;
-
-TestThread *test_thread_new       (void);
-void        test_thread_free      (TestThread       *self);
-void        test_thread_sync      (TestThread       *self);
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestThread, test_thread_free)
 
 G_END_DECLS

@@ -85,7 +85,7 @@ subscribe (Peer *self,
            guint i)
 {
   AgentOverflow overflow = self->setup->drop_oldest ? AGENT_OVERFLOW_DROP_OLDEST : AGENT_OVERFLOW_DROP_NEWEST;
-  GMainContext *context = ((BenchThread *) g_ptr_array_index (self->threads, i % self->threads->len))->context;
+  GMainContext *context = ((TestThread *) g_ptr_array_index (self->threads, i % self->threads->len))->context;
   const char   *name = self->targets[i];
   g_autoptr (Taker) taker =
       g_object_new (TAKER_TYPE, "name", name, "main-context", context, "overflow", overflow, NULL);
@@ -102,7 +102,7 @@ peer_open (const BenchSetup *setup)
   Peer *self = g_new0 (Peer, 1);
 
   self->setup = setup;
-  self->threads = bench_threads_new (setup->n_threads);
+  self->threads = test_threads_new (setup->n_threads);
   self->bus = agent_bus_new_with_capacity (setup->capacity != 0 ? setup->capacity : ROOM_FOR_ALL);
   self->senders = number ("sender", setup->n_senders);
   self->targets = number ("agent", setup->n_receivers);

@@ -65,8 +65,8 @@ post (Peer         *self,
       BenchMessage *message,
       Post          how)
 {
-  BenchThread *thread = g_ptr_array_index (self->threads, target % self->threads->len);
-  Call        *call = g_new (Call, 1);
+  TestThread *thread = g_ptr_array_index (self->threads, target % self->threads->len);
+  Call       *call = g_new (Call, 1);
 
   call->receiver = &self->setup->receivers[target];
   call->message = bench_message_ref (message);
@@ -96,7 +96,7 @@ peer_open (const BenchSetup *setup)
   Peer *self = g_new0 (Peer, 1);
 
   self->setup = setup;
-  self->threads = bench_threads_new (setup->n_threads);
+  self->threads = test_threads_new (setup->n_threads);
   return self;
 }
 

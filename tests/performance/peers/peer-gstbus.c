@@ -73,11 +73,11 @@ peer_open (const BenchSetup *setup)
   gst_init (NULL, NULL);
 
   self->setup = setup;
-  self->threads = bench_threads_new (setup->n_threads);
+  self->threads = test_threads_new (setup->n_threads);
   self->lines = g_new0 (Line, setup->n_receivers);
   for (guint i = 0; i < setup->n_receivers; i++)
     {
-      BenchThread *thread = g_ptr_array_index (self->threads, i % self->threads->len);
+      TestThread *thread = g_ptr_array_index (self->threads, i % self->threads->len);
 
       line_open (&self->lines[i], &setup->receivers[i], thread->context);
     }

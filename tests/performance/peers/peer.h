@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "../bench-thread.h"
 #include "receiver.h"
+#include "test-thread.h"
 
 G_BEGIN_DECLS
 
