@@ -6,9 +6,6 @@
 
 #include "agent-bus-watch-private.h"
 
-/* What fits into the origin of a message. */
-#define MAX_ID 0xffffff
-
 static _Atomic guint last_id;
 
 AgentBusWatch *
@@ -19,7 +16,7 @@ _agent_bus_watch_new (const AgentBusWatchFuncs *funcs,
   AgentBusWatch *self = g_new0 (AgentBusWatch, 1);
 
   self->ref_count = 1;
-  self->id = atomic_fetch_add (&last_id, 1) % MAX_ID + 1;
+  self->id = atomic_fetch_add (&last_id, 1) % G_MAXUINT + 1;
   self->funcs = funcs;
   self->data = data;
   self->destroy = destroy;

@@ -26,10 +26,15 @@ struct _AgentMessage
   guint64    cause;       /* the seq of the message that caused this one, or 0 */
   char      *trace;       /* (owned) (nullable) */
   gpointer   content;     /* (owned) (nullable) what the type says: see agent-message.c */
-  guint      reliable : 1;
-  guint      pooled : 1;  /* whose memory it is */
-  guint      error_reply : 1;
-  guint      origin : 24; /* the AgentBusWatch that wants it back if it is not handled, or 0 */
+
+  /* What the sender says: a copy is made from these, also while another thread stamps the message. So they share no
+   * memory with what is written then. */
+  guint8     reliable;
+  guint8     error_reply;
+  guint8     pooled;      /* whether the memory is the pool's */
+
+  guint      origin;      /* the AgentBusWatch that wants it back if it is not handled, or 0 */
+  guint      delay;       /* milliseconds from @sent_at to the entry into a channel, for what had to wait before */
   guint      source;      /* offsets of strings */
   guint      target;
   guint      label;       /* the custom name, the task name or the runner */
