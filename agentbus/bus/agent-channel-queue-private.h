@@ -16,6 +16,14 @@ G_BEGIN_DECLS
  * with 0, so that a sender may take the oldest message back (AGENT_OVERFLOW_DROP_OLDEST), and whoever ends
  * the subscription all of them, even out of the block that the receiver has in hand.
  *
+ * A sender that takes old messages back goes through the blocks in their order. When it has passed a block that is not
+ * the receiver's, it takes the empty slots out of that block, and the whole block out of the queue if nothing is left in
+ * it. So the memory of a queue depends on what is queued, not on what was dropped, and neither does the receiver have to
+ * look at more than one block of empty slots.
+ *
+ * Messages that never give way (the reliable ones and those of a dispatcher) are counted when they go in and when the
+ * receiver takes them. That number is a message's position; who took a message back did not move it on.
+ *
  * @scheduled is a token: who sets it has to see to it that the receiver comes; the receiver gives it back
  * when it has found the queue empty. So a burst costs one wakeup.
  *
@@ -29,9 +37,10 @@ typedef struct _AgentBlock AgentBlock;
 struct _AgentBlock
 {
   AgentBlock      *next;     /* (lock) the block after this one */
-  guint            capacity;
-  _Atomic guint    n_filled; /* rises only */
-  _Atomic guintptr slots[];  /* a message, tagged when it is reliable; 0 once claimed */
+  guint            size;     /* how many slots there are */
+  guint            end;      /* how many of them are used before the next block is */
+  _Atomic guint    n_filled; /* rises only, while the receiver may look at it */
+  _Atomic guintptr slots[];  /* a message, tagged when it is kept; 0 once claimed */
 };
 
 struct _AgentChannelQueue
@@ -42,13 +51,13 @@ struct _AgentChannelQueue
   AgentBlock     *spare;       /* (lock) (nullable) an empty one */
   AgentBlock     *evict_block; /* (lock) (nullable) nothing before this place can be dropped */
   guint           evict_index; /* (lock) */
+  AgentBlock     *kept_tail;   /* (lock) (nullable) the last block before @evict_block that is not @head */
   guint           capacity;    /* most messages queued */
   guint64         max_bytes;   /* most bytes queued, 0 for any number */
   _Atomic guint64 n_in;        /* pushed and not taken back; changed with the lock held */
   _Atomic guint64 n_out_seen;  /* @n_out when it was last looked at; changed with the lock held */
-  guint64         n_pushed;          /* (lock) all there ever were: the position of the last one */
-  guint64         n_reliable_in;     /* (lock) those of @n_in that are never dropped */
-  guint64         reliable_bytes_in; /* (lock) */
+  guint64         n_kept_in;         /* (lock) messages that never give way: the position of the last one */
+  guint64         kept_bytes_in;     /* (lock) */
   guint64         bytes_in;    /* (lock) the same as @n_in in bytes, where they are limited */
   AgentSpinLock   lock;
   gboolean        scheduled;   /* (lock) */
@@ -61,11 +70,10 @@ struct _AgentChannelQueue
   guint           index;       /* the next slot of it */
   guint           n_seen;      /* how many of its slots are known to be filled */
   gboolean        measures;    /* whether bytes are limited: a copy of what the senders go by */
-  guint64         n_passed;    /* the position of the last slot that was looked at */
   _Atomic guint64 n_out;       /* taken by the receiver */
   _Atomic guint64 bytes_out;
-  _Atomic guint64 n_reliable_out;
-  _Atomic guint64 reliable_bytes_out;
+  _Atomic guint64 n_kept_out;
+  _Atomic guint64 kept_bytes_out;
   _Atomic gint    claiming;    /* it is about to count one more in @n_out */
 };
 
@@ -126,8 +134,14 @@ _agent_channel_queue_unlock (AgentChannelQueue *self)
 static inline gboolean
 _agent_channel_queue_is_full (AgentChannelQueue *self)
 {
-  gint64  capacity = self->capacity;
-  guint64 n_in = atomic_load_explicit (&self->n_in, memory_order_relaxed);
+  gint64 capacity = self->capacity;
+
+  /* Acquire: who pushed the last one had seen how many were taken by then, and what is read next must not be older. With an
+   * older number the queue would look full that never was. */
+  guint64 n_in = atomic_load_explicit (&self->n_in, memory_order_acquire);
+
+  /* Relaxed, both: an old number of those taken makes the queue look fuller, never emptier, and how old it may be is said
+   * above. */
   guint64 n_out = atomic_load_explicit (&self->n_out_seen, memory_order_relaxed);
 
   if ((gint64) (n_in - n_out) < capacity)

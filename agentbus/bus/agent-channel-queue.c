@@ -6,35 +6,36 @@
 
 /* A block starts small, for the many subscribers that get little, and grows up to a kilobyte with the
  * traffic. Two bytes short of a power of two with its header, so that malloc wastes nothing. */
-#define FIRST_BLOCK_CAPACITY 6
-#define MAX_BLOCK_CAPACITY 126
+#define FIRST_BLOCK_SIZE 6
+#define MAX_BLOCK_SIZE 126
 
 /* So many messages ahead. */
 #define PREFETCH 2
 
-/* Messages are aligned, so the lowest bit of a slot is free. It is read without touching the message, which
+/* A message that never gives way is tagged. Messages are aligned, so the lowest bit of a slot is free. It is read without touching the message, which
  * the receiver may be freeing at that moment. */
-#define RELIABLE_TAG ((guintptr) 1)
+#define KEPT_TAG ((guintptr) 1)
 
 static inline guintptr
 slot_new (AgentMessage *message)
 {
-  return (guintptr) message | (_agent_message_is_kept (message) ? RELIABLE_TAG : 0);
+  return (guintptr) message | (_agent_message_is_kept (message) ? KEPT_TAG : 0);
 }
 
 static inline AgentMessage *
 slot_get_message (guintptr slot)
 {
-  return (AgentMessage *) (slot & ~RELIABLE_TAG);
+  return (AgentMessage *) (slot & ~KEPT_TAG);
 }
 
 static AgentBlock *
-block_new (guint capacity)
+block_new (guint size)
 {
-  AgentBlock *block = g_malloc (sizeof (AgentBlock) + capacity * sizeof (guintptr));
+  AgentBlock *block = g_malloc (sizeof (AgentBlock) + size * sizeof (guintptr));
 
   block->next = NULL;
-  block->capacity = capacity;
+  block->size = size;
+  block->end = size;
   atomic_init (&block->n_filled, 0);
   return block;
 }
@@ -43,15 +44,15 @@ static AgentBlock *
 next_block_locked (AgentChannelQueue *self)
 {
   AgentBlock *block = g_steal_pointer (&self->spare);
-  guint       capacity = FIRST_BLOCK_CAPACITY;
+  guint       size = FIRST_BLOCK_SIZE;
 
   if (block != NULL)
     return block;
 
   if (self->tail != NULL)
-    capacity = MIN (2 * self->tail->capacity + 2, MAX_BLOCK_CAPACITY);
+    size = MIN (2 * self->tail->size + 2, MAX_BLOCK_SIZE);
 
-  return block_new (capacity);
+  return block_new (size);
 }
 
 static void
@@ -87,7 +88,7 @@ recycle_block_locked (AgentChannelQueue *self,
 {
   AgentBlock *spare = self->spare;
 
-  if (spare != NULL && spare->capacity >= block->capacity)
+  if (spare != NULL && spare->size >= block->size)
     {
       g_free (block);
       return;
@@ -95,6 +96,8 @@ recycle_block_locked (AgentChannelQueue *self,
 
   g_free (spare);
   block->next = NULL;
+  block->end = block->size;
+  /* Relaxed: the block is published again under the lock. */
   atomic_store_explicit (&block->n_filled, 0, memory_order_relaxed);
   self->spare = block;
 }
@@ -105,12 +108,12 @@ get_n_in (AgentChannelQueue *self)
   return atomic_load_explicit (&self->n_in, memory_order_relaxed);
 }
 
-/* Only one thread writes it at a time: no need for a locked instruction. */
+/* Only one thread writes it at a time: no need for a locked instruction. Release: see _agent_channel_queue_is_full(). */
 static inline void
 add_n_in (AgentChannelQueue *self,
           gint64             n)
 {
-  atomic_store_explicit (&self->n_in, get_n_in (self) + n, memory_order_relaxed);
+  atomic_store_explicit (&self->n_in, get_n_in (self) + n, memory_order_release);
 }
 
 void
@@ -168,11 +171,11 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
                                   AgentMessage      *message,
                                   gsize              size)
 {
-  gboolean    reliable = _agent_message_is_kept (message);
+  gboolean    kept = _agent_message_is_kept (message);
   AgentBlock *tail = self->tail;
   guint       n_filled;
 
-  if (tail == NULL || atomic_load_explicit (&tail->n_filled, memory_order_relaxed) == tail->capacity)
+  if (tail == NULL || atomic_load_explicit (&tail->n_filled, memory_order_relaxed) == tail->end)
     {
       add_block_locked (self);
       tail = self->tail;
@@ -183,12 +186,11 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
   /* From here on the message may be handled and gone. */
   atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
   add_n_in (self, 1);
-  self->n_pushed++;
   self->bytes_in += size;
-  if (reliable)
+  if (kept)
     {
-      self->n_reliable_in++;
-      self->reliable_bytes_in += size;
+      self->n_kept_in++;
+      self->kept_bytes_in += size;
     }
 }
 
@@ -203,11 +205,85 @@ evict_from_block_locked (AgentChannelQueue *self,
       _Atomic guintptr *place = &block->slots[self->evict_index++];
       guintptr          slot = atomic_load_explicit (place, memory_order_relaxed);
 
-      if (slot != 0 && (slot & RELIABLE_TAG) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
+      if (slot != 0 && (slot & KEPT_TAG) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
         return slot_get_message (slot);
     }
 
   return NULL;
+}
+
+/* Removes the empty slots of a block that the receiver has not got. Returns how many messages are left in it. Relaxed: the
+ * receiver gets the block, and senders get at it, under the lock only. */
+static guint
+compact_block_locked (AgentBlock *block)
+{
+  guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
+  guint n_left = 0;
+
+  for (guint i = 0; i < n_filled; i++)
+    {
+      guintptr slot = atomic_load_explicit (&block->slots[i], memory_order_relaxed);
+
+      if (slot != 0)
+        atomic_store_explicit (&block->slots[n_left++], slot, memory_order_relaxed);
+    }
+
+  block->end = n_left;
+  atomic_store_explicit (&block->n_filled, n_left, memory_order_relaxed);
+  return n_left;
+}
+
+/* Appends to @to as many messages of the compact block @from as there is room for, and returns how many are left. */
+static guint
+move_slots_locked (AgentBlock *from,
+                   AgentBlock *to)
+{
+  guint n_moved = MIN (from->end, to->size - to->end);
+
+  for (guint i = 0; i < n_moved; i++)
+    atomic_store_explicit (&to->slots[to->end + i],
+                           atomic_load_explicit (&from->slots[i], memory_order_relaxed),
+                           memory_order_relaxed);
+  for (guint i = 0; i < n_moved; i++)
+    atomic_store_explicit (&from->slots[i], 0, memory_order_relaxed);
+
+  to->end += n_moved;
+  atomic_store_explicit (&to->n_filled, to->end, memory_order_relaxed);
+  return compact_block_locked (from);
+}
+
+static void
+remove_block_locked (AgentChannelQueue *self,
+                     AgentBlock        *block)
+{
+  AgentBlock *previous = self->kept_tail != NULL ? self->kept_tail : self->head;
+
+  if (previous != NULL)
+    previous->next = block->next;
+
+  g_async_queue_remove (self->blocks, block);
+  recycle_block_locked (self, block);
+}
+
+/* All that may be dropped from @block has been, and there is another block behind it. The block of the receiver is left
+ * alone. */
+static void
+retire_block_locked (AgentChannelQueue *self,
+                     AgentBlock        *block)
+{
+  guint n_left;
+
+  if (block == self->head)
+    return;
+
+  n_left = compact_block_locked (block);
+  if (n_left > 0 && self->kept_tail != NULL)
+    n_left = move_slots_locked (block, self->kept_tail);
+
+  if (n_left == 0)
+    remove_block_locked (self, block);
+  else
+    self->kept_tail = block;
 }
 
 /* Takes back the oldest message that may be dropped: (transfer full) (nullable). */
@@ -217,6 +293,7 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self)
   while (self->evict_block != NULL)
     {
       AgentBlock   *block = self->evict_block;
+      AgentBlock   *next = block->next;
       AgentMessage *message = evict_from_block_locked (self, block);
 
       if (message != NULL)
@@ -226,9 +303,10 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self)
           return message;
         }
 
-      if (block->next == NULL)
+      if (next == NULL)
         return NULL;
-      self->evict_block = block->next;
+      retire_block_locked (self, block);
+      self->evict_block = next;
       self->evict_index = 0;
     }
 
@@ -240,10 +318,10 @@ gboolean
 _agent_channel_queue_can_make_room_locked (AgentChannelQueue *self,
                                            gsize              size)
 {
-  guint64 n_reliable = self->n_reliable_in - atomic_load (&self->n_reliable_out);
-  guint64 reliable_bytes = self->reliable_bytes_in - atomic_load (&self->reliable_bytes_out);
+  guint64 n_kept = self->n_kept_in - atomic_load (&self->n_kept_out);
+  guint64 kept_bytes = self->kept_bytes_in - atomic_load (&self->kept_bytes_out);
 
-  return n_reliable < self->capacity && (self->max_bytes == 0 || reliable_bytes + size <= self->max_bytes);
+  return n_kept < self->capacity && (self->max_bytes == 0 || kept_bytes + size <= self->max_bytes);
 }
 
 /* Whether there is room once the receiver has counted what it is taking right now: its thread may be stopped between the
@@ -294,6 +372,7 @@ _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
   g_assert (self->closed);
 
   self->evict_block = NULL;
+  self->kept_tail = NULL;
   if (self->head != NULL)
     {
       take_block_locked (self, self->head, messages);
@@ -314,12 +393,14 @@ _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
 static gboolean
 advance_locked (AgentChannelQueue *self)
 {
-  if (self->head == NULL || self->index == self->head->capacity)
+  if (self->head == NULL || self->index == self->head->end)
     {
       AgentBlock *next = pop_block_locked (self);
 
       if (next == NULL)
         return FALSE;
+      if (self->kept_tail == next)
+        self->kept_tail = NULL;
       if (self->evict_block != NULL && self->evict_block == self->head)
         {
           self->evict_block = next;
@@ -340,7 +421,7 @@ advance (AgentChannelQueue *self)
 {
   gboolean more;
 
-  if (self->head != NULL && self->index < self->head->capacity)
+  if (self->head != NULL && self->index < self->head->end)
     {
       self->n_seen = atomic_load_explicit (&self->head->n_filled, memory_order_acquire);
       if (self->index < self->n_seen)
@@ -387,10 +468,10 @@ count_out (AgentChannelQueue *self,
 
   if (size > 0)
     add_out (&self->bytes_out, size);
-  if (slot & RELIABLE_TAG)
+  if (slot & KEPT_TAG)
     {
-      add_out (&self->reliable_bytes_out, size);
-      add_out (&self->n_reliable_out, 1);
+      add_out (&self->kept_bytes_out, size);
+      add_out (&self->n_kept_out, 1);
     }
   add_out (&self->n_out, 1);
 }
@@ -445,7 +526,6 @@ _agent_channel_queue_pop (AgentChannelQueue *self)
       AgentMessage *message;
 
       prefetch (self);
-      self->n_passed++;
       message = claim (self, &self->head->slots[self->index++]);
       if (message != NULL)
         return message;

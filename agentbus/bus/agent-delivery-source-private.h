@@ -18,8 +18,8 @@ G_BEGIN_DECLS
  * When a dispatch has spent its budget and there is more to do, the source yields to the application: see
  * AgentYieldingSource.
  *
- * While a handler runs, its context serves no other subscriber either, even if the handler iterates the
- * context.
+ * A handler may iterate its context. Its own mailbox is set aside from then on until it returns: it is never entered again,
+ * and its messages cause no iteration. The other mailboxes of the context go on.
  */
 
 AgentDeliverySource *_agent_delivery_source_get        (GMainContext        *context);
@@ -34,11 +34,10 @@ void                 _agent_delivery_source_add_system (AgentDeliverySource *sel
                                                         gboolean             claimed,
                                                         AgentMessage        *cancel);
 gboolean             _agent_delivery_source_has_system (AgentDeliverySource *self);
-gboolean             _agent_delivery_source_close      (AgentDeliverySource *self,
+void                 _agent_delivery_source_close      (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);
 gboolean             _agent_delivery_source_abandon    (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox,
-                                                        gboolean            *release);
+                                                        AgentMailbox        *mailbox);
 gboolean             _agent_delivery_source_add_ending (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox,
                                                         AgentEnding         *ending);
@@ -50,6 +49,11 @@ gboolean             _agent_delivery_source_has_handled
                                                         AgentMailbox        *mailbox,
                                                         AgentChannel         channel,
                                                         guint64              position);
+void                 _agent_delivery_source_begin_return
+                                                       (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox);
+gboolean             _agent_delivery_source_end_return (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox);
 GSList              *_agent_delivery_source_leave
                                                        (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);

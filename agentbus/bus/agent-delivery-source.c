@@ -15,6 +15,7 @@ struct _AgentDeliverySource
   guint         n_mailboxes; /* (sources_lock) */
   gint          luck;        /* (the context's thread) whether it paid to wait for more */
   guint         patience;    /* (the context's thread) how long */
+  AgentMailbox *served;      /* (the context's thread) (nullable) whose handler may be running */
 
   /* The receiver looks at the number for each message. Senders of data seldom come here. */
   char                 padding[AGENT_CACHE_LINE];
@@ -22,14 +23,18 @@ struct _AgentDeliverySource
   AgentYieldingSource *source;                  /* (lock) (nullable) NULL when the last mailbox has finished */
   GQueue               ready[AGENT_N_CHANNELS]; /* (lock) of AgentMailbox */
   gint                 n_ready_system;          /* (atomic) how long the first ready list is */
+  guint                round;                   /* (lock) an even number, of the last time that it was armed */
   gboolean             to_wake;                 /* (lock) the context is to be woken up, see unlock() */
   gint                 n_waking;                /* (atomic) how many threads do that */
 
   /* What senders of data change. */
   char                     padding2[AGENT_CACHE_LINE];
   _Atomic (AgentMailbox *) incoming; /* (nullable) those that got data, the last one first */
-  _Atomic gint             armed;    /* changed with the lock held */
+  _Atomic guint            armed;    /* 0, or the round and ARMING; but for ARMING, changed with the lock held */
 };
+
+/* Somebody has taken it upon himself to wake up the context, and may not have come to it yet. */
+#define ARMING 1u
 
 /* Microseconds: to wake up a context takes about as long. */
 #define NAP 5
@@ -46,14 +51,53 @@ static GHashTable *sources; /* (sources_lock) GMainContext → AgentDeliverySour
 
 /* --- Ready lists --- */
 
+/* Whether the context will come, or is here, without anybody else doing something about it. */
+static gboolean
+is_armed (AgentDeliverySource *self)
+{
+  guint armed = atomic_load (&self->armed);
+
+  return armed != 0 && (armed & ARMING) == 0;
+}
+
+static guint
+next_round_locked (AgentDeliverySource *self)
+{
+  self->round += 2;
+  if (self->round == 0)
+    self->round += 2;
+
+  return self->round;
+}
+
+/* The context is here: nobody has to wake it up. */
+static void
+set_armed_locked (AgentDeliverySource *self)
+{
+  atomic_store (&self->armed, next_round_locked (self));
+}
+
+/* Whoever finds that another thread is about to wake up the context does so as well. That thread may have been stopped, and
+ * a context that is woken up twice does nothing more. */
 static void
 arm_locked (AgentDeliverySource *self)
 {
-  if (atomic_load (&self->armed) || self->source == NULL)
+  if (is_armed (self) || self->source == NULL)
     return;
 
-  atomic_store (&self->armed, TRUE);
+  if (atomic_load (&self->armed) == 0)
+    atomic_store (&self->armed, next_round_locked (self) | ARMING);
   self->to_wake = TRUE;
+}
+
+static void
+wake (AgentDeliverySource *self,
+      AgentYieldingSource *source,
+      guint                armed)
+{
+  _agent_yielding_source_be_urgent (source);
+  atomic_compare_exchange_strong (&self->armed, &armed, armed & ~ARMING);
+  g_atomic_int_add (&self->n_waking, -1);
 }
 
 /* The context needs the lock as soon as it is awake: so it is woken up when the lock is free. A wakeup that comes too late
@@ -62,17 +106,15 @@ static void
 unlock (AgentDeliverySource *self)
 {
   AgentYieldingSource *source = self->to_wake ? self->source : NULL;
+  guint                armed = atomic_load (&self->armed);
 
   self->to_wake = FALSE;
   if (source != NULL)
     g_atomic_int_inc (&self->n_waking);
   g_mutex_unlock (&self->lock);
 
-  if (source == NULL)
-    return;
-
-  _agent_yielding_source_be_urgent (source);
-  g_atomic_int_add (&self->n_waking, -1);
+  if (source != NULL)
+    wake (self, source, armed);
 }
 
 static void
@@ -109,13 +151,21 @@ remove_ready_locked (AgentDeliverySource *self,
     g_atomic_int_add (&self->n_ready_system, -1);
 }
 
-/* A held mailbox waits outside the lists, so that nobody comes for it in vain. */
+/* Whether its next message has to wait until a deferred delivery is over, or until a handler returns that iterates the
+ * context. */
+static gboolean
+is_busy (AgentMailbox *mailbox)
+{
+  return mailbox->schedule.held || mailbox->schedule.nesting;
+}
+
+/* A busy mailbox waits outside the lists, so that nobody comes for it in vain. */
 static void
 schedule_locked (AgentDeliverySource *self,
                  AgentMailbox        *mailbox,
                  AgentChannel         channel)
 {
-  if (mailbox->schedule.held)
+  if (is_busy (mailbox))
     mailbox->schedule.parked[channel] = TRUE;
   else
     push_ready_locked (self, mailbox, channel);
@@ -136,17 +186,20 @@ push_incoming (AgentDeliverySource *self,
   if (atomic_exchange (&mailbox->is_incoming, TRUE))
     return;
 
+  /* Relaxed: the exchange below fails if this is not the newest. */
   head = atomic_load_explicit (&self->incoming, memory_order_relaxed);
   do
     mailbox->next_incoming = head;
   while (!atomic_compare_exchange_weak (&self->incoming, &head, mailbox));
 }
 
-/* In the order they came: (nullable). */
+/* In the order they came: (nullable). The load is sequentially consistent, for who has just stored that the source is not
+ * armed or that a mailbox has finished: a sender first pushes, and then looks at those two. At least one of both sees what
+ * the other has stored. */
 static AgentMailbox *
 take_incoming (AgentDeliverySource *self)
 {
-  AgentMailbox *mailbox = atomic_load_explicit (&self->incoming, memory_order_relaxed);
+  AgentMailbox *mailbox = atomic_load (&self->incoming);
   AgentMailbox *first = NULL;
 
   if (mailbox == NULL)
@@ -186,21 +239,45 @@ sort_incoming_locked (AgentDeliverySource *self)
     }
 }
 
+/* Out of the lists. */
 static void
-hold_locked (AgentDeliverySource *self,
-             AgentMailbox        *mailbox)
+set_aside_locked (AgentDeliverySource *self,
+                  AgentMailbox        *mailbox)
 {
   AgentMailboxSchedule *schedule = &mailbox->schedule;
 
-  schedule->held = TRUE;
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     {
       schedule->parked[channel] |= schedule->ready[channel];
       remove_ready_locked (self, mailbox, channel);
     }
 
+  /* Only to trip the cancellable. */
   if (schedule->cancel_pending)
     push_ready_locked (self, mailbox, AGENT_CHANNEL_SYSTEM);
+}
+
+/* And back. */
+static void
+bring_back_locked (AgentDeliverySource *self,
+                   AgentMailbox        *mailbox)
+{
+  AgentMailboxSchedule *schedule = &mailbox->schedule;
+
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+    {
+      if (schedule->parked[channel])
+        push_ready_locked (self, mailbox, channel);
+      schedule->parked[channel] = FALSE;
+    }
+}
+
+static void
+hold_locked (AgentDeliverySource *self,
+             AgentMailbox        *mailbox)
+{
+  mailbox->schedule.held = TRUE;
+  set_aside_locked (self, mailbox);
 }
 
 static gboolean
@@ -242,7 +319,8 @@ settle_locked (AgentDeliverySource *self,
         finish_locked (self, mailbox);
     }
 
-  if (!schedule->finished || schedule->serving || schedule->released)
+  /* Who gives messages back wants the mailbox until they are all where they came from. */
+  if (!schedule->finished || schedule->serving || schedule->released || schedule->n_returning > 0)
     return FALSE;
 
   schedule->released = TRUE;
@@ -251,43 +329,78 @@ settle_locked (AgentDeliverySource *self,
 
 /* --- Dispatch --- */
 
-/* FALSE: something has come. Who pushes after the last look at the stack sees that the source has to be armed. */
+static gboolean
+has_ready_locked (AgentDeliverySource *self)
+{
+  return self->ready[AGENT_CHANNEL_SYSTEM].length > 0 || self->ready[AGENT_CHANNEL_DATA].length > 0;
+}
+
+/* FALSE: something has come, and the context goes on. A sender that pushes after the last look at the stack sees that the
+ * source has to be armed. */
+static gboolean
+rest_locked (AgentDeliverySource *self)
+{
+  atomic_store (&self->armed, 0);
+  sort_incoming_locked (self);
+  if (has_ready_locked (self))
+    {
+      set_armed_locked (self);
+      return FALSE;
+    }
+
+  if (self->source != NULL)
+    _agent_yielding_source_rest (self->source);
+  return TRUE;
+}
+
 static gboolean
 rest (AgentDeliverySource *self)
 {
   gboolean resting;
 
   g_mutex_lock (&self->lock);
-  if (self->source != NULL)
-    _agent_yielding_source_rest (self->source);
-  atomic_store (&self->armed, FALSE);
-  sort_incoming_locked (self);
-  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
-    {
-      if (self->ready[channel].length > 0)
-        arm_locked (self);
-    }
-  resting = !atomic_load (&self->armed);
+  resting = rest_locked (self);
   unlock (self);
 
   return resting;
+}
+
+/* An AgentYieldingNested. The handler that iterates its context is never entered again: its mailbox is set aside until it
+ * returns. The others go on. */
+static gboolean
+is_needed_in_handler (gpointer data)
+{
+  AgentDeliverySource *self = data;
+  gboolean             needed;
+
+  g_mutex_lock (&self->lock);
+  if (self->served != NULL && !self->served->schedule.nesting)
+    {
+      self->served->schedule.nesting = TRUE;
+      set_aside_locked (self, self->served);
+    }
+  needed = !rest_locked (self);
+  unlock (self);
+
+  return needed;
 }
 
 static void
 begin (AgentDeliverySource *self)
 {
   g_mutex_lock (&self->lock);
+  set_armed_locked (self);
   if (self->source != NULL)
     _agent_yielding_source_begin (self->source);
   unlock (self);
 }
 
-/* The budget is spent: if there is more to do, it is a backlog. */
+/* The budget is spent: if there is more to do, it is a backlog. What is left of it is known when the lists are empty. */
 static void
 yield (AgentDeliverySource *self)
 {
   g_mutex_lock (&self->lock);
-  if (atomic_load (&self->armed) && self->source != NULL)
+  if (self->source != NULL && !rest_locked (self))
     _agent_yielding_source_be_polite (self->source);
   unlock (self);
 }
@@ -322,12 +435,12 @@ take_pending_cancel_locked (AgentMailbox *mailbox)
   return g_object_ref (mailbox->cancellable);
 }
 
-/* Nothing is in hand. */
+/* Wants that no message is in hand. */
 static void
 note_handled_locked (AgentMailbox *mailbox)
 {
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
-    mailbox->schedule.n_handled[channel] = mailbox->queues[channel].n_passed;
+    mailbox->schedule.n_handled[channel] = atomic_load (&mailbox->queues[channel].n_kept_out);
 }
 
 /* What is left to do for a mailbox that was served, with no lock held. */
@@ -344,11 +457,16 @@ put_back_locked (AgentDeliverySource *self,
                  AgentChannel         channel,
                  gboolean             more)
 {
+  gboolean was_busy = is_busy (mailbox);
+
   mailbox->schedule.serving = FALSE;
+  mailbox->schedule.nesting = FALSE;
   if (g_atomic_pointer_get (&mailbox->delivery) != NULL)
     hold_locked (self, mailbox);
   else
     note_handled_locked (mailbox);
+  if (was_busy && !is_busy (mailbox))
+    bring_back_locked (self, mailbox);
   if (more)
     schedule_locked (self, mailbox, channel);
 
@@ -376,25 +494,48 @@ finish_up (AgentMailbox *mailbox,
     }
 }
 
-/* Lets go of the lock meanwhile. */
+/* Trips what is to be tripped and hands out messages, without the lock. A busy mailbox is here for the former only. */
+static gboolean
+serve_unlocked (AgentDeliverySource *self,
+                AgentMailbox        *mailbox,
+                AgentChannel         channel,
+                GCancellable        *cancellable,
+                gboolean             busy,
+                AgentBudget         *budget)
+{
+  AgentMailbox *served_before = self->served;
+  gboolean      more = FALSE;
+
+  self->served = mailbox;
+  if (cancellable != NULL)
+    g_cancellable_cancel (cancellable);
+  if (!busy)
+    more = _agent_mailbox_serve (mailbox, channel, budget);
+  self->served = served_before;
+
+  return more;
+}
+
+/* Lets go of the lock meanwhile. A mailbox whose handler iterates the context is put back where that handler was called. */
 static void
 serve_locked (AgentDeliverySource *self,
               AgentMailbox        *mailbox,
               AgentChannel         channel,
               AgentBudget         *budget)
 {
-  GCancellable *cancellable = take_pending_cancel_locked (mailbox);
-  gboolean      held = mailbox->schedule.held;
-  gboolean      more = FALSE;
-  Afterwards    afterwards;
+  g_autoptr (GCancellable) cancellable = take_pending_cancel_locked (mailbox);
+  gboolean   nesting = mailbox->schedule.nesting;
+  gboolean   busy = is_busy (mailbox);
+  gboolean   more;
+  Afterwards afterwards;
 
   unlock (self);
-  if (cancellable != NULL)
-    g_cancellable_cancel (cancellable);
+  more = serve_unlocked (self, mailbox, channel, cancellable, busy, budget);
   g_clear_object (&cancellable);
-  if (!held)
-    more = _agent_mailbox_serve (mailbox, channel, budget);
   g_mutex_lock (&self->lock);
+
+  if (nesting)
+    return;
 
   afterwards = put_back_locked (self, mailbox, channel, more);
   if (afterwards != AFTERWARDS_NOTHING)
@@ -527,6 +668,7 @@ delivery_source_new (GMainContext *context)
   self->source = _agent_yielding_source_new (context,
                                              "[agentbus] delivery",
                                              dispatch,
+                                             is_needed_in_handler,
                                              _agent_delivery_source_ref (self),
                                              (GDestroyNotify) _agent_delivery_source_unref);
 
@@ -587,7 +729,7 @@ _agent_delivery_source_put (AgentDeliverySource *self)
 
   g_mutex_lock (&self->lock);
   source = g_steal_pointer (&self->source);
-  atomic_store (&self->armed, FALSE);
+  atomic_store (&self->armed, 0);
   unlock (self);
 
   while (g_atomic_int_get (&self->n_waking) > 0)
@@ -601,11 +743,13 @@ _agent_delivery_source_add_data (AgentDeliverySource *self,
                                  AgentMailbox        *mailbox)
 {
   push_incoming (self, mailbox);
-  if (atomic_load (&self->armed) && !atomic_load (&mailbox->is_finished))
+  if (is_armed (self) && !atomic_load (&mailbox->is_finished))
     return;
 
   g_mutex_lock (&self->lock);
   sort_incoming_locked (self);
+  if (has_ready_locked (self))
+    arm_locked (self);
   unlock (self);
 }
 
@@ -617,29 +761,22 @@ _agent_delivery_source_has_system (AgentDeliverySource *self)
 
 /* --- Ending --- */
 
-/* Wants the data channel closed and emptied. TRUE: the caller has to release the mailbox. */
-gboolean
+/* Wants the data channel closed and emptied. What follows is up to end_return(). */
+void
 _agent_delivery_source_close (AgentDeliverySource *self,
                               AgentMailbox        *mailbox)
 {
-  gboolean release;
-
   g_mutex_lock (&self->lock);
   mailbox->schedule.closing = TRUE;
   mailbox->schedule.parked[AGENT_CHANNEL_DATA] = FALSE;
   remove_ready_locked (self, mailbox, AGENT_CHANNEL_DATA);
-  release = settle_locked (self, mailbox);
   unlock (self);
-
-  return release;
 }
 
-/* Wants both channels closed and emptied. TRUE, once: the mailbox had not finished. @release says whether the caller has
- * to release it. */
+/* Wants both channels closed and emptied. TRUE, once: the mailbox had not finished. The release is up to end_return(). */
 gboolean
 _agent_delivery_source_abandon (AgentDeliverySource *self,
-                                AgentMailbox        *mailbox,
-                                gboolean            *release)
+                                AgentMailbox        *mailbox)
 {
   gboolean first;
 
@@ -650,7 +787,6 @@ _agent_delivery_source_abandon (AgentDeliverySource *self,
       mailbox->schedule.abandoned = TRUE;
       finish_locked (self, mailbox);
     }
-  *release = settle_locked (self, mailbox);
   unlock (self);
 
   return first;
@@ -697,13 +833,40 @@ _agent_delivery_source_has_handled (AgentDeliverySource *self,
   gboolean              handled;
 
   g_mutex_lock (&self->lock);
-  handled = schedule->finished || position <= schedule->n_handled[channel] ||
-            (channel == AGENT_CHANNEL_DATA && schedule->closing && !schedule->serving && !schedule->held);
+  handled = schedule->n_returning == 0 &&
+            (schedule->finished || position <= schedule->n_handled[channel] ||
+             (channel == AGENT_CHANNEL_DATA && schedule->closing && !schedule->serving && !schedule->held));
   if (!handled)
     atomic_fetch_or (&mailbox->watched, AGENT_WATCH_PROGRESS);
   unlock (self);
 
   return handled;
+}
+
+/* From here on until end_return(), what was in the channels may be on its way back to who handed it over: nothing counts as
+ * handled, and the mailbox is not released. */
+void
+_agent_delivery_source_begin_return (AgentDeliverySource *self,
+                                     AgentMailbox        *mailbox)
+{
+  g_mutex_lock (&self->lock);
+  mailbox->schedule.n_returning++;
+  unlock (self);
+}
+
+/* TRUE: the caller has to release the mailbox. */
+gboolean
+_agent_delivery_source_end_return (AgentDeliverySource *self,
+                                   AgentMailbox        *mailbox)
+{
+  gboolean release;
+
+  g_mutex_lock (&self->lock);
+  mailbox->schedule.n_returning--;
+  release = settle_locked (self, mailbox);
+  unlock (self);
+
+  return release;
 }
 
 /* The release is through. Returns who is to be told: (transfer full). */
@@ -812,6 +975,15 @@ _agent_delivery_source_add_system (AgentDeliverySource *self,
   unlock (self);
 }
 
+static void
+resume_locked (AgentDeliverySource *self,
+               AgentMailbox        *mailbox)
+{
+  bring_back_locked (self, mailbox);
+  if (mailbox->schedule.closing)
+    push_ready_locked (self, mailbox, AGENT_CHANNEL_SYSTEM);
+}
+
 /* The delivery is over. */
 void
 _agent_delivery_source_resume (AgentDeliverySource *self,
@@ -829,14 +1001,8 @@ _agent_delivery_source_resume (AgentDeliverySource *self,
     {
       schedule->held = FALSE;
       note_handled_locked (mailbox);
-      for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
-        {
-          if (schedule->parked[channel])
-            push_ready_locked (self, mailbox, channel);
-          schedule->parked[channel] = FALSE;
-        }
-      if (schedule->closing)
-        push_ready_locked (self, mailbox, AGENT_CHANNEL_SYSTEM);
+      if (!schedule->nesting)
+        resume_locked (self, mailbox);
     }
   unlock (self);
 

@@ -60,6 +60,7 @@ typedef struct
   gboolean ready[AGENT_N_CHANNELS];       /* whether the link is in its list */
   gboolean parked[AGENT_N_CHANNELS];      /* whether to put it there when the subscriber is free again */
   gboolean serving;                       /* the context's thread is in it */
+  gboolean nesting;                       /* and its handler iterates the context */
   gboolean held;                          /* a deferred delivery is under way */
   gboolean cancel_pending;                /* its cancellable is to be tripped */
   gboolean closing;
@@ -67,6 +68,7 @@ typedef struct
   gboolean finished;
   gboolean released;                      /* somebody is about to release it, or has */
   gboolean left;                          /* that is through */
+  guint    n_returning;                   /* how many threads give messages back to who handed them over */
   guint64  n_handled[AGENT_N_CHANNELS];   /* the position up to which all has been handled, when nothing is in hand */
   GSList  *endings;                       /* of AgentEnding (owned): who waits for the release */
 } AgentMailboxSchedule;

@@ -386,6 +386,21 @@ has_room_for_offer_locked (AgentMailbox *self,
   return _agent_channel_queue_has_room_locked (queue, size) || _agent_channel_queue_get_length_locked (queue) == 0;
 }
 
+/* The age that a subscriber tolerates begins with the entry into its channel, and a message may have waited for that.
+ * Nobody else looks at the field before the message is in. */
+static void
+note_delay (AgentMailbox *self,
+            AgentMessage *message)
+{
+  gint64 delay;
+
+  if (self->max_age == 0 || message->channel != AGENT_CHANNEL_DATA)
+    return;
+
+  delay = (_agent_clock_now () - message->sent_at + 999) / 1000;
+  message->delay = (guint) CLAMP (delay, 0, G_MAXUINT);
+}
+
 /* Like a push, but the message stays the caller's if it is not accepted, nothing gives way to it, and nothing is counted
  * as dropped. When there is no room, the watches of the bus are told as soon as there may be. May be called with locks
  * held. */
@@ -400,6 +415,7 @@ _agent_mailbox_offer (AgentMailbox *self,
   AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
   AgentOfferResult   result = AGENT_OFFER_ACCEPTED;
 
+  note_delay (self, message);
   _agent_channel_queue_lock (queue);
   if (queue->closed)
     {
@@ -414,7 +430,7 @@ _agent_mailbox_offer (AgentMailbox *self,
       if (cancel != NULL)
         atomic_fetch_add (&self->n_cancels, 1);
       _agent_channel_queue_push_locked (queue, message, size);
-      offer->position = queue->n_pushed;
+      offer->position = queue->n_kept_in;
       offer->wake = claim_token_locked (queue);
       offer->cancel = g_steal_pointer (&cancel);
     }
@@ -474,7 +490,8 @@ _agent_mailbox_tell_progress (AgentMailbox *self)
 
 /* --- The subscriber's context --- */
 
-/* The age limit of a subscriber is for data only: a system message goes by nothing but its own ttl. */
+/* The age limit of a subscriber is for data only: a system message goes by nothing but its own ttl. The ttl counts from the
+ * sending, the limit from the entry into the channel. */
 static gboolean
 is_expired (AgentMailbox *self,
             AgentMessage *message)
@@ -487,7 +504,7 @@ is_expired (AgentMailbox *self,
 
   age = _agent_clock_now () - message->sent_at;
   return (message->ttl != 0 && age >= message->ttl * G_GINT64_CONSTANT (1000)) ||
-         (max_age != 0 && age >= max_age * G_GINT64_CONSTANT (1000));
+         (max_age != 0 && age >= ((gint64) max_age + message->delay) * 1000);
 }
 
 static void
@@ -525,8 +542,9 @@ has_to_make_way (AgentMailbox *self,
   return channel == AGENT_CHANNEL_DATA && _agent_delivery_source_has_system (self->source);
 }
 
-/* Hands out messages until there are none, the turn or the budget is over, system messages have come for
- * anybody in the context, or the handler goes on with one. TRUE: there may be more. */
+/* Hands out messages until there are none, the turn or the budget is over, system messages have come for anybody in the
+ * context, the handler goes on with one, or it has iterated the context: from then on system messages for this mailbox are
+ * not seen here. TRUE: there may be more. */
 gboolean
 _agent_mailbox_serve (AgentMailbox *self,
                       AgentChannel  channel,
@@ -539,7 +557,7 @@ _agent_mailbox_serve (AgentMailbox *self,
     {
       AgentMessage *message;
 
-      if (has_to_make_way (self, channel) || g_atomic_pointer_get (&self->delivery) != NULL)
+      if (has_to_make_way (self, channel) || g_atomic_pointer_get (&self->delivery) != NULL || self->schedule.nesting)
         return TRUE;
 
       message = _agent_channel_queue_pop (queue);
@@ -627,67 +645,98 @@ give_back (AgentMailbox *self,
     }
 }
 
-/* Nothing more comes in; if @discard, what is queued is discarded, or goes back to who wants it. */
+/* Nothing more comes in. */
 static void
 close_queue (AgentMailbox *self,
-             AgentChannel  channel,
-             gboolean      discard)
+             AgentChannel  channel)
 {
   AgentChannelQueue *queue = &self->queues[channel];
-  g_autoptr (GPtrArray) watches = _agent_directory_ref_watches (self->directory);
-  g_autoptr (GPtrArray) picked = g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
-  g_autoptr (GPtrArray) messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
-  AgentSubscriber *reported = NULL;
 
   _agent_channel_queue_lock (queue);
   _agent_channel_queue_close_locked (queue);
-  if (discard && _agent_channel_queue_take_all_locked (queue, messages) > 0)
+  _agent_channel_queue_unlock (queue);
+}
+
+/* Closes a channel and empties it. What no watch picks is counted at the same moment. Returns the messages that are
+ * discarded, and in @reported what end_drops() wants. */
+static GPtrArray *
+empty_queue (AgentMailbox     *self,
+             AgentChannel      channel,
+             GPtrArray        *watches,
+             GPtrArray        *picked,
+             AgentSubscriber **reported)
+{
+  AgentChannelQueue *queue = &self->queues[channel];
+  GPtrArray         *messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+
+  _agent_channel_queue_lock (queue);
+  _agent_channel_queue_close_locked (queue);
+  if (_agent_channel_queue_take_all_locked (queue, messages) > 0)
     pick_for_watches (watches, messages, picked);
   if (messages->len > 0)
     {
       AgentMessage *last = agent_message_ref (messages->pdata[messages->len - 1]);
       AgentMessage *previous = NULL;
 
-      begin_drops (self, AGENT_DROP_REASON_DISCARDED, messages->len, last, &previous, &reported);
+      begin_drops (self, AGENT_DROP_REASON_DISCARDED, messages->len, last, &previous, reported);
       if (previous != NULL)
         g_ptr_array_add (messages, previous);
     }
   _agent_channel_queue_unlock (queue);
 
+  return messages;
+}
+
+/* Nothing more comes in, and what is queued is discarded, or goes back to who wants it. Between begin_return() and
+ * end_return() of the delivery source: until it is back there, nothing that was handed over later counts as handled. */
+static void
+discard_queue (AgentMailbox *self,
+               AgentChannel  channel)
+{
+  g_autoptr (GPtrArray) watches = _agent_directory_ref_watches (self->directory);
+  g_autoptr (GPtrArray) picked = g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
+  g_autoptr (GPtrArray) messages = NULL;
+  AgentSubscriber *reported = NULL;
+
+  messages = empty_queue (self, channel, watches, picked, &reported);
   end_drops (self, reported);
   give_back (self, watches, picked);
+}
+
+static void
+end_return (AgentMailbox *self)
+{
+  if (_agent_delivery_source_end_return (self->source, self))
+    _agent_mailbox_release (self);
+  else
+    _agent_mailbox_tell_progress (self);
 }
 
 /* Nothing more comes in. Data is discarded; system messages and the message in hand go their way first. */
 void
 _agent_mailbox_close (AgentMailbox *self)
 {
-  close_queue (self, AGENT_CHANNEL_SYSTEM, FALSE);
-  close_queue (self, AGENT_CHANNEL_DATA, TRUE);
-
-  if (_agent_delivery_source_close (self->source, self))
-    _agent_mailbox_release (self);
-  else
-    _agent_mailbox_tell_progress (self);
+  _agent_delivery_source_begin_return (self->source, self);
+  close_queue (self, AGENT_CHANNEL_SYSTEM);
+  discard_queue (self, AGENT_CHANNEL_DATA);
+  _agent_delivery_source_close (self->source, self);
+  end_return (self);
 }
 
 /* Nothing more is delivered. TRUE, once: it was not through yet. */
 gboolean
 _agent_mailbox_abandon (AgentMailbox *self)
 {
-  gboolean release;
   gboolean first;
 
-  close_queue (self, AGENT_CHANNEL_SYSTEM, TRUE);
-  close_queue (self, AGENT_CHANNEL_DATA, TRUE);
+  _agent_delivery_source_begin_return (self->source, self);
+  discard_queue (self, AGENT_CHANNEL_SYSTEM);
+  discard_queue (self, AGENT_CHANNEL_DATA);
 
-  first = _agent_delivery_source_abandon (self->source, self, &release);
+  first = _agent_delivery_source_abandon (self->source, self);
   /* Who hangs in a handler may not be released for long. */
   atomic_fetch_or (&self->watched, AGENT_WATCH_PROGRESS);
-  if (release)
-    _agent_mailbox_release (self);
-  else
-    _agent_mailbox_tell_progress (self);
+  end_return (self);
 
   return first;
 }

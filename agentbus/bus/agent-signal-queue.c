@@ -104,6 +104,7 @@ _agent_signal_queue_new (GObject        *object,
   self->source = _agent_yielding_source_new (context,
                                              name,
                                              dispatch,
+                                             NULL,
                                              _agent_signal_queue_ref (self),
                                              (GDestroyNotify) _agent_signal_queue_unref);
 

@@ -22,9 +22,14 @@ typedef struct _AgentYieldingSource AgentYieldingSource;
 
 typedef void (*AgentYieldingFunc) (gpointer data);
 
+/* The application iterates the context from within the callback. FALSE: there is nothing to do in such an iteration. If
+ * TRUE, the callback may be called again before it has returned. Without this function it never is. */
+typedef gboolean (*AgentYieldingNested) (gpointer data);
+
 AgentYieldingSource *_agent_yielding_source_new       (GMainContext        *context,
                                                        const char          *name,
                                                        AgentYieldingFunc    func,
+                                                       AgentYieldingNested  nested,
                                                        gpointer             data,
                                                        GDestroyNotify       destroy);
 void                 _agent_yielding_source_free      (AgentYieldingSource *self);

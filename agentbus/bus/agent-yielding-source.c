@@ -16,11 +16,14 @@ typedef enum
 /* What both sources share, and outlives neither. */
 typedef struct
 {
-  gint              ref_count; /* (atomic) */
-  gint              turn;      /* (atomic) */
-  AgentYieldingFunc func;
-  gpointer          data;
-  GDestroyNotify    destroy;
+  gint                ref_count; /* (atomic) */
+  gint                turn;      /* (atomic) */
+  gint                urgent;    /* (atomic) */
+  guint               depth;     /* (the context's thread) how many calls of @func are under way */
+  AgentYieldingFunc   func;
+  AgentYieldingNested nested; /* (nullable) */
+  gpointer            data;
+  GDestroyNotify      destroy;
 } Shared;
 
 typedef struct
@@ -48,18 +51,40 @@ shared_unref (Shared *shared)
   g_free (shared);
 }
 
+/* Whether the application iterates the context from within the callback, and that has nothing to do there. */
+static gboolean
+is_nested_in_vain (Shared *shared)
+{
+  return shared->depth > 0 && (shared->nested == NULL || !shared->nested (shared->data));
+}
+
+/* GLib asks here at the start of each iteration. */
 static gboolean
 main_source_prepare (GSource *source,
                      gint    *timeout)
 {
   Shared *shared = ((YieldingGSource *) source)->shared;
+  gint    turn;
 
   *timeout = -1;
-  if (g_atomic_int_get (&shared->turn) == TURN_TAKE)
+  if (is_nested_in_vain (shared))
+    return FALSE;
+
+  turn = g_atomic_int_get (&shared->turn);
+  if (g_atomic_int_get (&shared->urgent) || turn == TURN_TAKE || (shared->depth > 0 && turn == TURN_NONE))
     return TRUE;
 
   g_atomic_int_compare_and_exchange (&shared->turn, TURN_PASS, TURN_TAKE);
   return FALSE;
+}
+
+/* And here when the context has slept. What nested() found to do was said before; since then, only urgent things come. */
+static gboolean
+main_source_check (GSource *source)
+{
+  Shared *shared = ((YieldingGSource *) source)->shared;
+
+  return g_atomic_int_get (&shared->urgent) && (shared->depth == 0 || shared->nested != NULL);
 }
 
 static gboolean
@@ -69,7 +94,9 @@ yielding_source_dispatch (GSource    *source,
 {
   Shared *shared = ((YieldingGSource *) source)->shared;
 
+  shared->depth++;
   shared->func (shared->data);
+  shared->depth--;
   return G_SOURCE_CONTINUE;
 }
 
@@ -81,6 +108,7 @@ yielding_source_finalize (GSource *source)
 
 static GSourceFuncs main_source_funcs = {
   .prepare = main_source_prepare,
+  .check = main_source_check,
   .dispatch = yielding_source_dispatch,
   .finalize = yielding_source_finalize,
 };
@@ -103,19 +131,21 @@ add_source (AgentYieldingSource *self,
   g_source_set_static_name (source, self->name);
   g_source_set_priority (source, priority);
   g_source_set_ready_time (source, ready_time);
+  g_source_set_can_recurse (source, self->shared->nested != NULL);
   g_source_attach (source, self->context);
 
   return source;
 }
 
-/* @name is static. Who calls this keeps @context until free(): no GSource may be touched after its context is gone.
- * @destroy may be called later than free() returns, when a dispatch is over. */
+/* @name is static. @nested: (nullable) see AgentYieldingNested. Who calls this keeps @context until free(): no GSource may
+ * be touched after its context is gone. @destroy may be called later than free() returns, when a dispatch is over. */
 AgentYieldingSource *
-_agent_yielding_source_new (GMainContext     *context,
-                            const char       *name,
-                            AgentYieldingFunc func,
-                            gpointer          data,
-                            GDestroyNotify    destroy)
+_agent_yielding_source_new (GMainContext       *context,
+                            const char         *name,
+                            AgentYieldingFunc   func,
+                            AgentYieldingNested nested,
+                            gpointer            data,
+                            GDestroyNotify      destroy)
 {
   AgentYieldingSource *self = g_new0 (AgentYieldingSource, 1);
 
@@ -124,6 +154,7 @@ _agent_yielding_source_new (GMainContext     *context,
   self->shared = g_new0 (Shared, 1);
   self->shared->ref_count = 1;
   self->shared->func = func;
+  self->shared->nested = nested;
   self->shared->data = data;
   self->shared->destroy = destroy;
   self->main_source = add_source (self, &main_source_funcs, G_PRIORITY_DEFAULT, -1);
@@ -141,25 +172,29 @@ _agent_yielding_source_free (AgentYieldingSource *self)
   g_free (self);
 }
 
-/* The callback runs. The application may iterate the context while it does: nothing is to come in between. */
+/* The callback runs, and has taken notice: it is called again when one of the other functions says so. */
 void
 _agent_yielding_source_begin (AgentYieldingSource *self)
 {
   g_atomic_int_set (&self->shared->turn, TURN_NONE);
+  g_atomic_int_set (&self->shared->urgent, FALSE);
   _agent_source_clear (&self->polite_source);
 }
 
+/* The flag is set before the wakeup: a context that sleeps looks at it afterwards, and one that does not sleep looks at it
+ * before it does. It is woken up even if the flag was set: who set it may have been stopped before the wakeup. */
 void
 _agent_yielding_source_be_urgent (AgentYieldingSource *self)
 {
-  g_source_set_ready_time (self->main_source, 0);
+  g_atomic_int_set (&self->shared->urgent, TRUE);
+  g_main_context_wakeup (self->context);
 }
 
 void
 _agent_yielding_source_be_polite (AgentYieldingSource *self)
 {
   g_atomic_int_set (&self->shared->turn, TURN_PASS);
-  g_source_set_ready_time (self->main_source, -1);
+  g_atomic_int_set (&self->shared->urgent, FALSE);
   if (self->polite_source == NULL)
     self->polite_source = add_source (self, &polite_source_funcs, G_PRIORITY_DEFAULT_IDLE, 0);
 }
@@ -167,7 +202,5 @@ _agent_yielding_source_be_polite (AgentYieldingSource *self)
 void
 _agent_yielding_source_rest (AgentYieldingSource *self)
 {
-  g_atomic_int_set (&self->shared->turn, TURN_NONE);
-  g_source_set_ready_time (self->main_source, -1);
-  _agent_source_clear (&self->polite_source);
+  _agent_yielding_source_begin (self);
 }

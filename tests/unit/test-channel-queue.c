@@ -238,7 +238,7 @@ test_blocks_grow (Fixture      *f,
     for (guint n = 0; n < capacities[i]; n++)
       {
         push_number (&f->queue, n + 1);
-        g_assert_cmpuint (f->queue.tail->capacity, ==, capacities[i]);
+        g_assert_cmpuint (f->queue.tail->size, ==, capacities[i]);
       }
 }
 
@@ -283,11 +283,11 @@ test_larger_block_is_kept (Fixture      *f,
 {
   push_range (&f->queue, 1, 6 + 14 + 30 + 1);
   assert_pops (&f->queue, 1, 6 + 1);
-  g_assert_cmpuint (f->queue.spare->capacity, ==, 6);
+  g_assert_cmpuint (f->queue.spare->size, ==, 6);
   assert_pops (&f->queue, 8, 6 + 14 + 1);
-  g_assert_cmpuint (f->queue.spare->capacity, ==, 14);
+  g_assert_cmpuint (f->queue.spare->size, ==, 14);
   assert_pops (&f->queue, 22, 6 + 14 + 30 + 1);
-  g_assert_cmpuint (f->queue.spare->capacity, ==, 30);
+  g_assert_cmpuint (f->queue.spare->size, ==, 30);
 }
 
 /* The spare block of 6 comes between two of 14. */
@@ -298,10 +298,10 @@ test_smaller_block_is_not_kept (Fixture      *f,
   push_range (&f->queue, 1, 7);
   assert_pops (&f->queue, 1, 7);
   push_range (&f->queue, 8, 6 + 14 + 6 + 1);
-  g_assert_cmpuint (f->queue.tail->capacity, ==, 14);
+  g_assert_cmpuint (f->queue.tail->size, ==, 14);
 
   assert_pops (&f->queue, 8, 6 + 14 + 6 + 1);
-  g_assert_cmpuint (f->queue.spare->capacity, ==, 14);
+  g_assert_cmpuint (f->queue.spare->size, ==, 14);
 }
 
 /* --- Limits --- */
@@ -551,6 +551,77 @@ test_evict_behind_blocks_of_reliable (Fixture      *f,
   g_assert_cmpuint (evict_number (&f->queue), ==, 101);
   assert_pops (&f->queue, 1, 100);
   assert_pops (&f->queue, 102, 102);
+}
+
+static guint
+count_blocks (AgentChannelQueue *queue)
+{
+  return g_async_queue_length (queue->blocks) + (queue->head != NULL);
+}
+
+/* The receiver does not come while ten thousand times the capacity go through. */
+static void
+check_memory (Fixture *f,
+              guint    first)
+{
+  for (guint i = first; i < first + 16; i++)
+    push_number (&f->queue, i);
+  for (guint i = first + 16; i < 160000; i++)
+    {
+      g_assert_cmpuint (evict_number (&f->queue), ==, i - 16);
+      push_number (&f->queue, i);
+      g_assert_cmpuint (count_blocks (&f->queue), <=, 3);
+    }
+  for (guint i = 160000 - 16; i < 160000; i++)
+    g_assert_cmpuint (pop_number (&f->queue), ==, i);
+  g_assert_cmpuint (pop_number (&f->queue), ==, 0);
+}
+
+static void
+test_evict_frees_memory (Fixture      *f,
+                         gconstpointer data)
+{
+  check_memory (f, 1);
+}
+
+static void
+test_evict_frees_memory_behind_the_receiver (Fixture      *f,
+                                             gconstpointer data)
+{
+  push_number (&f->queue, 1);
+  g_assert_cmpuint (pop_number (&f->queue), ==, 1);
+  check_memory (f, 2);
+}
+
+/* Reliable messages stay, each behind a thousand that were evicted, and lie side by side at the end. */
+static void
+check_reliable_side_by_side (Fixture *f,
+                             guint    n_reliable)
+{
+  for (guint i = 1; i <= n_reliable; i++)
+    {
+      push_reliable (&f->queue, i);
+      for (guint k = 0; k < 1000; k++)
+        {
+          push_number (&f->queue, 1000000);
+          g_assert_cmpuint (evict_number (&f->queue), ==, 1000000);
+        }
+      g_assert_cmpuint (count_blocks (&f->queue), <=, 4 + i / 126);
+    }
+  for (guint i = 1; i <= n_reliable; i++)
+    g_assert_cmpuint (pop_number (&f->queue), ==, i);
+  g_assert_cmpuint (pop_number (&f->queue), ==, 0);
+}
+
+static void
+test_evict_moves_the_reliable_together (Fixture      *f,
+                                        gconstpointer data)
+{
+  check_reliable_side_by_side (f, 400);
+  /* And once more, with blocks that were used before and one in hand. */
+  push_number (&f->queue, 1);
+  g_assert_cmpuint (pop_number (&f->queue), ==, 1);
+  check_reliable_side_by_side (f, 400);
 }
 
 /* --- The end --- */
@@ -881,6 +952,9 @@ main (int   argc,
   ADD ("evict-from-a-block-used-again", test_evict_from_a_block_used_again);
   ADD ("evict-passes-over-the-reliable", test_evict_passes_over_the_reliable);
   ADD ("evict-behind-blocks-of-reliable", test_evict_behind_blocks_of_reliable);
+  ADD ("evict-frees-memory", test_evict_frees_memory);
+  ADD ("evict-frees-memory-behind-the-receiver", test_evict_frees_memory_behind_the_receiver);
+  ADD ("evict-moves-the-reliable-together", test_evict_moves_the_reliable_together);
   ADD ("take-all", test_take_all);
   ADD ("take-all-with-a-block-in-hand", test_take_all_with_a_block_in_hand);
   ADD ("take-all-adds", test_take_all_adds);

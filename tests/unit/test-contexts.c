@@ -7,8 +7,7 @@
 /*
  * Where user code runs, how often a context is woken up, and how much of its time the library takes.
  *
- * The linker puts __wrap_g_source_set_ready_time() in the place of the function that the library arms its
- * sources with.
+ * The linker puts __wrap functions in the places of those that the library wakes up contexts with: a new source does it too.
  */
 
 #define DELIVERY_SOURCE "[agentbus] delivery"
@@ -17,18 +16,27 @@
 
 static gint n_armed; /* (atomic) */
 
-void __real_g_source_set_ready_time (GSource *source,
-                                     gint64   ready_time);
-void __wrap_g_source_set_ready_time (GSource *source,
-                                     gint64   ready_time);
+void __real_g_main_context_wakeup (GMainContext *context);
+void __wrap_g_main_context_wakeup (GMainContext *context);
 
 void
-__wrap_g_source_set_ready_time (GSource *source,
-                                gint64   ready_time)
+__wrap_g_main_context_wakeup (GMainContext *context)
 {
-  if (ready_time == 0)
-    g_atomic_int_inc (&n_armed);
-  __real_g_source_set_ready_time (source, ready_time);
+  g_atomic_int_inc (&n_armed);
+  __real_g_main_context_wakeup (context);
+}
+
+guint __real_g_source_attach (GSource      *source,
+                              GMainContext *context);
+guint __wrap_g_source_attach (GSource      *source,
+                              GMainContext *context);
+
+guint
+__wrap_g_source_attach (GSource      *source,
+                        GMainContext *context)
+{
+  g_atomic_int_inc (&n_armed);
+  return __real_g_source_attach (source, context);
 }
 
 /* How many sources there are in the context: those with this name, or all. */
@@ -46,34 +54,6 @@ count_sources (GMainContext *context,
     }
 
   return n;
-}
-
-static gboolean
-count_dispatch (gpointer user_data)
-{
-  (*(guint *) user_data)++;
-  return G_SOURCE_CONTINUE;
-}
-
-/* A source that is always ready. */
-static GSource *
-add_idle (GMainContext *context,
-          gint          priority,
-          guint        *n_dispatched)
-{
-  GSource *source = g_idle_source_new ();
-
-  g_source_set_priority (source, priority);
-  g_source_set_callback (source, count_dispatch, n_dispatched, NULL);
-  g_source_attach (source, context);
-  return source;
-}
-
-static void
-remove_source (GSource *source)
-{
-  g_source_destroy (source);
-  g_source_unref (source);
 }
 
 static TestRecorder *
@@ -356,133 +336,6 @@ test_peers_do_not_nest (TestFixture *f)
 typedef struct
 {
   TestFixture *fixture;
-  GPtrArray   *recorders;
-  guint        n_during;
-} Nested;
-
-static void
-iterate_context (TestRecorder *recorder,
-                 AgentMessage *message,
-                 gpointer      user_data)
-{
-  Nested *self = user_data;
-  guint   n = count_all (self->recorders);
-
-  if (test_recorder_count (recorder) > 1)
-    return;
-
-  for (guint i = 0; i < 10; i++)
-    test_iterate (self->fixture);
-  self->n_during = count_all (self->recorders) - n;
-}
-
-/* A handler that runs a main loop, as a dialog does: the application's sources go on, and messages wait. */
-static void
-test_nested_loop_delivers_nothing (TestFixture *f)
-{
-  g_autoptr (GPtrArray) recorders = g_ptr_array_new_with_free_func (g_object_unref);
-  Nested   nested = { f, recorders, G_MAXUINT };
-  guint    n_idle = 0;
-  GSource *idle = add_idle (f->context, G_PRIORITY_DEFAULT_IDLE, &n_idle);
-
-  g_ptr_array_add (recorders, test_recorder_subscribe (f, "a", iterate_context, &nested));
-  g_ptr_array_add (recorders, test_recorder_subscribe (f, "b", NULL, NULL));
-  agent_bus_send (f->bus, test_cancel ("test", "a"));
-  agent_bus_send (f->bus, test_cancel ("test", "a"));
-  agent_bus_send (f->bus, test_data ("test", NULL, 1));
-  test_iterate (f);
-  g_assert_cmpuint (nested.n_during, ==, 0);
-  g_assert_cmpuint (n_idle, >=, 9);
-
-  remove_source (idle);
-  test_drain (f);
-  g_assert_cmpuint (count_all (recorders), ==, 4);
-}
-
-static gboolean
-quit_loop (gpointer loop)
-{
-  g_main_loop_quit (loop);
-  return G_SOURCE_REMOVE;
-}
-
-/* Runs a main loop for a while, in the middle of a backlog. */
-static void
-run_dialog (TestRecorder *recorder,
-            AgentMessage *message,
-            gpointer      user_data)
-{
-  Nested *self = user_data;
-  guint   n = count_all (self->recorders);
-  g_autoptr (GMainLoop) loop = NULL;
-  GSource *timer;
-
-  if (n % 300 != 0)
-    return;
-
-  loop = g_main_loop_new (self->fixture->context, FALSE);
-  timer = g_timeout_source_new (20);
-  g_source_set_callback (timer, quit_loop, loop, NULL);
-  g_source_attach (timer, self->fixture->context);
-  g_main_loop_run (loop);
-  g_source_unref (timer);
-  self->n_during += count_all (self->recorders) - n;
-}
-
-static gboolean
-come_once (gpointer user_data)
-{
-  return G_SOURCE_REMOVE;
-}
-
-static void
-add_busy (GMainContext *context)
-{
-  GSource *source = g_idle_source_new ();
-
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (source, come_once, NULL, NULL);
-  g_source_attach (source, context);
-  g_source_unref (source);
-}
-
-/* The same when there is more to deliver than one dispatch may, whatever drives the next one; also while the
- * application has something to do in each iteration. */
-static void
-check_nested_loop_in_a_backlog (TestFixture *f,
-                                gboolean     is_busy)
-{
-  g_autoptr (GPtrArray) recorders = g_ptr_array_new_with_free_func (g_object_unref);
-  Nested nested = { f, recorders, 0 };
-
-  g_ptr_array_add (recorders, subscribe_in (f->bus, f->context, "a", run_dialog, &nested));
-  g_ptr_array_add (recorders, subscribe_in (f->bus, f->context, "b", run_dialog, &nested));
-  for (guint i = 0; i < 600; i++)
-    agent_bus_send (f->bus, test_data ("test", NULL, i));
-  while (count_all (recorders) < 1200)
-    {
-      if (is_busy)
-        add_busy (f->context);
-      test_iterate (f);
-    }
-  g_assert_cmpuint (nested.n_during, ==, 0);
-}
-
-static void
-test_nested_loop_in_a_backlog (TestFixture *f)
-{
-  check_nested_loop_in_a_backlog (f, FALSE);
-}
-
-static void
-test_nested_loop_in_a_busy_backlog (TestFixture *f)
-{
-  check_nested_loop_in_a_backlog (f, TRUE);
-}
-
-typedef struct
-{
-  TestFixture *fixture;
   guint        n;
   gboolean     in_signal;
 } NestedSignal;
@@ -755,9 +608,6 @@ main (int   argc,
   ADD ("signals-in-the-context-of-the-bus", test_signals_in_the_context_of_the_bus);
   ADD ("callbacks-in-the-context-of-the-caller", test_callbacks_in_the_context_of_the_caller);
   ADD ("peers-do-not-nest", test_peers_do_not_nest);
-  ADD ("nested-loop-delivers-nothing", test_nested_loop_delivers_nothing);
-  ADD ("nested-loop-in-a-backlog", test_nested_loop_in_a_backlog);
-  ADD ("nested-loop-in-a-busy-backlog", test_nested_loop_in_a_busy_backlog);
   ADD ("signals-do-not-nest", test_signals_do_not_nest);
   ADD ("one-wakeup-per-burst", test_one_wakeup_per_burst);
   ADD ("one-wakeup-of-a-busy-thread", test_one_wakeup_of_a_busy_thread);
