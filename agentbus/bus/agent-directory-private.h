@@ -7,15 +7,16 @@
 #include "agent-bus-types-private.h"
 #include "agent-bus-watch-private.h"
 #include "agent-ledger-private.h"
+#include "agent-snapshot-private.h"
 
 G_BEGIN_DECLS
 
 /*
  * Who is on a bus: the mailboxes by name, those that are leaving, and the ledger of those that have left.
  *
- * Senders look names up in an immutable snapshot. It is built when the first send after a change asks for
- * it, so that a thousand changes in a row cost one snapshot, not a thousand. The generation is a number that no
- * other state of any directory has.
+ * Senders look names up in an immutable snapshot. A change makes a new trie of names in O(log n), and the next sender
+ * takes the newest one under a lock that is held for that long only: who reads statistics or stops the bus has another one.
+ * The generation is a number that no other state of any directory has.
  */
 
 AgentDirectory *_agent_directory_new            (void);
@@ -52,13 +53,5 @@ GPtrArray      *_agent_directory_ref_watches    (AgentDirectory  *self);
 void            _agent_directory_tell_watches   (AgentDirectory  *self,
                                                  AgentMailbox    *mailbox,
                                                  AgentMailboxEvent event);
-
-void            _agent_snapshot_unref           (AgentSnapshot   *self);
-guint64         _agent_snapshot_get_generation  (AgentSnapshot   *self);
-AgentMailbox   *_agent_snapshot_lookup          (AgentSnapshot   *self,
-                                                 const char      *name,
-                                                 guint64          hash);
-AgentMailbox  **_agent_snapshot_get_mailboxes   (AgentSnapshot   *self,
-                                                 guint           *n_mailboxes);
 
 G_END_DECLS

@@ -5,24 +5,8 @@
 #include "agent-bus-error.h"
 #include "agent-directory-private.h"
 #include "agent-mailbox-private.h"
+#include "agent-spin-lock-private.h"
 #include "agent-string-hash-private.h"
-
-/* A place in the table of a snapshot. */
-typedef struct
-{
-  guint64       hash;
-  AgentMailbox *mailbox; /* (nullable) */
-} Place;
-
-struct _AgentSnapshot
-{
-  gint          ref_count; /* (atomic) */
-  guint         n_mailboxes;
-  guint64       generation;
-  guint         mask;   /* one less than the number of places, a power of two */
-  Place        *places; /* by name, with linear probing: never more than half full, and never changed */
-  AgentMailbox *mailboxes[];
-};
 
 struct _AgentDirectory
 {
@@ -30,13 +14,17 @@ struct _AgentDirectory
   guint64         id;
   _Atomic guint64 generation;
 
-  GMutex         lock;
-  gint           is_open;  /* (atomic) changed with the lock held */
-  GHashTable    *by_name;  /* (lock) name → AgentMailbox (owned) */
-  GHashTable    *leaving;  /* (lock) set of AgentMailbox (owned): no name any more, not through yet */
-  AgentLedger    gone;     /* (lock) the sum of those that left */
-  AgentSnapshot *snapshot; /* (lock) (nullable) NULL when nobody has asked for it since the last change */
-  GPtrArray     *watches;  /* (lock) (nullable) of AgentBusWatch (owned); never changed, but replaced */
+  GMutex      lock;
+  gint        is_open; /* (atomic) changed with the lock held */
+  GHashTable *leaving; /* (lock) set of AgentMailbox (owned): no name any more, not through yet */
+  AgentLedger gone;    /* (lock) the sum of those that left */
+  GPtrArray  *watches; /* (lock) (nullable) of AgentBusWatch (owned); never changed, but replaced */
+
+  /* Changed with both locks held, read with one of them. Senders take this one only. */
+  AgentSpinLock     name_lock; /* taken last */
+  AgentMailboxTrie *by_name;   /* (owned) (nullable) */
+  guint             n_names;
+  AgentSnapshot    *snapshot; /* (name_lock) (owned) (nullable) NULL when nobody has asked since the last change */
 };
 
 static _Atomic guint64 last_id;
@@ -48,93 +36,35 @@ next_number (_Atomic guint64 *last)
   return atomic_fetch_add_explicit (last, 1, memory_order_relaxed) + 1;
 }
 
-/* --- Snapshot --- */
-
-static void
-snapshot_add (AgentSnapshot *self,
-              AgentMailbox  *mailbox)
-{
-  const char *name = _agent_mailbox_get_name (mailbox);
-  guint64     hash = _agent_string_hash (name, strlen (name));
-  guint       i = hash & self->mask;
-
-  while (self->places[i].mailbox != NULL)
-    i = (i + 1) & self->mask;
-
-  self->places[i] = (Place){ hash, mailbox };
-  self->mailboxes[self->n_mailboxes++] = _agent_mailbox_ref (mailbox);
-}
-
-static AgentSnapshot *
-snapshot_new (GHashTable *by_name,
-              guint64     generation)
-{
-  guint          n_mailboxes = g_hash_table_size (by_name);
-  guint          n_places = 1u << g_bit_storage (2 * n_mailboxes);
-  AgentSnapshot *self = g_malloc (sizeof (AgentSnapshot) + n_mailboxes * sizeof (AgentMailbox *));
-  GHashTableIter iter;
-  gpointer       mailbox;
-
-  self->ref_count = 1;
-  self->n_mailboxes = 0;
-  self->generation = generation;
-  self->mask = n_places - 1;
-  self->places = g_new0 (Place, n_places);
-
-  g_hash_table_iter_init (&iter, by_name);
-  while (g_hash_table_iter_next (&iter, NULL, &mailbox))
-    snapshot_add (self, mailbox);
-
-  return self;
-}
-
-void
-_agent_snapshot_unref (AgentSnapshot *self)
-{
-  if (!g_atomic_int_dec_and_test (&self->ref_count))
-    return;
-
-  for (guint i = 0; i < self->n_mailboxes; i++)
-    _agent_mailbox_unref (self->mailboxes[i]);
-  g_free (self->places);
-  g_free (self);
-}
-
-guint64
-_agent_snapshot_get_generation (AgentSnapshot *self)
-{
-  return self->generation;
-}
-
-AgentMailbox *
-_agent_snapshot_lookup (AgentSnapshot *self,
-                        const char    *name,
-                        guint64        hash)
-{
-  for (guint i = hash & self->mask; self->places[i].mailbox != NULL; i = (i + 1) & self->mask)
-    {
-      if (self->places[i].hash == hash && _agent_string_equal (self->places[i].mailbox->name, name))
-        return self->places[i].mailbox;
-    }
-
-  return NULL;
-}
-
-AgentMailbox **
-_agent_snapshot_get_mailboxes (AgentSnapshot *self,
-                               guint         *n_mailboxes)
-{
-  *n_mailboxes = self->n_mailboxes;
-  return self->mailboxes;
-}
-
 /* --- Directory --- */
 
+/* Takes @by_name. Frees what was there without the senders' lock. */
 static void
-changed_locked (AgentDirectory *self)
+set_names_locked (AgentDirectory   *self,
+                  AgentMailboxTrie *by_name,
+                  guint             n_names)
 {
-  g_clear_pointer (&self->snapshot, _agent_snapshot_unref);
+  AgentMailboxTrie *old_names = self->by_name;
+  AgentSnapshot    *old_snapshot;
+
+  _agent_spin_lock_lock (&self->name_lock);
+  self->by_name = by_name;
+  self->n_names = n_names;
+  old_snapshot = g_steal_pointer (&self->snapshot);
+  /* Release: who sees the number finds the names that it is of. */
   atomic_store_explicit (&self->generation, next_number (&last_generation), memory_order_release);
+  _agent_spin_lock_unlock (&self->name_lock);
+
+  _agent_mailbox_trie_unref (old_names);
+  g_clear_pointer (&old_snapshot, _agent_snapshot_unref);
+}
+
+/* (transfer none) (nullable) */
+static AgentMailbox *
+find_locked (AgentDirectory *self,
+             const char     *name)
+{
+  return _agent_mailbox_trie_lookup (self->by_name, name, _agent_string_hash (name, strlen (name)));
 }
 
 AgentDirectory *
@@ -145,13 +75,9 @@ _agent_directory_new (void)
   self->ref_count = 1;
   self->id = next_number (&last_id);
   self->is_open = TRUE;
-  self->by_name = g_hash_table_new_full (g_str_hash,
-                                         g_str_equal,
-                                         NULL,
-                                         (GDestroyNotify) _agent_mailbox_unref);
   self->leaving = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) _agent_mailbox_unref, NULL);
   g_mutex_init (&self->lock);
-  changed_locked (self);
+  set_names_locked (self, NULL, 0);
 
   return self;
 }
@@ -171,7 +97,7 @@ _agent_directory_unref (AgentDirectory *self)
 
   g_clear_pointer (&self->snapshot, _agent_snapshot_unref);
   g_clear_pointer (&self->watches, g_ptr_array_unref);
-  g_hash_table_unref (self->by_name);
+  _agent_mailbox_trie_unref (self->by_name);
   g_hash_table_unref (self->leaving);
   g_mutex_clear (&self->lock);
   g_free (self);
@@ -194,12 +120,11 @@ _agent_directory_ref_snapshot (AgentDirectory *self)
 {
   AgentSnapshot *snapshot;
 
-  g_mutex_lock (&self->lock);
+  _agent_spin_lock_lock (&self->name_lock);
   if (self->snapshot == NULL)
-    self->snapshot = snapshot_new (self->by_name, _agent_directory_get_generation (self));
-  snapshot = self->snapshot;
-  g_atomic_int_inc (&snapshot->ref_count);
-  g_mutex_unlock (&self->lock);
+    self->snapshot = _agent_snapshot_new (self->by_name, self->n_names, _agent_directory_get_generation (self));
+  snapshot = _agent_snapshot_ref (self->snapshot);
+  _agent_spin_lock_unlock (&self->name_lock);
 
   return snapshot;
 }
@@ -218,29 +143,42 @@ _agent_directory_open (AgentDirectory *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* Everybody leaves and nobody may come. Returns all that are leaving, those of before included. */
-GPtrArray *
-_agent_directory_close (AgentDirectory *self)
+static void
+start_leaving_locked (AgentDirectory *self)
+{
+  g_autofree AgentMailbox **mailboxes = g_new (AgentMailbox *, self->n_names);
+
+  _agent_mailbox_trie_list (self->by_name, mailboxes);
+  for (guint i = 0; i < self->n_names; i++)
+    g_hash_table_add (self->leaving, _agent_mailbox_ref (mailboxes[i]));
+  set_names_locked (self, NULL, 0);
+}
+
+/* (transfer full) */
+static GPtrArray *
+list_leaving_locked (AgentDirectory *self)
 {
   GPtrArray     *mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
   GHashTableIter iter;
   gpointer       mailbox;
 
-  g_mutex_lock (&self->lock);
-  g_atomic_int_set (&self->is_open, FALSE);
-
-  g_hash_table_iter_init (&iter, self->by_name);
-  while (g_hash_table_iter_next (&iter, NULL, &mailbox))
-    {
-      g_hash_table_iter_steal (&iter);
-      g_hash_table_add (self->leaving, mailbox);
-    }
-
   g_hash_table_iter_init (&iter, self->leaving);
   while (g_hash_table_iter_next (&iter, &mailbox, NULL))
     g_ptr_array_add (mailboxes, _agent_mailbox_ref (mailbox));
 
-  changed_locked (self);
+  return mailboxes;
+}
+
+/* Everybody leaves and nobody may come. Returns all that are leaving, those of before included. */
+GPtrArray *
+_agent_directory_close (AgentDirectory *self)
+{
+  GPtrArray *mailboxes;
+
+  g_mutex_lock (&self->lock);
+  g_atomic_int_set (&self->is_open, FALSE);
+  start_leaving_locked (self);
+  mailboxes = list_leaving_locked (self);
   g_mutex_unlock (&self->lock);
 
   return mailboxes;
@@ -253,16 +191,15 @@ _agent_directory_add (AgentDirectory *self,
 {
   const char *name = _agent_mailbox_get_name (mailbox);
   gboolean    is_open;
-  gboolean    added = FALSE;
+  gboolean    added;
 
   g_mutex_lock (&self->lock);
   is_open = g_atomic_int_get (&self->is_open);
-  if (is_open && !g_hash_table_contains (self->by_name, name))
+  added = is_open && find_locked (self, name) == NULL;
+  if (added)
     {
       _agent_mailbox_attach (mailbox);
-      g_hash_table_insert (self->by_name, (gpointer) name, _agent_mailbox_ref (mailbox));
-      changed_locked (self);
-      added = TRUE;
+      set_names_locked (self, _agent_mailbox_trie_add (self->by_name, mailbox), self->n_names + 1);
     }
   g_mutex_unlock (&self->lock);
 
@@ -282,13 +219,12 @@ _agent_directory_remove (AgentDirectory *self,
   AgentMailbox *mailbox;
 
   g_mutex_lock (&self->lock);
-  mailbox = g_hash_table_lookup (self->by_name, name);
+  mailbox = find_locked (self, name);
   if (mailbox != NULL)
     {
-      g_hash_table_steal (self->by_name, name);
-      g_hash_table_add (self->leaving, mailbox);
+      g_hash_table_add (self->leaving, _agent_mailbox_ref (mailbox));
       _agent_mailbox_ref (mailbox);
-      changed_locked (self);
+      set_names_locked (self, _agent_mailbox_trie_remove (self->by_name, mailbox), self->n_names - 1);
     }
   g_mutex_unlock (&self->lock);
 
@@ -311,17 +247,18 @@ _agent_directory_forget (AgentDirectory *self,
   _agent_mailbox_unref (mailbox);
 }
 
+/* (transfer full) (nullable) */
 AgentMailbox *
 _agent_directory_lookup (AgentDirectory *self,
                          const char     *name)
 {
   AgentMailbox *mailbox;
 
-  g_mutex_lock (&self->lock);
-  mailbox = g_hash_table_lookup (self->by_name, name);
+  _agent_spin_lock_lock (&self->name_lock);
+  mailbox = find_locked (self, name);
   if (mailbox != NULL)
     _agent_mailbox_ref (mailbox);
-  g_mutex_unlock (&self->lock);
+  _agent_spin_lock_unlock (&self->name_lock);
 
   return mailbox;
 }
@@ -331,9 +268,9 @@ _agent_directory_get_size (AgentDirectory *self)
 {
   guint size;
 
-  g_mutex_lock (&self->lock);
-  size = g_hash_table_size (self->by_name);
-  g_mutex_unlock (&self->lock);
+  _agent_spin_lock_lock (&self->name_lock);
+  size = self->n_names;
+  _agent_spin_lock_unlock (&self->name_lock);
 
   return size;
 }
@@ -345,7 +282,7 @@ _agent_directory_count_failed (AgentDirectory *self,
 {
   g_mutex_lock (&self->lock);
   if (g_hash_table_contains (self->leaving, mailbox) ||
-      g_hash_table_lookup (self->by_name, _agent_mailbox_get_name (mailbox)) == mailbox)
+      find_locked (self, _agent_mailbox_get_name (mailbox)) == mailbox)
     _agent_mailbox_count_failed (mailbox);
   else
     self->gone.failed++;
@@ -353,46 +290,47 @@ _agent_directory_count_failed (AgentDirectory *self,
 }
 
 static void
-add_ledgers_locked (AgentDirectory  *self,
-                    GHashTable      *mailboxes,
-                    AgentLedger     *total,
-                    GVariantBuilder *by_name)
+add_ledger (AgentMailbox    *mailbox,
+            AgentLedger     *total,
+            GVariantBuilder *by_name)
 {
-  GHashTableIter iter;
-  gpointer       mailbox;
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+  AgentLedger ledger;
 
-  g_hash_table_iter_init (&iter, mailboxes);
-  while (g_hash_table_iter_next (&iter, NULL, &mailbox))
-    {
-      AgentLedger ledger;
+  _agent_mailbox_get_ledger (mailbox, &ledger);
+  _agent_ledger_add (total, &ledger);
+  if (by_name == NULL)
+    return;
 
-      _agent_mailbox_get_ledger (mailbox, &ledger);
-      _agent_ledger_add (total, &ledger);
-
-      if (by_name != NULL)
-        {
-          g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
-
-          _agent_ledger_to_dict (&ledger, &dict);
-          g_variant_builder_add (by_name,
-                                 "{sv}",
-                                 _agent_mailbox_get_name (mailbox),
-                                 g_variant_dict_end (&dict));
-        }
-    }
+  _agent_ledger_to_dict (&ledger, &dict);
+  g_variant_builder_add (by_name, "{sv}", _agent_mailbox_get_name (mailbox), g_variant_dict_end (&dict));
 }
 
-/* Adds all to @total, and each that still has its name to @by_name. */
+/* Adds all to @total, and each that still has its name to @by_name: (nullable). The lock is held only to see who there is;
+ * who leaves meanwhile counts as still there. */
 void
 _agent_directory_get_ledgers (AgentDirectory  *self,
                               AgentLedger     *total,
                               GVariantBuilder *by_name)
 {
+  g_autoptr (GPtrArray) leaving = NULL;
+  AgentSnapshot *snapshot;
+  AgentMailbox **mailboxes;
+  guint          n_mailboxes;
+
   g_mutex_lock (&self->lock);
   _agent_ledger_add (total, &self->gone);
-  add_ledgers_locked (self, self->leaving, total, NULL);
-  add_ledgers_locked (self, self->by_name, total, by_name);
+  leaving = list_leaving_locked (self);
+  snapshot = _agent_directory_ref_snapshot (self);
   g_mutex_unlock (&self->lock);
+
+  for (guint i = 0; i < leaving->len; i++)
+    add_ledger (leaving->pdata[i], total, NULL);
+
+  mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
+  for (guint i = 0; i < n_mailboxes; i++)
+    add_ledger (mailboxes[i], total, by_name);
+  _agent_snapshot_unref (snapshot);
 }
 
 /* --- Watches --- */

@@ -82,6 +82,7 @@ struct _AgentMailbox
   AgentBusReport      *report;
   AgentDeliverySource *source;     /* set once, before anybody can send */
   AgentSubscriber     *subscriber; /* (owned) (nullable) (drop_lock) NULL once released */
+  guint64              hash;       /* of the name */
 
   AgentChannelQueue    queues[AGENT_N_CHANNELS];
 

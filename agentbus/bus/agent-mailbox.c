@@ -9,6 +9,7 @@
 #include "agent-delivery-source-private.h"
 #include "agent-ending-private.h"
 #include "agent-mailbox-private.h"
+#include "agent-string-hash-private.h"
 #include "agent-subscriber-private.h"
 
 /* How many data messages a subscriber gets before the next one in the same context has its turn. */
@@ -27,6 +28,7 @@ _agent_mailbox_new (AgentSubscriber *subscriber,
 
   self->ref_count = 1;
   memcpy (self->name, name, name_size);
+  self->hash = _agent_string_hash (name, name_size - 1);
   self->context = g_main_context_ref (agent_subscriber_get_main_context (subscriber));
   self->max_age = agent_subscriber_get_max_age (subscriber);
   self->overflow = agent_subscriber_get_overflow (subscriber);

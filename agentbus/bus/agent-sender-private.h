@@ -10,16 +10,20 @@ G_BEGIN_DECLS
 
 /*
  * What a thread that sends keeps between two sends: the snapshots it used last, so that it takes neither a
- * lock nor a reference for them, and the messages it has to let go of.
+ * lock nor a reference for them, and what it has to let go of.
  *
  * To let go of a message can run a destroy notify of the application, which may send again: so that happens
- * last, with no lock held and no snapshot in use.
+ * last, with no lock held and no snapshot in use. Of a snapshot, no part belongs to the application; but it may be large.
+ *
+ * A snapshot keeps the memory of mailboxes that have left, but not their subscribers, contexts or messages. A thread has
+ * four of them at the most, each as old as the thread's last send on that bus.
  */
 #define AGENT_SENDER_N_SNAPSHOTS 4
 
 struct _AgentSender
 {
   AgentSnapshot *snapshots[AGENT_SENDER_N_SNAPSHOTS]; /* (nullable) by the directory's id */
+  GSList         *old_snapshots;                      /* (owned) */
   AgentClockStamp clock;
   guint          n_garbage;
   guint          garbage_size;
@@ -32,6 +36,8 @@ AgentSnapshot *_agent_sender_get_snapshot (AgentSender    *self,
 void           _agent_sender_forget       (AgentSender    *self,
                                            AgentDirectory *directory);
 void           _agent_sender_grow_garbage (AgentSender    *self);
+void           _agent_sender_free_old_snapshots
+                                          (AgentSender    *self);
 
 /* Takes the reference. */
 static inline void
@@ -49,6 +55,8 @@ _agent_sender_let_go (AgentSender  *self,
 static inline void
 _agent_sender_collect (AgentSender *self)
 {
+  if (G_UNLIKELY (self->old_snapshots != NULL))
+    _agent_sender_free_old_snapshots (self);
   while (self->n_garbage > 0)
     _agent_message_drop_refs (self->garbage[--self->n_garbage], 1);
 }

@@ -57,7 +57,8 @@ _agent_sender_get_snapshot (AgentSender    *self,
   if (G_UNLIKELY (*place == NULL ||
                   _agent_snapshot_get_generation (*place) != _agent_directory_get_generation (directory)))
     {
-      g_clear_pointer (place, _agent_snapshot_unref);
+      if (*place != NULL)
+        self->old_snapshots = g_slist_prepend (self->old_snapshots, *place);
       *place = _agent_directory_ref_snapshot (directory);
     }
 
@@ -70,6 +71,14 @@ _agent_sender_forget (AgentSender    *self,
                       AgentDirectory *directory)
 {
   g_clear_pointer (find_place (self, directory), _agent_snapshot_unref);
+}
+
+void
+_agent_sender_free_old_snapshots (AgentSender *self)
+{
+  GSList *snapshots = g_steal_pointer (&self->old_snapshots);
+
+  g_slist_free_full (snapshots, (GDestroyNotify) _agent_snapshot_unref);
 }
 
 void

@@ -570,7 +570,7 @@ check_memory (Fixture *f,
     {
       g_assert_cmpuint (evict_number (&f->queue), ==, i - 16);
       push_number (&f->queue, i);
-      g_assert_cmpuint (count_blocks (&f->queue), <=, 3);
+      g_assert_cmpuint (count_blocks (&f->queue), <=, 4);
     }
   for (guint i = 160000 - 16; i < 160000; i++)
     g_assert_cmpuint (pop_number (&f->queue), ==, i);
@@ -606,7 +606,7 @@ check_reliable_side_by_side (Fixture *f,
           push_number (&f->queue, 1000000);
           g_assert_cmpuint (evict_number (&f->queue), ==, 1000000);
         }
-      g_assert_cmpuint (count_blocks (&f->queue), <=, 4 + i / 126);
+      g_assert_cmpuint (count_blocks (&f->queue), <=, 5 + i / 126);
     }
   for (guint i = 1; i <= n_reliable; i++)
     g_assert_cmpuint (pop_number (&f->queue), ==, i);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-bus-types-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Mailboxes by name, as an immutable trie over the bits of the names' hashes. To add or to remove one makes a new trie,
+ * which shares all of the old one but the way to that mailbox: so it costs O(log n), and who has the old trie may go on
+ * with it in any thread.
+ *
+ * A trie is NULL (empty), a mailbox or a node, told apart by the lowest bit. It holds references on its mailboxes.
+ */
+typedef struct _AgentMailboxTrie AgentMailboxTrie;
+
+AgentMailboxTrie *_agent_mailbox_trie_ref    (AgentMailboxTrie  *self);
+void              _agent_mailbox_trie_unref  (AgentMailboxTrie  *self);
+AgentMailboxTrie *_agent_mailbox_trie_add    (AgentMailboxTrie  *self,
+                                              AgentMailbox      *mailbox);
+AgentMailboxTrie *_agent_mailbox_trie_remove (AgentMailboxTrie  *self,
+                                              AgentMailbox      *mailbox);
+AgentMailbox     *_agent_mailbox_trie_lookup (AgentMailboxTrie  *self,
+                                              const char        *name,
+                                              guint64            hash);
+guint             _agent_mailbox_trie_list   (AgentMailboxTrie  *self,
+                                              AgentMailbox     **mailboxes);
+
+G_END_DECLS

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-mailbox-private.h"
+#include "agent-mailbox-trie-private.h"
+#include "agent-string-hash-private.h"
+
+/* Each node looks at four bits of the hash. */
+#define N_BITS 4
+#define N_PLACES (1 << N_BITS)
+
+/* When all bits are used up, the node is a list: of mailboxes, and in its last place perhaps of another such node. */
+#define HASH_BITS 64
+
+#define MAILBOX_TAG ((guintptr) 1)
+
+struct _AgentMailboxTrie
+{
+  gint              ref_count; /* (atomic) */
+  AgentMailboxTrie *places[N_PLACES];
+};
+
+static inline gboolean
+trie_is_mailbox (AgentMailboxTrie *self)
+{
+  return ((guintptr) self & MAILBOX_TAG) != 0;
+}
+
+static inline AgentMailbox *
+trie_get_mailbox (AgentMailboxTrie *self)
+{
+  return (AgentMailbox *) ((guintptr) self & ~MAILBOX_TAG);
+}
+
+static inline AgentMailboxTrie *
+trie_from_mailbox (AgentMailbox *mailbox)
+{
+  return (AgentMailboxTrie *) ((guintptr) mailbox | MAILBOX_TAG);
+}
+
+/* @self: (nullable) */
+AgentMailboxTrie *
+_agent_mailbox_trie_ref (AgentMailboxTrie *self)
+{
+  if (trie_is_mailbox (self))
+    _agent_mailbox_ref (trie_get_mailbox (self));
+  else if (self != NULL)
+    g_atomic_int_inc (&self->ref_count);
+
+  return self;
+}
+
+/* @self: (nullable) No lock need be free for this: of what belongs to the application, a mailbox that is not on the bus any
+ * more holds nothing. */
+void
+_agent_mailbox_trie_unref (AgentMailboxTrie *self)
+{
+  if (trie_is_mailbox (self))
+    {
+      _agent_mailbox_unref (trie_get_mailbox (self));
+      return;
+    }
+  if (self == NULL || !g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+
+  for (guint i = 0; i < N_PLACES; i++)
+    _agent_mailbox_trie_unref (self->places[i]);
+  g_free (self);
+}
+
+static AgentMailboxTrie *
+trie_new_node (void)
+{
+  AgentMailboxTrie *node = g_new0 (AgentMailboxTrie, 1);
+
+  node->ref_count = 1;
+  return node;
+}
+
+static AgentMailboxTrie *
+trie_copy_node (AgentMailboxTrie *self)
+{
+  AgentMailboxTrie *copy = trie_new_node ();
+
+  for (guint i = 0; i < N_PLACES; i++)
+    copy->places[i] = _agent_mailbox_trie_ref (self->places[i]);
+
+  return copy;
+}
+
+static inline guint
+get_place (guint64 hash,
+           guint   shift)
+{
+  return (hash >> shift) % N_PLACES;
+}
+
+/* In a node that is a list: where @content is, or else the last place. */
+static guint
+find_in_list (AgentMailboxTrie *node,
+              AgentMailboxTrie *content)
+{
+  guint i = 0;
+
+  while (i < N_PLACES - 1 && node->places[i] != content)
+    i++;
+
+  return i;
+}
+
+static AgentMailboxTrie *
+trie_add (AgentMailboxTrie *self,
+          AgentMailbox     *mailbox,
+          guint             shift);
+
+/* Changes @node, which nobody else has yet. */
+static void
+node_add (AgentMailboxTrie *node,
+          AgentMailbox     *mailbox,
+          guint             shift)
+{
+  guint             i = shift < HASH_BITS ? get_place (mailbox->hash, shift) : find_in_list (node, NULL);
+  AgentMailboxTrie *old = node->places[i];
+
+  node->places[i] = trie_add (old, mailbox, shift + N_BITS);
+  _agent_mailbox_trie_unref (old);
+}
+
+/* (transfer full) @self stays the caller's. */
+static AgentMailboxTrie *
+trie_add (AgentMailboxTrie *self,
+          AgentMailbox     *mailbox,
+          guint             shift)
+{
+  AgentMailboxTrie *node;
+
+  if (self == NULL)
+    return trie_from_mailbox (_agent_mailbox_ref (mailbox));
+
+  if (trie_is_mailbox (self))
+    {
+      node = trie_new_node ();
+      node_add (node, trie_get_mailbox (self), shift);
+    }
+  else
+    {
+      node = trie_copy_node (self);
+    }
+
+  node_add (node, mailbox, shift);
+  return node;
+}
+
+/* A new trie with @mailbox in it, whose name is not in @self yet: (transfer full). */
+AgentMailboxTrie *
+_agent_mailbox_trie_add (AgentMailboxTrie *self,
+                         AgentMailbox     *mailbox)
+{
+  return trie_add (self, mailbox, 0);
+}
+
+/* Takes @node, which nobody else has yet. One without content is no node, and one with a single mailbox is that. */
+static AgentMailboxTrie *
+node_simplify (AgentMailboxTrie *node)
+{
+  AgentMailboxTrie *content = NULL;
+  guint             n = 0;
+
+  for (guint i = 0; i < N_PLACES; i++)
+    {
+      if (node->places[i] == NULL)
+        continue;
+      content = node->places[i];
+      n++;
+    }
+
+  if (n > 1 || (n == 1 && !trie_is_mailbox (content)))
+    return node;
+
+  _agent_mailbox_trie_ref (content);
+  _agent_mailbox_trie_unref (node);
+  return content;
+}
+
+/* (transfer full) (nullable) @self stays the caller's. */
+static AgentMailboxTrie *
+trie_remove (AgentMailboxTrie *self,
+             AgentMailbox     *mailbox,
+             guint             shift)
+{
+  AgentMailboxTrie *content = trie_from_mailbox (mailbox);
+  AgentMailboxTrie *node;
+  AgentMailboxTrie *old;
+  guint             i;
+
+  if (self == content)
+    return NULL;
+
+  g_assert (self != NULL && !trie_is_mailbox (self));
+
+  node = trie_copy_node (self);
+  i = shift < HASH_BITS ? get_place (mailbox->hash, shift) : find_in_list (node, content);
+  old = node->places[i];
+  node->places[i] = trie_remove (old, mailbox, shift + N_BITS);
+  _agent_mailbox_trie_unref (old);
+
+  return node_simplify (node);
+}
+
+/* A new trie without @mailbox, which is in @self: (transfer full) (nullable). */
+AgentMailboxTrie *
+_agent_mailbox_trie_remove (AgentMailboxTrie *self,
+                            AgentMailbox     *mailbox)
+{
+  return trie_remove (self, mailbox, 0);
+}
+
+static inline AgentMailbox *
+match (AgentMailbox *mailbox,
+       const char   *name,
+       guint64       hash)
+{
+  return mailbox->hash == hash && _agent_string_equal (mailbox->name, name) ? mailbox : NULL;
+}
+
+static AgentMailbox *
+list_lookup (AgentMailboxTrie *node,
+             const char       *name,
+             guint64           hash)
+{
+  AgentMailbox *found = NULL;
+
+  for (guint i = 0; i < N_PLACES && found == NULL; i++)
+    {
+      if (trie_is_mailbox (node->places[i]))
+        found = match (trie_get_mailbox (node->places[i]), name, hash);
+      else if (node->places[i] != NULL)
+        found = list_lookup (node->places[i], name, hash);
+    }
+
+  return found;
+}
+
+/* (transfer none) (nullable) */
+AgentMailbox *
+_agent_mailbox_trie_lookup (AgentMailboxTrie *self,
+                            const char       *name,
+                            guint64           hash)
+{
+  for (guint shift = 0; self != NULL; shift += N_BITS)
+    {
+      if (trie_is_mailbox (self))
+        return match (trie_get_mailbox (self), name, hash);
+      if (G_UNLIKELY (shift == HASH_BITS))
+        return list_lookup (self, name, hash);
+      self = self->places[get_place (hash, shift)];
+    }
+
+  return NULL;
+}
+
+/* Writes down all: (transfer none). Returns how many there are. */
+guint
+_agent_mailbox_trie_list (AgentMailboxTrie *self,
+                          AgentMailbox    **mailboxes)
+{
+  guint n = 0;
+
+  if (self == NULL)
+    return 0;
+
+  if (trie_is_mailbox (self))
+    {
+      mailboxes[0] = trie_get_mailbox (self);
+      return 1;
+    }
+
+  for (guint i = 0; i < N_PLACES; i++)
+    n += _agent_mailbox_trie_list (self->places[i], mailboxes + n);
+
+  return n;
+}

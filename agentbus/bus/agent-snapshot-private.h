@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-mailbox-trie-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Who was on a bus at one moment: never changed, so that any number of threads may look at it.
+ *
+ * To take one costs the same with ten and with a hundred thousand mailboxes. Only the flat list that a broadcast wants is
+ * made in O(n), by the first broadcast that uses the snapshot, and in its thread.
+ */
+
+AgentSnapshot *_agent_snapshot_new            (AgentMailboxTrie *mailboxes,
+                                               guint             n_mailboxes,
+                                               guint64           generation);
+AgentSnapshot *_agent_snapshot_ref            (AgentSnapshot    *self);
+void           _agent_snapshot_unref          (AgentSnapshot    *self);
+guint64        _agent_snapshot_get_generation (AgentSnapshot    *self);
+AgentMailbox  *_agent_snapshot_lookup         (AgentSnapshot    *self,
+                                               const char       *name,
+                                               guint64           hash);
+AgentMailbox **_agent_snapshot_get_mailboxes  (AgentSnapshot    *self,
+                                               guint            *n_mailboxes);
+
+G_END_DECLS

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <stdatomic.h>
+
+#include "agent-snapshot-private.h"
+
+struct _AgentSnapshot
+{
+  gint                      ref_count; /* (atomic) */
+  guint                     n_mailboxes;
+  guint64                   generation;
+  AgentMailboxTrie         *by_name; /* (owned) (nullable) */
+  _Atomic (AgentMailbox **) list;    /* (owned) (nullable) of what @by_name owns; NULL until somebody asks */
+};
+
+AgentSnapshot *
+_agent_snapshot_new (AgentMailboxTrie *mailboxes,
+                     guint             n_mailboxes,
+                     guint64           generation)
+{
+  AgentSnapshot *self = g_new0 (AgentSnapshot, 1);
+
+  self->ref_count = 1;
+  self->n_mailboxes = n_mailboxes;
+  self->generation = generation;
+  self->by_name = _agent_mailbox_trie_ref (mailboxes);
+
+  return self;
+}
+
+AgentSnapshot *
+_agent_snapshot_ref (AgentSnapshot *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  return self;
+}
+
+void
+_agent_snapshot_unref (AgentSnapshot *self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+
+  g_free (atomic_load (&self->list));
+  _agent_mailbox_trie_unref (self->by_name);
+  g_free (self);
+}
+
+guint64
+_agent_snapshot_get_generation (AgentSnapshot *self)
+{
+  return self->generation;
+}
+
+/* (transfer none) (nullable) */
+AgentMailbox *
+_agent_snapshot_lookup (AgentSnapshot *self,
+                        const char    *name,
+                        guint64        hash)
+{
+  return _agent_mailbox_trie_lookup (self->by_name, name, hash);
+}
+
+/* If two threads do this at once, the list of one of them stays. */
+static AgentMailbox **
+snapshot_make_list (AgentSnapshot *self)
+{
+  AgentMailbox **list = g_new (AgentMailbox *, self->n_mailboxes);
+  AgentMailbox **other = NULL;
+
+  _agent_mailbox_trie_list (self->by_name, list);
+  if (atomic_compare_exchange_strong (&self->list, &other, list))
+    return list;
+
+  g_free (list);
+  return other;
+}
+
+/* (transfer none) */
+AgentMailbox **
+_agent_snapshot_get_mailboxes (AgentSnapshot *self,
+                               guint         *n_mailboxes)
+{
+  AgentMailbox **list = atomic_load_explicit (&self->list, memory_order_acquire);
+
+  *n_mailboxes = self->n_mailboxes;
+  return G_LIKELY (list != NULL) ? list : snapshot_make_list (self);
+}
