@@ -14,6 +14,10 @@ G_BEGIN_DECLS
  * Drops are added up per subscriber and reason until the context comes round, so a flood of a million drops is
  * one emission per round. It has time: a user interface is drawn first. Other news are queued one by one, and only while
  * somebody listens.
+ *
+ * While the context is not iterated, this keeps: for each mailbox that is on the bus, the last message of each reason it
+ * dropped; a thousand subscribers that have left and whose drops are still to be told, if anybody listens; and the news
+ * that AgentSignalQueue allows.
  */
 
 AgentBusReport *_agent_bus_report_new          (AgentBus        *bus,
@@ -32,11 +36,14 @@ void            _agent_bus_report_failed       (AgentBusReport  *self,
                                                 AgentMessage    *message,
                                                 const char      *reason);
 void            _agent_bus_report_mailbox      (AgentBusReport  *self,
-                                                AgentMailbox    *mailbox,
-                                                AgentSubscriber *subscriber);
+                                                AgentMailbox    *mailbox);
+AgentSubscriber *
+                _agent_bus_report_departed     (AgentBusReport  *self,
+                                                AgentMailbox    *mailbox);
 void            _agent_bus_report_drop         (AgentBusReport  *self,
                                                 AgentDropReason  reason,
                                                 AgentMessage    *message,
+                                                const char      *name,
                                                 AgentSender     *sender);
 void            _agent_bus_report_get_ledger   (AgentBusReport  *self,
                                                 AgentLedger     *ledger);

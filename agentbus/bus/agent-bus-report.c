@@ -10,12 +10,36 @@
 /* A full channel is logged when the first message is dropped, and at every further hundred. */
 #define LOG_EVERY 100
 
+/* One notice tells of the drops of so many mailboxes, so that a round of the context is bounded. */
+#define MAX_BATCH 64
+
+/* So many subscribers that have left are kept for a context that sleeps, until their drops are told. The drops of the others
+ * are told as drops of nobody. */
+#define MAX_DEPARTED 1000
+
+typedef struct _DropBatch DropBatch;
+
+/* A mailbox in a batch. */
+typedef struct
+{
+  GList            link; /* (report's lock) in the batch */
+  DropBatch       *batch;
+  AgentMailbox    *mailbox;    /* (owned) */
+  AgentSubscriber *subscriber; /* (owned) (nullable) whose it was, if that has left */
+} DropEntry;
+
+/* Mailboxes whose drops are told one after the other. */
+struct _DropBatch
+{
+  GQueue entries; /* (report's lock) of DropEntry (owned) */
+};
+
 typedef enum
 {
   NOTICE_SUBSCRIBED,
   NOTICE_UNSUBSCRIBED,
   NOTICE_FAILED,
-  NOTICE_MAILBOX_DROPS, /* the mailbox knows what it dropped */
+  NOTICE_MAILBOX_DROPS, /* the mailboxes know what they dropped */
   NOTICE_BUS_DROPS,     /* the report knows what never came to a mailbox */
 } NoticeKind;
 
@@ -23,9 +47,10 @@ typedef struct
 {
   NoticeKind       kind;
   AgentSubscriber *subscriber; /* (owned) (nullable) */
-  AgentMailbox    *mailbox;    /* (owned) (nullable) */
   AgentMessage    *message;    /* (owned) (nullable) */
   char            *text;       /* (owned) (nullable) */
+  DropBatch       *batch;      /* (owned) (nullable) */
+  AgentBusReport  *report;     /* (unowned) (nullable) whose lock guards the batch */
 } Notice;
 
 struct _AgentBusReport
@@ -34,6 +59,9 @@ struct _AgentBusReport
   AgentSignalQueue *signals;   /* of Notice */
 
   GMutex          lock;
+  DropBatch      *open_batch;                      /* (lock) (nullable) the last notice, if it takes more mailboxes */
+  gboolean        closed;                          /* (lock) nobody is told anything any more */
+  guint           n_departed;                      /* (lock) entries with a subscriber */
   gboolean        has_drops;                       /* (lock) a NOTICE_BUS_DROPS is among the notices */
   AgentDropRecord drops[AGENT_N_DROP_REASONS];     /* (lock) */
   guint64         n_dropped[AGENT_N_DROP_REASONS]; /* (lock) */
@@ -46,6 +74,59 @@ drops_clear (AgentDropRecord *drops)
     g_clear_pointer (&drops[reason].last, agent_message_unref);
 }
 
+static DropEntry *
+entry_new (AgentMailbox *mailbox,
+           DropBatch    *batch)
+{
+  DropEntry *entry = g_new0 (DropEntry, 1);
+
+  entry->link.data = entry;
+  entry->batch = batch;
+  entry->mailbox = _agent_mailbox_ref (mailbox);
+  return entry;
+}
+
+/* The last reference of a subscriber may go, so no lock is held. */
+static void
+entry_free (DropEntry *entry)
+{
+  _agent_mailbox_unref (entry->mailbox);
+  g_clear_object (&entry->subscriber);
+  g_free (entry);
+}
+
+static void
+unlink_entry_locked (AgentBusReport *self,
+                     DropEntry      *entry)
+{
+  g_queue_unlink (&entry->batch->entries, &entry->link);
+  entry->mailbox->drop_entry = NULL;
+  if (entry->subscriber != NULL)
+    self->n_departed--;
+}
+
+/* (transfer full) (nullable) With the subscriber: it is either still the mailbox's, or the entry's. */
+static DropEntry *
+take_entry (AgentBusReport *self,
+            DropBatch      *batch)
+{
+  DropEntry *entry;
+
+  g_mutex_lock (&self->lock);
+  if (self->open_batch == batch)
+    self->open_batch = NULL;
+  entry = g_queue_peek_head (&batch->entries);
+  if (entry != NULL)
+    {
+      unlink_entry_locked (self, entry);
+      if (entry->subscriber == NULL)
+        entry->subscriber = _agent_mailbox_dup_subscriber (entry->mailbox);
+    }
+  g_mutex_unlock (&self->lock);
+
+  return entry;
+}
+
 /* There is nobody to tell of them any more. */
 static void
 forget_drops (AgentMailbox *mailbox)
@@ -53,8 +134,20 @@ forget_drops (AgentMailbox *mailbox)
   guint64                     totals[AGENT_N_DROP_REASONS];
   g_autofree AgentDropRecord *drops = _agent_mailbox_take_drops (mailbox, totals);
 
-  drops_clear (drops);
-  _agent_mailbox_unref (mailbox);
+  if (drops != NULL)
+    drops_clear (drops);
+}
+
+static void
+forget_batch (AgentBusReport *self,
+              DropBatch      *batch)
+{
+  for (DropEntry *entry; (entry = take_entry (self, batch)) != NULL;)
+    {
+      forget_drops (entry->mailbox);
+      entry_free (entry);
+    }
+  g_free (batch);
 }
 
 static void
@@ -62,7 +155,8 @@ notice_free (gpointer data)
 {
   Notice *notice = data;
 
-  g_clear_pointer (&notice->mailbox, forget_drops);
+  if (notice->batch != NULL)
+    forget_batch (notice->report, notice->batch);
   g_clear_object (&notice->subscriber);
   g_clear_pointer (&notice->message, agent_message_unref);
   g_free (notice->text);
@@ -106,18 +200,31 @@ emit_drops (AgentBus              *bus,
 }
 
 static void
-tell_mailbox_drops (AgentBus *bus,
-                    Notice   *notice)
+tell_entry (AgentBus  *bus,
+            DropEntry *entry)
 {
   guint64                     totals[AGENT_N_DROP_REASONS];
   const guint                 full = AGENT_DROP_REASON_FULL;
-  g_autofree AgentDropRecord *drops = _agent_mailbox_take_drops (notice->mailbox, totals);
+  g_autofree AgentDropRecord *drops = _agent_mailbox_take_drops (entry->mailbox, totals);
+
+  if (drops == NULL)
+    return;
 
   if (drops[full].n > 0)
-    log_full (_agent_mailbox_get_name (notice->mailbox), drops[full].n, totals[full]);
-  g_clear_pointer (&notice->mailbox, _agent_mailbox_unref);
-  emit_drops (bus, notice->subscriber, drops);
+    log_full (_agent_mailbox_get_name (entry->mailbox), drops[full].n, totals[full]);
+  emit_drops (bus, entry->subscriber, drops);
   drops_clear (drops);
+}
+
+static void
+tell_batch (AgentBus  *bus,
+            DropBatch *batch)
+{
+  for (DropEntry *entry; (entry = take_entry (bus->report, batch)) != NULL;)
+    {
+      tell_entry (bus, entry);
+      entry_free (entry);
+    }
 }
 
 /* What is dropped from now on wants another notice. */
@@ -161,7 +268,7 @@ emit (GObject *object,
       _agent_bus_emit (bus, AGENT_BUS_SIGNAL_FAILED, notice->subscriber, notice->message, notice->text);
       break;
     case NOTICE_MAILBOX_DROPS:
-      tell_mailbox_drops (bus, notice);
+      tell_batch (bus, notice->batch);
       break;
     case NOTICE_BUS_DROPS:
       tell_bus_drops (bus);
@@ -217,6 +324,11 @@ _agent_bus_report_close (AgentBusReport *self)
 {
   AgentDropRecord drops[AGENT_N_DROP_REASONS];
 
+  g_mutex_lock (&self->lock);
+  self->closed = TRUE;
+  self->open_batch = NULL;
+  g_mutex_unlock (&self->lock);
+
   _agent_signal_queue_close (self->signals);
   take_drops (self, drops);
   drops_clear (drops);
@@ -224,12 +336,24 @@ _agent_bus_report_close (AgentBusReport *self)
 
 /* --- Any thread --- */
 
-/* Takes what the notice holds. FALSE: there is no bus any more. */
-static gboolean
+/* Takes what the notice holds. Mailboxes that drop something from now on are told of after it. */
+static void
 add_notice (AgentBusReport *self,
             const Notice   *notice)
 {
-  return _agent_signal_queue_add (self->signals, g_memdup2 (notice, sizeof *notice));
+  g_mutex_lock (&self->lock);
+  self->open_batch = NULL;
+  g_mutex_unlock (&self->lock);
+
+  _agent_signal_queue_add (self->signals, g_memdup2 (notice, sizeof *notice));
+}
+
+/* The same for notices of which there is a bounded number, with the lock held. FALSE: there is no bus any more. */
+static gboolean
+add_notice_locked (AgentBusReport *self,
+                   const Notice   *notice)
+{
+  return _agent_signal_queue_add_always (self->signals, g_memdup2 (notice, sizeof *notice));
 }
 
 /* Without anybody to hear them, news would only pile up where the bus's context is not iterated. */
@@ -273,40 +397,172 @@ _agent_bus_report_failed (AgentBusReport  *self,
                            .text = g_strdup (reason) });
 }
 
-/* The mailbox has dropped something since it was asked last. Takes @subscriber. */
-void
-_agent_bus_report_mailbox (AgentBusReport  *self,
-                           AgentMailbox    *mailbox,
-                           AgentSubscriber *subscriber)
+/* Where the next mailbox goes. */
+static DropBatch *
+get_batch_locked (AgentBusReport *self)
 {
-  add_notice (self,
-              &(Notice){ .kind = NOTICE_MAILBOX_DROPS,
-                         .subscriber = subscriber,
-                         .mailbox = _agent_mailbox_ref (mailbox) });
+  if (self->open_batch == NULL || self->open_batch->entries.length >= MAX_BATCH)
+    {
+      self->open_batch = g_new0 (DropBatch, 1);
+      add_notice_locked (
+          self, &(Notice){ .kind = NOTICE_MAILBOX_DROPS, .batch = self->open_batch, .report = self });
+    }
+
+  return self->open_batch;
 }
 
-/* Takes @message, which came to no mailbox. */
+static void
+add_entry_locked (AgentBusReport *self,
+                  AgentMailbox   *mailbox)
+{
+  DropBatch *batch = get_batch_locked (self);
+
+  mailbox->drop_entry = entry_new (mailbox, batch);
+  g_queue_push_tail_link (&batch->entries, &((DropEntry *) mailbox->drop_entry)->link);
+}
+
+/* Keeps @subscriber until its drops are told. FALSE: too many are kept already. */
+static gboolean
+keep_departed_locked (AgentBusReport  *self,
+                      DropEntry       *entry,
+                      AgentSubscriber *subscriber)
+{
+  if (self->n_departed >= MAX_DEPARTED && _agent_signal_queue_is_asleep (self->signals))
+    return FALSE;
+
+  entry->subscriber = g_object_ref (subscriber);
+  self->n_departed++;
+  return TRUE;
+}
+
+/* (transfer full) (nullable) The entry that is to be taken care of now. */
+static DropEntry *
+settle_departed_locked (AgentBusReport  *self,
+                        AgentMailbox    *mailbox,
+                        AgentSubscriber *subscriber,
+                        gboolean         heard)
+{
+  DropEntry *entry = mailbox->drop_entry;
+
+  if (entry == NULL || (heard && keep_departed_locked (self, entry, subscriber)))
+    return NULL;
+
+  unlink_entry_locked (self, entry);
+  return entry;
+}
+
+static void
+add_drops_locked (AgentBusReport  *self,
+                  AgentDropRecord *drops)
+{
+  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+    {
+      AgentDropRecord *own = &self->drops[reason];
+      AgentDropRecord  added = drops[reason];
+
+      if (added.n == 0)
+        continue;
+      drops[reason] = (AgentDropRecord){ 0, own->last };
+      own->n += added.n;
+      own->last = added.last;
+    }
+
+  if (!self->has_drops)
+    self->has_drops = add_notice_locked (self, &(Notice){ .kind = NOTICE_BUS_DROPS });
+}
+
+/* The subscriber is gone, and nobody keeps it for the bus's context to name it there. */
+static void
+tell_without_subscriber (AgentBusReport *self,
+                         AgentMailbox   *mailbox,
+                         gboolean        heard)
+{
+  guint64                     totals[AGENT_N_DROP_REASONS];
+  const guint                 full = AGENT_DROP_REASON_FULL;
+  g_autofree AgentDropRecord *drops = _agent_mailbox_take_drops (mailbox, totals);
+  gboolean                    closed;
+
+  if (drops == NULL)
+    return;
+
+  g_mutex_lock (&self->lock);
+  closed = self->closed;
+  if (!closed && heard)
+    add_drops_locked (self, drops);
+  g_mutex_unlock (&self->lock);
+
+  if (!closed && !heard && drops[full].n > 0)
+    log_full (_agent_mailbox_get_name (mailbox), drops[full].n, totals[full]);
+  drops_clear (drops);
+}
+
+/* The mailbox has dropped something since it was asked last. When its subscriber has departed, that is told already. */
+void
+_agent_bus_report_mailbox (AgentBusReport *self,
+                           AgentMailbox   *mailbox)
+{
+  gboolean closed;
+
+  g_mutex_lock (&self->lock);
+  closed = self->closed;
+  if (!closed && !mailbox->departed && mailbox->drop_entry == NULL)
+    add_entry_locked (self, mailbox);
+  g_mutex_unlock (&self->lock);
+
+  if (closed)
+    forget_drops (mailbox);
+}
+
+/* Takes the subscriber out of a mailbox, which drops nothing any more: (transfer full). If it has drops to tell and somebody
+ * wants to hear of them, the subscriber is kept until then as well, but only a number of such. */
+AgentSubscriber *
+_agent_bus_report_departed (AgentBusReport *self,
+                            AgentMailbox   *mailbox)
+{
+  gboolean         heard = is_heard (self, AGENT_BUS_SIGNAL_DROPPED);
+  gboolean         has_drops;
+  AgentSubscriber *subscriber;
+  DropEntry       *entry;
+
+  g_mutex_lock (&self->lock);
+  subscriber = _agent_mailbox_take_subscriber (mailbox, &has_drops);
+  mailbox->departed = TRUE;
+  /* Who is about to tell us of them finds that it has departed. */
+  if (has_drops && !self->closed && mailbox->drop_entry == NULL)
+    add_entry_locked (self, mailbox);
+  entry = settle_departed_locked (self, mailbox, subscriber, heard);
+  g_mutex_unlock (&self->lock);
+
+  if (entry != NULL)
+    {
+      tell_without_subscriber (self, entry->mailbox, heard);
+      entry_free (entry);
+    }
+
+  return subscriber;
+}
+
+/* Takes @message, which came to no mailbox, or to the closed one of @name. */
 void
 _agent_bus_report_drop (AgentBusReport *self,
                         AgentDropReason reason,
                         AgentMessage   *message,
+                        const char     *name,
                         AgentSender    *sender)
 {
-  AgentMessage *previous;
+  AgentMessage *previous = message;
+
+  _agent_sender_note_loss (sender, self, message, name, reason);
 
   g_mutex_lock (&self->lock);
   self->n_dropped[reason]++;
-  if (!self->has_drops)
-    self->has_drops = add_notice (self, &(Notice){ .kind = NOTICE_BUS_DROPS });
+  if (!self->has_drops && !self->closed)
+    self->has_drops = add_notice_locked (self, &(Notice){ .kind = NOTICE_BUS_DROPS });
   if (self->has_drops)
     {
       self->drops[reason].n++;
       previous = self->drops[reason].last;
       self->drops[reason].last = message;
-    }
-  else
-    {
-      previous = message;
     }
   g_mutex_unlock (&self->lock);
 

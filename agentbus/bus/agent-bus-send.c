@@ -55,7 +55,7 @@ send_to_one (AgentBus      *self,
   if (mailbox != NULL)
     return _agent_mailbox_push (mailbox, message, sender);
 
-  _agent_bus_report_drop (self->report, AGENT_DROP_REASON_NO_TARGET, message, sender);
+  _agent_bus_report_drop (self->report, AGENT_DROP_REASON_NO_TARGET, message, NULL, sender);
   return 0;
 }
 
@@ -75,7 +75,7 @@ send_to_all (AgentBus      *self,
 
   if (n_addressed == 0)
     {
-      _agent_bus_report_drop (self->report, AGENT_DROP_REASON_NO_TARGET, message, sender);
+      _agent_bus_report_drop (self->report, AGENT_DROP_REASON_NO_TARGET, message, NULL, sender);
       return 0;
     }
 
@@ -95,7 +95,7 @@ refuse (AgentBus     *self,
         AgentSender  *sender)
 {
   atomic_fetch_add (&self->n_unstamped, 1);
-  _agent_bus_report_drop (self->report, AGENT_DROP_REASON_CLOSED, message, sender);
+  _agent_bus_report_drop (self->report, AGENT_DROP_REASON_CLOSED, message, NULL, sender);
   return 0;
 }
 

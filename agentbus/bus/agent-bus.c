@@ -144,10 +144,11 @@ agent_bus_dispose (GObject *object)
   AgentBus *self = AGENT_BUS (object);
   g_autoptr (GPtrArray) mailboxes = _agent_directory_close (self->directory);
 
+  /* First of all, since there is nobody to tell that the others leave. */
+  _agent_bus_report_close (self->report);
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_abandon (mailboxes->pdata[i]);
   _agent_sender_forget (_agent_sender_get (), self->directory);
-  _agent_bus_report_close (self->report);
 
   G_OBJECT_CLASS (agent_bus_parent_class)->dispose (object);
 }

@@ -11,5 +11,6 @@ AgentDelivery *_agent_delivery_new            (AgentMailbox    *mailbox,
                                                AgentSubscriber *subscriber,
                                                AgentMessage    *message);
 void           _agent_delivery_request_cancel (AgentDelivery   *self);
+AgentMessage  *_agent_delivery_take_loss      (AgentDelivery   *self);
 
 G_END_DECLS

@@ -37,7 +37,8 @@ gboolean             _agent_delivery_source_has_system (AgentDeliverySource *sel
 void                 _agent_delivery_source_close      (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);
 gboolean             _agent_delivery_source_abandon    (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
+                                                        AgentMailbox        *mailbox,
+                                                        AgentMessage       **in_hand);
 gboolean             _agent_delivery_source_add_ending (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox,
                                                         AgentEnding         *ending);

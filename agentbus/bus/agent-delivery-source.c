@@ -773,18 +773,24 @@ _agent_delivery_source_close (AgentDeliverySource *self,
   unlock (self);
 }
 
-/* Wants both channels closed and emptied. TRUE, once: the mailbox had not finished. The release is up to end_return(). */
+/* Wants both channels closed and emptied. TRUE, once: the mailbox had not finished. The release is up to end_return().
+ * @in_hand: (out) (transfer full) (nullable): the message of a delivery that nobody waits for any more, if its source is to
+ * be told */
 gboolean
 _agent_delivery_source_abandon (AgentDeliverySource *self,
-                                AgentMailbox        *mailbox)
+                                AgentMailbox        *mailbox,
+                                AgentMessage       **in_hand)
 {
-  gboolean first;
+  AgentDelivery *delivery;
+  gboolean       first;
 
   g_mutex_lock (&self->lock);
   first = !mailbox->schedule.finished;
   if (first)
     {
       mailbox->schedule.abandoned = TRUE;
+      delivery = g_atomic_pointer_get (&mailbox->delivery);
+      *in_hand = delivery != NULL ? _agent_delivery_take_loss (delivery) : NULL;
       finish_locked (self, mailbox);
     }
   unlock (self);

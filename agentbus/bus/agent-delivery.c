@@ -2,10 +2,12 @@
 
 #include "config.h"
 
+#include "agent-bus-loss-private.h"
 #include "agent-bus-report-private.h"
 #include "agent-delivery-private.h"
 #include "agent-delivery-source-private.h"
 #include "agent-mailbox-private.h"
+#include "agent-message-private.h"
 
 /**
  * AgentDelivery:
@@ -130,6 +132,7 @@ struct _AgentDelivery
   GCancellable    *cancellable;
   gint             cancelled; /* (atomic) */
   gint             done;      /* (atomic) */
+  gint             lost;      /* (atomic) the source of the message has been told that it came to nothing */
 };
 
 enum
@@ -166,6 +169,29 @@ _agent_delivery_request_cancel (AgentDelivery *self)
   g_atomic_int_set (&self->cancelled, TRUE);
 }
 
+/* Any thread, once. The message, if its source wants to hear that it came to nothing: (transfer full) (nullable). */
+AgentMessage *
+_agent_delivery_take_loss (AgentDelivery *self)
+{
+  if (!_agent_message_wants_loss (self->message) || !g_atomic_int_compare_and_exchange (&self->lost, FALSE, TRUE))
+    return NULL;
+
+  return agent_message_ref (self->message);
+}
+
+static void
+tell_failure (AgentDelivery *self,
+              const char    *text)
+{
+  AgentMessage *message = _agent_delivery_take_loss (self);
+
+  if (message == NULL)
+    return;
+
+  _agent_bus_report_failure (self->mailbox->report, message, _agent_mailbox_get_name (self->mailbox), text);
+  agent_message_unref (message);
+}
+
 static gboolean
 finish (AgentDelivery *self)
 {
@@ -192,6 +218,7 @@ agent_delivery_dispose (GObject *object)
       if (_agent_delivery_source_is_attached (self->mailbox->source, self->mailbox))
         g_warning ("A delivery to '%s' was dropped without complete() or fail()",
                    _agent_mailbox_get_name (self->mailbox));
+      tell_failure (self, "The handler dropped the delivery without an answer");
       _agent_delivery_source_resume (self->mailbox->source, self->mailbox);
     }
 
@@ -397,5 +424,6 @@ agent_delivery_fail_message (AgentDelivery *self,
   mailbox = self->mailbox;
   _agent_directory_count_failed (mailbox->directory, mailbox);
   _agent_bus_report_failed (mailbox->report, self->subscriber, self->message, message);
+  tell_failure (self, message);
   _agent_delivery_source_resume (mailbox->source, mailbox);
 }

@@ -77,7 +77,7 @@ struct _AgentMailbox
 {
   guint                max_age;    /* milliseconds, 0 for any */
   AgentOverflow        overflow;
-  GMainContext        *context;
+  GMainContext        *context;    /* (owned) (nullable) until it is attached */
   AgentDirectory      *directory;
   AgentBusReport      *report;
   AgentDeliverySource *source;     /* set once, before anybody can send */
@@ -112,6 +112,8 @@ struct _AgentMailbox
   guint64              n_dropped[AGENT_N_DROP_REASONS]; /* (drop_lock) */
   AgentDropRecord     *drops;      /* (owned) (nullable) (drop_lock) by reason */
   gboolean             reported;   /* (drop_lock) the report knows that there are @drops */
+  gboolean             departed;   /* (report's lock) the subscriber has let go */
+  gpointer             drop_entry; /* (report's lock) (nullable) the report's own */
 
   char                 name[];
 };
@@ -150,6 +152,10 @@ gboolean      _agent_mailbox_has_left       (AgentMailbox     *self);
 gboolean      _agent_mailbox_add_ending     (AgentMailbox     *self,
                                              AgentEnding      *ending);
 void          _agent_mailbox_count_failed   (AgentMailbox     *self);
+AgentSubscriber *
+              _agent_mailbox_take_subscriber
+                                          (AgentMailbox     *self,
+                                           gboolean         *has_drops);
 AgentDropRecord *
               _agent_mailbox_take_drops     (AgentMailbox     *self,
                                              guint64          *totals);

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "agent-bus-loss-private.h"
 #include "agent-bus-report-private.h"
 #include "agent-bus-watch-private.h"
 #include "agent-clock-private.h"
@@ -64,17 +65,19 @@ _agent_mailbox_unref (AgentMailbox *self)
     _agent_channel_queue_clear (&self->queues[channel]);
   g_clear_pointer (&self->source, _agent_delivery_source_unref);
   g_clear_object (&self->cancellable);
-  g_main_context_unref (self->context);
+  g_clear_pointer (&self->context, g_main_context_unref);
   _agent_bus_report_unref (self->report);
   _agent_directory_unref (self->directory);
   g_free (self);
 }
 
-/* It is on the bus now, and keeps itself alive until it is released. */
+/* It is on the bus now, and keeps itself alive until it is released. From then on the source has the context, as long as it
+ * serves any mailbox; so the subscriber, which has a reference of its own, is not the last one to have it here. */
 void
 _agent_mailbox_attach (AgentMailbox *self)
 {
   self->source = _agent_delivery_source_get (self->context);
+  g_clear_pointer (&self->context, g_main_context_unref);
   _agent_mailbox_ref (self);
 }
 
@@ -133,30 +136,29 @@ record_drops_locked (AgentMailbox   *self,
   return previous;
 }
 
-/* Counts @n messages and takes @message, the last of them, to be told of. FALSE: the mailbox is released, and what it
- * has counted is summed up already. Gives in @previous what is to be let go of, and in @reported whom to name to the
- * report if that does not know yet: pass it to end_drops(). */
+/* Counts @n messages and takes @message, the last of them, to be told of. FALSE: the mailbox is released, what it has
+ * counted is summed up already, and @message is still the caller's.
+ *
+ * @previous: (out) (transfer full) (nullable): unref it after unlocking
+ * @to_report: (out): pass it to end_drops() after unlocking */
 static gboolean
-begin_drops (AgentMailbox     *self,
-             AgentDropReason   reason,
-             guint64           n,
-             AgentMessage     *message,
-             AgentMessage    **previous,
-             AgentSubscriber **reported)
+begin_drops (AgentMailbox   *self,
+             AgentDropReason reason,
+             guint64         n,
+             AgentMessage   *message,
+             AgentMessage  **previous,
+             gboolean       *to_report)
 {
   gboolean counted;
 
   _agent_spin_lock_lock (&self->drop_lock);
   counted = self->subscriber != NULL;
+  *to_report = counted && !self->reported;
   if (counted)
     {
       self->n_dropped[reason] += n;
       *previous = record_drops_locked (self, reason, n, message);
-    }
-  if (counted && !self->reported)
-    {
       self->reported = TRUE;
-      *reported = g_object_ref (self->subscriber);
     }
   _agent_spin_lock_unlock (&self->drop_lock);
 
@@ -165,11 +167,11 @@ begin_drops (AgentMailbox     *self,
 
 /* With no lock held. */
 static void
-end_drops (AgentMailbox    *self,
-           AgentSubscriber *reported)
+end_drops (AgentMailbox *self,
+           gboolean      to_report)
 {
-  if (reported != NULL)
-    _agent_bus_report_mailbox (self->report, self, reported);
+  if (to_report)
+    _agent_bus_report_mailbox (self->report, self);
 }
 
 /* Hands the drops over to the report: the records by reason, (transfer full), and what was dropped in all. */
@@ -204,7 +206,7 @@ refuse (AgentMailbox *self,
         AgentMessage *message,
         AgentSender  *sender)
 {
-  _agent_bus_report_drop (self->report, AGENT_DROP_REASON_CLOSED, message, sender);
+  _agent_bus_report_drop (self->report, AGENT_DROP_REASON_CLOSED, message, self->name, sender);
 }
 
 static gboolean
@@ -237,6 +239,19 @@ push_system (AgentMailbox *self,
 
   _agent_delivery_source_add_system (self->source, self, claimed, cancel);
   return TRUE;
+}
+
+/* Takes @lost: (nullable), a message that did not find room and whose source wants to know. */
+static void
+note_loss (AgentMailbox *self,
+           AgentMessage *lost,
+           AgentSender  *sender)
+{
+  if (lost == NULL)
+    return;
+
+  _agent_sender_note_loss (sender, self->report, lost, self->name, AGENT_DROP_REASON_FULL);
+  _agent_sender_let_go (sender, lost);
 }
 
 typedef enum
@@ -277,8 +292,9 @@ try_push_data (AgentMailbox *self,
                AgentSender  *sender)
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
-  AgentSubscriber   *reported = NULL;
+  gboolean           to_report = FALSE;
   AgentMessage      *victim = NULL;
+  AgentMessage      *lost = NULL;
   AgentMessage      *previous = NULL;
   PushResult         result;
   gboolean           claimed = FALSE;
@@ -290,13 +306,16 @@ try_push_data (AgentMailbox *self,
       _agent_channel_queue_push_locked (queue, message, size);
       claimed = claim_token_locked (queue);
     }
+  if (victim != NULL && _agent_message_wants_loss (victim))
+    lost = agent_message_ref (victim);
   if (victim != NULL)
-    begin_drops (self, AGENT_DROP_REASON_FULL, 1, victim, &previous, &reported);
+    begin_drops (self, AGENT_DROP_REASON_FULL, 1, victim, &previous, &to_report);
   _agent_channel_queue_unlock (queue);
 
   if (claimed)
     _agent_delivery_source_add_data (self->source, self);
-  end_drops (self, reported);
+  end_drops (self, to_report);
+  note_loss (self, lost, sender);
   _agent_sender_let_go (sender, previous);
   return result;
 }
@@ -329,13 +348,19 @@ drop_for_want_of_room (AgentMailbox *self,
                        AgentMessage *message,
                        AgentSender  *sender)
 {
-  AgentSubscriber *reported = NULL;
-  AgentMessage    *previous = NULL;
+  gboolean      to_report = FALSE;
+  AgentMessage *previous = NULL;
+  AgentMessage *lost = _agent_message_wants_loss (message) ? agent_message_ref (message) : NULL;
 
-  if (!begin_drops (self, AGENT_DROP_REASON_FULL, 1, message, &previous, &reported))
-    return FALSE;
+  if (!begin_drops (self, AGENT_DROP_REASON_FULL, 1, message, &previous, &to_report))
+    {
+      g_clear_pointer (&lost, agent_message_unref);
+      return FALSE;
+    }
 
-  end_drops (self, reported);
+  note_loss (self, lost, sender);
+
+  end_drops (self, to_report);
   _agent_sender_let_go (sender, previous);
   return TRUE;
 }
@@ -513,11 +538,12 @@ static void
 expire (AgentMailbox *self,
         AgentMessage *message)
 {
-  AgentSubscriber *reported = NULL;
-  AgentMessage    *previous = NULL;
+  gboolean      to_report = FALSE;
+  AgentMessage *previous = NULL;
 
-  begin_drops (self, AGENT_DROP_REASON_EXPIRED, 1, message, &previous, &reported);
-  end_drops (self, reported);
+  _agent_bus_report_loss (self->report, message, self->name, AGENT_DROP_REASON_EXPIRED);
+  begin_drops (self, AGENT_DROP_REASON_EXPIRED, 1, message, &previous, &to_report);
+  end_drops (self, to_report);
   g_clear_pointer (&previous, agent_message_unref);
 }
 
@@ -659,14 +685,15 @@ close_queue (AgentMailbox *self,
   _agent_channel_queue_unlock (queue);
 }
 
-/* Closes a channel and empties it. What no watch picks is counted at the same moment. Returns the messages that are
- * discarded, and in @reported what end_drops() wants. */
+/* Closes a channel and empties it. What no watch picks is counted at the same moment. Returns what is to be let go of, with
+ * the @n_discarded messages first, and in @to_report what end_drops() wants. */
 static GPtrArray *
-empty_queue (AgentMailbox     *self,
-             AgentChannel      channel,
-             GPtrArray        *watches,
-             GPtrArray        *picked,
-             AgentSubscriber **reported)
+empty_queue (AgentMailbox *self,
+             AgentChannel  channel,
+             GPtrArray    *watches,
+             GPtrArray    *picked,
+             guint        *n_discarded,
+             gboolean     *to_report)
 {
   AgentChannelQueue *queue = &self->queues[channel];
   GPtrArray         *messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
@@ -675,12 +702,13 @@ empty_queue (AgentMailbox     *self,
   _agent_channel_queue_close_locked (queue);
   if (_agent_channel_queue_take_all_locked (queue, messages) > 0)
     pick_for_watches (watches, messages, picked);
+  *n_discarded = messages->len;
   if (messages->len > 0)
     {
       AgentMessage *last = agent_message_ref (messages->pdata[messages->len - 1]);
       AgentMessage *previous = NULL;
 
-      begin_drops (self, AGENT_DROP_REASON_DISCARDED, messages->len, last, &previous, reported);
+      begin_drops (self, AGENT_DROP_REASON_DISCARDED, messages->len, last, &previous, to_report);
       if (previous != NULL)
         g_ptr_array_add (messages, previous);
     }
@@ -698,11 +726,15 @@ discard_queue (AgentMailbox *self,
   g_autoptr (GPtrArray) watches = _agent_directory_ref_watches (self->directory);
   g_autoptr (GPtrArray) picked = g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
   g_autoptr (GPtrArray) messages = NULL;
-  AgentSubscriber *reported = NULL;
+  gboolean to_report = FALSE;
+  guint    n_discarded;
 
-  messages = empty_queue (self, channel, watches, picked, &reported);
-  end_drops (self, reported);
+  messages = empty_queue (self, channel, watches, picked, &n_discarded, &to_report);
+  end_drops (self, to_report);
   give_back (self, watches, picked);
+
+  for (guint i = 0; i < n_discarded; i++)
+    _agent_bus_report_loss (self->report, messages->pdata[i], self->name, AGENT_DROP_REASON_DISCARDED);
 }
 
 static void
@@ -729,13 +761,17 @@ _agent_mailbox_close (AgentMailbox *self)
 gboolean
 _agent_mailbox_abandon (AgentMailbox *self)
 {
-  gboolean first;
+  AgentMessage *in_hand = NULL;
+  gboolean      first;
 
   _agent_delivery_source_begin_return (self->source, self);
   discard_queue (self, AGENT_CHANNEL_SYSTEM);
   discard_queue (self, AGENT_CHANNEL_DATA);
 
-  first = _agent_delivery_source_abandon (self->source, self);
+  first = _agent_delivery_source_abandon (self->source, self, &in_hand);
+  if (in_hand != NULL)
+    _agent_bus_report_loss (self->report, in_hand, self->name, AGENT_DROP_REASON_CLOSED);
+  g_clear_pointer (&in_hand, agent_message_unref);
   /* Who hangs in a handler may not be released for long. */
   atomic_fetch_or (&self->watched, AGENT_WATCH_PROGRESS);
   end_return (self);
@@ -771,13 +807,16 @@ _agent_mailbox_dup_subscriber (AgentMailbox *self)
   return subscriber;
 }
 
-static AgentSubscriber *
-take_subscriber (AgentMailbox *self)
+/* @has_drops: (out): there are drops that have not been told yet. From here on nothing is counted any more. */
+AgentSubscriber *
+_agent_mailbox_take_subscriber (AgentMailbox *self,
+                                gboolean     *has_drops)
 {
   AgentSubscriber *subscriber;
 
   _agent_spin_lock_lock (&self->drop_lock);
   subscriber = g_steal_pointer (&self->subscriber);
+  *has_drops = self->reported;
   _agent_spin_lock_unlock (&self->drop_lock);
 
   return subscriber;
@@ -787,7 +826,7 @@ take_subscriber (AgentMailbox *self)
 void
 _agent_mailbox_release (AgentMailbox *self)
 {
-  g_autoptr (AgentSubscriber) subscriber = take_subscriber (self);
+  g_autoptr (AgentSubscriber) subscriber = _agent_bus_report_departed (self->report, self);
   GSList *endings;
 
   _agent_directory_tell_watches (self->directory, self, AGENT_MAILBOX_LEFT);

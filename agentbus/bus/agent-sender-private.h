@@ -24,6 +24,7 @@ struct _AgentSender
 {
   AgentSnapshot *snapshots[AGENT_SENDER_N_SNAPSHOTS]; /* (nullable) by the directory's id */
   GSList         *old_snapshots;                      /* (owned) */
+  GSList         *losses;                             /* (owned) messages whose sources want to hear of their loss */
   AgentClockStamp clock;
   guint          n_garbage;
   guint          garbage_size;
@@ -38,6 +39,12 @@ void           _agent_sender_forget       (AgentSender    *self,
 void           _agent_sender_grow_garbage (AgentSender    *self);
 void           _agent_sender_free_old_snapshots
                                           (AgentSender    *self);
+void           _agent_sender_add_loss     (AgentSender    *self,
+                                           AgentBusReport *report,
+                                           AgentMessage   *message,
+                                           const char     *name,
+                                           AgentDropReason reason);
+void           _agent_sender_tell_losses  (AgentSender    *self);
 
 /* Takes the reference. */
 static inline void
@@ -52,9 +59,24 @@ _agent_sender_let_go (AgentSender  *self,
   self->garbage[self->n_garbage++] = message;
 }
 
+/* The message that the subscriber @name lost, (nullable), stays the caller's. It is told when this send is through. */
+static inline void
+_agent_sender_note_loss (AgentSender    *self,
+                         AgentBusReport *report,
+                         AgentMessage   *message,
+                         const char     *name,
+                         AgentDropReason reason)
+{
+  if (_agent_message_wants_loss (message))
+    _agent_sender_add_loss (self, report, message, name, reason);
+}
+
+/* With no lock held. */
 static inline void
 _agent_sender_collect (AgentSender *self)
 {
+  if (G_UNLIKELY (self->losses != NULL))
+    _agent_sender_tell_losses (self);
   if (G_UNLIKELY (self->old_snapshots != NULL))
     _agent_sender_free_old_snapshots (self);
   while (self->n_garbage > 0)

@@ -2,7 +2,17 @@
 
 #include "config.h"
 
+#include "agent-bus-loss-private.h"
+#include "agent-bus-report-private.h"
 #include "agent-sender-private.h"
+
+typedef struct
+{
+  AgentBusReport *report;  /* (owned) */
+  AgentMessage   *message; /* (owned) */
+  char           *name;    /* (owned) (nullable) */
+  AgentDropReason reason;
+} Loss;
 
 /* Looked at in each send: found without a call, which takes some bytes of what the loader keeps for such variables. */
 static __thread AgentSender *own_sender __attribute__ ((tls_model ("initial-exec")));
@@ -86,4 +96,39 @@ _agent_sender_grow_garbage (AgentSender *self)
 {
   self->garbage_size = MAX (16, 2 * self->garbage_size);
   self->garbage = g_renew (AgentMessage *, self->garbage, self->garbage_size);
+}
+
+void
+_agent_sender_add_loss (AgentSender    *self,
+                        AgentBusReport *report,
+                        AgentMessage   *message,
+                        const char     *name,
+                        AgentDropReason reason)
+{
+  Loss *loss = g_new (Loss, 1);
+
+  loss->report = _agent_bus_report_ref (report);
+  loss->message = agent_message_ref (message);
+  loss->name = g_strdup (name);
+  loss->reason = reason;
+  self->losses = g_slist_prepend (self->losses, loss);
+}
+
+/* Each of them is a send of its own. */
+void
+_agent_sender_tell_losses (AgentSender *self)
+{
+  GSList *losses = g_slist_reverse (g_steal_pointer (&self->losses));
+
+  for (GSList *l = losses; l != NULL; l = l->next)
+    {
+      Loss *loss = l->data;
+
+      _agent_bus_report_loss (loss->report, loss->message, loss->name, loss->reason);
+      _agent_sender_let_go (self, loss->message);
+      _agent_bus_report_unref (loss->report);
+      g_free (loss->name);
+      g_free (loss);
+    }
+  g_slist_free (losses);
 }

@@ -4,6 +4,7 @@
 
 #include <gio/gio.h>
 
+#include "agent-clock-private.h"
 #include "agent-signal-queue-private.h"
 #include "agent-yielding-source-private.h"
 
@@ -13,17 +14,21 @@
 struct _AgentSignalQueue
 {
   gint            ref_count; /* (atomic) */
+  const char     *name;
   GWeakRef        object;
   GMainContext   *context; /* (owned) until it is closed */
   AgentSignalFunc func;
   GDestroyNotify  event_free;
 
   GMutex               lock;
-  AgentYieldingSource *source;  /* (lock) (nullable) NULL once closed */
-  GQueue               events;  /* (lock) of what the object knows */
-  gboolean             telling; /* (lock) a dispatch is under way */
+  AgentYieldingSource *source;        /* (lock) (nullable) NULL once closed */
+  GQueue               events;        /* (lock) of what the object knows */
+  gboolean             telling;       /* (lock) a dispatch is under way */
+  gint64               waiting_since; /* (lock) when the first of the events came, or the last dispatch was */
+  guint64              n_missed;      /* (lock) events since then that were not kept */
 };
 
+/* (nullable) */
 static gpointer
 take_event (AgentSignalQueue *self)
 {
@@ -40,15 +45,23 @@ take_event (AgentSignalQueue *self)
 static guint
 begin (AgentSignalQueue *self)
 {
-  guint n_events;
+  guint   n_events;
+  guint64 n_missed;
 
   g_mutex_lock (&self->lock);
   n_events = MIN (self->events.length, TURN);
   self->telling = TRUE;
+  self->waiting_since = _agent_clock_now ();
+  n_missed = self->n_missed;
+  self->n_missed = 0;
   if (self->source != NULL)
     _agent_yielding_source_begin (self->source);
   g_mutex_unlock (&self->lock);
 
+  if (n_missed > 0)
+    g_warning ("%s: %" G_GUINT64_FORMAT " signal(s) were not kept while the context was not iterated",
+               self->name,
+               n_missed);
   return n_events;
 }
 
@@ -95,6 +108,7 @@ _agent_signal_queue_new (GObject        *object,
   AgentSignalQueue *self = g_new0 (AgentSignalQueue, 1);
 
   self->ref_count = 1;
+  self->name = name;
   self->context = g_main_context_ref (context);
   self->func = func;
   self->event_free = event_free;
@@ -136,15 +150,14 @@ void
 _agent_signal_queue_close (AgentSignalQueue *self)
 {
   AgentYieldingSource *source;
-  GQueue               events;
 
   g_mutex_lock (&self->lock);
   source = g_steal_pointer (&self->source);
-  events = self->events;
-  g_queue_init (&self->events);
   g_mutex_unlock (&self->lock);
 
-  g_queue_clear_full (&events, self->event_free);
+  for (gpointer event; (event = take_event (self)) != NULL;)
+    self->event_free (event);
+
   if (source != NULL)
     {
       _agent_yielding_source_free (source);
@@ -152,7 +165,39 @@ _agent_signal_queue_close (AgentSignalQueue *self)
     }
 }
 
-/* Takes @event. Any thread. FALSE: the queue is closed. */
+static gboolean
+is_asleep_locked (AgentSignalQueue *self)
+{
+  return self->events.length > 0 && _agent_clock_now () - self->waiting_since >= AGENT_SIGNAL_QUEUE_PATIENCE;
+}
+
+/* Whether events have waited for so long that the context may never come round. */
+gboolean
+_agent_signal_queue_is_asleep (AgentSignalQueue *self)
+{
+  gboolean asleep;
+
+  g_mutex_lock (&self->lock);
+  asleep = is_asleep_locked (self);
+  g_mutex_unlock (&self->lock);
+
+  return asleep;
+}
+
+static void
+add_locked (AgentSignalQueue *self,
+            gpointer          event)
+{
+  if (self->events.length == 0 && !self->telling)
+    {
+      self->waiting_since = _agent_clock_now ();
+      _agent_yielding_source_be_polite (self->source);
+    }
+
+  g_queue_push_tail (&self->events, event);
+}
+
+/* Takes @event. Any thread. FALSE: the queue is closed, or its context sleeps. */
 gboolean
 _agent_signal_queue_add (AgentSignalQueue *self,
                          gpointer          event)
@@ -160,11 +205,29 @@ _agent_signal_queue_add (AgentSignalQueue *self,
   gboolean added;
 
   g_mutex_lock (&self->lock);
-  added = self->source != NULL;
-  if (added && self->events.length == 0 && !self->telling)
-    _agent_yielding_source_be_polite (self->source);
+  added = self->source != NULL && (self->events.length < AGENT_SIGNAL_QUEUE_MAX || !is_asleep_locked (self));
   if (added)
-    g_queue_push_tail (&self->events, event);
+    add_locked (self, event);
+  else if (self->source != NULL)
+    self->n_missed++;
+  g_mutex_unlock (&self->lock);
+
+  if (!added)
+    self->event_free (event);
+  return added;
+}
+
+/* The same for events whose number the caller bounds. FALSE: the queue is closed. */
+gboolean
+_agent_signal_queue_add_always (AgentSignalQueue *self,
+                                gpointer          event)
+{
+  gboolean added;
+
+  g_mutex_lock (&self->lock);
+  added = self->source != NULL;
+  if (added)
+    add_locked (self, event);
   g_mutex_unlock (&self->lock);
 
   if (!added)

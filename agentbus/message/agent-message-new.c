@@ -267,6 +267,22 @@ agent_message_new_agent_error (const char *source,
   return new_message (AGENT_MESSAGE_TYPE_AGENT_ERROR, source, target, .reason = error);
 }
 
+/* Tells the source of @lost, by @source, what became of it: an AGENT_ERROR with the task and the cause. */
+AgentMessage *
+_agent_message_new_loss (AgentMessage *lost,
+                         const char   *source,
+                         const char   *text)
+{
+  AgentMessage *error = new_message (AGENT_MESSAGE_TYPE_AGENT_ERROR,
+                                     source,
+                                     agent_message_get_source (lost),
+                                     .task_id = agent_message_get_task_id (lost),
+                                     .reason = text);
+
+  agent_message_set_cause (error, lost);
+  return error;
+}
+
 /**
  * agent_message_new_task_request:
  * @source: The name of who sends it, not empty.

@@ -59,6 +59,9 @@ typedef struct
 
 AgentMessage *_agent_message_new_from_parts (const AgentMessageParts *parts);
 AgentMessage *_agent_message_copy_unsent    (AgentMessage            *self);
+AgentMessage *_agent_message_new_loss       (AgentMessage            *lost,
+                                             const char              *source,
+                                             const char              *text);
 void          _agent_message_add_refs       (AgentMessage            *self,
                                              guint                    n);
 void          _agent_message_drop_refs      (AgentMessage            *self,
@@ -73,6 +76,13 @@ static inline gboolean
 _agent_message_is_kept (const AgentMessage *self)
 {
   return self->reliable || self->origin != 0;
+}
+
+/* Whether the source wants to hear of its loss. Of a loss of such news, nobody does. */
+static inline gboolean
+_agent_message_wants_loss (const AgentMessage *self)
+{
+  return G_UNLIKELY (self->error_reply) && self->type != AGENT_MESSAGE_TYPE_AGENT_ERROR;
 }
 
 static inline gboolean

@@ -606,7 +606,7 @@ check_reliable_side_by_side (Fixture *f,
           push_number (&f->queue, 1000000);
           g_assert_cmpuint (evict_number (&f->queue), ==, 1000000);
         }
-      g_assert_cmpuint (count_blocks (&f->queue), <=, 5 + i / 126);
+      g_assert_cmpuint (count_blocks (&f->queue), <=, 8 + i / 6);
     }
   for (guint i = 1; i <= n_reliable; i++)
     g_assert_cmpuint (pop_number (&f->queue), ==, i);
