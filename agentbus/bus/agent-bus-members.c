@@ -65,7 +65,7 @@ end_mailboxes (AgentBus  *self,
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_close (mailboxes->pdata[i]);
 
-  _agent_ending_begin (mailboxes, agent_bus_get_shutdown_timeout (self), task);
+  _agent_ending_begin (mailboxes, agent_bus_get_shutdown_timeout (self), self->context, task);
 }
 
 /* FALSE: there is no such subscriber, and @task is untouched. */
@@ -92,6 +92,8 @@ end_by_name (AgentBus   *self,
  * @name: the name of a subscriber
  *
  * Takes a subscriber off the bus, as [method@AgentBus.Bus.unsubscribe_async] does, without waiting for the end.
+ *
+ * The deadline is kept in the bus's own context.
  *
  * May be called from any thread, also from the subscriber's own handler. Does nothing if there is no such
  * subscriber.
@@ -127,7 +129,8 @@ agent_bus_unsubscribe (AgentBus   *self,
  * no other begins.
  *
  * May be called from any thread, also from the subscriber's own handler. Iterate the calling thread's default
- * context, which keeps the deadline too, to get the result.
+ * context, which keeps the deadline too, to get the result. A handler may do that itself: then the others leave meanwhile,
+ * and its own subscriber is the one that does not leave in time.
  *
  * Since: 0.1
  */

@@ -336,16 +336,17 @@ _agent_bus_report_close (AgentBusReport *self)
 
 /* --- Any thread --- */
 
-/* Takes what the notice holds. Mailboxes that drop something from now on are told of after it. */
+/* Takes what the notice holds. Mailboxes that drop something from now on are told of after it, if it is kept. */
 static void
 add_notice (AgentBusReport *self,
             const Notice   *notice)
 {
+  if (!_agent_signal_queue_add (self->signals, g_memdup2 (notice, sizeof *notice)))
+    return;
+
   g_mutex_lock (&self->lock);
   self->open_batch = NULL;
   g_mutex_unlock (&self->lock);
-
-  _agent_signal_queue_add (self->signals, g_memdup2 (notice, sizeof *notice));
 }
 
 /* The same for notices of which there is a bounded number, with the lock held. FALSE: there is no bus any more. */

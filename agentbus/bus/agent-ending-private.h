@@ -10,9 +10,10 @@ G_BEGIN_DECLS
  * Waits until some mailboxes are released, all under one deadline. Those that are not released by then are
  * abandoned.
  */
-void         _agent_ending_begin        (GPtrArray   *mailboxes,
-                                         guint        timeout,
-                                         GTask       *task);
+void         _agent_ending_begin        (GPtrArray    *mailboxes,
+                                         guint         timeout,
+                                         GMainContext *bus_context,
+                                         GTask        *task);
 AgentEnding *_agent_ending_ref          (AgentEnding *self);
 void         _agent_ending_unref        (AgentEnding *self);
 void         _agent_ending_mailbox_left (AgentEnding *self,

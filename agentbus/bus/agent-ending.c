@@ -170,38 +170,43 @@ on_cancelled (GCancellable *cancellable,
 }
 
 static GSource *
-attach (AgentEnding *self,
-        GSource     *source,
-        const char  *name,
-        GSourceFunc  callback)
+attach (AgentEnding  *self,
+        GMainContext *context,
+        GSource      *source,
+        const char   *name,
+        GSourceFunc   callback)
 {
   g_source_set_static_name (source, name);
   g_source_set_callback (source,
                          callback,
                          _agent_ending_ref (self),
                          (GDestroyNotify) _agent_ending_unref);
-  g_source_attach (source, g_main_context_get_thread_default ());
+  g_source_attach (source, context);
   return source;
 }
 
 static void
-start_timer_locked (AgentEnding *self)
+start_timer_locked (AgentEnding  *self,
+                    GMainContext *context)
 {
   GCancellable *cancellable = self->task != NULL ? g_task_get_cancellable (self->task) : NULL;
 
-  self->timer = attach (self, g_timeout_source_new (self->timeout), "[agentbus] ending", on_timeout);
+  self->timer = attach (self, context, g_timeout_source_new (self->timeout), "[agentbus] ending", on_timeout);
   if (cancellable != NULL)
     self->waiting = attach (self,
+                            context,
                             g_cancellable_source_new (cancellable),
                             "[agentbus] waiting",
                             G_SOURCE_FUNC (on_cancelled));
 }
 
-/* Takes @mailboxes and @task. The deadline is kept in the calling thread's default context. */
+/* Takes @mailboxes and @task. The deadline is kept in the context of @task, which lives as long as that. Without a task, the
+ * caller's context may die before: so the deadline is kept in that of the bus. */
 void
-_agent_ending_begin (GPtrArray *mailboxes,
-                     guint      timeout,
-                     GTask     *task)
+_agent_ending_begin (GPtrArray    *mailboxes,
+                     guint         timeout,
+                     GMainContext *bus_context,
+                     GTask        *task)
 {
   AgentEnding *self = g_new0 (AgentEnding, 1);
   guint        n_waiting = 0;
@@ -222,7 +227,7 @@ _agent_ending_begin (GPtrArray *mailboxes,
         g_atomic_int_add (&self->n_waiting, -1);
     }
   if (n_waiting > 0)
-    start_timer_locked (self);
+    start_timer_locked (self, task != NULL ? g_task_get_context (task) : bus_context);
   g_mutex_unlock (&self->lock);
 
   one_less (self);

@@ -814,13 +814,20 @@ AgentDelivery *
 agent_subscriber_defer (AgentSubscriber *self)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  AgentMailbox           *mailbox;
   AgentDelivery          *delivery = NULL;
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
   g_return_val_if_fail (g_main_context_is_owner (priv->context), NULL);
 
-  if (priv->mailbox != NULL)
-    delivery = _agent_mailbox_defer (priv->mailbox);
+  /* Outside a handler, another thread may be subscribing it right now. */
+  g_mutex_lock (&priv->lock);
+  mailbox = priv->mailbox != NULL ? _agent_mailbox_ref (priv->mailbox) : NULL;
+  g_mutex_unlock (&priv->lock);
+
+  if (mailbox != NULL)
+    delivery = _agent_mailbox_defer (mailbox);
+  g_clear_pointer (&mailbox, _agent_mailbox_unref);
   if (delivery == NULL)
     g_critical ("agent_subscriber_defer() wants to be called in a handler, once for a message");
 
