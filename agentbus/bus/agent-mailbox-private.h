@@ -53,31 +53,30 @@ typedef struct
   AgentMessage *cancel;   /* (owned) (nullable) a CANCEL or TASK_CANCEL that just went in */
 } AgentOffer;
 
-/* Guarded by the delivery source's lock. */
+/* Guarded by the delivery source's lock. The booleans are bytes, since there is one of these for each subscriber. */
 typedef struct
 {
-  GList    ready_links[AGENT_N_CHANNELS]; /* in the source's ready lists */
-  gboolean ready[AGENT_N_CHANNELS];       /* whether the link is in its list */
-  gboolean parked[AGENT_N_CHANNELS];      /* whether to put it there when the subscriber is free again */
-  gboolean serving;                       /* the context's thread is in it */
-  gboolean nesting;                       /* and its handler iterates the context */
-  gboolean held;                          /* a deferred delivery is under way */
-  gboolean cancel_pending;                /* its cancellable is to be tripped */
-  gboolean closing;
-  gboolean abandoned;                     /* finished before it was through */
-  gboolean finished;
-  gboolean released;                      /* somebody is about to release it, or has */
-  gboolean left;                          /* that is through */
-  guint    n_returning;                   /* how many threads give messages back to who handed them over */
-  guint64  n_handled[AGENT_N_CHANNELS];   /* the position up to which all has been handled, when nothing is in hand */
-  GSList  *endings;                       /* of AgentEnding (owned): who waits for the release */
+  GList   ready_links[AGENT_N_CHANNELS]; /* in the source's ready lists */
+  guint64 n_handled[AGENT_N_CHANNELS];   /* the position up to which all has been handled, when nothing is in hand */
+  GSList *endings;                       /* of AgentEnding (owned): who waits for the release */
+  guint   n_returning;                   /* how many threads give messages back to who handed them over */
+  guint8  ready[AGENT_N_CHANNELS];       /* whether the link is in its list */
+  guint8  parked[AGENT_N_CHANNELS];      /* whether to put it there when the subscriber is free again */
+  guint8  serving;                       /* the context's thread is in it */
+  guint8  nesting;                       /* and its handler iterates the context; changed by that thread only */
+  guint8  held;                          /* a deferred delivery is under way */
+  guint8  cancel_pending;                /* its cancellable is to be tripped */
+  guint8  closing;
+  guint8  abandoned;                     /* finished before it was through */
+  guint8  finished;
+  guint8  released;                      /* somebody is about to release it, or has */
+  guint8  left;                          /* that is through */
 } AgentMailboxSchedule;
 
 struct _AgentMailbox
 {
   guint                max_age;    /* milliseconds, 0 for any */
   AgentOverflow        overflow;
-  GMainContext        *context;    /* (owned) (nullable) until it is attached */
   AgentDirectory      *directory;
   AgentBusReport      *report;
   AgentDeliverySource *source;     /* set once, before anybody can send */

@@ -30,7 +30,6 @@ _agent_mailbox_new (AgentSubscriber *subscriber,
   self->ref_count = 1;
   memcpy (self->name, name, name_size);
   self->hash = _agent_string_hash (name, name_size - 1);
-  self->context = g_main_context_ref (agent_subscriber_get_main_context (subscriber));
   self->max_age = agent_subscriber_get_max_age (subscriber);
   self->overflow = agent_subscriber_get_overflow (subscriber);
   self->directory = _agent_directory_ref (directory);
@@ -65,19 +64,17 @@ _agent_mailbox_unref (AgentMailbox *self)
     _agent_channel_queue_clear (&self->queues[channel]);
   g_clear_pointer (&self->source, _agent_delivery_source_unref);
   g_clear_object (&self->cancellable);
-  g_clear_pointer (&self->context, g_main_context_unref);
   _agent_bus_report_unref (self->report);
   _agent_directory_unref (self->directory);
   g_free (self);
 }
 
-/* It is on the bus now, and keeps itself alive until it is released. From then on the source has the context, as long as it
- * serves any mailbox; so the subscriber, which has a reference of its own, is not the last one to have it here. */
+/* It is on the bus now, and keeps itself alive until it is released. The source has a reference on the context as long as it
+ * serves any mailbox there. */
 void
 _agent_mailbox_attach (AgentMailbox *self)
 {
-  self->source = _agent_delivery_source_get (self->context);
-  g_clear_pointer (&self->context, g_main_context_unref);
+  self->source = _agent_delivery_source_get (agent_subscriber_get_main_context (self->subscriber));
   _agent_mailbox_ref (self);
 }
 

@@ -209,7 +209,7 @@ send_once (gpointer data)
   agent_bus_send (self->play.bus, test_data ("thread", NULL, 1));
   g_atomic_int_inc (&self->step);
   while (!g_atomic_int_get (&self->go))
-    g_usleep (100);
+    g_thread_yield ();
   return NULL;
 }
 
