@@ -7,13 +7,47 @@
 
 G_BEGIN_DECLS
 
-#define AGENT_STRING_HASH_FACTOR G_GUINT64_CONSTANT (0x9e3779b97f4a7c15)
+/*
+ * The hash of a name, for tables in memory only: it differs from one process to the next, and with the byte order.
+ * Any thread may call what is here.
+ *
+ * Names come from peers too. The hash has a key that nobody outside the process knows, so that nobody can send names
+ * which all fall into one place of a table. Each step multiplies by the key and folds the two halves of the product of
+ * 128 bits: a product of 64 bits alone would lose the upper bits of what it is given, whatever the key is. The last
+ * step's factor depends on the length, so that names of different lengths do not meet either.
+ */
+
+/* The start value and the odd factor, drawn before main(). Never written after that. */
+G_GNUC_INTERNAL extern guint64 _agent_string_hash_key[2];
+
+/* For a GHashTable whose keys are names. */
+G_GNUC_INTERNAL guint _agent_string_hash_func (gconstpointer name);
+
+/* What the compiler does where it has numbers of 128 bits. */
+static inline guint64
+_agent_string_hash_fold_portable (guint64 a,
+                                  guint64 b)
+{
+  guint64 low = (guint64) (guint32) a * (guint32) b;
+  guint64 middle = (a >> 32) * (guint32) b + (low >> 32);
+  guint64 other = (guint64) (guint32) a * (b >> 32) + (guint32) middle;
+  guint64 high = (a >> 32) * (b >> 32) + (middle >> 32) + (other >> 32);
+
+  return high ^ (other << 32 | (guint32) low);
+}
 
 static inline guint64
-_agent_string_hash_mix (guint64 hash)
+_agent_string_hash_fold (guint64 a,
+                         guint64 b)
 {
-  hash *= AGENT_STRING_HASH_FACTOR;
-  return hash ^ (hash >> 32);
+#ifdef __SIZEOF_INT128__
+  __extension__ typedef unsigned __int128 Product;
+  Product product = (Product) a * b;
+
+  return (guint64) (product >> 64) ^ (guint64) product;
+#else
+  return _agent_string_hash_fold_portable (a, b);
+#endif
 }
 
 static inline guint64
@@ -55,15 +89,17 @@ static inline guint64
 _agent_string_hash (const char *string,
                     gsize       length)
 {
-  guint64 hash = length;
+  guint64 hash = _agent_string_hash_key[0];
+  guint64 factor = _agent_string_hash_key[1];
+  guint64 last_factor = factor + 2 * (guint64) length;
 
   if (length < 8)
-    return _agent_string_hash_mix (hash << 56 ^ _agent_string_hash_get_few (string, length));
+    return _agent_string_hash_fold (hash ^ _agent_string_hash_get_few (string, length), last_factor);
 
   for (gsize i = 0; i + 8 < length; i += 8)
-    hash = _agent_string_hash_mix (hash ^ _agent_string_hash_get_8 (string + i));
+    hash = _agent_string_hash_fold (hash ^ _agent_string_hash_get_8 (string + i), factor);
 
-  return _agent_string_hash_mix (hash ^ _agent_string_hash_get_8 (string + length - 8));
+  return _agent_string_hash_fold (hash ^ _agent_string_hash_get_8 (string + length - 8), last_factor);
 }
 
 /* For names that are short as a rule. */

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-string-hash-private.h"
+
+guint64 _agent_string_hash_key[2];
+
+static guint64
+string_hash_draw (GRand *rand)
+{
+  guint64 high = g_rand_int (rand);
+
+  return high << 32 | g_rand_int (rand);
+}
+
+/* Before the constructors of an application, which may make names already: theirs have no priority, or a greater one.
+ * The lowest hundred are the C library's. */
+__attribute__ ((constructor (101))) static void
+string_hash_draw_key (void)
+{
+  GRand *rand = g_rand_new ();
+
+  _agent_string_hash_key[0] = string_hash_draw (rand);
+  _agent_string_hash_key[1] = string_hash_draw (rand) | 1;
+  g_rand_free (rand);
+}
+
+guint
+_agent_string_hash_func (gconstpointer name)
+{
+  return (guint) _agent_string_hash (name, strlen (name));
+}
