@@ -74,7 +74,7 @@ _agent_parking_new (AgentBus                *bus,
   g_mutex_init (&self->lock);
   _agent_deadline_heap_init (&self->heap);
   _agent_retry_schedule_init (&self->schedule, &self->heap);
-  self->stations = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, station_free);
+  self->stations = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, station_free);
   self->next_time = NEVER;
 
   return self;

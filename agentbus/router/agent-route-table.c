@@ -6,6 +6,7 @@
 
 #include "agent-route-table-private.h"
 #include "agent-signal-queue-private.h"
+#include "agent-string-hash-private.h"
 
 /**
  * AgentRouteTable:
@@ -376,7 +377,7 @@ static void
 agent_route_table_init (AgentRouteTable *self)
 {
   g_mutex_init (&self->lock);
-  self->routers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, ref_string_clear);
+  self->routers = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, g_free, ref_string_clear);
   self->watches = g_ptr_array_new_with_free_func (watch_unref);
 }
 

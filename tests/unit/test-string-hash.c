@@ -11,6 +11,18 @@
 /* How a table without a key would hash a name, with which anybody can compute names that collide. */
 #define FACTOR G_GUINT64_CONSTANT (0x9e3779b97f4a7c15)
 
+static guint n_str_hashes;
+
+guint __wrap_g_str_hash (gconstpointer name);
+guint __real_g_str_hash (gconstpointer name);
+
+guint
+__wrap_g_str_hash (gconstpointer name)
+{
+  n_str_hashes++;
+  return __real_g_str_hash (name);
+}
+
 static guint64
 mix (guint64 hash)
 {
@@ -226,6 +238,23 @@ test_key_of_another_process (void)
   g_test_trap_assert_stderr_unmatched (key);
 }
 
+static void
+test_tables_have_the_key (void)
+{
+  g_autoptr (AgentBus) bus = agent_bus_new ();
+  g_autoptr (AgentRouteTable) table = agent_route_table_new ();
+  g_autoptr (AgentRouterDispatcher) dispatcher = agent_router_dispatcher_new (bus, table);
+  g_autoptr (GError) error = NULL;
+
+  n_str_hashes = 0;
+  agent_route_table_assign (table, "actor", "router");
+  agent_router_dispatcher_dispatch (
+      dispatcher, agent_message_new_routed (AGENT_MESSAGE_TYPE_REQUEST_INFERENCE, "s", "actor", NULL), &error);
+  g_assert_no_error (error);
+  g_assert_true (agent_route_table_remove (table, "actor"));
+  g_assert_cmpuint (n_str_hashes, ==, 0);
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -238,6 +267,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/agentbus/string-hash/each-byte", test_each_byte);
   g_test_add_func ("/agentbus/string-hash/portable", test_portable);
   g_test_add_func ("/agentbus/string-hash/key-of-another-process", test_key_of_another_process);
+  g_test_add_func ("/agentbus/string-hash/tables-have-the-key", test_tables_have_the_key);
 
   return g_test_run ();
 }
