@@ -7,6 +7,7 @@
 #include "agent-delivery.h"
 #include "agent-mailbox-private.h"
 #include "agent-subscriber-private.h"
+#include "agent-utf8-private.h"
 
 /**
  * AgentSubscriber:
@@ -341,6 +342,17 @@ agent_subscriber_get_property (GObject    *object,
     }
 }
 
+/* A name that is not UTF-8 is a programmer error, and counts as none: no bus takes a subscriber without a name. */
+static char *
+subscriber_dup_name (const GValue *value)
+{
+  const char *name = g_value_get_string (value);
+
+  g_return_val_if_fail (name == NULL || _agent_utf8_is_string (name), NULL);
+
+  return g_strdup (name);
+}
+
 static void
 agent_subscriber_set_property (GObject      *object,
                                guint         prop_id,
@@ -352,7 +364,7 @@ agent_subscriber_set_property (GObject      *object,
   switch (prop_id)
     {
     case PROP_NAME:
-      priv->name = g_value_dup_string (value);
+      priv->name = subscriber_dup_name (value);
       break;
     case PROP_MAIN_CONTEXT:
       priv->context = g_value_dup_boxed (value);
@@ -541,7 +553,7 @@ agent_subscriber_init (AgentSubscriber *self)
 
 /**
  * agent_subscriber_new:
- * @name: a name that no other subscriber of the same bus has; not empty
+ * @name: a name that no other subscriber of the same bus has; not empty, and UTF-8
  *
  * Makes a subscriber whose messages are handled in the calling thread's default context.
  *
@@ -553,6 +565,7 @@ AgentSubscriber *
 agent_subscriber_new (const char *name)
 {
   g_return_val_if_fail (name != NULL && *name != '\0', NULL);
+  g_return_val_if_fail (_agent_utf8_is_string (name), NULL);
 
   return g_object_new (AGENT_TYPE_SUBSCRIBER, "name", name, NULL);
 }

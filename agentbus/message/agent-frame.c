@@ -5,6 +5,7 @@
 #include "agent-frame.h"
 #include "agent-frame-private.h"
 #include "agent-message-pool-private.h"
+#include "agent-utf8-private.h"
 
 #include <string.h>
 
@@ -142,6 +143,7 @@ agent_frame_new (const char *kind,
                  GVariant   *metadata)
 {
   g_return_val_if_fail (kind != NULL && *kind != '\0', NULL);
+  g_return_val_if_fail (_agent_utf8_is_string (kind), NULL);
   g_return_val_if_fail (metadata == NULL || g_variant_is_of_type (metadata, G_VARIANT_TYPE_VARDICT),
                         NULL);
 

@@ -4,6 +4,8 @@
 
 #include "agent-info.h"
 
+#include "agent-utf8-private.h"
+
 /**
  * AgentInfo:
  *
@@ -107,6 +109,9 @@ agent_info_new (const char *name,
 
   g_return_val_if_fail (name != NULL && *name != '\0', NULL);
   g_return_val_if_fail (runner != NULL, NULL);
+  g_return_val_if_fail (_agent_utf8_is_string (name), NULL);
+  g_return_val_if_fail (_agent_utf8_is_string (runner), NULL);
+  g_return_val_if_fail (parent == NULL || _agent_utf8_is_string (parent), NULL);
   g_return_val_if_fail (started_at >= 0, NULL);
 
   self = g_new (AgentInfo, 1);

@@ -5,6 +5,8 @@
 #include "agent-message.h"
 #include "agent-message-private.h"
 
+#include "agent-utf8-private.h"
+
 /* What a sender may ask for before sending. Reading needs no lock: nothing here changes after that. */
 
 /**
@@ -208,6 +210,7 @@ agent_message_set_trace (AgentMessage *self,
 
   g_return_if_fail (self != NULL);
   g_return_if_fail (!g_atomic_int_get (&self->sent));
+  g_return_if_fail (trace == NULL || _agent_utf8_is_string (trace));
 
   /* @trace may be this message's own. */
   old = self->trace;

@@ -11,6 +11,7 @@
 #include "agent-info.h"
 #include "agent-payload.h"
 #include "agent-string-hash-private.h"
+#include "agent-utf8-private.h"
 
 #include <string.h>
 
@@ -36,6 +37,8 @@
  * A message belongs to one thread until it is sent. From then on it is immutable: any number of
  * threads may read it, and the functions that change a message must not be called any more. It is
  * counted atomically, and may be kept for as long as one likes.
+ *
+ * All strings of a message are UTF-8: a constructor that is given something else complains, and returns %NULL.
  *
  * A payload is a `GVariant`. For JSON there are [func@AgentBus.payload_from_json] and
  * [method@AgentBus.Message.dup_payload_json].
@@ -151,6 +154,22 @@ size_string (const char *string)
   return string != NULL ? strlen (string) + 1 : 0;
 }
 
+/* As size_string(), where a string may come from an application. */
+static inline gsize
+measure_string (const char *string,
+                gboolean   *valid)
+{
+  gsize length;
+
+  if (string == NULL)
+    return 0;
+
+  length = strlen (string);
+  *valid = *valid && _agent_utf8_is_valid (string, length);
+
+  return length + 1;
+}
+
 /* Sizes include the final 0. */
 static inline guint64
 hash_address (const AgentMessageParts *parts,
@@ -177,20 +196,38 @@ put_string (AgentMessage *self,
   return offset;
 }
 
-/* The parts have been checked by the caller; the content goes over to the message. */
+/* A programmer error. */
+static AgentMessage *
+refuse_parts (const AgentMessageParts *parts)
+{
+  g_autofree char *source = g_utf8_make_valid (parts->source, -1);
+
+  g_critical ("A message of type %s from “%s” has a string that is not valid UTF-8",
+              agent_message_type_to_string (parts->type),
+              source);
+  if (parts->content != NULL)
+    free_content (parts->type, parts->content);
+
+  return NULL;
+}
+
+/* The caller has checked the parts, except for UTF-8, which costs less here; the content goes over to the message. */
 AgentMessage *
 _agent_message_new_from_parts (const AgentMessageParts *parts)
 {
-  gsize         source = size_string (parts->source);
-  gsize         target = size_string (parts->target);
-  gsize         label = size_string (parts->label);
-  gsize         task_id = size_string (parts->task_id);
-  gsize         reason = size_string (parts->reason);
+  gboolean      valid = TRUE;
+  gsize         source = measure_string (parts->source, &valid);
+  gsize         target = measure_string (parts->target, &valid);
+  gsize         label = measure_string (parts->label, &valid);
+  gsize         task_id = measure_string (parts->task_id, &valid);
+  gsize         reason = measure_string (parts->reason, &valid);
   gsize         end = sizeof (AgentMessage);
   gsize         size = end + source + target + label + task_id + reason;
   gboolean      pooled;
   AgentMessage *self;
 
+  if (G_UNLIKELY (!valid))
+    return refuse_parts (parts);
   if (G_UNLIKELY (size > G_MAXUINT))
     g_error ("The strings of a message take %" G_GSIZE_FORMAT " bytes", size);
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-string-hash-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Whether a string is UTF-8. Any thread may call what is here.
+ *
+ * The library looks at the strings of each message when it is made. Most are ASCII, for which this takes a step for
+ * eight bytes; GLib's function, which takes one for each byte, sees only the others.
+ */
+
+#define AGENT_UTF8_HIGH_BITS G_GUINT64_CONSTANT (0x8080808080808080)
+
+static inline gboolean
+_agent_utf8_is_ascii (const char *string,
+                      gsize       length)
+{
+  guint64 bits;
+
+  if (length < 8)
+    return (_agent_string_hash_get_few (string, length) & AGENT_UTF8_HIGH_BITS) == 0;
+
+  /* The last step takes some bytes once more. */
+  bits = _agent_string_hash_get_8 (string + length - 8);
+  for (gsize i = 0; i + 8 < length; i += 8)
+    bits |= _agent_string_hash_get_8 (string + i);
+
+  return (bits & AGENT_UTF8_HIGH_BITS) == 0;
+}
+
+static inline gboolean
+_agent_utf8_is_valid (const char *string,
+                      gsize       length)
+{
+  return G_LIKELY (_agent_utf8_is_ascii (string, length)) || g_utf8_validate_len (string, length, NULL);
+}
+
+/* For a programmer error. */
+static inline gboolean
+_agent_utf8_is_string (const char *string)
+{
+  return _agent_utf8_is_valid (string, strlen (string));
+}
+
+G_END_DECLS
