@@ -7,6 +7,7 @@
 #include "agent-route-table-private.h"
 #include "agent-signal-queue-private.h"
 #include "agent-string-hash-private.h"
+#include "agent-utf8-private.h"
 
 /**
  * AgentRouteTable:
@@ -457,7 +458,9 @@ agent_route_table_assign (AgentRouteTable *self,
 {
   g_return_if_fail (AGENT_IS_ROUTE_TABLE (self));
   g_return_if_fail (actor != NULL && *actor != '\0');
+  g_return_if_fail (_agent_utf8_is_string (actor));
   g_return_if_fail (router != NULL && *router != '\0');
+  g_return_if_fail (_agent_utf8_is_string (router));
 
   set_route_and_tell (self, actor, router);
 }
@@ -479,6 +482,7 @@ agent_route_table_unassign (AgentRouteTable *self,
 {
   g_return_if_fail (AGENT_IS_ROUTE_TABLE (self));
   g_return_if_fail (actor != NULL && *actor != '\0');
+  g_return_if_fail (_agent_utf8_is_string (actor));
 
   set_route_and_tell (self, actor, NULL);
 }
@@ -504,6 +508,7 @@ agent_route_table_remove (AgentRouteTable *self,
 
   g_return_val_if_fail (AGENT_IS_ROUTE_TABLE (self), FALSE);
   g_return_val_if_fail (actor != NULL, FALSE);
+  g_return_val_if_fail (_agent_utf8_is_string (actor), FALSE);
 
   /* @actor may be the table's own. */
   copy = g_strdup (actor);
@@ -571,6 +576,8 @@ agent_route_table_move_all (AgentRouteTable *self,
   g_return_val_if_fail (AGENT_IS_ROUTE_TABLE (self), 0);
   g_return_val_if_fail (from_router != NULL, 0);
   g_return_val_if_fail (to_router != NULL && *to_router != '\0', 0);
+  g_return_val_if_fail (_agent_utf8_is_string (from_router), 0);
+  g_return_val_if_fail (_agent_utf8_is_string (to_router), 0);
 
   if (g_str_equal (from_router, to_router))
     return 0;

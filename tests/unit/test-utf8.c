@@ -131,6 +131,22 @@ test_subscribers (void)
   agent_bus_unsubscribe (bus, BAD);
 }
 
+static void
+test_routes (void)
+{
+  g_autoptr (AgentRouteTable) table = agent_route_table_new ();
+
+  assert_critical ("*actor*", agent_route_table_assign (table, BAD, "r"));
+  assert_critical ("*router*", agent_route_table_assign (table, "a", BAD));
+  assert_critical ("*actor*", agent_route_table_unassign (table, BAD));
+  assert_critical ("*actor*", g_assert_false (agent_route_table_remove (table, BAD)));
+  assert_critical ("*from_router*", g_assert_cmpuint (agent_route_table_move_all (table, BAD, "r"), ==, 0));
+  assert_critical ("*to_router*", g_assert_cmpuint (agent_route_table_move_all (table, "r", BAD), ==, 0));
+  g_assert_cmpuint (agent_route_table_get_n_actors (table), ==, 0);
+  g_assert_false (agent_route_table_contains (table, BAD));
+  g_assert_null (agent_route_table_lookup (table, BAD));
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -142,6 +158,7 @@ main (int   argc,
   g_test_add_func ("/agentbus/utf8/messages", test_messages);
   g_test_add_func ("/agentbus/utf8/what-messages-carry", test_what_messages_carry);
   g_test_add_func ("/agentbus/utf8/subscribers", test_subscribers);
+  g_test_add_func ("/agentbus/utf8/routes", test_routes);
 
   return g_test_run ();
 }
