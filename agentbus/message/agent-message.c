@@ -664,7 +664,9 @@ agent_message_get_reason (AgentMessage *self)
  *
  * Gets the id of the task that one of the `TASK_` messages is about.
  *
- * Returns: (transfer none) (nullable): the task's id, or %NULL for all other types
+ * An `AGENT_ERROR` message that answers one of them has it too.
+ *
+ * Returns: (transfer none) (nullable): the task's id, or %NULL if it has none
  *
  * Since: 0.1
  */

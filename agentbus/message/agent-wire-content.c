@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-wire-private.h"
+
+#include "agent-frame-private.h"
+#include "agent-info.h"
+
+/* What messages carry: what is read here is owned by the record. */
+
+/* --- Payloads --- */
+
+/* A payload from bytes that nobody checked would make the peer refuse the whole message. */
+static GVariant *
+wire_write_payload (const AgentWireField *field,
+                    gconstpointer         place)
+{
+  GVariant *payload = *(GVariant *const *) place;
+  g_autoptr (GVariant) normal = NULL;
+
+  if (payload == NULL)
+    return NULL;
+
+  normal = g_variant_get_normal_form (payload);
+
+  return g_variant_new_variant (normal);
+}
+
+static gboolean
+wire_read_payload (const AgentWireField *field,
+                   const char           *where,
+                   GVariant             *value,
+                   gpointer              place,
+                   GError              **error)
+{
+  *(gpointer *) place = g_variant_get_variant (value);
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_payload = { "v", wire_write_payload, wire_read_payload };
+
+/* --- Frames --- */
+
+static GVariant *
+wire_write_metadata (const AgentWireField *field,
+                     gconstpointer         place)
+{
+  GVariant *metadata = *(GVariant *const *) place;
+
+  return metadata != NULL ? g_variant_get_normal_form (metadata) : NULL;
+}
+
+static gboolean
+wire_read_metadata (const AgentWireField *field,
+                    const char           *where,
+                    GVariant             *value,
+                    gpointer              place,
+                    GError              **error)
+{
+  *(GVariant **) place = value;
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_metadata = { "a{sv}", wire_write_metadata, wire_read_metadata };
+
+static GVariant *
+wire_write_data (const AgentWireField *field,
+                 gconstpointer         place)
+{
+  GBytes *data = *(GBytes *const *) place;
+
+  return data != NULL ? g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, data, TRUE) : NULL;
+}
+
+static gboolean
+wire_read_data (const AgentWireField *field,
+                const char           *where,
+                GVariant             *value,
+                gpointer              place,
+                GError              **error)
+{
+  *(GBytes **) place = g_variant_get_data_as_bytes (value);
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_data = { "ay", wire_write_data, wire_read_data };
+
+static GVariant *
+wire_write_frame (const AgentWireField *field,
+                  gconstpointer         place)
+{
+  AgentFrame      *frame = *(AgentFrame *const *) place;
+  AgentFrameRecord record = {
+    .kind = agent_frame_get_kind (frame),
+    .id = agent_frame_get_id (frame),
+    .pts = agent_frame_get_pts (frame),
+    .metadata = agent_frame_get_metadata (frame),
+    .data = agent_frame_get_data (frame),
+  };
+
+  return _agent_wire_write (&_agent_wire_frame, AGENT_WIRE_PART, &record);
+}
+
+static gboolean
+wire_read_frame (const AgentWireField *field,
+                 const char           *where,
+                 GVariant             *value,
+                 gpointer              place,
+                 GError              **error)
+{
+  g_auto (AgentWireValues) values = { 0 };
+  AgentFrameRecord record = { .pts = -1 };
+
+  if (!_agent_wire_read (&_agent_wire_frame, AGENT_WIRE_PART, field->key, value, &values, &record, error))
+    return FALSE;
+
+  *(gpointer *) place =
+      _agent_frame_new_with_id (record.id, record.kind, record.data, record.metadata, record.pts);
+  g_clear_pointer (&record.data, g_bytes_unref);
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_content_frame = { "a{sv}", wire_write_frame, wire_read_frame };
+
+/* --- Descriptions of agents --- */
+
+static GVariant *
+wire_write_one_info (AgentInfo *info)
+{
+  AgentInfoRecord record = {
+    .name = agent_info_get_name (info),
+    .runner = agent_info_get_runner (info),
+    .parent = agent_info_get_parent (info),
+    .active = agent_info_is_active (info),
+    .bridged = agent_info_is_bridged (info),
+    .started_at = agent_info_get_started_at (info),
+  };
+
+  return _agent_wire_write (&_agent_wire_info, AGENT_WIRE_PART, &record);
+}
+
+static AgentInfo *
+wire_read_one_info (const char *where,
+                    GVariant   *dict,
+                    GError    **error)
+{
+  g_auto (AgentWireValues) values = { 0 };
+  AgentInfoRecord record = { NULL };
+
+  if (!_agent_wire_read (&_agent_wire_info, AGENT_WIRE_PART, where, dict, &values, &record, error))
+    return NULL;
+
+  return agent_info_new (record.name,
+                         record.runner,
+                         record.parent,
+                         record.active,
+                         record.bridged,
+                         record.started_at);
+}
+
+static GVariant *
+wire_write_info (const AgentWireField *field,
+                 gconstpointer         place)
+{
+  return wire_write_one_info (*(AgentInfo *const *) place);
+}
+
+static gboolean
+wire_read_info (const AgentWireField *field,
+                const char           *where,
+                GVariant             *value,
+                gpointer              place,
+                GError              **error)
+{
+  *(gpointer *) place = wire_read_one_info (field->key, value, error);
+
+  return *(gpointer *) place != NULL;
+}
+
+const AgentWireKind _agent_wire_content_info = { "a{sv}", wire_write_info, wire_read_info };
+
+static GVariant *
+wire_write_infos (const AgentWireField *field,
+                  gconstpointer         place)
+{
+  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
+  GPtrArray *infos = *(GPtrArray *const *) place;
+
+  for (guint i = 0; i < infos->len; i++)
+    g_variant_builder_add_value (&builder, wire_write_one_info (g_ptr_array_index (infos, i)));
+
+  return g_variant_builder_end (&builder);
+}
+
+static gboolean
+wire_read_infos (const AgentWireField *field,
+                 const char           *where,
+                 GVariant             *value,
+                 gpointer              place,
+                 GError              **error)
+{
+  g_autoptr (GPtrArray) infos = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_info_unref);
+  gsize n_infos = g_variant_n_children (value);
+
+  for (gsize i = 0; i < n_infos; i++)
+    {
+      g_autoptr (GVariant) dict = g_variant_get_child_value (value, i);
+      AgentInfo *info = wire_read_one_info (field->key, dict, error);
+
+      if (info == NULL)
+        return FALSE;
+
+      g_ptr_array_add (infos, info);
+    }
+
+  *(gpointer *) place = g_steal_pointer (&infos);
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_content_infos = { "aa{sv}", wire_write_infos, wire_read_infos };

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-wire-private.h"
+
+/* The form is a promise to other versions: a row may come to these tables, but none changes, and the order stays. */
+
+#define TYPE(NAME) (1u << AGENT_MESSAGE_TYPE_##NAME)
+#define TYPES(FIRST, LAST) (TYPE (LAST) | (TYPE (LAST) - TYPE (FIRST)))
+
+#define ALL TYPES (FRAME, CUSTOM)
+#define TASKS TYPES (TASK_REQUEST, TASK_STREAM_END)
+#define ROUTED TYPES (REQUEST_INFERENCE, SHUTDOWN)
+#define RESPONSES (TYPE (TASK_RESPONSE) | TYPE (TASK_RESPONSE_URGENT))
+
+#define IN_MESSAGE(member) G_STRUCT_OFFSET (AgentMessageRecord, member)
+#define IN_FRAME(member) G_STRUCT_OFFSET (AgentFrameRecord, member)
+#define IN_INFO(member) G_STRUCT_OFFSET (AgentInfoRecord, member)
+
+/* clang-format off */
+
+/* The last four are one place, of which each type has its own kind. They come last, as nothing that could be refused may
+ * be read after what is owned. */
+static const AgentWireField message_fields[] = {
+  { "source",      &_agent_wire_string,        IN_MESSAGE (parts.source),    ALL, 0, .filled = TRUE },
+  { "target",      &_agent_wire_string,        IN_MESSAGE (parts.target),    ROUTED, ALL & ~TYPE (AGENT_READY), .filled = TRUE },
+  { "seq",         &_agent_wire_uint64,        IN_MESSAGE (seq),             0, ALL },
+  { "sent-at",     &_agent_wire_time,          IN_MESSAGE (sent_at),         0, ALL },
+  { "ttl",         &_agent_wire_uint32,        IN_MESSAGE (ttl),             0, ALL },
+  { "reliable",    &_agent_wire_boolean,       IN_MESSAGE (reliable),        0, ALL },
+  { "error-reply", &_agent_wire_boolean,       IN_MESSAGE (error_reply),     0, ALL },
+  { "cause",       &_agent_wire_uint64,        IN_MESSAGE (cause),           0, ALL },
+  { "trace",       &_agent_wire_string,        IN_MESSAGE (trace),           0, ALL },
+  { "name",        &_agent_wire_custom_name,   IN_MESSAGE (parts.label),     TYPE (CUSTOM), 0, .filled = TRUE },
+  { "channel",     &_agent_wire_channel,       IN_MESSAGE (parts.channel),   0, TYPE (CUSTOM), .get_type = agent_channel_get_type },
+  { "runner",      &_agent_wire_string,        IN_MESSAGE (parts.label),     TYPE (AGENT_REGISTRY), 0 },
+  { "task-id",     &_agent_wire_string,        IN_MESSAGE (parts.task_id),   TASKS, TYPE (AGENT_ERROR), .filled = TRUE },
+  { "task-name",   &_agent_wire_string,        IN_MESSAGE (parts.label),     0, TYPE (TASK_REQUEST) },
+  { "reason",      &_agent_wire_string,        IN_MESSAGE (parts.reason),    TYPE (AGENT_ERROR), TYPE (END) | TYPE (CANCEL) | TYPE (TASK_CANCEL) },
+  { "status",      &_agent_wire_enum,          IN_MESSAGE (parts.status),    0, RESPONSES, .get_type = agent_task_status_get_type },
+  { "direction",   &_agent_wire_enum,          IN_MESSAGE (parts.direction), 0, TYPE (FRAME), .get_type = agent_frame_direction_get_type },
+  { "payload",     &_agent_wire_payload,       IN_MESSAGE (parts.content),   0, TYPE (ACTIVATE) | TYPE (CUSTOM) | ROUTED | (TASKS & ~(TYPE (TASK_UPDATE_REQUEST) | TYPE (TASK_CANCEL))) },
+  { "frame",       &_agent_wire_content_frame, IN_MESSAGE (parts.content),   TYPE (FRAME), 0 },
+  { "info",        &_agent_wire_content_info,  IN_MESSAGE (parts.content),   TYPE (AGENT_READY), 0 },
+  { "infos",       &_agent_wire_content_infos, IN_MESSAGE (parts.content),   TYPE (AGENT_REGISTRY), 0 },
+};
+
+static const AgentWireField frame_fields[] = {
+  { "kind",        &_agent_wire_string,        IN_FRAME (kind),              AGENT_WIRE_PART, 0, .filled = TRUE },
+  { "id",          &_agent_wire_uint64,        IN_FRAME (id),                0, AGENT_WIRE_PART },
+  { "pts",         &_agent_wire_time,          IN_FRAME (pts),               0, AGENT_WIRE_PART, .unset = -1 },
+  { "metadata",    &_agent_wire_metadata,      IN_FRAME (metadata),          0, AGENT_WIRE_PART },
+  { "data",        &_agent_wire_data,          IN_FRAME (data),              0, AGENT_WIRE_PART },
+};
+
+static const AgentWireField info_fields[] = {
+  { "name",        &_agent_wire_string,        IN_INFO (name),               AGENT_WIRE_PART, 0, .filled = TRUE },
+  { "runner",      &_agent_wire_string,        IN_INFO (runner),             AGENT_WIRE_PART, 0 },
+  { "parent",      &_agent_wire_string,        IN_INFO (parent),             0, AGENT_WIRE_PART },
+  { "active",      &_agent_wire_boolean,       IN_INFO (active),             0, AGENT_WIRE_PART },
+  { "bridged",     &_agent_wire_boolean,       IN_INFO (bridged),            0, AGENT_WIRE_PART },
+  { "started-at",  &_agent_wire_time,          IN_INFO (started_at),         0, AGENT_WIRE_PART },
+};
+
+/* clang-format on */
+
+G_STATIC_ASSERT (G_N_ELEMENTS (message_fields) <= AGENT_WIRE_N_FIELDS_MAX);
+
+const AgentWireTable _agent_wire_message = { message_fields, G_N_ELEMENTS (message_fields) };
+const AgentWireTable _agent_wire_frame = { frame_fields, G_N_ELEMENTS (frame_fields) };
+const AgentWireTable _agent_wire_info = { info_fields, G_N_ELEMENTS (info_fields) };

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-wire-private.h"
+
+#include "agent-bus-error.h"
+#include "agent-utf8-private.h"
+
+/* Five strings of this length still fit a message, whose offsets have 32 bits. */
+#define STRING_LENGTH_MAX (512 * 1024 * 1024)
+
+void
+_agent_wire_values_clear (AgentWireValues *self)
+{
+  for (guint i = 0; i < AGENT_WIRE_N_FIELDS_MAX; i++)
+    g_clear_pointer (&self->of_field[i], g_variant_unref);
+}
+
+/* Always FALSE. */
+gboolean
+_agent_wire_refuse (GError **error, const char *format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  if (error != NULL)
+    *error = g_error_new_valist (AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE, format, args);
+  va_end (args);
+
+  return FALSE;
+}
+
+gboolean
+_agent_wire_refuse_field (const AgentWireField *field,
+                          const char           *where,
+                          const char           *problem,
+                          GError              **error)
+{
+  return _agent_wire_refuse (error,
+                             "Field “%s%s%s” %s",
+                             where != NULL ? where : "",
+                             where != NULL ? "." : "",
+                             field->key,
+                             problem);
+}
+
+GVariant *
+_agent_wire_write (const AgentWireTable *table,
+                   guint32               type,
+                   gconstpointer         record)
+{
+  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+
+  for (guint i = 0; i < table->n_fields; i++)
+    {
+      const AgentWireField *field = &table->fields[i];
+      g_autoptr (GVariant) value = NULL;
+
+      if (((field->required | field->optional) & type) != 0)
+        value = field->kind->write (field, (const guint8 *) record + field->offset);
+      if (value != NULL)
+        g_variant_builder_add (&builder, "{sv}", field->key, g_variant_take_ref (value));
+    }
+
+  return g_variant_builder_end (&builder);
+}
+
+static gboolean
+wire_find_field (const AgentWireTable *table,
+                 const char           *key,
+                 guint                *i)
+{
+  for (*i = 0; *i < table->n_fields; ++*i)
+    if (strcmp (table->fields[*i].key, key) == 0)
+      return TRUE;
+
+  return FALSE;
+}
+
+static gboolean
+wire_check_type (const AgentWireField *field,
+                 const char           *where,
+                 GVariant             *value,
+                 GError              **error)
+{
+  g_autofree char *problem = NULL;
+
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE (field->kind->type)))
+    return TRUE;
+
+  problem = g_strdup_printf ("is not of type “%s”", field->kind->type);
+
+  return _agent_wire_refuse_field (field, where, problem, error);
+}
+
+/* Fields that are not known are passed over, so that a later version can add some. */
+static gboolean
+wire_take_value (const AgentWireTable *table,
+                 const char           *where,
+                 GVariant             *entry,
+                 AgentWireValues      *values,
+                 GError              **error)
+{
+  g_autoptr (GVariant) key = g_variant_get_child_value (entry, 0);
+  g_autoptr (GVariant) boxed = g_variant_get_child_value (entry, 1);
+  g_autoptr (GVariant) value = g_variant_get_variant (boxed);
+  guint i;
+
+  if (!wire_find_field (table, g_variant_get_string (key, NULL), &i))
+    return TRUE;
+  if (values->of_field[i] != NULL)
+    return _agent_wire_refuse_field (&table->fields[i], where, "is there twice", error);
+  if (!wire_check_type (&table->fields[i], where, value, error))
+    return FALSE;
+
+  values->of_field[i] = g_steal_pointer (&value);
+
+  return TRUE;
+}
+
+static gboolean
+wire_take_values (const AgentWireTable *table,
+                  const char           *where,
+                  GVariant             *dict,
+                  AgentWireValues      *values,
+                  GError              **error)
+{
+  gsize n_entries = g_variant_n_children (dict);
+
+  for (gsize i = 0; i < n_entries; i++)
+    {
+      g_autoptr (GVariant) entry = g_variant_get_child_value (dict, i);
+
+      if (!wire_take_value (table, where, entry, values, error))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+wire_check_fields (const AgentWireTable  *table,
+                   guint32                type,
+                   const char            *where,
+                   const AgentWireValues *values,
+                   GError               **error)
+{
+  for (guint i = 0; i < table->n_fields; i++)
+    {
+      const AgentWireField *field = &table->fields[i];
+      gboolean              present = values->of_field[i] != NULL;
+
+      if (present && ((field->required | field->optional) & type) == 0)
+        return _agent_wire_refuse_field (field, where, "does not belong to this type of message", error);
+      if (!present && (field->required & type) != 0)
+        return _agent_wire_refuse_field (field, where, "is missing", error);
+    }
+
+  return TRUE;
+}
+
+/* Fields that are absent keep what the record has for them. */
+gboolean
+_agent_wire_read (const AgentWireTable *table,
+                  guint32               type,
+                  const char           *where,
+                  GVariant             *dict,
+                  AgentWireValues      *values,
+                  gpointer              record,
+                  GError              **error)
+{
+  if (!wire_take_values (table, where, dict, values, error) ||
+      !wire_check_fields (table, type, where, values, error))
+    return FALSE;
+
+  for (guint i = 0; i < table->n_fields; i++)
+    {
+      const AgentWireField *field = &table->fields[i];
+      gpointer              place = (guint8 *) record + field->offset;
+
+      if (values->of_field[i] != NULL && !field->kind->read (field, where, values->of_field[i], place, error))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* --- Strings --- */
+
+static GVariant *
+wire_write_string (const AgentWireField *field,
+                   gconstpointer         place)
+{
+  const char *string = *(const char *const *) place;
+
+  return string != NULL ? g_variant_new_string (string) : NULL;
+}
+
+/* A GVariant that its maker calls trusted has not been looked at, so this looks for UTF-8 itself. */
+static gboolean
+wire_read_string (const AgentWireField *field,
+                  const char           *where,
+                  GVariant             *value,
+                  gpointer              place,
+                  GError              **error)
+{
+  gsize       length;
+  const char *string = g_variant_get_string (value, &length);
+
+  if (*string == '\0' && field->filled)
+    return _agent_wire_refuse_field (field, where, "is empty", error);
+  if (length > STRING_LENGTH_MAX)
+    return _agent_wire_refuse_field (field, where, "is too long", error);
+  if (!_agent_utf8_is_valid (string, length))
+    return _agent_wire_refuse_field (field, where, "is not valid UTF-8", error);
+
+  *(const char **) place = string;
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_string = { "s", wire_write_string, wire_read_string };
+
+static gboolean
+wire_read_custom_name (const AgentWireField *field,
+                       const char           *where,
+                       GVariant             *value,
+                       gpointer              place,
+                       GError              **error)
+{
+  if (_agent_message_is_builtin_name (g_variant_get_string (value, NULL)))
+    return _agent_wire_refuse_field (field, where, "is the name of a built-in type", error);
+
+  return wire_read_string (field, where, value, place, error);
+}
+
+const AgentWireKind _agent_wire_custom_name = { "s", wire_write_string, wire_read_custom_name };
+
+/* --- Enumerations, as their nicks --- */
+
+static GVariant *
+wire_write_nick (const AgentWireField *field,
+                 gconstpointer         place)
+{
+  g_autoptr (GEnumClass) enum_class = g_type_class_ref (field->get_type ());
+
+  return g_variant_new_string (g_enum_get_value (enum_class, *(const int *) place)->value_nick);
+}
+
+static GVariant *
+wire_write_enum (const AgentWireField *field,
+                 gconstpointer         place)
+{
+  return *(const int *) place != 0 ? wire_write_nick (field, place) : NULL;
+}
+
+static gboolean
+wire_read_enum (const AgentWireField *field,
+                const char           *where,
+                GVariant             *value,
+                gpointer              place,
+                GError              **error)
+{
+  g_autoptr (GEnumClass) enum_class = g_type_class_ref (field->get_type ());
+  GEnumValue *found = g_enum_get_value_by_nick (enum_class, g_variant_get_string (value, NULL));
+
+  if (found == NULL)
+    return _agent_wire_refuse_field (field, where, "has a value that is not known", error);
+
+  *(int *) place = found->value;
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_enum = { "s", wire_write_enum, wire_read_enum };
+
+/* The default of a channel is not its first value, and it is always written. */
+const AgentWireKind _agent_wire_channel = { "s", wire_write_nick, wire_read_enum };
+
+/* --- Numbers --- */
+
+static GVariant *
+wire_write_uint64 (const AgentWireField *field,
+                   gconstpointer         place)
+{
+  guint64 number = *(const guint64 *) place;
+
+  return number != 0 ? g_variant_new_uint64 (number) : NULL;
+}
+
+static gboolean
+wire_read_uint64 (const AgentWireField *field,
+                  const char           *where,
+                  GVariant             *value,
+                  gpointer              place,
+                  GError              **error)
+{
+  *(guint64 *) place = g_variant_get_uint64 (value);
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_uint64 = { "t", wire_write_uint64, wire_read_uint64 };
+
+static GVariant *
+wire_write_uint32 (const AgentWireField *field,
+                   gconstpointer         place)
+{
+  guint number = *(const guint *) place;
+
+  return number != 0 ? g_variant_new_uint32 (number) : NULL;
+}
+
+static gboolean
+wire_read_uint32 (const AgentWireField *field,
+                  const char           *where,
+                  GVariant             *value,
+                  gpointer              place,
+                  GError              **error)
+{
+  *(guint *) place = g_variant_get_uint32 (value);
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_uint32 = { "u", wire_write_uint32, wire_read_uint32 };
+
+static GVariant *
+wire_write_time (const AgentWireField *field,
+                 gconstpointer         place)
+{
+  gint64 time = *(const gint64 *) place;
+
+  return time != field->unset ? g_variant_new_int64 (time) : NULL;
+}
+
+static gboolean
+wire_read_time (const AgentWireField *field,
+                const char           *where,
+                GVariant             *value,
+                gpointer              place,
+                GError              **error)
+{
+  gint64 time = g_variant_get_int64 (value);
+
+  if (time < field->unset)
+    return _agent_wire_refuse_field (field, where, "is negative", error);
+
+  *(gint64 *) place = time;
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_time = { "x", wire_write_time, wire_read_time };
+
+static GVariant *
+wire_write_boolean (const AgentWireField *field,
+                    gconstpointer         place)
+{
+  return *(const gboolean *) place ? g_variant_new_boolean (TRUE) : NULL;
+}
+
+static gboolean
+wire_read_boolean (const AgentWireField *field,
+                   const char           *where,
+                   GVariant             *value,
+                   gpointer              place,
+                   GError              **error)
+{
+  *(gboolean *) place = g_variant_get_boolean (value);
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_boolean = { "b", wire_write_boolean, wire_read_boolean };
