@@ -3,6 +3,7 @@
 #include <agentbus/agentbus.h>
 
 #include "agent-message-private.h"
+#include "test-wire-model.h"
 
 #include <string.h>
 
@@ -52,6 +53,19 @@ make_payload (void)
   return g_variant_new_parsed ("{'n': <1>, 'list': <[1.5, 2.5]>, 'maybe': <@mi nothing>}");
 }
 
+/* As who answers a task makes it. */
+static AgentMessage *
+make_error_message (void)
+{
+  return _agent_message_new_from_parts (&(AgentMessageParts){
+      .type = AGENT_MESSAGE_TYPE_AGENT_ERROR,
+      .source = "a",
+      .target = "b",
+      .task_id = "t",
+      .reason = "größter Fehler",
+  });
+}
+
 /* A message of each type, with all it can have. */
 static AgentMessage *
 make_message (AgentMessageType type)
@@ -73,7 +87,7 @@ make_message (AgentMessageType type)
     case AGENT_MESSAGE_TYPE_AGENT_REGISTRY:
       return make_registry_message ();
     case AGENT_MESSAGE_TYPE_AGENT_ERROR:
-      return agent_message_new_agent_error ("a", "b", "größter Fehler");
+      return make_error_message ();
     case AGENT_MESSAGE_TYPE_TASK_REQUEST:
       return agent_message_new_task_request ("a", "b", "t", "sum", make_payload ());
     case AGENT_MESSAGE_TYPE_TASK_RESPONSE:
@@ -111,6 +125,7 @@ make_full_message (AgentMessageType type)
 
   agent_message_set_ttl (message, 250);
   agent_message_set_reliable (message, TRUE);
+  agent_message_set_error_reply (message, TRUE);
   agent_message_set_trace (message, "00-1-2-01");
   message->cause = G_MAXUINT64;
   message->seq = 17;
@@ -221,6 +236,7 @@ assert_same (AgentMessage *one, AgentMessage *two)
   g_assert_cmpint (agent_message_get_status (one), ==, agent_message_get_status (two));
   g_assert_cmpuint (agent_message_get_ttl (one), ==, agent_message_get_ttl (two));
   g_assert_cmpint (agent_message_is_reliable (one), ==, agent_message_is_reliable (two));
+  g_assert_cmpint (agent_message_wants_error_reply (one), ==, agent_message_wants_error_reply (two));
   g_assert_cmpuint (agent_message_get_cause (one), ==, agent_message_get_cause (two));
   g_assert_cmpstr (agent_message_get_trace (one), ==, agent_message_get_trace (two));
   assert_same_content (one, two);
@@ -238,6 +254,7 @@ assert_round_trip (AgentMessage *message)
   g_autoptr (GError) error = NULL;
 
   g_assert_false (g_variant_is_floating (wire));
+  g_assert_true (test_wire_model_accepts (received));
   direct = agent_message_new_from_variant (wire, &error);
   g_assert_no_error (error);
   assert_same (sent, direct);
@@ -247,6 +264,36 @@ assert_round_trip (AgentMessage *message)
   assert_same (sent, through_bytes);
   g_assert_cmpint (through_bytes->sent, ==, 0);
   agent_message_set_ttl (through_bytes, 1);
+}
+
+/* Nothing that a message of the type can have is missing in a full one. */
+static void
+assert_complete (AgentMessage *message)
+{
+  const char *carried = test_wire_model_get_carried (
+      agent_message_type_to_string (agent_message_get_message_type (message)));
+  g_auto (GStrv) keys = g_strsplit_set (carried, " !", -1);
+  g_autoptr (GVariant) wire = agent_message_to_variant (message);
+  g_autoptr (GVariant) fields = g_variant_get_child_value (wire, 2);
+
+  for (guint i = 0; keys[i] != NULL; i++)
+    {
+      g_autoptr (GVariant) value = g_variant_lookup_value (fields, keys[i], NULL);
+
+      g_test_message ("%s", keys[i]);
+      g_assert_true (*keys[i] == '\0' || value != NULL);
+    }
+}
+
+static void
+test_complete (void)
+{
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+    {
+      g_autoptr (AgentMessage) message = make_full_message (type);
+
+      assert_complete (message);
+    }
 }
 
 static void
@@ -400,7 +447,7 @@ test_payload_not_normal (void)
 
 #define FRAME(fields) "(byte 1, 'frame', {'source': <'a'>, 'frame': <" fields ">})"
 #define READY(fields) "(byte 1, 'agent-ready', {'source': <'a'>, 'info': <" fields ">})"
-#define REGISTRY(fields)                                                                           \
+#define REGISTRY(fields) \
   "(byte 1, 'agent-registry', {'source': <'a'>, 'runner': <'r'>, " fields "})"
 #define END(fields) "(byte 1, 'end', {'source': <'a'>, " fields "})"
 
@@ -642,23 +689,36 @@ mutate (GRand *rand, GByteArray *bytes)
     }
 }
 
-/* Damaged bytes give an error, or a message that is sound in every way. */
-static guint
-read_mutated (GRand *rand, GVariant *wire)
+/* (transfer full) */
+static GVariant *
+mutate_bytes (GRand *rand, GVariant *wire)
 {
   g_autoptr (GByteArray) array = g_byte_array_new ();
   g_autoptr (GBytes) bytes = NULL;
-  g_autoptr (GVariant) received = NULL;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (AgentMessage) message = NULL;
-  g_autofree char *line = NULL;
 
   g_byte_array_append (array, g_variant_get_data (wire), g_variant_get_size (wire));
   mutate (rand, array);
   bytes = g_byte_array_free_to_bytes (g_steal_pointer (&array));
-  received =
-      g_variant_ref_sink (g_variant_new_from_bytes (g_variant_get_type (wire), bytes, FALSE));
-  message = agent_message_new_from_variant (received, &error);
+
+  return g_variant_ref_sink (g_variant_new_from_bytes (g_variant_get_type (wire), bytes, FALSE));
+}
+
+/* Whatever was changed, it gives a message that is sound in every way where the form allows it, and else an error. */
+static guint
+read_mutated (GVariant *received)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (AgentMessage) message = agent_message_new_from_variant (received, &error);
+  gboolean         sound = test_wire_model_accepts (received);
+  g_autofree char *line = NULL;
+
+  if (sound != (message != NULL))
+    {
+      g_autofree char *text = g_variant_print (received, FALSE);
+
+      g_error ("%s, but: %s", message != NULL ? "This was read" : error->message, text);
+    }
+
   if (message == NULL)
     {
       g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE);
@@ -673,12 +733,13 @@ read_mutated (GRand *rand, GVariant *wire)
   return 1;
 }
 
+/* Changes of bytes are seldom more than damage; those of a field, or of two, reach each check behind that. */
 static void
 test_mutations (void)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (20240101);
   g_autoptr (GPtrArray) wires = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
-  guint n_sound = 0;
+  guint n_sound[2] = { 0 };
 
   for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
     {
@@ -688,11 +749,21 @@ test_mutations (void)
     }
 
   for (guint i = 0; i < 20000; i++)
-    n_sound += read_mutated (rand, wires->pdata[i % wires->len]);
+    {
+      GVariant *wire = wires->pdata[i % wires->len];
+      g_autoptr (GVariant) damaged = mutate_bytes (rand, wire);
+      g_autoptr (GVariant) changed = test_wire_model_mutate (wire, rand);
 
-  g_test_message ("%u of 20000 were still sound", n_sound);
-  g_assert_cmpuint (n_sound, >, 1000);
-  g_assert_cmpuint (n_sound, <, 19000);
+      n_sound[0] += read_mutated (damaged);
+      n_sound[1] += read_mutated (changed);
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (n_sound); i++)
+    {
+      g_test_message ("%u of 20000 were still sound", n_sound[i]);
+      g_assert_cmpuint (n_sound[i], >, 1000);
+      g_assert_cmpuint (n_sound[i], <, 19000);
+    }
 }
 
 static void
@@ -708,6 +779,7 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/agentbus/wire/complete", test_complete);
   g_test_add_func ("/agentbus/wire/round-trip", test_round_trip);
   g_test_add_func ("/agentbus/wire/round-trip-frames", test_round_trip_frames);
   g_test_add_func ("/agentbus/wire/round-trip-statuses", test_round_trip_statuses);

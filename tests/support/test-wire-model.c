@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "test-wire-model.h"
+
+#include <string.h>
+
+#define COMMON "source! target " OPTIONS
+#define OPTIONS "seq sent-at ttl reliable error-reply cause trace "
+#define ROUTED "source! target! payload " OPTIONS
+#define TASK "task-id! " COMMON
+
+static const struct
+{
+  const char *nick;
+  const char *carried;
+} types[] = {
+  { "frame", "frame! direction " COMMON },
+  { "activate", "payload " COMMON },
+  { "deactivate", COMMON },
+  { "end", "reason " COMMON },
+  { "cancel", "reason " COMMON },
+  { "agent-ready", "info! source! " OPTIONS },
+  { "agent-registry", "runner! infos! " COMMON },
+  { "agent-error", "reason! task-id " COMMON },
+  { "task-request", "task-name payload " TASK },
+  { "task-response", "status payload " TASK },
+  { "task-response-urgent", "status payload " TASK },
+  { "task-update", "payload " TASK },
+  { "task-update-urgent", "payload " TASK },
+  { "task-update-request", TASK },
+  { "task-cancel", "reason " TASK },
+  { "task-stream-start", "payload " TASK },
+  { "task-stream-data", "payload " TASK },
+  { "task-stream-end", "payload " TASK },
+  { "request-inference", ROUTED },
+  { "request-inference-batch", ROUTED },
+  { "flag-last-inference", ROUTED },
+  { "model-handshake", ROUTED },
+  { "model-version", ROUTED },
+  { "model-update", ROUTED },
+  { "send-trajectory", ROUTED },
+  { "shutdown", ROUTED },
+  { "custom", "name! channel payload " COMMON },
+};
+
+#define INFO "name! runner! parent active bridged started-at"
+
+static const TestWireKey keys[] = {
+  { "source", "s", .filled = TRUE },
+  { "target", "s", .filled = TRUE },
+  { "seq", "t" },
+  { "sent-at", "x" },
+  { "ttl", "u" },
+  { "reliable", "b" },
+  { "error-reply", "b" },
+  { "cause", "t" },
+  { "trace", "s" },
+  { "name", "s", .filled = TRUE },
+  { "channel", "s", .words = "system data" },
+  { "runner", "s" },
+  { "task-id", "s", .filled = TRUE },
+  { "task-name", "s" },
+  { "reason", "s" },
+  { "status", "s", .words = "pending running completed failed cancelled" },
+  { "direction", "s", .words = "downstream upstream" },
+  { "payload", "v" },
+  { "frame", "a{sv}", .parts = "kind! id pts metadata data" },
+  { "info", "a{sv}", .parts = INFO },
+  { "infos", "aa{sv}", .parts = INFO },
+  { "frame.kind", "s", .filled = TRUE },
+  { "frame.id", "t" },
+  { "frame.pts", "x", .least = -1 },
+  { "frame.metadata", "a{sv}" },
+  { "frame.data", "ay" },
+  { "info.name", "s", .filled = TRUE },
+  { "info.runner", "s" },
+  { "info.parent", "s" },
+  { "info.active", "b" },
+  { "info.bridged", "b" },
+  { "info.started-at", "x" },
+};
+
+static gboolean
+has_word (const char *words,
+          const char *word)
+{
+  g_auto (GStrv) split = g_strsplit (words, " ", -1);
+
+  return *word != '\0' && g_strv_contains ((const char *const *) split, word);
+}
+
+/* (nullable): what a message of a type has, those with “!” always. */
+const char *
+test_wire_model_get_carried (const char *nick)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    if (g_str_equal (types[i].nick, nick))
+      return types[i].carried;
+
+  return NULL;
+}
+
+gboolean
+test_wire_model_carries (const char *carried,
+                         const char *name,
+                         gboolean   *required)
+{
+  g_autofree char *always = g_strconcat (name, "!", NULL);
+
+  *required = has_word (carried, always);
+
+  return *required || has_word (carried, name);
+}
+
+/* The descriptions in a list have the parts of a single one. */
+const TestWireKey *
+test_wire_model_get_key (const char *where,
+                         const char *name)
+{
+  g_autofree char *key = g_strconcat (g_strcmp0 (where, "infos") == 0 ? "info" : where != NULL ? where
+                                                                                               : name,
+                                      where != NULL ? "." : NULL,
+                                      name,
+                                      NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+    if (g_str_equal (keys[i].key, key))
+      return &keys[i];
+
+  return NULL;
+}
+
+guint
+test_wire_model_get_n_keys (const char *where)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+    {
+      const char *dot = strchr (keys[i].key, '.');
+      gsize       length = dot != NULL ? (gsize) (dot - keys[i].key) : 0;
+
+      n += strlen (where) == length && strncmp (keys[i].key, where, length) == 0;
+    }
+
+  return n;
+}
+
+static gboolean accepts_fields (GVariant   *dict,
+                                const char *where,
+                                const char *carried);
+
+static gboolean
+accepts_value (const TestWireKey *key,
+               GVariant          *value)
+{
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE (key->type)))
+    return FALSE;
+
+  if (key->filled && *g_variant_get_string (value, NULL) == '\0')
+    return FALSE;
+  if (key->words != NULL && !has_word (key->words, g_variant_get_string (value, NULL)))
+    return FALSE;
+  if (g_str_equal (key->type, "x") && g_variant_get_int64 (value) < key->least)
+    return FALSE;
+  if (key->parts != NULL && g_str_equal (key->type, "a{sv}"))
+    return accepts_fields (value, key->key, key->parts);
+
+  if (key->parts != NULL)
+    {
+      for (gsize i = 0; i < g_variant_n_children (value); i++)
+        {
+          g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
+
+          if (!accepts_fields (child, key->key, key->parts))
+            return FALSE;
+        }
+    }
+
+  return TRUE;
+}
+
+static guint
+count_key (GVariant   *dict,
+           const char *name)
+{
+  guint n = 0;
+
+  for (gsize i = 0; i < g_variant_n_children (dict); i++)
+    {
+      const char *key;
+
+      g_variant_get_child (dict, i, "{&sv}", &key, NULL);
+      n += g_str_equal (key, name);
+    }
+
+  return n;
+}
+
+static gboolean
+has_required (GVariant   *dict,
+              const char *carried)
+{
+  g_auto (GStrv) names = g_strsplit (carried, " ", -1);
+
+  for (guint i = 0; names[i] != NULL; i++)
+    {
+      gsize length = strlen (names[i]);
+
+      if (length == 0 || names[i][length - 1] != '!')
+        continue;
+
+      names[i][length - 1] = '\0';
+      if (count_key (dict, names[i]) == 0)
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+accepts_fields (GVariant   *dict,
+                const char *where,
+                const char *carried)
+{
+  for (gsize i = 0; i < g_variant_n_children (dict); i++)
+    {
+      g_autofree char *name = NULL;
+      g_autoptr (GVariant) value = NULL;
+      const TestWireKey *key;
+      gboolean           required;
+
+      g_variant_get_child (dict, i, "{sv}", &name, &value);
+      key = test_wire_model_get_key (where, name);
+      if (key == NULL)
+        continue;
+
+      if (count_key (dict, name) > 1 || !test_wire_model_carries (carried, name, &required) ||
+          !accepts_value (key, value))
+        return FALSE;
+    }
+
+  return has_required (dict, carried);
+}
+
+/* What concerns more than one field. */
+static gboolean
+accepts_together (const char *nick,
+                  GVariant   *fields)
+{
+  const char *name;
+  const char *source;
+  g_autoptr (GVariant) info = NULL;
+
+  if (g_str_equal (nick, "custom"))
+    return g_variant_lookup (fields, "name", "&s", &name) && test_wire_model_get_carried (name) == NULL;
+
+  if (!g_str_equal (nick, "agent-ready"))
+    return TRUE;
+
+  info = g_variant_lookup_value (fields, "info", NULL);
+
+  return g_variant_lookup (info, "name", "&s", &name) && g_variant_lookup (fields, "source", "&s", &source) &&
+         g_str_equal (name, source);
+}
+
+gboolean
+test_wire_model_accepts (GVariant *variant)
+{
+  guint8           version;
+  g_autofree char *nick = NULL;
+  g_autoptr (GVariant) fields = NULL;
+  const char *carried;
+
+  if (!g_variant_is_of_type (variant, G_VARIANT_TYPE ("(ysa{sv})")) || !g_variant_is_normal_form (variant))
+    return FALSE;
+
+  g_variant_get (variant, "(ys@a{sv})", &version, &nick, &fields);
+  carried = test_wire_model_get_carried (nick);
+
+  return version == 1 && carried != NULL && accepts_fields (fields, NULL, carried) && accepts_together (nick, fields);
+}
+
+/* --- Changes --- */
+
+static const char *const values[] = {
+  "''", "'x'", "'a'", "'b'", "'cancel'", "'data'", "'upstream'", "'failed'", "int64 -1", "int64 -2", "int64 3", "uint64 0", "uint64 7", "uint32 9", "7", "true", "false", "<1>", "@mv nothing", "[byte 1]", "@a{sv} {}", "{'kind': <'x'>}", "{'name': <'a'>, 'runner': <''>}", "{'name': <'x'>, 'runner': <''>}", "@aa{sv} []", "[{'name': <'a'>, 'runner': <''>}]", "[{'name': <''>, 'runner': <''>}]", "objectpath '/a'", "b'x'"
+};
+
+static GVariant *
+any_value (GRand *rand)
+{
+  return g_variant_new_parsed (values[g_rand_int_range (rand, 0, G_N_ELEMENTS (values))]);
+}
+
+static const char *
+any_name (GRand *rand)
+{
+  const char *key = keys[g_rand_int_range (rand, 0, G_N_ELEMENTS (keys))].key;
+  const char *dot = strchr (key, '.');
+
+  return dot != NULL ? dot + 1 : key;
+}
+
+static GVariant *mutate_fields (GVariant *dict,
+                                GRand    *rand);
+
+/* (transfer full) */
+static GVariant *
+mutate_value (GVariant *value,
+              GRand    *rand)
+{
+  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
+
+  if (g_rand_boolean (rand) && g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
+    return mutate_fields (value, rand);
+  if (g_rand_boolean (rand) || !g_variant_is_of_type (value, G_VARIANT_TYPE ("aa{sv}")))
+    return any_value (rand);
+
+  for (gsize i = 0; i < g_variant_n_children (value); i++)
+    {
+      g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
+
+      g_variant_builder_add_value (&builder, mutate_fields (child, rand));
+    }
+
+  return g_variant_builder_end (&builder);
+}
+
+/* (transfer floating) */
+static GVariant *
+mutate_fields (GVariant *dict,
+               GRand    *rand)
+{
+  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
+  gint n_entries = (gint) g_variant_n_children (dict);
+  gint chosen = g_rand_int_range (rand, 0, n_entries + 1);
+  gint what = g_rand_int_range (rand, 0, 4);
+
+  for (gint i = 0; i < n_entries; i++)
+    {
+      g_autofree char *name = NULL;
+      g_autoptr (GVariant) value = NULL;
+
+      g_variant_get_child (dict, (gsize) i, "{sv}", &name, &value);
+      if (i != chosen || what == 0)
+        g_variant_builder_add (&builder, "{sv}", name, value);
+      if (i == chosen && what <= 1)
+        g_variant_builder_add (&builder, "{sv}", name, mutate_value (value, rand));
+      if (i == chosen && what == 2)
+        g_variant_builder_add (&builder, "{sv}", any_name (rand), value);
+    }
+
+  if (chosen == n_entries)
+    g_variant_builder_add (&builder, "{sv}", any_name (rand), any_value (rand));
+
+  return g_variant_builder_end (&builder);
+}
+
+GVariant *
+test_wire_model_mutate (GVariant *variant,
+                        GRand    *rand)
+{
+  guint8           version;
+  g_autofree char *nick = NULL;
+  g_autoptr (GVariant) fields = NULL;
+
+  g_variant_get (variant, "(ys@a{sv})", &version, &nick, &fields);
+  switch (g_rand_int_range (rand, 0, 16))
+    {
+    case 0:
+      version = (guint8) g_rand_int_range (rand, 0, 4);
+      break;
+    case 1:
+      g_free (nick);
+      nick = g_strdup (types[g_rand_int_range (rand, 0, G_N_ELEMENTS (types))].nick);
+      break;
+    default:
+      break;
+    }
+
+  return g_variant_ref_sink (g_variant_new ("(ys@a{sv})", version, nick, mutate_fields (fields, rand)));
+}
