@@ -283,13 +283,24 @@ test_wire_model_accepts (GVariant *variant)
 
 /* --- Changes --- */
 
+static const char *const strings[] = { "", "", "a", "x", "cancel", "data", "upstream", "failed" };
+
 static const char *const values[] = {
-  "''", "'x'", "'a'", "'b'", "'cancel'", "'data'", "'upstream'", "'failed'", "int64 -1", "int64 -2", "int64 3", "uint64 0", "uint64 7", "uint32 9", "7", "true", "false", "<1>", "@mv nothing", "[byte 1]", "@a{sv} {}", "{'kind': <'x'>}", "{'name': <'a'>, 'runner': <''>}", "{'name': <'x'>, 'runner': <''>}", "@aa{sv} []", "[{'name': <'a'>, 'runner': <''>}]", "[{'name': <''>, 'runner': <''>}]", "objectpath '/a'", "b'x'"
+  "int64 -1", "int64 -2", "int64 3", "uint64 0", "uint64 7", "uint32 9", "7", "true", "false", "<1>", "@mv nothing", "[byte 1]", "@a{sv} {}", "{'kind': <'x'>}", "{'name': <'a'>, 'runner': <''>}", "{'name': <'x'>, 'runner': <''>}", "@aa{sv} []", "[{'name': <'a'>, 'runner': <''>}]", "objectpath '/a'", "b'x'"
 };
+
+static GVariant *
+any_string (GRand *rand)
+{
+  return g_variant_new_string (strings[g_rand_int_range (rand, 0, G_N_ELEMENTS (strings))]);
+}
 
 static GVariant *
 any_value (GRand *rand)
 {
+  if (g_rand_int_range (rand, 0, 4) == 0)
+    return any_string (rand);
+
   return g_variant_new_parsed (values[g_rand_int_range (rand, 0, G_N_ELEMENTS (values))]);
 }
 
@@ -312,9 +323,11 @@ mutate_value (GVariant *value,
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
 
-  if (g_rand_boolean (rand) && g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
+  if (g_rand_boolean (rand) && g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    return any_string (rand);
+  if (g_rand_int_range (rand, 0, 8) > 0 && g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
     return mutate_fields (value, rand);
-  if (g_rand_boolean (rand) || !g_variant_is_of_type (value, G_VARIANT_TYPE ("aa{sv}")))
+  if (g_rand_int_range (rand, 0, 8) == 0 || !g_variant_is_of_type (value, G_VARIANT_TYPE ("aa{sv}")))
     return any_value (rand);
 
   for (gsize i = 0; i < g_variant_n_children (value); i++)
@@ -335,7 +348,11 @@ mutate_fields (GVariant *dict,
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
   gint n_entries = (gint) g_variant_n_children (dict);
   gint chosen = g_rand_int_range (rand, 0, n_entries + 1);
-  gint what = g_rand_int_range (rand, 0, 4);
+  gint what = g_rand_int_range (rand, 0, 5);
+
+  /* What a message carries stands last, and has parts of its own to change. */
+  if (n_entries > 0 && g_rand_boolean (rand))
+    chosen = n_entries - 1;
 
   for (gint i = 0; i < n_entries; i++)
     {
@@ -345,9 +362,9 @@ mutate_fields (GVariant *dict,
       g_variant_get_child (dict, (gsize) i, "{sv}", &name, &value);
       if (i != chosen || what == 0)
         g_variant_builder_add (&builder, "{sv}", name, value);
-      if (i == chosen && what <= 1)
+      if (i == chosen && what <= 2)
         g_variant_builder_add (&builder, "{sv}", name, mutate_value (value, rand));
-      if (i == chosen && what == 2)
+      if (i == chosen && what == 3)
         g_variant_builder_add (&builder, "{sv}", any_name (rand), value);
     }
 

@@ -72,7 +72,6 @@ test_kinds (void)
     assert_as_glib (strings[i], strlen (strings[i]));
 }
 
-/* Of what refuses its strings nothing stays behind, as a tool for leaks sees. */
 static void
 test_messages (void)
 {
@@ -95,6 +94,31 @@ test_messages (void)
   assert_refused (agent_message_new_agent_registry ("a", "b", BAD, infos));
   assert_refused (agent_message_new_activate ("a long name that ends in " BAD, "b", NULL));
   g_variant_unref (payload);
+}
+
+static void
+count_free (gpointer data)
+{
+  ++*(gint *) data;
+}
+
+/* Nobody has what was to go into a message that was refused. */
+static void
+test_refused_leaves_nothing (void)
+{
+  gint      n_freed = 0;
+  GVariant *payload =
+      g_variant_new_from_data (G_VARIANT_TYPE_BYTE, "x", 1, TRUE, count_free, &n_freed);
+  g_autoptr (GBytes) data = g_bytes_new_with_free_func ("x", 1, count_free, &n_freed);
+  g_autoptr (AgentFrame) frame = agent_frame_new ("text", data, NULL);
+
+  assert_refused (agent_message_new_task_update (BAD, "b", "t", payload));
+  g_assert_cmpint (n_freed, ==, 1);
+
+  assert_refused (agent_message_new_frame (BAD, "b", frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+  g_clear_pointer (&frame, agent_frame_unref);
+  g_clear_pointer (&data, g_bytes_unref);
+  g_assert_cmpint (n_freed, ==, 2);
 }
 
 static void
@@ -156,6 +180,7 @@ main (int   argc,
   g_test_add_func ("/agentbus/utf8/places", test_places);
   g_test_add_func ("/agentbus/utf8/kinds", test_kinds);
   g_test_add_func ("/agentbus/utf8/messages", test_messages);
+  g_test_add_func ("/agentbus/utf8/refused-leaves-nothing", test_refused_leaves_nothing);
   g_test_add_func ("/agentbus/utf8/what-messages-carry", test_what_messages_carry);
   g_test_add_func ("/agentbus/utf8/subscribers", test_subscribers);
   g_test_add_func ("/agentbus/utf8/routes", test_routes);

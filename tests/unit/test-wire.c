@@ -445,6 +445,23 @@ test_payload_not_normal (void)
   assert_round_trip (agent_message_new_task_update ("a", "b", "t", payload));
 }
 
+static void
+test_metadata_not_normal (void)
+{
+  g_autoptr (GVariant) sound = g_variant_ref_sink (g_variant_new_parsed ("{'a': <true>}"));
+  gsize            size = g_variant_get_size (sound);
+  g_autofree char *data = g_memdup2 (g_variant_get_data (sound), size);
+  GVariant        *metadata;
+  g_autoptr (AgentFrame) frame = NULL;
+
+  /* A boolean is 0 or 1. */
+  *(char *) memchr (data, '\1', size) = 2;
+  metadata = g_variant_new_from_data (G_VARIANT_TYPE_VARDICT, data, size, FALSE, NULL, NULL);
+  g_assert_false (g_variant_is_normal_form (metadata));
+  frame = agent_frame_new ("k", NULL, metadata);
+  assert_round_trip (agent_message_new_frame ("a", "b", frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+}
+
 #define FRAME(fields) "(byte 1, 'frame', {'source': <'a'>, 'frame': <" fields ">})"
 #define READY(fields) "(byte 1, 'agent-ready', {'source': <'a'>, 'info': <" fields ">})"
 #define REGISTRY(fields) \
@@ -791,6 +808,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/agentbus/wire/unknown-fields", test_unknown_fields);
   g_test_add_func ("/agentbus/wire/frame-without-id", test_frame_without_id);
   g_test_add_func ("/agentbus/wire/payload-not-normal", test_payload_not_normal);
+  g_test_add_func ("/agentbus/wire/metadata-not-normal", test_metadata_not_normal);
   g_test_add_func ("/agentbus/wire/hostile", test_hostile);
   g_test_add_func ("/agentbus/wire/damaged", test_damaged);
   g_test_add_func ("/agentbus/wire/nested-too-deep", test_nested_too_deep);
