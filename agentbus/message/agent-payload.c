@@ -101,6 +101,21 @@ write_children (GString  *out,
   g_string_append_c (out, close);
 }
 
+/* Their numbers are read in place: GLib 2.84 cannot take a small array of bytes apart, and one that is large makes a
+ * GVariant for each byte otherwise. */
+static void
+write_bytes (GString  *out,
+             GVariant *value)
+{
+  gsize         n_bytes;
+  const guint8 *bytes = g_variant_get_fixed_array (value, &n_bytes, sizeof *bytes);
+
+  g_string_append_c (out, '[');
+  for (gsize i = 0; i < n_bytes; i++)
+    g_string_append_printf (out, i > 0 ? ",%u" : "%u", bytes[i]);
+  g_string_append_c (out, ']');
+}
+
 static void
 write_inner (GString  *out,
              GVariant *value)
@@ -148,6 +163,8 @@ write_value (GString  *out,
     case G_VARIANT_CLASS_ARRAY:
       if (g_variant_is_of_type (value, G_VARIANT_TYPE_DICTIONARY))
         write_children (out, value, '{', '}');
+      else if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
+        write_bytes (out, value);
       else
         write_children (out, value, '[', ']');
       break;

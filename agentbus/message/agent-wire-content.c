@@ -9,9 +9,19 @@
 
 /* What messages carry: what is read here is owned by the record. */
 
+/* What is in bytes that nobody checked would make the peer refuse the whole message. (transfer full) */
+static GVariant *
+wire_get_normal_form (GVariant *value)
+{
+  /* GLib makes it normal child by child, and 2.84 cannot take a small array of bytes apart that was not serialised. */
+  if (!g_variant_is_normal_form (value))
+    g_variant_get_data (value);
+
+  return g_variant_get_normal_form (value);
+}
+
 /* --- Payloads --- */
 
-/* A payload from bytes that nobody checked would make the peer refuse the whole message. */
 static GVariant *
 wire_write_payload (const AgentWireField *field,
                     gconstpointer         place)
@@ -22,7 +32,7 @@ wire_write_payload (const AgentWireField *field,
   if (payload == NULL)
     return NULL;
 
-  normal = g_variant_get_normal_form (payload);
+  normal = wire_get_normal_form (payload);
 
   return g_variant_new_variant (normal);
 }
@@ -49,7 +59,7 @@ wire_write_metadata (const AgentWireField *field,
 {
   GVariant *metadata = *(GVariant *const *) place;
 
-  return metadata != NULL ? g_variant_get_normal_form (metadata) : NULL;
+  return metadata != NULL ? wire_get_normal_form (metadata) : NULL;
 }
 
 static gboolean
