@@ -15,28 +15,35 @@ G_BEGIN_DECLS
 
 #define AGENT_UTF8_HIGH_BITS G_GUINT64_CONSTANT (0x8080808080808080)
 
-static inline gboolean
-_agent_utf8_is_ascii (const char *string,
+/* All bytes of a string, one over the other: ASCII leaves the high bits clear. */
+static inline guint64
+_agent_utf8_get_bits (const char *string,
                       gsize       length)
 {
   guint64 bits;
 
   if (length < 8)
-    return (_agent_string_hash_get_few (string, length) & AGENT_UTF8_HIGH_BITS) == 0;
+    return _agent_string_hash_get_few (string, length);
 
   /* The last step takes some bytes once more. */
   bits = _agent_string_hash_get_8 (string + length - 8);
   for (gsize i = 0; i + 8 < length; i += 8)
     bits |= _agent_string_hash_get_8 (string + i);
 
-  return (bits & AGENT_UTF8_HIGH_BITS) == 0;
+  return bits;
+}
+
+static inline gboolean
+_agent_utf8_is_ascii (guint64 bits)
+{
+  return G_LIKELY ((bits & AGENT_UTF8_HIGH_BITS) == 0);
 }
 
 static inline gboolean
 _agent_utf8_is_valid (const char *string,
                       gsize       length)
 {
-  return G_LIKELY (_agent_utf8_is_ascii (string, length)) || g_utf8_validate_len (string, length, NULL);
+  return _agent_utf8_is_ascii (_agent_utf8_get_bits (string, length)) || g_utf8_validate_len (string, length, NULL);
 }
 
 /* For a programmer error. */

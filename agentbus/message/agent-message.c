@@ -154,10 +154,10 @@ size_string (const char *string)
   return string != NULL ? strlen (string) + 1 : 0;
 }
 
-/* As size_string(), where a string may come from an application. */
+/* As size_string(); and adds the bytes to @bits, which say whether all strings are ASCII. */
 static inline gsize
 measure_string (const char *string,
-                gboolean   *valid)
+                guint64    *bits)
 {
   gsize length;
 
@@ -165,7 +165,7 @@ measure_string (const char *string,
     return 0;
 
   length = strlen (string);
-  *valid = *valid && _agent_utf8_is_valid (string, length);
+  *bits |= _agent_utf8_get_bits (string, length);
 
   return length + 1;
 }
@@ -196,6 +196,18 @@ put_string (AgentMessage *self,
   return offset;
 }
 
+static gboolean
+parts_are_valid (const AgentMessageParts *parts)
+{
+  const char *strings[] = { parts->source, parts->target, parts->label, parts->task_id, parts->reason };
+
+  for (guint i = 0; i < G_N_ELEMENTS (strings); i++)
+    if (strings[i] != NULL && !g_utf8_validate (strings[i], -1, NULL))
+      return FALSE;
+
+  return TRUE;
+}
+
 /* A programmer error. */
 static AgentMessage *
 refuse_parts (const AgentMessageParts *parts)
@@ -215,18 +227,18 @@ refuse_parts (const AgentMessageParts *parts)
 AgentMessage *
 _agent_message_new_from_parts (const AgentMessageParts *parts)
 {
-  gboolean      valid = TRUE;
-  gsize         source = measure_string (parts->source, &valid);
-  gsize         target = measure_string (parts->target, &valid);
-  gsize         label = measure_string (parts->label, &valid);
-  gsize         task_id = measure_string (parts->task_id, &valid);
-  gsize         reason = measure_string (parts->reason, &valid);
+  guint64       bits = 0;
+  gsize         source = measure_string (parts->source, &bits);
+  gsize         target = measure_string (parts->target, &bits);
+  gsize         label = measure_string (parts->label, &bits);
+  gsize         task_id = measure_string (parts->task_id, &bits);
+  gsize         reason = measure_string (parts->reason, &bits);
   gsize         end = sizeof (AgentMessage);
   gsize         size = end + source + target + label + task_id + reason;
   gboolean      pooled;
   AgentMessage *self;
 
-  if (G_UNLIKELY (!valid))
+  if (!_agent_utf8_is_ascii (bits) && !parts_are_valid (parts))
     return refuse_parts (parts);
   if (G_UNLIKELY (size > G_MAXUINT))
     g_error ("The strings of a message take %" G_GSIZE_FORMAT " bytes", size);

@@ -39,13 +39,13 @@ test_places (void)
     {
       memset (string, 'a', sizeof string);
       assert_as_glib (string, length);
-      g_assert_true (_agent_utf8_is_ascii (string, length));
+      g_assert_true (_agent_utf8_is_ascii (_agent_utf8_get_bits (string, length)));
       for (gsize at = 0; at < length; at++)
         {
           memset (string, 'a', sizeof string);
           string[at] = '\xff';
           assert_as_glib (string, length);
-          g_assert_false (_agent_utf8_is_ascii (string, length));
+          g_assert_false (_agent_utf8_is_ascii (_agent_utf8_get_bits (string, length)));
           string[at] = '\xc3';
           assert_as_glib (string, length);
           string[at + 1 < length ? at + 1 : at] = '\xa9';
