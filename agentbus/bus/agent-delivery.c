@@ -179,16 +179,19 @@ _agent_delivery_take_loss (AgentDelivery *self)
   return agent_message_ref (self->message);
 }
 
+/* The text may come from outside, as that of a GError of another library may. */
 static void
 tell_failure (AgentDelivery *self,
               const char    *text)
 {
-  AgentMessage *message = _agent_delivery_take_loss (self);
+  AgentMessage    *message = _agent_delivery_take_loss (self);
+  g_autofree char *valid = NULL;
 
   if (message == NULL)
     return;
 
-  _agent_bus_report_failure (self->mailbox->report, message, _agent_mailbox_get_name (self->mailbox), text);
+  valid = g_utf8_make_valid (text, -1);
+  _agent_bus_report_failure (self->mailbox->report, message, _agent_mailbox_get_name (self->mailbox), valid);
   agent_message_unref (message);
 }
 
