@@ -70,10 +70,11 @@ next_round_locked (AgentDeliverySource *self)
   return self->round;
 }
 
-/* The context is here: nobody has to wake it up. */
+/* The context is here: nobody has to wake it up. If mailboxes were sorted in just before, that is not urgent any more. */
 static void
 set_armed_locked (AgentDeliverySource *self)
 {
+  self->to_wake = FALSE;
   atomic_store (&self->armed, next_round_locked (self));
 }
 
