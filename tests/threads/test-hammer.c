@@ -999,20 +999,20 @@ main (int   argc,
   test_init (&argc, &argv);
   make_types ();
 
-  test_add ("/agentbus/threads/fan-out-under-churn", test_fan_out_under_churn);
-  test_add ("/agentbus/threads/eight-senders", test_eight_senders);
-  test_add ("/agentbus/threads/eight-senders-no-room", test_eight_senders_no_room);
-  test_add ("/agentbus/threads/stop-while-sending", test_stop_while_sending);
-  test_add ("/agentbus/threads/leave-while-full", test_leave_while_full);
-  test_add ("/agentbus/threads/drop-of-the-bus", test_drop_of_the_bus);
-  test_add ("/agentbus/threads/defer-and-complete", test_defer_and_complete);
-  test_add ("/agentbus/threads/eviction", test_eviction);
-  test_add ("/agentbus/threads/newest-is-kept", test_newest_is_kept);
-  test_add ("/agentbus/threads/cancel-and-defer", test_cancel_and_defer);
-  test_add ("/agentbus/threads/statistics", test_statistics);
-  test_add ("/agentbus/threads/statistics-of-leaving", test_statistics_of_leaving);
-  test_add ("/agentbus/threads/time-outs", test_time_outs);
-  test_add ("/agentbus/threads/total-order", test_total_order);
+  test_add ("/agentbus/hammer/fan-out-under-churn", test_fan_out_under_churn);
+  test_add ("/agentbus/hammer/eight-senders", test_eight_senders);
+  test_add ("/agentbus/hammer/eight-senders-no-room", test_eight_senders_no_room);
+  test_add ("/agentbus/hammer/stop-while-sending", test_stop_while_sending);
+  test_add ("/agentbus/hammer/leave-while-full", test_leave_while_full);
+  test_add ("/agentbus/hammer/drop-of-the-bus", test_drop_of_the_bus);
+  test_add ("/agentbus/hammer/defer-and-complete", test_defer_and_complete);
+  test_add ("/agentbus/hammer/eviction", test_eviction);
+  test_add ("/agentbus/hammer/newest-is-kept", test_newest_is_kept);
+  test_add ("/agentbus/hammer/cancel-and-defer", test_cancel_and_defer);
+  test_add ("/agentbus/hammer/statistics", test_statistics);
+  test_add ("/agentbus/hammer/statistics-of-leaving", test_statistics_of_leaving);
+  test_add ("/agentbus/hammer/time-outs", test_time_outs);
+  test_add ("/agentbus/hammer/total-order", test_total_order);
 
   return g_test_run ();
 }

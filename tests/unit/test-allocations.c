@@ -117,9 +117,9 @@ main (int   argc,
 {
   test_init (&argc, &argv);
 
-  test_add ("/agentbus/flaws/bf32-one-allocation-one-by-one", test_one_by_one);
-  test_add ("/agentbus/flaws/bf32-one-allocation-in-bursts", test_in_bursts);
-  test_add ("/agentbus/flaws/bf32-one-allocation-in-fan-out", test_fan_out);
+  test_add ("/agentbus/allocations/bf32-one-allocation-one-by-one", test_one_by_one);
+  test_add ("/agentbus/allocations/bf32-one-allocation-in-bursts", test_in_bursts);
+  test_add ("/agentbus/allocations/bf32-one-allocation-in-fan-out", test_fan_out);
 
   return g_test_run ();
 }

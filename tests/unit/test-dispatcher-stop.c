@@ -304,7 +304,7 @@ main (int   argc,
 {
   test_init (&argc, &argv);
 
-#define ADD(name, func) test_add ("/agentbus/dispatcher/" name, func)
+#define ADD(name, func) test_add ("/agentbus/dispatcher-stop/" name, func)
   ADD ("stop-empty", test_stop_empty);
   ADD ("stop-delivers", test_stop_delivers);
   ADD ("stop-drops-the-rest", test_stop_drops_the_rest);

@@ -336,7 +336,7 @@ main (int   argc,
 {
   test_init (&argc, &argv);
 
-#define ADD(name, func) test_add ("/agentbus/dispatcher/" name, func)
+#define ADD(name, func) test_add ("/agentbus/dispatcher-walk/" name, func)
   ADD ("random-walk", test_random_walk);
   ADD ("random-walk-in-total-order", test_random_walk_in_total_order);
   ADD ("many-threads", test_many_threads);

@@ -235,9 +235,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/agentbus/frame/threads", test_frame_threads);
   g_test_add_func ("/agentbus/frame/boxed", test_frame_boxed);
   g_test_add_func ("/agentbus/frame/misuse", test_frame_misuse);
-  g_test_add_func ("/agentbus/info/full", test_info_full);
-  g_test_add_func ("/agentbus/info/boxed", test_info_boxed);
-  g_test_add_func ("/agentbus/info/misuse", test_info_misuse);
+  g_test_add_func ("/agentbus/frame/info-full", test_info_full);
+  g_test_add_func ("/agentbus/frame/info-boxed", test_info_boxed);
+  g_test_add_func ("/agentbus/frame/info-misuse", test_info_misuse);
 
   return g_test_run ();
 }
