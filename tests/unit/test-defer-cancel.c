@@ -268,6 +268,41 @@ test_cancel_does_not_reach_the_next (TestFixture *f)
   test_assert_dies (state.delivery);
 }
 
+/* Defers, and is cancelled before it returns. */
+static void
+defer_and_send (TestRecorder *recorder,
+                AgentMessage *message,
+                gpointer      user_data)
+{
+  CancelledOnce *self = user_data;
+
+  if (self->delivery != NULL)
+    return;
+
+  self->delivery = agent_subscriber_defer (AGENT_SUBSCRIBER (recorder));
+  agent_bus_send (self->fixture->bus, test_cancel ("test", "a"));
+  g_assert_true (agent_delivery_is_cancelled (self->delivery));
+  g_assert_false (g_cancellable_is_cancelled (agent_delivery_get_cancellable (self->delivery)));
+}
+
+/* The subscriber is set aside when its handler returns, for it has a message in hand. Its cancellable is tripped still. */
+static void
+test_cancel_before_the_handler_returns (TestFixture *f)
+{
+  CancelledOnce state = { f, NULL };
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", defer_and_send, &state);
+
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_drain (f);
+  g_assert_true (g_cancellable_is_cancelled (agent_delivery_get_cancellable (state.delivery)));
+  g_assert_cmpstr (test_recorder_text (a), ==, "1");
+
+  agent_delivery_complete (state.delivery);
+  test_assert_dies (state.delivery);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1 cancel");
+}
+
 /* A CANCEL that waits in the queue is for what was sent before it, and not for what comes after. */
 static void
 test_cancel_reaches_what_waits_before_it (TestFixture *f)
@@ -437,6 +472,7 @@ main (int   argc,
   ADD ("complete-in-cancelled", test_complete_in_cancelled);
   ADD ("cancel-before-the-handler-defers", test_cancel_before_the_handler_defers);
   ADD ("task-cancel-before-the-handler-defers", test_task_cancel_before_the_handler_defers);
+  ADD ("cancel-before-the-handler-returns", test_cancel_before_the_handler_returns);
   ADD ("cancel-does-not-reach-the-next", test_cancel_does_not_reach_the_next);
   ADD ("cancel-reaches-what-waits-before-it", test_cancel_reaches_what_waits_before_it);
   ADD ("cancel-does-not-cancel-itself", test_cancel_does_not_cancel_itself);
