@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent-clock-private.h"
+#include "test-leaks.h"
 #include "test-support.h"
 
 /* Long enough for valgrind on a busy machine; only a test that hangs ever sees it. */
@@ -41,12 +42,11 @@ on_log (const char    *domain,
 }
 
 static void
-fixture_set_up (TestFixture  *self,
-                gconstpointer data)
+fixture_set_up (TestFixture *self)
 {
   alarm (WATCHDOG_SECONDS);
   self->log = g_string_new (NULL);
-  g_log_set_handler ("AgentBus", G_LOG_LEVEL_WARNING, on_log, self);
+  self->log_handler = g_log_set_handler ("AgentBus", G_LOG_LEVEL_WARNING, on_log, self);
 
   self->context = g_main_context_new ();
   g_main_context_push_thread_default (self->context);
@@ -56,8 +56,7 @@ fixture_set_up (TestFixture  *self,
 
 /* Every fixture proves that its bus died, and that every warning was expected. */
 static void
-fixture_tear_down (TestFixture  *self,
-                   gconstpointer data)
+fixture_tear_down (TestFixture *self)
 {
   if (self->bus != NULL)
     {
@@ -72,27 +71,61 @@ fixture_tear_down (TestFixture  *self,
   g_main_context_unref (self->context);
 
   g_assert_cmpstr (self->log->str, ==, "");
-  g_log_set_handler ("AgentBus", G_LOG_LEVEL_WARNING, g_log_default_handler, NULL);
+  g_log_remove_handler ("AgentBus", self->log_handler);
   g_string_free (self->log, TRUE);
   test_clock_release ();
   alarm (0);
 }
 
-/* A function pointer is no data pointer, so the test data is where one is kept. */
 #define MAX_CASES 64
 
-typedef void (*TestFunc) (TestFixture *fixture);
+typedef struct
+{
+  void (*with_fixture) (TestFixture *fixture); /* (nullable) */
+  void (*alone) (void);                        /* (nullable) */
+} TestCase;
 
-static TestFunc cases[MAX_CASES];
+static TestCase cases[MAX_CASES];
 static guint    n_cases;
+static gboolean run_once;
 
 static void
-run_case (TestFixture  *self,
-          gconstpointer data)
+run_func (gconstpointer data)
 {
-  const TestFunc *func = data;
+  const TestCase *test_case = data;
+  TestFixture     fixture = {
+        0,
+  };
 
-  (*func) (self);
+  if (test_case->alone != NULL)
+    {
+      test_case->alone ();
+      return;
+    }
+
+  fixture_set_up (&fixture);
+  test_case->with_fixture (&fixture);
+  fixture_tear_down (&fixture);
+}
+
+static void
+run_case (gconstpointer data)
+{
+  if (run_once)
+    test_leaks_run_once (run_func, data);
+  else
+    test_leaks_run (run_func, data);
+}
+
+static void
+add_case (const char *path,
+          TestCase    test_case)
+{
+  g_assert_cmpuint (n_cases, <, MAX_CASES);
+
+  cases[n_cases] = test_case;
+  g_test_add_data_func (path, &cases[n_cases], run_case);
+  n_cases++;
 }
 
 void
@@ -103,15 +136,29 @@ test_init (int    *argc,
   g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
 }
 
+/* For cases that take long, see test_leaks_run_once(). */
+void
+test_init_slow (int    *argc,
+                char ***argv)
+{
+  test_init (argc, argv);
+  run_once = TRUE;
+}
+
+/* What the case leaves behind is a failure, see test-leaks.h. */
 void
 test_add (const char *path,
           void (*func) (TestFixture *fixture))
 {
-  g_assert_cmpuint (n_cases, <, MAX_CASES);
+  add_case (path, (TestCase){ .with_fixture = func });
+}
 
-  cases[n_cases] = func;
-  g_test_add (path, TestFixture, &cases[n_cases], fixture_set_up, run_case, fixture_tear_down);
-  n_cases++;
+/* The same without a fixture. */
+void
+test_add_func (const char *path,
+               void (*func) (void))
+{
+  add_case (path, (TestCase){ .alone = func });
 }
 
 /* One iteration that does not wait. */

@@ -23,12 +23,17 @@ typedef struct
   guint64       dropped[5]; /* the sum of what the signal told, by AgentDropReason */
   guint         n_dropped_emissions;
   GString      *log;        /* warnings of the library, a line each */
+  guint         log_handler;
 } TestFixture;
 
 void  test_init             (int               *argc,
                              char            ***argv);
+void  test_init_slow        (int               *argc,
+                             char            ***argv);
 void  test_add              (const char        *path,
                              void             (*func) (TestFixture *fixture));
+void  test_add_func         (const char        *path,
+                             void             (*func) (void));
 void  test_iterate          (TestFixture       *self);
 void  test_drain            (TestFixture       *self);
 void  test_stop             (TestFixture       *self);

@@ -996,7 +996,7 @@ int
 main (int   argc,
       char *argv[])
 {
-  test_init (&argc, &argv);
+  test_init_slow (&argc, &argv);
   make_types ();
 
   test_add ("/agentbus/hammer/fan-out-under-churn", test_fan_out_under_churn);

@@ -115,7 +115,7 @@ int
 main (int   argc,
       char *argv[])
 {
-  test_init (&argc, &argv);
+  test_init_slow (&argc, &argv);
 
   test_add ("/agentbus/allocations/bf32-one-allocation-one-by-one", test_one_by_one);
   test_add ("/agentbus/allocations/bf32-one-allocation-in-bursts", test_in_bursts);

@@ -3,6 +3,7 @@
 #include <agentbus/agentbus.h>
 
 #include "agent-frame-private.h"
+#include "test-support.h"
 
 #define assert_critical(statement, text)                                                           \
   G_STMT_START                                                                                     \
@@ -226,18 +227,18 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/agentbus/frame/defaults", test_frame_defaults);
-  g_test_add_func ("/agentbus/frame/zero-copy", test_frame_zero_copy);
-  g_test_add_func ("/agentbus/frame/metadata", test_frame_metadata);
-  g_test_add_func ("/agentbus/frame/pts", test_frame_pts);
-  g_test_add_func ("/agentbus/frame/given-id", test_frame_given_id);
-  g_test_add_func ("/agentbus/frame/ids-are-unique", test_frame_ids_are_unique);
-  g_test_add_func ("/agentbus/frame/threads", test_frame_threads);
-  g_test_add_func ("/agentbus/frame/boxed", test_frame_boxed);
-  g_test_add_func ("/agentbus/frame/misuse", test_frame_misuse);
-  g_test_add_func ("/agentbus/frame/info-full", test_info_full);
-  g_test_add_func ("/agentbus/frame/info-boxed", test_info_boxed);
-  g_test_add_func ("/agentbus/frame/info-misuse", test_info_misuse);
+  test_add_func ("/agentbus/frame/defaults", test_frame_defaults);
+  test_add_func ("/agentbus/frame/zero-copy", test_frame_zero_copy);
+  test_add_func ("/agentbus/frame/metadata", test_frame_metadata);
+  test_add_func ("/agentbus/frame/pts", test_frame_pts);
+  test_add_func ("/agentbus/frame/given-id", test_frame_given_id);
+  test_add_func ("/agentbus/frame/ids-are-unique", test_frame_ids_are_unique);
+  test_add_func ("/agentbus/frame/threads", test_frame_threads);
+  test_add_func ("/agentbus/frame/boxed", test_frame_boxed);
+  test_add_func ("/agentbus/frame/misuse", test_frame_misuse);
+  test_add_func ("/agentbus/frame/info-full", test_info_full);
+  test_add_func ("/agentbus/frame/info-boxed", test_info_boxed);
+  test_add_func ("/agentbus/frame/info-misuse", test_info_misuse);
 
   return g_test_run ();
 }

@@ -3,6 +3,7 @@
 #include <agentbus/agentbus.h>
 
 #include "agent-message-private.h"
+#include "test-support.h"
 
 #include <string.h>
 
@@ -755,34 +756,33 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/agentbus/message/types", test_types);
-  g_test_add_func ("/agentbus/message/nicks", test_nicks);
-  g_test_add_func ("/agentbus/message/control-messages", test_control_messages);
-  g_test_add_func ("/agentbus/message/task-messages", test_task_messages);
-  g_test_add_func ("/agentbus/message/routed-messages", test_routed_messages);
-  g_test_add_func ("/agentbus/message/custom-messages", test_custom_messages);
-  g_test_add_func ("/agentbus/message/frame-message", test_frame_message);
-  g_test_add_func ("/agentbus/message/ready-message", test_ready_message);
-  g_test_add_func ("/agentbus/message/registry-message", test_registry_message);
-  g_test_add_func ("/agentbus/message/registry-array-without-free-func",
-                   test_registry_array_without_free_func);
-  g_test_add_func ("/agentbus/message/misuse", test_misuse);
-  g_test_add_func ("/agentbus/message/null", test_null);
-  g_test_add_func ("/agentbus/message/payload-ownership", test_payload_ownership);
-  g_test_add_func ("/agentbus/message/options", test_options);
-  g_test_add_func ("/agentbus/message/cause", test_cause);
-  g_test_add_func ("/agentbus/message/sent-is-immutable", test_sent_is_immutable);
-  g_test_add_func ("/agentbus/message/copy-unsent", test_copy_unsent);
-  g_test_add_func ("/agentbus/message/copy-unsent-shares-content", test_copy_unsent_shares_content);
-  g_test_add_func ("/agentbus/message/references", test_references);
-  g_test_add_func ("/agentbus/message/boxed", test_boxed);
-  g_test_add_func ("/agentbus/message/threads", test_threads);
-  g_test_add_func ("/agentbus/message/size", test_size);
-  g_test_add_func ("/agentbus/message/detail", test_detail);
-  g_test_add_func ("/agentbus/message/to-string", test_to_string);
-  g_test_add_func ("/agentbus/message/to-string-hostile", test_to_string_hostile);
-  g_test_add_func ("/agentbus/message/to-string-long", test_to_string_long);
-  g_test_add_func ("/agentbus/message/to-string-huge", test_to_string_huge);
+  test_add_func ("/agentbus/message/types", test_types);
+  test_add_func ("/agentbus/message/nicks", test_nicks);
+  test_add_func ("/agentbus/message/control-messages", test_control_messages);
+  test_add_func ("/agentbus/message/task-messages", test_task_messages);
+  test_add_func ("/agentbus/message/routed-messages", test_routed_messages);
+  test_add_func ("/agentbus/message/custom-messages", test_custom_messages);
+  test_add_func ("/agentbus/message/frame-message", test_frame_message);
+  test_add_func ("/agentbus/message/ready-message", test_ready_message);
+  test_add_func ("/agentbus/message/registry-message", test_registry_message);
+  test_add_func ("/agentbus/message/registry-array-without-free-func", test_registry_array_without_free_func);
+  test_add_func ("/agentbus/message/misuse", test_misuse);
+  test_add_func ("/agentbus/message/null", test_null);
+  test_add_func ("/agentbus/message/payload-ownership", test_payload_ownership);
+  test_add_func ("/agentbus/message/options", test_options);
+  test_add_func ("/agentbus/message/cause", test_cause);
+  test_add_func ("/agentbus/message/sent-is-immutable", test_sent_is_immutable);
+  test_add_func ("/agentbus/message/copy-unsent", test_copy_unsent);
+  test_add_func ("/agentbus/message/copy-unsent-shares-content", test_copy_unsent_shares_content);
+  test_add_func ("/agentbus/message/references", test_references);
+  test_add_func ("/agentbus/message/boxed", test_boxed);
+  test_add_func ("/agentbus/message/threads", test_threads);
+  test_add_func ("/agentbus/message/size", test_size);
+  test_add_func ("/agentbus/message/detail", test_detail);
+  test_add_func ("/agentbus/message/to-string", test_to_string);
+  test_add_func ("/agentbus/message/to-string-hostile", test_to_string_hostile);
+  test_add_func ("/agentbus/message/to-string-long", test_to_string_long);
+  test_add_func ("/agentbus/message/to-string-huge", test_to_string_huge);
 
   return g_test_run ();
 }

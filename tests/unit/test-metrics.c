@@ -8,6 +8,7 @@
 
 #include <glib/gstdio.h>
 
+#include "test-leaks.h"
 #include "test-support.h"
 
 /*
@@ -961,6 +962,7 @@ test_metrics_in_a_locale (TestFixture *f)
   g_autoptr (TestRecorder) w = test_recorder_subscribe (f, "w", NULL, NULL);
   g_autoptr (Router) router = router_new (f);
 
+  test_leaks_excuse ();
   if (!set_locale_with_comma ())
     {
       setlocale (LC_NUMERIC, "C");

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <agentbus/agentbus.h>
+#include "config.h"
 
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
+
+#include <json-glib/json-glib.h>
+
+#include "test-support.h"
 
 static const struct
 {
@@ -394,16 +397,16 @@ main (int argc, char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/agentbus/payload/good", test_good);
-  g_test_add_func ("/agentbus/payload/bad", test_bad);
-  g_test_add_func ("/agentbus/payload/depth", test_depth);
-  g_test_add_func ("/agentbus/payload/depth-on-the-wire", test_depth_on_the_wire);
-  g_test_add_func ("/agentbus/payload/written", test_written);
-  g_test_add_func ("/agentbus/payload/not-finite", test_not_finite);
-  g_test_add_func ("/agentbus/payload/floating-is-left-alone", test_floating_is_left_alone);
-  g_test_add_func ("/agentbus/payload/agrees-with-json-glib", test_agrees_with_json_glib);
-  g_test_add_func ("/agentbus/payload/mutations", test_mutations);
-  g_test_add_func ("/agentbus/payload/big", test_big);
+  test_add_func ("/agentbus/payload/good", test_good);
+  test_add_func ("/agentbus/payload/bad", test_bad);
+  test_add_func ("/agentbus/payload/depth", test_depth);
+  test_add_func ("/agentbus/payload/depth-on-the-wire", test_depth_on_the_wire);
+  test_add_func ("/agentbus/payload/written", test_written);
+  test_add_func ("/agentbus/payload/not-finite", test_not_finite);
+  test_add_func ("/agentbus/payload/floating-is-left-alone", test_floating_is_left_alone);
+  test_add_func ("/agentbus/payload/agrees-with-json-glib", test_agrees_with_json_glib);
+  test_add_func ("/agentbus/payload/mutations", test_mutations);
+  test_add_func ("/agentbus/payload/big", test_big);
 
   return g_test_run ();
 }

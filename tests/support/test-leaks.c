@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-message-pool-private.h"
+#include "counting-malloc.h"
+#include "test-leaks.h"
+
+/* A hash table or an array may grow in one run, but not in each. */
+#define MAX_RUNS 6
+
+static gint     n_blocks; /* (atomic) messages and frames that are not freed, but for the large ones */
+static gint     use_pool; /* (atomic) */
+static gboolean is_excused;
+
+gpointer __real__agent_message_pool_take (void);
+void     __real__agent_message_pool_give (gpointer block);
+gpointer __wrap__agent_message_pool_take (void);
+void     __wrap__agent_message_pool_give (gpointer block);
+
+gpointer
+__wrap__agent_message_pool_take (void)
+{
+  g_atomic_int_inc (&n_blocks);
+  return g_atomic_int_get (&use_pool) ? __real__agent_message_pool_take () : g_malloc (AGENT_MESSAGE_POOL_BLOCK_SIZE);
+}
+
+void
+__wrap__agent_message_pool_give (gpointer block)
+{
+  g_atomic_int_add (&n_blocks, -1);
+  if (g_atomic_int_get (&use_pool))
+    __real__agent_message_pool_give (block);
+  else
+    g_free (block);
+}
+
+static void
+leaks_run_and_count_blocks (TestLeaksFunc func,
+                            gconstpointer data)
+{
+  gint n_before = g_atomic_int_get (&n_blocks);
+
+  func (data);
+  g_assert_cmpint (g_atomic_int_get (&n_blocks), ==, n_before);
+}
+
+/* Returns what has been allocated and not freed, in bytes. */
+static gint64
+leaks_run_and_measure (TestLeaksFunc func,
+                       gconstpointer data)
+{
+  gint64 live = counting_malloc_live ();
+
+  leaks_run_and_count_blocks (func, data);
+  return counting_malloc_live () - live;
+}
+
+/* For what is too slow to be run twice: counts messages and frames only. */
+void
+test_leaks_run_once (TestLeaksFunc func,
+                     gconstpointer data)
+{
+  g_atomic_int_set (&use_pool, TRUE);
+  leaks_run_and_count_blocks (func, data);
+}
+
+/* Runs @func until it leaves nothing behind, and fails if it always does: without the pool, where threads leave blocks
+ * for one another. Where malloc() cannot be counted, it is run twice. */
+void
+test_leaks_run (TestLeaksFunc func,
+                gconstpointer data)
+{
+  gint64 leaked = G_MAXINT64;
+
+  is_excused = FALSE;
+  test_leaks_run_once (func, data);
+  g_atomic_int_set (&use_pool, FALSE);
+  for (guint i = 1; i < MAX_RUNS && leaked > 0 && !is_excused; i++)
+    leaked = leaks_run_and_measure (func, data);
+  if (!is_excused)
+    g_assert_cmpint (leaked, <=, 0);
+}
+
+/* Called by a case: what it leaves behind is kept by the C library. */
+void
+test_leaks_excuse (void)
+{
+  is_excused = TRUE;
+}
