@@ -11,7 +11,7 @@
 #endif
 #endif
 
-/* How often memory is allocated for a message (BF32: three times and more). */
+/* How often memory is allocated for a message (BF32: three times and more), and what is kept of it. */
 
 #define N_ROUNDS 1000
 
@@ -111,6 +111,31 @@ test_fan_out (TestFixture *f)
   assert_one_allocation_a_message (f, 10, NULL);
 }
 
+/* --- The pool --- */
+
+#define N_AT_ONCE 20000
+
+/* What a flood needed is not kept for ever: it would be 3 megabytes here. */
+static void
+test_pool_keeps_little (TestFixture *f)
+{
+  g_autoptr (GPtrArray) messages = g_ptr_array_new_full (N_AT_ONCE, (GDestroyNotify) agent_message_unref);
+  gint64 live;
+
+  if (skip ())
+    return;
+
+  live = counting_malloc_live ();
+  for (guint i = 0; i < N_AT_ONCE; i++)
+    g_ptr_array_add (messages, test_data ("test", "a", i));
+  g_assert_cmpint (counting_malloc_live () - live, >, N_AT_ONCE * 100);
+  g_ptr_array_set_size (messages, 0);
+
+  live = counting_malloc_live () - live;
+  g_test_minimized_result ((double) live, "%" G_GINT64_FORMAT " bytes kept", live);
+  g_assert_cmpint (live, <=, 400 * 1024);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -120,6 +145,7 @@ main (int   argc,
   test_add ("/agentbus/allocations/bf32-one-allocation-one-by-one", test_one_by_one);
   test_add ("/agentbus/allocations/bf32-one-allocation-in-bursts", test_in_bursts);
   test_add ("/agentbus/allocations/bf32-one-allocation-in-fan-out", test_fan_out);
+  test_add ("/agentbus/allocations/pool-keeps-little", test_pool_keeps_little);
 
   return g_test_run ();
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "agent-clock-private.h"
+#include "agent-message-private.h"
 #include "test-support.h"
 
 /*
@@ -667,6 +668,31 @@ test_unknown_target (TestFixture *f)
   g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_NO_TARGET], ==, 2);
 }
 
+/* Two names that have one hash cannot be found: so the message claims the hash of another one. */
+static AgentMessage *
+with_hash_of (AgentMessage *message,
+              const char   *name)
+{
+  g_autoptr (AgentMessage) other = test_data ("test", name, 0);
+
+  message->hash = other->hash;
+  return message;
+}
+
+static void
+test_names_of_one_hash (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe (f, "a");
+  g_autoptr (TestRecorder) b = subscribe (f, "b");
+
+  g_assert_cmpuint (agent_bus_send (f->bus, with_hash_of (test_data ("test", "nobody", 1), "a")), ==, 0);
+  g_assert_cmpuint (agent_bus_send (f->bus, with_hash_of (test_data ("test", NULL, 2), "a")), ==, 2);
+  test_drain (f);
+  assert_got (a, "2");
+  assert_got (b, "2");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_NO_TARGET], ==, 1);
+}
+
 static void
 test_send_counts_who_accepted (TestFixture *f)
 {
@@ -1069,6 +1095,7 @@ add_sending (void)
   ADD ("broadcast-to-nobody", test_broadcast_to_nobody);
   ADD ("self-targeted", test_self_targeted);
   ADD ("unknown-target", test_unknown_target);
+  ADD ("names-of-one-hash", test_names_of_one_hash);
   ADD ("send-counts-who-accepted", test_send_counts_who_accepted);
   ADD ("changes-are-seen-by-the-next-send", test_changes_are_seen_by_the_next_send);
   ADD ("many-buses-do-not-mix", test_many_buses_do_not_mix);

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "agent-clock-private.h"
 #include "test-tools.h"
 
 /*
@@ -224,24 +225,79 @@ end_flood (TestFixture  *f,
   g_string_truncate (f->log, 0); /* it was full */
 }
 
+/* What the library does between two ticks of a timer that is always due. */
+typedef struct
+{
+  AgentSubscriber *flooded;
+  guint            n_ticks;
+  guint64          n_delivered; /* at the last tick */
+  gint64           time;        /* by the frozen clock */
+  guint64          most_delivered;
+  gint64           most_time;
+} Ticks;
+
+static gboolean
+on_tick (gpointer user_data)
+{
+  Ticks  *self = user_data;
+  guint64 n_delivered = agent_subscriber_get_n_delivered (self->flooded);
+  gint64  time = _agent_clock_now ();
+
+  self->n_ticks++;
+  self->most_delivered = MAX (self->most_delivered, n_delivered - self->n_delivered);
+  self->most_time = MAX (self->most_time, time - self->time);
+  self->n_delivered = n_delivered;
+  self->time = time;
+  return G_SOURCE_CONTINUE;
+}
+
+static Ticks
+count_ticks (TestFixture  *f,
+             TestRecorder *flooded)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (flooded);
+  GSource         *timer = g_timeout_source_new (0);
+  Ticks            ticks = {
+               subscriber, 0, agent_subscriber_get_n_delivered (subscriber), _agent_clock_now (), 0, 0
+  };
+
+  g_source_set_callback (timer, on_tick, &ticks, NULL);
+  g_source_attach (timer, f->context);
+  while (ticks.n_ticks < 100)
+    test_iterate (f);
+  remove_source (timer);
+  return ticks;
+}
+
+/* As if each message took 100 µs. */
+static void
+multiply_slowly (TestRecorder *recorder,
+                 AgentMessage *message,
+                 gpointer      user_data)
+{
+  multiply (recorder, message, user_data);
+  test_clock_advance (100);
+}
+
+/* A timer waits for one dispatch at the most, which is bounded in messages and in time. */
 static void
 test_timers_under_a_flood (TestFixture *f)
 {
-  g_autoptr (TestRecorder) flooded = begin_flood (f);
-  guint    n_fired = 0;
-  GSource *timer = g_timeout_source_new (0);
+  g_autoptr (TestRecorder) flooded = NULL;
+  Ticks ticks;
 
-  g_source_set_callback (timer, count_dispatch, &n_fired, NULL);
-  g_source_attach (timer, f->context);
-  for (guint i = 0; i < 50; i++)
-    {
-      guint n_before = n_fired;
+  test_clock_freeze ();
+  flooded = begin_flood (f);
+  ticks = count_ticks (f, flooded);
+  g_assert_cmpuint (ticks.most_delivered, >, 0);
+  g_assert_cmpuint (ticks.most_delivered, <=, 256);
 
-      test_iterate (f);
-      g_assert_cmpuint (n_fired, ==, n_before + 1);
-    }
+  flooded->handler = multiply_slowly;
+  test_iterate (f);
+  ticks = count_ticks (f, flooded);
+  g_assert_cmpint (ticks.most_time, >, 0);
+  g_assert_cmpint (ticks.most_time, <=, 1000);
 
-  remove_source (timer);
   end_flood (f, flooded);
 }
 
@@ -319,6 +375,43 @@ test_drops_under_a_flood (TestFixture *f)
   g_assert_cmpuint (f->n_dropped_emissions, >=, 20);
 
   end_flood (f, a);
+}
+
+static void
+count_subscribed (AgentBus        *bus,
+                  AgentSubscriber *subscriber,
+                  gpointer         user_data)
+{
+  (*(guint *) user_data)++;
+}
+
+/* The bus has to tell more than there is time for: an iteration has its share of it, and before each share comes what
+ * is drawn. */
+static void
+test_redraw_between_signals (TestFixture *f)
+{
+  g_autoptr (GPtrArray) recorders = NULL;
+  guint    n_told = 0;
+  guint    n_drawn = 0;
+  gulong   id = g_signal_connect (f->bus, "subscribed", G_CALLBACK (count_subscribed), &n_told);
+  GSource *redraw = add_idle (f->context, G_PRIORITY_HIGH_IDLE + 20, &n_drawn);
+
+  recorders = subscribe_many (f->bus, f->context, 1000);
+  while (n_told < recorders->len)
+    {
+      guint n_before = n_told;
+
+      test_iterate (f);
+      g_assert_cmpuint (n_told - n_before, <=, 256);
+      if (n_told == n_before)
+        continue;
+
+      g_assert_cmpuint (n_drawn, >, 0);
+      n_drawn = 0;
+    }
+
+  g_signal_handler_disconnect (f->bus, id);
+  remove_source (redraw);
 }
 
 /* Once it has caught up, messages come before everything that is idle again. */
@@ -464,6 +557,7 @@ main (int   argc,
   ADD ("redraw-under-a-flood", test_redraw_under_a_flood);
   ADD ("busy-application-under-a-flood", test_busy_application_under_a_flood);
   ADD ("drops-under-a-flood", test_drops_under_a_flood);
+  ADD ("redraw-between-signals", test_redraw_between_signals);
   ADD ("priority-after-a-flood", test_priority_after_a_flood);
   ADD ("neighbours-under-a-flood", test_neighbours_under_a_flood);
   ADD ("neighbours-take-turns", test_neighbours_take_turns);
