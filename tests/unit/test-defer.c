@@ -15,9 +15,13 @@ static void
 test_nothing_until_complete (TestFixture *f)
 {
   g_autoptr (AgentDelivery) delivery = NULL;
-  g_autoptr (TestRecorder) a = test_subscribe_with_one_in_hand (f, &delivery);
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", test_keep_first, &delivery);
 
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
   agent_bus_send (f->bus, test_data ("test", "a", 2));
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1");
+
   agent_bus_send (f->bus, test_data ("test", "a", 3));
   agent_bus_send (f->bus, agent_message_new_end ("test", "a", NULL));
   test_drain (f);

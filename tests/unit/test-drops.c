@@ -2,6 +2,10 @@
 
 #include "config.h"
 
+#include "agent-bus-private.h"
+#include "agent-directory-private.h"
+#include "agent-mailbox-private.h"
+#include "agent-sender-private.h"
 #include "test-support.h"
 
 /*
@@ -338,6 +342,25 @@ assert_sizes (TestRecorder *recorder,
   g_assert_cmpstr (text->str, ==, expected);
 }
 
+/* As a dispatcher does it, which keeps what is not accepted. */
+static void
+assert_offer (TestFixture     *f,
+              AgentMessage    *message,
+              AgentOfferResult expected)
+{
+  AgentMailbox *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+  AgentSender  *sender = _agent_sender_get ();
+  AgentOffer    offer = { .wake = FALSE };
+
+  message = _agent_bus_accept (f->bus, message, 0, sender);
+  g_assert_cmpint (_agent_bus_offer (f->bus, mailbox, &message, TRUE, &offer, sender), ==, expected);
+  if (expected == AGENT_OFFER_ACCEPTED)
+    _agent_mailbox_end_offer (mailbox, AGENT_CHANNEL_DATA, &offer);
+  else
+    agent_message_unref (message);
+  _agent_mailbox_unref (mailbox);
+}
+
 static void
 test_bytes_drop_newest (TestFixture *f)
 {
@@ -411,6 +434,22 @@ test_bytes_of_one_too_large_drop_nobody (TestFixture *f)
   assert_sizes (a, "50 ");
   assert_dropped (f, AGENT_DROP_REASON_FULL, 1);
   test_expect_log (f, "'a' is full");
+}
+
+/* What is offered gets in alone, however large it is: nobody could ever make room for it. */
+static void
+test_bytes_of_an_offer_too_large (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_weighed (f, 100, AGENT_OVERFLOW_DROP_NEWEST);
+
+  assert_offer (f, new_with_size (1), AGENT_OFFER_ACCEPTED);
+  assert_offer (f, new_with_size (300), AGENT_OFFER_FULL);
+  test_drain (f);
+  assert_offer (f, new_with_size (300), AGENT_OFFER_ACCEPTED);
+  assert_offer (f, new_with_size (1), AGENT_OFFER_FULL);
+  test_drain (f);
+  assert_sizes (a, "1 300 ");
+  test_assert_balanced (f->bus);
 }
 
 static void
@@ -670,6 +709,7 @@ main (int   argc,
   ADD ("bytes-drop-oldest", test_bytes_drop_oldest);
   ADD ("bytes-of-one-too-large", test_bytes_of_one_too_large);
   ADD ("bytes-of-one-too-large-drop-nobody", test_bytes_of_one_too_large_drop_nobody);
+  ADD ("bytes-of-an-offer-too-large", test_bytes_of_an_offer_too_large);
   ADD ("bytes-and-reliable", test_bytes_and_reliable);
   ADD ("bytes-and-capacity", test_bytes_and_capacity);
   ADD ("max-age-boundary", test_max_age_boundary);

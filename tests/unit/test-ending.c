@@ -731,6 +731,33 @@ test_nothing_after_the_end (TestFixture *f)
   g_string_truncate (f->log, 0); /* it may well have been full */
 }
 
+/* What the deadline has cut off does not come back when the delivery is completed at last. The neighbour keeps the context
+ * at work. */
+static void
+test_nothing_after_a_deadline (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRecorder) a = test_subscribe_with_one_in_hand (f, &delivery);
+  g_autoptr (TestRecorder) b = test_recorder_subscribe (f, "b", NULL, NULL);
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_send (f->bus, test_data ("test", "a", 2));
+  agent_bus_send (f->bus, test_end ("a"));
+  test_drain (f);
+  agent_bus_set_shutdown_timeout (f->bus, 1);
+  g_assert_false (test_unsubscribe (f, "a", &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT);
+  test_expect_log (f, "'a' did not leave");
+
+  agent_delivery_complete (delivery);
+  agent_bus_send (f->bus, test_data ("test", "b", 3));
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1");
+  g_assert_cmpstr (test_recorder_text (b), ==, "3");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_DISCARDED], ==, 2);
+  test_assert_balanced (f->bus);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -762,6 +789,7 @@ main (int   argc,
   ADD ("subscribe-again-before-it-has-left", test_subscribe_again_before_it_has_left);
   ADD ("subscribe-again-in-the-callback", test_subscribe_again_in_the_callback);
   ADD ("nothing-after-the-end", test_nothing_after_the_end);
+  ADD ("nothing-after-a-deadline", test_nothing_after_a_deadline);
 #undef ADD
 
   return g_test_run ();
