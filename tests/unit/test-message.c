@@ -480,11 +480,13 @@ test_sent_is_immutable (void)
 
   assert_critical (agent_message_set_ttl (message, 1), "sent");
   assert_critical (agent_message_set_reliable (message, TRUE), "sent");
+  assert_critical (agent_message_set_error_reply (message, TRUE), "sent");
   assert_critical (agent_message_set_trace (message, "new"), "sent");
   assert_critical (agent_message_set_cause (message, other), "sent");
 
   g_assert_cmpuint (agent_message_get_ttl (message), ==, 9);
   g_assert_false (agent_message_is_reliable (message));
+  g_assert_false (agent_message_wants_error_reply (message));
   g_assert_cmpstr (agent_message_get_trace (message), ==, "trace");
   g_assert_cmpuint (agent_message_get_cause (message), ==, 0);
 }
