@@ -303,9 +303,9 @@ test_timers_under_a_flood (TestFixture *f)
 
 /* The priority at which GTK draws. The flood goes on, and still each frame is drawn within a few iterations. */
 static void
-test_redraw_under_a_flood (TestFixture *f)
+check_redraw (TestFixture  *f,
+              TestRecorder *flooded)
 {
-  g_autoptr (TestRecorder) flooded = begin_flood (f);
   guint   n_drawn = 0;
   guint64 n_before = agent_subscriber_get_n_delivered (AGENT_SUBSCRIBER (flooded));
 
@@ -322,6 +322,39 @@ test_redraw_under_a_flood (TestFixture *f)
     }
 
   g_assert_cmpuint (agent_subscriber_get_n_delivered (AGENT_SUBSCRIBER (flooded)), >, n_before);
+}
+
+static void
+test_redraw_under_a_flood (TestFixture *f)
+{
+  g_autoptr (TestRecorder) flooded = begin_flood (f);
+
+  check_redraw (f, flooded);
+  end_flood (f, flooded);
+}
+
+static void
+multiply_and_tell (TestRecorder *recorder,
+                   AgentMessage *message,
+                   gpointer      user_data)
+{
+  TestFixture *f = user_data;
+
+  multiply (recorder, message, user_data);
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_clock_advance (1000);
+}
+
+/* When the time of a dispatch is over, somebody else has just got a message that the dispatch has not seen yet. */
+static void
+test_redraw_under_a_flood_for_two (TestFixture *f)
+{
+  g_autoptr (TestRecorder) flooded = begin_flood (f);
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+
+  test_clock_freeze ();
+  flooded->handler = multiply_and_tell;
+  check_redraw (f, flooded);
   end_flood (f, flooded);
 }
 
@@ -555,6 +588,7 @@ main (int   argc,
   ADD ("expired-messages-count", test_expired_messages_count);
   ADD ("timers-under-a-flood", test_timers_under_a_flood);
   ADD ("redraw-under-a-flood", test_redraw_under_a_flood);
+  ADD ("redraw-under-a-flood-for-two", test_redraw_under_a_flood_for_two);
   ADD ("busy-application-under-a-flood", test_busy_application_under_a_flood);
   ADD ("drops-under-a-flood", test_drops_under_a_flood);
   ADD ("redraw-between-signals", test_redraw_between_signals);
