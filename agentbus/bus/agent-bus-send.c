@@ -37,6 +37,7 @@ stamp (AgentBus     *self,
        AgentMessage *message,
        AgentSender  *sender)
 {
+  /* Relaxed: each number is given out once and rises for each sender, as all changes of one variable have one order. */
   message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
   message->sent_at = _agent_clock_stamp (&sender->clock);
 }
@@ -188,7 +189,9 @@ _agent_bus_accept (AgentBus     *self,
   return message;
 }
 
-/* What others were sent meanwhile has a higher number: so a copy goes, with the highest. When it was accepted, it takes
+/* With the order lock, which is what orders the relaxed accesses here.
+ *
+ * What others were sent meanwhile has a higher number: so a copy goes, with the highest. When it was accepted, it takes
  * the place of @message. */
 static AgentOfferResult
 offer_in_order (AgentBus      *self,

@@ -9,6 +9,15 @@
 #define FIRST_BLOCK_SIZE 6
 #define MAX_BLOCK_SIZE 126
 
+/*
+ * Where an access here is relaxed, one of these is the reason:
+ *
+ * - The function ends in _locked, and what it reads is written with the lock held as well, which orders both.
+ * - Only the calling thread writes the variable, as the receiver does with its counters.
+ *
+ * Any other reason stands beside the access.
+ */
+
 /* So many messages ahead. */
 #define PREFETCH 2
 
@@ -203,7 +212,8 @@ evict_from_block_locked (AgentChannelQueue *self,
   while (self->evict_index < n_filled)
     {
       _Atomic guintptr *place = &block->slots[self->evict_index++];
-      guintptr          slot = atomic_load_explicit (place, memory_order_relaxed);
+      /* Acquire: whoever finds that the receiver has taken the message finds it counted, or @claiming set. */
+      guintptr slot = atomic_load_explicit (place, memory_order_acquire);
 
       if (slot != 0 && (slot & KEPT_TAG) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
         return slot_get_message (slot);
@@ -446,6 +456,7 @@ prefetch (AgentChannelQueue *self)
   if (self->index + PREFETCH >= self->n_seen)
     return;
 
+  /* Relaxed: the message is not looked at, and an old value costs nothing but the time to fetch it. */
   slot = atomic_load_explicit (&self->head->slots[self->index + PREFETCH], memory_order_relaxed);
   __builtin_prefetch (slot_get_message (slot));
 }
@@ -484,6 +495,7 @@ claim (AgentChannelQueue *self,
 {
   guintptr slot;
 
+  /* Relaxed: the exchange releases it, for who sees that the place is empty. */
   atomic_store_explicit (&self->claiming, TRUE, memory_order_relaxed);
   slot = atomic_exchange (place, 0);
   if (slot != 0)

@@ -582,6 +582,7 @@ look_for_more (AgentDeliverySource *self)
 
   for (guint i = 0; i < self->patience || i % LOOKS_PER_TICK != 0 || g_get_monotonic_time () < end; i++)
     {
+      /* Relaxed: this is a guess, and what it finds is looked at again with the lock held. */
       if (_agent_delivery_source_has_system (self) ||
           (i >= self->patience && atomic_load_explicit (&self->incoming, memory_order_relaxed) != NULL))
         return TRUE;

@@ -30,6 +30,7 @@ struct _AgentDirectory
 static _Atomic guint64 last_id;
 static _Atomic guint64 last_generation;
 
+/* Relaxed: the numbers only have to be different. */
 static guint64
 next_number (_Atomic guint64 *last)
 {

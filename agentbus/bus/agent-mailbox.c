@@ -404,7 +404,7 @@ has_room_for_offer_locked (AgentMailbox *self,
   if (_agent_channel_queue_has_room_locked (queue, size))
     return TRUE;
 
-  /* The receiver counts before it looks whether it is watched: one of us sees the other. */
+  /* See _agent_mailbox_is_watched(). */
   atomic_fetch_or (&self->watched, AGENT_WATCH_ROOM);
   atomic_thread_fence (memory_order_seq_cst);
   return _agent_channel_queue_has_room_locked (queue, size) || _agent_channel_queue_get_length_locked (queue) == 0;
@@ -496,7 +496,8 @@ _agent_mailbox_ask_again (AgentMailbox *self)
   _agent_delivery_source_add_data (self->source, self);
 }
 
-/* What was handled has been counted before this, for who finds no room: see has_room_for_offer_locked(). */
+/* The receiver counts what it has taken, fences, and looks at @watched; who finds no room sets @watched, fences, and looks
+ * at the count: at least one of them sees what the other has stored. Relaxed: the fence does it. */
 gboolean
 _agent_mailbox_is_watched (AgentMailbox *self)
 {
@@ -549,6 +550,7 @@ deliver (AgentMailbox *self,
          AgentMessage *message,
          gboolean      emit)
 {
+  /* Relaxed: only the thread that serves writes it, and the lock of the source orders one such thread after the other. */
   guint64 n_delivered = atomic_load_explicit (&self->n_delivered, memory_order_relaxed);
 
   atomic_store_explicit (&self->n_delivered, n_delivered + 1, memory_order_release);

@@ -29,6 +29,7 @@ typedef struct
 
 void _agent_spin_lock_wait (AgentSpinLock *self);
 
+/* Relaxed: the first look only saves an exchange that would fail. */
 static inline gboolean
 _agent_spin_lock_try (AgentSpinLock *self)
 {

@@ -30,6 +30,7 @@ _agent_histogram_add (AgentHistogram *self,
   while (seconds > bounds[bucket])
     bucket++;
 
+  /* Relaxed, here and where they are read: these are figures, and nothing is concluded from one of them for another. */
   atomic_fetch_add_explicit (&self->counts[bucket], 1, memory_order_relaxed);
   atomic_fetch_add_explicit (&self->sum, usec, memory_order_relaxed);
 }
