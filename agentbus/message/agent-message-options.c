@@ -109,13 +109,18 @@ agent_message_wants_error_reply (AgentMessage *self)
 /**
  * agent_message_set_error_reply:
  * @self: A message that has not been sent.
- * @error_reply: Whether the sender wants to know if it is given up.
+ * @error_reply: Whether the sender wants to know if it comes to nothing.
  *
- * Sets whether the sender of a message wants to know if it is given up.
+ * Sets whether the sender of a message wants to know if it comes to nothing.
  *
- * When a [class@AgentBus.RouterDispatcher] has accepted the message and then gives it up, because it expired or was
- * dropped, it sends an AGENT_ERROR over the bus, from the actor the message was for to the message's source, with the
- * message as its cause. A bus does not reply.
+ * Then an AGENT_ERROR is sent over the bus to the message's source for each subscriber that did not handle it: since it
+ * had no room, dropped it for a newer one, left, or failed, since the message expired, or since there was nobody. A
+ * [class@AgentBus.RouterDispatcher] does the same when it gives up a message. The error comes from the target of the
+ * message, or from the subscriber that lost it, or else from "agentbus"; it has the message's task id, and the message as
+ * its cause.
+ *
+ * Nothing is sent when the message was handled without an error, when the source is not on the bus or the bus does not
+ * run, or about an AGENT_ERROR.
  *
  * Since: 0.1
  */
