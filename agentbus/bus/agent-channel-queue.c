@@ -357,18 +357,46 @@ _agent_channel_queue_close_locked (AgentChannelQueue *self)
 }
 
 static void
-take_block_locked (AgentChannelQueue *self,
-                   AgentBlock        *block,
-                   GPtrArray         *messages)
+take_block_locked (AgentBlock *block,
+                   GPtrArray  *messages)
 {
   guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
 
   for (guint i = 0; i < n_filled; i++)
     {
-      guintptr slot = atomic_exchange (&block->slots[i], 0);
+      guintptr slot = atomic_load_explicit (&block->slots[i], memory_order_relaxed);
 
       if (slot != 0)
         g_ptr_array_add (messages, slot_get_message (slot));
+    }
+
+  g_free (block);
+}
+
+/* From its end, since the receiver goes on from its start meanwhile: so what the receiver gets is older than what is taken
+ * here, and nothing is left out between the two. */
+static void
+take_head_locked (AgentChannelQueue *self,
+                  GPtrArray         *messages)
+{
+  AgentBlock *head = self->head;
+  guint       n_filled = atomic_load_explicit (&head->n_filled, memory_order_relaxed);
+  guint       n_before = messages->len;
+
+  for (guint i = n_filled; i > 0; i--)
+    {
+      guintptr slot = atomic_exchange (&head->slots[i - 1], 0);
+
+      if (slot != 0)
+        g_ptr_array_add (messages, slot_get_message (slot));
+    }
+
+  for (guint i = n_before, k = messages->len; i + 1 < k; i++, k--)
+    {
+      gpointer message = messages->pdata[i];
+
+      messages->pdata[i] = messages->pdata[k - 1];
+      messages->pdata[k - 1] = message;
     }
 }
 
@@ -377,23 +405,21 @@ guint
 _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
                                       GPtrArray         *messages)
 {
+  g_autoptr (GPtrArray) newer = g_ptr_array_new ();
   guint n_before = messages->len;
 
   g_assert (self->closed);
 
   self->evict_block = NULL;
   self->kept_tail = NULL;
+  for (AgentBlock *block; (block = pop_block_locked (self)) != NULL;)
+    take_block_locked (block, newer);
   if (self->head != NULL)
     {
-      take_block_locked (self, self->head, messages);
+      take_head_locked (self, messages);
       self->head->next = NULL;
     }
-
-  for (AgentBlock *block; (block = pop_block_locked (self)) != NULL;)
-    {
-      take_block_locked (self, block, messages);
-      g_free (block);
-    }
+  g_ptr_array_extend (messages, newer, NULL, NULL);
 
   add_n_in (self, -(gint64) (messages->len - n_before));
   return messages->len - n_before;

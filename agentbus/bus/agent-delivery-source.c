@@ -91,31 +91,30 @@ arm_locked (AgentDeliverySource *self)
   self->to_wake = TRUE;
 }
 
+/* The context needs the lock as soon as it is awake: so it is woken up when the lock is free. A wakeup that comes too late
+ * is in vain, and does no harm. */
 static void
-wake (AgentDeliverySource *self,
-      AgentYieldingSource *source,
-      guint                armed)
+unlock_and_wake (AgentDeliverySource *self)
 {
+  AgentYieldingSource *source = self->source;
+  guint                armed = atomic_load (&self->armed);
+
+  self->to_wake = FALSE;
+  g_atomic_int_inc (&self->n_waking);
+  g_mutex_unlock (&self->lock);
+
   _agent_yielding_source_be_urgent (source);
   atomic_compare_exchange_strong (&self->armed, &armed, armed & ~ARMING);
   g_atomic_int_add (&self->n_waking, -1);
 }
 
-/* The context needs the lock as soon as it is awake: so it is woken up when the lock is free. A wakeup that comes too late
- * is in vain, and does no harm. */
 static void
 unlock (AgentDeliverySource *self)
 {
-  AgentYieldingSource *source = self->to_wake ? self->source : NULL;
-  guint                armed = atomic_load (&self->armed);
-
-  self->to_wake = FALSE;
-  if (source != NULL)
-    g_atomic_int_inc (&self->n_waking);
-  g_mutex_unlock (&self->lock);
-
-  if (source != NULL)
-    wake (self, source, armed);
+  if (G_UNLIKELY (self->to_wake))
+    unlock_and_wake (self);
+  else
+    g_mutex_unlock (&self->lock);
 }
 
 static void

@@ -179,6 +179,35 @@ hash_address (const AgentMessageParts *parts,
   return target > 0 ? _agent_string_hash (parts->target, target - 1) : _agent_string_hash (parts->source, source - 1);
 }
 
+/* With its terminator, so not empty. Most strings of a message are shorter than what a call of memcpy() is worth: these are
+ * copied in two steps that may overlap. */
+static inline void
+copy_string (char       *to,
+             const char *string,
+             gsize       size)
+{
+  if (size > 16)
+    {
+      memcpy (to, string, size);
+    }
+  else if (size >= 8)
+    {
+      memcpy (to, string, 8);
+      memcpy (to + size - 8, string + size - 8, 8);
+    }
+  else if (size >= 4)
+    {
+      memcpy (to, string, 4);
+      memcpy (to + size - 4, string + size - 4, 4);
+    }
+  else
+    {
+      to[0] = string[0];
+      to[size / 2] = string[size / 2];
+      to[size - 1] = '\0';
+    }
+}
+
 static inline guint
 put_string (AgentMessage *self,
             gsize        *end,
@@ -190,7 +219,7 @@ put_string (AgentMessage *self,
   if (size == 0)
     return 0;
 
-  memcpy ((char *) self + offset, string, size);
+  copy_string ((char *) self + offset, string, size);
   *end += size;
 
   return offset;

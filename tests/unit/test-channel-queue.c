@@ -662,6 +662,59 @@ test_take_all_with_a_block_in_hand (Fixture      *f,
   g_assert_cmpuint (get_length (&f->queue), ==, 0);
 }
 
+typedef struct
+{
+  AgentChannelQueue *queue;
+  guint              last; /* that the receiver got */
+  gint               go;   /* (atomic) */
+} Receiver;
+
+static gpointer
+receive_all (gpointer data)
+{
+  Receiver *self = data;
+  guint     number;
+
+  g_atomic_int_set (&self->go, TRUE);
+  while ((number = pop_number (self->queue)) != 0)
+    {
+      g_assert_cmpuint (number, ==, self->last + 1);
+      self->last = number;
+    }
+
+  return NULL;
+}
+
+/* The receiver goes on while all is taken back: it must not get anything that is newer than what is. */
+static void
+test_take_all_behind_the_receiver (Fixture      *f,
+                                   gconstpointer data)
+{
+  for (guint round = 0; round < 300; round++)
+    {
+      g_autoptr (GPtrArray) messages = new_array ();
+      AgentChannelQueue queue;
+      Receiver          receiver = { .queue = &queue };
+      GThread          *thread;
+
+      _agent_channel_queue_init (&queue, CAPACITY, 0);
+      push_range (&queue, 1, 400);
+      thread = g_thread_new ("receiver", receive_all, &receiver);
+      while (!g_atomic_int_get (&receiver.go))
+        g_thread_yield ();
+      _agent_channel_queue_lock (&queue);
+      _agent_channel_queue_close_locked (&queue);
+      _agent_channel_queue_take_all_locked (&queue, messages);
+      _agent_channel_queue_unlock (&queue);
+      g_thread_join (thread);
+
+      g_assert_cmpuint (receiver.last + messages->len, ==, 400);
+      for (guint i = 0; i < messages->len; i++)
+        g_assert_cmpuint (test_number (messages->pdata[i]), ==, receiver.last + 1 + i);
+      _agent_channel_queue_clear (&queue);
+    }
+}
+
 static void
 test_take_all_adds (Fixture      *f,
                     gconstpointer data)
@@ -957,6 +1010,7 @@ main (int   argc,
   ADD ("evict-moves-the-reliable-together", test_evict_moves_the_reliable_together);
   ADD ("take-all", test_take_all);
   ADD ("take-all-with-a-block-in-hand", test_take_all_with_a_block_in_hand);
+  ADD ("take-all-behind-the-receiver", test_take_all_behind_the_receiver);
   ADD ("take-all-adds", test_take_all_adds);
   ADD ("take-all-of-nothing", test_take_all_of_nothing);
   ADD ("close-keeps", test_close_keeps);
