@@ -4,11 +4,9 @@
 
 #include "agent-bus-private.h"
 #include "agent-bus-report-private.h"
+#include "agent-log-rule-private.h"
 #include "agent-mailbox-private.h"
 #include "agent-signal-queue-private.h"
-
-/* A full channel is logged when the first message is dropped, and at every further hundred. */
-#define LOG_EVERY 100
 
 /* One notice tells of the drops of so many mailboxes, so that a round of the context is bounded. */
 #define MAX_BATCH 64
@@ -170,9 +168,7 @@ log_full (const char *name,
           guint64     n,
           guint64     total)
 {
-  guint64 before = total - n;
-
-  if (before == 0 || before / LOG_EVERY != total / LOG_EVERY)
+  if (_agent_log_rule_passes (total - n, total))
     g_warning ("Data channel of '%s' is full: %" G_GUINT64_FORMAT " message(s) dropped so far", name, total);
 }
 

@@ -2,19 +2,19 @@
 
 #include "config.h"
 
+#include <stdatomic.h>
+
 #include "agent-bus-error.h"
+#include "agent-log-rule-private.h"
 #include "agent-retry-source-private.h"
 #include "agent-router-report-private.h"
 #include "agent-signal-queue-private.h"
 #include "agent-source-private.h"
 
-/* The first message that expires is logged, and every further hundredth. */
-#define LOG_EVERY 100
-
 struct _AgentRouterReport
 {
   gint              ref_count; /* (atomic) */
-  guint             n_expired; /* (atomic) */
+  _Atomic guint64   n_expired;
   GMainContext     *context;
   AgentBus         *bus;
   AgentSignalQueue *signals;
@@ -134,10 +134,10 @@ log_expired (AgentRouterReport *self,
              guint              waited,
              guint              n_attempts)
 {
-  guint n_before = g_atomic_int_add (&self->n_expired, 1);
+  guint64 n_before = atomic_fetch_add (&self->n_expired, 1);
 
-  if (n_before % LOG_EVERY == 0 || (n_before + 1) % LOG_EVERY == 0)
-    g_warning ("A message for actor '%s' expired after %u ms and %u attempt(s), the %u. so far",
+  if (_agent_log_rule_passes (n_before, n_before + 1))
+    g_warning ("A message for actor '%s' expired after %u ms and %u attempt(s), the %" G_GUINT64_FORMAT ". so far",
                agent_message_get_target (message),
                waited,
                n_attempts,

@@ -509,6 +509,34 @@ test_expired_in_order (TestFixture *f)
 }
 
 static guint
+count_lines (GString *log)
+{
+  guint n = 0;
+
+  for (const char *c = log->str; *c != '\0'; c++)
+    n += *c == '\n';
+  return n;
+}
+
+/* The first time and every hundredth, as the bus does with a full channel. */
+static void
+test_expiry_is_logged (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+
+  test_clock_freeze ();
+  for (guint i = 0; i < 201; i++)
+    test_dispatch (d, test_with_ttl (test_data ("test", "x", i), 10));
+  test_pass (f, 10);
+  g_assert_cmpuint (d->n_expired, ==, 201);
+  g_assert_cmpuint (count_lines (f->log), ==, 3);
+  g_assert_nonnull (strstr (f->log->str, ", the 1. so far"));
+  g_assert_nonnull (strstr (f->log->str, ", the 100. so far"));
+  g_assert_nonnull (strstr (f->log->str, ", the 200. so far"));
+  g_string_truncate (f->log, 0);
+}
+
+static guint
 count_lanes (TestDispatch *d)
 {
   AgentParking *parking = _agent_router_dispatcher_get_parking (d->dispatcher);
@@ -1453,6 +1481,7 @@ main (int   argc,
   ADD ("no-timeout", test_no_timeout);
   ADD ("expired-in-the-middle", test_expired_in_the_middle);
   ADD ("expired-in-order", test_expired_in_order);
+  ADD ("expiry-is-logged", test_expiry_is_logged);
   ADD ("unknown-actors-are-forgotten", test_unknown_actors_are_forgotten);
   ADD ("error-reply", test_error_reply);
   ADD ("signals-in-the-own-context", test_signals_in_the_own_context);
