@@ -5,6 +5,7 @@
 #include "agent-deadline-heap-private.h"
 #include "agent-mailbox-private.h"
 #include "agent-message-private.h"
+#include "agent-name-private.h"
 #include "agent-retry-schedule-private.h"
 
 G_BEGIN_DECLS
@@ -58,7 +59,7 @@ struct _AgentLane
   /* (shard) The route */
   gboolean      removed;       /* it is in no table any more */
   gboolean      known;         /* the route table has heard of the actor */
-  char         *router;        /* (nullable) a GRefString */
+  AgentName    *router;        /* (owned) (nullable) */
   guint64       generation;    /* of the directory when @mailbox was looked up */
   AgentMailbox *mailbox;       /* (unowned) (nullable) the router's; valid with a snapshot of that generation */
   AgentMailbox *last_mailbox;  /* (owned) (nullable) where the last message went */

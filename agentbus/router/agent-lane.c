@@ -35,7 +35,7 @@ _agent_lane_unref (AgentLane *self)
 
   g_assert (self->first == NULL && self->station == NULL);
 
-  g_clear_pointer (&self->router, g_ref_string_release);
+  g_clear_pointer (&self->router, _agent_name_unref);
   g_clear_pointer (&self->last_mailbox, _agent_mailbox_unref);
   g_free (self);
 }

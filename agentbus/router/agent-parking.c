@@ -121,7 +121,7 @@ void
 _agent_parking_read_route (AgentParking *self,
                            AgentLane    *lane)
 {
-  g_clear_pointer (&lane->router, g_ref_string_release);
+  g_clear_pointer (&lane->router, _agent_name_unref);
   lane->known = _agent_route_table_find (self->routes, lane->key.actor, &lane->router);
   lane->generation = 0;
 }

@@ -9,6 +9,9 @@
 #include "agent-string-hash-private.h"
 #include "agent-utf8-private.h"
 
+/* How many actors are moved while the lock is held once. */
+#define PIECE 256
+
 /**
  * AgentRouteTable:
  *
@@ -72,7 +75,8 @@ struct _AgentRouteTable
   AgentSignalQueue *signals;
 
   GMutex          lock;
-  GHashTable     *routers; /* (lock) actor → GRefString (nullable) */
+  GHashTable     *actors;  /* (lock) id → Actor (owned) */
+  GHashTable     *routers; /* (lock) name → Router (owned): those that have actors */
   GPtrArray      *watches; /* (lock) of Watch (owned); never changed, but replaced */
   guint           last_id; /* (lock) */
   _Atomic guint64 n_changes;
@@ -86,6 +90,21 @@ typedef struct
   gpointer       data;
   GDestroyNotify destroy;
 } Watch;
+
+/* Whose actors are found without a look at all others. */
+typedef struct
+{
+  AgentName *name;
+  GQueue     actors; /* of Actor, in the order in which they came */
+} Router;
+
+typedef struct
+{
+  Router *router;    /* (nullable) */
+  GList   link;      /* in the router's actors */
+  guint64 n_changes; /* of the table, when it came to its router */
+  char    id[];
+} Actor;
 
 /* What the signal tells. */
 typedef struct
@@ -124,6 +143,23 @@ watch_unref (gpointer data)
   g_free (watch);
 }
 
+static guint
+id_hash (gconstpointer id)
+{
+  return (guint) _agent_string_hash (id, strlen (id));
+}
+
+static void
+router_free (gpointer data)
+{
+  Router *router = data;
+
+  g_assert (router->actors.length == 0);
+
+  _agent_name_unref (router->name);
+  g_free (router);
+}
+
 static void
 change_free (gpointer data)
 {
@@ -157,12 +193,9 @@ ref_watches (AgentRouteTable *self)
   return watches;
 }
 
-/* Without anybody to hear it, news would only pile up where the context is not iterated. */
 static void
-tell (AgentRouteTable *self,
-      GPtrArray       *watches,
-      const char      *actor,
-      const char      *router)
+tell (GPtrArray  *watches,
+      const char *actor)
 {
   for (guint i = 0; i < watches->len; i++)
     {
@@ -170,15 +203,25 @@ tell (AgentRouteTable *self,
 
       watch->func (watch->data, actor);
     }
+}
 
-  if (g_signal_handler_find (self, G_SIGNAL_MATCH_ID, signals[CHANGED], 0, NULL, NULL, NULL) != 0)
-    {
-      Change *change = g_new (Change, 1);
+/* A change is queued with the lock held, so that the last one that is told is the last one that was made. Without anybody
+ * to hear it, news would only pile up where the context is not iterated. */
+static void
+note_change_locked (AgentRouteTable *self,
+                    const char      *actor,
+                    const char      *router)
+{
+  Change *change;
 
-      change->actor = g_strdup (actor);
-      change->router = g_strdup (router);
-      _agent_signal_queue_add (self->signals, change);
-    }
+  atomic_fetch_add (&self->n_changes, 1);
+  if (g_signal_handler_find (self, G_SIGNAL_MATCH_ID, signals[CHANGED], 0, NULL, NULL, NULL) == 0)
+    return;
+
+  change = g_new (Change, 1);
+  change->actor = g_strdup (actor);
+  change->router = g_strdup (router);
+  _agent_signal_queue_add (self->signals, change);
 }
 
 static GPtrArray *
@@ -242,21 +285,20 @@ _agent_route_table_remove_watch (AgentRouteTable *self,
   g_ptr_array_unref (old);
 }
 
-/* FALSE: the actor is not known. @router: (transfer full) (nullable), a GRefString. */
+/* FALSE: the actor is not known. @router: (transfer full) (nullable). */
 gboolean
 _agent_route_table_find (AgentRouteTable *self,
                          const char      *actor,
-                         char           **router)
+                         AgentName      **router)
 {
-  gpointer value = NULL;
-  gboolean known;
+  Actor *known;
 
   g_mutex_lock (&self->lock);
-  known = g_hash_table_lookup_extended (self->routers, actor, NULL, &value);
-  *router = value != NULL ? g_ref_string_acquire (value) : NULL;
+  known = g_hash_table_lookup (self->actors, actor);
+  *router = known != NULL && known->router != NULL ? _agent_name_ref (known->router->name) : NULL;
   g_mutex_unlock (&self->lock);
 
-  return known;
+  return known != NULL;
 }
 
 /* It rises with each change. */
@@ -266,14 +308,71 @@ _agent_route_table_get_n_changes (AgentRouteTable *self)
   return atomic_load (&self->n_changes);
 }
 
-/* --- GObject --- */
+/* --- Actors and routers --- */
+
+/* (transfer none) */
+static Router *
+get_router_locked (AgentRouteTable *self,
+                   const char      *name)
+{
+  Router *router = g_hash_table_lookup (self->routers, name);
+
+  if (router == NULL)
+    {
+      router = g_new0 (Router, 1);
+      router->name = _agent_name_new (name);
+      g_hash_table_insert (self->routers, router->name, router);
+    }
+
+  return router;
+}
+
+/* (transfer none) */
+static Actor *
+add_actor_locked (AgentRouteTable *self,
+                  const char      *id)
+{
+  gsize  size = strlen (id) + 1;
+  Actor *actor = g_malloc0 (sizeof (Actor) + size);
+
+  memcpy (actor->id, id, size);
+  actor->link.data = actor;
+  g_hash_table_insert (self->actors, actor->id, actor);
+
+  return actor;
+}
 
 static void
-ref_string_clear (gpointer string)
+leave_router_locked (AgentRouteTable *self,
+                     Actor           *actor)
 {
-  if (string != NULL)
-    g_ref_string_release (string);
+  Router *router = g_steal_pointer (&actor->router);
+
+  if (router == NULL)
+    return;
+
+  g_queue_unlink (&router->actors, &actor->link);
+  if (router->actors.length == 0)
+    g_hash_table_remove (self->routers, router->name);
 }
+
+/* @name: (nullable) */
+static void
+change_router_locked (AgentRouteTable *self,
+                      Actor           *actor,
+                      const char      *name)
+{
+  Router *router = name != NULL ? get_router_locked (self, name) : NULL;
+
+  leave_router_locked (self, actor);
+  note_change_locked (self, actor->id, name);
+  actor->n_changes = atomic_load (&self->n_changes);
+  actor->router = router;
+  if (router != NULL)
+    g_queue_push_tail_link (&router->actors, &actor->link);
+}
+
+/* --- GObject --- */
 
 static void
 agent_route_table_constructed (GObject *object)
@@ -297,12 +396,25 @@ agent_route_table_dispose (GObject *object)
 }
 
 static void
+forget_actors (AgentRouteTable *self)
+{
+  GHashTableIter iter;
+  gpointer       actor;
+
+  g_hash_table_iter_init (&iter, self->actors);
+  while (g_hash_table_iter_next (&iter, NULL, &actor))
+    leave_router_locked (self, actor);
+}
+
+static void
 agent_route_table_finalize (GObject *object)
 {
   AgentRouteTable *self = AGENT_ROUTE_TABLE (object);
 
   g_clear_pointer (&self->signals, _agent_signal_queue_unref);
   g_clear_pointer (&self->watches, g_ptr_array_unref);
+  forget_actors (self);
+  g_clear_pointer (&self->actors, g_hash_table_unref);
   g_clear_pointer (&self->routers, g_hash_table_unref);
   g_mutex_clear (&self->lock);
 
@@ -355,7 +467,7 @@ agent_route_table_class_init (AgentRouteTableClass *klass)
    * @actor: whose route changed
    * @router: (nullable): its router now, or %NULL for none
    *
-   * Tells of a change, in the order of the changes of one thread.
+   * Tells of a change, in the order of the changes: the last one tells what [method@AgentBus.RouteTable.lookup] says.
    *
    * Emitted in the context that was the thread default where the table was made.
    *
@@ -378,7 +490,8 @@ static void
 agent_route_table_init (AgentRouteTable *self)
 {
   g_mutex_init (&self->lock);
-  self->routers = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, g_free, ref_string_clear);
+  self->actors = g_hash_table_new_full (id_hash, g_str_equal, NULL, g_free);
+  self->routers = g_hash_table_new_full (id_hash, g_str_equal, NULL, router_free);
   self->watches = g_ptr_array_new_with_free_func (watch_unref);
 }
 
@@ -399,26 +512,27 @@ agent_route_table_new (void)
   return g_object_new (AGENT_TYPE_ROUTE_TABLE, NULL);
 }
 
+static gboolean
+has_router (Actor      *actor,
+            const char *name)
+{
+  return g_strcmp0 (actor->router != NULL ? actor->router->name : NULL, name) == 0;
+}
+
 /* FALSE: it is like that already. */
 static gboolean
 set_route (AgentRouteTable *self,
-           const char      *actor,
+           const char      *id,
            const char      *router)
 {
-  gpointer value = NULL;
-  gboolean known;
+  Actor   *actor;
   gboolean changed;
 
   g_mutex_lock (&self->lock);
-  known = g_hash_table_lookup_extended (self->routers, actor, NULL, &value);
-  changed = !known || g_strcmp0 (value, router) != 0;
+  actor = g_hash_table_lookup (self->actors, id);
+  changed = actor == NULL || !has_router (actor, router);
   if (changed)
-    {
-      g_hash_table_insert (self->routers,
-                           g_strdup (actor),
-                           router != NULL ? g_ref_string_new_intern (router) : NULL);
-      atomic_fetch_add (&self->n_changes, 1);
-    }
+    change_router_locked (self, actor != NULL ? actor : add_actor_locked (self, id), router);
   g_mutex_unlock (&self->lock);
 
   return changed;
@@ -435,7 +549,7 @@ set_route_and_tell (AgentRouteTable *self,
     return;
 
   watches = ref_watches (self);
-  tell (self, watches, actor, router);
+  tell (watches, actor);
 }
 
 /**
@@ -487,14 +601,36 @@ agent_route_table_unassign (AgentRouteTable *self,
   set_route_and_tell (self, actor, NULL);
 }
 
+/* FALSE: it was not known. */
+static gboolean
+forget_actor (AgentRouteTable *self,
+              const char      *id)
+{
+  Actor *actor;
+
+  g_mutex_lock (&self->lock);
+  actor = g_hash_table_lookup (self->actors, id);
+  if (actor != NULL)
+    {
+      leave_router_locked (self, actor);
+      note_change_locked (self, id, NULL);
+      g_hash_table_remove (self->actors, id);
+    }
+  g_mutex_unlock (&self->lock);
+
+  return actor != NULL;
+}
+
 /**
  * agent_route_table_remove:
  * @self: a route table
  * @actor: the id of an actor
  *
- * Forgets an actor. What is parked for it is dropped, with the reason %AGENT_DROP_REASON_NO_TARGET.
+ * Forgets an actor. What is parked for it is dropped before this returns, with the reason %AGENT_DROP_REASON_NO_TARGET,
+ * also if messages wait for an actor that the table has never heard of. What is dispatched to it after that is for an
+ * unknown actor again.
  *
- * Returns: %FALSE if the actor was not known
+ * Returns: %FALSE if the table did not know the actor; [signal@AgentBus.RouteTable::changed] is not emitted then
  *
  * Since: 0.1
  */
@@ -510,47 +646,67 @@ agent_route_table_remove (AgentRouteTable *self,
   g_return_val_if_fail (actor != NULL, FALSE);
   g_return_val_if_fail (_agent_utf8_is_string (actor), FALSE);
 
-  /* @actor may be the table's own. */
+  /* @actor may be the target of a message that is dropped. */
   copy = g_strdup (actor);
-  g_mutex_lock (&self->lock);
-  known = g_hash_table_remove (self->routers, copy);
-  if (known)
-    atomic_fetch_add (&self->n_changes, 1);
-  g_mutex_unlock (&self->lock);
-
-  if (!known)
-    return FALSE;
-
+  known = forget_actor (self, copy);
   watches = ref_watches (self);
-  tell (self, watches, copy, NULL);
-  return TRUE;
+  tell (watches, copy);
+  return known;
 }
 
-/* (transfer full) */
+/* At most PIECE of the actors that were with @from_router when the table had changed @n_changes times. Returns their ids:
+ * (transfer full). */
 static GPtrArray *
-move_routes (AgentRouteTable *self,
-             const char      *from_router,
-             const char      *to_router)
+move_some (AgentRouteTable *self,
+           const char      *from_router,
+           const char      *to_router,
+           guint64          n_changes)
 {
-  GPtrArray     *actors = g_ptr_array_new_with_free_func (g_free);
-  GHashTableIter iter;
-  gpointer       actor;
-  gpointer       router;
+  GPtrArray *ids = g_ptr_array_new_with_free_func (g_free);
+  Router    *router;
+  Actor     *actor;
 
   g_mutex_lock (&self->lock);
-  g_hash_table_iter_init (&iter, self->routers);
-  while (g_hash_table_iter_next (&iter, &actor, &router))
+  while (ids->len < PIECE && (router = g_hash_table_lookup (self->routers, from_router)) != NULL)
     {
-      if (g_strcmp0 (router, from_router) != 0)
-        continue;
+      actor = g_queue_peek_head (&router->actors);
+      if (actor->n_changes > n_changes)
+        break;
 
-      g_hash_table_iter_replace (&iter, g_ref_string_new_intern (to_router));
-      g_ptr_array_add (actors, g_strdup (actor));
+      change_router_locked (self, actor, to_router);
+      g_ptr_array_add (ids, g_strdup (actor->id));
     }
-  atomic_fetch_add (&self->n_changes, actors->len);
   g_mutex_unlock (&self->lock);
 
-  return actors;
+  return ids;
+}
+
+static guint
+move_some_and_tell (AgentRouteTable *self,
+                    const char      *from_router,
+                    const char      *to_router,
+                    guint64          n_changes)
+{
+  g_autoptr (GPtrArray) ids = move_some (self, from_router, to_router, n_changes);
+  g_autoptr (GPtrArray) watches = ref_watches (self);
+
+  for (guint i = 0; i < ids->len; i++)
+    tell (watches, ids->pdata[i]);
+
+  return ids->len;
+}
+
+/* Each change that is counted has been made. */
+static guint64
+get_n_changes_so_far (AgentRouteTable *self)
+{
+  guint64 n_changes;
+
+  g_mutex_lock (&self->lock);
+  n_changes = atomic_load (&self->n_changes);
+  g_mutex_unlock (&self->lock);
+
+  return n_changes;
 }
 
 /**
@@ -561,6 +717,8 @@ move_routes (AgentRouteTable *self,
  *
  * Assigns all actors of one router to another, as [method@AgentBus.RouteTable.assign] does with one.
  *
+ * Those are moved that have @from_router when this is called. Other threads may change the table between two of them.
+ *
  * Returns: how many actors were moved
  *
  * Since: 0.1
@@ -570,8 +728,9 @@ agent_route_table_move_all (AgentRouteTable *self,
                             const char      *from_router,
                             const char      *to_router)
 {
-  g_autoptr (GPtrArray) actors = NULL;
-  g_autoptr (GPtrArray) watches = NULL;
+  guint64 n_changes;
+  guint   n_moved = 0;
+  guint   n;
 
   g_return_val_if_fail (AGENT_IS_ROUTE_TABLE (self), 0);
   g_return_val_if_fail (from_router != NULL, 0);
@@ -582,12 +741,15 @@ agent_route_table_move_all (AgentRouteTable *self,
   if (g_str_equal (from_router, to_router))
     return 0;
 
-  actors = move_routes (self, from_router, to_router);
-  watches = ref_watches (self);
-  for (guint i = 0; i < actors->len; i++)
-    tell (self, watches, actors->pdata[i], to_router);
+  n_changes = get_n_changes_so_far (self);
+  do
+    {
+      n = move_some_and_tell (self, from_router, to_router, n_changes);
+      n_moved += n;
+    }
+  while (n == PIECE);
 
-  return actors->len;
+  return n_moved;
 }
 
 /**
@@ -605,16 +767,17 @@ char *
 agent_route_table_lookup (AgentRouteTable *self,
                           const char      *actor)
 {
-  char *router;
+  AgentName *router;
+  char      *copy;
 
   g_return_val_if_fail (AGENT_IS_ROUTE_TABLE (self), NULL);
   g_return_val_if_fail (actor != NULL, NULL);
 
-  g_mutex_lock (&self->lock);
-  router = g_strdup (g_hash_table_lookup (self->routers, actor));
-  g_mutex_unlock (&self->lock);
+  _agent_route_table_find (self, actor, &router);
+  copy = g_strdup (router);
+  g_clear_pointer (&router, _agent_name_unref);
 
-  return router;
+  return copy;
 }
 
 /**
@@ -638,7 +801,7 @@ agent_route_table_contains (AgentRouteTable *self,
   g_return_val_if_fail (actor != NULL, FALSE);
 
   g_mutex_lock (&self->lock);
-  known = g_hash_table_contains (self->routers, actor);
+  known = g_hash_table_contains (self->actors, actor);
   g_mutex_unlock (&self->lock);
 
   return known;
@@ -662,7 +825,7 @@ agent_route_table_get_n_actors (AgentRouteTable *self)
   g_return_val_if_fail (AGENT_IS_ROUTE_TABLE (self), 0);
 
   g_mutex_lock (&self->lock);
-  n = g_hash_table_size (self->routers);
+  n = g_hash_table_size (self->actors);
   g_mutex_unlock (&self->lock);
 
   return n;

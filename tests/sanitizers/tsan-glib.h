@@ -16,6 +16,7 @@
 #include <glib.h>
 #include <sanitizer/tsan_interface.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- Memory --- */
 
@@ -28,6 +29,72 @@ tsan_free (gpointer memory)
 }
 
 #define g_free tsan_free
+
+/* --- Counted blocks --- */
+
+/* GLib counts references where nobody sees it: so the block is counted here, in front of what the caller gets. It is freed
+ * by the same functions, and never handed to GLib. A reference string is such a block. */
+typedef struct
+{
+  gint  ref_count;
+  gsize size;
+} __attribute__ ((aligned (16))) TsanBox;
+
+static inline gpointer
+tsan_box_alloc (gsize size)
+{
+  TsanBox *box = (TsanBox *) g_malloc0 (sizeof (TsanBox) + size);
+
+  box->ref_count = 1;
+  box->size = size;
+  return box + 1;
+}
+
+static inline gpointer
+tsan_box_acquire (gpointer block)
+{
+  g_atomic_int_inc (&((TsanBox *) block - 1)->ref_count);
+  return block;
+}
+
+static inline void
+tsan_box_release (gpointer       block,
+                  GDestroyNotify clear)
+{
+  TsanBox *box = (TsanBox *) block - 1;
+
+  if (!g_atomic_int_dec_and_test (&box->ref_count))
+    return;
+
+  if (clear != NULL)
+    clear (block);
+  g_free (box);
+}
+
+static inline char *
+tsan_ref_string_new (const char *text)
+{
+  gsize size = strlen (text) + 1;
+
+  return (char *) memcpy (tsan_box_alloc (size), text, size);
+}
+
+#undef g_atomic_rc_box_new
+#undef g_atomic_rc_box_new0
+#undef g_atomic_rc_box_acquire
+#define g_atomic_rc_box_alloc tsan_box_alloc
+#define g_atomic_rc_box_alloc0 tsan_box_alloc
+#define g_atomic_rc_box_new(Type) ((Type *) tsan_box_alloc (sizeof (Type)))
+#define g_atomic_rc_box_new0(Type) ((Type *) tsan_box_alloc (sizeof (Type)))
+#define g_atomic_rc_box_acquire(block) ((__typeof__ (block)) tsan_box_acquire (block))
+#define g_atomic_rc_box_release(block) tsan_box_release (block, NULL)
+#define g_atomic_rc_box_release_full(block, clear) tsan_box_release (block, clear)
+#define g_ref_string_new tsan_ref_string_new
+#define g_ref_string_acquire(string) ((char *) tsan_box_acquire (string))
+#define g_ref_string_release(string) tsan_box_release (string, NULL)
+
+/* Not covered, and not used. An interned string is let go of with no lock that keeps others from finding it. */
+#pragma GCC poison g_ref_string_new_intern
 
 /* --- Objects --- */
 

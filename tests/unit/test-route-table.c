@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "agent-route-table-private.h"
 #include "test-tools.h"
 
 /* Which router an actor is assigned to, and who hears of a change. */
@@ -151,6 +152,55 @@ test_move_all (TestFixture *f)
   assert_route (routes, "u", NULL);
 }
 
+static void
+assign_numbered (AgentRouteTable *routes,
+                 guint            n,
+                 const char      *router)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      char actor[16];
+
+      g_snprintf (actor, sizeof actor, "actor-%u", i);
+      agent_route_table_assign (routes, actor, router);
+    }
+}
+
+static void
+assign_another (gpointer    data,
+                const char *actor)
+{
+  AgentRouteTable *routes = data;
+
+  if (!agent_route_table_contains (routes, "another"))
+    agent_route_table_assign (routes, "another", "a");
+}
+
+static void
+no_notify (gpointer data)
+{
+}
+
+/* More than one piece of work. Who comes meanwhile is not moved: else this might never end. */
+static void
+test_move_all_of_many (TestFixture *f)
+{
+  g_autoptr (AgentRouteTable) routes = agent_route_table_new ();
+  guint64 n_changes;
+
+  assign_numbered (routes, 1000, "a");
+  assign_numbered (routes, 10, "b");
+  n_changes = _agent_route_table_get_n_changes (routes);
+  _agent_route_table_add_watch (routes, assign_another, routes, no_notify);
+  g_assert_cmpuint (agent_route_table_move_all (routes, "a", "c"), ==, 990);
+  g_assert_cmpuint (_agent_route_table_get_n_changes (routes), ==, n_changes + 990 + 1);
+  assert_route (routes, "actor-0", "b");
+  assert_route (routes, "actor-10", "c");
+  assert_route (routes, "actor-999", "c");
+  assert_route (routes, "another", "a");
+  g_assert_cmpuint (agent_route_table_get_n_actors (routes), ==, 1001);
+}
+
 /* The names are copied, and a route may be set to what the table itself said. */
 static void
 test_copies (TestFixture *f)
@@ -244,6 +294,32 @@ test_change_in_the_handler (TestFixture *f)
   agent_route_table_assign (listener->routes, "x", "a");
   assert_heard (f, listener, "x=a x=b x=- ");
   g_assert_cmpuint (agent_route_table_get_n_actors (listener->routes), ==, 0);
+}
+
+static void
+assign_to_b (gpointer    data,
+             const char *actor)
+{
+  agent_route_table_assign (data, actor, "b");
+}
+
+/* Who hears of a change while it is made may make another one: as other threads do. */
+static void
+test_last_change_is_the_truth (TestFixture *f)
+{
+  g_autoptr (Listener) listener = listener_new ();
+  guint id;
+
+  id = _agent_route_table_add_watch (listener->routes, assign_to_b, listener->routes, no_notify);
+  agent_route_table_assign (listener->routes, "x", "a");
+  assert_route (listener->routes, "x", "b");
+  assert_heard (f, listener, "x=a x=b ");
+  agent_route_table_move_all (listener->routes, "b", "c");
+  assert_route (listener->routes, "x", "b");
+  assert_heard (f, listener, "x=c x=b ");
+  agent_route_table_remove (listener->routes, "x");
+  assert_heard (f, listener, "x=- x=b ");
+  _agent_route_table_remove_watch (listener->routes, id);
 }
 
 static gboolean
@@ -378,11 +454,13 @@ main (int   argc,
   ADD ("unassign", test_unassign);
   ADD ("remove", test_remove);
   ADD ("move-all", test_move_all);
+  ADD ("move-all-of-many", test_move_all_of_many);
   ADD ("copies", test_copies);
   ADD ("property", test_property);
   ADD ("changed", test_changed);
   ADD ("nothing-has-changed", test_nothing_has_changed);
   ADD ("change-in-the-handler", test_change_in_the_handler);
+  ADD ("last-change-is-the-truth", test_last_change_is_the_truth);
   ADD ("changed-in-its-own-context", test_changed_in_its_own_context);
   ADD ("gone-with-changes", test_gone_with_changes);
   ADD ("many-threads", test_many_threads);
