@@ -11,17 +11,10 @@ G_BEGIN_DECLS
  * deadline of and knows its place, so that it can be taken out at any time. Knows no main loop and no clock.
  */
 
-typedef enum
-{
-  AGENT_DEADLINE_EXPIRY,
-  AGENT_DEADLINE_RETRY,
-} AgentDeadlineKind;
-
 struct _AgentDeadline
 {
-  gint64            time;  /* µs */
-  guint             place; /* in the heap */
-  AgentDeadlineKind kind;
+  gint64 time;  /* µs */
+  guint  place; /* in the heap */
 };
 
 struct _AgentDeadlineHeap

@@ -19,18 +19,22 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  AGENT_WAIT_NONE,
+  AGENT_WAIT_NONE,   /* for nothing: other lanes come first */
   AGENT_WAIT_ROUTE,  /* it has no router */
-  AGENT_WAIT_ROUTER, /* its router is not there or has no room */
+  AGENT_WAIT_ROUTER, /* its router is not there */
+  AGENT_WAIT_ROOM,   /* its router is there and has no room */
   AGENT_WAIT_TURN,   /* the router before has not handled what it had */
 } AgentWait;
 
 /* Lanes that wait for the same router; the one without a name is for those that have none. */
 struct _AgentStation
 {
-  char  *name;                      /* (nullable) */
-  GQueue waiting[AGENT_N_CHANNELS]; /* of AgentLane: for the router to be there, or to have room */
-  GQueue trailing;                  /* of AgentLane: for it to be done with what it has, since they have another one */
+  char    *name;                      /* (nullable) */
+  GQueue   waiting[AGENT_N_CHANNELS]; /* of AgentLane: for the router to be there, or to have room */
+  GQueue   trailing;                  /* of AgentLane: for it to be done with what it has, since they have another one */
+  gboolean is_there;                  /* whether the router was there when it was looked for last */
+  guint    round;                     /* the last round of retries that came by */
+  GList    link;
 };
 
 struct _AgentParked
@@ -40,7 +44,7 @@ struct _AgentParked
   AgentParked     *previous;
   AgentMessage    *message;  /* (owned) */
   AgentLane       *lane;
-  AgentRetryBatch *batch;
+  AgentRetryRun   *run;
 };
 
 /* What a lane is found by. */
@@ -64,14 +68,18 @@ struct _AgentLane
   AgentMailbox *mailbox;       /* (unowned) (nullable) the router's; valid with a snapshot of that generation */
   AgentMailbox *last_mailbox;  /* (owned) (nullable) where the last message went */
   guint64       last_position; /* its position there */
+  GList         last_link;     /* among the lanes of the shard that have the same @last_mailbox */
 
   /* (parking) What waits */
   AgentParked  *first;         /* (nullable) */
   AgentParked  *last;          /* (nullable) */
   gint          n_parked;      /* (atomic) */
-  AgentWait     wait;
+  GQueue        runs;          /* of AgentRetryRun (owned) */
+  AgentWait     wait;          /* AGENT_WAIT_ROUTER stands for AGENT_WAIT_ROOM too: the station knows which it is */
   AgentStation *station;       /* (nullable) where it waits, in the list that @wait says */
   GList         link;
+  GList         parked_link;   /* among all lanes in which something is parked */
+  guint         round;         /* the last round of looking through them that came by */
 
   char          actor[];
 };
@@ -83,10 +91,12 @@ guint        _agent_lane_hash   (gconstpointer       key);
 gboolean     _agent_lane_equal  (gconstpointer       a,
                                  gconstpointer       b);
 void         _agent_lane_append (AgentLane          *self,
-                                 AgentParked        *parked);
+                                 AgentParked        *parked,
+                                 AgentRetryBatch    *batch);
 void         _agent_lane_prepend
                                 (AgentLane          *self,
-                                 AgentParked        *parked);
+                                 AgentParked        *parked,
+                                 AgentRetryBatch    *batch);
 void         _agent_lane_take   (AgentLane          *self,
                                  AgentParked        *parked);
 void         _agent_lane_leave  (AgentLane          *self);
@@ -97,6 +107,8 @@ GQueue      *_agent_station_get_list
                                 (AgentStation       *self,
                                  AgentWait           wait,
                                  AgentChannel        channel);
+gboolean     _agent_lane_waits_for_room
+                                (AgentLane          *self);
 gboolean     _agent_station_is_empty
                                 (AgentStation       *self);
 

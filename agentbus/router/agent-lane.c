@@ -16,6 +16,8 @@ _agent_lane_new (const AgentLaneKey *key)
   self->key.actor = self->actor;
   self->ref_count = 1;
   self->link.data = self;
+  self->last_link.data = self;
+  self->parked_link.data = self;
 
   return self;
 }
@@ -33,10 +35,9 @@ _agent_lane_unref (AgentLane *self)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
-  g_assert (self->first == NULL && self->station == NULL);
+  g_assert (self->first == NULL && self->station == NULL && self->runs.length == 0 && self->last_mailbox == NULL);
 
   g_clear_pointer (&self->router, _agent_name_unref);
-  g_clear_pointer (&self->last_mailbox, _agent_mailbox_unref);
   g_free (self);
 }
 
@@ -58,10 +59,31 @@ _agent_lane_equal (gconstpointer a,
   return one->hash == other->hash && one->channel == other->channel && strcmp (one->actor, other->actor) == 0;
 }
 
-void
-_agent_lane_append (AgentLane   *self,
-                    AgentParked *parked)
+static AgentRetryRun *
+lane_add_run (AgentLane       *self,
+              AgentRetryBatch *batch,
+              gboolean         first)
 {
+  AgentRetryRun *run = _agent_retry_run_new (batch, self);
+
+  if (first)
+    g_queue_push_head_link (&self->runs, &run->lane_link);
+  else
+    g_queue_push_tail_link (&self->runs, &run->lane_link);
+
+  return run;
+}
+
+/* Also joins the run of @batch at that end of the lane, or begins one. */
+void
+_agent_lane_append (AgentLane       *self,
+                    AgentParked     *parked,
+                    AgentRetryBatch *batch)
+{
+  AgentRetryRun *run = g_queue_peek_tail (&self->runs);
+
+  parked->run = run != NULL && run->batch == batch ? run : lane_add_run (self, batch, FALSE);
+  parked->run->n_messages++;
   parked->lane = self;
   parked->next = NULL;
   parked->previous = self->last;
@@ -74,9 +96,14 @@ _agent_lane_append (AgentLane   *self,
 }
 
 void
-_agent_lane_prepend (AgentLane   *self,
-                     AgentParked *parked)
+_agent_lane_prepend (AgentLane       *self,
+                     AgentParked     *parked,
+                     AgentRetryBatch *batch)
 {
+  AgentRetryRun *run = g_queue_peek_head (&self->runs);
+
+  parked->run = run != NULL && run->batch == batch ? run : lane_add_run (self, batch, TRUE);
+  parked->run->n_messages++;
   parked->lane = self;
   parked->previous = NULL;
   parked->next = self->first;
@@ -86,6 +113,17 @@ _agent_lane_prepend (AgentLane   *self,
     self->last = parked;
   self->first = parked;
   g_atomic_int_inc (&self->n_parked);
+}
+
+static void
+lane_leave_run (AgentLane     *self,
+                AgentRetryRun *run)
+{
+  if (--run->n_messages > 0)
+    return;
+
+  g_queue_unlink (&self->runs, &run->lane_link);
+  _agent_retry_run_free (run);
 }
 
 void
@@ -100,7 +138,15 @@ _agent_lane_take (AgentLane   *self,
     parked->next->previous = parked->previous;
   else
     self->last = parked->previous;
+  lane_leave_run (self, g_steal_pointer (&parked->run));
   g_atomic_int_add (&self->n_parked, -1);
+}
+
+/* It has a router that is there: who waits for room is not tried by a timer. */
+gboolean
+_agent_lane_waits_for_room (AgentLane *self)
+{
+  return self->station != NULL && self->wait == AGENT_WAIT_ROUTER && self->station->is_there;
 }
 
 gboolean

@@ -16,38 +16,9 @@
 /* How many lanes are looked at in vain for one event. When their router has nothing left, none is. */
 #define MAX_IN_VAIN 64
 
-/* How many deadlines one dispatch of the timer serves. */
-#define MAX_DUE 256
-
-/* A message that is given up. */
-typedef struct
-{
-  AgentMessage *message; /* (owned) */
-  AgentLane    *lane;    /* (owned) */
-  guint         waited;  /* ms */
-  guint         n_attempts;
-} Lost;
-
-static void
-lost_clear (gpointer data)
-{
-  Lost *lost = data;
-
-  _agent_lane_unref (lost->lane);
-}
-
-static GArray *
-lost_array_new (void)
-{
-  GArray *array = g_array_new (FALSE, FALSE, sizeof (Lost));
-
-  g_array_set_clear_func (array, lost_clear);
-  return array;
-}
-
 /* A stop waits for the last one. */
-static void
-settle (AgentParking *self)
+void
+_agent_parking_settle (AgentParking *self)
 {
   if (g_atomic_int_get (&self->closing) && g_atomic_int_get (&self->n_parked) == 0)
     self->funcs->drained (self->owner);
@@ -72,12 +43,12 @@ ask_again (AgentParking *self,
 
 /* @name: the router whose lanes have their turn now, or NULL for none. What is left of the turn of a lane to another
  * router is the business of that router's next event. */
-static AgentFlushResult
-flush_lane (AgentParking *self,
-            AgentLane    *lane,
-            const char   *name,
-            gboolean      read_route,
-            guint        *max)
+AgentFlushResult
+_agent_parking_flush (AgentParking *self,
+                      AgentLane    *lane,
+                      const char   *name,
+                      gboolean      read_route,
+                      guint        *max)
 {
   AgentHandOver    state = { .sender = _agent_sender_get () };
   AgentShard      *shard = _agent_parking_get_shard (self, lane->key.hash);
@@ -93,7 +64,7 @@ flush_lane (AgentParking *self,
   _agent_parking_tend_lane (self, shard, lane);
   _agent_spin_lock_unlock (&shard->lock);
 
-  _agent_parking_end_hand_over (&state);
+  _agent_parking_end_hand_over (self, &state);
   if (router != NULL)
     ask_again (self, router);
   return result;
@@ -154,7 +125,7 @@ flush_waiting (AgentParking *self,
       guint max = MIN (TURN, *left);
       guint before = max;
 
-      result = flush_lane (self, lane, name, FALSE, &max);
+      result = _agent_parking_flush (self, lane, name, FALSE, &max);
       if (result == AGENT_FLUSH_BLOCKED && max < before)
         move_behind (self, lane, name, AGENT_WAIT_ROUTER);
       *left -= MAX (1, before - max);
@@ -178,7 +149,7 @@ flush_trailing (AgentParking *self,
       if (lane == NULL)
         return;
 
-      flush_lane (self, lane, NULL, FALSE, &max);
+      _agent_parking_flush (self, lane, NULL, FALSE, &max);
       n_in_vain += move_behind (self, lane, name, AGENT_WAIT_TURN);
       *left -= MAX (1, before - max);
       _agent_lane_unref (lane);
@@ -187,9 +158,9 @@ flush_trailing (AgentParking *self,
 
 /* Something has changed for those who wait for the router @name. If that is gone, there will be no other event: but then
  * nobody has to wait for it any more either. */
-static void
-flush_station (AgentParking *self,
-               const char   *name)
+void
+_agent_parking_flush_station (AgentParking *self,
+                              const char   *name)
 {
   guint left;
 
@@ -202,101 +173,58 @@ flush_station (AgentParking *self,
     }
   while (left == 0 && !ask_again (self, name));
 
-  settle (self);
-}
-
-/* --- Giving up --- */
-
-static void
-lose_locked (AgentParking *self,
-             AgentParked  *parked,
-             gint64        now,
-             GArray       *losses)
-{
-  Lost lost = { .lane = _agent_lane_ref (parked->lane) };
-
-  lost.waited = (guint) CLAMP ((now - parked->message->sent_at) / 1000, 0, G_MAXUINT);
-  lost.message = _agent_parking_unpark_locked (self, parked, &lost.n_attempts);
-  g_array_append_val (losses, lost);
-}
-
-/* With the shard's lock held. */
-static void
-drop_lane (AgentParking   *self,
-           AgentLane      *lane,
-           AgentDropReason reason,
-           GArray         *losses)
-{
-  gint64 now = _agent_clock_now ();
-
-  g_mutex_lock (&self->lock);
-  while (lane->first != NULL)
-    {
-      lose_locked (self, lane->first, now, losses);
-      self->n_dropped[reason]++;
-    }
-  _agent_parking_arm_locked (self);
-  g_mutex_unlock (&self->lock);
-}
-
-/* Takes the messages. */
-static void
-tell_dropped (AgentParking   *self,
-              GArray         *losses,
-              AgentDropReason reason)
-{
-  for (guint i = 0; i < losses->len; i++)
-    self->funcs->dropped (self->owner, g_array_index (losses, Lost, i).message, reason);
-}
-
-static void
-tell_expired (AgentParking *self,
-              GArray       *losses)
-{
-  for (guint i = 0; i < losses->len; i++)
-    {
-      Lost       *lost = &g_array_index (losses, Lost, i);
-      AgentShard *shard = _agent_parking_get_shard (self, lost->lane->key.hash);
-
-      _agent_spin_lock_lock (&shard->lock);
-      _agent_parking_tend_lane (self, shard, lost->lane);
-      _agent_spin_lock_unlock (&shard->lock);
-
-      self->funcs->expired (self->owner, lost->message, lost->waited, lost->n_attempts);
-    }
+  _agent_parking_settle (self);
 }
 
 /* --- The route table --- */
+
+/* (transfer full) (nullable) With the route that it has by now. */
+static AgentLane *
+ref_changed_lane (AgentParking *self,
+                  const char   *actor,
+                  AgentChannel  channel,
+                  gboolean     *known)
+{
+  AgentLaneKey key = { _agent_string_hash (actor, strlen (actor)), actor, channel };
+  AgentShard  *shard = _agent_parking_get_shard (self, key.hash);
+  AgentLane   *lane;
+
+  _agent_spin_lock_lock (&shard->lock);
+  lane = _agent_shard_lookup (shard, &key);
+  if (lane != NULL)
+    {
+      _agent_lane_ref (lane);
+      _agent_parking_read_route (self, lane);
+      *known = lane->known;
+      if (!lane->known)
+        _agent_parking_part_with (self, shard, lane);
+    }
+  _agent_spin_lock_unlock (&shard->lock);
+
+  return lane;
+}
 
 static void
 change_lane (AgentParking *self,
              const char   *actor,
              AgentChannel  channel)
 {
-  AgentLaneKey key = { _agent_string_hash (actor, strlen (actor)), actor, channel };
-  AgentShard  *shard = _agent_parking_get_shard (self, key.hash);
-  AgentLane   *lane;
-  gboolean     known = FALSE;
-  g_autoptr (GArray) losses = lost_array_new ();
-  guint max = MAX_PER_EVENT;
+  AgentFlushResult result = AGENT_FLUSH_MORE;
+  gboolean         known = FALSE;
+  AgentLane       *lane = ref_changed_lane (self, actor, channel, &known);
 
-  _agent_spin_lock_lock (&shard->lock);
-  lane = _agent_parking_get_lane (self, shard, &key, FALSE);
-  if (lane != NULL)
+  if (lane == NULL)
+    return;
+
+  if (!known)
+    _agent_parking_drop_lane (self, lane, AGENT_DROP_REASON_NO_TARGET);
+  for (guint left = MAX_PER_EVENT; known && left > 0 && result == AGENT_FLUSH_MORE; left -= AGENT_PARKING_PIECE)
     {
-      _agent_lane_ref (lane);
-      _agent_parking_read_route (self, lane);
-      known = lane->known;
-      if (!known)
-        drop_lane (self, lane, AGENT_DROP_REASON_NO_TARGET, losses);
-      _agent_parking_tend_lane (self, shard, lane);
-    }
-  _agent_spin_lock_unlock (&shard->lock);
+      guint max = AGENT_PARKING_PIECE;
 
-  tell_dropped (self, losses, AGENT_DROP_REASON_NO_TARGET);
-  if (known)
-    flush_lane (self, lane, NULL, FALSE, &max);
-  g_clear_pointer (&lane, _agent_lane_unref);
+      result = _agent_parking_flush (self, lane, NULL, FALSE, &max);
+    }
+  _agent_lane_unref (lane);
 }
 
 /* An AgentRouteFunc. */
@@ -309,7 +237,7 @@ _agent_parking_route_changed (gpointer    data,
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     change_lane (self, actor, channel);
 
-  settle (self);
+  _agent_parking_settle (self);
   _agent_sender_collect (_agent_sender_get ());
 }
 
@@ -319,19 +247,15 @@ static void
 forget_mailbox (AgentShard   *shard,
                 AgentMailbox *mailbox)
 {
-  GHashTableIter iter;
-  gpointer       key;
+  gboolean more;
 
-  _agent_spin_lock_lock (&shard->lock);
-  g_hash_table_iter_init (&iter, shard->lanes);
-  while (g_hash_table_iter_next (&iter, &key, NULL))
+  do
     {
-      AgentLane *lane = key;
-
-      if (lane->last_mailbox == mailbox)
-        g_clear_pointer (&lane->last_mailbox, _agent_mailbox_unref);
+      _agent_spin_lock_lock (&shard->lock);
+      more = _agent_shard_forget_some (shard, mailbox, AGENT_PARKING_PIECE);
+      _agent_spin_lock_unlock (&shard->lock);
     }
-  _agent_spin_lock_unlock (&shard->lock);
+  while (more);
 }
 
 static void
@@ -344,7 +268,7 @@ on_mailbox (gpointer          data,
   for (guint i = 0; event == AGENT_MAILBOX_LEFT && i < AGENT_PARKING_N_SHARDS; i++)
     forget_mailbox (&self->shards[i], mailbox);
 
-  flush_station (self, _agent_mailbox_get_name (mailbox));
+  _agent_parking_flush_station (self, _agent_mailbox_get_name (mailbox));
   _agent_sender_collect (_agent_sender_get ());
 }
 
@@ -362,7 +286,7 @@ take_back (AgentParking    *self,
   gboolean     keep;
 
   _agent_spin_lock_lock (&shard->lock);
-  lane = _agent_parking_get_lane (self, shard, &key, TRUE);
+  lane = _agent_parking_get_lane (self, shard, &key);
   shard->n_returned++;
   keep = lane->known && !g_atomic_int_get (&self->closed);
   *reason = lane->known ? AGENT_DROP_REASON_CLOSED : AGENT_DROP_REASON_NO_TARGET;
@@ -410,173 +334,6 @@ const AgentBusWatchFuncs _agent_parking_watch_funcs = {
   .give_back = on_give_back,
 };
 
-/* --- The timer --- */
-
-static void
-add_parked_lanes (AgentShard *shard,
-                  GPtrArray  *lanes)
-{
-  GHashTableIter iter;
-  gpointer       key;
-
-  _agent_spin_lock_lock (&shard->lock);
-  g_hash_table_iter_init (&iter, shard->lanes);
-  while (g_hash_table_iter_next (&iter, &key, NULL))
-    {
-      AgentLane *lane = key;
-
-      if (g_atomic_int_get (&lane->n_parked) > 0)
-        g_ptr_array_add (lanes, _agent_lane_ref (lane));
-    }
-  _agent_spin_lock_unlock (&shard->lock);
-}
-
-/* (transfer full) */
-static GPtrArray *
-collect_parked_lanes (AgentParking *self)
-{
-  GPtrArray *lanes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_lane_unref);
-
-  for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
-    add_parked_lanes (&self->shards[i], lanes);
-
-  return lanes;
-}
-
-/* If the table has not changed, no route can be other than a lane thinks. If it changes all the time, once in the longest
- * delay is enough. */
-static gboolean
-has_to_sweep (AgentParking *self,
-              gint64        now)
-{
-  guint64  n_changes = _agent_route_table_get_n_changes (self->routes);
-  gboolean sweep;
-
-  g_mutex_lock (&self->lock);
-  sweep = self->n_swept != n_changes &&
-          now - self->swept_at >= agent_retry_policy_get_max_delay (self->schedule.policy) * G_GINT64_CONSTANT (1000) / 2;
-  if (sweep)
-    {
-      self->n_swept = n_changes;
-      self->swept_at = now;
-    }
-  g_mutex_unlock (&self->lock);
-
-  return sweep;
-}
-
-static void
-sweep (AgentParking *self)
-{
-  g_autoptr (GPtrArray) lanes = collect_parked_lanes (self);
-
-  for (guint i = 0; i < lanes->len; i++)
-    {
-      guint max = TURN;
-
-      flush_lane (self, lanes->pdata[i], NULL, TRUE, &max);
-    }
-}
-
-/* (transfer full) */
-static GPtrArray *
-dup_station_names (AgentParking *self)
-{
-  GPtrArray     *names = g_ptr_array_new_with_free_func (g_free);
-  GHashTableIter iter;
-  gpointer       name;
-
-  g_mutex_lock (&self->lock);
-  g_hash_table_iter_init (&iter, self->stations);
-  while (g_hash_table_iter_next (&iter, &name, NULL))
-    g_ptr_array_add (names, g_strdup (name));
-  g_mutex_unlock (&self->lock);
-
-  return names;
-}
-
-/* Tries to hand over whatever is parked, in case that nobody told us it could go. */
-static void
-retry (AgentParking *self,
-       gint64        now)
-{
-  g_autoptr (GPtrArray) names = NULL;
-
-  if (has_to_sweep (self, now))
-    sweep (self);
-
-  names = dup_station_names (self);
-  for (guint i = 0; i < names->len; i++)
-    flush_station (self, names->pdata[i]);
-}
-
-static void
-expire_locked (AgentParking  *self,
-               AgentDeadline *deadline,
-               gint64         now,
-               GArray        *losses)
-{
-  AgentParked *due = (AgentParked *) deadline;
-  AgentLane   *lane = due->lane;
-  AgentParked *parked;
-
-  /* Those before it that are due as well go first: the heap does not know in what order they came. */
-  do
-    {
-      parked = lane->first->deadline.time <= now ? lane->first : due;
-      lose_locked (self, parked, now, losses);
-      self->n_expired++;
-    }
-  while (parked != due);
-}
-
-static void
-attempt_locked (AgentParking  *self,
-                AgentDeadline *deadline,
-                gint64         now)
-{
-  AgentRetryBatch *batch = (AgentRetryBatch *) deadline;
-
-  self->n_retries += batch->n_messages;
-  _agent_retry_schedule_attempt (&self->schedule, batch, now);
-}
-
-/* Does what is due at @now, or some of it: then the next deadline lies in the past. */
-void
-_agent_parking_run_due (AgentParking *self,
-                        gint64        now)
-{
-  g_autoptr (GArray) losses = lost_array_new ();
-  gboolean       has_to_retry = FALSE;
-  AgentDeadline *deadline;
-
-  g_mutex_lock (&self->lock);
-  for (guint n = 0; n < MAX_DUE; n++)
-    {
-      deadline = _agent_deadline_heap_peek (&self->heap);
-      if (deadline == NULL || deadline->time > now)
-        break;
-
-      if (deadline->kind == AGENT_DEADLINE_RETRY)
-        {
-          attempt_locked (self, deadline, now);
-          has_to_retry = TRUE;
-        }
-      else
-        {
-          expire_locked (self, deadline, now, losses);
-        }
-    }
-  _agent_parking_arm_locked (self);
-  g_mutex_unlock (&self->lock);
-
-  tell_expired (self, losses);
-  if (has_to_retry)
-    retry (self, now);
-  settle (self);
-  _agent_sender_collect (_agent_sender_get ());
-}
-
 /* --- The end --- */
 
 /* Nothing is accepted any more when this returns. TRUE: and nothing is parked. */
@@ -595,28 +352,40 @@ _agent_parking_close (AgentParking *self)
   return g_atomic_int_get (&self->n_parked) == 0;
 }
 
+/* (transfer full) (nullable) One in which something is parked. */
+static AgentLane *
+ref_some_lane (AgentParking *self)
+{
+  AgentLane *lane;
+
+  g_mutex_lock (&self->lock);
+  lane = g_queue_peek_head (&self->lanes);
+  if (lane != NULL)
+    _agent_lane_ref (lane);
+  g_mutex_unlock (&self->lock);
+
+  return lane;
+}
+
 /* Nothing is parked any more, and never will be. */
 void
 _agent_parking_drop_all (AgentParking   *self,
                          AgentDropReason reason)
 {
-  g_autoptr (GArray) losses = lost_array_new ();
-  g_autoptr (GPtrArray) lanes = NULL;
+  AgentLane *lane;
 
   g_atomic_int_set (&self->closed, TRUE);
   _agent_parking_close (self);
 
-  lanes = collect_parked_lanes (self);
-  for (guint i = 0; i < lanes->len; i++)
+  while ((lane = ref_some_lane (self)) != NULL)
     {
-      AgentLane  *lane = lanes->pdata[i];
       AgentShard *shard = _agent_parking_get_shard (self, lane->key.hash);
 
       _agent_spin_lock_lock (&shard->lock);
-      drop_lane (self, lane, reason, losses);
-      _agent_parking_tend_lane (self, shard, lane);
+      _agent_parking_part_with (self, shard, lane);
       _agent_spin_lock_unlock (&shard->lock);
-    }
 
-  tell_dropped (self, losses, reason);
+      _agent_parking_drop_lane (self, lane, reason);
+      _agent_lane_unref (lane);
+    }
 }

@@ -8,6 +8,7 @@
 #include "agent-lane-private.h"
 #include "agent-route-table.h"
 #include "agent-sender-private.h"
+#include "agent-shard-private.h"
 
 G_BEGIN_DECLS
 
@@ -17,7 +18,11 @@ G_BEGIN_DECLS
  *
  * Lanes are spread over shards, each with a lock, so that senders to different actors seldom meet. A message that can go
  * at once needs that lock only. What is parked is guarded by one more lock, taken inside a shard's. Deadlines run out
- * under that lock alone.
+ * under that lock alone, and whoever hands something over looks at them too: the timer comes only if somebody iterates
+ * its context.
+ *
+ * No lock is held for more than AGENT_PARKING_PIECE messages or lanes. What takes longer is done in pieces, between which
+ * others get the locks.
  *
  * Whoever finds that a lane has to wait first puts it where it will be looked for, and then tries once more: what
  * changed in between is seen by one or the other.
@@ -26,6 +31,9 @@ G_BEGIN_DECLS
  */
 
 #define AGENT_PARKING_N_SHARDS 16
+
+/* How much is done while a lock is held once. */
+#define AGENT_PARKING_PIECE 256
 
 typedef struct
 {
@@ -46,21 +54,6 @@ typedef struct
   void (*drained)       (gpointer      owner);
 } AgentParkingFuncs;
 
-#define AGENT_SHARD_N_RECENT 8
-
-typedef struct
-{
-  AgentSpinLock lock;
-  GHashTable *lanes;        /* (lock) set of AgentLane (owned) */
-  AgentLane  *recent[AGENT_SHARD_N_RECENT]; /* (lock) (nullable) some of them, by their hash: quicker to find */
-  guint64     n_accepted;   /* (lock) */
-  guint64     n_direct;     /* (lock) handed over without waiting */
-  guint64     n_late;       /* (lock) handed over after waiting */
-  guint64     n_returned;   /* (lock) that came back */
-  guint64     n_refused;    /* (lock) */
-  char        padding[AGENT_CACHE_LINE];
-} AgentShard;
-
 struct _AgentParking
 {
   gint                     ref_count; /* (atomic) */
@@ -71,6 +64,7 @@ struct _AgentParking
   gpointer                 owner;     /* (owned) */
   GDestroyNotify           owner_unref;
 
+  guint                    actor_capacity;
   gint                     capacity;     /* (atomic) a guint */
   gint                     park_unknown; /* (atomic) */
   gint                     closing;      /* (atomic) nothing is accepted any more */
@@ -80,9 +74,14 @@ struct _AgentParking
   AgentShard               shards[AGENT_PARKING_N_SHARDS];
 
   GMutex                   lock;         /* what is parked */
-  AgentDeadlineHeap        heap;         /* (lock) */
+  AgentDeadlineHeap        expiries;     /* (lock) of AgentParked */
+  AgentDeadlineHeap        retries;      /* (lock) of AgentRetryBatch */
   AgentRetrySchedule       schedule;     /* (lock) */
+  GQueue                   lanes;        /* (lock) of AgentLane: those in which something is parked */
+  guint                    lanes_round;  /* (lock) how often they were looked through */
   GHashTable              *stations;     /* (lock) name → AgentStation (owned) */
+  GQueue                   station_list; /* (lock) of AgentStation */
+  guint                    stations_round; /* (lock) how often they were looked through */
   AgentStation             nowhere;      /* (lock) */
   gint64                   next_time;    /* (lock) what the owner was told last */
   guint64                  n_swept;      /* (lock) changes of the table when all lanes were looked through last */
@@ -113,6 +112,7 @@ typedef struct
 AgentParking       *_agent_parking_new        (AgentBus                *bus,
                                                AgentRouteTable         *routes,
                                                guint                    capacity,
+                                               guint                    actor_capacity,
                                                const AgentParkingFuncs *funcs,
                                                gpointer                 owner,
                                                GDestroyNotify           owner_unref);
@@ -141,7 +141,17 @@ gboolean            _agent_parking_close      (AgentParking            *self);
 void                _agent_parking_drop_all   (AgentParking            *self,
                                                AgentDropReason          reason);
 
-/* --- Between the two files --- */
+/* --- Between its files --- */
+
+/* A message that is given up. */
+typedef struct
+{
+  AgentMessage   *message; /* (owned) */
+  AgentLane      *lane;    /* (owned) */
+  AgentDropReason reason;
+  guint           waited;  /* ms */
+  guint           n_attempts;
+} AgentLost;
 
 /* What a thread does with one lane. */
 typedef struct
@@ -151,6 +161,7 @@ typedef struct
   AgentMailbox *mailbox; /* (nullable) whom to wake: see _agent_mailbox_end_offer(); (owned) if @keeps */
   AgentChannel  channel;
   AgentOffer    offer;
+  GArray       *losses;  /* (owned) (nullable) of AgentLost */
 } AgentHandOver;
 
 typedef enum
@@ -163,33 +174,63 @@ typedef enum
 
 AgentShard      *_agent_parking_get_shard     (AgentParking       *self,
                                                guint64             hash);
-void             _agent_parking_end_hand_over (AgentHandOver      *hand_over);
+void             _agent_parking_end_hand_over (AgentParking       *self,
+                                               AgentHandOver      *hand_over);
+void             _agent_parking_tell_losses   (AgentParking       *self,
+                                               GArray             *losses);
+void             _agent_parking_settle        (AgentParking       *self);
 
-/* With the shard's lock held, and a reference to the lane */
+/* With the shard's lock held, and for an existing lane a reference to it */
 AgentLane       *_agent_parking_get_lane      (AgentParking       *self,
                                                AgentShard         *shard,
-                                               const AgentLaneKey *key,
-                                               gboolean            create);
+                                               const AgentLaneKey *key);
 void             _agent_parking_tend_lane     (AgentParking       *self,
+                                               AgentShard         *shard,
+                                               AgentLane          *lane);
+void             _agent_parking_part_with     (AgentParking       *self,
                                                AgentShard         *shard,
                                                AgentLane          *lane);
 void             _agent_parking_read_route    (AgentParking       *self,
                                                AgentLane          *lane);
+AgentWait        _agent_parking_hand_over     (AgentParking       *self,
+                                               AgentShard         *shard,
+                                               AgentLane          *lane,
+                                               AgentMessage      **message,
+                                               gboolean            in_turn,
+                                               AgentHandOver      *hand_over);
+gboolean         _agent_parking_park          (AgentParking       *self,
+                                               AgentLane          *lane,
+                                               AgentMessage       *message,
+                                               AgentWait           wait,
+                                               AgentHandOver      *hand_over);
+void             _agent_parking_put_back      (AgentParking       *self,
+                                               AgentLane          *lane,
+                                               AgentMessage       *message,
+                                               const char         *router);
 AgentFlushResult _agent_parking_flush_lane    (AgentParking       *self,
                                                AgentShard         *shard,
                                                AgentLane          *lane,
                                                gboolean            in_turn,
                                                guint              *max,
                                                AgentHandOver      *hand_over);
-void             _agent_parking_put_back      (AgentParking       *self,
+
+/* With no lock held, and a reference to the lane */
+void             _agent_parking_drop_lane     (AgentParking       *self,
                                                AgentLane          *lane,
-                                               AgentMessage       *message,
-                                               const char         *router);
+                                               AgentDropReason     reason);
+AgentFlushResult _agent_parking_flush         (AgentParking       *self,
+                                               AgentLane          *lane,
+                                               const char         *name,
+                                               gboolean            read_route,
+                                               guint              *max);
+void             _agent_parking_flush_station (AgentParking       *self,
+                                               const char         *name);
 
 /* With the lock of the parking held */
-AgentMessage    *_agent_parking_unpark_locked (AgentParking       *self,
-                                               AgentParked        *parked,
-                                               guint              *n_attempts);
+guint            _agent_parking_expire_locked (AgentParking       *self,
+                                               gint64              now,
+                                               guint               max,
+                                               GArray            **losses);
 void             _agent_parking_arm_locked    (AgentParking       *self);
 
 G_END_DECLS

@@ -8,9 +8,6 @@
 #include "agent-route-table-private.h"
 #include "agent-string-hash-private.h"
 
-#define USEC_PER_MSEC 1000
-#define NEVER G_MAXINT64
-
 /* How long a message waits for its actor, in milliseconds, when nothing else is said. */
 static guint
 get_default_timeout (AgentMessageType type)
@@ -33,7 +30,7 @@ get_default_timeout (AgentMessageType type)
 }
 
 static void
-station_free (gpointer data)
+parking_free_station (gpointer data)
 {
   AgentStation *station = data;
 
@@ -43,11 +40,18 @@ station_free (gpointer data)
   g_free (station);
 }
 
+static guint
+parking_hash_name (gconstpointer name)
+{
+  return (guint) _agent_string_hash (name, strlen (name));
+}
+
 /* @owner is taken, and given back to @owner_unref with the last reference. */
 AgentParking *
 _agent_parking_new (AgentBus                *bus,
                     AgentRouteTable         *routes,
                     guint                    capacity,
+                    guint                    actor_capacity,
                     const AgentParkingFuncs *funcs,
                     gpointer                 owner,
                     GDestroyNotify           owner_unref)
@@ -58,6 +62,7 @@ _agent_parking_new (AgentBus                *bus,
   self->bus = g_object_ref (bus);
   self->routes = g_object_ref (routes);
   self->capacity = capacity;
+  self->actor_capacity = actor_capacity;
   self->park_unknown = TRUE;
   self->funcs = funcs;
   self->owner = owner;
@@ -66,16 +71,14 @@ _agent_parking_new (AgentBus                *bus,
     self->timeouts[type] = get_default_timeout (type);
 
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
-    self->shards[i].lanes = g_hash_table_new_full (_agent_lane_hash,
-                                                   _agent_lane_equal,
-                                                   (GDestroyNotify) _agent_lane_unref,
-                                                   NULL);
+    _agent_shard_init (&self->shards[i]);
 
   g_mutex_init (&self->lock);
-  _agent_deadline_heap_init (&self->heap);
-  _agent_retry_schedule_init (&self->schedule, &self->heap);
-  self->stations = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, station_free);
-  self->next_time = NEVER;
+  _agent_deadline_heap_init (&self->expiries);
+  _agent_deadline_heap_init (&self->retries);
+  _agent_retry_schedule_init (&self->schedule, &self->retries);
+  self->stations = g_hash_table_new_full (parking_hash_name, g_str_equal, NULL, parking_free_station);
+  self->next_time = G_MAXINT64;
 
   return self;
 }
@@ -95,9 +98,10 @@ _agent_parking_unref (AgentParking *self)
     return;
 
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
-    g_hash_table_unref (self->shards[i].lanes);
+    _agent_shard_clear (&self->shards[i]);
   _agent_retry_schedule_clear (&self->schedule);
-  _agent_deadline_heap_clear (&self->heap);
+  _agent_deadline_heap_clear (&self->expiries);
+  _agent_deadline_heap_clear (&self->retries);
   g_hash_table_unref (self->stations);
   g_mutex_clear (&self->lock);
   g_object_unref (self->routes);
@@ -126,35 +130,20 @@ _agent_parking_read_route (AgentParking *self,
   lane->generation = 0;
 }
 
-static AgentLane **
-get_recent (AgentShard         *shard,
-            const AgentLaneKey *key)
-{
-  return &shard->recent[(key->hash >> 40) % AGENT_SHARD_N_RECENT];
-}
-
-/* With the shard's lock held: (transfer none) (nullable). */
+/* With the shard's lock held: (transfer none). It is made if there is none. */
 AgentLane *
 _agent_parking_get_lane (AgentParking       *self,
                          AgentShard         *shard,
-                         const AgentLaneKey *key,
-                         gboolean            create)
+                         const AgentLaneKey *key)
 {
-  AgentLane **recent = get_recent (shard, key);
-  AgentLane  *lane = *recent;
+  AgentLane *lane = _agent_shard_lookup (shard, key);
 
-  if (lane != NULL && _agent_lane_equal (&lane->key, key))
-    return lane;
-
-  lane = g_hash_table_lookup (shard->lanes, key);
-  if (lane == NULL && create)
+  if (lane == NULL)
     {
       lane = _agent_lane_new (key);
       _agent_parking_read_route (self, lane);
-      g_hash_table_add (shard->lanes, lane);
+      _agent_shard_add (shard, lane);
     }
-  if (lane != NULL)
-    *recent = lane;
 
   return lane;
 }
@@ -165,15 +154,8 @@ _agent_parking_tend_lane (AgentParking *self,
                           AgentShard   *shard,
                           AgentLane    *lane)
 {
-  AgentLane **recent = get_recent (shard, &lane->key);
-
-  if (lane->known || lane->removed || g_atomic_int_get (&lane->n_parked) > 0)
-    return;
-
-  lane->removed = TRUE;
-  if (*recent == lane)
-    *recent = NULL;
-  g_hash_table_remove (shard->lanes, lane);
+  if (!lane->known && !lane->removed && g_atomic_int_get (&lane->n_parked) == 0)
+    _agent_shard_remove (shard, lane);
 }
 
 /* --- Handing over --- */
@@ -206,22 +188,9 @@ is_turn (AgentLane    *lane,
          _agent_mailbox_has_handled (lane->last_mailbox, lane->key.channel, lane->last_position);
 }
 
-static void
-note_last (AgentLane    *lane,
-           AgentMailbox *mailbox,
-           guint64       position)
-{
-  lane->last_position = position;
-  if (lane->last_mailbox == mailbox)
-    return;
-
-  g_clear_pointer (&lane->last_mailbox, _agent_mailbox_unref);
-  lane->last_mailbox = _agent_mailbox_ref (mailbox);
-}
-
 /* Better with no lock held, but those of the parking may be. */
-void
-_agent_parking_end_hand_over (AgentHandOver *state)
+static void
+parking_wake (AgentHandOver *state)
 {
   if (state->mailbox == NULL)
     return;
@@ -241,7 +210,7 @@ remember (AgentHandOver *state,
           AgentOffer    *offer)
 {
   if (state->mailbox != mailbox || state->offer.cancel != NULL)
-    _agent_parking_end_hand_over (state);
+    parking_wake (state);
   if (state->mailbox == NULL && state->keeps)
     _agent_mailbox_ref (mailbox);
   state->mailbox = mailbox;
@@ -251,17 +220,28 @@ remember (AgentHandOver *state,
   state->offer.cancel = offer->cancel;
 }
 
+/* With no lock held, when the lane is done with: what could not be done or told before. */
+void
+_agent_parking_end_hand_over (AgentParking  *self,
+                              AgentHandOver *state)
+{
+  parking_wake (state);
+  _agent_parking_tell_losses (self, g_steal_pointer (&state->losses));
+}
+
 /* With the shard's lock held. AGENT_WAIT_NONE: the router has @message now. Otherwise it is still the caller's, and has to
  * wait for what is returned. */
-static AgentWait
-hand_over (AgentParking  *self,
-           AgentLane     *lane,
-           AgentMessage **message,
-           gboolean       in_turn,
-           AgentHandOver *state)
+AgentWait
+_agent_parking_hand_over (AgentParking  *self,
+                          AgentShard    *shard,
+                          AgentLane     *lane,
+                          AgentMessage **message,
+                          gboolean       in_turn,
+                          AgentHandOver *state)
 {
-  AgentMailbox *mailbox;
-  AgentOffer    offer = { .wake = FALSE };
+  AgentMailbox    *mailbox;
+  AgentOffer       offer = { .wake = FALSE };
+  AgentOfferResult result;
 
   if (lane->router == NULL)
     return AGENT_WAIT_ROUTE;
@@ -271,270 +251,19 @@ hand_over (AgentParking  *self,
     return AGENT_WAIT_ROUTER;
   if (!is_turn (lane, mailbox))
     return AGENT_WAIT_TURN;
-  if (_agent_bus_offer (self->bus, mailbox, message, in_turn, &offer, state->sender) != AGENT_OFFER_ACCEPTED)
-    return AGENT_WAIT_ROUTER;
 
-  note_last (lane, mailbox, offer.position);
+  result = _agent_bus_offer (self->bus, mailbox, message, in_turn, &offer, state->sender);
+  if (result != AGENT_OFFER_ACCEPTED)
+    return result == AGENT_OFFER_FULL ? AGENT_WAIT_ROOM : AGENT_WAIT_ROUTER;
+
+  lane->last_position = offer.position;
+  _agent_shard_set_last (shard, lane, mailbox);
   if (offer.wake || offer.cancel != NULL)
     remember (state, lane, mailbox, &offer);
   return AGENT_WAIT_NONE;
 }
 
-/* --- Parking --- */
-
-/* (transfer none) */
-static AgentStation *
-get_station_locked (AgentParking *self,
-                    const char   *name)
-{
-  AgentStation *station;
-
-  if (name == NULL)
-    return &self->nowhere;
-
-  station = g_hash_table_lookup (self->stations, name);
-  if (station == NULL)
-    {
-      station = g_new0 (AgentStation, 1);
-      station->name = g_strdup (name);
-      g_hash_table_insert (self->stations, station->name, station);
-    }
-
-  return station;
-}
-
-static void
-tend_station_locked (AgentParking *self,
-                     AgentStation *station)
-{
-  if (station != NULL && station->name != NULL && _agent_station_is_empty (station))
-    g_hash_table_remove (self->stations, station->name);
-}
-
-/* TRUE: the lane was not there before. */
-static gboolean
-wait_locked (AgentParking *self,
-             AgentLane    *lane,
-             AgentWait     wait,
-             const char   *name,
-             gboolean      again)
-{
-  AgentStation *station = get_station_locked (self, name);
-  AgentStation *before = lane->station;
-  gboolean      moved = before != station || lane->wait != wait;
-
-  if (moved || again)
-    _agent_lane_wait (lane, wait, station);
-  if (before != station)
-    tend_station_locked (self, before);
-
-  return moved;
-}
-
-static const char *
-get_station_name (AgentLane *lane,
-                  AgentWait  wait)
-{
-  switch (wait)
-    {
-    case AGENT_WAIT_ROUTER:
-      return lane->router;
-    case AGENT_WAIT_TURN:
-      return _agent_mailbox_get_name (lane->last_mailbox);
-    case AGENT_WAIT_NONE:
-    case AGENT_WAIT_ROUTE:
-    default:
-      return NULL;
-    }
-}
-
-/* The owner hears of the first deadline only if it has changed. */
-void
-_agent_parking_arm_locked (AgentParking *self)
-{
-  AgentDeadline *first = _agent_deadline_heap_peek (&self->heap);
-  gint64         time = first != NULL ? first->time : NEVER;
-
-  if (self->next_time == time)
-    return;
-
-  self->next_time = time;
-  self->funcs->deadline (self->owner, time != NEVER ? time : -1);
-}
-
-static gint64
-get_deadline (AgentParking *self,
-              AgentMessage *message)
-{
-  guint timeout = message->ttl != 0 ? message->ttl : (guint) g_atomic_int_get (&self->timeouts[message->type]);
-
-  return timeout != 0 ? message->sent_at + (gint64) timeout * USEC_PER_MSEC : NEVER;
-}
-
-/* Takes @message. */
-static AgentParked *
-park_locked (AgentParking *self,
-             AgentMessage *message)
-{
-  AgentParked *parked = g_new (AgentParked, 1);
-
-  parked->deadline.kind = AGENT_DEADLINE_EXPIRY;
-  parked->deadline.time = get_deadline (self, message);
-  parked->message = message;
-  parked->batch = _agent_retry_schedule_join (&self->schedule, _agent_clock_now ());
-  if (parked->deadline.time != NEVER)
-    _agent_deadline_heap_add (&self->heap, &parked->deadline);
-  g_atomic_int_inc (&self->n_parked);
-
-  return parked;
-}
-
-/* (transfer full) With the lock of the parking held. @n_attempts: (nullable). */
-AgentMessage *
-_agent_parking_unpark_locked (AgentParking *self,
-                              AgentParked  *parked,
-                              guint        *n_attempts)
-{
-  AgentLane    *lane = parked->lane;
-  AgentMessage *message = parked->message;
-
-  if (n_attempts != NULL)
-    *n_attempts = 1 + parked->batch->n_attempts;
-
-  _agent_lane_take (lane, parked);
-  if (parked->deadline.time != NEVER)
-    _agent_deadline_heap_remove (&self->heap, &parked->deadline);
-  _agent_retry_schedule_leave (&self->schedule, parked->batch);
-  g_atomic_int_add (&self->n_parked, -1);
-  g_free (parked);
-
-  if (lane->first == NULL)
-    {
-      AgentStation *station = lane->station;
-
-      _agent_lane_leave (lane);
-      tend_station_locked (self, station);
-    }
-
-  return message;
-}
-
-/* With both locks held: AGENT_WAIT_NONE if the lane is empty or its turn is over. */
-static AgentWait
-flush_locked (AgentParking  *self,
-              AgentShard    *shard,
-              AgentLane     *lane,
-              gboolean       in_turn,
-              guint         *max,
-              AgentHandOver *state)
-{
-  gint64 now = _agent_clock_now ();
-
-  for (; lane->first != NULL && *max > 0; (*max)--)
-    {
-      gint64    sent_at = lane->first->message->sent_at;
-      AgentWait wait = hand_over (self, lane, &lane->first->message, in_turn, state);
-
-      if (wait != AGENT_WAIT_NONE)
-        return wait;
-
-      shard->n_late++;
-      _agent_histogram_add (&self->latency, MAX (0, now - sent_at));
-      _agent_parking_unpark_locked (self, lane->first, NULL);
-    }
-
-  return AGENT_WAIT_NONE;
-}
-
-/* Hands over what can go, at most @max messages, and sees to it that the lane is found when more can. If it is not @in_turn,
- * it stands behind the others that wait for the router. */
-AgentFlushResult
-_agent_parking_flush_lane (AgentParking  *self,
-                           AgentShard    *shard,
-                           AgentLane     *lane,
-                           gboolean       in_turn,
-                           guint         *max,
-                           AgentHandOver *state)
-{
-  AgentFlushResult result = AGENT_FLUSH_EMPTY;
-  AgentWait        wait = AGENT_WAIT_NONE;
-
-  g_assert (state->keeps || state->mailbox == NULL);
-  state->keeps = TRUE;
-
-  g_mutex_lock (&self->lock);
-  while (lane->first != NULL)
-    {
-      wait = flush_locked (self, shard, lane, in_turn, max, state);
-      if (wait == AGENT_WAIT_NONE)
-        break;
-      /* Nobody can have given it a route meanwhile. */
-      if (!wait_locked (self, lane, wait, get_station_name (lane, wait), FALSE) || wait == AGENT_WAIT_ROUTE)
-        break;
-    }
-
-  if (lane->first != NULL && wait == AGENT_WAIT_NONE)
-    {
-      wait_locked (self, lane, AGENT_WAIT_ROUTER, lane->router, TRUE);
-      result = AGENT_FLUSH_MORE;
-    }
-  else if (lane->first != NULL)
-    {
-      result = wait == AGENT_WAIT_ROUTER ? AGENT_FLUSH_BLOCKED : AGENT_FLUSH_ELSEWHERE;
-    }
-  _agent_parking_arm_locked (self);
-  g_mutex_unlock (&self->lock);
-
-  return result;
-}
-
-/* With the shard's lock held: @message, which @router did not come to handle, waits before all others. Takes it. */
-void
-_agent_parking_put_back (AgentParking *self,
-                         AgentLane    *lane,
-                         AgentMessage *message,
-                         const char   *router)
-{
-  g_mutex_lock (&self->lock);
-  _agent_lane_prepend (lane, park_locked (self, message));
-  if (lane->station == NULL)
-    wait_locked (self, lane, AGENT_WAIT_TURN, router, FALSE);
-  _agent_parking_arm_locked (self);
-  g_mutex_unlock (&self->lock);
-}
-
 /* --- Dispatching --- */
-
-static gboolean
-has_room (AgentParking *self,
-          AgentMessage *message)
-{
-  return message->channel == AGENT_CHANNEL_SYSTEM || message->reliable ||
-         (guint) g_atomic_int_get (&self->n_parked) < (guint) g_atomic_int_get (&self->capacity);
-}
-
-/* With the shard's lock held. Takes @message if it returns TRUE. */
-static gboolean
-park (AgentParking *self,
-      AgentLane    *lane,
-      AgentMessage *message,
-      AgentWait     wait)
-{
-  gboolean parked;
-
-  g_mutex_lock (&self->lock);
-  parked = has_room (self, message);
-  if (parked)
-    {
-      _agent_lane_append (lane, park_locked (self, message));
-      if (lane->station == NULL)
-        wait_locked (self, lane, wait, get_station_name (lane, wait), FALSE);
-      _agent_parking_arm_locked (self);
-    }
-  g_mutex_unlock (&self->lock);
-
-  return parked;
-}
 
 static gboolean
 refuse (AgentShard   *shard,
@@ -576,7 +305,7 @@ dispatch_directly (AgentParking  *self,
   if (g_atomic_int_get (&lane->n_parked) > 0)
     return FALSE;
 
-  *wait = hand_over (self, lane, message, FALSE, state);
+  *wait = _agent_parking_hand_over (self, shard, lane, message, FALSE, state);
   if (*wait != AGENT_WAIT_NONE)
     return FALSE;
 
@@ -597,9 +326,9 @@ dispatch_later (AgentParking  *self,
 {
   guint max = 1;
 
-  if (!park (self, lane, message, wait))
+  if (!_agent_parking_park (self, lane, message, wait, state))
     {
-      refuse (shard, lane, AGENT_BUS_ERROR_FULL, "too many messages are parked", error);
+      refuse (shard, lane, AGENT_BUS_ERROR_FULL, "too many messages are parked, in all or for it", error);
       return AGENT_DISPATCH_RESULT_REFUSED;
     }
 
@@ -608,7 +337,7 @@ dispatch_later (AgentParking  *self,
     return AGENT_DISPATCH_RESULT_PARKED;
 
   /* What it waits for may have come to pass before it could be found waiting. */
-  return _agent_parking_flush_lane (self, shard, lane, FALSE, &max, state) == AGENT_FLUSH_EMPTY
+  return _agent_parking_flush_lane (self, shard, lane, FALSE, &max, state) == AGENT_FLUSH_EMPTY && state->losses == NULL
              ? AGENT_DISPATCH_RESULT_DELIVERED
              : AGENT_DISPATCH_RESULT_PARKED;
 }
@@ -622,7 +351,7 @@ dispatch_in_shard (AgentParking       *self,
                    AgentHandOver      *state,
                    GError            **error)
 {
-  AgentLane          *lane = _agent_parking_get_lane (self, shard, key, TRUE);
+  AgentLane          *lane = _agent_parking_get_lane (self, shard, key);
   AgentDispatchResult result = AGENT_DISPATCH_RESULT_REFUSED;
   AgentWait           wait;
   gboolean            allowed = check (self, shard, lane, error);
@@ -684,7 +413,7 @@ _agent_parking_dispatch (AgentParking *self,
   result = dispatch_in_shard (self, shard, &key, &message, &state, error);
   _agent_spin_lock_unlock (&shard->lock);
 
-  _agent_parking_end_hand_over (&state);
+  _agent_parking_end_hand_over (self, &state);
   if (result == AGENT_DISPATCH_RESULT_REFUSED)
     agent_message_unref (message);
   _agent_sender_collect (sender);

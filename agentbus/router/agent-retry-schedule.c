@@ -78,7 +78,6 @@ _agent_retry_schedule_join (AgentRetrySchedule *self,
   if (batch == NULL || batch->n_attempts > 0 || now - batch->opened_at > get_delay (self, 0) / SLACK)
     {
       batch = g_new0 (AgentRetryBatch, 1);
-      batch->deadline.kind = AGENT_DEADLINE_RETRY;
       batch->opened_at = now;
       plan (self, batch, now);
       self->open = batch;
@@ -88,7 +87,7 @@ _agent_retry_schedule_join (AgentRetrySchedule *self,
   return batch;
 }
 
-/* The last one to leave turns off the light. */
+/* A message is parked no more. The batch goes with its last one. */
 void
 _agent_retry_schedule_leave (AgentRetrySchedule *self,
                              AgentRetryBatch    *batch)
@@ -102,7 +101,7 @@ _agent_retry_schedule_leave (AgentRetrySchedule *self,
   g_free (batch);
 }
 
-/* The time of @batch has come: it is in the heap for the next time. */
+/* All runs of @batch have been tried: it is in the heap for the next time. */
 void
 _agent_retry_schedule_attempt (AgentRetrySchedule *self,
                                AgentRetryBatch    *batch,
@@ -111,4 +110,45 @@ _agent_retry_schedule_attempt (AgentRetrySchedule *self,
   _agent_deadline_heap_remove (self->heap, &batch->deadline);
   batch->n_attempts++;
   plan (self, batch, now);
+}
+
+/* (transfer none) (nullable) One that has not been asked for in this attempt. */
+AgentRetryRun *
+_agent_retry_batch_take_untried (AgentRetryBatch *self)
+{
+  AgentRetryRun *run = g_queue_peek_head (&self->runs);
+  guint          attempt = self->n_attempts + 1;
+
+  if (run == NULL || run->attempt == attempt)
+    return NULL;
+
+  run->attempt = attempt;
+  g_queue_unlink (&self->runs, &run->batch_link);
+  g_queue_push_tail_link (&self->runs, &run->batch_link);
+  return run;
+}
+
+/* One without messages. */
+AgentRetryRun *
+_agent_retry_run_new (AgentRetryBatch *batch,
+                      AgentLane       *lane)
+{
+  AgentRetryRun *self = g_new0 (AgentRetryRun, 1);
+
+  self->batch = batch;
+  self->lane = lane;
+  self->batch_link.data = self;
+  self->lane_link.data = self;
+  g_queue_push_tail_link (&batch->runs, &self->batch_link);
+
+  return self;
+}
+
+void
+_agent_retry_run_free (AgentRetryRun *self)
+{
+  g_assert (self->n_messages == 0);
+
+  g_queue_unlink (&self->batch->runs, &self->batch_link);
+  g_free (self);
 }

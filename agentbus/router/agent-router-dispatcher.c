@@ -183,6 +183,7 @@ agent_router_dispatcher_constructed (GObject *object)
   self->parking = _agent_parking_new (self->bus,
                                       self->route_table,
                                       self->capacity,
+                                      0,
                                       &_agent_router_report_funcs,
                                       _agent_router_report_ref (self->report),
                                       (GDestroyNotify) _agent_router_report_unref);

@@ -13,8 +13,10 @@ typedef struct _AgentLane          AgentLane;
 typedef struct _AgentParked        AgentParked;
 typedef struct _AgentParking       AgentParking;
 typedef struct _AgentRetryBatch    AgentRetryBatch;
+typedef struct _AgentRetryRun      AgentRetryRun;
 typedef struct _AgentRetrySchedule AgentRetrySchedule;
 typedef struct _AgentRetrySource   AgentRetrySource;
+typedef struct _AgentShard         AgentShard;
 typedef struct _AgentStation       AgentStation;
 
 #define AGENT_N_MESSAGE_TYPES (AGENT_MESSAGE_TYPE_CUSTOM + 1)

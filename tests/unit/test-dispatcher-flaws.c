@@ -30,8 +30,7 @@ static void
 test_df2 (TestFixture *f)
 {
   g_autoptr (TestDispatch) d = test_dispatch_new (f);
-  g_autoptr (GMainContext) slow = g_main_context_new ();
-  g_autoptr (TestRecorder) a = test_router_subscribe_in (f, slow, "a", 1);
+  g_autoptr (TestRecorder) a = NULL;
 
   test_clock_freeze ();
   test_assign (d, "x", "a");
@@ -41,8 +40,9 @@ test_df2 (TestFixture *f)
       test_pass (f, 100 * i);
     }
   g_assert_cmpuint (test_statistic (d, "retries"), >, 0);
-  g_assert_cmpuint (test_n_parked (d), ==, 4);
-  test_iterate_all (slow);
+  g_assert_cmpuint (test_n_parked (d), ==, 5);
+  a = test_router_new_small (f, "a", 1);
+  test_drain (f);
   test_assert_got (a, "1 2 3 4 5");
 }
 
@@ -204,10 +204,10 @@ test_df10 (TestFixture *f)
   test_dispatch_numbers (d, "x", 1, 2);
   for (guint ms = 0; ms < 2000; ms += 10)
     test_pass (f, 10);
-  g_assert_cmpuint (test_statistic (d, "retries"), ==, 4);
+  g_assert_cmpuint (test_statistic (d, "retries"), ==, 0);
   test_iterate_all (slow);
   test_assert_got (a, "1 2");
-  g_assert_cmpuint (test_statistic (d, "retries"), ==, 4);
+  g_assert_cmpuint (test_statistic (d, "retries"), ==, 0);
 }
 
 static void

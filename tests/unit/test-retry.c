@@ -242,6 +242,90 @@ test_jitter_of_all (TestFixture *f)
     }
 }
 
+/* --- What counts --- */
+
+/* Who waits for room in the channel of a router that is there is not tried by the timer, whoever it is and however long
+ * it waits. When the router has left, it is. */
+static void
+test_room_is_not_retried (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (GMainContext) slow = g_main_context_new ();
+  g_autoptr (TestRecorder) a = NULL;
+
+  test_clock_freeze ();
+  test_assign (d, "x", "a");
+  test_assign (d, "y", "a");
+  test_dispatch_numbers (d, "x", 1, 3);
+  test_dispatch_numbers (d, "y", 4, 6);
+  test_pass (f, 100);
+  g_assert_cmpuint (test_statistic (d, "retries"), ==, 6);
+
+  a = test_router_subscribe_in (f, slow, "a", 1);
+  test_dispatch_number (d, "y", 7);
+  for (guint i = 0; i < 20; i++)
+    test_pass (f, 100);
+  g_assert_cmpuint (test_statistic (d, "retries"), ==, 6);
+
+  agent_bus_unsubscribe (f->bus, "a");
+  test_iterate_all (slow);
+  g_assert_cmpuint (test_n_parked (d), ==, 7);
+  test_pass (f, 100);
+  test_pass (f, 700);
+  g_assert_cmpuint (test_statistic (d, "retries"), >=, 6 + 7);
+}
+
+/* What is told of a message that expires are the attempts that were made for it. */
+static void
+test_attempts_without_room (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (GMainContext) slow = g_main_context_new ();
+  g_autoptr (TestRecorder) a = NULL;
+
+  test_clock_freeze ();
+  test_assign (d, "x", "a");
+  test_dispatch_numbers (d, "x", 1, 2);
+  test_pass (f, 100);
+  test_pass (f, 200);
+  a = test_router_subscribe_in (f, slow, "a", 1);
+  test_dispatch_number (d, "x", 3);
+  for (guint i = 0; i < 100; i++)
+    test_pass (f, 297);
+  g_assert_cmpstr (d->expired->str, ==, "2");
+  g_assert_cmpuint (d->n_attempts, ==, 3);
+  test_pass (f, 300);
+  g_assert_cmpstr (d->expired->str, ==, "2 3");
+  g_assert_cmpuint (d->n_attempts, ==, 1);
+  test_expect_log (f, "expired after 30000 ms and 3 attempt(s)");
+  test_iterate_all (slow);
+}
+
+/* A batch that many actors share is tried in pieces, each of them once. */
+static void
+test_attempt_in_pieces (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+
+  test_clock_freeze ();
+  agent_router_dispatcher_set_timeout (d->dispatcher, AGENT_MESSAGE_TYPE_TASK_UPDATE, 0);
+  for (guint i = 0; i < 1000; i++)
+    {
+      char actor[16];
+
+      g_snprintf (actor, sizeof actor, "actor-%u", i);
+      test_dispatch_number (d, actor, i);
+    }
+  test_clock_advance (100000);
+  test_iterate (f);
+  g_assert_cmpuint (test_statistic (d, "retries"), >, 0);
+  g_assert_cmpuint (test_statistic (d, "retries"), <=, 256);
+  test_drain (f);
+  g_assert_cmpuint (test_statistic (d, "retries"), ==, 1000);
+  test_pass (f, 200);
+  g_assert_cmpuint (test_statistic (d, "retries"), ==, 2000);
+}
+
 /* --- Jitter --- */
 
 static void
@@ -303,7 +387,7 @@ test_jitter (TestFixture *f)
 static guint
 count_deadlines (TestDispatch *d)
 {
-  return _agent_router_dispatcher_get_parking (d->dispatcher)->heap.n_deadlines;
+  return _agent_router_dispatcher_get_parking (d->dispatcher)->retries.n_deadlines;
 }
 
 /* Without expiry there is nothing but the retries in the heap. */
@@ -539,6 +623,9 @@ main (int   argc,
   ADD ("times-after-a-late-attempt", test_times_after_a_late_attempt);
   ADD ("times-of-two", test_times_of_two);
   ADD ("times-of-a-returned-message", test_times_of_a_returned_message);
+  ADD ("room-is-not-retried", test_room_is_not_retried);
+  ADD ("attempts-without-room", test_attempts_without_room);
+  ADD ("attempt-in-pieces", test_attempt_in_pieces);
   ADD ("jitter", test_jitter);
   ADD ("jitter-of-all", test_jitter_of_all);
   ADD ("many-are-few-timers", test_many_are_few_timers);

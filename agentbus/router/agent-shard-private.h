@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-lane-private.h"
+#include "agent-spin-lock-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Some of the lanes of a dispatcher, those with similar hashes, and one lock for all of them. Every function wants that
+ * lock held.
+ */
+
+#define AGENT_SHARD_N_RECENT 8
+
+struct _AgentShard
+{
+  AgentSpinLock lock;
+  GHashTable   *lanes;      /* set of AgentLane (owned) */
+  GHashTable   *by_mailbox; /* AgentMailbox → GQueue of AgentLane: those whose last message went there */
+  AgentLane    *recent[AGENT_SHARD_N_RECENT]; /* (nullable) some of the lanes, by their hash: quicker to find */
+  guint64       n_accepted;
+  guint64       n_direct;   /* handed over without waiting */
+  guint64       n_late;     /* handed over after waiting */
+  guint64       n_returned; /* that came back */
+  guint64       n_refused;
+  char          padding[AGENT_CACHE_LINE];
+};
+
+void       _agent_shard_init        (AgentShard         *self);
+void       _agent_shard_clear       (AgentShard         *self);
+AgentLane *_agent_shard_search      (AgentShard         *self,
+                                     const AgentLaneKey *key);
+void       _agent_shard_add         (AgentShard         *self,
+                                     AgentLane          *lane);
+void       _agent_shard_remove      (AgentShard         *self,
+                                     AgentLane          *lane);
+void       _agent_shard_set_last    (AgentShard         *self,
+                                     AgentLane          *lane,
+                                     AgentMailbox       *mailbox);
+gboolean   _agent_shard_forget_some (AgentShard         *self,
+                                     AgentMailbox       *mailbox,
+                                     guint               max);
+
+static inline AgentLane **
+_agent_shard_get_recent (AgentShard         *self,
+                         const AgentLaneKey *key)
+{
+  return &self->recent[(key->hash >> 40) % AGENT_SHARD_N_RECENT];
+}
+
+/* (transfer none) (nullable) */
+static inline AgentLane *
+_agent_shard_lookup (AgentShard         *self,
+                     const AgentLaneKey *key)
+{
+  AgentLane *lane = *_agent_shard_get_recent (self, key);
+
+  if (G_LIKELY (lane != NULL && _agent_lane_equal (&lane->key, key)))
+    return lane;
+
+  return _agent_shard_search (self, key);
+}
+
+G_END_DECLS

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-shard-private.h"
+
+void
+_agent_shard_init (AgentShard *self)
+{
+  self->lanes = g_hash_table_new_full (_agent_lane_hash, _agent_lane_equal, (GDestroyNotify) _agent_lane_unref, NULL);
+  self->by_mailbox = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+}
+
+static void
+shard_forget_lane (gpointer lane,
+                   gpointer value,
+                   gpointer self)
+{
+  _agent_shard_set_last (self, lane, NULL);
+}
+
+void
+_agent_shard_clear (AgentShard *self)
+{
+  g_hash_table_foreach (self->lanes, shard_forget_lane, self);
+  g_hash_table_unref (self->lanes);
+  g_hash_table_unref (self->by_mailbox);
+}
+
+/* (transfer none) (nullable) */
+AgentLane *
+_agent_shard_search (AgentShard         *self,
+                     const AgentLaneKey *key)
+{
+  AgentLane *lane = g_hash_table_lookup (self->lanes, key);
+
+  if (lane != NULL)
+    *_agent_shard_get_recent (self, key) = lane;
+
+  return lane;
+}
+
+/* Takes @lane. */
+void
+_agent_shard_add (AgentShard *self,
+                  AgentLane  *lane)
+{
+  g_hash_table_add (self->lanes, lane);
+  *_agent_shard_get_recent (self, &lane->key) = lane;
+}
+
+/* Nobody finds @lane any more: the next message for its actor gets a new one. */
+void
+_agent_shard_remove (AgentShard *self,
+                     AgentLane  *lane)
+{
+  AgentLane **recent = _agent_shard_get_recent (self, &lane->key);
+
+  _agent_shard_set_last (self, lane, NULL);
+  lane->removed = TRUE;
+  if (*recent == lane)
+    *recent = NULL;
+  g_hash_table_remove (self->lanes, lane);
+}
+
+static GQueue *
+shard_get_lanes (AgentShard   *self,
+                 AgentMailbox *mailbox)
+{
+  GQueue *lanes = g_hash_table_lookup (self->by_mailbox, mailbox);
+
+  if (lanes == NULL)
+    {
+      lanes = g_new0 (GQueue, 1);
+      g_hash_table_insert (self->by_mailbox, mailbox, lanes);
+    }
+
+  return lanes;
+}
+
+/* A lane lets go of a mailbox before that is gone, so this is never the last reference. */
+static void
+shard_clear_last (AgentShard *self,
+                  AgentLane  *lane)
+{
+  GQueue *lanes = g_hash_table_lookup (self->by_mailbox, lane->last_mailbox);
+
+  g_queue_unlink (lanes, &lane->last_link);
+  if (lanes->length == 0)
+    g_hash_table_remove (self->by_mailbox, lane->last_mailbox);
+  g_clear_pointer (&lane->last_mailbox, _agent_mailbox_unref);
+}
+
+/* @mailbox: (nullable) */
+void
+_agent_shard_set_last (AgentShard   *self,
+                       AgentLane    *lane,
+                       AgentMailbox *mailbox)
+{
+  if (lane->last_mailbox == mailbox)
+    return;
+
+  if (lane->last_mailbox != NULL)
+    shard_clear_last (self, lane);
+  if (mailbox == NULL)
+    return;
+
+  lane->last_mailbox = _agent_mailbox_ref (mailbox);
+  g_queue_push_tail_link (shard_get_lanes (self, mailbox), &lane->last_link);
+}
+
+/* At most @max lanes do not wait for @mailbox any more. TRUE: there may be others. */
+gboolean
+_agent_shard_forget_some (AgentShard   *self,
+                          AgentMailbox *mailbox,
+                          guint         max)
+{
+  GQueue *lanes;
+
+  for (guint n = 0; n < max; n++)
+    {
+      lanes = g_hash_table_lookup (self->by_mailbox, mailbox);
+      if (lanes == NULL)
+        return FALSE;
+      shard_clear_last (self, g_queue_peek_head (lanes));
+    }
+
+  return TRUE;
+}
