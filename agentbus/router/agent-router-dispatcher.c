@@ -45,7 +45,8 @@
  * what was accepted was dispatched, is parked, expired, or was dropped.
  *
  * All functions may be called from any thread. The signals are emitted in the context that was the thread default where
- * the dispatcher was made; expiry and retries need it to be iterated, nothing else does.
+ * the dispatcher was made. The timer for expiry and retries needs it to be iterated, nothing else does: a message whose
+ * time is over is never handed over, whether the timer came or not.
  *
  * ## From Python
  *
@@ -115,6 +116,7 @@ struct _AgentRouterDispatcher
   AgentBus          *bus;
   AgentRouteTable   *route_table;
   guint              capacity;
+  guint              actor_capacity;
   AgentParking      *parking;
   AgentRouterReport *report;
   AgentBusWatch     *watch;
@@ -128,6 +130,7 @@ enum
   PROP_ROUTE_TABLE,
   PROP_RETRY_POLICY,
   PROP_CAPACITY,
+  PROP_ACTOR_CAPACITY,
   PROP_PARK_UNKNOWN,
   PROP_N_PARKED,
   N_PROPS
@@ -165,6 +168,32 @@ _agent_router_dispatcher_get_parking (AgentRouterDispatcher *self)
 
 /* --- GObject --- */
 
+static gboolean
+has_object (const GObjectConstructParam *params,
+            guint                        n_params,
+            guint                        prop_id)
+{
+  for (guint i = 0; i < n_params; i++)
+    {
+      if (params[i].pspec == props[prop_id])
+        return g_value_get_object (params[i].value) != NULL;
+    }
+
+  return FALSE;
+}
+
+/* A scripting language may leave out what it likes. Then nothing is made. */
+static GObject *
+agent_router_dispatcher_constructor (GType                  type,
+                                     guint                  n_params,
+                                     GObjectConstructParam *params)
+{
+  g_return_val_if_fail (has_object (params, n_params, PROP_BUS), NULL);
+  g_return_val_if_fail (has_object (params, n_params, PROP_ROUTE_TABLE), NULL);
+
+  return G_OBJECT_CLASS (agent_router_dispatcher_parent_class)->constructor (type, n_params, params);
+}
+
 static void
 agent_router_dispatcher_constructed (GObject *object)
 {
@@ -173,17 +202,11 @@ agent_router_dispatcher_constructed (GObject *object)
 
   G_OBJECT_CLASS (agent_router_dispatcher_parent_class)->constructed (object);
 
-  /* A scripting language may leave out what it likes. */
-  if (self->bus == NULL)
-    self->bus = agent_bus_new ();
-  if (self->route_table == NULL)
-    self->route_table = agent_route_table_new ();
-
   self->report = _agent_router_report_new (self, self->bus, context);
   self->parking = _agent_parking_new (self->bus,
                                       self->route_table,
                                       self->capacity,
-                                      0,
+                                      self->actor_capacity,
                                       &_agent_router_report_funcs,
                                       _agent_router_report_ref (self->report),
                                       (GDestroyNotify) _agent_router_report_unref);
@@ -200,7 +223,7 @@ agent_router_dispatcher_constructed (GObject *object)
                                                     (GDestroyNotify) _agent_parking_unref);
 }
 
-/* What is parked goes without a word: there is nobody left to hear it. */
+/* Nobody is left to hear a signal about what is parked. Its sources hear of it, if they asked for that. */
 static void
 agent_router_dispatcher_dispose (GObject *object)
 {
@@ -253,6 +276,9 @@ agent_router_dispatcher_get_property (GObject    *object,
     case PROP_CAPACITY:
       g_value_set_uint (value, agent_router_dispatcher_get_capacity (self));
       break;
+    case PROP_ACTOR_CAPACITY:
+      g_value_set_uint (value, agent_router_dispatcher_get_actor_capacity (self));
+      break;
     case PROP_PARK_UNKNOWN:
       g_value_set_boolean (value, agent_router_dispatcher_get_park_unknown (self));
       break;
@@ -288,6 +314,9 @@ agent_router_dispatcher_set_property (GObject      *object,
         agent_router_dispatcher_set_capacity (self, g_value_get_uint (value));
       else
         self->capacity = g_value_get_uint (value);
+      break;
+    case PROP_ACTOR_CAPACITY:
+      self->actor_capacity = g_value_get_uint (value);
       break;
     case PROP_PARK_UNKNOWN:
       agent_router_dispatcher_set_park_unknown (self, g_value_get_boolean (value));
@@ -346,6 +375,16 @@ install_properties (GObjectClass *object_class)
                                             setting | G_PARAM_CONSTRUCT);
 
   /**
+   * AgentRouterDispatcher:actor-capacity: (getter get_actor_capacity)
+   *
+   * How many messages of the data channel may be parked for one actor, or 0 for any number. So one actor that nobody
+   * serves cannot take all of [property@AgentBus.RouterDispatcher:capacity]. Any more are refused, but not reliable ones.
+   *
+   * Since: 0.1
+   */
+  props[PROP_ACTOR_CAPACITY] = g_param_spec_uint ("actor-capacity", NULL, NULL, 0, G_MAXUINT, 0, settled);
+
+  /**
    * AgentRouterDispatcher:park-unknown: (getter get_park_unknown) (setter set_park_unknown)
    *
    * Whether a message to an actor that the route table has never heard of is parked, as one to an actor without a
@@ -376,7 +415,7 @@ install_signals (void)
    * @self: a dispatcher
    * @message: a message
    * @waited_ms: how long it waited, in milliseconds
-   * @n_attempts: how often it was tried, the first time included
+   * @n_attempts: how often it was tried, the first time included; what it waited for room is no attempt
    *
    * Tells of a message that was parked for too long. Emitted once for each.
    *
@@ -425,6 +464,7 @@ agent_router_dispatcher_class_init (AgentRouterDispatcherClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
+  object_class->constructor = agent_router_dispatcher_constructor;
   object_class->constructed = agent_router_dispatcher_constructed;
   object_class->dispose = agent_router_dispatcher_dispose;
   object_class->finalize = agent_router_dispatcher_finalize;
@@ -447,7 +487,7 @@ agent_router_dispatcher_init (AgentRouterDispatcher *self)
  * @bus: a bus
  * @route_table: a route table
  *
- * Creates a dispatcher for the subscribers of a bus. Its signals are emitted in the calling thread's default context.
+ * Creates a dispatcher for the subscribers of a bus. Without a bus and a route table there is none. Its signals are emitted in the calling thread's default context.
  *
  * Returns: (transfer full): a dispatcher
  *
@@ -476,7 +516,8 @@ agent_router_dispatcher_new (AgentBus        *bus,
  * not be changed any more.
  *
  * What is refused was not accepted. That fails with %AGENT_BUS_ERROR_INVALID_MESSAGE if the message has no target, with
- * %AGENT_BUS_ERROR_FULL if [property@AgentBus.RouterDispatcher:capacity] messages are parked, with
+ * %AGENT_BUS_ERROR_FULL if [property@AgentBus.RouterDispatcher:capacity] messages are parked in all or
+ * [property@AgentBus.RouterDispatcher:actor-capacity] for the actor, with
  * %AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED if nobody knows the actor and
  * [property@AgentBus.RouterDispatcher:park-unknown] is %FALSE, and with %AGENT_BUS_ERROR_CLOSED if the dispatcher is
  * stopped.
@@ -613,6 +654,24 @@ agent_router_dispatcher_set_capacity (AgentRouterDispatcher *self,
 
   g_atomic_int_set (&self->parking->capacity, capacity);
   g_object_notify_by_pspec (G_OBJECT (self), props[PROP_CAPACITY]);
+}
+
+/**
+ * agent_router_dispatcher_get_actor_capacity: (get-property actor-capacity)
+ * @self: a dispatcher
+ *
+ * Gets how many messages of the data channel may be parked for one actor.
+ *
+ * Returns: a number of messages, or 0 for any
+ *
+ * Since: 0.1
+ */
+guint
+agent_router_dispatcher_get_actor_capacity (AgentRouterDispatcher *self)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), 0);
+
+  return self->actor_capacity;
 }
 
 /**
@@ -806,7 +865,9 @@ drops_to_variant (const guint64 *n_dropped)
  * - `expired`: waited for too long;
  * - `dropped` (`a{st}`): given up for another reason, by the nick of the [enum@AgentBus.DropReason];
  * - `refused`: not accepted;
- * - `retries`: how often one of them was tried again by the timer;
+ * - `retries`: how often one of them was tried again by the timer, since it had no router, its router was not there, or
+ *   the router before had not finished. A message that waits for room in the channel of a router is not tried by the
+ *   timer, for the router tells when there is room;
  * - `returned`: how often one came back from a router that left without having handled it.
  *
  * `accepted` is always the sum of `dispatched`, `parked`, `expired` and all of `dropped`.

@@ -50,6 +50,9 @@ AGENT_AVAILABLE_IN_ALL
 void                   agent_router_dispatcher_set_capacity     (AgentRouterDispatcher *self,
                                                                  guint                  capacity);
 AGENT_AVAILABLE_IN_ALL
+guint                  agent_router_dispatcher_get_actor_capacity
+                                                                (AgentRouterDispatcher *self);
+AGENT_AVAILABLE_IN_ALL
 gboolean               agent_router_dispatcher_get_park_unknown (AgentRouterDispatcher *self);
 AGENT_AVAILABLE_IN_ALL
 void                   agent_router_dispatcher_set_park_unknown (AgentRouterDispatcher *self,

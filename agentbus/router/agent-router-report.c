@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 
 #include "agent-bus-error.h"
+#include "agent-bus-private.h"
+#include "agent-directory-private.h"
 #include "agent-log-rule-private.h"
 #include "agent-retry-source-private.h"
 #include "agent-router-report-private.h"
@@ -108,22 +110,40 @@ add_event (AgentRouterReport *self,
 
 /* --- Losses --- */
 
+static gboolean
+report_can_reach (AgentRouterReport *self,
+                  const char        *name)
+{
+  AgentMailbox *mailbox = _agent_directory_lookup (self->bus->directory, name);
+
+  if (mailbox == NULL)
+    return FALSE;
+
+  _agent_mailbox_unref (mailbox);
+  return TRUE;
+}
+
+/* Tells the source of @message what became of it, if it asked for that and is on the bus. About an error that is lost,
+ * there is no other one. */
 static void
-reply (AgentRouterReport *self,
-       AgentMessage      *message,
-       const char        *text)
+report_reply (AgentRouterReport *self,
+              AgentMessage      *message,
+              const char        *text)
 {
   AgentMessage *error;
-  gboolean      closed;
 
-  g_mutex_lock (&self->lock);
-  closed = self->parking == NULL;
-  g_mutex_unlock (&self->lock);
-
-  if (closed || !agent_message_wants_error_reply (message))
+  if (!agent_message_wants_error_reply (message) || message->type == AGENT_MESSAGE_TYPE_AGENT_ERROR ||
+      !report_can_reach (self, agent_message_get_source (message)))
     return;
 
-  error = agent_message_new_agent_error (agent_message_get_target (message), agent_message_get_source (message), text);
+  error = _agent_message_new_from_parts (&(AgentMessageParts){
+      .type = AGENT_MESSAGE_TYPE_AGENT_ERROR,
+      .channel = AGENT_CHANNEL_SYSTEM,
+      .source = agent_message_get_target (message),
+      .target = agent_message_get_source (message),
+      .task_id = agent_message_get_task_id (message),
+      .reason = text,
+  });
   agent_message_set_cause (error, message);
   agent_bus_send (self->bus, error);
 }
@@ -162,7 +182,7 @@ on_expired (gpointer      owner,
                        .message = message,
                        .waited = waited,
                        .n_attempts = n_attempts });
-  reply (self, message, text);
+  report_reply (self, message, text);
   agent_message_unref (message);
 }
 
@@ -179,7 +199,7 @@ on_dropped (gpointer        owner,
 
   g_debug ("%s", text);
   add_event (self, &(Event){ .signal = AGENT_ROUTER_SIGNAL_DROPPED, .message = message, .reason = reason });
-  reply (self, message, text);
+  report_reply (self, message, text);
   agent_message_unref (message);
 }
 
@@ -433,7 +453,7 @@ _agent_router_report_start (AgentRouterReport *self,
                                          (GDestroyNotify) _agent_router_report_unref);
 }
 
-/* The dispatcher goes: nobody is told anything any more. */
+/* The dispatcher goes: there are no signals any more. Sources still hear what becomes of their messages. */
 void
 _agent_router_report_close (AgentRouterReport *self)
 {

@@ -76,23 +76,54 @@ test_dispatch_set_jitter (TestDispatch *self,
   agent_router_dispatcher_set_retry_policy (self->dispatcher, policy);
 }
 
-/* For the subscribers of @bus and the routes of @routes, or of a table of its own. */
+/* Takes @routes and @dispatcher. */
 static inline TestDispatch *
-test_dispatch_new_full (TestFixture     *fixture,
-                        AgentBus        *bus,
-                        AgentRouteTable *routes)
+test_dispatch_wrap (TestFixture           *fixture,
+                    AgentRouteTable       *routes,
+                    AgentRouterDispatcher *dispatcher)
 {
   TestDispatch *self = g_new0 (TestDispatch, 1);
 
   self->fixture = fixture;
-  self->routes = routes != NULL ? g_object_ref (routes) : agent_route_table_new ();
-  self->dispatcher = agent_router_dispatcher_new (bus, self->routes);
+  self->routes = routes;
+  self->dispatcher = dispatcher;
   self->expired = g_string_new (NULL);
   self->lost = g_string_new (NULL);
   test_dispatch_set_jitter (self, 0, 0);
   g_signal_connect (self->dispatcher, "expired", G_CALLBACK (test_dispatch_on_expired), self);
   g_signal_connect (self->dispatcher, "dropped", G_CALLBACK (test_dispatch_on_dropped), self);
   return self;
+}
+
+/* For the subscribers of @bus and the routes of @routes, or of a table of its own. */
+static inline TestDispatch *
+test_dispatch_new_full (TestFixture     *fixture,
+                        AgentBus        *bus,
+                        AgentRouteTable *routes)
+{
+  routes = routes != NULL ? g_object_ref (routes) : agent_route_table_new ();
+  return test_dispatch_wrap (fixture, routes, agent_router_dispatcher_new (bus, routes));
+}
+
+static inline TestDispatch *
+test_dispatch_new_with_capacities (TestFixture *fixture,
+                                   guint        capacity,
+                                   guint        actor_capacity)
+{
+  AgentRouteTable *routes = agent_route_table_new ();
+
+  return test_dispatch_wrap (fixture,
+                             routes,
+                             g_object_new (AGENT_TYPE_ROUTER_DISPATCHER,
+                                           "bus",
+                                           fixture->bus,
+                                           "route-table",
+                                           routes,
+                                           "capacity",
+                                           capacity,
+                                           "actor-capacity",
+                                           actor_capacity,
+                                           NULL));
 }
 
 static inline TestDispatch *

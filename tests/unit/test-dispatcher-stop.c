@@ -272,9 +272,9 @@ test_gone_with_queued (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
-/* There is nobody left to tell anything. */
+/* There are no signals any more, but the source is there. */
 static void
-test_gone_without_a_word (TestFixture *f)
+test_gone_tells_the_source (TestFixture *f)
 {
   TestDispatch *d = test_dispatch_new (f);
   g_autoptr (TestRecorder) test = test_recorder_subscribe (f, "test", NULL, NULL);
@@ -282,7 +282,8 @@ test_gone_without_a_word (TestFixture *f)
   test_dispatch (d, test_with_error_reply (test_data ("test", "x", 1)));
   test_dispatch_free (d);
   test_drain (f);
-  test_assert_got (test, "");
+  test_assert_got (test, "1");
+  g_assert_cmpint (agent_message_get_message_type (test->messages->pdata[0]), ==, AGENT_MESSAGE_TYPE_AGENT_ERROR);
 }
 
 /* News that nobody has heard yet go with the dispatcher. */
@@ -317,7 +318,7 @@ main (int   argc,
   ADD ("stop-then-returned-in-order", test_stop_then_returned_in_order);
   ADD ("gone-with-parked", test_gone_with_parked);
   ADD ("gone-with-queued", test_gone_with_queued);
-  ADD ("gone-without-a-word", test_gone_without_a_word);
+  ADD ("gone-tells-the-source", test_gone_tells_the_source);
   ADD ("gone-with-news", test_gone_with_news);
 #undef ADD
 

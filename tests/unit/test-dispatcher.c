@@ -509,34 +509,6 @@ test_expired_in_order (TestFixture *f)
 }
 
 static guint
-count_lines (GString *log)
-{
-  guint n = 0;
-
-  for (const char *c = log->str; *c != '\0'; c++)
-    n += *c == '\n';
-  return n;
-}
-
-/* The first time and every hundredth, as the bus does with a full channel. */
-static void
-test_expiry_is_logged (TestFixture *f)
-{
-  g_autoptr (TestDispatch) d = test_dispatch_new (f);
-
-  test_clock_freeze ();
-  for (guint i = 0; i < 201; i++)
-    test_dispatch (d, test_with_ttl (test_data ("test", "x", i), 10));
-  test_pass (f, 10);
-  g_assert_cmpuint (d->n_expired, ==, 201);
-  g_assert_cmpuint (count_lines (f->log), ==, 3);
-  g_assert_nonnull (strstr (f->log->str, ", the 1. so far"));
-  g_assert_nonnull (strstr (f->log->str, ", the 100. so far"));
-  g_assert_nonnull (strstr (f->log->str, ", the 200. so far"));
-  g_string_truncate (f->log, 0);
-}
-
-static guint
 count_lanes (TestDispatch *d)
 {
   AgentParking *parking = _agent_router_dispatcher_get_parking (d->dispatcher);
@@ -582,6 +554,7 @@ static void
 assert_error_reply (TestRecorder *source,
                     guint         i,
                     const char   *actor,
+                    const char   *task_id,
                     guint64       cause)
 {
   AgentMessage *reply = source->messages->pdata[i];
@@ -589,6 +562,7 @@ assert_error_reply (TestRecorder *source,
   g_assert_cmpint (agent_message_get_message_type (reply), ==, AGENT_MESSAGE_TYPE_AGENT_ERROR);
   g_assert_cmpstr (agent_message_get_source (reply), ==, actor);
   g_assert_cmpuint (agent_message_get_cause (reply), ==, cause);
+  g_assert_cmpstr (agent_message_get_task_id (reply), ==, task_id);
   g_assert_nonnull (agent_message_get_reason (reply));
 }
 
@@ -607,11 +581,11 @@ test_error_reply (TestFixture *f)
   test_dispatch (d, test_with_ttl (test_data ("test", "x", 3), 10));
   test_pass (f, 10);
   g_assert_cmpuint (test_recorder_count (test), ==, 1);
-  assert_error_reply (test, 0, "x", agent_message_get_seq (expiring));
+  assert_error_reply (test, 0, "x", "1", agent_message_get_seq (expiring));
   agent_route_table_remove (d->routes, "y");
   test_drain (f);
   g_assert_cmpuint (test_recorder_count (test), ==, 2);
-  assert_error_reply (test, 1, "y", agent_message_get_seq (dropped));
+  assert_error_reply (test, 1, "y", "2", agent_message_get_seq (dropped));
   test_expect_log (f, "expired");
 }
 
@@ -1399,7 +1373,7 @@ static void
 test_construction (TestFixture *f)
 {
   g_autoptr (AgentRouteTable) routes = agent_route_table_new ();
-  AgentRouterDispatcher *plain = g_object_new (AGENT_TYPE_ROUTER_DISPATCHER, NULL);
+  AgentRouterDispatcher *plain = agent_router_dispatcher_new (f->bus, routes);
   AgentRouterDispatcher *full = g_object_new (AGENT_TYPE_ROUTER_DISPATCHER,
                                               "bus",
                                               f->bus,
@@ -1407,17 +1381,21 @@ test_construction (TestFixture *f)
                                               routes,
                                               "capacity",
                                               3,
+                                              "actor-capacity",
+                                              2,
                                               "park-unknown",
                                               FALSE,
                                               NULL);
+  guint                  actor_capacity = 0;
 
-  g_assert_true (AGENT_IS_BUS (agent_router_dispatcher_get_bus (plain)));
-  g_assert_true (AGENT_IS_ROUTE_TABLE (agent_router_dispatcher_get_route_table (plain)));
   g_assert_cmpuint (agent_router_dispatcher_get_capacity (plain), ==, AGENT_ROUTER_DISPATCHER_DEFAULT_CAPACITY);
+  g_assert_cmpuint (agent_router_dispatcher_get_actor_capacity (plain), ==, 0);
   g_assert_true (agent_router_dispatcher_get_park_unknown (plain));
   g_assert_true (agent_router_dispatcher_get_bus (full) == f->bus);
   g_assert_true (agent_router_dispatcher_get_route_table (full) == routes);
   g_assert_cmpuint (agent_router_dispatcher_get_capacity (full), ==, 3);
+  g_object_get (full, "actor-capacity", &actor_capacity, NULL);
+  g_assert_cmpuint (actor_capacity, ==, 2);
   g_assert_false (agent_router_dispatcher_get_park_unknown (full));
   test_assert_dies (plain);
   test_assert_dies (full);
@@ -1481,7 +1459,6 @@ main (int   argc,
   ADD ("no-timeout", test_no_timeout);
   ADD ("expired-in-the-middle", test_expired_in_the_middle);
   ADD ("expired-in-order", test_expired_in_order);
-  ADD ("expiry-is-logged", test_expiry_is_logged);
   ADD ("unknown-actors-are-forgotten", test_unknown_actors_are_forgotten);
   ADD ("error-reply", test_error_reply);
   ADD ("signals-in-the-own-context", test_signals_in_the_own_context);
