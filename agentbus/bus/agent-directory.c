@@ -408,6 +408,17 @@ _agent_directory_ref_watches (AgentDirectory *self)
   return watches;
 }
 
+/* Who is told first takes the room that there is. So that is another one each time, by steps of the golden ratio: whatever
+ * part of the events one looks at, every watch is first in an equal share of them. */
+static guint
+choose_first_watch (guint n_watches)
+{
+  static _Atomic guint32 n_events;
+  guint32                part = atomic_fetch_add_explicit (&n_events, 1, memory_order_relaxed) * 2654435769u;
+
+  return (guint) (((guint64) part * n_watches) >> 32);
+}
+
 /* With no lock held. */
 void
 _agent_directory_tell_watches (AgentDirectory   *self,
@@ -415,10 +426,12 @@ _agent_directory_tell_watches (AgentDirectory   *self,
                                AgentMailboxEvent event)
 {
   g_autoptr (GPtrArray) watches = _agent_directory_ref_watches (self);
+  guint n_watches = watches != NULL ? watches->len : 0;
+  guint first = n_watches > 1 ? choose_first_watch (n_watches) : 0;
 
-  for (guint i = 0; watches != NULL && i < watches->len; i++)
+  for (guint i = 0; i < n_watches; i++)
     {
-      AgentBusWatch *watch = watches->pdata[i];
+      AgentBusWatch *watch = watches->pdata[(first + i) % n_watches];
 
       watch->funcs->happened (watch->data, mailbox, event);
     }

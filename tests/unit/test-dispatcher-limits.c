@@ -2,7 +2,6 @@
 
 #include "config.h"
 
-#include "agent-log-rule-private.h"
 #include "agent-parking-private.h"
 #include "agent-router-dispatcher-private.h"
 #include "test-router.h"
@@ -42,7 +41,209 @@ test_expiry_is_logged (TestFixture *f)
   g_string_truncate (f->log, 0);
 }
 
+/* One turn of the timer serves some of them: between two, others have theirs. */
+static void
+test_expiry_in_pieces (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+
+  test_clock_freeze ();
+  for (guint i = 0; i < 1000; i++)
+    test_dispatch (d, test_with_ttl (test_data ("test", "x", i), 10));
+  test_clock_advance (10000);
+  test_iterate (f);
+  g_assert_cmpuint (test_statistic (d, "expired"), >, 0);
+  g_assert_cmpuint (test_statistic (d, "expired"), <=, 256);
+  test_drain (f);
+  g_assert_cmpuint (d->n_expired, ==, 1000);
+  g_assert_true (g_str_has_prefix (d->expired->str, "0 1 2 3 4 "));
+  g_string_truncate (f->log, 0);
+}
+
+/* Nobody iterates the context of the dispatcher while a limit runs out. Who hands the rest over sees it. */
+static void
+test_past_its_limit_when_assigned (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestThread) thread = test_thread_new ();
+  g_autoptr (TestRecorder) source = test_router_subscribe_in (f, thread->context, "test", 0);
+  g_autoptr (TestRecorder) a = test_router_subscribe_in (f, thread->context, "a", 0);
+
+  test_clock_freeze ();
+  agent_route_table_unassign (d->routes, "x");
+  agent_router_dispatcher_set_timeout (d->dispatcher, AGENT_MESSAGE_TYPE_TASK_UPDATE, 100);
+  test_dispatch (d, test_with_error_reply (test_data ("test", "x", 1)));
+  test_dispatch (d, test_with_ttl (test_data ("test", "x", 2), 1000));
+  test_dispatch (d, test_with_error_reply (test_data ("test", "x", 3)));
+  test_clock_advance (500000);
+  test_assign (d, "x", "a");
+  test_thread_sync (thread);
+  test_assert_got (a, "2");
+  test_assert_got (source, "1 3");
+  g_assert_cmpuint (test_statistic (d, "expired"), ==, 2);
+  g_assert_cmpuint (test_n_parked (d), ==, 0);
+  test_drain (f);
+  g_assert_cmpstr (d->expired->str, ==, "1 3");
+  g_assert_cmpuint (d->waited, ==, 500);
+  g_assert_cmpuint (d->n_attempts, ==, 1);
+  test_expect_log (f, "expired after 500 ms");
+  test_stop (f);
+}
+
+/* The router subscribes, or has room again. */
+static void
+test_past_its_limit_at_the_router (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestThread) thread = test_thread_new ();
+  g_autoptr (TestRecorder) a = NULL;
+  TestGate gate;
+
+  test_gate_init (&gate);
+  test_clock_freeze ();
+  test_assign (d, "x", "a");
+  test_dispatch (d, test_with_ttl (test_data ("test", "x", 1), 100));
+  test_dispatch_numbers (d, "x", 2, 2);
+  test_clock_advance (100000);
+  a = test_router_subscribe (f,
+                             test_recorder_new_full (test_gate_handler,
+                                                     &gate,
+                                                     "name",
+                                                     "a",
+                                                     "main-context",
+                                                     thread->context,
+                                                     "capacity",
+                                                     1,
+                                                     NULL));
+  test_gate_wait (&gate);
+  test_dispatch_numbers (d, "x", 3, 3);
+  test_dispatch (d, test_with_ttl (test_data ("test", "x", 4), 100));
+  test_dispatch_numbers (d, "x", 5, 5);
+  test_clock_advance (100000);
+  test_gate_open (&gate);
+  while (test_n_parked (d) > 0)
+    g_thread_yield ();
+  test_thread_sync (thread);
+  test_assert_got (a, "2 3 5");
+  g_assert_cmpuint (test_statistic (d, "expired"), ==, 2);
+  test_drain (f);
+  g_assert_cmpstr (d->expired->str, ==, "1 4");
+  test_expect_log (f, "expired");
+  test_stop (f);
+  test_gate_clear (&gate);
+}
+
+/* What came back from a router too late for anybody else. */
+static void
+test_past_its_limit_when_returned (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (GMainContext) slow = g_main_context_new ();
+  g_autoptr (TestRecorder) a = test_router_subscribe_in (f, slow, "a", 0);
+  g_autoptr (TestRecorder) b = test_router_subscribe_in (f, slow, "b", 0);
+
+  test_clock_freeze ();
+  agent_router_dispatcher_set_timeout (d->dispatcher, AGENT_MESSAGE_TYPE_TASK_UPDATE, 100);
+  test_assign (d, "x", "a");
+  test_dispatch_number (d, "x", 1);
+  test_dispatch (d, test_with_ttl (test_data ("test", "x", 2), 1000));
+  test_clock_advance (100000);
+  test_assign (d, "x", "b");
+  agent_bus_unsubscribe (f->bus, "a");
+  test_iterate_all (slow);
+  test_assert_got (b, "2");
+  g_assert_cmpuint (test_statistic (d, "expired"), ==, 1);
+  test_drain (f);
+  test_expect_log (f, "expired");
+}
+
+/* It has expired, whatever else ends it. */
+static void
+test_past_its_limit_when_removed (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+
+  test_clock_freeze ();
+  test_dispatch (d, test_with_ttl (test_data ("test", "x", 1), 100));
+  test_dispatch_number (d, "x", 2);
+  test_clock_advance (100000);
+  agent_route_table_remove (d->routes, "x");
+  test_drain (f);
+  g_assert_cmpstr (d->expired->str, ==, "1");
+  g_assert_cmpstr (d->lost->str, ==, "2");
+  test_expect_log (f, "expired");
+}
+
+/* Nor does it keep the others out. */
+static void
+test_past_its_limit_takes_no_room (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new_with_capacities (f, 4, 2);
+
+  test_clock_freeze ();
+  test_dispatch (d, test_with_ttl (test_data ("test", "x", 1), 100));
+  test_dispatch (d, test_with_ttl (test_data ("test", "x", 2), 200));
+  test_dispatch_numbers (d, "y", 3, 4);
+  test_dispatch_refused (d, test_data ("test", "z", 5), AGENT_BUS_ERROR_FULL);
+  test_clock_advance (100000);
+  g_assert_cmpint (test_dispatch_number (d, "x", 6), ==, AGENT_DISPATCH_RESULT_PARKED);
+  test_dispatch_refused (d, test_data ("test", "z", 7), AGENT_BUS_ERROR_FULL);
+  test_clock_advance (100000);
+  g_assert_cmpint (test_dispatch_number (d, "z", 8), ==, AGENT_DISPATCH_RESULT_PARKED);
+  g_assert_cmpuint (test_statistic (d, "expired"), ==, 2);
+  test_drain (f);
+  g_assert_cmpstr (d->expired->str, ==, "1 2");
+  test_expect_log (f, "expired");
+}
+
+/* Of two that wait in a lane, the first one came back. The end of the second one leaves it where it is. */
+static void
+test_expired_behind_a_returned_one (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (GMainContext) slow = g_main_context_new ();
+  g_autoptr (TestRecorder) a = test_router_subscribe_in (f, slow, "a", 1);
+  g_autoptr (TestRecorder) b = test_recorder_subscribe (f, "b", NULL, NULL);
+
+  test_clock_freeze ();
+  test_assign (d, "x", "a");
+  test_dispatch_number (d, "x", 1);
+  test_dispatch (d, test_with_ttl (test_data ("test", "x", 2), 50));
+  agent_bus_unsubscribe (f->bus, "a");
+  test_iterate_all (slow);
+  test_pass (f, 50);
+  g_assert_cmpstr (d->expired->str, ==, "2");
+  g_assert_cmpuint (test_n_parked (d), ==, 1);
+  test_assign (d, "x", "b");
+  test_drain (f);
+  test_assert_got (b, "1");
+  test_expect_log (f, "expired");
+}
+
 /* --- Limits of room --- */
+
+static AgentMessage *
+make_large (const char *actor)
+{
+  return agent_message_new_routed (
+      AGENT_MESSAGE_TYPE_SEND_TRAJECTORY, "test", actor, g_variant_new_string ("more than ten bytes"));
+}
+
+/* More than may ever wait in the channel goes through when nothing else does. */
+static void
+test_larger_than_the_router_takes (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRecorder) a = test_router_subscribe (
+      f, test_recorder_new_full (NULL, NULL, "name", "a", "max-bytes", G_GUINT64_CONSTANT (10), NULL));
+
+  test_clock_freeze ();
+  test_assign (d, "x", "a");
+  g_assert_cmpint (test_dispatch (d, make_large ("x")), ==, AGENT_DISPATCH_RESULT_DELIVERED);
+  g_assert_cmpint (test_dispatch (d, make_large ("x")), ==, AGENT_DISPATCH_RESULT_PARKED);
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (a), ==, 2);
+}
 
 /* What one actor waits for leaves room for the others. */
 static void
@@ -157,6 +358,100 @@ test_no_error_reply (TestFixture *f)
   g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_CLOSED], ==, 0);
 }
 
+/* --- Shares --- */
+
+typedef struct
+{
+  guint n[2];
+} Shares;
+
+static void
+count_share (TestRecorder *recorder,
+             AgentMessage *message,
+             gpointer      user_data)
+{
+  Shares *self = user_data;
+
+  self->n[g_strcmp0 (agent_message_get_target (message), "y") == 0]++;
+}
+
+static void
+dispatch_many (TestDispatch *d,
+               const char   *actor,
+               guint         n)
+{
+  for (guint i = 0; i < n; i++)
+    agent_router_dispatcher_dispatch (d->dispatcher, test_data ("test", actor, i), NULL);
+}
+
+/* Two dispatchers that have much for one router share its room. */
+static void
+check_shares (TestFixture *f,
+              guint        capacity,
+              guint        n)
+{
+  g_autoptr (AgentRouteTable) routes = agent_route_table_new ();
+  g_autoptr (TestDispatch) d = test_dispatch_new_full (f, f->bus, routes);
+  g_autoptr (TestDispatch) e = test_dispatch_new_full (f, f->bus, routes);
+  g_autoptr (TestRecorder) a = NULL;
+  Shares shares = { { 0, 0 } };
+
+  test_clock_freeze ();
+  agent_route_table_assign (routes, "x", "a");
+  agent_route_table_assign (routes, "y", "a");
+  dispatch_many (d, "x", n);
+  dispatch_many (e, "y", n);
+  a = test_router_subscribe (
+      f, test_recorder_new_full (count_share, &shares, "name", "a", "capacity", capacity, NULL));
+  while (shares.n[0] + shares.n[1] < n)
+    test_iterate (f);
+  g_assert_cmpuint (100 * shares.n[0] / (shares.n[0] + shares.n[1]), >=, 40);
+  g_assert_cmpuint (100 * shares.n[0] / (shares.n[0] + shares.n[1]), <=, 60);
+  test_drain (f);
+  g_assert_cmpuint (shares.n[0] + shares.n[1], ==, 2 * n);
+  g_assert_true (test_unsubscribe (f, "a", NULL));
+}
+
+static void
+test_two_dispatchers_share (TestFixture *f)
+{
+  check_shares (f, 1, 3000);
+  check_shares (f, 16, 3000);
+  check_shares (f, 300, 9000);
+}
+
+/* --- Names --- */
+
+/* Names with the same hash are not the same. */
+static void
+test_equal_hashes (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  AgentParking *parking = _agent_router_dispatcher_get_parking (d->dispatcher);
+  AgentLaneKey  one = { 42, "one", AGENT_CHANNEL_DATA };
+  AgentLaneKey  other = { 42, "other", AGENT_CHANNEL_DATA };
+  AgentLaneKey  system = { 42, "one", AGENT_CHANNEL_SYSTEM };
+  AgentShard   *shard = _agent_parking_get_shard (parking, 42);
+  AgentLane    *lane = _agent_parking_get_lane (parking, shard, &one);
+
+  g_assert_true (_agent_parking_get_lane (parking, shard, &other) != lane);
+  g_assert_true (_agent_parking_get_lane (parking, shard, &system) != lane);
+  g_assert_true (_agent_parking_get_lane (parking, shard, &one) == lane);
+  g_assert_cmpuint (g_hash_table_size (shard->lanes), ==, 3);
+}
+
+/* What has no target is refused, but was sent. */
+static void
+test_no_target_counts_as_sent (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+
+  test_dispatch_refused (d, test_data ("test", NULL, 1), AGENT_BUS_ERROR_INVALID_MESSAGE);
+  g_assert_cmpuint (test_ledger (f->bus).sent, ==, 1);
+  test_dispatch_number (d, "x", 2);
+  g_assert_cmpuint (test_ledger (f->bus).sent, ==, 2);
+}
+
 /* --- Construction --- */
 
 static AgentRouterDispatcher *
@@ -204,10 +499,21 @@ main (int   argc,
 
 #define ADD(name, func) test_add ("/agentbus/dispatcher-limits/" name, func)
   ADD ("expiry-is-logged", test_expiry_is_logged);
+  ADD ("expiry-in-pieces", test_expiry_in_pieces);
+  ADD ("past-its-limit-when-assigned", test_past_its_limit_when_assigned);
+  ADD ("past-its-limit-at-the-router", test_past_its_limit_at_the_router);
+  ADD ("past-its-limit-when-returned", test_past_its_limit_when_returned);
+  ADD ("past-its-limit-when-removed", test_past_its_limit_when_removed);
+  ADD ("past-its-limit-takes-no-room", test_past_its_limit_takes_no_room);
+  ADD ("expired-behind-a-returned-one", test_expired_behind_a_returned_one);
+  ADD ("larger-than-the-router-takes", test_larger_than_the_router_takes);
   ADD ("actor-capacity", test_actor_capacity);
   ADD ("remove-unknown", test_remove_unknown);
   ADD ("remove-in-pieces", test_remove_in_pieces);
   ADD ("no-error-reply", test_no_error_reply);
+  ADD ("two-dispatchers-share", test_two_dispatchers_share);
+  ADD ("equal-hashes", test_equal_hashes);
+  ADD ("no-target-counts-as-sent", test_no_target_counts_as_sent);
   ADD ("construction-without", test_construction_without);
 #undef ADD
 

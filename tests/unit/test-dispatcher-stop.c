@@ -162,6 +162,50 @@ test_stop_cancelled (TestFixture *f)
   g_assert_cmpuint (d->dropped[AGENT_DROP_REASON_CLOSED], ==, 2);
 }
 
+/* The last message finds its way when its router subscribes: then there is nothing more to wait for. */
+static void
+test_stop_ends_with_the_router (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRecorder) a = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+
+  agent_bus_set_shutdown_timeout (f->bus, G_MAXINT);
+  test_assign (d, "x", "a");
+  test_dispatch_numbers (d, "x", 1, 2);
+  start_stop (d, NULL, &result);
+  test_drain (f);
+  g_assert_null (result);
+  a = test_recorder_subscribe (f, "a", NULL, NULL);
+  test_drain (f);
+  g_assert_nonnull (result);
+  assert_stopped (d, &result);
+  test_assert_got (a, "1 2");
+}
+
+/* What was lost before is no reason to say that the stop has lost something. */
+static void
+test_stop_after_losses (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  g_autoptr (GAsyncResult) result = NULL;
+
+  test_clock_freeze ();
+  agent_bus_set_shutdown_timeout (f->bus, G_MAXINT);
+  test_dispatch (d, test_with_ttl (test_data ("test", "x", 1), 10));
+  test_dispatch_number (d, "y", 2);
+  agent_route_table_remove (d->routes, "y");
+  test_pass (f, 10);
+  test_dispatch_number (d, "z", 3);
+  start_stop (d, NULL, &result);
+  test_assign (d, "z", "a");
+  assert_stopped (d, &result);
+  g_assert_cmpstr (d->expired->str, ==, "1");
+  g_assert_cmpstr (d->lost->str, ==, "2");
+  test_expect_log (f, "expired");
+}
+
 /* Not everything was handed over. */
 static void
 test_stop_while_one_expires (TestFixture *f)
@@ -313,6 +357,8 @@ main (int   argc,
   ADD ("stop-twice-in-vain", test_stop_twice_in_vain);
   ADD ("stop-cancelled", test_stop_cancelled);
   ADD ("stop-cancelled-and-gone", test_stop_cancelled_and_gone);
+  ADD ("stop-ends-with-the-router", test_stop_ends_with_the_router);
+  ADD ("stop-after-losses", test_stop_after_losses);
   ADD ("stop-while-one-expires", test_stop_while_one_expires);
   ADD ("stop-then-returned", test_stop_then_returned);
   ADD ("stop-then-returned-in-order", test_stop_then_returned_in_order);
