@@ -423,6 +423,9 @@ class LoopTest(TestCase):
         async def main():
             return await dispatcher.stop()
         self.assertTrue(AgentBus.run(main()))
+        for incomplete in ({}, {'bus': self.bus}, {'route_table': routes}, {'bus': None, 'route_table': routes}):
+            with self.assertRaises(TypeError):
+                AgentBus.RouterDispatcher(**incomplete)
         self.drain()
         self.assertEqual(self.got, ['actor'])
 

@@ -132,10 +132,12 @@ class DispatcherTest(TestCase):
     def test_properties(self):
         policy = AgentBus.RetryPolicy()
         policy.set_max_delay(50)
-        dispatcher = AgentBus.RouterDispatcher(capacity=3, park_unknown=False, retry_policy=policy)
-        self.assertIsInstance(dispatcher.props.bus, AgentBus.Bus)
-        self.assertIsInstance(dispatcher.props.route_table, AgentBus.RouteTable)
-        self.assertEqual((dispatcher.props.capacity, dispatcher.props.park_unknown), (3, False))
+        bus, routes = AgentBus.Bus(), AgentBus.RouteTable()
+        dispatcher = AgentBus.RouterDispatcher(bus=bus, route_table=routes, capacity=3, actor_capacity=2,
+                                               park_unknown=False, retry_policy=policy)
+        self.assertEqual((dispatcher.props.bus, dispatcher.props.route_table), (bus, routes))
+        self.assertEqual((dispatcher.props.capacity, dispatcher.props.actor_capacity), (3, 2))
+        self.assertFalse(dispatcher.props.park_unknown)
         self.assertEqual(dispatcher.props.retry_policy.get_max_delay(), 50)
 
     def test_timeout(self):

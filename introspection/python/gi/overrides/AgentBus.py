@@ -96,6 +96,13 @@ class RouterDispatcher(AgentBus.RouterDispatcher):
     stop_async = stop = awaitable(AgentBus.RouterDispatcher.stop_async, AgentBus.RouterDispatcher.stop_finish)
     statistics = property(lambda self: self.get_statistics().unpack())
 
+    def __init__(self, **properties):
+        # The library makes nothing then, and PyGObject would not survive that.
+        for name in ('bus', 'route_table'):
+            if properties.get(name) is None:
+                raise TypeError(f'AgentBus.RouterDispatcher() needs {name}')
+        super().__init__(**properties)
+
     def __repr__(self):
         return f'<AgentBus.RouterDispatcher {self.get_n_parked()} parked>'
 
