@@ -20,6 +20,7 @@
 #define N_THREADS 4
 #define N_CHANGES 4000
 #define N_VISITS 60
+#define N_NAMES 30000
 #define N_ROUTER_THREADS 2
 
 static const char *const actors[] = { "a", "b", "c", "d", "e", "f" };
@@ -63,7 +64,7 @@ member_dispatch (Member     *self,
   agent_router_dispatcher_dispatch (self->crowd->dispatchers[g_rand_int_range (self->rand, 0, 2)], message, NULL);
 }
 
-/* Nobody else changes the route of this actor: but names of routers are shared, with those of all other threads. */
+/* Nobody else changes the route of this actor. */
 static void
 member_change_own (Member *self)
 {
@@ -77,6 +78,28 @@ member_change_own (Member *self)
   g_assert_cmpstr (router, ==, "shared");
   agent_route_table_unassign (self->crowd->routes, actor);
   g_assert_true (agent_route_table_remove (self->crowd->routes, actor));
+}
+
+/* All threads use one name, which is gone whenever none of them has an actor there. */
+static gpointer
+share_a_name (gpointer data)
+{
+  Member *self = data;
+  char    actor[16];
+
+  g_snprintf (actor, sizeof actor, "own-%u", self->index);
+  agent_route_table_unassign (self->crowd->routes, actor);
+  agent_router_dispatcher_dispatch (self->crowd->dispatchers[0], test_routed (AGENT_MESSAGE_TYPE_SHUTDOWN, actor), NULL);
+  for (guint i = 0; i < self->crowd->n_changes; i++)
+    {
+      g_autofree char *router = NULL;
+
+      agent_route_table_assign (self->crowd->routes, actor, "shared");
+      router = agent_route_table_lookup (self->crowd->routes, actor);
+      g_assert_cmpstr (router, ==, "shared");
+      agent_route_table_unassign (self->crowd->routes, actor);
+    }
+  return NULL;
 }
 
 static void
@@ -193,6 +216,20 @@ test_everything_at_once (TestFixture *f)
   test_drain (f);
   test_assert_balanced (f->bus);
   g_string_truncate (f->log, 0);
+}
+
+static void
+test_shared_names (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  Crowd  crowd = { f->bus, d->routes, { d->dispatcher, d->dispatcher }, hammer_rounds (N_NAMES), 0 };
+  Member members[N_THREADS];
+
+  for (guint i = 0; i < N_THREADS; i++)
+    member_start (&members[i], &crowd, i, share_a_name);
+  for (guint i = 0; i < N_THREADS; i++)
+    member_join (&members[i]);
+  g_assert_cmpuint (test_n_parked (d), ==, N_THREADS);
 }
 
 /* --- Scale-in --- */
@@ -436,6 +473,7 @@ main (int   argc,
 
 #define ADD(name, func) test_add ("/agentbus/router-hammer/" name, func)
   ADD ("everything-at-once", test_everything_at_once);
+  ADD ("shared-names", test_shared_names);
   ADD ("scale-in-storm", test_scale_in_storm);
 #undef ADD
 
