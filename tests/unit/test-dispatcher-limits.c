@@ -358,6 +358,44 @@ test_no_error_reply (TestFixture *f)
   g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_CLOSED], ==, 0);
 }
 
+/* --- Routers that leave --- */
+
+static guint
+count_mailboxes (TestDispatch *d)
+{
+  AgentParking *parking = _agent_router_dispatcher_get_parking (d->dispatcher);
+  guint         n = 0;
+
+  for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
+    n += g_hash_table_size (parking->shards[i].by_mailbox);
+  return n;
+}
+
+/* Lanes are found by the router that their last message went to, and let go of it when it has left: more of them than are
+ * worked off at once. */
+static void
+test_left_router_is_forgotten (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRecorder) a = test_router_new_small (f, "a", 100000);
+
+  test_clock_freeze ();
+  g_assert_cmpuint (count_mailboxes (d), ==, 0);
+  for (guint i = 0; i < 10000; i++)
+    {
+      char actor[16];
+
+      g_snprintf (actor, sizeof actor, "%u", i);
+      agent_route_table_assign (d->routes, actor, "a");
+      agent_router_dispatcher_dispatch (d->dispatcher, test_data ("test", actor, i), NULL);
+    }
+  g_assert_cmpuint (count_mailboxes (d), ==, AGENT_PARKING_N_SHARDS);
+  test_drain (f);
+  g_assert_true (test_unsubscribe (f, "a", NULL));
+  g_assert_cmpuint (count_mailboxes (d), ==, 0);
+  g_assert_cmpuint (test_recorder_count (a), ==, 10000);
+}
+
 /* --- Shares --- */
 
 typedef struct
@@ -511,6 +549,7 @@ main (int   argc,
   ADD ("remove-unknown", test_remove_unknown);
   ADD ("remove-in-pieces", test_remove_in_pieces);
   ADD ("no-error-reply", test_no_error_reply);
+  ADD ("left-router-is-forgotten", test_left_router_is_forgotten);
   ADD ("two-dispatchers-share", test_two_dispatchers_share);
   ADD ("equal-hashes", test_equal_hashes);
   ADD ("no-target-counts-as-sent", test_no_target_counts_as_sent);

@@ -9,42 +9,136 @@
 #define N_ACTORS 4
 #define N_ROUTERS 3
 
-/* A random walk: routers come, go, hold back what they have in hand, and routes change all the time. */
+/* How long a message may be parked, in milliseconds. */
+#define LIMIT 500
+
+typedef enum
+{
+  STATE_ON_ITS_WAY,
+  STATE_HANDLED,
+  STATE_LOST,
+} State;
+
+/* What was sent to an actor on one channel. To remove an actor ends a life of it: what is sent in the next one need not
+ * wait for what a router still has of the last one. */
+typedef struct
+{
+  GByteArray *states;  /* of State, by number */
+  GArray     *lives;   /* of guint, by number: in which life of the actor it was sent */
+  GArray     *next;    /* of guint, by life: what may come next at the earliest */
+  gboolean    in_hand; /* a message of this life */
+} Flow;
+
+/* A random walk: routers come, go, and hold back what they have in hand; routes change, actors are removed, and limits run
+ * out, all the time. */
 typedef struct
 {
   TestFixture  *fixture;
   TestDispatch *dispatch;
   GRand        *rand;
-  TestRecorder *routers[N_ROUTERS];  /* (owned) (nullable) */
-  GPtrArray    *gone;                /* of TestRecorder (owned) */
-  GPtrArray    *deliveries;          /* of AgentDelivery (owned) that are held back */
-  guint         n_sent[N_ACTORS][2]; /* by channel */
-  guint         n_got[N_ACTORS][2];
-  gboolean      in_hand[N_ACTORS][2];
+  TestRecorder *routers[N_ROUTERS]; /* (owned) (nullable) */
+  GPtrArray    *gone;               /* of TestRecorder (owned) */
+  GPtrArray    *deliveries;         /* of AgentDelivery (owned) that are held back */
+  Flow          flows[N_ACTORS][2]; /* by channel */
+  guint         lives[N_ACTORS];
   gboolean      is_over;
 } Walk;
 
+/* How often the walks came by what they are there for. */
+typedef struct
+{
+  guint64 n_expired;
+  guint64 n_returned;
+  guint64 n_removed;
+  guint64 n_closed;
+} WalkFigures;
+
 static const char *const actors[N_ACTORS] = { "0", "1", "2", "3" };
 static const char *const routers[N_ROUTERS] = { "a", "b", "c" };
+
+static guint
+get_number (AgentMessage *message)
+{
+  return g_variant_get_uint32 (agent_message_get_payload (message));
+}
+
+static Flow *
+walk_get_flow (Walk         *self,
+               AgentMessage *message)
+{
+  return &self->flows[*agent_message_get_target (message) - '0'][agent_message_get_channel (message)];
+}
+
+static gboolean
+walk_is_of_this_life (Walk         *self,
+                      AgentMessage *message)
+{
+  guint life = g_array_index (walk_get_flow (self, message)->lives, guint, get_number (message));
+
+  return life == self->lives[*agent_message_get_target (message) - '0'];
+}
+
+/* No message ends twice. */
+static void
+walk_end_message (Walk         *self,
+                  AgentMessage *message,
+                  State         state)
+{
+  Flow   *flow = walk_get_flow (self, message);
+  guint8 *place = &flow->states->data[get_number (message)];
+
+  g_assert_cmpint (*place, ==, STATE_ON_ITS_WAY);
+  *place = state;
+}
+
+static void
+walk_check_order (Walk         *self,
+                  AgentMessage *message)
+{
+  Flow  *flow = walk_get_flow (self, message);
+  guint  number = get_number (message);
+  guint  life = g_array_index (flow->lives, guint, number);
+  guint *next = &g_array_index (flow->next, guint, life);
+
+  g_assert_cmpuint (number, >=, *next);
+  *next = number + 1;
+  g_assert_false (flow->in_hand && walk_is_of_this_life (self, message));
+}
 
 static void
 walk_check (TestRecorder *recorder,
             AgentMessage *message,
             gpointer      user_data)
 {
-  Walk        *self = user_data;
-  guint        actor = *agent_message_get_target (message) - '0';
-  AgentChannel channel = agent_message_get_channel (message);
-  GVariant    *payload = agent_message_get_payload (message);
+  Walk *self = user_data;
 
-  g_assert_cmpuint (g_variant_get_uint32 (payload), ==, self->n_got[actor][channel]);
-  g_assert_false (self->in_hand[actor][channel]);
-  self->n_got[actor][channel]++;
+  walk_check_order (self, message);
+  walk_end_message (self, message, STATE_HANDLED);
   if (self->is_over || g_rand_int_range (self->rand, 0, 4) > 0)
     return;
 
-  self->in_hand[actor][channel] = TRUE;
+  walk_get_flow (self, message)->in_hand |= walk_is_of_this_life (self, message);
   g_ptr_array_add (self->deliveries, agent_subscriber_defer (AGENT_SUBSCRIBER (recorder)));
+}
+
+static void
+walk_on_expired (AgentRouterDispatcher *dispatcher,
+                 AgentMessage          *message,
+                 guint                  waited,
+                 guint                  n_attempts,
+                 gpointer               user_data)
+{
+  g_assert_cmpuint (waited, >=, LIMIT);
+  walk_end_message (user_data, message, STATE_LOST);
+}
+
+static void
+walk_on_dropped (AgentRouterDispatcher *dispatcher,
+                 AgentMessage          *message,
+                 AgentDropReason        reason,
+                 gpointer               user_data)
+{
+  walk_end_message (user_data, message, STATE_LOST);
 }
 
 static void
@@ -75,9 +169,29 @@ walk_dispatch (Walk        *self,
                guint        actor,
                AgentChannel channel)
 {
-  GVariant *number = g_variant_new_uint32 (self->n_sent[actor][channel]++);
+  Flow  *flow = &self->flows[actor][channel];
+  guint  number = flow->states->len;
+  guint8 state = STATE_ON_ITS_WAY;
 
-  test_dispatch (self->dispatch, agent_message_new_custom ("step", channel, "test", actors[actor], number));
+  g_byte_array_append (flow->states, &state, 1);
+  g_array_append_val (flow->lives, self->lives[actor]);
+  test_dispatch (self->dispatch,
+                 agent_message_new_custom ("step", channel, "test", actors[actor], g_variant_new_uint32 (number)));
+}
+
+static void
+walk_remove (Walk *self,
+             guint actor)
+{
+  const guint first = 0;
+
+  agent_route_table_remove (self->dispatch->routes, actors[actor]);
+  self->lives[actor]++;
+  for (guint channel = 0; channel < 2; channel++)
+    {
+      self->flows[actor][channel].in_hand = FALSE;
+      g_array_append_val (self->flows[actor][channel].next, first);
+    }
 }
 
 static void
@@ -87,9 +201,26 @@ walk_complete (Walk *self,
   AgentDelivery *delivery = self->deliveries->pdata[i];
   AgentMessage  *message = agent_delivery_get_message (delivery);
 
-  self->in_hand[*agent_message_get_target (message) - '0'][agent_message_get_channel (message)] = FALSE;
+  if (walk_is_of_this_life (self, message))
+    walk_get_flow (self, message)->in_hand = FALSE;
   agent_delivery_complete (delivery);
   g_ptr_array_remove_index (self->deliveries, i);
+}
+
+static void
+walk_change_routes (Walk *self,
+                    guint actor,
+                    guint router,
+                    guint what)
+{
+  if (what < 4)
+    agent_route_table_assign (self->dispatch->routes, actors[actor], routers[router]);
+  else if (what == 4)
+    agent_route_table_unassign (self->dispatch->routes, actors[actor]);
+  else if (what == 5)
+    agent_route_table_move_all (self->dispatch->routes, routers[router], routers[actor % N_ROUTERS]);
+  else
+    walk_remove (self, actor);
 }
 
 static void
@@ -97,48 +228,110 @@ walk_step (Walk *self)
 {
   guint actor = g_rand_int_range (self->rand, 0, N_ACTORS);
   guint router = g_rand_int_range (self->rand, 0, N_ROUTERS);
-  guint what = g_rand_int_range (self->rand, 0, 40);
+  guint what = g_rand_int_range (self->rand, 0, 42);
 
   if (what < 16)
     walk_dispatch (self, actor, what < 12 ? AGENT_CHANNEL_DATA : AGENT_CHANNEL_SYSTEM);
-  else if (what < 20)
-    agent_route_table_assign (self->dispatch->routes, actors[actor], routers[router]);
-  else if (what == 20)
-    agent_route_table_unassign (self->dispatch->routes, actors[actor]);
-  else if (what == 21)
-    agent_route_table_move_all (self->dispatch->routes, routers[router], routers[actor % N_ROUTERS]);
-  else if (what < 24)
+  else if (what < 23)
+    walk_change_routes (self, actor, router, what - 16);
+  else if (what < 25)
     walk_unsubscribe (self, router);
-  else if (what < 28)
+  else if (what < 29)
     walk_subscribe (self, router);
   else if (what < 36)
     test_iterate (self->fixture);
+  else if (what < 38)
+    test_clock_advance (g_rand_int_range (self->rand, 0, LIMIT * 1000 / 4));
   else if (self->deliveries->len > 0)
     walk_complete (self, g_rand_int_range (self->rand, 0, self->deliveries->len));
 }
 
+static void
+walk_begin (Walk *self)
+{
+  const guint first = 0;
+
+  agent_bus_set_shutdown_timeout (self->fixture->bus, G_MAXINT);
+  agent_router_dispatcher_set_timeout (self->dispatch->dispatcher, AGENT_MESSAGE_TYPE_CUSTOM, LIMIT);
+  g_signal_handlers_disconnect_by_data (self->dispatch->dispatcher, self->dispatch);
+  g_signal_connect (self->dispatch->dispatcher, "expired", G_CALLBACK (walk_on_expired), self);
+  g_signal_connect (self->dispatch->dispatcher, "dropped", G_CALLBACK (walk_on_dropped), self);
+  for (guint actor = 0; actor < N_ACTORS; actor++)
+    for (guint channel = 0; channel < 2; channel++)
+      {
+        Flow *flow = &self->flows[actor][channel];
+
+        flow->states = g_byte_array_new ();
+        flow->lives = g_array_new (FALSE, FALSE, sizeof (guint));
+        flow->next = g_array_new (FALSE, FALSE, sizeof (guint));
+        g_array_append_val (flow->next, first);
+      }
+}
+
 /* Everything can be delivered now. */
 static void
-walk_end (Walk *self)
+walk_deliver_the_rest (Walk *self)
 {
-  self->is_over = TRUE;
-  while (self->deliveries->len > 0)
-    walk_complete (self, 0);
-  test_drain (self->fixture);
   for (guint router = 0; router < N_ROUTERS; router++)
     walk_subscribe (self, router);
   for (guint actor = 0; actor < N_ACTORS; actor++)
     agent_route_table_assign (self->dispatch->routes, actors[actor], routers[actor % N_ROUTERS]);
   test_drain (self->fixture);
+}
 
+/* What is parked then is dropped, and so is what comes back later. */
+static void
+walk_stop (Walk *self)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  agent_bus_set_shutdown_timeout (self->fixture->bus, 1);
+  agent_router_dispatcher_stop_async (self->dispatch->dispatcher, NULL, test_keep_result, &result);
+  agent_bus_set_shutdown_timeout (self->fixture->bus, G_MAXINT);
+  test_finish_stop (self->dispatch, &result, NULL);
+  g_assert_cmpuint (test_n_parked (self->dispatch), ==, 0);
+}
+
+static void
+walk_check_flows (Walk *self)
+{
   for (guint actor = 0; actor < N_ACTORS; actor++)
     for (guint channel = 0; channel < 2; channel++)
-      g_assert_cmpuint (self->n_got[actor][channel], ==, self->n_sent[actor][channel]);
+      {
+        Flow *flow = &self->flows[actor][channel];
+
+        for (guint i = 0; i < flow->states->len; i++)
+          g_assert_cmpint (flow->states->data[i], !=, STATE_ON_ITS_WAY);
+        g_byte_array_unref (flow->states);
+        g_array_unref (flow->lives);
+        g_array_unref (flow->next);
+      }
+}
+
+/* Every message was handled or lost, and every loss was told. */
+static void
+walk_end (Walk    *self,
+          gboolean stop)
+{
+  self->is_over = TRUE;
+  if (stop)
+    walk_stop (self);
+  while (self->deliveries->len > 0)
+    walk_complete (self, 0);
+  test_drain (self->fixture);
+  if (!stop)
+    walk_deliver_the_rest (self);
+  for (guint router = 0; router < N_ROUTERS; router++)
+    walk_unsubscribe (self, router);
+  test_drain (self->fixture);
+  walk_check_flows (self);
 }
 
 static void
 check_random_walk (TestFixture *f,
-                   guint        n_steps)
+                   guint        n_steps,
+                   gboolean     stop,
+                   WalkFigures *figures)
 {
   g_autoptr (TestDispatch) d = test_dispatch_new (f);
   g_autoptr (GRand) rand = g_rand_new_with_seed (g_test_rand_int ());
@@ -146,27 +339,32 @@ check_random_walk (TestFixture *f,
   g_autoptr (GPtrArray) deliveries = g_ptr_array_new_with_free_func (g_object_unref);
   Walk walk = { .fixture = f, .dispatch = d, .rand = rand, .gone = gone, .deliveries = deliveries };
 
+  walk_begin (&walk);
   for (guint i = 0; i < n_steps; i++)
     walk_step (&walk);
-  walk_end (&walk);
+  walk_end (&walk, stop);
   g_assert_cmpuint (test_n_parked (d), ==, 0);
-  g_assert_cmpuint (d->n_expired, ==, 0);
-  g_assert_cmpstr (d->lost->str, ==, "");
   test_assert_balanced (f->bus);
-  for (guint i = 0; i < N_ROUTERS; i++)
-    {
-      g_assert_true (test_unsubscribe (f, routers[i], NULL));
-      g_object_unref (walk.routers[i]);
-    }
+  figures->n_expired += test_statistic (d, "expired");
+  figures->n_returned += test_statistic (d, "returned");
+  figures->n_removed += test_statistic_dropped (d, AGENT_DROP_REASON_NO_TARGET);
+  figures->n_closed += test_statistic_dropped (d, AGENT_DROP_REASON_CLOSED);
 }
 
-/* Nothing is lost, doubled, or out of its order. */
+/* Nothing is lost in silence, doubled, or out of its order. */
 static void
 test_random_walk (TestFixture *f)
 {
+  WalkFigures figures = { 0 };
+
   test_clock_freeze ();
-  for (guint i = 0; i < 20; i++)
-    check_random_walk (f, 1000);
+  for (guint i = 0; i < 40; i++)
+    check_random_walk (f, 1000, i % 2 == 0, &figures);
+  g_assert_cmpuint (figures.n_expired, >, 100);
+  g_assert_cmpuint (figures.n_returned, >, 100);
+  g_assert_cmpuint (figures.n_removed, >, 100);
+  g_assert_cmpuint (figures.n_closed, >, 10);
+  g_string_truncate (f->log, 0);
 }
 
 static void
@@ -330,6 +528,189 @@ test_many_routers (TestFixture *f)
   g_assert_cmpuint (test_n_parked (d), ==, 0);
 }
 
+/* --- A walk with threads --- */
+
+#define N_NUMBERS 4000
+#define THREADS_LIMIT 20
+
+/* Who may hand over or give up a message, at the same time: producers, routers in their own threads, the dispatcher's timer,
+ * and a thread that changes everything. What is checked is that each message ends once. */
+typedef struct
+{
+  TestDispatch *dispatch;
+  gint          n_ends[N_ACTORS][N_NUMBERS]; /* (atomic) */
+} Census;
+
+typedef struct
+{
+  Census  *census;
+  guint    actor;
+  GThread *thread;
+} Teller;
+
+static void
+census_count (Census       *self,
+              AgentMessage *message)
+{
+  guint actor = *agent_message_get_target (message) - '0';
+
+  g_assert_cmpint (g_atomic_int_add (&self->n_ends[actor][get_number (message)], 1), ==, 0);
+}
+
+static void
+census_on_message (TestRecorder *recorder,
+                   AgentMessage *message,
+                   gpointer      user_data)
+{
+  census_count (user_data, message);
+}
+
+static void
+census_on_expired (AgentRouterDispatcher *dispatcher,
+                   AgentMessage          *message,
+                   guint                  waited,
+                   guint                  n_attempts,
+                   gpointer               user_data)
+{
+  census_count (user_data, message);
+}
+
+static void
+census_on_dropped (AgentRouterDispatcher *dispatcher,
+                   AgentMessage          *message,
+                   AgentDropReason        reason,
+                   gpointer               user_data)
+{
+  census_count (user_data, message);
+}
+
+static gpointer
+tell_numbers (gpointer user_data)
+{
+  Teller *self = user_data;
+
+  for (guint i = 0; i < N_NUMBERS; i++)
+    {
+      AgentChannel  channel = i % 4 == 0 ? AGENT_CHANNEL_SYSTEM : AGENT_CHANNEL_DATA;
+      AgentMessage *message =
+          agent_message_new_custom ("step", channel, "test", actors[self->actor], g_variant_new_uint32 (i));
+
+      agent_router_dispatcher_dispatch (self->census->dispatch->dispatcher, message, NULL);
+      if (i % 16 == 0)
+        g_thread_yield ();
+    }
+  return NULL;
+}
+
+static TestRecorder *
+census_subscribe (Census     *self,
+                  TestThread *thread,
+                  const char *name)
+{
+  return test_router_subscribe (self->dispatch->fixture,
+                                test_recorder_new_full (census_on_message,
+                                                        self,
+                                                        "name",
+                                                        name,
+                                                        "main-context",
+                                                        thread->context,
+                                                        "capacity",
+                                                        20,
+                                                        NULL));
+}
+
+static void
+census_change (Census    *self,
+               GRand     *rand,
+               GPtrArray *threads,
+               GPtrArray *all)
+{
+  AgentRouteTable *routes = self->dispatch->routes;
+  const char      *actor = actors[g_rand_int_range (rand, 0, N_ACTORS)];
+  guint            router = g_rand_int_range (rand, 0, N_ROUTERS);
+  guint            what = g_rand_int_range (rand, 0, 16);
+
+  if (what < 8)
+    agent_route_table_assign (routes, actor, routers[router]);
+  else if (what == 8)
+    agent_route_table_unassign (routes, actor);
+  else if (what == 9)
+    agent_route_table_remove (routes, actor);
+  else if (what == 10)
+    agent_route_table_move_all (routes, routers[router], routers[g_rand_int_range (rand, 0, N_ROUTERS)]);
+  else if (what == 11 && all->len < 500)
+    {
+      g_assert_true (test_unsubscribe (self->dispatch->fixture, routers[router], NULL));
+      g_ptr_array_add (all, census_subscribe (self, threads->pdata[router], routers[router]));
+    }
+  else if (what == 12)
+    test_iterate (self->dispatch->fixture);
+  else
+    g_thread_yield ();
+}
+
+static void
+census_run (Census    *self,
+            GRand     *rand,
+            GPtrArray *threads,
+            GPtrArray *all)
+{
+  Teller tellers[N_ACTORS];
+
+  for (guint i = 0; i < N_ACTORS; i++)
+    {
+      tellers[i] = (Teller){ self, i };
+      tellers[i].thread = g_thread_new ("test-teller", tell_numbers, &tellers[i]);
+    }
+  while (test_statistic (self->dispatch, "accepted") < N_ACTORS * N_NUMBERS)
+    census_change (self, rand, threads, all);
+  for (guint i = 0; i < N_ACTORS; i++)
+    g_thread_join (tellers[i].thread);
+}
+
+/* The dispatcher is stopped with messages parked, and then the bus, with messages in the routers' channels. */
+static void
+census_stop (Census *self)
+{
+  TestFixture *f = self->dispatch->fixture;
+  g_autoptr (GAsyncResult) result = NULL;
+
+  agent_bus_set_shutdown_timeout (f->bus, 1);
+  agent_router_dispatcher_stop_async (self->dispatch->dispatcher, NULL, test_keep_result, &result);
+  agent_bus_set_shutdown_timeout (f->bus, G_MAXINT);
+  test_finish_stop (self->dispatch, &result, NULL);
+  test_stop (f);
+  test_drain (f);
+}
+
+static void
+test_walk_with_threads (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new_with_capacities (f, G_MAXUINT, 0);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (g_test_rand_int ());
+  g_autoptr (GPtrArray) threads = test_threads_new (N_ROUTERS);
+  g_autoptr (GPtrArray) all = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autofree Census *census = g_new0 (Census, 1);
+
+  census->dispatch = d;
+  agent_bus_set_shutdown_timeout (f->bus, G_MAXINT);
+  agent_router_dispatcher_set_timeout (d->dispatcher, AGENT_MESSAGE_TYPE_CUSTOM, THREADS_LIMIT);
+  g_signal_handlers_disconnect_by_data (d->dispatcher, d);
+  g_signal_connect (d->dispatcher, "expired", G_CALLBACK (census_on_expired), census);
+  g_signal_connect (d->dispatcher, "dropped", G_CALLBACK (census_on_dropped), census);
+  for (guint i = 0; i < N_ROUTERS; i++)
+    g_ptr_array_add (all, census_subscribe (census, threads->pdata[i], routers[i]));
+
+  census_run (census, rand, threads, all);
+  census_stop (census);
+  g_assert_cmpuint (test_n_parked (d), ==, 0);
+  for (guint actor = 0; actor < N_ACTORS; actor++)
+    for (guint i = 0; i < N_NUMBERS; i++)
+      g_assert_cmpint (census->n_ends[actor][i], ==, 1);
+  test_assert_balanced (f->bus);
+  g_string_truncate (f->log, 0);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -339,6 +720,7 @@ main (int   argc,
 #define ADD(name, func) test_add ("/agentbus/dispatcher-walk/" name, func)
   ADD ("random-walk", test_random_walk);
   ADD ("random-walk-in-total-order", test_random_walk_in_total_order);
+  ADD ("walk-with-threads", test_walk_with_threads);
   ADD ("many-threads", test_many_threads);
   ADD ("many-routers", test_many_routers);
 #undef ADD
