@@ -44,7 +44,7 @@ struct _AgentParked
   AgentParked     *previous;
   AgentMessage    *message;  /* (owned) */
   AgentLane       *lane;
-  AgentRetryRun   *run;
+  AgentRetryRun   *run;      /* (owned) shared with its neighbours of the same batch */
 };
 
 /* What a lane is found by. */
@@ -59,6 +59,7 @@ struct _AgentLane
 {
   AgentLaneKey  key;           /* first */
   gint          ref_count;     /* (atomic) */
+  gint          n_parked;      /* (parking) (atomic) looked at with each message, as what follows */
 
   /* (shard) The route */
   gboolean      removed;       /* it is in no table any more */
@@ -73,13 +74,11 @@ struct _AgentLane
   /* (parking) What waits */
   AgentParked  *first;         /* (nullable) */
   AgentParked  *last;          /* (nullable) */
-  gint          n_parked;      /* (atomic) */
-  GQueue        runs;          /* of AgentRetryRun (owned) */
   AgentWait     wait;          /* AGENT_WAIT_ROUTER stands for AGENT_WAIT_ROOM too: the station knows which it is */
+  guint         round;         /* the last round of looking through all lanes that came by */
   AgentStation *station;       /* (nullable) where it waits, in the list that @wait says */
   GList         link;
   GList         parked_link;   /* among all lanes in which something is parked */
-  guint         round;         /* the last round of looking through them that came by */
 
   char          actor[];
 };

@@ -35,7 +35,7 @@ _agent_lane_unref (AgentLane *self)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
-  g_assert (self->first == NULL && self->station == NULL && self->runs.length == 0 && self->last_mailbox == NULL);
+  g_assert (self->first == NULL && self->station == NULL && self->last_mailbox == NULL);
 
   g_clear_pointer (&self->router, _agent_name_unref);
   g_free (self);
@@ -59,19 +59,25 @@ _agent_lane_equal (gconstpointer a,
   return one->hash == other->hash && one->channel == other->channel && strcmp (one->actor, other->actor) == 0;
 }
 
-static AgentRetryRun *
-lane_add_run (AgentLane       *self,
-              AgentRetryBatch *batch,
-              gboolean         first)
+/* @neighbour: (nullable) */
+static void
+lane_join_run (AgentLane       *self,
+               AgentParked     *parked,
+               AgentParked     *neighbour,
+               AgentRetryBatch *batch)
 {
-  AgentRetryRun *run = _agent_retry_run_new (batch, self);
-
-  if (first)
-    g_queue_push_head_link (&self->runs, &run->lane_link);
+  if (neighbour != NULL && neighbour->run->batch == batch)
+    parked->run = neighbour->run;
   else
-    g_queue_push_tail_link (&self->runs, &run->lane_link);
+    parked->run = _agent_retry_run_new (batch, self);
+  parked->run->n_messages++;
+}
 
-  return run;
+static void
+lane_leave_run (AgentRetryRun *run)
+{
+  if (--run->n_messages == 0)
+    _agent_retry_run_free (run);
 }
 
 /* Also joins the run of @batch at that end of the lane, or begins one. */
@@ -80,10 +86,7 @@ _agent_lane_append (AgentLane       *self,
                     AgentParked     *parked,
                     AgentRetryBatch *batch)
 {
-  AgentRetryRun *run = g_queue_peek_tail (&self->runs);
-
-  parked->run = run != NULL && run->batch == batch ? run : lane_add_run (self, batch, FALSE);
-  parked->run->n_messages++;
+  lane_join_run (self, parked, self->last, batch);
   parked->lane = self;
   parked->next = NULL;
   parked->previous = self->last;
@@ -100,10 +103,7 @@ _agent_lane_prepend (AgentLane       *self,
                      AgentParked     *parked,
                      AgentRetryBatch *batch)
 {
-  AgentRetryRun *run = g_queue_peek_head (&self->runs);
-
-  parked->run = run != NULL && run->batch == batch ? run : lane_add_run (self, batch, TRUE);
-  parked->run->n_messages++;
+  lane_join_run (self, parked, self->first, batch);
   parked->lane = self;
   parked->previous = NULL;
   parked->next = self->first;
@@ -113,17 +113,6 @@ _agent_lane_prepend (AgentLane       *self,
     self->last = parked;
   self->first = parked;
   g_atomic_int_inc (&self->n_parked);
-}
-
-static void
-lane_leave_run (AgentLane     *self,
-                AgentRetryRun *run)
-{
-  if (--run->n_messages > 0)
-    return;
-
-  g_queue_unlink (&self->runs, &run->lane_link);
-  _agent_retry_run_free (run);
 }
 
 void
@@ -138,7 +127,7 @@ _agent_lane_take (AgentLane   *self,
     parked->next->previous = parked->previous;
   else
     self->last = parked->previous;
-  lane_leave_run (self, g_steal_pointer (&parked->run));
+  lane_leave_run (g_steal_pointer (&parked->run));
   g_atomic_int_add (&self->n_parked, -1);
 }
 

@@ -226,7 +226,8 @@ _agent_parking_end_hand_over (AgentParking  *self,
                               AgentHandOver *state)
 {
   parking_wake (state);
-  _agent_parking_tell_losses (self, g_steal_pointer (&state->losses));
+  if (G_UNLIKELY (state->losses != NULL))
+    _agent_parking_tell_losses (self, g_steal_pointer (&state->losses));
 }
 
 /* With the shard's lock held. AGENT_WAIT_NONE: the router has @message now. Otherwise it is still the caller's, and has to
@@ -257,7 +258,8 @@ _agent_parking_hand_over (AgentParking  *self,
     return result == AGENT_OFFER_FULL ? AGENT_WAIT_ROOM : AGENT_WAIT_ROUTER;
 
   lane->last_position = offer.position;
-  _agent_shard_set_last (shard, lane, mailbox);
+  if (G_UNLIKELY (lane->last_mailbox != mailbox))
+    _agent_shard_set_last (shard, lane, mailbox);
   if (offer.wake || offer.cancel != NULL)
     remember (state, lane, mailbox, &offer);
   return AGENT_WAIT_NONE;

@@ -37,7 +37,6 @@ struct _AgentRetryRun
   guint            n_tried;    /* how many attempts were made for these messages */
   guint            attempt;    /* the attempt that it was asked for last */
   GList            batch_link;
-  GList            lane_link;
 };
 
 struct _AgentRetrySchedule

@@ -138,7 +138,6 @@ _agent_retry_run_new (AgentRetryBatch *batch,
   self->batch = batch;
   self->lane = lane;
   self->batch_link.data = self;
-  self->lane_link.data = self;
   g_queue_push_tail_link (&batch->runs, &self->batch_link);
 
   return self;
