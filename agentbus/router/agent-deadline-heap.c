@@ -23,9 +23,9 @@ _agent_deadline_heap_clear (AgentDeadlineHeap *self)
 }
 
 static void
-put (AgentDeadlineHeap *self,
-     guint              place,
-     AgentDeadline     *deadline)
+heap_put (AgentDeadlineHeap *self,
+          guint              place,
+          AgentDeadline     *deadline)
 {
   self->deadlines[place] = deadline;
   deadline->place = place;
@@ -42,11 +42,11 @@ sift_up (AgentDeadlineHeap *self,
 
       if (self->deadlines[parent]->time <= deadline->time)
         break;
-      put (self, place, self->deadlines[parent]);
+      heap_put (self, place, self->deadlines[parent]);
       place = parent;
     }
 
-  put (self, place, deadline);
+  heap_put (self, place, deadline);
 }
 
 static void
@@ -60,10 +60,10 @@ sift_down (AgentDeadlineHeap *self,
         child++;
       if (deadline->time <= self->deadlines[child]->time)
         break;
-      put (self, place, self->deadlines[child]);
+      heap_put (self, place, self->deadlines[child]);
     }
 
-  put (self, place, deadline);
+  heap_put (self, place, deadline);
 }
 
 void
@@ -81,7 +81,7 @@ _agent_deadline_heap_add (AgentDeadlineHeap *self,
 
 /* A heap that was large once does not stay so. */
 static void
-shrink (AgentDeadlineHeap *self)
+heap_shrink (AgentDeadlineHeap *self)
 {
   if (self->size <= FIRST_SIZE || self->n_deadlines > self->size / 4)
     return;
@@ -108,7 +108,7 @@ _agent_deadline_heap_remove (AgentDeadlineHeap *self,
         sift_down (self, place, last);
     }
 
-  shrink (self);
+  heap_shrink (self);
 }
 
 /* The earliest one: (nullable). */

@@ -98,7 +98,7 @@ has_to_sweep (AgentParking *self,
 }
 
 static void
-sweep (AgentParking *self)
+parking_sweep (AgentParking *self)
 {
   guint      round = begin_round (self, &self->lanes_round);
   AgentLane *lane;
@@ -114,14 +114,14 @@ sweep (AgentParking *self)
 
 /* Tries to hand over whatever is parked, in case that nobody told us it could go. */
 static void
-retry (AgentParking *self,
-       gint64        now)
+parking_retry (AgentParking *self,
+               gint64        now)
 {
   guint round;
   char *name;
 
   if (has_to_sweep (self, now))
-    sweep (self);
+    parking_sweep (self);
 
   round = begin_round (self, &self->stations_round);
   while ((name = dup_station_of_round (self, round)) != NULL)
@@ -190,7 +190,7 @@ _agent_parking_run_due (AgentParking *self,
 
   _agent_parking_tell_losses (self, losses);
   if (has_to_retry)
-    retry (self, now);
+    parking_retry (self, now);
   _agent_parking_settle (self);
   _agent_sender_collect (_agent_sender_get ());
 }

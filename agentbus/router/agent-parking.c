@@ -204,10 +204,10 @@ parking_wake (AgentHandOver *state)
 
 /* One wake-up does for all that goes to a mailbox, when the locks are released. */
 static void
-remember (AgentHandOver *state,
-          AgentLane     *lane,
-          AgentMailbox  *mailbox,
-          AgentOffer    *offer)
+parking_remember (AgentHandOver *state,
+                  AgentLane     *lane,
+                  AgentMailbox  *mailbox,
+                  AgentOffer    *offer)
 {
   if (state->mailbox != mailbox || state->offer.cancel != NULL)
     parking_wake (state);
@@ -261,18 +261,18 @@ _agent_parking_hand_over (AgentParking  *self,
   if (G_UNLIKELY (lane->last_mailbox != mailbox))
     _agent_shard_set_last (shard, lane, mailbox);
   if (offer.wake || offer.cancel != NULL)
-    remember (state, lane, mailbox, &offer);
+    parking_remember (state, lane, mailbox, &offer);
   return AGENT_WAIT_NONE;
 }
 
 /* --- Dispatching --- */
 
 static gboolean
-refuse (AgentShard   *shard,
-        AgentLane    *lane,
-        AgentBusError code,
-        const char   *why,
-        GError      **error)
+parking_refuse (AgentShard   *shard,
+                AgentLane    *lane,
+                AgentBusError code,
+                const char   *why,
+                GError      **error)
 {
   shard->n_refused++;
   g_set_error (error, AGENT_BUS_ERROR, code, "No message can be dispatched to '%s': %s", lane->key.actor, why);
@@ -281,15 +281,15 @@ refuse (AgentShard   *shard,
 
 /* With the shard's lock held. Whether the message may be accepted at all, as far as the lane knows. */
 static gboolean
-check (AgentParking *self,
-       AgentShard   *shard,
-       AgentLane    *lane,
-       GError      **error)
+parking_check (AgentParking *self,
+               AgentShard   *shard,
+               AgentLane    *lane,
+               GError      **error)
 {
   if (g_atomic_int_get (&self->closing))
-    return refuse (shard, lane, AGENT_BUS_ERROR_CLOSED, "the dispatcher is stopped", error);
+    return parking_refuse (shard, lane, AGENT_BUS_ERROR_CLOSED, "the dispatcher is stopped", error);
   if (!lane->known && !g_atomic_int_get (&self->park_unknown))
-    return refuse (shard, lane, AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED, "nobody knows the actor", error);
+    return parking_refuse (shard, lane, AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED, "nobody knows the actor", error);
 
   return TRUE;
 }
@@ -330,7 +330,7 @@ dispatch_later (AgentParking  *self,
 
   if (!_agent_parking_park (self, lane, message, wait, state))
     {
-      refuse (shard, lane, AGENT_BUS_ERROR_FULL, "too many messages are parked, in all or for it", error);
+      parking_refuse (shard, lane, AGENT_BUS_ERROR_FULL, "too many messages are parked, in all or for it", error);
       return AGENT_DISPATCH_RESULT_REFUSED;
     }
 
@@ -356,7 +356,7 @@ dispatch_in_shard (AgentParking       *self,
   AgentLane          *lane = _agent_parking_get_lane (self, shard, key);
   AgentDispatchResult result = AGENT_DISPATCH_RESULT_REFUSED;
   AgentWait           wait;
-  gboolean            allowed = check (self, shard, lane, error);
+  gboolean            allowed = parking_check (self, shard, lane, error);
 
   if (allowed && dispatch_directly (self, shard, lane, message, &wait, state))
     return AGENT_DISPATCH_RESULT_DELIVERED;

@@ -51,9 +51,9 @@ get_delay (AgentRetrySchedule *self,
 }
 
 static void
-plan (AgentRetrySchedule *self,
-      AgentRetryBatch    *batch,
-      gint64              now)
+schedule_plan (AgentRetrySchedule *self,
+               AgentRetryBatch    *batch,
+               gint64              now)
 {
   gint64  delay = get_delay (self, batch->n_attempts);
   gint64  slack = delay / SLACK;
@@ -79,7 +79,7 @@ _agent_retry_schedule_join (AgentRetrySchedule *self,
     {
       batch = g_new0 (AgentRetryBatch, 1);
       batch->opened_at = now;
-      plan (self, batch, now);
+      schedule_plan (self, batch, now);
       self->open = batch;
     }
 
@@ -109,7 +109,7 @@ _agent_retry_schedule_attempt (AgentRetrySchedule *self,
 {
   _agent_deadline_heap_remove (self->heap, &batch->deadline);
   batch->n_attempts++;
-  plan (self, batch, now);
+  schedule_plan (self, batch, now);
 }
 
 /* (transfer none) (nullable) One that has not been asked for in this attempt. */

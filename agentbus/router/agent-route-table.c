@@ -194,8 +194,8 @@ ref_watches (AgentRouteTable *self)
 }
 
 static void
-tell (GPtrArray  *watches,
-      const char *actor)
+table_tell (GPtrArray  *watches,
+            const char *actor)
 {
   for (guint i = 0; i < watches->len; i++)
     {
@@ -549,7 +549,7 @@ set_route_and_tell (AgentRouteTable *self,
     return;
 
   watches = ref_watches (self);
-  tell (watches, actor);
+  table_tell (watches, actor);
 }
 
 /**
@@ -650,7 +650,7 @@ agent_route_table_remove (AgentRouteTable *self,
   copy = g_strdup (actor);
   known = forget_actor (self, copy);
   watches = ref_watches (self);
-  tell (watches, copy);
+  table_tell (watches, copy);
   return known;
 }
 
@@ -691,7 +691,7 @@ move_some_and_tell (AgentRouteTable *self,
   g_autoptr (GPtrArray) watches = ref_watches (self);
 
   for (guint i = 0; i < ids->len; i++)
-    tell (watches, ids->pdata[i]);
+    table_tell (watches, ids->pdata[i]);
 
   return ids->len;
 }

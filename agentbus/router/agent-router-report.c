@@ -81,8 +81,8 @@ event_free (gpointer data)
 }
 
 static void
-emit (GObject *object,
-      gpointer data)
+report_emit (GObject *object,
+             gpointer data)
 {
   AgentRouterDispatcher *dispatcher = AGENT_ROUTER_DISPATCHER (object);
   Event                 *event = data;
@@ -376,10 +376,10 @@ on_drained (gpointer owner)
 }
 
 static GSource *
-attach (Stop       *stop,
-        GSource    *source,
-        const char *name,
-        GSourceFunc callback)
+report_attach (Stop       *stop,
+               GSource    *source,
+               const char *name,
+               GSourceFunc callback)
 {
   g_source_set_static_name (source, name);
   g_source_set_callback (source, callback, g_atomic_rc_box_acquire (stop), stop_unref);
@@ -403,12 +403,12 @@ _agent_router_report_stop (AgentRouterReport *self,
   stop->n_lost = count_lost (parking);
 
   g_mutex_lock (&self->lock);
-  stop->timer = attach (stop, g_timeout_source_new (timeout), "[agentbus] stop", on_stop_timeout);
+  stop->timer = report_attach (stop, g_timeout_source_new (timeout), "[agentbus] stop", on_stop_timeout);
   if (cancellable != NULL)
-    stop->waiting = attach (stop,
-                            g_cancellable_source_new (cancellable),
-                            "[agentbus] waiting",
-                            G_SOURCE_FUNC (on_stop_cancelled));
+    stop->waiting = report_attach (stop,
+                                   g_cancellable_source_new (cancellable),
+                                   "[agentbus] waiting",
+                                   G_SOURCE_FUNC (on_stop_cancelled));
   self->stops = g_slist_prepend (self->stops, stop);
   g_mutex_unlock (&self->lock);
 
@@ -436,7 +436,7 @@ _agent_router_report_new (AgentRouterDispatcher *dispatcher,
   self->ref_count = 1;
   self->context = g_main_context_ref (context);
   self->bus = g_object_ref (bus);
-  self->signals = _agent_signal_queue_new (G_OBJECT (dispatcher), context, "[agentbus] router", emit, event_free);
+  self->signals = _agent_signal_queue_new (G_OBJECT (dispatcher), context, "[agentbus] router", report_emit, event_free);
   g_mutex_init (&self->lock);
 
   return self;
