@@ -280,15 +280,20 @@ _agent_parking_expire_locked (AgentParking *self,
 }
 
 static void
+tend_lost_lane (AgentParking *self,
+                AgentLane    *lane)
+{
+  AgentShard *shard = _agent_parking_get_shard (self, lane->key.hash);
+
+  _agent_spin_lock_lock (&shard->lock);
+  _agent_parking_tend_lane (self, shard, lane);
+  _agent_spin_lock_unlock (&shard->lock);
+}
+
+static void
 tell_lost (AgentParking *self,
            AgentLost    *lost)
 {
-  AgentShard *shard = _agent_parking_get_shard (self, lost->lane->key.hash);
-
-  _agent_spin_lock_lock (&shard->lock);
-  _agent_parking_tend_lane (self, shard, lost->lane);
-  _agent_spin_lock_unlock (&shard->lock);
-
   if (lost->reason == AGENT_DROP_REASON_EXPIRED)
     self->funcs->expired (self->owner, lost->message, lost->waited, lost->n_attempts);
   else
@@ -300,11 +305,20 @@ void
 _agent_parking_tell_losses (AgentParking *self,
                             GArray       *losses)
 {
+  AgentLane *lane = NULL;
+
   if (losses == NULL)
     return;
 
   for (guint i = 0; i < losses->len; i++)
-    tell_lost (self, &g_array_index (losses, AgentLost, i));
+    {
+      AgentLost *lost = &g_array_index (losses, AgentLost, i);
+
+      if (lost->lane != lane)
+        tend_lost_lane (self, lost->lane);
+      lane = lost->lane;
+      tell_lost (self, lost);
+    }
   g_array_unref (losses);
 }
 
