@@ -220,6 +220,38 @@ test_expired_behind_a_returned_one (TestFixture *f)
   test_expect_log (f, "expired");
 }
 
+/* How long a message was parked is not how long it waited in the channel: a router's limit is for that only. */
+static void
+test_parked_time_is_no_age (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (GMainContext) slow = g_main_context_new ();
+  g_autoptr (TestRecorder) a = NULL;
+  g_autoptr (TestRecorder) b = NULL;
+
+  test_clock_freeze ();
+  test_assign (d, "x", "a");
+  test_dispatch_number (d, "x", 1);
+  test_pass (f, 1000);
+  a = test_router_subscribe (
+      f, test_recorder_new_full (NULL, NULL, "name", "a", "main-context", slow, "max-age", 500, NULL));
+  g_assert_cmpuint (test_n_parked (d), ==, 0);
+  test_clock_advance (400000);
+  test_iterate_all (slow);
+  test_assert_got (a, "1");
+
+  /* Nor is the time in the channel of a router that gave it back. */
+  test_dispatch_number (d, "x", 2);
+  test_clock_advance (400000);
+  test_assign (d, "x", "b");
+  agent_bus_unsubscribe (f->bus, "a");
+  test_iterate_all (slow);
+  b = test_router_subscribe (f, test_recorder_new_full (NULL, NULL, "name", "b", "max-age", 500, NULL));
+  test_clock_advance (400000);
+  test_drain (f);
+  test_assert_got (b, "2");
+}
+
 /* --- Limits of room --- */
 
 static AgentMessage *
@@ -544,6 +576,7 @@ main (int   argc,
   ADD ("past-its-limit-when-removed", test_past_its_limit_when_removed);
   ADD ("past-its-limit-takes-no-room", test_past_its_limit_takes_no_room);
   ADD ("expired-behind-a-returned-one", test_expired_behind_a_returned_one);
+  ADD ("parked-time-is-no-age", test_parked_time_is_no_age);
   ADD ("larger-than-the-router-takes", test_larger_than_the_router_takes);
   ADD ("actor-capacity", test_actor_capacity);
   ADD ("remove-unknown", test_remove_unknown);
