@@ -40,12 +40,6 @@ parking_free_station (gpointer data)
   g_free (station);
 }
 
-static guint
-parking_hash_name (gconstpointer name)
-{
-  return (guint) _agent_string_hash (name, strlen (name));
-}
-
 /* @owner is taken, and given back to @owner_unref with the last reference. */
 AgentParking *
 _agent_parking_new (AgentBus                *bus,
@@ -77,7 +71,7 @@ _agent_parking_new (AgentBus                *bus,
   _agent_deadline_heap_init (&self->expiries);
   _agent_deadline_heap_init (&self->retries);
   _agent_retry_schedule_init (&self->schedule, &self->retries);
-  self->stations = g_hash_table_new_full (parking_hash_name, g_str_equal, NULL, parking_free_station);
+  self->stations = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, parking_free_station);
   self->next_time = G_MAXINT64;
 
   return self;

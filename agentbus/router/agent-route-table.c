@@ -143,12 +143,6 @@ watch_unref (gpointer data)
   g_free (watch);
 }
 
-static guint
-id_hash (gconstpointer id)
-{
-  return (guint) _agent_string_hash (id, strlen (id));
-}
-
 static void
 router_free (gpointer data)
 {
@@ -490,8 +484,8 @@ static void
 agent_route_table_init (AgentRouteTable *self)
 {
   g_mutex_init (&self->lock);
-  self->actors = g_hash_table_new_full (id_hash, g_str_equal, NULL, g_free);
-  self->routers = g_hash_table_new_full (id_hash, g_str_equal, NULL, router_free);
+  self->actors = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, g_free);
+  self->routers = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, router_free);
   self->watches = g_ptr_array_new_with_free_func (watch_unref);
 }
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "agent-bus-error.h"
+#include "agent-bus-loss-private.h"
 #include "agent-bus-private.h"
 #include "agent-directory-private.h"
 #include "agent-log-rule-private.h"
@@ -110,44 +111,6 @@ add_event (AgentRouterReport *self,
 
 /* --- Losses --- */
 
-static gboolean
-report_can_reach (AgentRouterReport *self,
-                  const char        *name)
-{
-  AgentMailbox *mailbox = _agent_directory_lookup (self->bus->directory, name);
-
-  if (mailbox == NULL)
-    return FALSE;
-
-  _agent_mailbox_unref (mailbox);
-  return TRUE;
-}
-
-/* Tells the source of @message what became of it, if it asked for that and is on the bus. About an error that is lost,
- * there is no other one. */
-static void
-report_reply (AgentRouterReport *self,
-              AgentMessage      *message,
-              const char        *text)
-{
-  AgentMessage *error;
-
-  if (!agent_message_wants_error_reply (message) || message->type == AGENT_MESSAGE_TYPE_AGENT_ERROR ||
-      !report_can_reach (self, agent_message_get_source (message)))
-    return;
-
-  error = _agent_message_new_from_parts (&(AgentMessageParts){
-      .type = AGENT_MESSAGE_TYPE_AGENT_ERROR,
-      .channel = AGENT_CHANNEL_SYSTEM,
-      .source = agent_message_get_target (message),
-      .target = agent_message_get_source (message),
-      .task_id = agent_message_get_task_id (message),
-      .reason = text,
-  });
-  agent_message_set_cause (error, message);
-  agent_bus_send (self->bus, error);
-}
-
 static void
 log_expired (AgentRouterReport *self,
              AgentMessage      *message,
@@ -182,7 +145,7 @@ on_expired (gpointer      owner,
                        .message = message,
                        .waited = waited,
                        .n_attempts = n_attempts });
-  report_reply (self, message, text);
+  _agent_bus_send_loss (self->bus, message, NULL, text);
   agent_message_unref (message);
 }
 
@@ -199,7 +162,7 @@ on_dropped (gpointer        owner,
 
   g_debug ("%s", text);
   add_event (self, &(Event){ .signal = AGENT_ROUTER_SIGNAL_DROPPED, .message = message, .reason = reason });
-  report_reply (self, message, text);
+  _agent_bus_send_loss (self->bus, message, NULL, text);
   agent_message_unref (message);
 }
 
