@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What tests/run and examples/run share: sourced, not run. The sourcing script sets $root, the repository.
+# What the scripts of tests/ and examples/run share: sourced, not run. The sourcing script sets $root, the repository.
 
 : "${root:?}"
 
@@ -126,4 +126,52 @@ agentbus_build ()
 
   echo "agentbus: building in $agentbus_dir"
   agentbus_quietly ninja --quiet -C "$agentbus_dir" "$@" || agentbus_fail "cannot build in $agentbus_dir"
+}
+
+# agentbus_count STATUS REPORT…: counts the cases within the test programs, which meson test ended with that status.
+agentbus_count ()
+{
+  agentbus_status=$1
+  shift
+
+  awk -v RS='<' -v status="$agentbus_status" '
+    function attribute (name) {
+      return match ($0, " " name "=\"[0-9]+\"") ? substr ($0, RSTART + length (name) + 3) + 0 : 0
+    }
+    /^testsuite / {
+      tests += attribute("tests")
+      failed += attribute("failures") + attribute("errors")
+      skipped += attribute("skipped")
+    }
+    END {
+      # A program that dies may leave no failed case behind.
+      if (status != 0 && failed == 0)
+        failed = 1
+      passed = tests - failed - skipped
+      if (passed < 0)
+        passed = 0
+      if (skipped > 0)
+        printf "%d skipped\n", skipped
+      printf "%d passed, %d failed\n", passed, failed
+    }
+  ' "$@"
+}
+
+# agentbus_test DIR [OPTION…]: meson test with these options, and then says how many passed and failed.
+agentbus_test ()
+{
+  agentbus_dir=$1
+  shift
+
+  # An old report must not stand for a run that never came to write one.
+  rm -f "$agentbus_dir"/meson-logs/testlog*.junit.xml
+
+  agentbus_result=0
+  meson test -C "$agentbus_dir" --no-rebuild --print-errorlogs "$@" || agentbus_result=$?
+
+  set -- "$agentbus_dir"/meson-logs/testlog*.junit.xml
+  [ -f "$1" ] || agentbus_fail "the tests did not run"
+
+  agentbus_count "$agentbus_result" "$@"
+  return "$agentbus_result"
 }
