@@ -121,14 +121,14 @@ compare_players (gconstpointer a,
   return i < j ? -1 : i > j;
 }
 
-static guint *
+static GArray *
 rank_players (Trainer *self)
 {
-  guint *ranking = g_new (guint, self->n_players);
+  GArray *ranking = g_array_sized_new (FALSE, FALSE, sizeof (guint), self->n_players);
 
   for (guint i = 0; i < self->n_players; i++)
-    ranking[i] = i;
-  g_qsort_with_data (ranking, self->n_players, sizeof *ranking, compare_players, self->players);
+    g_array_append_val (ranking, i);
+  g_array_sort_with_data (ranking, compare_players, self->players);
 
   return ranking;
 }
@@ -163,11 +163,11 @@ learn_weight (Trainer     *self,
 static void
 learn (Trainer *self)
 {
-  g_autofree guint *ranking = rank_players (self);
-  guint             n_elite = MAX (self->n_players / ELITE_SHARE, 1);
+  g_autoptr (GArray) ranking = rank_players (self);
+  guint n_elite = MAX (self->n_players / ELITE_SHARE, 1);
 
   for (guint i = 0; i < CART_POLE_N_STATE; i++)
-    learn_weight (self, i, ranking, n_elite);
+    learn_weight (self, i, &g_array_index (ranking, guint, 0), n_elite);
 }
 
 static void
