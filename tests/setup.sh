@@ -44,9 +44,10 @@ agentbus_as_root ()
   fi
 }
 
+# A package may be there for two architectures.
 agentbus_is_installed ()
 {
-  [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+  dpkg-query --show --showformat '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 }
 
 agentbus_apt_install ()
