@@ -3,7 +3,7 @@
 
 : "${root:?}"
 
-# What the library itself is built with on Debian 12.
+# What the library itself is built with on Debian 12 and 13.
 agentbus_packages='
   gcc libc6-dev meson ninja-build pkg-config
   libglib2.0-dev libjson-glib-dev
