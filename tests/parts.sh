@@ -13,10 +13,12 @@ parts_log=$(mktemp)
 parts_child=
 parts_signal=KILL
 
-# Root can give each part namespaces of its own, so that no process or mount of it is left, however it ends: when its
-# first process is killed, the kernel kills all others.
-parts_fence='setpriv --pdeathsig KILL unshare --mount --mount-proc --pid --fork --kill-child'
+# Root can give each part namespaces of its own, so that no process or mount of it is left, however it ends: who loses its
+# parent is killed, and when the first process of such a namespace is killed, the kernel kills all others.
+parts_guard='setpriv --pdeathsig KILL'
+parts_fence="$parts_guard unshare --mount --mount-proc --pid --fork --kill-child"
 $parts_fence true 2>/dev/null || {
+  parts_guard=
   parts_fence=
   parts_signal=TERM
 }
@@ -72,8 +74,9 @@ parts_run ()
   # The status of a command in a pipe is hidden, and a shell only listens to signals while it waits for a child that is
   # in the background.
   : >"$parts_log"
-  # shellcheck disable=SC2086 # a command, or nothing
-  timeout --signal "$parts_signal" --kill-after 60 "$parts_limit" $parts_fence "$@" </dev/null >"$parts_log" 2>&1 &
+  # shellcheck disable=SC2086 # commands, or nothing
+  $parts_guard timeout --signal "$parts_signal" --kill-after 60 "$parts_limit" $parts_fence "$@" \
+    </dev/null >"$parts_log" 2>&1 &
   parts_child=$!
   tail --follow --lines +1 --pid "$parts_child" --sleep-interval 0.2 "$parts_log" &
   parts_tail=$!
