@@ -37,31 +37,33 @@ typedef struct _AgentBlock AgentBlock;
 struct _AgentBlock
 {
   AgentBlock      *next;     /* (lock) the block after this one */
-  guint            size;     /* how many slots there are */
-  guint            end;      /* how many of them are used before the next block is */
+  guint16          size;     /* how many slots there are */
+  guint16          end;      /* how many of them are used before the next block is */
   _Atomic guint    n_filled; /* rises only, while the receiver may look at it */
   _Atomic guintptr slots[];  /* a message, tagged when it is kept; 0 once claimed */
 };
 
 struct _AgentChannelQueue
 {
-  /* Senders */
-  GAsyncQueue    *blocks;      /* (nullable) of AgentBlock: those behind @head; NULL before the first message */
-  AgentBlock     *tail;        /* (lock) (nullable) where messages are added */
-  AgentBlock     *spare;       /* (lock) (nullable) an empty one */
-  AgentBlock     *evict_block; /* (lock) (nullable) nothing before this place can be dropped */
-  guint           evict_index; /* (lock) */
-  AgentBlock     *kept_tail;   /* (lock) (nullable) the last block before @evict_block that is not @head */
-  guint           capacity;    /* most messages queued */
-  guint64         max_bytes;   /* most bytes queued, 0 for any number */
-  _Atomic guint64 n_in;        /* pushed and not taken back; changed with the lock held */
-  _Atomic guint64 n_out_seen;  /* @n_out when it was last looked at; changed with the lock held */
-  guint64         n_kept_in;         /* (lock) messages that never give way: the position of the last one */
-  guint64         kept_bytes_in;     /* (lock) */
-  guint64         bytes_in;    /* (lock) the same as @n_in in bytes, where they are limited */
+  /* Senders, seldom */
+  GAsyncQueue    *blocks;        /* (nullable) of AgentBlock: those behind @head; NULL before the first message */
+  AgentBlock     *spare;         /* (lock) (nullable) an empty one */
+  AgentBlock     *evict_block;   /* (lock) (nullable) nothing before this place can be dropped */
+  AgentBlock     *kept_tail;     /* (lock) (nullable) the last block before @evict_block that is not @head */
+  guint           evict_index;   /* (lock) */
+  guint64         n_kept_in;     /* (lock) messages that never give way: the position of the last one */
+  guint64         kept_bytes_in; /* (lock) */
+  guint64         bytes_in;      /* (lock) the same as @n_in in bytes, where they are limited */
+
+  /* With each message: side by side */
+  guint64         max_bytes;     /* most bytes queued, 0 for any number */
+  AgentBlock     *tail;          /* (lock) (nullable) where messages are added */
+  _Atomic guint64 n_in;          /* pushed and not taken back; changed with the lock held */
+  _Atomic guint64 n_out_seen;    /* @n_out when it was last looked at; changed with the lock held */
+  guint           capacity;      /* most messages queued */
   AgentSpinLock   lock;
-  gboolean        scheduled;   /* (lock) */
-  gboolean        closed;      /* (lock) */
+  gboolean        scheduled;     /* (lock) */
+  gboolean        closed;        /* (lock) */
 
   /* The receiver's fields change with each message, and senders seldom look at them: they must not share a cache line
    * with the others. */
