@@ -199,6 +199,8 @@ act (Probe        *self,
   if ((self->flags & PROBE_LEAVES) && number % 97 == 0)
     agent_bus_unsubscribe (self->sender.bus, agent_subscriber_get_name (subscriber));
 
+  if ((self->flags & PROBE_ITERATES) && number % 31 == 0)
+    g_main_context_iteration (agent_subscriber_get_main_context (AGENT_SUBSCRIBER (self)), FALSE);
   if ((self->flags & PROBE_DEFERS) && number % 3 == 0)
     defer (self, number % 5 == 0);
   else

@@ -64,6 +64,7 @@ typedef enum
   PROBE_LEAVES  = 1 << 2, /* unsubscribes itself, now and then */
   PROBE_IN_SEQ  = 1 << 3, /* wants the messages of all senders in the order of their seq */
   PROBE_IS_SLOW = 1 << 4, /* lets other threads go first */
+  PROBE_ITERATES = 1 << 5, /* its context, now and then, as a dialog does */
 } ProbeFlags;
 
 #define TYPE_PROBE (probe_get_type ())

@@ -77,7 +77,7 @@ make_probe (Worker *worker,
 {
   const char   *name = names[(worker->index * N_OWN + i) % N_NAMES];
   AgentOverflow overflow = i % 2 ? AGENT_OVERFLOW_DROP_OLDEST : AGENT_OVERFLOW_DROP_NEWEST;
-  ProbeFlags    flags = PROBE_SENDS | PROBE_LEAVES | (i % 3 ? PROBE_DEFERS : 0);
+  ProbeFlags    flags = PROBE_SENDS | PROBE_LEAVES | (i % 3 ? PROBE_DEFERS : 0) | (i % 2 ? PROBE_ITERATES : 0);
 
   return probe_new (worker->hammer, name, worker_choose (worker, 3), i % 4 * 3, overflow, flags);
 }
@@ -111,7 +111,7 @@ static void
 come_and_go (Worker *worker)
 {
   g_autofree char *name = g_strdup_printf ("own-%u", worker->index);
-  g_autoptr (Probe) probe = probe_new (worker->hammer, name, worker->index, 4, AGENT_OVERFLOW_DROP_OLDEST, PROBE_DEFERS);
+  g_autoptr (Probe) probe = probe_new (worker->hammer, name, worker->index, 4, AGENT_OVERFLOW_DROP_OLDEST, PROBE_DEFERS | PROBE_ITERATES);
 
   for (guint i = hammer_rounds (GPOINTER_TO_UINT (worker->data)); i > 0; i--)
     {
@@ -277,7 +277,7 @@ test_stop_while_sending (TestFixture *f)
 
   hammer_begin (&hammer, f, 2, 1, take_bus (f));
   for (guint i = 0; i < N_STOPPED; i++)
-    probes[i] = probe_new (&hammer, names[i], i, 16, i % 2, i % 3 ? 0 : PROBE_DEFERS);
+    probes[i] = probe_new (&hammer, names[i], i, 16, i % 2, i % 3 ? PROBE_ITERATES : PROBE_DEFERS);
 
   start_workers (&hammer, 1, stop_at_random, probes);
   start_workers (&hammer, 3, send_at_random, GUINT_TO_POINTER (100000));

@@ -35,6 +35,7 @@ typedef struct
   AgentOverflow overflow;
   guint         max_age;
   GQueue        queues[2]; /* of Item, by AgentChannel */
+  gboolean      iterating; /* its handler iterates the context: what is queued waits */
   TestLedger    ledger;
 } Peer;
 
@@ -50,6 +51,8 @@ struct _World
   gboolean     stopped;
   guint        last_number;
   guint        n_handled;
+  guint        n_nested; /* among them, within another handler */
+  guint        depth;    /* how many handlers are under way */
 };
 
 static guint
@@ -276,6 +279,29 @@ send (World *self)
                     expect_send (self, source, target, channel, &item));
 }
 
+/* Who does not iterate gets system messages first, and so does everybody who is called from within. */
+static void
+assert_no_system_waits (World *self)
+{
+  for (guint i = 0; i < self->peers->len; i++)
+    {
+      Peer *peer = self->peers->pdata[i];
+
+      if (!peer->iterating)
+        g_assert_cmpuint (peer->queues[AGENT_CHANNEL_SYSTEM].length, ==, 0);
+    }
+}
+
+/* As a dialog does: the others may get something meanwhile. */
+static void
+iterate_in_handler (Peer *self)
+{
+  self->iterating = TRUE;
+  test_iterate (self->world->f);
+  catch_up (self->world);
+  self->iterating = FALSE;
+}
+
 /* The clock moves only here, so that an iteration ends now and then with something left to do. */
 static void
 on_message (TestRecorder *recorder,
@@ -288,14 +314,18 @@ on_message (TestRecorder *recorder,
 
   catch_up (world);
   if (channel == AGENT_CHANNEL_DATA)
-    for (guint i = 0; i < world->peers->len; i++)
-      g_assert_cmpuint (((Peer *) world->peers->pdata[i])->queues[AGENT_CHANNEL_SYSTEM].length, ==, 0);
+    assert_no_system_waits (world);
   peer_handle (self, channel, test_number (message));
   world->n_handled++;
+  world->n_nested += world->depth > 0;
 
+  world->depth++;
   test_clock_advance (choose (600));
   if (chance (20))
     send (world);
+  if (chance (10))
+    iterate_in_handler (self);
+  world->depth--;
 }
 
 static void
@@ -516,6 +546,7 @@ check_coverage (World *self)
   for (guint i = 0; i < G_N_ELEMENTS (self->f->dropped); i++)
     g_assert_cmpuint (self->f->dropped[i], >, 0);
   g_assert_cmpuint (self->n_handled, >, N_STEPS / 20);
+  g_assert_cmpuint (self->n_nested, >, 0);
 }
 
 static void
