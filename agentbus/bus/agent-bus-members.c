@@ -62,6 +62,9 @@ end_mailboxes (AgentBus  *self,
                GPtrArray *mailboxes,
                GTask     *task)
 {
+  g_autoptr (AgentBus) bus = g_object_ref (self);
+
+  /* What is let go of here may let go of the bus in turn. */
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_close (mailboxes->pdata[i]);
 

@@ -16,8 +16,8 @@ G_BEGIN_DECLS
  * somebody listens.
  *
  * While the context is not iterated, this keeps: for each mailbox that is on the bus, the last message of each reason it
- * dropped; a thousand subscribers that have left and whose drops are still to be told, if anybody listens; and the news
- * that AgentSignalQueue allows.
+ * dropped; if anybody listens, the subscribers that have left and whose drops are still to be told, a thousand of them
+ * once that has taken ten seconds; and the news that AgentSignalQueue allows.
  */
 
 AgentBusReport *_agent_bus_report_new          (AgentBus        *bus,

@@ -11,7 +11,7 @@
 /* One notice tells of the drops of so many mailboxes, so that a round of the context is bounded. */
 #define MAX_BATCH 64
 
-/* So many subscribers that have left are kept for a context that sleeps, until their drops are told. The drops of the others
+/* So many subscribers that have left are kept for a context that has not been iterated for long, until their drops are told. The drops of the others
  * are told as drops of nobody. */
 #define MAX_DEPARTED 1000
 
@@ -488,7 +488,7 @@ tell_without_subscriber (AgentBusReport *self,
     add_drops_locked (self, drops);
   g_mutex_unlock (&self->lock);
 
-  if (!closed && !heard && drops[full].n > 0)
+  if (!closed && drops[full].n > 0)
     log_full (_agent_mailbox_get_name (mailbox), drops[full].n, totals[full]);
   drops_clear (drops);
 }

@@ -63,7 +63,8 @@ struct _AgentChannelQueue
   guint           capacity;      /* most messages queued */
   AgentSpinLock   lock;
   gboolean        scheduled;     /* (lock) */
-  gboolean        closed;        /* (lock) */
+  guint8          closed;        /* (lock) */
+  guint8          emptied;       /* (lock) all was taken back, and nothing comes in */
 
   /* The receiver's fields change with each message, and senders seldom look at them: they must not share a cache line
    * with the others. */

@@ -410,6 +410,7 @@ _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
 
   g_assert (self->closed);
 
+  self->emptied = TRUE;
   self->evict_block = NULL;
   self->kept_tail = NULL;
   for (AgentBlock *block; (block = pop_block_locked (self)) != NULL;)

@@ -46,6 +46,9 @@ struct _AgentDeliverySource
 #define GOOD_BATCH 32     /* messages that are worth a look */
 #define MAX_LUCK 32
 
+/* How many messages are looked through while senders of system messages wait. */
+#define LOOKS_PER_LOCK 64
+
 static GMutex      sources_lock;
 static GHashTable *sources; /* (sources_lock) GMainContext → AgentDeliverySource, both unowned */
 
@@ -365,8 +368,19 @@ rest (AgentDeliverySource *self)
   return resting;
 }
 
-/* An AgentYieldingNested. The handler that iterates its context is never entered again: its mailbox is set aside until it
- * returns. The others go on. */
+/* The handler that iterates its context is never entered again: its mailbox is set aside until it returns. The others go
+ * on. */
+static void
+set_served_aside_locked (AgentDeliverySource *self)
+{
+  if (self->served == NULL || self->served->schedule.nesting)
+    return;
+
+  self->served->schedule.nesting = TRUE;
+  set_aside_locked (self, self->served);
+}
+
+/* An AgentYieldingNested. */
 static gboolean
 is_needed_in_handler (gpointer data)
 {
@@ -374,21 +388,20 @@ is_needed_in_handler (gpointer data)
   gboolean             needed;
 
   g_mutex_lock (&self->lock);
-  if (self->served != NULL && !self->served->schedule.nesting)
-    {
-      self->served->schedule.nesting = TRUE;
-      set_aside_locked (self, self->served);
-    }
+  set_served_aside_locked (self);
   needed = !rest_locked (self);
   unlock (self);
 
   return needed;
 }
 
+/* Looks after the handler as well: GLib does not ask is_needed_in_handler() if an earlier iteration found the source ready and
+ * did not come to dispatch it. */
 static void
 begin (AgentDeliverySource *self)
 {
   g_mutex_lock (&self->lock);
+  set_served_aside_locked (self);
   set_armed_locked (self);
   if (self->source != NULL)
     _agent_yielding_source_begin (self->source);
@@ -908,25 +921,49 @@ cancels (AgentMessage *cancel,
          g_strcmp0 (agent_message_get_task_id (cancel), agent_message_get_task_id (message)) == 0;
 }
 
-/* Whether a cancel for @message is queued: it will not be handled until the message is done with. */
+typedef enum
+{
+  LOOK_FOUND,
+  LOOK_NOT_FOUND,
+  LOOK_MORE, /* senders have their turn before the look goes on */
+} LookResult;
+
+static LookResult
+look_for_cancel_locked (AgentChannelQueue      *queue,
+                        AgentChannelQueuePlace *place,
+                        AgentMessage           *message)
+{
+  for (guint i = 0; i < LOOKS_PER_LOCK; i++)
+    {
+      AgentMessage *queued = _agent_channel_queue_peek_locked (queue, place);
+
+      if (queued == NULL)
+        return LOOK_NOT_FOUND;
+      if (_agent_message_is_cancel (queued) && cancels (queued, message))
+        return LOOK_FOUND;
+    }
+
+  return LOOK_MORE;
+}
+
+/* Whether a cancel for @message is queued: it will not be handled until the message is done with. The calling thread is the
+ * receiver, so the place in the queue stays what it is between two looks, unless the queue is emptied. */
 static gboolean
 is_cancel_queued (AgentMailbox *mailbox,
                   AgentMessage *message)
 {
   AgentChannelQueue     *queue = &mailbox->queues[AGENT_CHANNEL_SYSTEM];
   AgentChannelQueuePlace place = AGENT_CHANNEL_QUEUE_START;
-  AgentMessage          *queued;
-  gboolean               found = FALSE;
+  LookResult             result = atomic_load (&mailbox->n_cancels) != 0 ? LOOK_MORE : LOOK_NOT_FOUND;
 
-  if (atomic_load (&mailbox->n_cancels) == 0)
-    return FALSE;
+  while (result == LOOK_MORE)
+    {
+      _agent_channel_queue_lock (queue);
+      result = queue->emptied ? LOOK_NOT_FOUND : look_for_cancel_locked (queue, &place, message);
+      _agent_channel_queue_unlock (queue);
+    }
 
-  _agent_channel_queue_lock (queue);
-  while (!found && (queued = _agent_channel_queue_peek_locked (queue, &place)) != NULL)
-    found = _agent_message_is_cancel (queued) && cancels (queued, message);
-  _agent_channel_queue_unlock (queue);
-
-  return found;
+  return result == LOOK_FOUND;
 }
 
 /* Who sends a cancel puts it into its channel before it looks for a delivery: so one of us sees the other. */

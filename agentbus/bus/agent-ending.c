@@ -9,17 +9,20 @@
 
 struct _AgentEnding
 {
-  gint       ref_count;   /* (atomic) */
-  gint       n_abandoned; /* (atomic) */
-  gint       n_waiting;   /* (atomic) mailboxes that are not released yet, and one for the start */
-  guint      timeout;     /* ms */
-  GPtrArray *mailboxes;   /* of AgentMailbox (owned) */
+  gint          ref_count;   /* (atomic) */
+  gint          n_abandoned; /* (atomic) */
+  gint          n_waiting;   /* (atomic) mailboxes that are not released yet, and one for the start */
+  guint         timeout;     /* ms */
+  gint64        due;         /* µs of the monotonic time that GLib's timers go by */
+  GPtrArray    *mailboxes;   /* of AgentMailbox (owned) */
+  GMainContext *bus_context;
 
-  GMutex   lock;
-  GSource *timer;   /* (lock) (nullable) the deadline */
-  GSource *waiting; /* (lock) (nullable) whether somebody still wants to know */
-  GTask   *task;    /* (lock) (nullable) who wants to know */
-  gboolean over;    /* (lock) */
+  GMutex        lock;
+  GSource      *timer;   /* (lock) (nullable) the deadline */
+  GMainContext *context; /* (lock) (owned) (nullable) of @timer, which may be touched as long as that lives */
+  GSource      *waiting; /* (lock) (nullable) whether somebody still wants to know */
+  GTask        *task;    /* (lock) (nullable) who wants to know */
+  gboolean      over;    /* (lock) */
 };
 
 AgentEnding *
@@ -38,6 +41,7 @@ _agent_ending_unref (AgentEnding *self)
   g_assert (self->timer == NULL && self->waiting == NULL && self->task == NULL);
 
   g_ptr_array_unref (self->mailboxes);
+  g_main_context_unref (self->bus_context);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -62,16 +66,19 @@ end_waiting (AgentEnding *self)
 static gboolean
 end (AgentEnding *self)
 {
-  GSource *timer;
-  gboolean first;
+  GSource      *timer;
+  GMainContext *context;
+  gboolean      first;
 
   g_mutex_lock (&self->lock);
   first = !self->over;
   self->over = TRUE;
   timer = g_steal_pointer (&self->timer);
+  context = g_steal_pointer (&self->context);
   g_mutex_unlock (&self->lock);
 
   _agent_source_clear (&timer);
+  g_clear_pointer (&context, g_main_context_unref);
   return first;
 }
 
@@ -157,18 +164,6 @@ on_timeout (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-static gboolean
-on_cancelled (GCancellable *cancellable,
-              gpointer      user_data)
-{
-  AgentEnding *self = user_data;
-  g_autoptr (GTask) task = end_waiting (self);
-
-  if (task != NULL)
-    g_task_return_error_if_cancelled (task);
-  return G_SOURCE_REMOVE;
-}
-
 static GSource *
 attach (AgentEnding  *self,
         GMainContext *context,
@@ -189,19 +184,65 @@ static void
 start_timer_locked (AgentEnding  *self,
                     GMainContext *context)
 {
+  gint64 left = self->due - g_get_monotonic_time ();
+
+  self->context = g_main_context_ref (context);
+  self->timer = attach (self,
+                        context,
+                        g_timeout_source_new (CLAMP ((left + 999) / 1000, 0, self->timeout)),
+                        "[agentbus] ending",
+                        on_timeout);
+}
+
+/* Nobody has a reason to iterate the context of before any more. */
+static void
+move_timer_to_bus (AgentEnding *self)
+{
+  GSource      *timer = NULL;
+  GMainContext *context = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (!self->over && self->context != self->bus_context)
+    {
+      timer = g_steal_pointer (&self->timer);
+      context = g_steal_pointer (&self->context);
+      start_timer_locked (self, self->bus_context);
+    }
+  g_mutex_unlock (&self->lock);
+
+  _agent_source_clear (&timer);
+  g_clear_pointer (&context, g_main_context_unref);
+}
+
+static gboolean
+on_cancelled (GCancellable *cancellable,
+              gpointer      user_data)
+{
+  AgentEnding *self = user_data;
+  g_autoptr (GTask) task = end_waiting (self);
+
+  move_timer_to_bus (self);
+  if (task != NULL)
+    g_task_return_error_if_cancelled (task);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+start_waiting_locked (AgentEnding *self)
+{
   GCancellable *cancellable = self->task != NULL ? g_task_get_cancellable (self->task) : NULL;
 
-  self->timer = attach (self, context, g_timeout_source_new (self->timeout), "[agentbus] ending", on_timeout);
+  start_timer_locked (self, self->task != NULL ? g_task_get_context (self->task) : self->bus_context);
   if (cancellable != NULL)
     self->waiting = attach (self,
-                            context,
+                            self->context,
                             g_cancellable_source_new (cancellable),
                             "[agentbus] waiting",
                             G_SOURCE_FUNC (on_cancelled));
 }
 
-/* Takes @mailboxes and @task. The deadline is kept in the context of @task, which lives as long as that. Without a task, the
- * caller's context may die before: so the deadline is kept in that of the bus. */
+/* Takes @mailboxes and @task. The deadline is kept in the context of @task as long as that waits, and otherwise in that of
+ * the bus, since the caller's may die before. */
 void
 _agent_ending_begin (GPtrArray    *mailboxes,
                      guint         timeout,
@@ -214,7 +255,9 @@ _agent_ending_begin (GPtrArray    *mailboxes,
   self->ref_count = 1;
   self->n_waiting = mailboxes->len + 1;
   self->timeout = timeout;
+  self->due = g_get_monotonic_time () + (gint64) timeout * 1000;
   self->mailboxes = mailboxes;
+  self->bus_context = g_main_context_ref (bus_context);
   self->task = task;
   g_mutex_init (&self->lock);
 
@@ -227,7 +270,7 @@ _agent_ending_begin (GPtrArray    *mailboxes,
         g_atomic_int_add (&self->n_waiting, -1);
     }
   if (n_waiting > 0)
-    start_timer_locked (self, task != NULL ? g_task_get_context (task) : bus_context);
+    start_waiting_locked (self);
   g_mutex_unlock (&self->lock);
 
   one_less (self);

@@ -256,15 +256,45 @@ typedef enum
   PUSH_ACCEPTED,
   PUSH_FULL,
   PUSH_CLOSED,
-  PUSH_AGAIN, /* the one that gave way was too small */
+  PUSH_AGAIN, /* those that gave way were too small */
 } PushResult;
 
-/* At most one message gives way, even if that is not enough: its drop is counted before the next is looked for. */
+/* So many messages give way at once at the most: others want the lock too. */
+#define MAX_VICTIMS 64
+
+typedef struct
+{
+  guint         n;
+  AgentMessage *messages[MAX_VICTIMS]; /* (owned) */
+} Victims;
+
 static PushResult
-make_room_locked (AgentMailbox  *self,
-                  AgentMessage  *message,
-                  gsize          size,
-                  AgentMessage **victim)
+evict_for_locked (AgentMailbox *self,
+                  gsize         size,
+                  Victims      *victims)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  while (victims->n < MAX_VICTIMS)
+    {
+      AgentMessage *victim = _agent_channel_queue_evict_locked (queue);
+
+      if (victim == NULL)
+        return _agent_channel_queue_will_have_room_locked (queue, size) ? PUSH_ACCEPTED : PUSH_FULL;
+
+      victims->messages[victims->n++] = victim;
+      if (_agent_channel_queue_has_room_locked (queue, size))
+        return PUSH_ACCEPTED;
+    }
+
+  return PUSH_AGAIN;
+}
+
+static PushResult
+make_room_locked (AgentMailbox *self,
+                  AgentMessage *message,
+                  gsize         size,
+                  Victims      *victims)
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
 
@@ -275,13 +305,42 @@ make_room_locked (AgentMailbox  *self,
   if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST || !_agent_channel_queue_can_make_room_locked (queue, size))
     return PUSH_FULL;
 
-  *victim = _agent_channel_queue_evict_locked (queue);
-  if (*victim == NULL)
-    return _agent_channel_queue_will_have_room_locked (queue, size) ? PUSH_ACCEPTED : PUSH_FULL;
-  return _agent_channel_queue_has_room_locked (queue, size) ? PUSH_ACCEPTED : PUSH_AGAIN;
+  return evict_for_locked (self, size, victims);
 }
 
-/* A message that gives way leaves the queue and is counted as dropped at the same moment, for the ledger. */
+/* Gives the last victim to the record of drops, and the one that was there before takes its place.
+ * @lost: (out) (transfer full) (nullable): the last victim, if its source wants to hear of it */
+static gboolean
+count_victims_locked (AgentMailbox  *self,
+                      Victims       *victims,
+                      AgentMessage **lost)
+{
+  AgentMessage **last = &victims->messages[victims->n - 1];
+  AgentMessage  *previous = NULL;
+  gboolean       to_report;
+
+  if (_agent_message_wants_loss (*last))
+    *lost = agent_message_ref (*last);
+  if (begin_drops (self, AGENT_DROP_REASON_FULL, victims->n, *last, &previous, &to_report))
+    *last = previous;
+
+  return to_report;
+}
+
+/* With no lock of the queue held. */
+static void
+let_go_of_victims (AgentMailbox *self,
+                   Victims      *victims,
+                   AgentMessage *lost,
+                   AgentSender  *sender)
+{
+  for (guint i = 0; i + 1 < victims->n; i++)
+    note_loss (self, victims->messages[i], sender);
+  note_loss (self, lost, sender);
+  _agent_sender_let_go (sender, victims->messages[victims->n - 1]);
+}
+
+/* Messages that give way leave the queue and are counted as dropped at the same moment, for the ledger. */
 static PushResult
 try_push_data (AgentMailbox *self,
                AgentMessage *message,
@@ -289,31 +348,29 @@ try_push_data (AgentMailbox *self,
                AgentSender  *sender)
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
-  gboolean           to_report = FALSE;
-  AgentMessage      *victim = NULL;
+  Victims            victims;
   AgentMessage      *lost = NULL;
-  AgentMessage      *previous = NULL;
   PushResult         result;
+  gboolean           to_report = FALSE;
   gboolean           claimed = FALSE;
 
+  victims.n = 0;
   _agent_channel_queue_lock (queue);
-  result = make_room_locked (self, message, size, &victim);
+  result = make_room_locked (self, message, size, &victims);
   if (result == PUSH_ACCEPTED)
     {
       _agent_channel_queue_push_locked (queue, message, size);
       claimed = claim_token_locked (queue);
     }
-  if (victim != NULL && _agent_message_wants_loss (victim))
-    lost = agent_message_ref (victim);
-  if (victim != NULL)
-    begin_drops (self, AGENT_DROP_REASON_FULL, 1, victim, &previous, &to_report);
+  if (victims.n > 0)
+    to_report = count_victims_locked (self, &victims, &lost);
   _agent_channel_queue_unlock (queue);
 
   if (claimed)
     _agent_delivery_source_add_data (self->source, self);
   end_drops (self, to_report);
-  note_loss (self, lost, sender);
-  _agent_sender_let_go (sender, previous);
+  if (victims.n > 0)
+    let_go_of_victims (self, &victims, lost, sender);
   return result;
 }
 

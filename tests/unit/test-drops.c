@@ -113,6 +113,40 @@ test_drop_newest (TestFixture *f)
   test_expect_log (f, "'a' is full");
 }
 
+static AgentMessage *
+heavy (guint number,
+       gsize size)
+{
+  g_autofree char *task_id = g_strdup_printf ("%u", number);
+  g_autofree char *bytes = g_malloc0 (size);
+  g_autoptr (GBytes) data = g_bytes_new (bytes, size);
+
+  return agent_message_new_task_update ("test", "a", task_id, g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, data, TRUE));
+}
+
+/* One that is as large as all others together: more of them give way than at once, each is counted, and who asked hears. */
+static void
+test_many_give_way_to_one (TestFixture *f)
+{
+  const guint n = 250;
+  g_autoptr (TestRecorder) source = subscribe_bounded (f, "test", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (TestRecorder) a = subscribe_weighed (f, n * 100, AGENT_OVERFLOW_DROP_OLDEST);
+
+  for (guint i = 0; i < n; i++)
+    {
+      AgentMessage *message = heavy (i, 100);
+
+      agent_message_set_error_reply (message, i % 2);
+      assert_send (f, message, TRUE);
+    }
+  assert_send (f, heavy (n, n * 100), TRUE);
+  test_drain (f);
+  assert_got (a, "250");
+  g_assert_cmpuint (test_recorder_count (source), ==, n / 2);
+  assert_dropped (f, AGENT_DROP_REASON_FULL, n);
+  test_expect_log (f, "'a' is full");
+}
+
 static void
 test_drop_oldest (TestFixture *f)
 {
@@ -694,6 +728,7 @@ main (int   argc,
 
   ADD ("drop-newest", test_drop_newest);
   ADD ("drop-oldest", test_drop_oldest);
+  ADD ("many-give-way-to-one", test_many_give_way_to_one);
   ADD ("drop-oldest-of-many", test_drop_oldest_of_many);
   ADD ("drop-oldest-in-the-handler", test_drop_oldest_in_the_handler);
   ADD ("room-comes-back", test_room_comes_back);

@@ -414,6 +414,75 @@ test_deadline_outlives_its_thread (TestFixture *f)
   g_clear_object (&delivery);
 }
 
+static void
+on_unsubscribed_cancelled (GObject      *bus,
+                           GAsyncResult *result,
+                           gpointer      user_data)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (agent_bus_unsubscribe_finish (AGENT_BUS (bus), result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  *(gboolean *) user_data = TRUE;
+}
+
+/* Waits, waits no more, and goes with its context. */
+static gpointer
+cancel_and_end (gpointer bus)
+{
+  GMainContext *context = g_main_context_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  gboolean done = FALSE;
+
+  g_main_context_push_thread_default (context);
+  agent_bus_unsubscribe_async (bus, "a", cancellable, on_unsubscribed_cancelled, &done);
+  g_cancellable_cancel (cancellable);
+  while (!done)
+    g_main_context_iteration (context, TRUE);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+  return NULL;
+}
+
+static void
+test_deadline_outlives_who_cancelled (TestFixture *f)
+{
+  AgentDelivery *delivery = NULL;
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", defer, &delivery);
+
+  agent_bus_set_shutdown_timeout (f->bus, 50);
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_drain (f);
+  g_thread_join (g_thread_new ("canceller", cancel_and_end, f->bus));
+  while (f->log->len == 0)
+    g_main_context_iteration (f->context, TRUE);
+  test_expect_log (f, "'a' did not leave");
+
+  agent_delivery_complete (delivery);
+  g_clear_object (&delivery);
+}
+
+/* What a subscriber's finaliser lets go of may be the bus, which is still at work then. */
+static void
+drop_bus (gpointer data,
+          GObject *object)
+{
+  g_clear_object ((AgentBus **) data);
+}
+
+static void
+test_bus_goes_with_its_subscriber (TestFixture *f)
+{
+  AgentBus        *bus = agent_bus_new ();
+  AgentSubscriber *a = agent_subscriber_new ("a");
+
+  agent_bus_subscribe (bus, a, NULL);
+  g_object_weak_ref (G_OBJECT (a), drop_bus, &bus);
+  g_object_unref (a);
+  agent_bus_unsubscribe (bus, "a");
+  g_assert_null (bus);
+}
+
 #define ADD(name, func) test_add ("/agentbus/lifetimes/" name, func)
 
 int
@@ -431,6 +500,9 @@ main (int   argc,
   ADD ("sleeping-bus-is-bounded", test_sleeping_bus_is_bounded);
   ADD ("busy-bus-misses-nothing", test_busy_bus_misses_nothing);
   ADD ("deadline-outlives-its-thread", test_deadline_outlives_its_thread);
+
+  ADD ("deadline-outlives-who-cancelled", test_deadline_outlives_who_cancelled);
+  ADD ("bus-goes-with-its-subscriber", test_bus_goes_with_its_subscriber);
 
   return g_test_run ();
 }

@@ -149,6 +149,35 @@ test_any_depth (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* Only looks whether there is something to do, as a loop over events does before it has to. */
+static void
+ask_for_pending (TestRecorder *recorder,
+                 AgentMessage *message,
+                 gpointer      user_data)
+{
+  Nested *self = user_data;
+
+  if (count (recorder) == 1)
+    g_assert_true (g_main_context_pending (self->fixture->context));
+}
+
+/* The look of one handler must not let the handler that comes next be entered again. */
+static void
+test_iterates_after_a_look (TestFixture *f)
+{
+  Nested nested = { .fixture = f };
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", ask_for_pending, &nested);
+  g_autoptr (TestRecorder) b = test_recorder_subscribe (f, "b", iterate_context, &nested);
+
+  agent_bus_send (f->bus, test_cancel ("test", "a"));
+  agent_bus_send (f->bus, test_data ("test", "b", 1));
+  agent_bus_send (f->bus, test_cancel ("test", "b"));
+  test_drain (f);
+  g_assert_cmpuint (nested.n_own, ==, 1);
+  g_assert_cmpuint (count (a), ==, 1);
+  g_assert_cmpuint (count (b), ==, 2);
+}
+
 /* --- Other threads --- */
 
 static gpointer
@@ -492,6 +521,7 @@ main (int   argc,
   ADD ("own-system-is-next", test_own_system_is_next);
   ADD ("others-go-on", test_others_go_on);
   ADD ("any-depth", test_any_depth);
+  ADD ("iterates-after-a-look", test_iterates_after_a_look);
   ADD ("woken-up-by-a-thread", test_woken_up_by_a_thread);
   ADD ("in-a-backlog", test_in_a_backlog);
   ADD ("in-a-busy-backlog", test_in_a_busy_backlog);
