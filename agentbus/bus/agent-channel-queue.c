@@ -271,7 +271,11 @@ remove_block_locked (AgentChannelQueue *self,
   if (previous != NULL)
     previous->next = block->next;
 
-  g_async_queue_remove (self->blocks, block);
+  /* Without messages that are kept before it, the block is the first one. Otherwise GLib looks for it from the other end. */
+  if (self->kept_tail == NULL)
+    pop_block_locked (self);
+  else
+    g_async_queue_remove (self->blocks, block);
   recycle_block_locked (self, block);
 }
 

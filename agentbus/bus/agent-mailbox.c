@@ -259,14 +259,27 @@ typedef enum
   PUSH_AGAIN, /* those that gave way were too small */
 } PushResult;
 
-/* So many messages give way at once at the most: others want the lock too. */
-#define MAX_VICTIMS 64
+/* So many messages give way at once at the most: others want the lock too. With fewer, others would fill the gap before a
+ * large message fits. */
+#define MAX_VICTIMS 4096
 
+/* Messages that give way. All but the last are with what the sender lets go of, from @first on. */
 typedef struct
 {
+  AgentSender  *sender;
+  guint         first;
   guint         n;
-  AgentMessage *messages[MAX_VICTIMS]; /* (owned) */
+  AgentMessage *last; /* (owned) (nullable) */
 } Victims;
+
+static void
+victims_add (Victims      *self,
+             AgentMessage *message)
+{
+  _agent_sender_let_go (self->sender, self->last);
+  self->last = message;
+  self->n++;
+}
 
 static PushResult
 evict_for_locked (AgentMailbox *self,
@@ -282,7 +295,7 @@ evict_for_locked (AgentMailbox *self,
       if (victim == NULL)
         return _agent_channel_queue_will_have_room_locked (queue, size) ? PUSH_ACCEPTED : PUSH_FULL;
 
-      victims->messages[victims->n++] = victim;
+      victims_add (victims, victim);
       if (_agent_channel_queue_has_room_locked (queue, size))
         return PUSH_ACCEPTED;
     }
@@ -315,14 +328,13 @@ count_victims_locked (AgentMailbox  *self,
                       Victims       *victims,
                       AgentMessage **lost)
 {
-  AgentMessage **last = &victims->messages[victims->n - 1];
-  AgentMessage  *previous = NULL;
-  gboolean       to_report;
+  AgentMessage *previous = NULL;
+  gboolean      to_report;
 
-  if (_agent_message_wants_loss (*last))
-    *lost = agent_message_ref (*last);
-  if (begin_drops (self, AGENT_DROP_REASON_FULL, victims->n, *last, &previous, &to_report))
-    *last = previous;
+  if (_agent_message_wants_loss (victims->last))
+    *lost = agent_message_ref (victims->last);
+  if (begin_drops (self, AGENT_DROP_REASON_FULL, victims->n, victims->last, &previous, &to_report))
+    victims->last = previous;
 
   return to_report;
 }
@@ -331,13 +343,15 @@ count_victims_locked (AgentMailbox  *self,
 static void
 let_go_of_victims (AgentMailbox *self,
                    Victims      *victims,
-                   AgentMessage *lost,
-                   AgentSender  *sender)
+                   AgentMessage *lost)
 {
+  AgentSender *sender = victims->sender;
+
   for (guint i = 0; i + 1 < victims->n; i++)
-    note_loss (self, victims->messages[i], sender);
+    _agent_sender_note_loss (
+        sender, self->report, sender->garbage[victims->first + i], self->name, AGENT_DROP_REASON_FULL);
   note_loss (self, lost, sender);
-  _agent_sender_let_go (sender, victims->messages[victims->n - 1]);
+  _agent_sender_let_go (sender, victims->last);
 }
 
 /* Messages that give way leave the queue and are counted as dropped at the same moment, for the ledger. */
@@ -348,13 +362,12 @@ try_push_data (AgentMailbox *self,
                AgentSender  *sender)
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
-  Victims            victims;
+  Victims            victims = { sender, sender->n_garbage, 0, NULL };
   AgentMessage      *lost = NULL;
   PushResult         result;
   gboolean           to_report = FALSE;
   gboolean           claimed = FALSE;
 
-  victims.n = 0;
   _agent_channel_queue_lock (queue);
   result = make_room_locked (self, message, size, &victims);
   if (result == PUSH_ACCEPTED)
@@ -370,7 +383,7 @@ try_push_data (AgentMailbox *self,
     _agent_delivery_source_add_data (self->source, self);
   end_drops (self, to_report);
   if (victims.n > 0)
-    let_go_of_victims (self, &victims, lost, sender);
+    let_go_of_victims (self, &victims, lost);
   return result;
 }
 

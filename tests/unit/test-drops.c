@@ -128,9 +128,20 @@ heavy (guint number,
 static void
 test_many_give_way_to_one (TestFixture *f)
 {
-  const guint n = 250;
+  const guint n = 9000;
   g_autoptr (TestRecorder) source = subscribe_bounded (f, "test", 0, AGENT_OVERFLOW_DROP_NEWEST);
-  g_autoptr (TestRecorder) a = subscribe_weighed (f, n * 100, AGENT_OVERFLOW_DROP_OLDEST);
+  g_autoptr (TestRecorder) a = subscribe (f,
+                                          test_recorder_new_full (NULL,
+                                                                  NULL,
+                                                                  "name",
+                                                                  "a",
+                                                                  "capacity",
+                                                                  2 * n,
+                                                                  "max-bytes",
+                                                                  (guint64) n * 100,
+                                                                  "overflow",
+                                                                  AGENT_OVERFLOW_DROP_OLDEST,
+                                                                  NULL));
 
   for (guint i = 0; i < n; i++)
     {
@@ -141,7 +152,7 @@ test_many_give_way_to_one (TestFixture *f)
     }
   assert_send (f, heavy (n, n * 100), TRUE);
   test_drain (f);
-  assert_got (a, "250");
+  assert_got (a, "9000");
   g_assert_cmpuint (test_recorder_count (source), ==, n / 2);
   assert_dropped (f, AGENT_DROP_REASON_FULL, n);
   test_expect_log (f, "'a' is full");
