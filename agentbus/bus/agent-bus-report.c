@@ -11,8 +11,8 @@
 /* One notice tells of the drops of so many mailboxes, so that a round of the context is bounded. */
 #define MAX_BATCH 64
 
-/* So many subscribers that have left are kept for a context that has not been iterated for long, until their drops are told. The drops of the others
- * are told as drops of nobody. */
+/* So many subscribers that have left are kept for a context that has not been iterated for long, until their drops are
+ * told. The drops of the others are told as drops of nobody. */
 #define MAX_DEPARTED 1000
 
 typedef struct _DropBatch DropBatch;
