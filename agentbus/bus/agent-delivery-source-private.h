@@ -33,6 +33,8 @@ void                 _agent_delivery_source_add_system (AgentDeliverySource *sel
                                                         AgentMailbox        *mailbox,
                                                         gboolean             claimed,
                                                         AgentMessage        *cancel);
+gboolean             _agent_delivery_source_ask_again  (AgentDeliverySource *self,
+                                                        AgentMailbox        *mailbox);
 gboolean             _agent_delivery_source_has_system (AgentDeliverySource *self);
 void                 _agent_delivery_source_close      (AgentDeliverySource *self,
                                                         AgentMailbox        *mailbox);

@@ -767,6 +767,25 @@ _agent_delivery_source_add_data (AgentDeliverySource *self,
   unlock (self);
 }
 
+/* See _agent_mailbox_ask_again(). Nobody claims that there is no room: so messages of others go on coming in. */
+gboolean
+_agent_delivery_source_ask_again (AgentDeliverySource *self,
+                                  AgentMailbox        *mailbox)
+{
+  gboolean comes;
+
+  g_mutex_lock (&self->lock);
+  comes = !is_busy (mailbox) && !mailbox->schedule.finished;
+  if (comes)
+    {
+      atomic_fetch_or (&mailbox->watched, AGENT_WATCH_PROGRESS);
+      schedule_locked (self, mailbox, AGENT_CHANNEL_DATA);
+    }
+  unlock (self);
+
+  return comes;
+}
+
 gboolean
 _agent_delivery_source_has_system (AgentDeliverySource *self)
 {

@@ -144,7 +144,7 @@ void          _agent_mailbox_end_offer      (AgentMailbox     *self,
 gboolean      _agent_mailbox_has_handled    (AgentMailbox     *self,
                                              AgentChannel      channel,
                                              guint64           position);
-void          _agent_mailbox_ask_again      (AgentMailbox     *self);
+gboolean      _agent_mailbox_ask_again      (AgentMailbox     *self);
 void          _agent_mailbox_close          (AgentMailbox     *self);
 gboolean      _agent_mailbox_abandon        (AgentMailbox     *self);
 gboolean      _agent_mailbox_has_left       (AgentMailbox     *self);

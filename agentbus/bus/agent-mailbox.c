@@ -558,12 +558,12 @@ _agent_mailbox_has_handled (AgentMailbox *self,
   return _agent_delivery_source_has_handled (self->source, self, channel, position);
 }
 
-/* Has the watches of the bus called from the subscriber's context. */
-void
+/* Has the watches of the bus called from the subscriber's context. FALSE: that may take until a deferred delivery is over, or a
+ * handler has returned that iterates the context. */
+gboolean
 _agent_mailbox_ask_again (AgentMailbox *self)
 {
-  atomic_fetch_or (&self->watched, AGENT_WATCH_ROOM);
-  _agent_delivery_source_add_data (self->source, self);
+  return _agent_delivery_source_ask_again (self->source, self);
 }
 
 /* The receiver counts what it has taken, fences, and looks at @watched; who finds no room sets @watched, fences, and looks

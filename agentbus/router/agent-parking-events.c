@@ -26,19 +26,20 @@ _agent_parking_settle (AgentParking *self)
 
 /* --- Flushing --- */
 
-/* FALSE: there is no such router now. */
+/* FALSE: there is no such router now, or it is held by a handler. */
 static gboolean
 ask_again (AgentParking *self,
            const char   *name)
 {
   AgentMailbox *mailbox = _agent_directory_lookup (self->bus->directory, name);
+  gboolean      comes;
 
   if (mailbox == NULL)
     return FALSE;
 
-  _agent_mailbox_ask_again (mailbox);
+  comes = _agent_mailbox_ask_again (mailbox);
   _agent_mailbox_unref (mailbox);
-  return TRUE;
+  return comes;
 }
 
 /* @name: the router whose lanes have their turn now, or NULL for none. What is left of the turn of a lane to another
@@ -54,13 +55,18 @@ _agent_parking_flush (AgentParking *self,
   AgentShard      *shard = _agent_parking_get_shard (self, lane->key.hash);
   g_autofree char *router = NULL;
   AgentFlushResult result;
+  gboolean         is_its_router;
 
   _agent_spin_lock_lock (&shard->lock);
   if (read_route)
     _agent_parking_read_route (self, lane);
-  result = _agent_parking_flush_lane (self, shard, lane, name != NULL, max, &state);
-  if (result == AGENT_FLUSH_MORE && g_strcmp0 (lane->router, name) != 0)
+  is_its_router = g_strcmp0 (lane->router, name) == 0;
+  result = _agent_parking_flush_lane (self, shard, lane, name != NULL && is_its_router, max, &state);
+  if (result == AGENT_FLUSH_MORE && !is_its_router)
     router = g_strdup (lane->router);
+  /* A lane that has just got another router says nothing about this one. */
+  if (result == AGENT_FLUSH_BLOCKED && !is_its_router)
+    result = AGENT_FLUSH_ELSEWHERE;
   _agent_parking_tend_lane (self, shard, lane);
   _agent_spin_lock_unlock (&shard->lock);
 
@@ -133,14 +139,32 @@ flush_waiting (AgentParking *self,
     }
 }
 
+static guint
+count_trailing (AgentParking *self,
+                const char   *name)
+{
+  AgentStation *station;
+  guint         n = 0;
+
+  g_mutex_lock (&self->lock);
+  station = g_hash_table_lookup (self->stations, name);
+  if (station != NULL)
+    n = station->trailing.length;
+  g_mutex_unlock (&self->lock);
+
+  return n;
+}
+
+/* @max_in_vain: how many lanes may be looked at whose turn it is not. */
 static void
 flush_trailing (AgentParking *self,
                 const char   *name,
+                guint         max_in_vain,
                 guint        *left)
 {
   AgentLane *lane;
 
-  for (guint n_in_vain = 0; *left > 0 && n_in_vain < MAX_IN_VAIN;)
+  for (guint n_in_vain = 0; *left > 0 && n_in_vain < max_in_vain;)
     {
       guint max = MIN (TURN, *left);
       guint before = max;
@@ -151,16 +175,17 @@ flush_trailing (AgentParking *self,
 
       _agent_parking_flush (self, lane, NULL, FALSE, &max);
       n_in_vain += move_behind (self, lane, name, AGENT_WAIT_TURN);
-      *left -= MAX (1, before - max);
+      *left -= before - max;
       _agent_lane_unref (lane);
     }
 }
 
-/* Something has changed for those who wait for the router @name. If that is gone, there will be no other event: but then
- * nobody has to wait for it any more either. */
+/* Something has changed for those who wait for the router @name, or if @all, it may have. If that router is gone, or held by a
+ * handler, there will be no other event for the rest: so this goes on, until nothing waits or there is no room. */
 void
 _agent_parking_flush_station (AgentParking *self,
-                              const char   *name)
+                              const char   *name,
+                              gboolean      all)
 {
   guint left;
 
@@ -169,7 +194,7 @@ _agent_parking_flush_station (AgentParking *self,
       left = MAX_PER_EVENT;
       for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
         flush_waiting (self, name, channel, &left);
-      flush_trailing (self, name, &left);
+      flush_trailing (self, name, all ? count_trailing (self, name) : MAX_IN_VAIN, &left);
     }
   while (left == 0 && !ask_again (self, name));
 
@@ -204,6 +229,22 @@ ref_changed_lane (AgentParking *self,
   return lane;
 }
 
+/* What is left of a lane that has had its turn goes on in the context of its router, or here if that is held. */
+static void
+flush_rest (AgentParking *self,
+            AgentLane    *lane)
+{
+  AgentShard      *shard = _agent_parking_get_shard (self, lane->key.hash);
+  g_autofree char *router = NULL;
+
+  _agent_spin_lock_lock (&shard->lock);
+  router = g_strdup (lane->router);
+  _agent_spin_lock_unlock (&shard->lock);
+
+  if (router != NULL && !ask_again (self, router))
+    _agent_parking_flush_station (self, router, FALSE);
+}
+
 static void
 change_lane (AgentParking *self,
              const char   *actor,
@@ -224,6 +265,8 @@ change_lane (AgentParking *self,
 
       result = _agent_parking_flush (self, lane, NULL, FALSE, &max);
     }
+  if (known && result == AGENT_FLUSH_MORE)
+    flush_rest (self, lane);
   _agent_lane_unref (lane);
 }
 
@@ -268,7 +311,7 @@ on_mailbox (gpointer          data,
   for (guint i = 0; event == AGENT_MAILBOX_LEFT && i < AGENT_PARKING_N_SHARDS; i++)
     forget_mailbox (&self->shards[i], mailbox);
 
-  _agent_parking_flush_station (self, _agent_mailbox_get_name (mailbox));
+  _agent_parking_flush_station (self, _agent_mailbox_get_name (mailbox), FALSE);
   _agent_sender_collect (_agent_sender_get ());
 }
 

@@ -224,7 +224,8 @@ AgentFlushResult _agent_parking_flush         (AgentParking       *self,
                                                gboolean            read_route,
                                                guint              *max);
 void             _agent_parking_flush_station (AgentParking       *self,
-                                               const char         *name);
+                                               const char         *name,
+                                               gboolean            all);
 
 /* With the lock of the parking held */
 guint            _agent_parking_expire_locked (AgentParking       *self,

@@ -126,7 +126,7 @@ parking_retry (AgentParking *self,
   round = begin_round (self, &self->stations_round);
   while ((name = dup_station_of_round (self, round)) != NULL)
     {
-      _agent_parking_flush_station (self, name);
+      _agent_parking_flush_station (self, name, TRUE);
       g_free (name);
     }
 }

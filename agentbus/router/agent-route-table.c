@@ -32,7 +32,8 @@
  * ```
  *
  * All functions may be called from any thread. A [class@AgentBus.RouterDispatcher] that uses the table hands over what
- * it has parked before the function that changed the route returns.
+ * it has parked before the function that changed the route returns, but no more than a thousand messages: the rest
+ * follows in the router's context.
  *
  * ## From Python
  *
@@ -552,7 +553,8 @@ set_route_and_tell (AgentRouteTable *self,
  * @actor: the id of an actor
  * @router: the name of a subscriber
  *
- * Assigns an actor to a router. What is parked for the actor goes there at once, if the router is there and has room.
+ * Assigns an actor to a router. What is parked for the actor goes there at once, if the router is there and has room: up to
+ * a thousand messages in the calling thread, and the rest in the router's context.
  *
  * An actor that had another router keeps its order: what is sent from now on reaches the new router when the old one
  * has handled what it had, or has left.

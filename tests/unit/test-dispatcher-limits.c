@@ -561,6 +561,107 @@ test_construction_without (TestFixture *f)
   test_assert_dies (routes);
 }
 
+/* --- What one event does not hand over --- */
+
+static void
+hold_first (TestRecorder *recorder,
+            AgentMessage *message,
+            gpointer      user_data)
+{
+  AgentDelivery **place = user_data;
+
+  if (test_recorder_count (recorder) == 1)
+    *place = agent_subscriber_defer (AGENT_SUBSCRIBER (recorder));
+}
+
+static TestRecorder *
+subscribe_large (TestFixture    *f,
+                 const char     *name,
+                 AgentDelivery **place)
+{
+  TestRecorder *recorder = test_recorder_new_full (hold_first, place, "name", name, "capacity", 100000, NULL);
+
+  agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (recorder), NULL);
+  return recorder;
+}
+
+/* It has room, so everything goes there, though it will not come to look for more itself; and so does what comes later. */
+static void
+test_router_that_is_held (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRecorder) a = NULL;
+
+  test_clock_freeze ();
+  test_assign (d, "x", "a");
+  test_assign (d, "y", "a");
+  test_dispatch_numbers (d, "x", 1, 5000);
+  a = subscribe_large (f, "a", &delivery);
+  g_assert_cmpuint (test_n_parked (d), >, 0);
+  test_drain (f);
+  g_assert_cmpuint (test_n_parked (d), ==, 0);
+  g_assert_cmpint (test_dispatch_number (d, "y", 1), ==, AGENT_DISPATCH_RESULT_DELIVERED);
+
+  agent_delivery_complete (delivery);
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (a), ==, 5001);
+}
+
+/* An assignment hands over a bounded number at once, and the rest holds up nobody else. */
+static void
+test_assignment_is_bounded (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRecorder) a = subscribe_large (f, "a", &delivery);
+
+  test_assign (d, "y", "a");
+  test_dispatch_numbers (d, "x", 1, 5000);
+  test_assign (d, "x", "a");
+  g_assert_cmpuint (test_n_parked (d), ==, 5000 - 1024);
+  g_assert_cmpint (test_dispatch_number (d, "y", 1), ==, AGENT_DISPATCH_RESULT_DELIVERED);
+  test_drain (f);
+  g_assert_cmpuint (test_n_parked (d), ==, 0);
+  agent_delivery_complete (delivery);
+  test_drain (f);
+}
+
+/* Many actors wait for what the first router has not handled, and hide those whose turn it is. */
+static void
+test_turn_behind_many (TestFixture *f)
+{
+  const guint n = 500;
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRecorder) a = test_recorder_new_full (hold_first, &delivery, "name", "a", "capacity", 2000, NULL);
+  g_autoptr (TestRecorder) b = test_router_subscribe (f, test_recorder_new_full (NULL, NULL, "name", "b", "capacity", 2000, NULL));
+
+  test_clock_freeze ();
+  agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL);
+  test_assign (d, "early", "a");
+  test_dispatch_number (d, "early", 1);
+  test_drain (f);
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *actor = g_strdup_printf ("x%u", i);
+
+      test_assign (d, actor, "a");
+      test_dispatch_number (d, actor, i);
+      test_assign (d, actor, "b");
+      test_dispatch_number (d, actor, n + i);
+    }
+  test_assign (d, "early", "b");
+  test_dispatch_number (d, "early", 2);
+  a->handler = NULL;
+  agent_delivery_complete (delivery);
+  g_clear_object (&delivery);
+  test_drain (f);
+  test_pass (f, 1000);
+  g_assert_cmpuint (test_n_parked (d), ==, 0);
+  g_assert_cmpuint (test_recorder_count (b), ==, n + 1);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -586,6 +687,9 @@ main (int   argc,
   ADD ("two-dispatchers-share", test_two_dispatchers_share);
   ADD ("equal-hashes", test_equal_hashes);
   ADD ("no-target-counts-as-sent", test_no_target_counts_as_sent);
+  ADD ("router-that-is-held", test_router_that_is_held);
+  ADD ("assignment-is-bounded", test_assignment_is_bounded);
+  ADD ("turn-behind-many", test_turn_behind_many);
   ADD ("construction-without", test_construction_without);
 #undef ADD
 
