@@ -58,6 +58,8 @@ typedef struct
 } AgentMessageParts;
 
 AgentMessage *_agent_message_new_from_parts (const AgentMessageParts *parts);
+AgentMessageParts
+              _agent_message_get_parts      (AgentMessage            *self);
 AgentMessage *_agent_message_copy_unsent    (AgentMessage            *self);
 AgentMessage *_agent_message_new_loss       (AgentMessage            *lost,
                                              const char              *source,

@@ -9,18 +9,7 @@ static AgentMessageRecord
 to_variant_record (AgentMessage *self)
 {
   return (AgentMessageRecord){
-    .parts = {
-        .type = self->type,
-        .channel = self->channel,
-        .source = _agent_message_string (self, self->source),
-        .target = _agent_message_string (self, self->target),
-        .label = _agent_message_string (self, self->label),
-        .task_id = _agent_message_string (self, self->task_id),
-        .reason = _agent_message_string (self, self->reason),
-        .direction = self->direction,
-        .status = self->status,
-        .content = self->content,
-    },
+    .parts = _agent_message_get_parts (self),
     .seq = self->seq,
     .sent_at = self->sent_at,
     .ttl = self->ttl,

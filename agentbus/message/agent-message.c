@@ -291,22 +291,33 @@ _agent_message_new_from_parts (const AgentMessageParts *parts)
   return self;
 }
 
+/* What @self is made of. All of it stays the message's, the content too. */
+AgentMessageParts
+_agent_message_get_parts (AgentMessage *self)
+{
+  return (AgentMessageParts){
+    .type = self->type,
+    .channel = self->channel,
+    .source = _agent_message_string (self, self->source),
+    .target = _agent_message_string (self, self->target),
+    .label = _agent_message_string (self, self->label),
+    .task_id = _agent_message_string (self, self->task_id),
+    .reason = _agent_message_string (self, self->reason),
+    .direction = self->direction,
+    .status = self->status,
+    .content = self->content,
+  };
+}
+
 /* What a bus sends when it is given a message that was sent before. */
 AgentMessage *
 _agent_message_copy_unsent (AgentMessage *self)
 {
-  AgentMessage *copy = _agent_message_new_from_parts (&(AgentMessageParts){
-      .type = self->type,
-      .channel = self->channel,
-      .source = _agent_message_string (self, self->source),
-      .target = _agent_message_string (self, self->target),
-      .label = _agent_message_string (self, self->label),
-      .task_id = _agent_message_string (self, self->task_id),
-      .reason = _agent_message_string (self, self->reason),
-      .direction = self->direction,
-      .status = self->status,
-      .content = ref_content (self->type, self->content),
-  });
+  AgentMessageParts parts = _agent_message_get_parts (self);
+  AgentMessage     *copy;
+
+  parts.content = ref_content (self->type, self->content);
+  copy = _agent_message_new_from_parts (&parts);
 
   copy->ttl = self->ttl;
   copy->reliable = self->reliable;
