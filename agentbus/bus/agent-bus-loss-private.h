@@ -28,5 +28,9 @@ void _agent_bus_report_failure
                              AgentMessage    *message,
                              const char      *name,
                              const char      *text);
+char *_agent_bus_dup_drop_text
+                            (AgentMessage    *message,
+                             const char      *name,
+                             AgentDropReason  reason);
 
 G_END_DECLS

@@ -38,6 +38,20 @@ has_subscriber (AgentBus   *bus,
   return TRUE;
 }
 
+/* (transfer full) @name: (nullable): the subscriber that lost it. */
+char *
+_agent_bus_dup_drop_text (AgentMessage   *message,
+                          const char     *name,
+                          AgentDropReason reason)
+{
+  const char *target = agent_message_get_target (message);
+
+  return g_strdup_printf ("The message '%s' to '%s' was dropped: %s",
+                          agent_message_get_name (message),
+                          target != NULL ? target : (name != NULL ? name : "all"),
+                          agent_drop_reason_to_string (reason));
+}
+
 /* @name: (nullable): the subscriber that lost it. */
 void
 _agent_bus_send_loss (AgentBus     *bus,
@@ -58,12 +72,8 @@ _agent_bus_report_failure (AgentBusReport *report,
                            const char     *name,
                            const char     *text)
 {
-  g_autoptr (AgentBus) bus = NULL;
+  g_autoptr (AgentBus) bus = _agent_bus_report_dup_bus (report);
 
-  if (!_agent_message_wants_loss (message))
-    return;
-
-  bus = _agent_bus_report_dup_bus (report);
   if (bus != NULL)
     _agent_bus_send_loss (bus, message, name, text);
 }
@@ -74,15 +84,12 @@ _agent_bus_report_loss (AgentBusReport *report,
                         const char     *name,
                         AgentDropReason reason)
 {
-  const char      *target = agent_message_get_target (message);
   g_autofree char *text = NULL;
 
+  /* Most messages do not ask for it. */
   if (!_agent_message_wants_loss (message))
     return;
 
-  text = g_strdup_printf ("The message '%s' to '%s' was dropped: %s",
-                          agent_message_get_name (message),
-                          target != NULL ? target : (name != NULL ? name : "all"),
-                          agent_drop_reason_to_string (reason));
+  text = _agent_bus_dup_drop_text (message, name, reason);
   _agent_bus_report_failure (report, message, name, text);
 }

@@ -164,12 +164,16 @@ notice_free (gpointer data)
 /* --- In the bus's context --- */
 
 static void
-log_full (const char *name,
-          guint64     n,
-          guint64     total)
+log_full (AgentMailbox          *mailbox,
+          const AgentDropRecord *drops,
+          const guint64         *totals)
 {
-  if (_agent_log_rule_passes (total - n, total))
-    g_warning ("Data channel of '%s' is full: %" G_GUINT64_FORMAT " message(s) dropped so far", name, total);
+  const guint full = AGENT_DROP_REASON_FULL;
+
+  if (drops[full].n > 0 && _agent_log_rule_passes (totals[full] - drops[full].n, totals[full]))
+    g_warning ("Data channel of '%s' is full: %" G_GUINT64_FORMAT " message(s) dropped so far",
+               _agent_mailbox_get_name (mailbox),
+               totals[full]);
 }
 
 static void
@@ -200,14 +204,12 @@ tell_entry (AgentBus  *bus,
             DropEntry *entry)
 {
   guint64                     totals[AGENT_N_DROP_REASONS];
-  const guint                 full = AGENT_DROP_REASON_FULL;
   g_autofree AgentDropRecord *drops = _agent_mailbox_take_drops (entry->mailbox, totals);
 
   if (drops == NULL)
     return;
 
-  if (drops[full].n > 0)
-    log_full (_agent_mailbox_get_name (entry->mailbox), drops[full].n, totals[full]);
+  log_full (entry->mailbox, drops, totals);
   emit_drops (bus, entry->subscriber, drops);
   drops_clear (drops);
 }
@@ -475,7 +477,6 @@ tell_without_subscriber (AgentBusReport *self,
                          gboolean        heard)
 {
   guint64                     totals[AGENT_N_DROP_REASONS];
-  const guint                 full = AGENT_DROP_REASON_FULL;
   g_autofree AgentDropRecord *drops = _agent_mailbox_take_drops (mailbox, totals);
   gboolean                    closed;
 
@@ -488,8 +489,8 @@ tell_without_subscriber (AgentBusReport *self,
     add_drops_locked (self, drops);
   g_mutex_unlock (&self->lock);
 
-  if (!closed && drops[full].n > 0)
-    log_full (_agent_mailbox_get_name (mailbox), drops[full].n, totals[full]);
+  if (!closed)
+    log_full (mailbox, drops, totals);
   drops_clear (drops);
 }
 

@@ -92,7 +92,7 @@ agent_message_set_reliable (AgentMessage *self,
  * agent_message_wants_error_reply:
  * @self: A message.
  *
- * Tells whether the sender of a message wants to know if it is given up.
+ * Tells whether the sender of a message wants to know if it comes to nothing.
  *
  * Returns: %TRUE if an AGENT_ERROR is to be sent back
  *

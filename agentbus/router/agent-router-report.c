@@ -155,10 +155,7 @@ on_dropped (gpointer        owner,
             AgentDropReason reason)
 {
   AgentRouterReport *self = owner;
-  g_autofree char   *text = g_strdup_printf ("The message '%s' to '%s' was dropped: %s",
-                                           agent_message_get_name (message),
-                                           agent_message_get_target (message),
-                                           agent_drop_reason_to_string (reason));
+  g_autofree char   *text = _agent_bus_dup_drop_text (message, NULL, reason);
 
   g_debug ("%s", text);
   add_event (self, &(Event){ .signal = AGENT_ROUTER_SIGNAL_DROPPED, .message = message, .reason = reason });

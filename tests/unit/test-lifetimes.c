@@ -396,22 +396,31 @@ unsubscribe_and_end (gpointer bus)
   return NULL;
 }
 
+/* A thread that is not there any more has asked "a" to leave, which holds a delivery. */
 static void
-test_deadline_outlives_its_thread (TestFixture *f)
+check_deadline_outlives (TestFixture *f,
+                         guint        timeout,
+                         GThreadFunc  func)
 {
   AgentDelivery *delivery = NULL;
   g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", defer, &delivery);
 
-  agent_bus_set_shutdown_timeout (f->bus, 1);
+  agent_bus_set_shutdown_timeout (f->bus, timeout);
   agent_bus_send (f->bus, test_data ("test", "a", 1));
   test_drain (f);
-  g_thread_join (g_thread_new ("leaver", unsubscribe_and_end, f->bus));
+  g_thread_join (g_thread_new ("leaver", func, f->bus));
   while (f->log->len == 0)
     g_main_context_iteration (f->context, TRUE);
   test_expect_log (f, "'a' did not leave");
 
   agent_delivery_complete (delivery);
   g_clear_object (&delivery);
+}
+
+static void
+test_deadline_outlives_its_thread (TestFixture *f)
+{
+  check_deadline_outlives (f, 1, unsubscribe_and_end);
 }
 
 static void
@@ -447,19 +456,7 @@ cancel_and_end (gpointer bus)
 static void
 test_deadline_outlives_who_cancelled (TestFixture *f)
 {
-  AgentDelivery *delivery = NULL;
-  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", defer, &delivery);
-
-  agent_bus_set_shutdown_timeout (f->bus, 50);
-  agent_bus_send (f->bus, test_data ("test", "a", 1));
-  test_drain (f);
-  g_thread_join (g_thread_new ("canceller", cancel_and_end, f->bus));
-  while (f->log->len == 0)
-    g_main_context_iteration (f->context, TRUE);
-  test_expect_log (f, "'a' did not leave");
-
-  agent_delivery_complete (delivery);
-  g_clear_object (&delivery);
+  check_deadline_outlives (f, 50, cancel_and_end);
 }
 
 /* What a subscriber's finaliser lets go of may be the bus, which is still at work then. */
