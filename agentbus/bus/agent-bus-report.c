@@ -450,6 +450,7 @@ settle_departed_locked (AgentBusReport  *self,
   return entry;
 }
 
+/* The messages change places: those that were told last are in @drops afterwards, to be let go of. */
 static void
 add_drops_locked (AgentBusReport  *self,
                   AgentDropRecord *drops)
@@ -461,7 +462,7 @@ add_drops_locked (AgentBusReport  *self,
 
       if (added.n == 0)
         continue;
-      drops[reason] = (AgentDropRecord){ 0, own->last };
+      drops[reason].last = own->last;
       own->n += added.n;
       own->last = added.last;
     }
