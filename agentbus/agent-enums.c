@@ -4,7 +4,7 @@
 
 #include "agent-enums.h"
 
-#include "agent-message-private.h"
+#include "message/agent-message-private.h"
 
 #include <string.h>
 

@@ -4,20 +4,20 @@
 
 #define AGENT_INSIDE
 
-#include "agent-version.h"
-#include "agent-types.h"
-#include "agent-enums.h"
-#include "agent-bus-error.h"
-#include "agent-bus.h"
-#include "agent-delivery.h"
-#include "agent-frame.h"
-#include "agent-info.h"
-#include "agent-message.h"
-#include "agent-payload.h"
-#include "agent-metrics.h"
-#include "agent-retry-policy.h"
-#include "agent-route-table.h"
-#include "agent-router-dispatcher.h"
-#include "agent-subscriber.h"
+#include <agentbus/agent-bus-error.h>
+#include <agentbus/agent-enums.h>
+#include <agentbus/agent-types.h>
+#include <agentbus/agent-version.h>
+#include <agentbus/bus/agent-bus.h>
+#include <agentbus/bus/agent-delivery.h>
+#include <agentbus/bus/agent-subscriber.h>
+#include <agentbus/message/agent-frame.h>
+#include <agentbus/message/agent-info.h>
+#include <agentbus/message/agent-message.h>
+#include <agentbus/message/agent-payload.h>
+#include <agentbus/router/agent-metrics.h>
+#include <agentbus/router/agent-retry-policy.h>
+#include <agentbus/router/agent-route-table.h>
+#include <agentbus/router/agent-router-dispatcher.h>
 
 #undef AGENT_INSIDE

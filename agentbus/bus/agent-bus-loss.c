@@ -2,11 +2,11 @@
 
 #include "config.h"
 
-#include "agent-bus-loss-private.h"
-#include "agent-bus-private.h"
-#include "agent-bus-report-private.h"
-#include "agent-directory-private.h"
-#include "agent-message-private.h"
+#include "bus/agent-bus-loss-private.h"
+#include "bus/agent-bus-private.h"
+#include "bus/agent-bus-report-private.h"
+#include "bus/agent-directory-private.h"
+#include "message/agent-message-private.h"
 
 /* Whom such news is from when there is nobody else: a message is never delivered to its own source. */
 #define BUS_NAME "agentbus"

@@ -2,12 +2,12 @@
 
 #include "config.h"
 
-#include "agent-bus-private.h"
-#include "agent-bus-report-private.h"
-#include "agent-directory-private.h"
-#include "agent-ending-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-subscriber-private.h"
+#include "bus/agent-bus-private.h"
+#include "bus/agent-bus-report-private.h"
+#include "bus/agent-directory-private.h"
+#include "bus/agent-ending-private.h"
+#include "bus/agent-subscriber-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 /**
  * agent_bus_subscribe:

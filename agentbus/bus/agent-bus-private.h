@@ -4,9 +4,9 @@
 
 #include <stdatomic.h>
 
-#include "agent-bus.h"
-#include "agent-bus-types-private.h"
-#include "agent-mailbox-private.h"
+#include "bus/agent-bus-types-private.h"
+#include "bus/agent-bus.h"
+#include "mailbox/agent-mailbox-private.h"
 
 G_BEGIN_DECLS
 

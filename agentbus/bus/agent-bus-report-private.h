@@ -2,9 +2,9 @@
 
 #pragma once
 
-#include "agent-bus.h"
-#include "agent-bus-types-private.h"
-#include "agent-ledger-private.h"
+#include "bus/agent-bus-types-private.h"
+#include "bus/agent-bus.h"
+#include "mailbox/agent-ledger-private.h"
 
 G_BEGIN_DECLS
 

@@ -2,11 +2,11 @@
 
 #include "config.h"
 
-#include "agent-bus-private.h"
-#include "agent-bus-report-private.h"
-#include "agent-log-rule-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-signal-queue-private.h"
+#include "base/agent-log-rule-private.h"
+#include "base/agent-signal-queue-private.h"
+#include "bus/agent-bus-private.h"
+#include "bus/agent-bus-report-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 /* One notice tells of the drops of so many mailboxes, so that a round of the context is bounded. */
 #define MAX_BATCH 64

@@ -2,14 +2,14 @@
 
 #include "config.h"
 
-#include "agent-bus-private.h"
-#include "agent-bus-report-private.h"
-#include "agent-clock-private.h"
-#include "agent-directory-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-message-private.h"
-#include "agent-sender-private.h"
-#include "agent-string-hash-private.h"
+#include "base/agent-clock-private.h"
+#include "base/agent-string-hash-private.h"
+#include "bus/agent-bus-private.h"
+#include "bus/agent-bus-report-private.h"
+#include "bus/agent-directory-private.h"
+#include "bus/agent-sender-private.h"
+#include "mailbox/agent-mailbox-private.h"
+#include "message/agent-message-private.h"
 
 /* A message that was sent before stays what it was: a copy goes. Takes @message. */
 static AgentMessage *

@@ -15,7 +15,6 @@ typedef struct _AgentEnding         AgentEnding;
 typedef struct _AgentLedger         AgentLedger;
 typedef struct _AgentMailbox        AgentMailbox;
 typedef struct _AgentSender         AgentSender;
-typedef struct _AgentSignalQueue    AgentSignalQueue;
 typedef struct _AgentSnapshot       AgentSnapshot;
 
 #define AGENT_N_CHANNELS     2

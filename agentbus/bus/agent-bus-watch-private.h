@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "agent-bus-types-private.h"
+#include "bus/agent-bus-types-private.h"
 
 G_BEGIN_DECLS
 

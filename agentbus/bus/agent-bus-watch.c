@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "agent-bus-watch-private.h"
+#include "bus/agent-bus-watch-private.h"
 
 static _Atomic guint last_id;
 

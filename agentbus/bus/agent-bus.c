@@ -2,11 +2,11 @@
 
 #include "config.h"
 
-#include "agent-bus-private.h"
-#include "agent-bus-report-private.h"
-#include "agent-directory-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-sender-private.h"
+#include "bus/agent-bus-private.h"
+#include "bus/agent-bus-report-private.h"
+#include "bus/agent-directory-private.h"
+#include "bus/agent-sender-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 /**
  * AgentBus:

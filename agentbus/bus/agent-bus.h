@@ -6,8 +6,8 @@
 #error "Only <agentbus/agentbus.h> can be included directly."
 #endif
 
-#include "agent-bus-error.h"
-#include "agent-subscriber.h"
+#include <agentbus/agent-bus-error.h>
+#include <agentbus/bus/agent-subscriber.h>
 
 G_BEGIN_DECLS
 

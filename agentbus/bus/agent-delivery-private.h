@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "agent-bus-types-private.h"
-#include "agent-delivery.h"
+#include "bus/agent-bus-types-private.h"
+#include "bus/agent-delivery.h"
 
 G_BEGIN_DECLS
 

@@ -2,12 +2,12 @@
 
 #include "config.h"
 
-#include "agent-bus-loss-private.h"
-#include "agent-bus-report-private.h"
-#include "agent-delivery-private.h"
-#include "agent-delivery-source-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-message-private.h"
+#include "bus/agent-bus-loss-private.h"
+#include "bus/agent-bus-report-private.h"
+#include "bus/agent-delivery-private.h"
+#include "mailbox/agent-delivery-source-private.h"
+#include "mailbox/agent-mailbox-private.h"
+#include "message/agent-message-private.h"
 
 /**
  * AgentDelivery:

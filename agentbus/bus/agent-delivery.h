@@ -6,7 +6,7 @@
 #error "Only <agentbus/agentbus.h> can be included directly."
 #endif
 
-#include "agent-message.h"
+#include <agentbus/message/agent-message.h>
 
 G_BEGIN_DECLS
 

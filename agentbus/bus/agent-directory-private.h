@@ -4,10 +4,10 @@
 
 #include <stdatomic.h>
 
-#include "agent-bus-types-private.h"
-#include "agent-bus-watch-private.h"
-#include "agent-ledger-private.h"
-#include "agent-snapshot-private.h"
+#include "bus/agent-bus-types-private.h"
+#include "bus/agent-bus-watch-private.h"
+#include "bus/agent-snapshot-private.h"
+#include "mailbox/agent-ledger-private.h"
 
 G_BEGIN_DECLS
 

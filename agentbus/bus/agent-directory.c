@@ -3,10 +3,10 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
-#include "agent-directory-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-spin-lock-private.h"
-#include "agent-string-hash-private.h"
+#include "base/agent-spin-lock-private.h"
+#include "base/agent-string-hash-private.h"
+#include "bus/agent-directory-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 struct _AgentDirectory
 {

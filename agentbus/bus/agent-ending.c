@@ -3,9 +3,9 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
-#include "agent-ending-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-source-private.h"
+#include "base/agent-source-private.h"
+#include "bus/agent-ending-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 struct _AgentEnding
 {

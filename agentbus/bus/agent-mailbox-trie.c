@@ -2,9 +2,9 @@
 
 #include "config.h"
 
-#include "agent-mailbox-private.h"
-#include "agent-mailbox-trie-private.h"
-#include "agent-string-hash-private.h"
+#include "base/agent-string-hash-private.h"
+#include "bus/agent-mailbox-trie-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 /* Each node looks at four bits of the hash. */
 #define N_BITS 4

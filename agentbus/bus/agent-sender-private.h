@@ -2,9 +2,9 @@
 
 #pragma once
 
-#include "agent-clock-private.h"
-#include "agent-directory-private.h"
-#include "agent-message-private.h"
+#include "base/agent-clock-private.h"
+#include "bus/agent-directory-private.h"
+#include "message/agent-message-private.h"
 
 G_BEGIN_DECLS
 

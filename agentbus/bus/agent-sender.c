@@ -2,9 +2,9 @@
 
 #include "config.h"
 
-#include "agent-bus-loss-private.h"
-#include "agent-bus-report-private.h"
-#include "agent-sender-private.h"
+#include "bus/agent-bus-loss-private.h"
+#include "bus/agent-bus-report-private.h"
+#include "bus/agent-sender-private.h"
 
 typedef struct
 {

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "agent-mailbox-trie-private.h"
+#include "bus/agent-mailbox-trie-private.h"
 
 G_BEGIN_DECLS
 

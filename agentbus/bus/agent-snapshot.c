@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "agent-snapshot-private.h"
+#include "bus/agent-snapshot-private.h"
 
 struct _AgentSnapshot
 {

@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "agent-bus.h"
-#include "agent-bus-types-private.h"
+#include "bus/agent-bus-types-private.h"
+#include "bus/agent-bus.h"
 
 G_BEGIN_DECLS
 

@@ -3,11 +3,11 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
-#include "agent-bus-report-private.h"
-#include "agent-delivery.h"
-#include "agent-mailbox-private.h"
-#include "agent-subscriber-private.h"
-#include "agent-utf8-private.h"
+#include "base/agent-utf8-private.h"
+#include "bus/agent-bus-report-private.h"
+#include "bus/agent-delivery.h"
+#include "bus/agent-subscriber-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 /**
  * AgentSubscriber:

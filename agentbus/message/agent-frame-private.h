@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "agent-frame.h"
+#include "message/agent-frame.h"
 
 G_BEGIN_DECLS
 

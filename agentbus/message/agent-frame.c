@@ -2,10 +2,10 @@
 
 #include "config.h"
 
-#include "agent-frame.h"
-#include "agent-frame-private.h"
-#include "agent-message-pool-private.h"
-#include "agent-utf8-private.h"
+#include "base/agent-utf8-private.h"
+#include "message/agent-frame-private.h"
+#include "message/agent-frame.h"
+#include "message/agent-message-pool-private.h"
 
 #include <string.h>
 

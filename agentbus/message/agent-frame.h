@@ -6,7 +6,7 @@
 #error "Only <agentbus/agentbus.h> can be included directly."
 #endif
 
-#include "agent-enums.h"
+#include <agentbus/agent-enums.h>
 
 G_BEGIN_DECLS
 

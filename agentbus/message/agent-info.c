@@ -2,9 +2,9 @@
 
 #include "config.h"
 
-#include "agent-info.h"
+#include "message/agent-info.h"
 
-#include "agent-utf8-private.h"
+#include "base/agent-utf8-private.h"
 
 /**
  * AgentInfo:

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-json-reader-private.h"
+#include "message/agent-json-reader-private.h"
 
 #include "agent-bus-error.h"
 

@@ -2,10 +2,10 @@
 
 #include "config.h"
 
-#include "agent-message.h"
-#include "agent-wire-private.h"
+#include "message/agent-message.h"
+#include "message/agent-wire-private.h"
 
-#include "agent-info.h"
+#include "message/agent-info.h"
 
 #include <string.h>
 

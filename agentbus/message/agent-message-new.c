@@ -2,11 +2,11 @@
 
 #include "config.h"
 
-#include "agent-message.h"
-#include "agent-message-private.h"
+#include "message/agent-message-private.h"
+#include "message/agent-message.h"
 
-#include "agent-frame.h"
-#include "agent-info.h"
+#include "message/agent-frame.h"
+#include "message/agent-info.h"
 
 /* The last arguments initialize further fields of AgentMessageParts. */
 #define new_message(type_, source_, target_, ...)                              \

@@ -2,10 +2,10 @@
 
 #include "config.h"
 
-#include "agent-message.h"
-#include "agent-message-private.h"
+#include "message/agent-message-private.h"
+#include "message/agent-message.h"
 
-#include "agent-utf8-private.h"
+#include "base/agent-utf8-private.h"
 
 /* What a sender may ask for before sending. Reading needs no lock: nothing here changes after that. */
 

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-message-pool-private.h"
+#include "message/agent-message-pool-private.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ALWAYS_MALLOC 1

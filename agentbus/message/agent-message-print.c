@@ -2,11 +2,11 @@
 
 #include "config.h"
 
-#include "agent-message.h"
-#include "agent-message-private.h"
+#include "message/agent-message-private.h"
+#include "message/agent-message.h"
 
-#include "agent-frame.h"
-#include "agent-info.h"
+#include "message/agent-frame.h"
+#include "message/agent-info.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "agent-message.h"
+#include "message/agent-message.h"
 
 G_BEGIN_DECLS
 

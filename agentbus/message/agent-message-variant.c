@@ -2,8 +2,8 @@
 
 #include "config.h"
 
-#include "agent-message.h"
-#include "agent-wire-private.h"
+#include "message/agent-message.h"
+#include "message/agent-wire-private.h"
 
 static AgentMessageRecord
 to_variant_record (AgentMessage *self)

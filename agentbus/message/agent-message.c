@@ -2,16 +2,16 @@
 
 #include "config.h"
 
-#include "agent-message.h"
-#include "agent-message-private.h"
+#include "message/agent-message-private.h"
+#include "message/agent-message.h"
 
-#include "agent-message-pool-private.h"
+#include "message/agent-message-pool-private.h"
 
-#include "agent-frame.h"
-#include "agent-info.h"
-#include "agent-payload.h"
-#include "agent-string-hash-private.h"
-#include "agent-utf8-private.h"
+#include "base/agent-string-hash-private.h"
+#include "base/agent-utf8-private.h"
+#include "message/agent-frame.h"
+#include "message/agent-info.h"
+#include "message/agent-payload.h"
 
 #include <string.h>
 

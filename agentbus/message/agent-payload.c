@@ -2,9 +2,9 @@
 
 #include "config.h"
 
-#include "agent-payload.h"
+#include "message/agent-payload.h"
 
-#include "agent-json-reader-private.h"
+#include "message/agent-json-reader-private.h"
 
 #include <math.h>
 #include <string.h>

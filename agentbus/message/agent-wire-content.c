@@ -2,10 +2,10 @@
 
 #include "config.h"
 
-#include "agent-wire-private.h"
+#include "message/agent-wire-private.h"
 
-#include "agent-frame-private.h"
-#include "agent-info.h"
+#include "message/agent-frame-private.h"
+#include "message/agent-info.h"
 
 /* What messages carry: what is read here is owned by the record. */
 

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-wire-private.h"
+#include "message/agent-wire-private.h"
 
 /* The form is a promise to other versions: a row may come to these tables, but none changes, and the order stays. */
 

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "agent-message-private.h"
+#include "message/agent-message-private.h"
 
 G_BEGIN_DECLS
 

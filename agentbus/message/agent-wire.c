@@ -2,10 +2,10 @@
 
 #include "config.h"
 
-#include "agent-wire-private.h"
+#include "message/agent-wire-private.h"
 
 #include "agent-bus-error.h"
-#include "agent-utf8-private.h"
+#include "base/agent-utf8-private.h"
 
 /* Five strings of this length still fit a message, whose offsets have 32 bits. */
 #define STRING_LENGTH_MAX (512 * 1024 * 1024)

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "agent-router-types-private.h"
+#include "router/agent-router-types-private.h"
 
 G_BEGIN_DECLS
 

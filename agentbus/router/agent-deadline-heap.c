@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-deadline-heap-private.h"
+#include "router/agent-deadline-heap-private.h"
 
 #define FIRST_SIZE 16
 

@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "agent-router-types-private.h"
+#include "router/agent-router-types-private.h"
 
 G_BEGIN_DECLS
 

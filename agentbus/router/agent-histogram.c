@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "agent-histogram-private.h"
+#include "router/agent-histogram-private.h"
 
 /* The longest duration of each bucket. The expiry times are among them. */
 /* clang-format off */

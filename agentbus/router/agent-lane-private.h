@@ -2,11 +2,11 @@
 
 #pragma once
 
-#include "agent-deadline-heap-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-message-private.h"
-#include "agent-name-private.h"
-#include "agent-retry-schedule-private.h"
+#include "mailbox/agent-mailbox-private.h"
+#include "message/agent-message-private.h"
+#include "router/agent-deadline-heap-private.h"
+#include "router/agent-name-private.h"
+#include "router/agent-retry-schedule-private.h"
 
 G_BEGIN_DECLS
 

@@ -2,8 +2,8 @@
 
 #include "config.h"
 
-#include "agent-lane-private.h"
-#include "agent-string-hash-private.h"
+#include "base/agent-string-hash-private.h"
+#include "router/agent-lane-private.h"
 
 AgentLane *
 _agent_lane_new (const AgentLaneKey *key)

@@ -2,8 +2,8 @@
 
 #include "config.h"
 
-#include "agent-metrics.h"
-#include "agent-router-dispatcher-private.h"
+#include "router/agent-metrics.h"
+#include "router/agent-router-dispatcher-private.h"
 
 /**
  * AgentMetrics:

@@ -6,7 +6,7 @@
 #error "Only <agentbus/agentbus.h> can be included directly."
 #endif
 
-#include "agent-router-dispatcher.h"
+#include <agentbus/router/agent-router-dispatcher.h>
 
 G_BEGIN_DECLS
 

@@ -2,10 +2,10 @@
 
 #include "config.h"
 
-#include "agent-clock-private.h"
-#include "agent-parking-private.h"
-#include "agent-route-table-private.h"
-#include "agent-string-hash-private.h"
+#include "base/agent-clock-private.h"
+#include "base/agent-string-hash-private.h"
+#include "router/agent-parking-private.h"
+#include "router/agent-route-table-private.h"
 
 /* How many messages of one lane are handed over before the next lane has its turn. */
 #define TURN 64

@@ -2,13 +2,13 @@
 
 #pragma once
 
-#include "agent-bus-private.h"
-#include "agent-bus-watch-private.h"
-#include "agent-histogram-private.h"
-#include "agent-lane-private.h"
-#include "agent-route-table.h"
-#include "agent-sender-private.h"
-#include "agent-shard-private.h"
+#include "bus/agent-bus-private.h"
+#include "bus/agent-bus-watch-private.h"
+#include "bus/agent-sender-private.h"
+#include "router/agent-histogram-private.h"
+#include "router/agent-lane-private.h"
+#include "router/agent-route-table.h"
+#include "router/agent-shard-private.h"
 
 G_BEGIN_DECLS
 

@@ -2,8 +2,8 @@
 
 #include "config.h"
 
-#include "agent-parking-private.h"
-#include "agent-route-table-private.h"
+#include "router/agent-parking-private.h"
+#include "router/agent-route-table-private.h"
 
 /* What is done when the first deadline has come: what is parked for too long expires, and what had to wait is tried again. */
 

@@ -2,8 +2,8 @@
 
 #include "config.h"
 
-#include "agent-clock-private.h"
-#include "agent-parking-private.h"
+#include "base/agent-clock-private.h"
+#include "router/agent-parking-private.h"
 
 /*
  * What is parked, and where its lanes wait: how messages get in, and how they get out again, into the channel of a router

@@ -3,10 +3,10 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
-#include "agent-clock-private.h"
-#include "agent-parking-private.h"
-#include "agent-route-table-private.h"
-#include "agent-string-hash-private.h"
+#include "base/agent-clock-private.h"
+#include "base/agent-string-hash-private.h"
+#include "router/agent-parking-private.h"
+#include "router/agent-route-table-private.h"
 
 /* How long a message waits for its actor, in milliseconds, when nothing else is said. */
 static guint

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-retry-policy.h"
+#include "router/agent-retry-policy.h"
 
 /**
  * AgentRetryPolicy:

@@ -6,7 +6,7 @@
 #error "Only <agentbus/agentbus.h> can be included directly."
 #endif
 
-#include "agent-types.h"
+#include <agentbus/agent-types.h>
 
 G_BEGIN_DECLS
 

@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "agent-deadline-heap-private.h"
-#include "agent-retry-policy.h"
+#include "router/agent-deadline-heap-private.h"
+#include "router/agent-retry-policy.h"
 
 G_BEGIN_DECLS
 

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-retry-schedule-private.h"
+#include "router/agent-retry-schedule-private.h"
 
 /* The part of a delay by which a retry may come too early, in company. */
 #define SLACK 10

@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "agent-name-private.h"
-#include "agent-route-table.h"
+#include "router/agent-name-private.h"
+#include "router/agent-route-table.h"
 
 G_BEGIN_DECLS
 

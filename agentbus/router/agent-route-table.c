@@ -4,10 +4,10 @@
 
 #include <stdatomic.h>
 
-#include "agent-route-table-private.h"
-#include "agent-signal-queue-private.h"
-#include "agent-string-hash-private.h"
-#include "agent-utf8-private.h"
+#include "base/agent-signal-queue-private.h"
+#include "base/agent-string-hash-private.h"
+#include "base/agent-utf8-private.h"
+#include "router/agent-route-table-private.h"
 
 /* How many actors are moved while the lock is held once. */
 #define PIECE 256

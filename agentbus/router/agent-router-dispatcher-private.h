@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "agent-parking-private.h"
-#include "agent-router-dispatcher.h"
+#include "router/agent-parking-private.h"
+#include "router/agent-router-dispatcher.h"
 
 G_BEGIN_DECLS
 

@@ -3,9 +3,9 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
-#include "agent-route-table-private.h"
-#include "agent-router-dispatcher-private.h"
-#include "agent-router-report-private.h"
+#include "router/agent-route-table-private.h"
+#include "router/agent-router-dispatcher-private.h"
+#include "router/agent-router-report-private.h"
 
 /**
  * AgentRouterDispatcher:

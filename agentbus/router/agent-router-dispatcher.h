@@ -6,9 +6,9 @@
 #error "Only <agentbus/agentbus.h> can be included directly."
 #endif
 
-#include "agent-bus.h"
-#include "agent-retry-policy.h"
-#include "agent-route-table.h"
+#include <agentbus/bus/agent-bus.h>
+#include <agentbus/router/agent-retry-policy.h>
+#include <agentbus/router/agent-route-table.h>
 
 G_BEGIN_DECLS
 

@@ -5,14 +5,14 @@
 #include <stdatomic.h>
 
 #include "agent-bus-error.h"
-#include "agent-bus-loss-private.h"
-#include "agent-bus-private.h"
-#include "agent-directory-private.h"
-#include "agent-log-rule-private.h"
-#include "agent-retry-source-private.h"
-#include "agent-router-report-private.h"
-#include "agent-signal-queue-private.h"
-#include "agent-source-private.h"
+#include "base/agent-log-rule-private.h"
+#include "base/agent-signal-queue-private.h"
+#include "base/agent-source-private.h"
+#include "base/agent-timer-source-private.h"
+#include "bus/agent-bus-loss-private.h"
+#include "bus/agent-bus-private.h"
+#include "bus/agent-directory-private.h"
+#include "router/agent-router-report-private.h"
 
 struct _AgentRouterReport
 {
@@ -24,7 +24,7 @@ struct _AgentRouterReport
 
   GMutex            lock;
   AgentParking     *parking; /* (lock) (owned) (nullable) NULL once closed */
-  AgentRetrySource *timer;   /* (lock) (owned) (nullable) the same */
+  AgentTimerSource *timer;   /* (lock) (owned) (nullable) the same */
   GSList           *stops;   /* (lock) of Stop (owned) */
 };
 
@@ -199,7 +199,7 @@ on_deadline (gpointer owner,
 
   g_mutex_lock (&self->lock);
   if (self->timer != NULL)
-    _agent_retry_source_set_time (self->timer, time);
+    _agent_timer_source_set_time (self->timer, time);
   g_mutex_unlock (&self->lock);
 }
 
@@ -407,7 +407,8 @@ _agent_router_report_start (AgentRouterReport *self,
                             AgentParking      *parking)
 {
   self->parking = _agent_parking_ref (parking);
-  self->timer = _agent_retry_source_new (self->context,
+  self->timer = _agent_timer_source_new (self->context,
+                                         "[agentbus] retry",
                                          on_timer,
                                          _agent_router_report_ref (self),
                                          (GDestroyNotify) _agent_router_report_unref);
@@ -418,7 +419,7 @@ void
 _agent_router_report_close (AgentRouterReport *self)
 {
   AgentParking     *parking;
-  AgentRetrySource *timer;
+  AgentTimerSource *timer;
 
   _agent_signal_queue_close (self->signals);
 
@@ -430,6 +431,6 @@ _agent_router_report_close (AgentRouterReport *self)
   /* Nobody waits for these any more: who does keeps the dispatcher. */
   end_stops (self);
 
-  g_clear_pointer (&timer, _agent_retry_source_free);
+  g_clear_pointer (&timer, _agent_timer_source_free);
   g_clear_pointer (&parking, _agent_parking_unref);
 }

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "agent-bus-types-private.h"
+#include "bus/agent-bus-types-private.h"
 
 G_BEGIN_DECLS
 
@@ -15,7 +15,7 @@ typedef struct _AgentParking       AgentParking;
 typedef struct _AgentRetryBatch    AgentRetryBatch;
 typedef struct _AgentRetryRun      AgentRetryRun;
 typedef struct _AgentRetrySchedule AgentRetrySchedule;
-typedef struct _AgentRetrySource   AgentRetrySource;
+typedef struct _AgentTimerSource   AgentTimerSource;
 typedef struct _AgentShard         AgentShard;
 typedef struct _AgentStation       AgentStation;
 

@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "agent-lane-private.h"
-#include "agent-spin-lock-private.h"
+#include "base/agent-spin-lock-private.h"
+#include "router/agent-lane-private.h"
 
 G_BEGIN_DECLS
 

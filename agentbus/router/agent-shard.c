@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-shard-private.h"
+#include "router/agent-shard-private.h"
 
 void
 _agent_shard_init (AgentShard *self)

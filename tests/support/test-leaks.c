@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-message-pool-private.h"
+#include "message/agent-message-pool-private.h"
 #include "counting-malloc.h"
 #include "test-leaks.h"
 

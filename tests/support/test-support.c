@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "agent-clock-private.h"
+#include "base/agent-clock-private.h"
 #include "test-leaks.h"
 #include "test-support.h"
 

@@ -2,8 +2,8 @@
 
 #include "config.h"
 
-#include "agent-clock-private.h"
-#include "agent-message-private.h"
+#include "base/agent-clock-private.h"
+#include "message/agent-message-private.h"
 #include "test-support.h"
 
 /*

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-channel-queue-private.h"
+#include "mailbox/agent-channel-queue-private.h"
 #include "test-support.h"
 
 /*

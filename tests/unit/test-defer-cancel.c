@@ -2,10 +2,10 @@
 
 #include "config.h"
 
-#include "agent-bus-private.h"
-#include "agent-directory-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-sender-private.h"
+#include "bus/agent-bus-private.h"
+#include "bus/agent-directory-private.h"
+#include "bus/agent-sender-private.h"
+#include "mailbox/agent-mailbox-private.h"
 #include "test-tools.h"
 
 /* A CANCEL or TASK_CANCEL for the message in hand does not wait for its turn. */

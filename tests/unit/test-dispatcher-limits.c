@@ -2,8 +2,8 @@
 
 #include "config.h"
 
-#include "agent-parking-private.h"
-#include "agent-router-dispatcher-private.h"
+#include "router/agent-parking-private.h"
+#include "router/agent-router-dispatcher-private.h"
 #include "test-router.h"
 
 /*

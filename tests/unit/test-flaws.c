@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "agent-bus-private.h"
-#include "agent-directory-private.h"
-#include "agent-mailbox-private.h"
+#include "bus/agent-bus-private.h"
+#include "bus/agent-directory-private.h"
+#include "mailbox/agent-mailbox-private.h"
 #include "test-tools.h"
 
 /*

@@ -2,7 +2,7 @@
 
 #include <agentbus/agentbus.h>
 
-#include "agent-frame-private.h"
+#include "message/agent-frame-private.h"
 #include "test-support.h"
 
 #define assert_critical(statement, text)                                                           \

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-clock-private.h"
+#include "base/agent-clock-private.h"
 #include "test-support.h"
 
 /*

@@ -2,8 +2,8 @@
 
 #include "config.h"
 
-#include "agent-mailbox-private.h"
-#include "agent-mailbox-trie-private.h"
+#include "bus/agent-mailbox-trie-private.h"
+#include "mailbox/agent-mailbox-private.h"
 #include "test-support.h"
 
 /*

@@ -2,10 +2,10 @@
 
 #include "config.h"
 
-#include "agent-clock-private.h"
-#include "agent-parking-private.h"
-#include "agent-route-table-private.h"
-#include "agent-router-dispatcher-private.h"
+#include "base/agent-clock-private.h"
+#include "router/agent-parking-private.h"
+#include "router/agent-route-table-private.h"
+#include "router/agent-router-dispatcher-private.h"
 #include "test-router.h"
 
 /*

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-route-table-private.h"
+#include "router/agent-route-table-private.h"
 #include "test-tools.h"
 
 /* Which router an actor is assigned to, and who hears of a change. */

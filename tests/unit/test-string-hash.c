@@ -2,7 +2,7 @@
 
 #include <agentbus/agentbus.h>
 
-#include "agent-string-hash-private.h"
+#include "base/agent-string-hash-private.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
 
 #include <agentbus/agentbus.h>
 
-#include "agent-message-private.h"
-#include "agent-utf8-private.h"
+#include "base/agent-utf8-private.h"
+#include "message/agent-message-private.h"
 
 #include <string.h>
 

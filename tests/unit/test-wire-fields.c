@@ -2,7 +2,7 @@
 
 #include <agentbus/agentbus.h>
 
-#include "agent-wire-private.h"
+#include "message/agent-wire-private.h"
 #include "test-wire-model.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include <agentbus/agentbus.h>
 
-#include "agent-message-private.h"
+#include "message/agent-message-private.h"
 #include "test-wire-model.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-string-hash-private.h"
+#include "base/agent-string-hash-private.h"
 
 guint64 _agent_string_hash_key[2];
 

@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "agent-enums.h"
-#include "agent-ledger-private.h"
+#include "mailbox/agent-ledger-private.h"
 
 guint64
 _agent_ledger_get_dropped (const AgentLedger *self)

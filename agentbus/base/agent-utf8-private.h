@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "agent-string-hash-private.h"
+#include "base/agent-string-hash-private.h"
 
 G_BEGIN_DECLS
 

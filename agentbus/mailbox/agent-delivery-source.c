@@ -2,11 +2,11 @@
 
 #include "config.h"
 
-#include "agent-delivery-private.h"
-#include "agent-delivery-source-private.h"
-#include "agent-ending-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-yielding-source-private.h"
+#include "base/agent-yielding-source-private.h"
+#include "bus/agent-delivery-private.h"
+#include "bus/agent-ending-private.h"
+#include "mailbox/agent-delivery-source-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 struct _AgentDeliverySource
 {

@@ -2,9 +2,9 @@
 
 #pragma once
 
-#include "agent-bus-types-private.h"
-#include "agent-message-private.h"
-#include "agent-spin-lock-private.h"
+#include "base/agent-spin-lock-private.h"
+#include "bus/agent-bus-types-private.h"
+#include "message/agent-message-private.h"
 
 G_BEGIN_DECLS
 

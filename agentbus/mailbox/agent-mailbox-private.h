@@ -2,12 +2,12 @@
 
 #pragma once
 
-#include "agent-budget-private.h"
-#include "agent-channel-queue-private.h"
-#include "agent-delivery.h"
-#include "agent-ledger-private.h"
-#include "agent-sender-private.h"
-#include "agent-subscriber.h"
+#include "bus/agent-delivery.h"
+#include "bus/agent-sender-private.h"
+#include "bus/agent-subscriber.h"
+#include "mailbox/agent-budget-private.h"
+#include "mailbox/agent-channel-queue-private.h"
+#include "mailbox/agent-ledger-private.h"
 
 G_BEGIN_DECLS
 

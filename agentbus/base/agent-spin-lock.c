@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-spin-lock-private.h"
+#include "base/agent-spin-lock-private.h"
 
 #define N_LOOKS 256
 

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "agent-channel-queue-private.h"
+#include "mailbox/agent-channel-queue-private.h"
 
 /* A block starts small, for the many subscribers that get little, and grows up to a kilobyte with the
  * traffic. Two bytes short of a power of two with its header, so that malloc wastes nothing. */

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "agent-clock-private.h"
+#include "base/agent-clock-private.h"
 
 G_BEGIN_DECLS
 

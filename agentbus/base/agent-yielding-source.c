@@ -2,8 +2,8 @@
 
 #include "config.h"
 
-#include "agent-source-private.h"
-#include "agent-yielding-source-private.h"
+#include "base/agent-source-private.h"
+#include "base/agent-yielding-source-private.h"
 
 /* Whether the main source takes the iteration to come, though its ready time does not say so. */
 typedef enum

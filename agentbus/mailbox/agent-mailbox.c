@@ -2,16 +2,16 @@
 
 #include "config.h"
 
-#include "agent-bus-loss-private.h"
-#include "agent-bus-report-private.h"
-#include "agent-bus-watch-private.h"
-#include "agent-clock-private.h"
-#include "agent-delivery-private.h"
-#include "agent-delivery-source-private.h"
-#include "agent-ending-private.h"
-#include "agent-mailbox-private.h"
-#include "agent-string-hash-private.h"
-#include "agent-subscriber-private.h"
+#include "base/agent-clock-private.h"
+#include "base/agent-string-hash-private.h"
+#include "bus/agent-bus-loss-private.h"
+#include "bus/agent-bus-report-private.h"
+#include "bus/agent-bus-watch-private.h"
+#include "bus/agent-delivery-private.h"
+#include "bus/agent-ending-private.h"
+#include "bus/agent-subscriber-private.h"
+#include "mailbox/agent-delivery-source-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 /* How many data messages a subscriber gets before the next one in the same context has its turn. */
 #define TURN 64

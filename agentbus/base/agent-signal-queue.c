@@ -4,9 +4,9 @@
 
 #include <gio/gio.h>
 
-#include "agent-clock-private.h"
-#include "agent-signal-queue-private.h"
-#include "agent-yielding-source-private.h"
+#include "base/agent-clock-private.h"
+#include "base/agent-signal-queue-private.h"
+#include "base/agent-yielding-source-private.h"
 
 /* How many events one dispatch tells of, so that the application's other sources have their turn. */
 #define TURN 256

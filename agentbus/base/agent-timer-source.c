@@ -4,27 +4,27 @@
 
 #include <stdatomic.h>
 
-#include "agent-clock-private.h"
-#include "agent-retry-source-private.h"
-#include "agent-source-private.h"
+#include "base/agent-clock-private.h"
+#include "base/agent-source-private.h"
+#include "base/agent-timer-source-private.h"
 
 typedef struct
 {
   GSource        base;
   _Atomic gint64 time; /* -1 for none */
-  AgentRetryFunc func;
+  AgentTimerFunc func;
   gpointer       data;
   GDestroyNotify destroy;
-} RetryGSource;
+} TimerGSource;
 
-struct _AgentRetrySource
+struct _AgentTimerSource
 {
   GMainContext *context; /* no GSource may be touched after its context is gone */
   GSource      *source;
 };
 
 static gboolean
-is_due (RetryGSource *source)
+is_due (TimerGSource *source)
 {
   gint64 time = atomic_load (&source->time);
 
@@ -33,19 +33,19 @@ is_due (RetryGSource *source)
 
 /* GLib looks at its own clock only. */
 static gboolean
-retry_source_prepare (GSource *source,
+timer_source_prepare (GSource *source,
                       gint    *timeout)
 {
   *timeout = -1;
-  return _agent_clock_is_overridden () && is_due ((RetryGSource *) source);
+  return _agent_clock_is_overridden () && is_due ((TimerGSource *) source);
 }
 
 static gboolean
-retry_source_dispatch (GSource    *source,
+timer_source_dispatch (GSource    *source,
                        GSourceFunc callback,
                        gpointer    user_data)
 {
-  RetryGSource *self = (RetryGSource *) source;
+  TimerGSource *self = (TimerGSource *) source;
 
   if (is_due (self))
     self->func (self->data, _agent_clock_now ());
@@ -53,44 +53,45 @@ retry_source_dispatch (GSource    *source,
 }
 
 static void
-retry_source_finalize (GSource *source)
+timer_source_finalize (GSource *source)
 {
-  RetryGSource *self = (RetryGSource *) source;
+  TimerGSource *self = (TimerGSource *) source;
 
   self->destroy (self->data);
 }
 
-static GSourceFuncs retry_source_funcs = {
-  .prepare = retry_source_prepare,
-  .dispatch = retry_source_dispatch,
-  .finalize = retry_source_finalize,
+static GSourceFuncs timer_source_funcs = {
+  .prepare = timer_source_prepare,
+  .dispatch = timer_source_dispatch,
+  .finalize = timer_source_finalize,
 };
 
-/* @destroy may be called later than free() returns, when a dispatch is over. */
-AgentRetrySource *
-_agent_retry_source_new (GMainContext  *context,
-                         AgentRetryFunc func,
+/* @name is static. If a dispatch is under way when free() is called, @destroy is called when that is over. */
+AgentTimerSource *
+_agent_timer_source_new (GMainContext  *context,
+                         const char    *name,
+                         AgentTimerFunc func,
                          gpointer       data,
                          GDestroyNotify destroy)
 {
-  AgentRetrySource *self = g_new0 (AgentRetrySource, 1);
-  RetryGSource     *source;
+  AgentTimerSource *self = g_new0 (AgentTimerSource, 1);
+  TimerGSource     *source;
 
   self->context = g_main_context_ref (context);
-  self->source = g_source_new (&retry_source_funcs, sizeof (RetryGSource));
-  source = (RetryGSource *) self->source;
+  self->source = g_source_new (&timer_source_funcs, sizeof (TimerGSource));
+  source = (TimerGSource *) self->source;
   atomic_init (&source->time, -1);
   source->func = func;
   source->data = data;
   source->destroy = destroy;
-  g_source_set_static_name (self->source, "[agentbus] retry");
+  g_source_set_static_name (self->source, name);
   g_source_attach (self->source, context);
 
   return self;
 }
 
 void
-_agent_retry_source_free (AgentRetrySource *self)
+_agent_timer_source_free (AgentTimerSource *self)
 {
   _agent_source_clear (&self->source);
   g_main_context_unref (self->context);
@@ -99,9 +100,9 @@ _agent_retry_source_free (AgentRetrySource *self)
 
 /* -1: there is nothing to wait for. */
 void
-_agent_retry_source_set_time (AgentRetrySource *self,
+_agent_timer_source_set_time (AgentTimerSource *self,
                               gint64            time)
 {
-  atomic_store (&((RetryGSource *) self->source)->time, time);
+  atomic_store (&((TimerGSource *) self->source)->time, time);
   g_source_set_ready_time (self->source, _agent_clock_is_overridden () ? -1 : time);
 }

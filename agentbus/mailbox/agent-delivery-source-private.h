@@ -2,9 +2,9 @@
 
 #pragma once
 
-#include "agent-bus-types-private.h"
 #include "agent-enums.h"
-#include "agent-message.h"
+#include "bus/agent-bus-types-private.h"
+#include "message/agent-message.h"
 
 G_BEGIN_DECLS
 

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "agent-bus-types-private.h"
+#include <glib-object.h>
 
 G_BEGIN_DECLS
 
@@ -16,6 +16,8 @@ G_BEGIN_DECLS
  */
 #define AGENT_SIGNAL_QUEUE_MAX      10000
 #define AGENT_SIGNAL_QUEUE_PATIENCE (10 * G_USEC_PER_SEC) /* µs */
+
+typedef struct _AgentSignalQueue AgentSignalQueue;
 
 typedef void (*AgentSignalFunc) (GObject *object,
                                  gpointer event);
