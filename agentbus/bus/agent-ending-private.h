@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /*
- * Waits until some mailboxes are released, all under one deadline. Those that are not released by then are
- * abandoned.
+ * Waits until some mailboxes are released, all under one deadline: an AgentWaiting. When the deadline comes, the ending
+ * abandons those that are not released. Any thread may call what is here.
  */
 void         _agent_ending_begin        (GPtrArray    *mailboxes,
                                          guint         timeout,

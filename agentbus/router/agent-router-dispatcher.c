@@ -137,28 +137,8 @@ enum
 };
 
 static GParamSpec *props[N_PROPS];
-static guint       signals[AGENT_ROUTER_N_SIGNALS];
 
 G_DEFINE_FINAL_TYPE (AgentRouterDispatcher, agent_router_dispatcher, G_TYPE_OBJECT)
-
-void
-_agent_router_dispatcher_emit (AgentRouterDispatcher *self,
-                               AgentRouterSignal      signal,
-                               ...)
-{
-  va_list args;
-
-  va_start (args, signal);
-  g_signal_emit_valist (self, signals[signal], 0, args);
-  va_end (args);
-}
-
-gboolean
-_agent_router_dispatcher_has_handlers (AgentRouterDispatcher *self,
-                                       AgentRouterSignal      signal)
-{
-  return g_signal_handler_find (self, G_SIGNAL_MATCH_ID, signals[signal], 0, NULL, NULL, NULL) != 0;
-}
 
 AgentParking *
 _agent_router_dispatcher_get_parking (AgentRouterDispatcher *self)
@@ -169,9 +149,9 @@ _agent_router_dispatcher_get_parking (AgentRouterDispatcher *self)
 /* --- GObject --- */
 
 static gboolean
-has_object (const GObjectConstructParam *params,
-            guint                        n_params,
-            guint                        prop_id)
+dispatcher_has_object (const GObjectConstructParam *params,
+                       guint                        n_params,
+                       guint                        prop_id)
 {
   for (guint i = 0; i < n_params; i++)
     {
@@ -188,8 +168,8 @@ agent_router_dispatcher_constructor (GType                  type,
                                      guint                  n_params,
                                      GObjectConstructParam *params)
 {
-  g_return_val_if_fail (has_object (params, n_params, PROP_BUS), NULL);
-  g_return_val_if_fail (has_object (params, n_params, PROP_ROUTE_TABLE), NULL);
+  g_return_val_if_fail (dispatcher_has_object (params, n_params, PROP_BUS), NULL);
+  g_return_val_if_fail (dispatcher_has_object (params, n_params, PROP_ROUTE_TABLE), NULL);
 
   return G_OBJECT_CLASS (agent_router_dispatcher_parent_class)->constructor (type, n_params, params);
 }
@@ -327,7 +307,7 @@ agent_router_dispatcher_set_property (GObject      *object,
 }
 
 static void
-install_properties (GObjectClass *object_class)
+dispatcher_install_properties (GObjectClass *object_class)
 {
   const GParamFlags settled = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
   const GParamFlags setting = G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS;
@@ -408,58 +388,6 @@ install_properties (GObjectClass *object_class)
 }
 
 static void
-install_signals (void)
-{
-  /**
-   * AgentRouterDispatcher::expired:
-   * @self: a dispatcher
-   * @message: a message
-   * @waited_ms: how long it waited, in milliseconds
-   * @n_attempts: how often it was tried, the first time included; what it waited for room is no attempt
-   *
-   * Tells of a message that was parked for too long. Emitted once for each.
-   *
-   * Since: 0.1
-   */
-  signals[AGENT_ROUTER_SIGNAL_EXPIRED] = g_signal_new ("expired",
-                                                       AGENT_TYPE_ROUTER_DISPATCHER,
-                                                       G_SIGNAL_RUN_LAST,
-                                                       0,
-                                                       NULL,
-                                                       NULL,
-                                                       NULL,
-                                                       G_TYPE_NONE,
-                                                       3,
-                                                       AGENT_TYPE_MESSAGE,
-                                                       G_TYPE_UINT,
-                                                       G_TYPE_UINT);
-
-  /**
-   * AgentRouterDispatcher::dropped:
-   * @self: a dispatcher
-   * @message: a message
-   * @reason: why it was dropped
-   *
-   * Tells of a message that was accepted but will not be handed over, for another reason than its age:
-   * %AGENT_DROP_REASON_CLOSED when the dispatcher was stopped, %AGENT_DROP_REASON_NO_TARGET when its actor was removed
-   * from the route table. Emitted once for each.
-   *
-   * Since: 0.1
-   */
-  signals[AGENT_ROUTER_SIGNAL_DROPPED] = g_signal_new ("dropped",
-                                                       AGENT_TYPE_ROUTER_DISPATCHER,
-                                                       G_SIGNAL_RUN_LAST,
-                                                       0,
-                                                       NULL,
-                                                       NULL,
-                                                       NULL,
-                                                       G_TYPE_NONE,
-                                                       2,
-                                                       AGENT_TYPE_MESSAGE,
-                                                       AGENT_TYPE_DROP_REASON);
-}
-
-static void
 agent_router_dispatcher_class_init (AgentRouterDispatcherClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -471,8 +399,8 @@ agent_router_dispatcher_class_init (AgentRouterDispatcherClass *klass)
   object_class->get_property = agent_router_dispatcher_get_property;
   object_class->set_property = agent_router_dispatcher_set_property;
 
-  install_properties (object_class);
-  install_signals ();
+  dispatcher_install_properties (object_class);
+  _agent_router_report_install_signals (klass);
 }
 
 static void
@@ -840,7 +768,7 @@ agent_router_dispatcher_stop_finish (AgentRouterDispatcher *self,
 }
 
 static GVariant *
-drops_to_variant (const guint64 *n_dropped)
+dispatcher_drops_to_variant (const guint64 *n_dropped)
 {
   GVariantBuilder builder;
 
@@ -892,7 +820,7 @@ agent_router_dispatcher_get_statistics (AgentRouterDispatcher *self)
   g_variant_dict_insert (&dict, "refused", "t", counts.refused);
   g_variant_dict_insert (&dict, "retries", "t", counts.retries);
   g_variant_dict_insert (&dict, "returned", "t", counts.returned);
-  g_variant_dict_insert_value (&dict, "dropped", drops_to_variant (counts.dropped));
+  g_variant_dict_insert_value (&dict, "dropped", dispatcher_drops_to_variant (counts.dropped));
 
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }

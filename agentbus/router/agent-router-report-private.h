@@ -13,13 +13,6 @@ G_BEGIN_DECLS
  */
 typedef struct _AgentRouterReport AgentRouterReport;
 
-typedef enum
-{
-  AGENT_ROUTER_SIGNAL_EXPIRED,
-  AGENT_ROUTER_SIGNAL_DROPPED,
-  AGENT_ROUTER_N_SIGNALS,
-} AgentRouterSignal;
-
 extern const AgentParkingFuncs _agent_router_report_funcs;
 
 AgentRouterReport *_agent_router_report_new   (AgentRouterDispatcher *dispatcher,
@@ -34,11 +27,8 @@ void               _agent_router_report_stop  (AgentRouterReport     *self,
                                                GTask                 *task);
 void               _agent_router_report_close (AgentRouterReport     *self);
 
-/* The dispatcher: in its context, and in any thread */
-void               _agent_router_dispatcher_emit         (AgentRouterDispatcher *self,
-                                                          AgentRouterSignal      signal,
-                                                          ...);
-gboolean           _agent_router_dispatcher_has_handlers (AgentRouterDispatcher *self,
-                                                          AgentRouterSignal      signal);
+/* In the class_init of the dispatcher */
+void               _agent_router_report_install_signals
+                                              (AgentRouterDispatcherClass *klass);
 
 G_END_DECLS

@@ -4,66 +4,65 @@
 
 #include <stdatomic.h>
 
-#include "agent-bus-error.h"
 #include "base/agent-log-rule-private.h"
+#include "base/agent-signal-private.h"
 #include "base/agent-signal-queue-private.h"
-#include "base/agent-source-private.h"
 #include "base/agent-timer-source-private.h"
 #include "bus/agent-bus-loss-private.h"
 #include "bus/agent-bus-private.h"
-#include "bus/agent-directory-private.h"
 #include "router/agent-router-report-private.h"
+#include "router/agent-router-stop-private.h"
 
 struct _AgentRouterReport
 {
-  gint              ref_count; /* (atomic) */
+  gatomicrefcount   ref_count;
   _Atomic guint64   n_expired;
   GMainContext     *context;
   AgentBus         *bus;
   AgentSignalQueue *signals;
+  AgentRouterStop  *stop;
 
   GMutex            lock;
   AgentParking     *parking; /* (lock) (owned) (nullable) NULL once closed */
   AgentTimerSource *timer;   /* (lock) (owned) (nullable) the same */
-  GSList           *stops;   /* (lock) of Stop (owned) */
 };
 
-/* A stop that waits until nothing is parked: an atomic box. */
-typedef struct
+enum
 {
-  AgentRouterReport *report;  /* (owned) */
-  GTask             *task;    /* (lock) (owned) (nullable) who wants to know */
-  GSource           *timer;   /* (owned) the deadline */
-  GSource           *waiting; /* (owned) (nullable) whether somebody still wants to know */
-  guint              timeout; /* ms */
-  guint64            n_lost;  /* how many messages had expired or been dropped when it began */
-} Stop;
+  EXPIRED,
+  DROPPED,
+  N_SIGNALS
+};
 
+static guint signals[N_SIGNALS];
+
+/* A message that was accepted and then given up. */
 typedef struct
 {
-  AgentRouterSignal signal;
-  AgentMessage     *message; /* (owned) */
-  AgentDropReason   reason;
-  guint             waited;
-  guint             n_attempts;
-} Event;
+  guint           signal;  /* EXPIRED or DROPPED */
+  AgentMessage   *message; /* (owned) */
+  AgentDropReason reason;
+  guint           waited; /* ms */
+  guint           n_attempts;
+} ReportEvent;
 
 AgentRouterReport *
 _agent_router_report_ref (AgentRouterReport *self)
 {
-  g_atomic_int_inc (&self->ref_count);
+  g_atomic_ref_count_inc (&self->ref_count);
   return self;
 }
 
 void
 _agent_router_report_unref (AgentRouterReport *self)
 {
-  if (!g_atomic_int_dec_and_test (&self->ref_count))
+  if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
-  g_assert (self->parking == NULL && self->timer == NULL && self->stops == NULL);
+  g_assert (self->parking == NULL && self->timer == NULL);
 
   g_clear_pointer (&self->signals, _agent_signal_queue_unref);
+  g_clear_pointer (&self->stop, _agent_router_stop_unref);
   g_main_context_unref (self->context);
   g_object_unref (self->bus);
   g_mutex_clear (&self->lock);
@@ -72,37 +71,88 @@ _agent_router_report_unref (AgentRouterReport *self)
 
 /* --- Signals --- */
 
-static void
-event_free (gpointer data)
+/* The doc comments of the dispatcher's signals stand here, since this file alone emits them. */
+void
+_agent_router_report_install_signals (AgentRouterDispatcherClass *klass)
 {
-  Event *event = data;
+  /**
+   * AgentRouterDispatcher::expired:
+   * @self: a dispatcher
+   * @message: a message
+   * @waited_ms: how long it waited, in milliseconds
+   * @n_attempts: how often it was tried, the first time included; what it waited for room is no attempt
+   *
+   * Tells of a message that was parked for too long. Emitted once for each.
+   *
+   * Since: 0.1
+   */
+  signals[EXPIRED] = g_signal_new ("expired",
+                                   G_TYPE_FROM_CLASS (klass),
+                                   G_SIGNAL_RUN_LAST,
+                                   0,
+                                   NULL,
+                                   NULL,
+                                   NULL,
+                                   G_TYPE_NONE,
+                                   3,
+                                   AGENT_TYPE_MESSAGE,
+                                   G_TYPE_UINT,
+                                   G_TYPE_UINT);
+
+  /**
+   * AgentRouterDispatcher::dropped:
+   * @self: a dispatcher
+   * @message: a message
+   * @reason: why it was dropped
+   *
+   * Tells of a message that was accepted but will not be handed over, for another reason than its age:
+   * %AGENT_DROP_REASON_CLOSED when the dispatcher was stopped, %AGENT_DROP_REASON_NO_TARGET when its actor was removed
+   * from the route table. Emitted once for each.
+   *
+   * Since: 0.1
+   */
+  signals[DROPPED] = g_signal_new ("dropped",
+                                   G_TYPE_FROM_CLASS (klass),
+                                   G_SIGNAL_RUN_LAST,
+                                   0,
+                                   NULL,
+                                   NULL,
+                                   NULL,
+                                   G_TYPE_NONE,
+                                   2,
+                                   AGENT_TYPE_MESSAGE,
+                                   AGENT_TYPE_DROP_REASON);
+}
+
+static void
+report_free_event (gpointer data)
+{
+  ReportEvent *event = data;
 
   agent_message_unref (event->message);
   g_free (event);
 }
 
 static void
-report_emit (GObject *object,
+report_emit (GObject *dispatcher,
              gpointer data)
 {
-  AgentRouterDispatcher *dispatcher = AGENT_ROUTER_DISPATCHER (object);
-  Event                 *event = data;
+  ReportEvent *event = data;
 
-  if (event->signal == AGENT_ROUTER_SIGNAL_EXPIRED)
-    _agent_router_dispatcher_emit (dispatcher, event->signal, event->message, event->waited, event->n_attempts);
+  if (event->signal == EXPIRED)
+    g_signal_emit (dispatcher, signals[EXPIRED], 0, event->message, event->waited, event->n_attempts);
   else
-    _agent_router_dispatcher_emit (dispatcher, event->signal, event->message, event->reason);
+    g_signal_emit (dispatcher, signals[DROPPED], 0, event->message, event->reason);
 }
 
-/* Without anybody to hear it, news would only pile up where the context is not iterated. */
+/* An event that nobody hears is not queued: in a context that is not iterated the queue would only grow. */
 static void
-add_event (AgentRouterReport *self,
-           const Event       *event)
+report_add_event (AgentRouterReport *self,
+                  const ReportEvent *event)
 {
-  g_autoptr (AgentRouterDispatcher) dispatcher =
-      (AgentRouterDispatcher *) _agent_signal_queue_dup_object (self->signals);
+  g_autoptr (GObject) dispatcher = _agent_signal_queue_dup_object (self->signals);
 
-  if (dispatcher == NULL || !_agent_router_dispatcher_has_handlers (dispatcher, event->signal))
+  if (dispatcher == NULL || !_agent_signal_is_heard (dispatcher, signals[event->signal]))
     return;
 
   agent_message_ref (event->message);
@@ -112,10 +162,10 @@ add_event (AgentRouterReport *self,
 /* --- Losses --- */
 
 static void
-log_expired (AgentRouterReport *self,
-             AgentMessage      *message,
-             guint              waited,
-             guint              n_attempts)
+report_log_expired (AgentRouterReport *self,
+                    AgentMessage      *message,
+                    guint              waited,
+                    guint              n_attempts)
 {
   guint64 n_before = atomic_fetch_add (&self->n_expired, 1);
 
@@ -128,10 +178,10 @@ log_expired (AgentRouterReport *self,
 }
 
 static void
-on_expired (gpointer      owner,
-            AgentMessage *message,
-            guint         waited,
-            guint         n_attempts)
+report_on_expired (gpointer      owner,
+                   AgentMessage *message,
+                   guint         waited,
+                   guint         n_attempts)
 {
   AgentRouterReport *self = owner;
   g_autofree char   *text = g_strdup_printf ("The message '%s' to '%s' expired after %u ms",
@@ -139,26 +189,24 @@ on_expired (gpointer      owner,
                                            agent_message_get_target (message),
                                            waited);
 
-  log_expired (self, message, waited, n_attempts);
-  add_event (self,
-             &(Event){ .signal = AGENT_ROUTER_SIGNAL_EXPIRED,
-                       .message = message,
-                       .waited = waited,
-                       .n_attempts = n_attempts });
+  report_log_expired (self, message, waited, n_attempts);
+  report_add_event (
+      self,
+      &(ReportEvent){ .signal = EXPIRED, .message = message, .waited = waited, .n_attempts = n_attempts });
   _agent_bus_send_loss (self->bus, message, NULL, text);
   agent_message_unref (message);
 }
 
 static void
-on_dropped (gpointer        owner,
-            AgentMessage   *message,
-            AgentDropReason reason)
+report_on_dropped (gpointer        owner,
+                   AgentMessage   *message,
+                   AgentDropReason reason)
 {
   AgentRouterReport *self = owner;
   g_autofree char   *text = _agent_bus_dup_drop_text (message, NULL, reason);
 
   g_debug ("%s", text);
-  add_event (self, &(Event){ .signal = AGENT_ROUTER_SIGNAL_DROPPED, .message = message, .reason = reason });
+  report_add_event (self, &(ReportEvent){ .signal = DROPPED, .message = message, .reason = reason });
   _agent_bus_send_loss (self->bus, message, NULL, text);
   agent_message_unref (message);
 }
@@ -167,7 +215,7 @@ on_dropped (gpointer        owner,
 
 /* (transfer full) (nullable) */
 static AgentParking *
-ref_parking (AgentRouterReport *self)
+report_dup_parking (AgentRouterReport *self)
 {
   AgentParking *parking;
 
@@ -179,10 +227,10 @@ ref_parking (AgentRouterReport *self)
 }
 
 static void
-on_timer (gpointer data,
-          gint64   now)
+report_on_timer (gpointer data,
+                 gint64   now)
 {
-  AgentParking *parking = ref_parking (data);
+  AgentParking *parking = report_dup_parking (data);
 
   if (parking == NULL)
     return;
@@ -192,8 +240,8 @@ on_timer (gpointer data,
 }
 
 static void
-on_deadline (gpointer owner,
-             gint64   time)
+report_on_deadline (gpointer owner,
+                    gint64   time)
 {
   AgentRouterReport *self = owner;
 
@@ -206,182 +254,30 @@ on_deadline (gpointer owner,
 /* --- The end --- */
 
 static void
-stop_clear (gpointer data)
+report_on_drained (gpointer owner)
 {
-  Stop *stop = data;
+  AgentRouterReport *self = owner;
 
-  g_assert (stop->timer == NULL && stop->waiting == NULL && stop->task == NULL);
-
-  _agent_router_report_unref (stop->report);
+  _agent_router_stop_end (self->stop);
 }
 
-static void
-stop_unref (gpointer stop)
-{
-  g_atomic_rc_box_release_full (stop, stop_clear);
-}
-
-/* (transfer full) (nullable) Nobody waits any more. */
-static GTask *
-take_task (Stop *stop)
-{
-  GTask *task;
-
-  g_mutex_lock (&stop->report->lock);
-  task = g_steal_pointer (&stop->task);
-  g_mutex_unlock (&stop->report->lock);
-
-  return task;
-}
-
-/* Takes the reference. @error: (transfer full) (nullable). */
-static void
-end_stop (Stop   *stop,
-          GError *error)
-{
-  g_autoptr (GTask) task = take_task (stop);
-
-  _agent_source_clear (&stop->timer);
-  _agent_source_clear (&stop->waiting);
-  if (task != NULL && error != NULL)
-    g_task_return_error (task, g_steal_pointer (&error));
-  else if (task != NULL)
-    g_task_return_boolean (task, TRUE);
-
-  g_clear_error (&error);
-  stop_unref (stop);
-}
-
-static guint64
-count_lost (AgentParking *parking)
-{
-  AgentParkingCounts counts;
-  guint64            n_lost;
-
-  _agent_parking_get_counts (parking, &counts);
-  n_lost = counts.expired;
-  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
-    n_lost += counts.dropped[reason];
-
-  return n_lost;
-}
-
-/* (transfer full) */
-static GSList *
-take_stops (AgentRouterReport *self)
-{
-  GSList *stops;
-
-  g_mutex_lock (&self->lock);
-  stops = g_steal_pointer (&self->stops);
-  g_mutex_unlock (&self->lock);
-
-  return stops;
-}
-
-/* All of them, since there is only one end. What comes back from a router from now on has nowhere to go. */
-static void
-end_stops (AgentRouterReport *self)
-{
-  GSList       *stops = take_stops (self);
-  AgentParking *parking = ref_parking (self);
-
-  if (stops != NULL && parking != NULL)
-    _agent_parking_drop_all (parking, AGENT_DROP_REASON_CLOSED);
-
-  for (GSList *l = stops; l != NULL; l = l->next)
-    {
-      Stop   *stop = l->data;
-      guint64 n_lost = parking != NULL ? count_lost (parking) - stop->n_lost : 0;
-      GError *error = NULL;
-
-      if (n_lost > 0)
-        error = g_error_new (AGENT_BUS_ERROR,
-                             AGENT_BUS_ERROR_TIMED_OUT,
-                             "%" G_GUINT64_FORMAT " message(s) could not be handed over in time, or within %u ms",
-                             n_lost,
-                             stop->timeout);
-      end_stop (stop, error);
-    }
-
-  g_slist_free (stops);
-  g_clear_pointer (&parking, _agent_parking_unref);
-}
-
-static gboolean
-on_stop_timeout (gpointer user_data)
-{
-  Stop *stop = user_data;
-
-  end_stops (stop->report);
-  return G_SOURCE_REMOVE;
-}
-
-/* Nobody wants to know any more, which does not keep the dispatcher from stopping. */
-static gboolean
-on_stop_cancelled (GCancellable *cancellable,
-                   gpointer      user_data)
-{
-  g_autoptr (GTask) task = take_task (user_data);
-
-  if (task != NULL)
-    g_task_return_error_if_cancelled (task);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-on_drained (gpointer owner)
-{
-  end_stops (owner);
-}
-
-static GSource *
-report_attach (Stop       *stop,
-               GSource    *source,
-               const char *name,
-               GSourceFunc callback)
-{
-  g_source_set_static_name (source, name);
-  g_source_set_callback (source, callback, g_atomic_rc_box_acquire (stop), stop_unref);
-  g_source_attach (source, g_main_context_get_thread_default ());
-  return source;
-}
-
-/* Takes @task. The deadline is kept in the calling thread's default context. */
+/*
+ * @timeout: milliseconds until what is parked is dropped
+ * @task: (transfer full): who waits until the dispatcher has stopped
+ */
 void
 _agent_router_report_stop (AgentRouterReport *self,
                            guint              timeout,
                            GTask             *task)
 {
-  AgentParking *parking = ref_parking (self);
-  GCancellable *cancellable = g_task_get_cancellable (task);
-  Stop         *stop = g_atomic_rc_box_new0 (Stop);
-
-  stop->report = _agent_router_report_ref (self);
-  stop->task = task;
-  stop->timeout = timeout;
-  stop->n_lost = count_lost (parking);
-
-  g_mutex_lock (&self->lock);
-  stop->timer = report_attach (stop, g_timeout_source_new (timeout), "[agentbus] stop", on_stop_timeout);
-  if (cancellable != NULL)
-    stop->waiting = report_attach (stop,
-                                   g_cancellable_source_new (cancellable),
-                                   "[agentbus] waiting",
-                                   G_SOURCE_FUNC (on_stop_cancelled));
-  self->stops = g_slist_prepend (self->stops, stop);
-  g_mutex_unlock (&self->lock);
-
-  if (_agent_parking_close (parking))
-    on_drained (self);
-  _agent_parking_unref (parking);
+  _agent_router_stop_begin (self->stop, timeout, task);
 }
 
 const AgentParkingFuncs _agent_router_report_funcs = {
-  .expired = on_expired,
-  .dropped = on_dropped,
-  .deadline = on_deadline,
-  .drained = on_drained,
+  .expired = report_on_expired,
+  .dropped = report_on_dropped,
+  .deadline = report_on_deadline,
+  .drained = report_on_drained,
 };
 
 /* --- Life --- */
@@ -393,10 +289,11 @@ _agent_router_report_new (AgentRouterDispatcher *dispatcher,
 {
   AgentRouterReport *self = g_new0 (AgentRouterReport, 1);
 
-  self->ref_count = 1;
+  g_atomic_ref_count_init (&self->ref_count);
   self->context = g_main_context_ref (context);
   self->bus = g_object_ref (bus);
-  self->signals = _agent_signal_queue_new (G_OBJECT (dispatcher), context, "[agentbus] router", report_emit, event_free);
+  self->signals = _agent_signal_queue_new (G_OBJECT (dispatcher), context, "[agentbus] router", report_emit, report_free_event);
+  self->stop = _agent_router_stop_new (context);
   g_mutex_init (&self->lock);
 
   return self;
@@ -407,14 +304,15 @@ _agent_router_report_start (AgentRouterReport *self,
                             AgentParking      *parking)
 {
   self->parking = _agent_parking_ref (parking);
+  _agent_router_stop_set_parking (self->stop, parking);
   self->timer = _agent_timer_source_new (self->context,
                                          "[agentbus] retry",
-                                         on_timer,
+                                         report_on_timer,
                                          _agent_router_report_ref (self),
                                          (GDestroyNotify) _agent_router_report_unref);
 }
 
-/* The dispatcher goes: there are no signals any more. Sources still hear what becomes of their messages. */
+/* The dispatcher goes. There are no signals any more, but the sources of messages still hear what becomes of these. */
 void
 _agent_router_report_close (AgentRouterReport *self)
 {
@@ -428,9 +326,7 @@ _agent_router_report_close (AgentRouterReport *self)
   timer = g_steal_pointer (&self->timer);
   g_mutex_unlock (&self->lock);
 
-  /* Nobody waits for these any more: who does keeps the dispatcher. */
-  end_stops (self);
-
+  _agent_router_stop_close (self->stop);
   g_clear_pointer (&timer, _agent_timer_source_free);
   g_clear_pointer (&parking, _agent_parking_unref);
 }

@@ -278,6 +278,31 @@ test_stop_cancelled_and_gone (TestFixture *f)
   test_dispatch_free (d);
 }
 
+/* The caller has a context of its own, and does not iterate it after the cancel. The deadline holds all the same. */
+static void
+test_stop_cancelled_elsewhere (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (GMainContext) callers = g_main_context_new ();
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+
+  agent_bus_set_shutdown_timeout (f->bus, 50);
+  test_dispatch_numbers (d, "x", 1, 2);
+  g_main_context_push_thread_default (callers);
+  start_stop (d, cancellable, &result);
+  g_main_context_pop_thread_default (callers);
+  g_cancellable_cancel (cancellable);
+  while (result == NULL)
+    g_main_context_iteration (callers, TRUE);
+  g_assert_false (agent_router_dispatcher_stop_finish (d->dispatcher, result, NULL));
+
+  while (test_n_parked (d) > 0)
+    g_main_context_iteration (f->context, TRUE);
+  test_drain (f);
+  g_assert_cmpuint (d->dropped[AGENT_DROP_REASON_CLOSED], ==, 2);
+}
+
 /* --- Gone --- */
 
 static void
@@ -356,6 +381,7 @@ main (int   argc,
   ADD ("stop-twice", test_stop_twice);
   ADD ("stop-twice-in-vain", test_stop_twice_in_vain);
   ADD ("stop-cancelled", test_stop_cancelled);
+  ADD ("stop-cancelled-elsewhere", test_stop_cancelled_elsewhere);
   ADD ("stop-cancelled-and-gone", test_stop_cancelled_and_gone);
   ADD ("stop-ends-with-the-router", test_stop_ends_with_the_router);
   ADD ("stop-after-losses", test_stop_after_losses);
