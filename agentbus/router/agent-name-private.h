@@ -8,8 +8,10 @@
 G_BEGIN_DECLS
 
 /*
- * The name of a router, shared by the route table and the lanes of all dispatchers. It is not interned: another thread may
- * let go of the last reference at any time, with no lock held.
+ * The name of a router: a counted string, shared by the route table and the lanes of all dispatchers.
+ *
+ * It is no GRefString, though it looks like one: the last g_ref_string_release() takes a lock of the whole process, and
+ * takes an equal string of the application's out of the table of interned ones.
  */
 typedef char AgentName;
 

@@ -270,10 +270,9 @@ change_lane (AgentParking *self,
   _agent_lane_unref (lane);
 }
 
-/* An AgentRouteFunc. */
-void
-_agent_parking_route_changed (gpointer    data,
-                              const char *actor)
+static void
+parking_on_route_changed (gpointer    data,
+                          const char *actor)
 {
   AgentParking *self = data;
 
@@ -283,6 +282,10 @@ _agent_parking_route_changed (gpointer    data,
   _agent_parking_settle (self);
   _agent_sender_collect (_agent_sender_get ());
 }
+
+const AgentRouteWatchFuncs _agent_parking_route_funcs = {
+  .changed = parking_on_route_changed,
+};
 
 /* --- The bus --- */
 

@@ -7,7 +7,7 @@
 #include "bus/agent-sender-private.h"
 #include "router/agent-histogram-private.h"
 #include "router/agent-lane-private.h"
-#include "router/agent-route-table.h"
+#include "router/agent-route-table-private.h"
 #include "router/agent-shard-private.h"
 
 G_BEGIN_DECLS
@@ -128,8 +128,7 @@ void                _agent_parking_get_counts (AgentParking            *self,
                                                AgentParkingCounts      *counts);
 
 /* Events */
-void                _agent_parking_route_changed (gpointer              self,
-                                                  const char           *actor);
+extern const AgentRouteWatchFuncs _agent_parking_route_funcs;
 extern const AgentBusWatchFuncs _agent_parking_watch_funcs;
 
 /* The timer */

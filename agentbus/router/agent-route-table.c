@@ -4,9 +4,11 @@
 
 #include <stdatomic.h>
 
+#include "base/agent-signal-private.h"
 #include "base/agent-signal-queue-private.h"
-#include "base/agent-string-hash-private.h"
 #include "base/agent-utf8-private.h"
+#include "base/agent-watch-list-private.h"
+#include "router/agent-route-index-private.h"
 #include "router/agent-route-table-private.h"
 
 /* How many actors are moved while the lock is held once. */
@@ -75,44 +77,19 @@ struct _AgentRouteTable
 
   AgentSignalQueue *signals;
 
+  AgentWatchList watches;
+
   GMutex          lock;
-  GHashTable     *actors;  /* (lock) id → Actor (owned) */
-  GHashTable     *routers; /* (lock) name → Router (owned): those that have actors */
-  GPtrArray      *watches; /* (lock) of Watch (owned); never changed, but replaced */
-  guint           last_id; /* (lock) */
+  AgentRouteIndex index; /* (lock) */
   _Atomic guint64 n_changes;
 };
-
-typedef struct
-{
-  gint           ref_count; /* (atomic) */
-  guint          id;
-  AgentRouteFunc func;
-  gpointer       data;
-  GDestroyNotify destroy;
-} Watch;
-
-/* Whose actors are found without a look at all others. */
-typedef struct
-{
-  AgentName *name;
-  GQueue     actors; /* of Actor, in the order in which they came */
-} Router;
-
-typedef struct
-{
-  Router *router;    /* (nullable) */
-  GList   link;      /* in the router's actors */
-  guint64 n_changes; /* of the table, when it came to its router */
-  char    id[];
-} Actor;
 
 /* What the signal tells. */
 typedef struct
 {
   char *actor;
   char *router; /* (nullable) */
-} Change;
+} RouteChange;
 
 enum
 {
@@ -133,32 +110,9 @@ static guint       signals[N_SIGNALS];
 G_DEFINE_FINAL_TYPE (AgentRouteTable, agent_route_table, G_TYPE_OBJECT)
 
 static void
-watch_unref (gpointer data)
+route_table_free_change (gpointer data)
 {
-  Watch *watch = data;
-
-  if (!g_atomic_int_dec_and_test (&watch->ref_count))
-    return;
-
-  watch->destroy (watch->data);
-  g_free (watch);
-}
-
-static void
-router_free (gpointer data)
-{
-  Router *router = data;
-
-  g_assert (router->actors.length == 0);
-
-  _agent_name_unref (router->name);
-  g_free (router);
-}
-
-static void
-change_free (gpointer data)
-{
-  Change *change = data;
+  RouteChange *change = data;
 
   g_free (change->actor);
   g_free (change->router);
@@ -166,103 +120,40 @@ change_free (gpointer data)
 }
 
 static void
-emit_changed (GObject *object,
-              gpointer event)
+route_table_emit_changed (GObject *object,
+                          gpointer event)
 {
-  Change *change = event;
+  RouteChange *change = event;
 
   g_signal_emit (object, signals[CHANGED], 0, change->actor, change->router);
 }
 
 /* --- Telling --- */
 
-static GPtrArray *
-ref_watches (AgentRouteTable *self)
-{
-  GPtrArray *watches;
-
-  g_mutex_lock (&self->lock);
-  watches = g_ptr_array_ref (self->watches);
-  g_mutex_unlock (&self->lock);
-
-  return watches;
-}
-
+/* With no lock held, after the change. */
 static void
-table_tell (GPtrArray  *watches,
-            const char *actor)
+route_table_tell (AgentRouteTable *self,
+                  const char      *actor)
 {
-  for (guint i = 0; i < watches->len; i++)
-    {
-      Watch *watch = watches->pdata[i];
+  g_autoptr (GPtrArray) watches = _agent_watch_list_ref (&self->watches);
 
-      watch->func (watch->data, actor);
+  for (guint i = 0; watches != NULL && i < watches->len; i++)
+    {
+      AgentWatch                 *watch = watches->pdata[i];
+      const AgentRouteWatchFuncs *funcs = watch->funcs;
+
+      funcs->changed (watch->data, actor);
     }
 }
 
-/* A change is queued with the lock held, so that the last one that is told is the last one that was made. Without anybody
- * to hear it, news would only pile up where the context is not iterated. */
-static void
-note_change_locked (AgentRouteTable *self,
-                    const char      *actor,
-                    const char      *router)
-{
-  Change *change;
-
-  atomic_fetch_add (&self->n_changes, 1);
-  if (g_signal_handler_find (self, G_SIGNAL_MATCH_ID, signals[CHANGED], 0, NULL, NULL, NULL) == 0)
-    return;
-
-  change = g_new (Change, 1);
-  change->actor = g_strdup (actor);
-  change->router = g_strdup (router);
-  _agent_signal_queue_add (self->signals, change);
-}
-
-static GPtrArray *
-copy_watches (GPtrArray *watches,
-              guint      but)
-{
-  GPtrArray *copy = g_ptr_array_new_with_free_func (watch_unref);
-
-  for (guint i = 0; i < watches->len; i++)
-    {
-      Watch *watch = watches->pdata[i];
-
-      if (watch->id == but)
-        continue;
-      g_atomic_int_inc (&watch->ref_count);
-      g_ptr_array_add (copy, watch);
-    }
-
-  return copy;
-}
-
-/* Returns what remove_watch() wants. @destroy is called when the last call is over. */
+/* Returns an id for remove_watch(). @destroy is called when the last call is over. */
 guint
-_agent_route_table_add_watch (AgentRouteTable *self,
-                              AgentRouteFunc   func,
-                              gpointer         data,
-                              GDestroyNotify   destroy)
+_agent_route_table_add_watch (AgentRouteTable            *self,
+                              const AgentRouteWatchFuncs *funcs,
+                              gpointer                    data,
+                              GDestroyNotify              destroy)
 {
-  Watch     *watch = g_new0 (Watch, 1);
-  GPtrArray *old;
-  guint      id;
-
-  watch->ref_count = 1;
-  watch->func = func;
-  watch->data = data;
-  watch->destroy = destroy;
-
-  g_mutex_lock (&self->lock);
-  id = watch->id = ++self->last_id;
-  old = self->watches;
-  self->watches = copy_watches (old, 0);
-  g_ptr_array_add (self->watches, watch);
-  g_mutex_unlock (&self->lock);
-
-  g_ptr_array_unref (old);
-  return id;
+  return _agent_watch_list_add (&self->watches, funcs, data, destroy);
 }
 
 /* A call that is under way may still come. */
@@ -270,101 +161,70 @@ void
 _agent_route_table_remove_watch (AgentRouteTable *self,
                                  guint            id)
 {
-  GPtrArray *old;
-
-  g_mutex_lock (&self->lock);
-  old = self->watches;
-  self->watches = copy_watches (old, id);
-  g_mutex_unlock (&self->lock);
-
-  g_ptr_array_unref (old);
+  _agent_watch_list_remove (&self->watches, id);
 }
 
-/* FALSE: the actor is not known. @router: (transfer full) (nullable). */
+/*
+ * @router: (out) (transfer full) (nullable): the router of @actor now
+ *
+ * Returns FALSE if nobody knows the actor.
+ */
 gboolean
 _agent_route_table_find (AgentRouteTable *self,
                          const char      *actor,
                          AgentName      **router)
 {
-  Actor *known;
+  AgentRoute *route;
 
   g_mutex_lock (&self->lock);
-  known = g_hash_table_lookup (self->actors, actor);
-  *router = known != NULL && known->router != NULL ? _agent_name_ref (known->router->name) : NULL;
+  route = _agent_route_index_lookup (&self->index, actor);
+  *router = route != NULL && route->router != NULL ? _agent_name_ref (route->router) : NULL;
   g_mutex_unlock (&self->lock);
 
-  return known != NULL;
+  return route != NULL;
 }
 
-/* It rises with each change. */
+/* Returns how often the table has changed. */
 guint64
 _agent_route_table_get_n_changes (AgentRouteTable *self)
 {
   return atomic_load (&self->n_changes);
 }
 
-/* --- Actors and routers --- */
+/* --- Changes --- */
 
-/* (transfer none) */
-static Router *
-get_router_locked (AgentRouteTable *self,
-                   const char      *name)
-{
-  Router *router = g_hash_table_lookup (self->routers, name);
-
-  if (router == NULL)
-    {
-      router = g_new0 (Router, 1);
-      router->name = _agent_name_new (name);
-      g_hash_table_insert (self->routers, router->name, router);
-    }
-
-  return router;
-}
-
-/* (transfer none) */
-static Actor *
-add_actor_locked (AgentRouteTable *self,
-                  const char      *id)
-{
-  gsize  size = strlen (id) + 1;
-  Actor *actor = g_malloc0 (sizeof (Actor) + size);
-
-  memcpy (actor->id, id, size);
-  actor->link.data = actor;
-  g_hash_table_insert (self->actors, actor->id, actor);
-
-  return actor;
-}
-
+/*
+ * @router: (nullable)
+ *
+ * The signal is queued with the lock held, so that the signals come in the order of the changes. A change that nobody hears
+ * is not queued: in a context that is not iterated the queue would only grow.
+ */
 static void
-leave_router_locked (AgentRouteTable *self,
-                     Actor           *actor)
+route_table_note_change_locked (AgentRouteTable *self,
+                                const char      *actor,
+                                const char      *router)
 {
-  Router *router = g_steal_pointer (&actor->router);
+  RouteChange *change;
 
-  if (router == NULL)
+  atomic_fetch_add (&self->n_changes, 1);
+  if (!_agent_signal_is_heard (self, signals[CHANGED]))
     return;
 
-  g_queue_unlink (&router->actors, &actor->link);
-  if (router->actors.length == 0)
-    g_hash_table_remove (self->routers, router->name);
+  change = g_new (RouteChange, 1);
+  change->actor = g_strdup (actor);
+  change->router = g_strdup (router);
+  _agent_signal_queue_add (self->signals, change);
 }
 
-/* @name: (nullable) */
+/* @router: (nullable): not the one that @route has */
 static void
-change_router_locked (AgentRouteTable *self,
-                      Actor           *actor,
-                      const char      *name)
+route_table_change_locked (AgentRouteTable *self,
+                           AgentRoute      *route,
+                           const char      *router)
 {
-  Router *router = name != NULL ? get_router_locked (self, name) : NULL;
-
-  leave_router_locked (self, actor);
-  note_change_locked (self, actor->id, name);
-  actor->n_changes = atomic_load (&self->n_changes);
-  actor->router = router;
-  if (router != NULL)
-    g_queue_push_tail_link (&router->actors, &actor->link);
+  route_table_note_change_locked (self, route->id, router);
+  route->n_changes = atomic_load (&self->n_changes);
+  _agent_route_index_set_router (&self->index, route, router);
 }
 
 /* --- GObject --- */
@@ -377,7 +237,7 @@ agent_route_table_constructed (GObject *object)
 
   G_OBJECT_CLASS (agent_route_table_parent_class)->constructed (object);
 
-  self->signals = _agent_signal_queue_new (object, context, "[agentbus] routes", emit_changed, change_free);
+  self->signals = _agent_signal_queue_new (object, context, "[agentbus] routes", route_table_emit_changed, route_table_free_change);
 }
 
 static void
@@ -391,26 +251,13 @@ agent_route_table_dispose (GObject *object)
 }
 
 static void
-forget_actors (AgentRouteTable *self)
-{
-  GHashTableIter iter;
-  gpointer       actor;
-
-  g_hash_table_iter_init (&iter, self->actors);
-  while (g_hash_table_iter_next (&iter, NULL, &actor))
-    leave_router_locked (self, actor);
-}
-
-static void
 agent_route_table_finalize (GObject *object)
 {
   AgentRouteTable *self = AGENT_ROUTE_TABLE (object);
 
   g_clear_pointer (&self->signals, _agent_signal_queue_unref);
-  g_clear_pointer (&self->watches, g_ptr_array_unref);
-  forget_actors (self);
-  g_clear_pointer (&self->actors, g_hash_table_unref);
-  g_clear_pointer (&self->routers, g_hash_table_unref);
+  _agent_watch_list_clear (&self->watches);
+  _agent_route_index_clear (&self->index);
   g_mutex_clear (&self->lock);
 
   G_OBJECT_CLASS (agent_route_table_parent_class)->finalize (object);
@@ -485,9 +332,8 @@ static void
 agent_route_table_init (AgentRouteTable *self)
 {
   g_mutex_init (&self->lock);
-  self->actors = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, g_free);
-  self->routers = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, router_free);
-  self->watches = g_ptr_array_new_with_free_func (watch_unref);
+  _agent_route_index_init (&self->index);
+  _agent_watch_list_init (&self->watches);
 }
 
 /* --- API --- */
@@ -507,44 +353,34 @@ agent_route_table_new (void)
   return g_object_new (AGENT_TYPE_ROUTE_TABLE, NULL);
 }
 
+/* Returns FALSE if it is like that already. @router: (nullable) */
 static gboolean
-has_router (Actor      *actor,
-            const char *name)
+route_table_set (AgentRouteTable *self,
+                 const char      *actor,
+                 const char      *router)
 {
-  return g_strcmp0 (actor->router != NULL ? actor->router->name : NULL, name) == 0;
-}
-
-/* FALSE: it is like that already. */
-static gboolean
-set_route (AgentRouteTable *self,
-           const char      *id,
-           const char      *router)
-{
-  Actor   *actor;
-  gboolean changed;
+  AgentRoute *route;
+  gboolean    changed;
 
   g_mutex_lock (&self->lock);
-  actor = g_hash_table_lookup (self->actors, id);
-  changed = actor == NULL || !has_router (actor, router);
+  route = _agent_route_index_lookup (&self->index, actor);
+  changed = route == NULL || g_strcmp0 (route->router, router) != 0;
+  if (route == NULL)
+    route = _agent_route_index_add (&self->index, actor);
   if (changed)
-    change_router_locked (self, actor != NULL ? actor : add_actor_locked (self, id), router);
+    route_table_change_locked (self, route, router);
   g_mutex_unlock (&self->lock);
 
   return changed;
 }
 
 static void
-set_route_and_tell (AgentRouteTable *self,
-                    const char      *actor,
-                    const char      *router)
+route_table_set_and_tell (AgentRouteTable *self,
+                          const char      *actor,
+                          const char      *router)
 {
-  g_autoptr (GPtrArray) watches = NULL;
-
-  if (!set_route (self, actor, router))
-    return;
-
-  watches = ref_watches (self);
-  table_tell (watches, actor);
+  if (route_table_set (self, actor, router))
+    route_table_tell (self, actor);
 }
 
 /**
@@ -572,7 +408,7 @@ agent_route_table_assign (AgentRouteTable *self,
   g_return_if_fail (router != NULL && *router != '\0');
   g_return_if_fail (_agent_utf8_is_string (router));
 
-  set_route_and_tell (self, actor, router);
+  route_table_set_and_tell (self, actor, router);
 }
 
 /**
@@ -594,27 +430,26 @@ agent_route_table_unassign (AgentRouteTable *self,
   g_return_if_fail (actor != NULL && *actor != '\0');
   g_return_if_fail (_agent_utf8_is_string (actor));
 
-  set_route_and_tell (self, actor, NULL);
+  route_table_set_and_tell (self, actor, NULL);
 }
 
-/* FALSE: it was not known. */
+/* Returns FALSE if nobody knew the actor. */
 static gboolean
-forget_actor (AgentRouteTable *self,
-              const char      *id)
+route_table_forget (AgentRouteTable *self,
+                    const char      *actor)
 {
-  Actor *actor;
+  AgentRoute *route;
 
   g_mutex_lock (&self->lock);
-  actor = g_hash_table_lookup (self->actors, id);
-  if (actor != NULL)
+  route = _agent_route_index_lookup (&self->index, actor);
+  if (route != NULL)
     {
-      leave_router_locked (self, actor);
-      note_change_locked (self, id, NULL);
-      g_hash_table_remove (self->actors, id);
+      route_table_note_change_locked (self, actor, NULL);
+      _agent_route_index_remove (&self->index, route);
     }
   g_mutex_unlock (&self->lock);
 
-  return actor != NULL;
+  return route != NULL;
 }
 
 /**
@@ -634,7 +469,6 @@ gboolean
 agent_route_table_remove (AgentRouteTable *self,
                           const char      *actor)
 {
-  g_autoptr (GPtrArray) watches = NULL;
   g_autofree char *copy = NULL;
   gboolean         known;
 
@@ -644,57 +478,52 @@ agent_route_table_remove (AgentRouteTable *self,
 
   /* @actor may be the target of a message that is dropped. */
   copy = g_strdup (actor);
-  known = forget_actor (self, copy);
-  watches = ref_watches (self);
-  table_tell (watches, copy);
+  known = route_table_forget (self, copy);
+  route_table_tell (self, copy);
   return known;
 }
 
-/* At most PIECE of the actors that were with @from_router when the table had changed @n_changes times. Returns their ids:
- * (transfer full). */
+/* Moves at most PIECE of the actors that were with @from_router when the table had changed @n_changes times. Returns their
+ * ids: (transfer full). */
 static GPtrArray *
-move_some (AgentRouteTable *self,
-           const char      *from_router,
-           const char      *to_router,
-           guint64          n_changes)
+route_table_move_some (AgentRouteTable *self,
+                       const char      *from_router,
+                       const char      *to_router,
+                       guint64          n_changes)
 {
-  GPtrArray *ids = g_ptr_array_new_with_free_func (g_free);
-  Router    *router;
-  Actor     *actor;
+  GPtrArray  *ids = g_ptr_array_new_with_free_func (g_free);
+  AgentRoute *route;
 
   g_mutex_lock (&self->lock);
-  while (ids->len < PIECE && (router = g_hash_table_lookup (self->routers, from_router)) != NULL)
+  while (ids->len < PIECE && (route = _agent_route_index_get_first (&self->index, from_router)) != NULL &&
+         route->n_changes <= n_changes)
     {
-      actor = g_queue_peek_head (&router->actors);
-      if (actor->n_changes > n_changes)
-        break;
-
-      change_router_locked (self, actor, to_router);
-      g_ptr_array_add (ids, g_strdup (actor->id));
+      route_table_change_locked (self, route, to_router);
+      g_ptr_array_add (ids, g_strdup (route->id));
     }
   g_mutex_unlock (&self->lock);
 
   return ids;
 }
 
+/* Returns how many actors were moved. */
 static guint
-move_some_and_tell (AgentRouteTable *self,
-                    const char      *from_router,
-                    const char      *to_router,
-                    guint64          n_changes)
+route_table_move_some_and_tell (AgentRouteTable *self,
+                                const char      *from_router,
+                                const char      *to_router,
+                                guint64          n_changes)
 {
-  g_autoptr (GPtrArray) ids = move_some (self, from_router, to_router, n_changes);
-  g_autoptr (GPtrArray) watches = ref_watches (self);
+  g_autoptr (GPtrArray) ids = route_table_move_some (self, from_router, to_router, n_changes);
 
   for (guint i = 0; i < ids->len; i++)
-    table_tell (watches, ids->pdata[i]);
+    route_table_tell (self, ids->pdata[i]);
 
   return ids->len;
 }
 
-/* Each change that is counted has been made. */
+/* Takes the lock, so that each change which is counted has also been made. */
 static guint64
-get_n_changes_so_far (AgentRouteTable *self)
+route_table_count_changes (AgentRouteTable *self)
 {
   guint64 n_changes;
 
@@ -737,10 +566,10 @@ agent_route_table_move_all (AgentRouteTable *self,
   if (g_str_equal (from_router, to_router))
     return 0;
 
-  n_changes = get_n_changes_so_far (self);
+  n_changes = route_table_count_changes (self);
   do
     {
-      n = move_some_and_tell (self, from_router, to_router, n_changes);
+      n = route_table_move_some_and_tell (self, from_router, to_router, n_changes);
       n_moved += n;
     }
   while (n == PIECE);
@@ -797,7 +626,7 @@ agent_route_table_contains (AgentRouteTable *self,
   g_return_val_if_fail (actor != NULL, FALSE);
 
   g_mutex_lock (&self->lock);
-  known = g_hash_table_contains (self->actors, actor);
+  known = _agent_route_index_lookup (&self->index, actor) != NULL;
   g_mutex_unlock (&self->lock);
 
   return known;
@@ -821,7 +650,7 @@ agent_route_table_get_n_actors (AgentRouteTable *self)
   g_return_val_if_fail (AGENT_IS_ROUTE_TABLE (self), 0);
 
   g_mutex_lock (&self->lock);
-  n = g_hash_table_size (self->actors);
+  n = _agent_route_index_get_size (&self->index);
   g_mutex_unlock (&self->lock);
 
   return n;

@@ -198,7 +198,7 @@ agent_router_dispatcher_constructed (GObject *object)
   self->parking->origin = self->watch->id;
   _agent_directory_add_watch (self->bus->directory, self->watch);
   self->route_watch = _agent_route_table_add_watch (self->route_table,
-                                                    _agent_parking_route_changed,
+                                                    &_agent_parking_route_funcs,
                                                     _agent_parking_ref (self->parking),
                                                     (GDestroyNotify) _agent_parking_unref);
 }

@@ -17,23 +17,23 @@
 
 static gboolean has_to_lose_events;
 
-guint __real__agent_route_table_add_watch (AgentRouteTable *self,
-                                           AgentRouteFunc   func,
-                                           gpointer         data,
-                                           GDestroyNotify   destroy);
-guint __wrap__agent_route_table_add_watch (AgentRouteTable *self,
-                                           AgentRouteFunc   func,
-                                           gpointer         data,
-                                           GDestroyNotify   destroy);
+guint __real__agent_route_table_add_watch (AgentRouteTable            *self,
+                                           const AgentRouteWatchFuncs *funcs,
+                                           gpointer                    data,
+                                           GDestroyNotify              destroy);
+guint __wrap__agent_route_table_add_watch (AgentRouteTable            *self,
+                                           const AgentRouteWatchFuncs *funcs,
+                                           gpointer                    data,
+                                           GDestroyNotify              destroy);
 
 guint
-__wrap__agent_route_table_add_watch (AgentRouteTable *self,
-                                     AgentRouteFunc   func,
-                                     gpointer         data,
-                                     GDestroyNotify   destroy)
+__wrap__agent_route_table_add_watch (AgentRouteTable            *self,
+                                     const AgentRouteWatchFuncs *funcs,
+                                     gpointer                    data,
+                                     GDestroyNotify              destroy)
 {
   if (!has_to_lose_events)
-    return __real__agent_route_table_add_watch (self, func, data, destroy);
+    return __real__agent_route_table_add_watch (self, funcs, data, destroy);
 
   destroy (data);
   return 1;

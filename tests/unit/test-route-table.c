@@ -176,6 +176,10 @@ assign_another (gpointer    data,
     agent_route_table_assign (routes, "another", "a");
 }
 
+static const AgentRouteWatchFuncs assign_another_funcs = {
+  .changed = assign_another,
+};
+
 static void
 no_notify (gpointer data)
 {
@@ -191,7 +195,7 @@ test_move_all_of_many (TestFixture *f)
   assign_numbered (routes, 1000, "a");
   assign_numbered (routes, 10, "b");
   n_changes = _agent_route_table_get_n_changes (routes);
-  _agent_route_table_add_watch (routes, assign_another, routes, no_notify);
+  _agent_route_table_add_watch (routes, &assign_another_funcs, routes, no_notify);
   g_assert_cmpuint (agent_route_table_move_all (routes, "a", "c"), ==, 990);
   g_assert_cmpuint (_agent_route_table_get_n_changes (routes), ==, n_changes + 990 + 1);
   assert_route (routes, "actor-0", "b");
@@ -303,6 +307,10 @@ assign_to_b (gpointer    data,
   agent_route_table_assign (data, actor, "b");
 }
 
+static const AgentRouteWatchFuncs assign_to_b_funcs = {
+  .changed = assign_to_b,
+};
+
 /* Who hears of a change while it is made may make another one: as other threads do. */
 static void
 test_last_change_is_the_truth (TestFixture *f)
@@ -310,7 +318,7 @@ test_last_change_is_the_truth (TestFixture *f)
   g_autoptr (Listener) listener = listener_new ();
   guint id;
 
-  id = _agent_route_table_add_watch (listener->routes, assign_to_b, listener->routes, no_notify);
+  id = _agent_route_table_add_watch (listener->routes, &assign_to_b_funcs, listener->routes, no_notify);
   agent_route_table_assign (listener->routes, "x", "a");
   assert_route (listener->routes, "x", "b");
   assert_heard (f, listener, "x=a x=b ");

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "router/agent-name-private.h"
+#include "router/agent-router-types-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Which actors there are, and which router each of them has: actors by their id, and the actors of a router by its name.
+ *
+ * Plain data of a route table: it knows no lock and tells nobody. Whoever has it locks it.
+ */
+typedef struct
+{
+  GHashTable *actors;  /* id → AgentRoute (owned) */
+  GHashTable *routers; /* name → RouteGroup (owned): those routers that have actors */
+} AgentRouteIndex;
+
+/* One actor. */
+typedef struct
+{
+  AgentName *router;    /* (nullable) owned by @group */
+  gpointer   group;     /* (nullable) the actors that have the same router */
+  GList      link;      /* among them, in the order in which they came */
+  guint64    n_changes; /* how often the table had changed when the actor came to its router, this change included */
+  char       id[];
+} AgentRoute;
+
+void        _agent_route_index_init       (AgentRouteIndex *self);
+void        _agent_route_index_clear      (AgentRouteIndex *self);
+AgentRoute *_agent_route_index_lookup     (AgentRouteIndex *self,
+                                           const char      *actor);
+AgentRoute *_agent_route_index_get_first  (AgentRouteIndex *self,
+                                           const char      *router);
+guint       _agent_route_index_get_size   (AgentRouteIndex *self);
+AgentRoute *_agent_route_index_add        (AgentRouteIndex *self,
+                                           const char      *actor);
+void        _agent_route_index_set_router (AgentRouteIndex *self,
+                                           AgentRoute      *route,
+                                           const char      *router);
+void        _agent_route_index_remove     (AgentRouteIndex *self,
+                                           AgentRoute      *route);
+
+G_END_DECLS

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "base/agent-string-hash-private.h"
+#include "router/agent-route-index-private.h"
+
+/* The actors of one router, which are found without a look at all others. */
+typedef struct
+{
+  AgentName *name;
+  GQueue     routes; /* of AgentRoute, in the order in which they came */
+} RouteGroup;
+
+static void
+route_group_free (gpointer data)
+{
+  RouteGroup *group = data;
+
+  g_assert (group->routes.length == 0);
+
+  _agent_name_unref (group->name);
+  g_free (group);
+}
+
+void
+_agent_route_index_init (AgentRouteIndex *self)
+{
+  self->actors = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, g_free);
+  self->routers = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, route_group_free);
+}
+
+/* (transfer none) */
+static RouteGroup *
+route_index_get_group (AgentRouteIndex *self,
+                       const char      *name)
+{
+  RouteGroup *group = g_hash_table_lookup (self->routers, name);
+
+  if (group == NULL)
+    {
+      group = g_new0 (RouteGroup, 1);
+      group->name = _agent_name_new (name);
+      g_hash_table_insert (self->routers, group->name, group);
+    }
+
+  return group;
+}
+
+/* A router that has no actors any more is forgotten. */
+static void
+route_index_leave_group (AgentRouteIndex *self,
+                         AgentRoute      *route)
+{
+  RouteGroup *group = g_steal_pointer (&route->group);
+
+  route->router = NULL;
+  if (group == NULL)
+    return;
+
+  g_queue_unlink (&group->routes, &route->link);
+  if (group->routes.length == 0)
+    g_hash_table_remove (self->routers, group->name);
+}
+
+void
+_agent_route_index_clear (AgentRouteIndex *self)
+{
+  GHashTableIter iter;
+  gpointer       route;
+
+  g_hash_table_iter_init (&iter, self->actors);
+  while (g_hash_table_iter_next (&iter, NULL, &route))
+    route_index_leave_group (self, route);
+
+  g_clear_pointer (&self->actors, g_hash_table_unref);
+  g_clear_pointer (&self->routers, g_hash_table_unref);
+}
+
+/* (transfer none) (nullable): NULL if nobody knows the actor */
+AgentRoute *
+_agent_route_index_lookup (AgentRouteIndex *self,
+                           const char      *actor)
+{
+  return g_hash_table_lookup (self->actors, actor);
+}
+
+/* (transfer none) (nullable): the actor that has been with @router for longest */
+AgentRoute *
+_agent_route_index_get_first (AgentRouteIndex *self,
+                              const char      *router)
+{
+  RouteGroup *group = g_hash_table_lookup (self->routers, router);
+
+  return group != NULL ? g_queue_peek_head (&group->routes) : NULL;
+}
+
+guint
+_agent_route_index_get_size (AgentRouteIndex *self)
+{
+  return g_hash_table_size (self->actors);
+}
+
+/* (transfer none): a new actor, without a router. Nobody may know @actor yet. */
+AgentRoute *
+_agent_route_index_add (AgentRouteIndex *self,
+                        const char      *actor)
+{
+  gsize       size = strlen (actor) + 1;
+  AgentRoute *route = g_malloc0 (sizeof (AgentRoute) + size);
+
+  memcpy (route->id, actor, size);
+  route->link.data = route;
+  g_hash_table_insert (self->actors, route->id, route);
+
+  return route;
+}
+
+/* @router: (nullable): not the name that @route has now, which may go here */
+void
+_agent_route_index_set_router (AgentRouteIndex *self,
+                               AgentRoute      *route,
+                               const char      *router)
+{
+  RouteGroup *group = router != NULL ? route_index_get_group (self, router) : NULL;
+
+  route_index_leave_group (self, route);
+  if (group == NULL)
+    return;
+
+  route->router = group->name;
+  route->group = group;
+  g_queue_push_tail_link (&group->routes, &route->link);
+}
+
+/* Frees @route. */
+void
+_agent_route_index_remove (AgentRouteIndex *self,
+                           AgentRoute      *route)
+{
+  route_index_leave_group (self, route);
+  g_hash_table_remove (self->actors, route->id);
+}
