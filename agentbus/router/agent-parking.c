@@ -2,15 +2,14 @@
 
 #include "config.h"
 
-#include "agent-bus-error.h"
 #include "base/agent-clock-private.h"
-#include "base/agent-string-hash-private.h"
 #include "router/agent-parking-private.h"
-#include "router/agent-route-table-private.h"
+
+#define USEC_PER_MSEC 1000
 
 /* How long a message waits for its actor, in milliseconds, when nothing else is said. */
 static guint
-get_default_timeout (AgentMessageType type)
+parking_get_default_timeout (AgentMessageType type)
 {
   switch (type)
     {
@@ -29,18 +28,7 @@ get_default_timeout (AgentMessageType type)
     }
 }
 
-static void
-parking_free_station (gpointer data)
-{
-  AgentStation *station = data;
-
-  g_assert (_agent_station_is_empty (station));
-
-  g_free (station->name);
-  g_free (station);
-}
-
-/* @owner is taken, and given back to @owner_unref with the last reference. */
+/* @owner: (transfer full): goes to @owner_unref with the last reference to the parking */
 AgentParking *
 _agent_parking_new (AgentBus                *bus,
                     AgentRouteTable         *routes,
@@ -52,7 +40,7 @@ _agent_parking_new (AgentBus                *bus,
 {
   AgentParking *self = g_new0 (AgentParking, 1);
 
-  self->ref_count = 1;
+  g_atomic_ref_count_init (&self->ref_count);
   self->bus = g_object_ref (bus);
   self->routes = g_object_ref (routes);
   self->capacity = capacity;
@@ -62,17 +50,14 @@ _agent_parking_new (AgentBus                *bus,
   self->owner = owner;
   self->owner_unref = owner_unref;
   for (guint type = 0; type < AGENT_N_MESSAGE_TYPES; type++)
-    self->timeouts[type] = get_default_timeout (type);
+    self->timeouts[type] = parking_get_default_timeout (type);
 
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
     _agent_shard_init (&self->shards[i]);
 
   g_mutex_init (&self->lock);
-  _agent_deadline_heap_init (&self->expiries);
-  _agent_deadline_heap_init (&self->retries);
-  _agent_retry_schedule_init (&self->schedule, &self->retries);
-  self->stations = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, parking_free_station);
-  self->next_time = G_MAXINT64;
+  _agent_parking_lot_init (&self->lot);
+  self->next_time = AGENT_PARKING_LOT_NEVER;
 
   return self;
 }
@@ -80,23 +65,20 @@ _agent_parking_new (AgentBus                *bus,
 AgentParking *
 _agent_parking_ref (AgentParking *self)
 {
-  g_atomic_int_inc (&self->ref_count);
+  g_atomic_ref_count_inc (&self->ref_count);
   return self;
 }
 
-/* Wants everything dropped before. */
+/* Before the last reference goes, everything has to be dropped. */
 void
 _agent_parking_unref (AgentParking *self)
 {
-  if (!g_atomic_int_dec_and_test (&self->ref_count))
+  if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
     _agent_shard_clear (&self->shards[i]);
-  _agent_retry_schedule_clear (&self->schedule);
-  _agent_deadline_heap_clear (&self->expiries);
-  _agent_deadline_heap_clear (&self->retries);
-  g_hash_table_unref (self->stations);
+  _agent_parking_lot_clear (&self->lot);
   g_mutex_clear (&self->lock);
   g_object_unref (self->routes);
   g_object_unref (self->bus);
@@ -114,7 +96,7 @@ _agent_parking_get_shard (AgentParking *self,
   return &self->shards[(hash >> 32) % AGENT_PARKING_N_SHARDS];
 }
 
-/* With the shard's lock held: what the route table says by now. */
+/* The lane gets the route that the table says by now. */
 void
 _agent_parking_read_route (AgentParking *self,
                            AgentLane    *lane)
@@ -124,7 +106,7 @@ _agent_parking_read_route (AgentParking *self,
   lane->generation = 0;
 }
 
-/* With the shard's lock held: (transfer none). It is made if there is none. */
+/* (transfer none): the lane to an actor, which is made if there is none */
 AgentLane *
 _agent_parking_get_lane (AgentParking       *self,
                          AgentShard         *shard,
@@ -142,7 +124,7 @@ _agent_parking_get_lane (AgentParking       *self,
   return lane;
 }
 
-/* With the shard's lock held. A lane to an actor that nobody knows is kept only while something waits in it. */
+/* Forgets a lane to an actor that nobody knows, unless something is parked in it. */
 void
 _agent_parking_tend_lane (AgentParking *self,
                           AgentShard   *shard,
@@ -152,268 +134,197 @@ _agent_parking_tend_lane (AgentParking *self,
     _agent_shard_remove (shard, lane);
 }
 
-/* --- Handing over --- */
-
-/* (transfer none) (nullable) It stays as long as the thread asks for no other snapshot. */
-static AgentMailbox *
-find_mailbox (AgentParking *self,
-              AgentLane    *lane,
-              AgentSender  *sender)
+/* The lane leaves its shard: nobody finds it any more, and nothing goes on in it. What is parked there is only to be dropped.
+ * What is dispatched to the actor from now on gets another lane. */
+void
+_agent_parking_part_with (AgentParking *self,
+                          AgentShard   *shard,
+                          AgentLane    *lane)
 {
-  AgentSnapshot *snapshot = _agent_sender_get_snapshot (sender, self->bus->directory);
-  guint64        generation = _agent_snapshot_get_generation (snapshot);
-
-  if (lane->generation != generation)
-    {
-      guint64 hash = _agent_string_hash (lane->router, strlen (lane->router));
-
-      lane->mailbox = _agent_snapshot_lookup (snapshot, lane->router, hash);
-      lane->generation = generation;
-    }
-
-  return lane->mailbox;
-}
-
-static gboolean
-is_turn (AgentLane    *lane,
-         AgentMailbox *mailbox)
-{
-  return lane->last_mailbox == mailbox || lane->last_mailbox == NULL ||
-         _agent_mailbox_has_handled (lane->last_mailbox, lane->key.channel, lane->last_position);
-}
-
-/* Better with no lock held, but those of the parking may be. */
-static void
-parking_wake (AgentHandOver *state)
-{
-  if (state->mailbox == NULL)
+  if (lane->removed)
     return;
 
-  _agent_mailbox_end_offer (state->mailbox, state->channel, &state->offer);
-  if (state->keeps)
-    _agent_mailbox_unref (state->mailbox);
-  state->mailbox = NULL;
-  state->offer = (AgentOffer){ .wake = FALSE };
+  g_mutex_lock (&self->lock);
+  _agent_stations_leave (&self->lot.stations, lane);
+  g_mutex_unlock (&self->lock);
+  _agent_shard_remove (shard, lane);
 }
 
-/* One wake-up does for all that goes to a mailbox, when the locks are released. */
-static void
-parking_remember (AgentHandOver *state,
-                  AgentLane     *lane,
-                  AgentMailbox  *mailbox,
-                  AgentOffer    *offer)
+/* --- The lot --- */
+
+/* The owner hears of the first deadline only if it has changed. */
+void
+_agent_parking_arm_locked (AgentParking *self)
 {
-  if (state->mailbox != mailbox || state->offer.cancel != NULL)
-    parking_wake (state);
-  if (state->mailbox == NULL && state->keeps)
-    _agent_mailbox_ref (mailbox);
-  state->mailbox = mailbox;
+  gint64 time = _agent_parking_lot_get_first_time (&self->lot);
 
-  state->channel = lane->key.channel;
-  state->offer.wake |= offer->wake;
-  state->offer.cancel = offer->cancel;
+  if (self->next_time == time)
+    return;
+
+  self->next_time = time;
+  self->funcs->deadline (self->owner, time != AGENT_PARKING_LOT_NEVER ? time : -1);
 }
 
-/* With no lock held, when the lane is done with: what could not be done or told before. */
+static gint64
+parking_get_deadline (AgentParking *self,
+                      AgentMessage *message)
+{
+  guint timeout = message->ttl != 0 ? message->ttl : (guint) g_atomic_int_get (&self->timeouts[message->type]);
+
+  return timeout != 0 ? message->sent_at + (gint64) timeout * USEC_PER_MSEC : AGENT_PARKING_LOT_NEVER;
+}
+
+/* Takes @message, which waits in the lane behind all others, or if @before_all, before them. Wants the shard's lock too. */
+void
+_agent_parking_add_locked (AgentParking *self,
+                           AgentLane    *lane,
+                           AgentMessage *message,
+                           gboolean      before_all)
+{
+  _agent_parking_lot_add (&self->lot, lane, message, parking_get_deadline (self, message), before_all);
+}
+
+/* --- Losses --- */
+
+static void
+parking_tend_lost_lane (AgentParking *self,
+                        AgentLane    *lane)
+{
+  AgentShard *shard = _agent_parking_get_shard (self, lane->key.hash);
+
+  _agent_spin_lock_lock (&shard->lock);
+  _agent_parking_tend_lane (self, shard, lane);
+  _agent_spin_lock_unlock (&shard->lock);
+}
+
+/* Tells the owner of all @losses, after which there are none. */
+void
+_agent_parking_tell_losses (AgentParking *self,
+                            AgentLosses  *losses)
+{
+  guint      place = 0;
+  AgentLane *lane;
+
+  while ((lane = _agent_losses_get_lane (losses, &place)) != NULL)
+    parking_tend_lost_lane (self, lane);
+
+  _agent_losses_tell (losses, &self->funcs->losses, self->owner);
+}
+
+/* Does what could not be done while locks were held: wakes the router, and tells of losses. */
 void
 _agent_parking_end_hand_over (AgentParking  *self,
-                              AgentHandOver *state)
+                              AgentHandOver *hand_over)
 {
-  parking_wake (state);
-  if (G_UNLIKELY (state->losses != NULL))
-    _agent_parking_tell_losses (self, g_steal_pointer (&state->losses));
+  _agent_hand_over_wake (hand_over);
+  if (G_UNLIKELY (!_agent_losses_are_none (&hand_over->losses)))
+    _agent_parking_tell_losses (self, &hand_over->losses);
 }
 
-/* With the shard's lock held. AGENT_WAIT_NONE: the router has @message now. Otherwise it is still the caller's, and has to
- * wait for what is returned. */
-AgentWait
-_agent_parking_hand_over (AgentParking  *self,
-                          AgentShard    *shard,
-                          AgentLane     *lane,
-                          AgentMessage **message,
-                          gboolean       in_turn,
-                          AgentHandOver *state)
-{
-  AgentMailbox    *mailbox;
-  AgentOffer       offer = { .wake = FALSE };
-  AgentOfferResult result;
-
-  if (lane->router == NULL)
-    return AGENT_WAIT_ROUTE;
-
-  mailbox = find_mailbox (self, lane, state->sender);
-  if (mailbox == NULL)
-    return AGENT_WAIT_ROUTER;
-  if (!is_turn (lane, mailbox))
-    return AGENT_WAIT_TURN;
-
-  result = _agent_bus_offer (self->bus, mailbox, message, in_turn, &offer, state->sender);
-  if (result != AGENT_OFFER_ACCEPTED)
-    return result == AGENT_OFFER_FULL ? AGENT_WAIT_ROOM : AGENT_WAIT_ROUTER;
-
-  lane->last_position = offer.position;
-  if (G_UNLIKELY (lane->last_mailbox != mailbox))
-    _agent_shard_set_last (shard, lane, mailbox);
-  if (offer.wake || offer.cancel != NULL)
-    parking_remember (state, lane, mailbox, &offer);
-  return AGENT_WAIT_NONE;
-}
-
-/* --- Dispatching --- */
-
+/* Returns TRUE if there may be more in the lane. */
 static gboolean
-parking_refuse (AgentShard   *shard,
-                AgentLane    *lane,
-                AgentBusError code,
-                const char   *why,
-                GError      **error)
+parking_drop_piece (AgentParking   *self,
+                    AgentLane      *lane,
+                    AgentDropReason reason)
 {
-  shard->n_refused++;
-  g_set_error (error, AGENT_BUS_ERROR, code, "No message can be dispatched to '%s': %s", lane->key.actor, why);
-  return FALSE;
+  AgentLosses  losses = { NULL };
+  gint64       now = _agent_clock_now ();
+  AgentParked *parked;
+  guint        n;
+
+  g_mutex_lock (&self->lock);
+  for (n = 0; n < AGENT_PARKING_PIECE && (parked = _agent_lane_get_first (lane)) != NULL; n++)
+    _agent_parking_lot_lose (&self->lot, parked, now, reason, &losses);
+  _agent_parking_arm_locked (self);
+  g_mutex_unlock (&self->lock);
+
+  _agent_parking_tell_losses (self, &losses);
+  return n == AGENT_PARKING_PIECE;
 }
 
-/* With the shard's lock held. Whether the message may be accepted at all, as far as the lane knows. */
-static gboolean
-parking_check (AgentParking *self,
-               AgentShard   *shard,
-               AgentLane    *lane,
-               GError      **error)
+/* Gives up all that is parked in a lane that was parted with, and so gets no more. */
+void
+_agent_parking_drop_lane (AgentParking   *self,
+                          AgentLane      *lane,
+                          AgentDropReason reason)
 {
-  if (g_atomic_int_get (&self->closing))
-    return parking_refuse (shard, lane, AGENT_BUS_ERROR_CLOSED, "the dispatcher is stopped", error);
-  if (!lane->known && !g_atomic_int_get (&self->park_unknown))
-    return parking_refuse (shard, lane, AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED, "nobody knows the actor", error);
-
-  return TRUE;
+  while (parking_drop_piece (self, lane, reason))
+    ;
 }
 
-/* With the shard's lock held. TRUE: the router has @message. */
-static gboolean
-dispatch_directly (AgentParking  *self,
-                   AgentShard    *shard,
-                   AgentLane     *lane,
-                   AgentMessage **message,
-                   AgentWait     *wait,
-                   AgentHandOver *state)
+/* --- The end --- */
+
+AgentParkingPhase
+_agent_parking_get_phase (AgentParking *self)
 {
-  *wait = AGENT_WAIT_ROUTER;
-  if (g_atomic_int_get (&lane->n_parked) > 0)
-    return FALSE;
-
-  *wait = _agent_parking_hand_over (self, shard, lane, message, FALSE, state);
-  if (*wait != AGENT_WAIT_NONE)
-    return FALSE;
-
-  shard->n_accepted++;
-  shard->n_direct++;
-  return TRUE;
+  return g_atomic_int_get (&self->phase);
 }
 
-/* With the shard's lock held. Takes @message unless it is refused. */
-static AgentDispatchResult
-dispatch_later (AgentParking  *self,
-                AgentShard    *shard,
-                AgentLane     *lane,
-                AgentMessage  *message,
-                AgentWait      wait,
-                AgentHandOver *state,
-                GError       **error)
+/* Tells the owner, who may wait for that, if nothing is parked any more and nothing will be. */
+void
+_agent_parking_settle (AgentParking *self)
 {
-  guint max = 1;
+  if (_agent_parking_get_phase (self) != AGENT_PARKING_OPEN && g_atomic_int_get (&self->lot.n_parked) == 0)
+    self->funcs->drained (self->owner);
+}
 
-  if (!_agent_parking_park (self, lane, message, wait, state))
+/* A thread that was dispatching when the phase changed holds a shard's lock, and is through when that is free. */
+static void
+parking_wait_for_dispatchers (AgentParking *self)
+{
+  for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
     {
-      parking_refuse (shard, lane, AGENT_BUS_ERROR_FULL, "too many messages are parked, in all or for it", error);
-      return AGENT_DISPATCH_RESULT_REFUSED;
+      _agent_spin_lock_lock (&self->shards[i].lock);
+      _agent_spin_lock_unlock (&self->shards[i].lock);
     }
-
-  shard->n_accepted++;
-  if (wait == AGENT_WAIT_ROUTE || g_atomic_int_get (&lane->n_parked) != 1)
-    return AGENT_DISPATCH_RESULT_PARKED;
-
-  /* What it waits for may have come to pass before it could be found waiting. */
-  return _agent_parking_flush_lane (self, shard, lane, FALSE, &max, state) == AGENT_FLUSH_EMPTY && state->losses == NULL
-             ? AGENT_DISPATCH_RESULT_DELIVERED
-             : AGENT_DISPATCH_RESULT_PARKED;
 }
 
-/* With the shard's lock held. Takes @message unless it is refused. */
-static AgentDispatchResult
-dispatch_in_shard (AgentParking       *self,
-                   AgentShard         *shard,
-                   const AgentLaneKey *key,
-                   AgentMessage      **message,
-                   AgentHandOver      *state,
-                   GError            **error)
+/* Nothing is accepted any more when this returns. Returns TRUE if nothing is parked either. */
+gboolean
+_agent_parking_close (AgentParking *self)
 {
-  AgentLane          *lane = _agent_parking_get_lane (self, shard, key);
-  AgentDispatchResult result = AGENT_DISPATCH_RESULT_REFUSED;
-  AgentWait           wait;
-  gboolean            allowed = parking_check (self, shard, lane, error);
+  g_atomic_int_compare_and_exchange (&self->phase, AGENT_PARKING_OPEN, AGENT_PARKING_CLOSING);
+  parking_wait_for_dispatchers (self);
 
-  if (allowed && dispatch_directly (self, shard, lane, message, &wait, state))
-    return AGENT_DISPATCH_RESULT_DELIVERED;
-
-  if (allowed)
-    result = dispatch_later (self, shard, lane, *message, wait, state, error);
-  _agent_parking_tend_lane (self, shard, lane);
-  return result;
+  return g_atomic_int_get (&self->lot.n_parked) == 0;
 }
 
-/* Takes @message. */
-static AgentDispatchResult
-refuse_without_target (AgentParking *self,
-                       AgentMessage *message,
-                       GError      **error)
+/* (transfer full) (nullable): a lane in which something is parked */
+static AgentLane *
+parking_ref_any_lane (AgentParking *self)
 {
-  AgentShard *shard = &self->shards[0];
+  AgentLane *lane;
 
-  _agent_spin_lock_lock (&shard->lock);
-  shard->n_refused++;
-  _agent_spin_lock_unlock (&shard->lock);
+  g_mutex_lock (&self->lock);
+  lane = g_queue_peek_head (&self->lot.lanes);
+  if (lane != NULL)
+    _agent_lane_ref (lane);
+  g_mutex_unlock (&self->lock);
 
-  atomic_fetch_add (&self->bus->n_unstamped, 1);
-  g_set_error (error,
-               AGENT_BUS_ERROR,
-               AGENT_BUS_ERROR_INVALID_MESSAGE,
-               "A message '%s' without a target cannot be dispatched",
-               agent_message_get_name (message));
-  agent_message_unref (message);
-  return AGENT_DISPATCH_RESULT_REFUSED;
+  return lane;
 }
 
-/* Takes @message, whatever comes of it. */
-AgentDispatchResult
-_agent_parking_dispatch (AgentParking *self,
-                         AgentMessage *message,
-                         GError      **error)
+/* Nothing is parked any more when this returns, and nothing will be. */
+void
+_agent_parking_drop_all (AgentParking   *self,
+                         AgentDropReason reason)
 {
-  AgentSender        *sender = _agent_sender_get ();
-  AgentHandOver       state = { .sender = sender };
-  const char         *actor;
-  AgentLaneKey        key;
-  AgentShard         *shard;
-  AgentDispatchResult result;
+  AgentLane *lane;
 
-  actor = _agent_message_string (message, message->target);
-  if (actor == NULL)
-    return refuse_without_target (self, message, error);
+  g_atomic_int_set (&self->phase, AGENT_PARKING_CLOSED);
+  parking_wait_for_dispatchers (self);
 
-  message = _agent_bus_accept (self->bus, message, self->origin, sender);
-  actor = _agent_message_string (message, message->target);
-  key = (AgentLaneKey){ message->hash, actor, message->channel };
-  shard = _agent_parking_get_shard (self, key.hash);
+  while ((lane = parking_ref_any_lane (self)) != NULL)
+    {
+      AgentShard *shard = _agent_parking_get_shard (self, lane->key.hash);
 
-  _agent_spin_lock_lock (&shard->lock);
-  result = dispatch_in_shard (self, shard, &key, &message, &state, error);
-  _agent_spin_lock_unlock (&shard->lock);
+      _agent_spin_lock_lock (&shard->lock);
+      _agent_parking_part_with (self, shard, lane);
+      _agent_spin_lock_unlock (&shard->lock);
 
-  _agent_parking_end_hand_over (self, &state);
-  if (result == AGENT_DISPATCH_RESULT_REFUSED)
-    agent_message_unref (message);
-  _agent_sender_collect (sender);
-  return result;
+      _agent_parking_drop_lane (self, lane, reason);
+      _agent_lane_unref (lane);
+    }
 }
 
 /* --- Settings and figures --- */
@@ -423,7 +334,7 @@ _agent_parking_set_policy (AgentParking     *self,
                            AgentRetryPolicy *policy)
 {
   g_mutex_lock (&self->lock);
-  _agent_retry_schedule_set_policy (&self->schedule, policy);
+  _agent_retry_schedule_set_policy (&self->lot.schedule, policy);
   g_mutex_unlock (&self->lock);
 }
 
@@ -434,15 +345,15 @@ _agent_parking_dup_policy (AgentParking *self)
   AgentRetryPolicy *policy;
 
   g_mutex_lock (&self->lock);
-  policy = agent_retry_policy_copy (self->schedule.policy);
+  policy = agent_retry_policy_copy (self->lot.schedule.policy);
   g_mutex_unlock (&self->lock);
 
   return policy;
 }
 
 static void
-add_shard_counts (AgentShard         *shard,
-                  AgentParkingCounts *counts)
+parking_add_shard_counts (AgentShard         *shard,
+                          AgentParkingCounts *counts)
 {
   counts->accepted += shard->n_accepted;
   counts->direct += shard->n_direct;
@@ -451,7 +362,7 @@ add_shard_counts (AgentShard         *shard,
   counts->refused += shard->n_refused;
 }
 
-/* All locks make one moment of it. */
+/* Holds all locks at once, so that the counts are of one moment. */
 void
 _agent_parking_get_counts (AgentParking       *self,
                            AgentParkingCounts *counts)
@@ -463,11 +374,11 @@ _agent_parking_get_counts (AgentParking       *self,
   g_mutex_lock (&self->lock);
 
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
-    add_shard_counts (&self->shards[i], counts);
-  counts->parked = g_atomic_int_get (&self->n_parked);
-  counts->expired = self->n_expired;
-  counts->retries = self->n_retries;
-  memcpy (counts->dropped, self->n_dropped, sizeof self->n_dropped);
+    parking_add_shard_counts (&self->shards[i], counts);
+  counts->parked = g_atomic_int_get (&self->lot.n_parked);
+  counts->expired = self->lot.n_expired;
+  counts->retries = self->lot.n_retries;
+  memcpy (counts->dropped, self->lot.n_dropped, sizeof self->lot.n_dropped);
   _agent_histogram_read (&self->latency, counts->latency, &counts->latency_sum);
   counts->latency[0] += counts->direct;
 

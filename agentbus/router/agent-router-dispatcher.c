@@ -657,7 +657,7 @@ agent_router_dispatcher_get_n_parked (AgentRouterDispatcher *self)
 {
   g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), 0);
 
-  return g_atomic_int_get (&self->parking->n_parked);
+  return g_atomic_int_get (&self->parking->lot.n_parked);
 }
 
 /**

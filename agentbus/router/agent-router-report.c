@@ -274,8 +274,7 @@ _agent_router_report_stop (AgentRouterReport *self,
 }
 
 const AgentParkingFuncs _agent_router_report_funcs = {
-  .expired = report_on_expired,
-  .dropped = report_on_dropped,
+  .losses = { .expired = report_on_expired, .dropped = report_on_dropped },
   .deadline = report_on_deadline,
   .drained = report_on_drained,
 };

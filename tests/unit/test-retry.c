@@ -387,7 +387,7 @@ test_jitter (TestFixture *f)
 static guint
 count_deadlines (TestDispatch *d)
 {
-  return _agent_router_dispatcher_get_parking (d->dispatcher)->retries.n_deadlines;
+  return _agent_router_dispatcher_get_parking (d->dispatcher)->lot.retries.n_deadlines;
 }
 
 /* Without expiry there is nothing but the retries in the heap. */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "bus/agent-bus-private.h"
+#include "bus/agent-sender-private.h"
+#include "router/agent-losses-private.h"
+#include "router/agent-shard-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * How a thread hands over messages of one lane: it finds the router's mailbox, keeps the order across two routers, and wakes
+ * the router once, when it has released its locks.
+ *
+ * It knows the bus and the route that the lane has, but nothing of parking.
+ */
+typedef struct
+{
+  AgentBus     *bus;
+  AgentSender  *sender;
+  gboolean      keeps;   /* more than one message: the thread may use another snapshot meanwhile, so @mailbox is owned */
+  AgentMailbox *mailbox; /* (nullable) whom to wake; (owned) if @keeps */
+  AgentChannel  channel;
+  AgentOffer    offer;
+  AgentLosses   losses;  /* what was given up on the way */
+} AgentHandOver;
+
+/* With the shard's lock held */
+AgentWait _agent_hand_over_try  (AgentHandOver *self,
+                                 AgentShard    *shard,
+                                 AgentLane     *lane,
+                                 AgentMessage **message,
+                                 gboolean       first_in_line);
+
+/* Better with no lock held, but those of the parking may be */
+void      _agent_hand_over_wake (AgentHandOver *self);
+
+G_END_DECLS
