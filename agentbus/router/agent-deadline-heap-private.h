@@ -7,8 +7,10 @@
 G_BEGIN_DECLS
 
 /*
- * What is due, and when: a binary heap of absolute times, the earliest at the root. A deadline lies in what it is the
- * deadline of and knows its place, so that it can be taken out at any time. Knows no main loop and no clock.
+ * A binary heap of deadlines, which are absolute times, the earliest at the root. A deadline is a member of what it belongs
+ * to, and knows its place in the heap, so that it can be taken out at any time.
+ *
+ * The heap knows no main loop, no clock and no lock.
  */
 
 struct _AgentDeadline

@@ -12,7 +12,7 @@ _agent_deadline_heap_init (AgentDeadlineHeap *self)
   memset (self, 0, sizeof *self);
 }
 
-/* Wants an emptied heap. */
+/* Wants an empty heap. */
 void
 _agent_deadline_heap_clear (AgentDeadlineHeap *self)
 {
@@ -32,9 +32,9 @@ heap_put (AgentDeadlineHeap *self,
 }
 
 static void
-sift_up (AgentDeadlineHeap *self,
-         guint              place,
-         AgentDeadline     *deadline)
+heap_sift_up (AgentDeadlineHeap *self,
+              guint              place,
+              AgentDeadline     *deadline)
 {
   while (place > 0)
     {
@@ -50,9 +50,9 @@ sift_up (AgentDeadlineHeap *self,
 }
 
 static void
-sift_down (AgentDeadlineHeap *self,
-           guint              place,
-           AgentDeadline     *deadline)
+heap_sift_down (AgentDeadlineHeap *self,
+                guint              place,
+                AgentDeadline     *deadline)
 {
   for (guint child; (child = 2 * place + 1) < self->n_deadlines; place = child)
     {
@@ -76,10 +76,10 @@ _agent_deadline_heap_add (AgentDeadlineHeap *self,
       self->deadlines = g_renew (AgentDeadline *, self->deadlines, self->size);
     }
 
-  sift_up (self, self->n_deadlines++, deadline);
+  heap_sift_up (self, self->n_deadlines++, deadline);
 }
 
-/* A heap that was large once does not stay so. */
+/* Gives memory back when the heap has become much smaller. */
 static void
 heap_shrink (AgentDeadlineHeap *self)
 {
@@ -103,15 +103,15 @@ _agent_deadline_heap_remove (AgentDeadlineHeap *self,
   if (last != deadline)
     {
       if (place > 0 && last->time < self->deadlines[(place - 1) / 2]->time)
-        sift_up (self, place, last);
+        heap_sift_up (self, place, last);
       else
-        sift_down (self, place, last);
+        heap_sift_down (self, place, last);
     }
 
   heap_shrink (self);
 }
 
-/* The earliest one: (nullable). */
+/* (transfer none) (nullable): the earliest deadline */
 AgentDeadline *
 _agent_deadline_heap_peek (AgentDeadlineHeap *self)
 {

@@ -114,7 +114,7 @@ _agent_sample_get (const AgentSample *self,
   return G_STRUCT_MEMBER_P (&self->figures, metric->offset);
 }
 
-/* @samples: (element-type AgentSample) */
+/* Whether a subject of @kind is among @samples: (element-type AgentSample) */
 gboolean
 _agent_samples_have_subject (GPtrArray       *samples,
                              AgentSubjectKind kind)

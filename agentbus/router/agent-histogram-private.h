@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* How often a duration was how long. Any thread adds and reads, without a lock. */
+/* Counts durations by how long they were. Any thread may add and read, without a lock. */
 
 #define AGENT_HISTOGRAM_N_BUCKETS 14
 

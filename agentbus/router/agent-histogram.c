@@ -6,14 +6,14 @@
 
 #include "router/agent-histogram-private.h"
 
-/* The longest duration of each bucket. The expiry times are among them. */
+/* The longest duration of each bucket, in seconds. Some are times after which messages expire by default. */
 /* clang-format off */
 static const double bounds[AGENT_HISTOGRAM_N_BUCKETS] = {
   0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, INFINITY,
 };
 /* clang-format on */
 
-/* Seconds. */
+/* Returns the longest duration of @bucket, in seconds. */
 double
 _agent_histogram_get_bound (guint bucket)
 {
@@ -30,7 +30,7 @@ _agent_histogram_add (AgentHistogram *self,
   while (seconds > bounds[bucket])
     bucket++;
 
-  /* Relaxed, here and where they are read: these are figures, and nothing is concluded from one of them for another. */
+  /* The counters are relaxed, here and where they are read: nobody concludes anything from one of them for another. */
   atomic_fetch_add_explicit (&self->counts[bucket], 1, memory_order_relaxed);
   atomic_fetch_add_explicit (&self->sum, usec, memory_order_relaxed);
 }

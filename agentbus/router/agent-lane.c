@@ -129,7 +129,11 @@ void
 _agent_lane_take (AgentLane   *self,
                   AgentParked *parked)
 {
-  g_queue_unlink (&self->parked, &parked->link);
+  /* As a rule it is the first one, which is the quicker way out. */
+  if (self->parked.head == &parked->link)
+    g_queue_pop_head_link (&self->parked);
+  else
+    g_queue_unlink (&self->parked, &parked->link);
   lane_leave_run (g_steal_pointer (&parked->run));
   g_atomic_int_add (&self->n_parked, -1);
 }

@@ -4,10 +4,10 @@
 
 #include "router/agent-metrics-text-private.h"
 
-/* By AgentMetricKind. */
+/* What the formats call a metric, by AgentMetricKind. */
 static const char *const type_names[] = { "counter", "gauge", "counter", "histogram" };
 
-/* @extra: (nullable), one more label. */
+/* Writes the name and the labels of one value. @extra: (nullable): one more label */
 static void
 text_write_sample (GString           *text,
                    const AgentMetric *metric,
@@ -39,7 +39,7 @@ text_write_count (GString *text,
   g_string_append_printf (text, "%" G_GUINT64_FORMAT "\n", count);
 }
 
-/* In the way of the C locale, and recognisable as what is no whole number. */
+/* Writes a number as the C locale does, and always with a point or an exponent, so that readers see that it is no integer. */
 static const char *
 text_format_double (double value,
                     char   buffer[G_ASCII_DTOSTR_BUF_SIZE])
@@ -103,7 +103,8 @@ text_write_values (GString           *text,
     }
 }
 
-/* What describes a counter goes by the name of the counter in one format, and by that of its samples in the other. */
+/* The description of a counter has the name of the counter in OpenMetrics, and the name of its values, which ends in
+ * "_total", in the older format. */
 static void
 text_write_metric (GString           *text,
                    const AgentMetric *metric,

@@ -87,7 +87,7 @@ struct _AgentMetrics
   GPtrArray *subjects; /* (lock) of Subject (owned) */
 };
 
-/* What figures are taken of. */
+/* A bus or a dispatcher whose figures are read. */
 typedef struct
 {
   gatomicrefcount  ref_count;
@@ -129,14 +129,14 @@ metrics_add_sample (GPtrArray *samples,
     g_ptr_array_add (samples, _agent_sample_new (subject->kind, subject->name, object));
 }
 
-/* (transfer full) (element-type AgentSample) */
+/* Reads the figures of all subjects: (transfer full) (element-type AgentSample) */
 static GPtrArray *
 metrics_take_samples (AgentMetrics *self)
 {
   GPtrArray *samples = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_sample_free);
   g_autoptr (GPtrArray) subjects = g_ptr_array_new_with_free_func (subject_unref);
 
-  /* The last reference to a bus may go below: not with the lock held. */
+  /* Below, the last reference to a bus may go, which must not happen with the lock held. */
   g_mutex_lock (&self->lock);
   for (guint i = 0; i < self->subjects->len; i++)
     g_ptr_array_add (subjects, subject_ref (self->subjects->pdata[i]));

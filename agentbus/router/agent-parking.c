@@ -92,7 +92,7 @@ AgentShard *
 _agent_parking_get_shard (AgentParking *self,
                           guint64       hash)
 {
-  /* The tables of the shards use the low bits. */
+  /* The tables of the shards use the low bits of the hash. */
   return &self->shards[(hash >> 32) % AGENT_PARKING_N_SHARDS];
 }
 

@@ -8,14 +8,14 @@
 G_BEGIN_DECLS
 
 /*
- * When what is parked is tried again. Messages that were parked within a tenth of the first delay are a batch: they are
- * tried together, so that a hundred thousand of them are a few timers. A batch also takes a time that another one has
- * already, if that is at most a tenth of its delay too early.
+ * Says when parked messages are tried again. Messages that were parked within a tenth of the first delay are a batch: they
+ * are tried together, so that a hundred thousand messages need a few deadlines only. A new batch takes the deadline of
+ * another one if that is at most a tenth of the batch's delay earlier.
  *
- * The messages of a batch that wait in one lane are a run: what an attempt costs goes by the number of runs. Whoever makes
- * an attempt asks for one run after the other, so that it can let others have the lock between two of them.
+ * The messages of a batch that wait in one lane are a run, and the cost of an attempt goes by the number of runs. Whoever
+ * makes an attempt asks for one run after the other, and may give others the lock between two of them.
  *
- * Knows no main loop and no lock: whoever has the heap has to lock it.
+ * A schedule knows no main loop and no lock: whoever has the heap locks it.
  */
 
 #define AGENT_RETRY_N_LEVELS 32
@@ -26,7 +26,7 @@ struct _AgentRetryBatch
   guint         n_attempts; /* retries so far */
   guint         n_messages;
   gint64        opened_at;
-  GQueue        runs;       /* of AgentRetryRun; those that have been tried in this attempt are behind the others */
+  GQueue        runs;       /* of AgentRetryRun: those that were asked for in this attempt are behind the others */
 };
 
 struct _AgentRetryRun
@@ -34,8 +34,8 @@ struct _AgentRetryRun
   AgentRetryBatch *batch;
   AgentLane       *lane;
   guint            n_messages;
-  guint            n_tried;    /* how many attempts were made for these messages */
-  guint            attempt;    /* the attempt that it was asked for last */
+  guint            n_tried;    /* how many attempts count for these messages */
+  guint            attempt;    /* the last attempt in which somebody asked for the run */
   GList            batch_link;
 };
 
@@ -44,8 +44,8 @@ struct _AgentRetrySchedule
   AgentDeadlineHeap *heap;
   AgentRetryPolicy  *policy;
   GRand             *rand;
-  AgentRetryBatch   *open;                       /* (nullable) whom the next message joins */
-  gint64             times[AGENT_RETRY_N_LEVELS]; /* the last one given out, by the number of attempts */
+  AgentRetryBatch   *open;                       /* (nullable) the batch that the next message joins */
+  gint64             times[AGENT_RETRY_N_LEVELS]; /* the last deadline that a batch got, by the number of attempts */
 };
 
 void             _agent_retry_schedule_init       (AgentRetrySchedule *self,

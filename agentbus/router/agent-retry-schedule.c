@@ -4,7 +4,7 @@
 
 #include "router/agent-retry-schedule-private.h"
 
-/* The part of a delay by which a retry may come too early, in company. */
+/* The part of a delay, as its reciprocal, by which a batch may be tried too early to share a deadline. */
 #define SLACK 10
 
 #define USEC_PER_MSEC 1000
@@ -30,7 +30,7 @@ _agent_retry_schedule_clear (AgentRetrySchedule *self)
   g_clear_pointer (&self->rand, g_rand_free);
 }
 
-/* From the next attempt on. */
+/* Holds from the next attempt on. */
 void
 _agent_retry_schedule_set_policy (AgentRetrySchedule *self,
                                   AgentRetryPolicy   *policy)
@@ -44,8 +44,8 @@ _agent_retry_schedule_set_policy (AgentRetrySchedule *self,
 }
 
 static gint64
-get_delay (AgentRetrySchedule *self,
-           guint               attempt)
+schedule_get_delay (AgentRetrySchedule *self,
+                    guint               attempt)
 {
   return (gint64) agent_retry_policy_get_delay (self->policy, attempt) * USEC_PER_MSEC;
 }
@@ -55,7 +55,7 @@ schedule_plan (AgentRetrySchedule *self,
                AgentRetryBatch    *batch,
                gint64              now)
 {
-  gint64  delay = get_delay (self, batch->n_attempts);
+  gint64  delay = schedule_get_delay (self, batch->n_attempts);
   gint64  slack = delay / SLACK;
   double  part = agent_retry_policy_get_jitter (self->policy) * g_rand_double (self->rand);
   gint64  time = now + MAX (USEC_PER_MSEC, delay - (gint64) (delay * part));
@@ -68,14 +68,14 @@ schedule_plan (AgentRetrySchedule *self,
   _agent_deadline_heap_add (self->heap, &batch->deadline);
 }
 
-/* One more message is parked: (transfer none), until it leaves. */
+/* One more message is parked. Returns its batch: (transfer none), until the message leaves. */
 AgentRetryBatch *
 _agent_retry_schedule_join (AgentRetrySchedule *self,
                             gint64              now)
 {
   AgentRetryBatch *batch = self->open;
 
-  if (batch == NULL || batch->n_attempts > 0 || now - batch->opened_at > get_delay (self, 0) / SLACK)
+  if (batch == NULL || batch->n_attempts > 0 || now - batch->opened_at > schedule_get_delay (self, 0) / SLACK)
     {
       batch = g_new0 (AgentRetryBatch, 1);
       batch->opened_at = now;
@@ -87,7 +87,7 @@ _agent_retry_schedule_join (AgentRetrySchedule *self,
   return batch;
 }
 
-/* A message is parked no more. The batch goes with its last one. */
+/* A message of @batch is not parked any more. The last one to leave frees the batch. */
 void
 _agent_retry_schedule_leave (AgentRetrySchedule *self,
                              AgentRetryBatch    *batch)
@@ -101,7 +101,7 @@ _agent_retry_schedule_leave (AgentRetrySchedule *self,
   g_free (batch);
 }
 
-/* All runs of @batch have been tried: it is in the heap for the next time. */
+/* All runs of @batch have been tried: the batch gets its next deadline. */
 void
 _agent_retry_schedule_attempt (AgentRetrySchedule *self,
                                AgentRetryBatch    *batch,
@@ -112,7 +112,7 @@ _agent_retry_schedule_attempt (AgentRetrySchedule *self,
   schedule_plan (self, batch, now);
 }
 
-/* (transfer none) (nullable) One that has not been asked for in this attempt. */
+/* (transfer none) (nullable): a run that nobody has asked for in this attempt */
 AgentRetryRun *
 _agent_retry_batch_take_untried (AgentRetryBatch *self)
 {
@@ -128,7 +128,7 @@ _agent_retry_batch_take_untried (AgentRetryBatch *self)
   return run;
 }
 
-/* One without messages. */
+/* (transfer none): a new run of @batch, without messages */
 AgentRetryRun *
 _agent_retry_run_new (AgentRetryBatch *batch,
                       AgentLane       *lane)

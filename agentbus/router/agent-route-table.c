@@ -84,7 +84,7 @@ struct _AgentRouteTable
   _Atomic guint64 n_changes;
 };
 
-/* What the signal tells. */
+/* One emission of the signal. */
 typedef struct
 {
   char *actor;
@@ -130,7 +130,7 @@ route_table_emit_changed (GObject *object,
 
 /* --- Telling --- */
 
-/* With no lock held, after the change. */
+/* Tells the watches that the route of @actor has changed. With no lock held, after the change. */
 static void
 route_table_tell (AgentRouteTable *self,
                   const char      *actor)
@@ -156,7 +156,7 @@ _agent_route_table_add_watch (AgentRouteTable            *self,
   return _agent_watch_list_add (&self->watches, funcs, data, destroy);
 }
 
-/* A call that is under way may still come. */
+/* A call that is under way in another thread may come after this has returned. */
 void
 _agent_route_table_remove_watch (AgentRouteTable *self,
                                  guint            id)

@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-/* For the metrics: (transfer none). */
+/* (transfer none): for the metrics */
 AgentParking *_agent_router_dispatcher_get_parking (AgentRouterDispatcher *self);
 
 G_END_DECLS

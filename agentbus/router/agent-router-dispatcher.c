@@ -162,7 +162,7 @@ dispatcher_has_object (const GObjectConstructParam *params,
   return FALSE;
 }
 
-/* A scripting language may leave out what it likes. Then nothing is made. */
+/* A scripting language can leave out properties that have to be there. Then no object is made. */
 static GObject *
 agent_router_dispatcher_constructor (GType                  type,
                                      guint                  n_params,
@@ -203,7 +203,8 @@ agent_router_dispatcher_constructed (GObject *object)
                                                     (GDestroyNotify) _agent_parking_unref);
 }
 
-/* Nobody is left to hear a signal about what is parked. Its sources hear of it, if they asked for that. */
+/* What is parked is dropped. There are no signals about that, for nobody is left to hear them, but the sources of the messages
+ * get a reply if they asked for that. */
 static void
 agent_router_dispatcher_dispose (GObject *object)
 {
@@ -306,12 +307,12 @@ agent_router_dispatcher_set_property (GObject      *object,
     }
 }
 
-static void
-dispatcher_install_properties (GObjectClass *object_class)
-{
-  const GParamFlags settled = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
-  const GParamFlags setting = G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS;
+#define SETTLED (G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS)
+#define SETTING (G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS)
 
+static void
+dispatcher_make_properties (void)
+{
   /**
    * AgentRouterDispatcher:bus: (getter get_bus)
    *
@@ -319,7 +320,7 @@ dispatcher_install_properties (GObjectClass *object_class)
    *
    * Since: 0.1
    */
-  props[PROP_BUS] = g_param_spec_object ("bus", NULL, NULL, AGENT_TYPE_BUS, settled);
+  props[PROP_BUS] = g_param_spec_object ("bus", NULL, NULL, AGENT_TYPE_BUS, SETTLED);
 
   /**
    * AgentRouterDispatcher:route-table: (getter get_route_table)
@@ -328,7 +329,7 @@ dispatcher_install_properties (GObjectClass *object_class)
    *
    * Since: 0.1
    */
-  props[PROP_ROUTE_TABLE] = g_param_spec_object ("route-table", NULL, NULL, AGENT_TYPE_ROUTE_TABLE, settled);
+  props[PROP_ROUTE_TABLE] = g_param_spec_object ("route-table", NULL, NULL, AGENT_TYPE_ROUTE_TABLE, SETTLED);
 
   /**
    * AgentRouterDispatcher:retry-policy: (getter get_retry_policy) (setter set_retry_policy)
@@ -337,8 +338,12 @@ dispatcher_install_properties (GObjectClass *object_class)
    *
    * Since: 0.1
    */
-  props[PROP_RETRY_POLICY] = g_param_spec_boxed ("retry-policy", NULL, NULL, AGENT_TYPE_RETRY_POLICY, setting);
+  props[PROP_RETRY_POLICY] = g_param_spec_boxed ("retry-policy", NULL, NULL, AGENT_TYPE_RETRY_POLICY, SETTING);
+}
 
+static void
+dispatcher_make_limits (void)
+{
   /**
    * AgentRouterDispatcher:capacity: (getter get_capacity) (setter set_capacity)
    *
@@ -352,7 +357,7 @@ dispatcher_install_properties (GObjectClass *object_class)
                                             0,
                                             G_MAXUINT,
                                             AGENT_ROUTER_DISPATCHER_DEFAULT_CAPACITY,
-                                            setting | G_PARAM_CONSTRUCT);
+                                            SETTING | G_PARAM_CONSTRUCT);
 
   /**
    * AgentRouterDispatcher:actor-capacity: (getter get_actor_capacity)
@@ -362,7 +367,7 @@ dispatcher_install_properties (GObjectClass *object_class)
    *
    * Since: 0.1
    */
-  props[PROP_ACTOR_CAPACITY] = g_param_spec_uint ("actor-capacity", NULL, NULL, 0, G_MAXUINT, 0, settled);
+  props[PROP_ACTOR_CAPACITY] = g_param_spec_uint ("actor-capacity", NULL, NULL, 0, G_MAXUINT, 0, SETTLED);
 
   /**
    * AgentRouterDispatcher:park-unknown: (getter get_park_unknown) (setter set_park_unknown)
@@ -372,7 +377,7 @@ dispatcher_install_properties (GObjectClass *object_class)
    *
    * Since: 0.1
    */
-  props[PROP_PARK_UNKNOWN] = g_param_spec_boolean ("park-unknown", NULL, NULL, TRUE, setting);
+  props[PROP_PARK_UNKNOWN] = g_param_spec_boolean ("park-unknown", NULL, NULL, TRUE, SETTING);
 
   /**
    * AgentRouterDispatcher:n-parked: (getter get_n_parked)
@@ -383,8 +388,6 @@ dispatcher_install_properties (GObjectClass *object_class)
    */
   props[PROP_N_PARKED] =
       g_param_spec_uint ("n-parked", NULL, NULL, 0, G_MAXUINT, 0, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
-
-  g_object_class_install_properties (object_class, N_PROPS, props);
 }
 
 static void
@@ -399,7 +402,10 @@ agent_router_dispatcher_class_init (AgentRouterDispatcherClass *klass)
   object_class->get_property = agent_router_dispatcher_get_property;
   object_class->set_property = agent_router_dispatcher_set_property;
 
-  dispatcher_install_properties (object_class);
+  dispatcher_make_properties ();
+  dispatcher_make_limits ();
+  g_object_class_install_properties (object_class, N_PROPS, props);
+
   _agent_router_report_install_signals (klass);
 }
 

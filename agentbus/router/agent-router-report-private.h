@@ -8,8 +8,11 @@
 G_BEGIN_DECLS
 
 /*
- * What a dispatcher hears from its parking, in any thread, and what becomes of it: signals in the dispatcher's context,
- * replies to senders that asked for them, the timer, and the end of a stop.
+ * What a dispatcher hears from its parking, in any thread, and what becomes of it: a lost message becomes a signal in the
+ * dispatcher's context, and a reply to a sender that asked for one; a deadline arms the timer; the last message that leaves
+ * ends a stop.
+ *
+ * The report emits the dispatcher's signals and calls nothing else of it.
  */
 typedef struct _AgentRouterReport AgentRouterReport;
 

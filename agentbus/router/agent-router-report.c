@@ -24,7 +24,7 @@ struct _AgentRouterReport
 
   GMutex            lock;
   AgentParking     *parking; /* (lock) (owned) (nullable) NULL once closed */
-  AgentTimerSource *timer;   /* (lock) (owned) (nullable) the same */
+  AgentTimerSource *timer;   /* (lock) (owned) (nullable) NULL once closed */
 };
 
 enum

@@ -8,8 +8,10 @@
 G_BEGIN_DECLS
 
 /*
- * Some of the lanes of a dispatcher, those with similar hashes, and one lock for all of them. Every function wants that
- * lock held.
+ * Some of the lanes of a dispatcher, and one lock for all of them. The hash of its actor says to which shard a lane belongs.
+ *
+ * A shard knows lanes and the mailboxes that their last messages went to; it knows neither routes nor what is parked. Every
+ * function but init() and clear() wants its lock held.
  */
 
 #define AGENT_SHARD_N_RECENT 8
@@ -19,11 +21,11 @@ struct _AgentShard
   AgentSpinLock lock;
   GHashTable   *lanes;      /* set of AgentLane (owned) */
   GHashTable   *by_mailbox; /* AgentMailbox → GQueue of AgentLane: those whose last message went there */
-  AgentLane    *recent[AGENT_SHARD_N_RECENT]; /* (nullable) some of the lanes, by their hash: quicker to find */
+  AgentLane    *recent[AGENT_SHARD_N_RECENT]; /* (nullable) lanes that were looked up, each at a place that its hash says */
   guint64       n_accepted;
-  guint64       n_direct;   /* handed over without waiting */
-  guint64       n_late;     /* handed over after waiting */
-  guint64       n_returned; /* that came back */
+  guint64       n_direct;   /* handed over when they came */
+  guint64       n_late;     /* handed over after they were parked */
+  guint64       n_returned; /* given back by a router that left */
   guint64       n_refused;
   char          padding[AGENT_CACHE_LINE];
 };

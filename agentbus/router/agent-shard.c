@@ -49,7 +49,7 @@ _agent_shard_add (AgentShard *self,
   *_agent_shard_get_recent (self, &lane->key) = lane;
 }
 
-/* Nobody finds @lane any more: the next message for its actor gets a new one. */
+/* Nobody finds @lane any more: the next message to its actor gets a new lane. Lets go of the table's reference. */
 void
 _agent_shard_remove (AgentShard *self,
                      AgentLane  *lane)
@@ -63,6 +63,7 @@ _agent_shard_remove (AgentShard *self,
   g_hash_table_remove (self->lanes, lane);
 }
 
+/* (transfer none): the lanes whose last message went to @mailbox */
 static GQueue *
 shard_get_lanes (AgentShard   *self,
                  AgentMailbox *mailbox)
@@ -78,7 +79,8 @@ shard_get_lanes (AgentShard   *self,
   return lanes;
 }
 
-/* A lane lets go of a mailbox before that is gone, so this is never the last reference. */
+/* The lane has no last mailbox any more. The bus keeps a mailbox until it has told of its end, and lanes forget the mailbox
+ * then: so this never drops the last reference. */
 static void
 shard_clear_last (AgentShard *self,
                   AgentLane  *lane)
@@ -91,7 +93,7 @@ shard_clear_last (AgentShard *self,
   g_clear_pointer (&lane->last_mailbox, _agent_mailbox_unref);
 }
 
-/* @mailbox: (nullable) */
+/* @mailbox: (nullable): where the last message of @lane went */
 void
 _agent_shard_set_last (AgentShard   *self,
                        AgentLane    *lane,
@@ -109,7 +111,7 @@ _agent_shard_set_last (AgentShard   *self,
   g_queue_push_tail_link (shard_get_lanes (self, mailbox), &lane->last_link);
 }
 
-/* At most @max lanes do not wait for @mailbox any more. TRUE: there may be others. */
+/* At most @max lanes forget that their last message went to @mailbox. Returns TRUE if there may be others. */
 gboolean
 _agent_shard_forget_some (AgentShard   *self,
                           AgentMailbox *mailbox,
