@@ -8,7 +8,7 @@
 /*
  * What is parked and can go is handed over: the messages of one lane, or those of all lanes that wait for a router.
  *
- * Lanes come in turn, a batch of each, so that a long one does not have the messages of others expire.
+ * A batch of one lane is followed by a batch of the next, so that a long lane does not have the messages of others expire.
  */
 
 /* How many messages one event hands over: the rest comes when the router has handled some. */

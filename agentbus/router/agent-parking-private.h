@@ -84,6 +84,12 @@ struct _AgentParking
   AgentHistogram           latency;
 };
 
+static inline AgentParkingPhase
+_agent_parking_get_phase (AgentParking *self)
+{
+  return (AgentParkingPhase) g_atomic_int_get (&self->phase);
+}
+
 /* What became of everything: accepted = dispatched + parked + expired + dropped. */
 typedef struct
 {
@@ -120,7 +126,6 @@ gboolean           _agent_parking_close       (AgentParking            *self);
 void               _agent_parking_drop_all    (AgentParking            *self,
                                                AgentDropReason          reason);
 void               _agent_parking_settle      (AgentParking            *self);
-AgentParkingPhase  _agent_parking_get_phase   (AgentParking            *self);
 AgentShard        *_agent_parking_get_shard   (AgentParking            *self,
                                                guint64                  hash);
 

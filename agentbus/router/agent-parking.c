@@ -254,12 +254,6 @@ _agent_parking_drop_lane (AgentParking   *self,
 
 /* --- The end --- */
 
-AgentParkingPhase
-_agent_parking_get_phase (AgentParking *self)
-{
-  return g_atomic_int_get (&self->phase);
-}
-
 /* Tells the owner, who may wait for that, if nothing is parked any more and nothing will be. */
 void
 _agent_parking_settle (AgentParking *self)

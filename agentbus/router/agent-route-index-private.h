@@ -15,17 +15,23 @@ G_BEGIN_DECLS
 typedef struct
 {
   GHashTable *actors;  /* id → AgentRoute (owned) */
-  GHashTable *routers; /* name → RouteGroup (owned): those routers that have actors */
+  GHashTable *routers; /* name → AgentRouteGroup (owned): those routers that have actors */
 } AgentRouteIndex;
+
+/* The actors of one router, which are found without a look at all others. */
+typedef struct
+{
+  AgentName *name;
+  GQueue     routes; /* of AgentRoute, in the order in which they came */
+} AgentRouteGroup;
 
 /* One actor. */
 typedef struct
 {
-  AgentName *router;    /* (nullable) owned by @group */
-  gpointer   group;     /* (nullable) the actors that have the same router */
-  GList      link;      /* among them, in the order in which they came */
-  guint64    n_changes; /* how often the table had changed when the actor came to its router, this change included */
-  char       id[];
+  AgentRouteGroup *group;     /* (nullable) that of its router */
+  GList            link;      /* in the group */
+  guint64          n_changes; /* how often the table had changed when the actor came to its router, this change included */
+  char             id[];
 } AgentRoute;
 
 void        _agent_route_index_init       (AgentRouteIndex *self);
@@ -42,5 +48,12 @@ void        _agent_route_index_set_router (AgentRouteIndex *self,
                                            const char      *router);
 void        _agent_route_index_remove     (AgentRouteIndex *self,
                                            AgentRoute      *route);
+
+/* (transfer none) (nullable): the name of the actor's router */
+static inline AgentName *
+_agent_route_get_router (const AgentRoute *self)
+{
+  return self->group != NULL ? self->group->name : NULL;
+}
 
 G_END_DECLS

@@ -5,17 +5,10 @@
 #include "base/agent-string-hash-private.h"
 #include "router/agent-route-index-private.h"
 
-/* The actors of one router, which are found without a look at all others. */
-typedef struct
-{
-  AgentName *name;
-  GQueue     routes; /* of AgentRoute, in the order in which they came */
-} RouteGroup;
-
 static void
 route_group_free (gpointer data)
 {
-  RouteGroup *group = data;
+  AgentRouteGroup *group = data;
 
   g_assert (group->routes.length == 0);
 
@@ -31,15 +24,15 @@ _agent_route_index_init (AgentRouteIndex *self)
 }
 
 /* (transfer none) */
-static RouteGroup *
+static AgentRouteGroup *
 route_index_get_group (AgentRouteIndex *self,
                        const char      *name)
 {
-  RouteGroup *group = g_hash_table_lookup (self->routers, name);
+  AgentRouteGroup *group = g_hash_table_lookup (self->routers, name);
 
   if (group == NULL)
     {
-      group = g_new0 (RouteGroup, 1);
+      group = g_new0 (AgentRouteGroup, 1);
       group->name = _agent_name_new (name);
       g_hash_table_insert (self->routers, group->name, group);
     }
@@ -52,9 +45,8 @@ static void
 route_index_leave_group (AgentRouteIndex *self,
                          AgentRoute      *route)
 {
-  RouteGroup *group = g_steal_pointer (&route->group);
+  AgentRouteGroup *group = g_steal_pointer (&route->group);
 
-  route->router = NULL;
   if (group == NULL)
     return;
 
@@ -90,7 +82,7 @@ AgentRoute *
 _agent_route_index_get_first (AgentRouteIndex *self,
                               const char      *router)
 {
-  RouteGroup *group = g_hash_table_lookup (self->routers, router);
+  AgentRouteGroup *group = g_hash_table_lookup (self->routers, router);
 
   return group != NULL ? g_queue_peek_head (&group->routes) : NULL;
 }
@@ -122,13 +114,12 @@ _agent_route_index_set_router (AgentRouteIndex *self,
                                AgentRoute      *route,
                                const char      *router)
 {
-  RouteGroup *group = router != NULL ? route_index_get_group (self, router) : NULL;
+  AgentRouteGroup *group = router != NULL ? route_index_get_group (self, router) : NULL;
 
   route_index_leave_group (self, route);
   if (group == NULL)
     return;
 
-  route->router = group->name;
   route->group = group;
   g_queue_push_tail_link (&group->routes, &route->link);
 }

@@ -175,10 +175,12 @@ _agent_route_table_find (AgentRouteTable *self,
                          AgentName      **router)
 {
   AgentRoute *route;
+  AgentName  *name;
 
   g_mutex_lock (&self->lock);
   route = _agent_route_index_lookup (&self->index, actor);
-  *router = route != NULL && route->router != NULL ? _agent_name_ref (route->router) : NULL;
+  name = route != NULL ? _agent_route_get_router (route) : NULL;
+  *router = name != NULL ? _agent_name_ref (name) : NULL;
   g_mutex_unlock (&self->lock);
 
   return route != NULL;
@@ -364,7 +366,7 @@ route_table_set (AgentRouteTable *self,
 
   g_mutex_lock (&self->lock);
   route = _agent_route_index_lookup (&self->index, actor);
-  changed = route == NULL || g_strcmp0 (route->router, router) != 0;
+  changed = route == NULL || g_strcmp0 (_agent_route_get_router (route), router) != 0;
   if (route == NULL)
     route = _agent_route_index_add (&self->index, actor);
   if (changed)

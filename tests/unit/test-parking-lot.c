@@ -342,17 +342,17 @@ test_route_index (void)
   _agent_route_index_init (&index);
   x = _agent_route_index_add (&index, "x");
   y = _agent_route_index_add (&index, "y");
-  g_assert_null (x->router);
+  g_assert_null (_agent_route_get_router (x));
   _agent_route_index_set_router (&index, x, "a");
   _agent_route_index_set_router (&index, y, "a");
-  g_assert_true (x->router == y->router);
+  g_assert_true (_agent_route_get_router (x) == _agent_route_get_router (y));
   g_assert_true (_agent_route_index_get_first (&index, "a") == x);
 
   _agent_route_index_set_router (&index, x, "b");
-  g_assert_cmpstr (x->router, ==, "b");
+  g_assert_cmpstr (_agent_route_get_router (x), ==, "b");
   g_assert_true (_agent_route_index_get_first (&index, "a") == y);
   _agent_route_index_set_router (&index, y, NULL);
-  g_assert_null (y->router);
+  g_assert_null (_agent_route_get_router (y));
   g_assert_null (_agent_route_index_get_first (&index, "a"));
   g_assert_cmpuint (g_hash_table_size (index.routers), ==, 1);
 
