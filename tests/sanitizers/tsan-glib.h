@@ -96,6 +96,16 @@ tsan_ref_string_new (const char *text)
 /* Not covered, and not used. An interned string is let go of with no lock that keeps others from finding it. */
 #pragma GCC poison g_ref_string_new_intern
 
+/* --- Counts --- */
+
+/* GLib counts in functions of its own, where nobody sees what the last reference is ordered after. */
+#undef g_atomic_ref_count_init
+#undef g_atomic_ref_count_inc
+#undef g_atomic_ref_count_dec
+#define g_atomic_ref_count_init(count) g_atomic_int_set (count, 1)
+#define g_atomic_ref_count_inc(count) g_atomic_int_inc (count)
+#define g_atomic_ref_count_dec(count) g_atomic_int_dec_and_test (count)
+
 /* --- Objects --- */
 
 /* Whoever drops a reference is done with the object, and the last one to do so disposes and finalizes it: by the
