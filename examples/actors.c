@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A thousand actors learn to keep a pole upright, and do not notice that those who tell them what to do come and go.
+ * A thousand actors learn to keep a pole upright. They do not notice when the workers that answer them join or leave.
  *
  *      arena ──── REQUEST_INFERENCE ───► dispatcher ──── to the worker that ───► worker-0
  *        ▲         for "actor-7"             ▲            actor-7 is at     ───► worker-1 …
@@ -10,12 +10,12 @@
  *        │                                                       (system channel)   │
  *        └──────────────────────────────── "action" ────────────────────────────────┘
  *
- * The actors are two teams that learn on their own, so that the new model of one overtakes the waiting requests of the
- * other. Workers live in threads; the rest shares the main context. What is learnt depends on the seed alone, never on
+ * The actors form two teams that learn separately, so that the new model of one team overtakes the waiting requests of
+ * the other. Each worker has a thread; the rest shares the main context. The result depends on the seed alone, not on
  * which worker answers or when: two runs draw the same curve.
  *
- * Start to read with actors/arena.c, which asks, then actors/worker.c, which answers, and actors/staff.c, which does
- * not leave it at that.
+ * Start to read with actors/arena.c, which asks, then actors/worker.c, which answers, and actors/staff.c, which hires,
+ * replaces and dismisses the workers.
  */
 
 #include "actors/arena.h"
@@ -47,7 +47,7 @@ options_clear (Options *options)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
 
-/* What the progress is printed from. */
+/* The objects that the progress is printed from. */
 typedef struct
 {
   AgentRouterDispatcher *dispatcher;
@@ -153,11 +153,11 @@ on_learned (Arena    *arena,
 {
   guint other = trainer_get_curve (self->trainers[1 - team])->len;
 
-  /* The faster team is ahead, the slower one completes the line. */
+  /* The line is printed when the slower team has reached this generation too. */
   if (other > generation)
     print_progress (self, generation, arena_get_figures (arena));
 
-  /* In the middle of the other team's generation, with requests everywhere. */
+  /* The workers change in the middle of the other team's generation, when many of its requests are under way. */
   if (team == 0)
     staff_change (self->staff, generation);
 }

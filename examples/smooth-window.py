@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A flood of messages, a slow agent, and a window that does not mind.
+"""A flood of messages, a slow agent, and a window that stays responsive.
 
     smooth-window.py [SECONDS]
 
-A thread sends readings as fast as it can to two agents. The window shows the last one it got, in the main context; the
-logger takes 5 ms for each, in a context of its own. What they cannot keep up with is dropped, the oldest first, and
-counted. Meanwhile the window goes on being drawn; in the end it says how late the latest frame was.
+A thread sends readings as fast as it can to two agents. The window shows the last reading it got, in the main context;
+the logger takes 5 ms for each reading, in a context of its own. The bus drops the readings that they have no room for,
+the oldest first, and counts them. The window is drawn all the time; at the end it says how late the latest frame was.
 """
 
 import sys
@@ -19,7 +19,7 @@ gi.require_version('AgentBus', '1')
 gi.require_version('Gtk', '4.0')
 from gi.repository import AgentBus, GLib, Gtk
 
-# Each hundredth drop is logged, and here that is what it is about.
+# The bus logs every hundredth drop. This program drops messages on purpose, so it hides the log.
 GLib.log_set_handler('AgentBus', GLib.LogLevelFlags.LEVEL_WARNING, lambda *arguments: None)
 
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 10
@@ -38,7 +38,7 @@ class Flood(threading.Thread):
             self.bus.send(AgentBus.Message.new_task_update('sensor', None, 'reading', GLib.Variant('t', n)))
             n += 1
             if n % 100 == 0:
-                time.sleep(0)  # Python's own lock: the window's thread is to have it, too
+                time.sleep(0)  # releases Python's own lock, so that the window's thread gets it, too
 
 
 class Logger(threading.Thread):

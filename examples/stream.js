@@ -19,7 +19,7 @@ function addWorker(bus) {
     const worker = new Subscriber({name: 'worker'});
     const stopped = new Set();
 
-    // Not an asynchronous handler: the worker is to hear of a TASK_CANCEL while it recites.
+    // This handler is not asynchronous, so that the worker gets a TASK_CANCEL while it recites.
     worker.on('task-request', ({source, task_id}) => {
         recite(source, task_id).catch(logError);
     });

@@ -14,9 +14,9 @@
  *                                                         ▼
  *                 loudspeaker ◄── frames, CANCEL ──── speaker
  *
- * The agents are in voice/, each a subscriber of its own. Four live in threads of their own, the others share
- * the main context. None has a lock: they only send messages. Start to read with detector.c, then
- * loudspeaker.c, which is interrupted; director.c starts, ends and judges it all.
+ * The agents are in voice/, each a subscriber of its own. Four run in threads of their own, the others share
+ * the main context. No agent has a lock: they only send messages. Start to read with detector.c, then
+ * loudspeaker.c, which is interrupted; director.c starts the agents, ends the run, and checks the results.
  */
 
 #include "voice/assistant.h"
@@ -36,7 +36,7 @@
 
 #define TEST_DATA "/usr/share/pocketsphinx/test/data"
 
-/* Ten times too fast, and the user's interruption still comes before the end of an answer. */
+/* Ten times faster than real time: the user's interruption still comes before the end of an answer. */
 #define FAST_PLAYING (FRAME_CLOCK_DURATION / 10)
 
 static const char *const default_recordings[] = {
@@ -133,7 +133,7 @@ load_recordings (const char *const *files,
     if (!load_recording (recordings, files[i], error))
       return NULL;
 
-  /* Without a second one, there would be no interruption. */
+  /* An interruption needs a second recording: if there is only one, it is used twice. */
   if (recordings->len == 1 && !load_recording (recordings, files[0], error))
     return NULL;
 
@@ -182,7 +182,7 @@ static int
 run (const Options *options,
      GPtrArray     *recordings)
 {
-  /* They end in reverse order: the threads before the agents, which are still at work in them. */
+  /* These variables are freed in reverse order: the threads end first, because the agents still run in them. */
   g_autoptr (AgentBus) bus = agent_bus_new ();
   g_autoptr (Director) director = director_new (bus, recordings);
   g_autoptr (GPtrArray) agents = g_ptr_array_new_with_free_func (g_object_unref);

@@ -2,10 +2,10 @@
 
 #include "arena.h"
 
-/* Milliseconds until what was refused is asked again. */
+/* Milliseconds until a refused request is sent again. */
 #define ASK_AGAIN_AFTER 10
 
-/* Seconds without any answer; better to end with a message than to hang. */
+/* Seconds without any answer, after which the program ends with a message instead of hanging. */
 #define MAX_SILENCE 30
 
 typedef struct
@@ -32,7 +32,7 @@ struct _Arena
   GQueue       refused;   /* of actors, by number */
   guint        ask_timer;
   guint        silence_timer;
-  guint64      n_answered_then; /* when the silence began */
+  guint64      n_answered_then; /* how many answers there were at the last check for silence */
   ArenaFigures figures;
 };
 
@@ -91,7 +91,7 @@ refuse (Arena *self,
     self->ask_timer = g_timeout_add (ASK_AGAIN_AFTER, ask_again, self);
 }
 
-/* Without an error, since the result says it all: whatever the reason is, the actor has to ask again. */
+/* Passes no GError: the result is enough, because the actor has to ask again whatever the reason is. */
 static void
 ask (Arena *self,
      guint  number)
@@ -131,7 +131,7 @@ ask_again (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* What the dispatcher has given up never comes to a worker: nothing is answered twice. */
+/* A request that the dispatcher has given up never reaches a worker, so no request is answered twice. */
 static void
 ask_after_loss (Arena        *self,
                 AgentMessage *message)

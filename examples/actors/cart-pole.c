@@ -32,7 +32,7 @@ is_up (const CartPole *self)
   return fabs (self->state[0]) <= MAX_PLACE && fabs (self->state[2]) <= MAX_ANGLE;
 }
 
-/* Returns whether the episode goes on: the pole stands, and there is time left. */
+/* Returns whether the episode goes on, because the pole stands and there is time left. */
 gboolean
 cart_pole_step (CartPole *self,
                 gboolean  push_right)

@@ -3,8 +3,8 @@
 #include "curve.h"
 
 /*
- * Draws the learning curves as an SVG, readable on light and dark ground. Nothing but the curves goes into it, so that
- * equal curves give equal files.
+ * Draws the learning curves as an SVG that can be read on a light and on a dark background. The file contains nothing
+ * but the curves, so that equal curves give equal files.
  */
 
 #define WIDTH 720
@@ -37,7 +37,7 @@ static const char *const style =
     "    }\n"
     "  </style>\n";
 
-/* A number with one decimal, and a point whatever the locale is. */
+/* A number with one decimal, and a decimal point in every locale. */
 static void
 append_number (GString    *svg,
                const char *before,

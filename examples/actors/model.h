@@ -6,12 +6,12 @@
 
 G_BEGIN_DECLS
 
-/* Two, so that there is always one whose requests wait while the other one learns. */
+/* There are two teams, so that the requests of one team are waiting while the other one learns. */
 #define N_TEAMS 2
 
 /*
- * What is learnt: the weights of a linear policy, and how far around them it is worth to look. Each player tries
- * weights of its own, @spread times its curiosity away from the mean.
+ * What a team has learnt: the weights of a linear policy, and how far from them the players search. Each player tries
+ * weights of its own, which are @spread times its curiosity away from the mean.
  */
 typedef struct
 {

@@ -7,11 +7,11 @@
 G_BEGIN_DECLS
 
 /*
- * What the messages carry: arrays of one structure, whose layout in memory is that of its GVariant type. So they are
- * written with one copy and read with none.
+ * The payloads of the messages: arrays of one structure, whose layout in memory is that of its GVariant type. So a
+ * payload is written with one copy and read with none.
  */
 
-/* A REQUEST_INFERENCE: all that the action depends on, but for the model. */
+/* A REQUEST_INFERENCE: everything that the action depends on, except the model. */
 typedef struct
 {
   guint32 actor;

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-/* The last word: what became of every request, and whether the three who count (arena, dispatcher, bus) agree. */
+/* Prints what became of every request, and whether the counts of the arena, the dispatcher and the bus agree. */
 
 static guint64
 get_count (GVariant   *ledger,

@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* What there is to know when all have stopped. */
+/* The results, when all have stopped. */
 typedef struct
 {
   gboolean            complete;   /* all generations were played */

@@ -4,14 +4,14 @@
 
 #include "../voice/loop-thread.h"
 
-/* One actor in so many begins to ask before it has a worker. */
+/* One actor out of this number begins to ask before it has a worker. */
 #define LATE_SHARE 10
 
-/* Milliseconds: until the late ones get one, */
+/* Milliseconds until these late actors get a worker */
 #define LATE_AFTER 30
-/* until somebody notices that a worker is stuck, */
+/* Milliseconds until the staff notices that a worker is stuck */
 #define NOTICE_AFTER 30
-/* and until its actors have another one. */
+/* Milliseconds from then until the actors of that worker get another one */
 #define REPLACE_AFTER 20
 
 struct _Staff
@@ -22,7 +22,7 @@ struct _Staff
   guint            n_actors;
 
   GPtrArray *threads; /* (element-type LoopThread) */
-  GPtrArray *workers; /* (element-type Worker): all who ever worked here, by number */
+  GPtrArray *workers; /* (element-type Worker): all workers there ever were, by number */
   GPtrArray *present; /* (element-type Worker) (unowned) */
   Worker    *stuck;   /* (nullable) */
   guint      late_timer;
@@ -56,7 +56,7 @@ staff_publish (Staff *self,
     send_model (self, team, g_ptr_array_index (self->present, i));
 }
 
-/* Nobody is assigned to the new worker yet: the models are there before the first request. */
+/* No actor is assigned to the new worker yet, so it gets the models before its first request. */
 static gboolean
 hire (Staff   *self,
       GError **error)
@@ -91,7 +91,7 @@ assign (Staff *self,
   agent_route_table_assign (self->routes, id, get_name (worker));
 }
 
-/* Each worker gets its share of every team. Whoever keeps its worker, notices nothing. */
+/* Each worker gets its share of every team. An actor that keeps its worker notices nothing. */
 static void
 assign_all (Staff *self)
 {
@@ -129,7 +129,7 @@ leave (Staff  *self,
   agent_bus_unsubscribe_async (self->bus, get_name (worker), NULL, on_left, NULL);
 }
 
-/* In good order: first the actors, then the worker. What it still has comes back, and goes to its heir. */
+/* Moves the actors first, then lets the worker leave. Requests that it has not handled come back, and go to @heir. */
 static void
 retire (Staff  *self,
         Worker *worker,
@@ -150,7 +150,7 @@ replace_stuck (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* The other way round: it leaves with actors and requests, and all these wait for somebody else. */
+/* Lets the worker leave while it still has actors and requests. These wait until the actors get another worker. */
 static gboolean
 dismiss_stuck (gpointer data)
 {
@@ -172,7 +172,7 @@ get_stuck (Staff  *self,
   self->stuck_timer = g_timeout_add (NOTICE_AFTER, dismiss_stuck, self);
 }
 
-/* Four changes later there are as many as before. */
+/* After four changes there are as many workers as before. */
 void
 staff_change (Staff *self,
               guint  occasion)
@@ -257,14 +257,14 @@ staff_get_n_present (Staff *self)
   return self->present->len;
 }
 
-/* Of Worker: all who ever worked here. */
+/* (element-type Worker): all workers there ever were */
 GPtrArray *
 staff_get_workers (Staff *self)
 {
   return self->workers;
 }
 
-/* Nothing changes any more, and nobody is stuck: the bus may be stopped. */
+/* Ends all changes, and frees a worker that is stuck, so that the bus may be stopped. */
 void
 staff_settle (Staff *self)
 {
@@ -274,7 +274,7 @@ staff_settle (Staff *self)
     worker_set_stuck (g_steal_pointer (&self->stuck), FALSE);
 }
 
-/* Waits for the workers' threads: from then on their figures may be read. */
+/* Waits for the workers' threads. After that the workers' figures may be read. */
 void
 staff_close (Staff *self)
 {

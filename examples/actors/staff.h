@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-/* Who works: hires workers and lets them go while the actors go on asking, and says which worker an actor is at. */
+/* Hires and dismisses workers while the actors go on asking, and says which worker serves an actor. */
 typedef struct _Staff Staff;
 
 Staff     *staff_new           (AgentBus        *bus,

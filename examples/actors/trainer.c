@@ -4,13 +4,13 @@
 
 #include <math.h>
 
-/* The best of a generation, one in so many. */
+/* One player out of this number is among the best of a generation. */
 #define ELITE_SHARE 5
 
-/* How far to go to them in one generation. */
+/* How far the mean moves towards the best players in one generation: 1 is all the way. */
 #define LEARNING_RATE 0.7
 
-/* With less, a team agrees too soon, on whatever its first generations found. */
+/* With a smaller spread, a team settles too soon on what its first generations found. */
 #define MIN_SPREAD 0.02
 
 typedef struct
@@ -106,7 +106,7 @@ trainer_send_in (Trainer  *self,
   g_rand_free (random);
 }
 
-/* Longest first; equals by their number, so that there is one order only. */
+/* The longest episodes come first. Equal ones are sorted by number, so that there is only one order. */
 static int
 compare_players (gconstpointer a,
                  gconstpointer b,
@@ -133,7 +133,7 @@ rank_players (Trainer *self)
   return ranking;
 }
 
-/* In units of the spread, as the curiosity is. */
+/* The mean and the deviation are in units of the spread, as the curiosity is. */
 static void
 learn_weight (Trainer     *self,
               guint        weight,
@@ -187,7 +187,7 @@ end_generation (Trainer *self)
   self->model.generation++;
 }
 
-/* Returns whether it was the last one of the generation: then there is a new model. */
+/* Returns whether this episode was the last one of the generation, after which there is a new model. */
 gboolean
 trainer_take_result (Trainer *self,
                      guint    player,

@@ -7,11 +7,11 @@
 G_BEGIN_DECLS
 
 /*
- * Teaches a team with the cross-entropy method: all players try other weights around the same mean, and the next mean
- * is that of the best of them.
+ * Teaches a team with the cross-entropy method: all players try different weights around the same mean, and the next
+ * mean comes from the best players.
  *
- * Whatever is random follows from seed, team, generation and player, and a generation is judged when it is complete. So
- * it does not matter in which order the players end, and every run with a seed learns the same.
+ * All random numbers follow from seed, team, generation and player, and a generation is evaluated when it is complete.
+ * So it does not matter in which order the players end, and every run with the same seed learns the same.
  */
 typedef struct _Trainer Trainer;
 

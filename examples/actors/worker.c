@@ -2,7 +2,7 @@
 
 #include "worker.h"
 
-/* Less than the actors that one worker may have: what finds no room is parked by the dispatcher. */
+/* Fewer than the actors that one worker may have: the dispatcher parks requests that find no room. */
 #define CAPACITY 256
 
 struct _Worker
@@ -14,8 +14,8 @@ struct _Worker
   WorkerFigures figures;
 
   guint64  update_seq; /* of the last update */
-  guint64  n_behind;   /* messages that it found waiting and that have not been handled since */
-  gboolean counted;    /* among those that overtook */
+  guint64  n_behind;   /* messages that waited when it came, and that have not been handled since */
+  gboolean counted;    /* whether the update is counted in n_overtaking */
 
   gint   stuck; /* (atomic) */
   GMutex lock;
@@ -24,7 +24,7 @@ struct _Worker
 
 G_DEFINE_FINAL_TYPE (Worker, worker, AGENT_TYPE_SUBSCRIBER)
 
-/* Numbers rise for each sender, and all that comes here was sent by the arena's thread. */
+/* Sequence numbers rise for each sender, and the arena's thread sends all messages that come here. */
 static void
 look_behind (Worker       *self,
              AgentMessage *request)
@@ -76,7 +76,7 @@ answer_request (Worker       *self,
 
   look_behind (self, request);
 
-  /* Sent before the request and on the system channel, the model has to be here. */
+  /* The model was sent before the request, and on the system channel, so it has to be here. */
   model = &self->models[question->team];
   if (model->generation != question->generation)
     self->figures.n_unprepared++;
@@ -150,7 +150,7 @@ worker_init (Worker *self)
   g_mutex_init (&self->lock);
   g_cond_init (&self->freed);
 
-  /* No generation has this number: without an update, there is no model. */
+  /* No generation has this number, so it means that no update has come. */
   for (guint team = 0; team < N_TEAMS; team++)
     self->models[team].generation = G_MAXUINT32;
 }
@@ -174,7 +174,7 @@ worker_new (const char   *name,
   return self;
 }
 
-/* A worker that is stuck stays in the handler of its next message, and its thread with it. */
+/* A worker that is stuck stays in the handler of its next message, and so its thread does nothing else. */
 void
 worker_set_stuck (Worker  *self,
                   gboolean stuck)

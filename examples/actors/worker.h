@@ -10,16 +10,16 @@ G_BEGIN_DECLS
 
 #define ACTORS_TYPE_WORKER (worker_get_type ())
 
-/* A router: it has the models of all teams, and answers the actors that are assigned to it. */
+/* A worker is a router: it has the models of all teams, and answers the actors that are assigned to it. */
 G_DECLARE_FINAL_TYPE (Worker, worker, ACTORS, WORKER, AgentSubscriber)
 
-/* Written in the worker's thread: to be read when that has ended. */
+/* The worker's thread writes these figures. Read them when that thread has ended. */
 typedef struct
 {
   guint64 n_answered;
   guint   n_updates;
   guint   n_overtaking; /* updates that were handled before requests which were sent earlier */
-  guint64 n_overtaken;  /* these requests */
+  guint64 n_overtaken;  /* requests that such updates overtook */
   guint64 n_unprepared; /* requests for a model that was not there */
 } WorkerFigures;
 

@@ -89,7 +89,7 @@ answer (const char *heard)
   return answer_words (heard, words);
 }
 
-/* Returns what to say to somebody who said @heard. The @first answer has a lot to explain. */
+/* Returns the answer to a user who said @heard. The @first answer is a long explanation. */
 char *
 answers_compose (const char *heard,
                  gboolean    first)

@@ -35,7 +35,7 @@ handle_heard (Assistant    *self,
   post_reliably (subscriber, request);
 }
 
-/* This came on the system channel, ahead of everything else there is to read. */
+/* This message came on the system channel, so it is handled before all data that waits. */
 static void
 handle_speech_started (Assistant *self)
 {

@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 #define VOICE_TYPE_ASSISTANT (assistant_get_type ())
 
-/* Answers what it heard, and falls silent when the user speaks. */
+/* Answers what the user said, and stops speaking when the user speaks. */
 G_DECLARE_FINAL_TYPE (Assistant, assistant, VOICE, ASSISTANT, AgentSubscriber)
 
 AgentSubscriber *assistant_new (GMainContext *context) G_GNUC_WARN_UNUSED_RESULT;

@@ -5,10 +5,10 @@
 #include "post.h"
 #include "speech-detector.h"
 
-/* The start of a word is soft: 300 ms from before speech was noticed go with it. */
+/* The start of a word is soft, so the 300 ms before the moment when speech was noticed are sent too. */
 #define N_REMEMBERED 15
 
-/* A minute of audio: under --fast it is the recogniser that is to be too slow, not this agent. */
+/* A minute of audio: with --fast the recogniser is meant to be too slow, not this agent. */
 #define CAPACITY 3000
 
 struct _Detector
@@ -22,7 +22,7 @@ struct _Detector
 
 G_DEFINE_FINAL_TYPE (Detector, detector, AGENT_TYPE_SUBSCRIBER)
 
-/* The frame itself travels on, and with it the recording's own bytes: nothing is copied. */
+/* Sends the same frame on, with the recording's own bytes: nothing is copied. */
 static void
 forward (Detector   *self,
          AgentFrame *frame)
@@ -49,11 +49,11 @@ start_speech (Detector *self)
       "speech-started", AGENT_CHANNEL_SYSTEM, "detector", "assistant", NULL);
   AgentFrame *frame;
 
-  /* The assistant has to know now: should it be speaking, it is being interrupted. */
+  /* The assistant has to know at once, because the user interrupts it if it speaks. */
   post_note (subscriber, message, "the user speaks");
   post (subscriber, message);
 
-  /* To the recogniser it is a mark between frames, which must not overtake them. */
+  /* The recogniser gets a mark between the frames instead, which must not overtake them. */
   post_mark (subscriber, "recogniser", "speech-started");
 
   self->n_forwarded = 0;

@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 #define VOICE_TYPE_DETECTOR (detector_get_type ())
 
-/* The voice activity detector: lets through what is speech, and says at once when the user starts to speak. */
+/* The voice activity detector: forwards the frames of speech, and reports at once when the user starts to speak. */
 G_DECLARE_FINAL_TYPE (Detector, detector, VOICE, DETECTOR, AgentSubscriber)
 
 AgentSubscriber *detector_new (GMainContext *context) G_GNUC_WARN_UNUSED_RESULT;

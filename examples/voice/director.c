@@ -9,19 +9,19 @@
 
 #include <stdio.h>
 
-/* The recogniser and the speaker have something to load. */
+/* Two agents load something before they are ready: the recogniser and the speaker. */
 #define N_LOADING 2
 
-/* The demo never takes that long; better to end with a message than to hang. */
+/* The demo never takes that long. If it does, it ends with a message instead of hanging. */
 #define SECONDS_PER_RECORDING 60
 
-/* Losses are gathered this long, in milliseconds, so that they make one line of the timeline. */
+/* Losses are added up for this long, in milliseconds, so that they make one line of the timeline. */
 #define NOTE_LOSSES_AFTER 20
 
-/* What AgentBus::dropped told of in one moment. */
+/* The drops that AgentBus::dropped reported in the time that one line sums up. */
 typedef struct
 {
-  char *who; /* (nullable): and why; nothing was lost as long as it is not set */
+  char *who; /* (nullable): who lost messages, and why; NULL while nothing was lost */
   guint n_dropped;
   guint n_emissions;
 } Losses;
@@ -35,8 +35,8 @@ struct _Director
   GPtrArray       *heard;      /* (element-type GString): one for each recording */
 
   guint    n_ready;
-  guint64  n_told; /* drops that AgentBus::dropped told of */
-  Losses   losses; /* those of the last moment */
+  guint64  n_told; /* drops that AgentBus::dropped reported */
+  Losses   losses; /* the ones that were not printed yet */
   guint    n_cancels;
   guint    n_overtaking;
   gboolean subscribers_balance;
@@ -121,7 +121,7 @@ note_losses (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* The signal comes once in a turn of the main loop, with the number; a line sums up some turns. */
+/* The signal comes once in an iteration of the main loop, with the number; a line sums up several iterations. */
 static void
 on_dropped (AgentBus        *bus,
             AgentSubscriber *subscriber,
@@ -241,7 +241,7 @@ on_stopped (GObject      *object,
   g_main_loop_quit (self->loop);
 }
 
-/* The figures of a subscriber are there as long as it is: they have to be read before the stop. */
+/* The figures of a subscriber go away with it, so they have to be read before the stop. */
 static gboolean
 end_when_quiet (gpointer data)
 {
@@ -263,7 +263,7 @@ end_when_quiet (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* The mark that followed the user's last word has come through all agents: all is played. */
+/* When the mark behind the user's last word has passed all agents, everything is played. */
 static void
 on_end_of_input (AgentSubscriber *subscriber,
                  AgentMessage    *message,
@@ -338,7 +338,7 @@ director_subscribe (Director *self,
   return agent_bus_subscribe (self->bus, self->subscriber, error);
 }
 
-/* Returns the exit status of the program: 0 if all is well, 1 if not, 2 if there was no trying. */
+/* Returns the exit status of the program: 0 if all went well, 1 if not, 2 if the demo could not start. */
 int
 director_run (Director *self)
 {

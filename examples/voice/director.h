@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /*
- * Starts the agents when all are ready, keeps the minutes, stops the bus when the last answer was played, and
- * judges. It needs no class of its own: it is a plain subscriber with signal handlers.
+ * Starts the agents when all are ready, records what happens, stops the bus when the last answer was played, and
+ * checks the results. It needs no class of its own: it is a plain subscriber with signal handlers.
  */
 typedef struct _Director Director;
 

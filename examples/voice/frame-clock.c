@@ -3,9 +3,8 @@
 #include "frame-clock.h"
 
 /*
- * Ticks every so many microseconds, as a sound card does. A GLib timeout counts each interval from
- * the moment it got its turn, and falls behind real time; the clock counts all of them from the
- * first.
+ * Ticks at a fixed interval, as a sound card does. A GLib timeout counts each interval from the moment
+ * when its callback ran, and falls behind real time; this clock counts all intervals from the first.
  */
 typedef struct
 {
@@ -32,7 +31,7 @@ static GSourceFuncs frame_clock_funcs = {
   .dispatch = frame_clock_dispatch,
 };
 
-/* Returns a source to be attached. It first ticks after @interval; if that is 0, it never rests. */
+/* Returns a source to be attached. It first ticks after @interval; if that is 0, it is always ready. */
 GSource *
 frame_clock_new (gint64      interval,
                  GSourceFunc callback,

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 /*
- * What agent_bus_get_statistics () says, as a table. In every row, offered is the sum of delivered,
- * queued and dropped, whatever the reason was: no message is lost without being counted.
+ * Prints the result of agent_bus_get_statistics () as a table. In every row, offered is the sum of delivered,
+ * queued and dropped, for all reasons together: no message is lost without being counted.
  */
 
 static const char *const reasons[] = { "full", "expired", "no-target", "closed", "discarded" };

@@ -45,13 +45,13 @@ loop_thread_get_context (LoopThread *self)
   return self->context;
 }
 
-/* Ends the loop, after what is ready in it, and waits for the thread. */
+/* Ends the loop after it has dispatched what is ready, and waits for the thread. */
 void
 loop_thread_free (LoopThread *self)
 {
   g_autoptr (GSource) source = g_idle_source_new ();
 
-  /* Quitting from here would be lost on a loop that does not run yet. */
+  /* If this thread called g_main_loop_quit () before the loop runs, the call would have no effect. */
   g_source_set_callback (source, quit, self->loop, NULL);
   g_source_attach (source, self->context);
 

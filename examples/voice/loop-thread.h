@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /*
- * A thread that runs a main loop of its own. A subscriber that is given the thread's context handles its
- * messages there, and needs no lock for its state, however many threads send to it.
+ * A thread that runs a main loop of its own. A subscriber with this thread's context handles its messages in
+ * this thread, and needs no lock for its state, however many threads send to it.
  */
 typedef struct _LoopThread LoopThread;
 

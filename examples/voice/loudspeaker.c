@@ -31,7 +31,7 @@ struct _Loudspeaker
   WavWriter *writer;   /* (nullable): from the first answer to the last */
 
   AgentDelivery *in_hand; /* (nullable): the frame that is being played */
-  GSource       *hush;    /* (nullable): waits for the cancellation of that frame */
+  GSource       *hush;    /* (nullable): ready when that frame is cancelled */
   GSource       *clock;   /* (nullable): ticks while there is something to play */
   Answer         answer;
 
@@ -56,7 +56,7 @@ clear_source (GSource **source)
   g_clear_pointer (source, g_source_unref);
 }
 
-/* Completing the delivery of one frame makes the bus bring what is next. */
+/* When the delivery of one frame is completed, the bus delivers the next message. */
 static void
 finish_frame (Loudspeaker *self)
 {
@@ -66,7 +66,7 @@ finish_frame (Loudspeaker *self)
   agent_delivery_complete (delivery);
 }
 
-/* The frame in hand has had its 20 ms. */
+/* The frame has been played for its 20 ms. */
 static gboolean
 on_tick (gpointer data)
 {
@@ -91,7 +91,7 @@ on_tick (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* A CANCEL has come while this frame is in hand, and is delivered next: no time for the frame. */
+/* A CANCEL has come while this frame is played. The frame ends at once, and the CANCEL is delivered next. */
 static gboolean
 on_cancelled (GCancellable *cancellable,
               gpointer      data)
@@ -246,7 +246,7 @@ close_file (Loudspeaker *self)
     post (subscriber, agent_message_new_agent_error ("loudspeaker", "director", error->message));
 }
 
-/* The mark goes to the director together with what it has to judge. */
+/* The mark goes to the director together with the results that the director checks. */
 static void
 end_input (Loudspeaker *self)
 {
@@ -330,7 +330,7 @@ loudspeaker_init (Loudspeaker *self)
 {
 }
 
-/* The sound goes into the file @path; a frame takes @interval microseconds. */
+/* The loudspeaker writes the sound into the file @path; a frame takes @interval microseconds. */
 AgentSubscriber *
 loudspeaker_new (GMainContext *context,
                  const char   *path,

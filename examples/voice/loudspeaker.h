@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 #define VOICE_TYPE_LOUDSPEAKER (loudspeaker_get_type ())
 
 /*
- * Plays audio, into a WAV file: a frame takes its 20 ms, and meanwhile the next ones queue up on the data
- * channel. A CANCEL comes by the system channel, ahead of them all; what it overtook is then skipped.
+ * Plays audio into a WAV file. A frame takes 20 ms, and meanwhile the next frames wait on the data channel.
+ * A CANCEL comes on the system channel, before all of them. The frames that it overtook are then skipped.
  */
 G_DECLARE_FINAL_TYPE (Loudspeaker, loudspeaker, VOICE, LOUDSPEAKER, AgentSubscriber)
 

@@ -7,7 +7,7 @@
 #include "recording.h"
 #include "speech-detector.h"
 
-/* After a recording the room is silent long enough to be sure that the user has ended. */
+/* After a recording there is silence, long enough for the detector to be sure that the user has finished. */
 #define N_SILENT_FRAMES (SPEECH_DETECTOR_HANGOVER + 5)
 
 struct _Microphone
@@ -19,9 +19,9 @@ struct _Microphone
   GBytes    *silence;
 
   guint     n_spoken; /* recordings */
-  gsize     n_sent;   /* frames of the recording that is spoken */
+  gsize     n_sent;   /* frames of the current recording */
   gboolean  heard_enough;
-  GVariant *metadata; /* of all its frames */
+  GVariant *metadata; /* of all frames of that recording */
   GSource  *clock;    /* (nullable): runs while the user speaks */
 };
 
@@ -52,7 +52,7 @@ end_recording (Microphone *self)
   post_note (
       subscriber, NULL, "has sent %" G_GSIZE_FORMAT " frames of 20 ms to the detector", self->n_sent);
 
-  /* The mark follows the last frame through all agents: when it has come through, all is done. */
+  /* The mark follows the last frame through all agents. When it has passed them all, everything is done. */
   if (self->n_spoken == self->recordings->len)
     post_mark (subscriber, "detector", "end-of-input");
   else if (self->heard_enough)
@@ -163,7 +163,7 @@ microphone_init (Microphone *self)
 {
 }
 
-/* A frame is sent every @interval microseconds, or if that is 0, as fast as it goes. */
+/* The microphone sends a frame every @interval microseconds, or as fast as it can if that is 0. */
 AgentSubscriber *
 microphone_new (GMainContext *context,
                 GPtrArray    *recordings,

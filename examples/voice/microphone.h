@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 #define VOICE_TYPE_MICROPHONE (microphone_get_type ())
 
 /*
- * Hears the user: recordings, one after the other. The first is spoken on ACTIVATE; each further one as soon
- * as the user has heard enough of an answer ("heard-enough"), which is an interruption.
+ * Plays the part of the user with recordings, one after the other. The first one starts on ACTIVATE. Each further
+ * one starts as soon as the user has heard enough of an answer ("heard-enough"), which is an interruption.
  */
 G_DECLARE_FINAL_TYPE (Microphone, microphone, VOICE, MICROPHONE, AgentSubscriber)
 

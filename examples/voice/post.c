@@ -25,7 +25,7 @@ post_reliably (AgentSubscriber *from,
   post (from, message);
 }
 
-/* Sends a frame, which is lost if there is no room for it. */
+/* Sends a frame. It is dropped if there is no room for it. */
 void
 post_frame (AgentSubscriber *from,
             const char      *to,
@@ -48,8 +48,8 @@ post_mark (AgentSubscriber *from,
 }
 
 /*
- * Tells the timeline of the message @about that is sent next; without one, of what happens here.
- * Even the line to print is a message: so the lines of all threads come out whole and in order.
+ * Tells the timeline about the message @about, which is sent next, or about an event in this agent if it is NULL.
+ * The line to print is a message too, so that the lines of all threads are printed whole and in order.
  */
 void
 post_note (AgentSubscriber *from,

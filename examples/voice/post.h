@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* How the agents of this demo send. None knows another: each knows its bus, and whom it talks to by name. */
+/* The send functions of the agents of this demo. An agent knows only its bus, and the names of other agents. */
 void post          (AgentSubscriber *from,
                     AgentMessage    *message);
 void post_reliably (AgentSubscriber *from,

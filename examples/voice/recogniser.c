@@ -6,8 +6,8 @@
 #include "speech-decoder.h"
 
 /*
- * Three seconds of audio may wait: enough for a recogniser that keeps up on average. What comes
- * faster than that, as under --fast, is dropped, counted, and told by AgentBus::dropped.
+ * Three seconds of audio may wait: enough for a recogniser that keeps up on average. If frames come faster
+ * than that, as with --fast, the rest is dropped, counted, and reported by AgentBus::dropped.
  */
 #define CAPACITY 150
 
@@ -22,7 +22,7 @@ struct _Recogniser
 
 G_DEFINE_FINAL_TYPE (Recogniser, recogniser, AGENT_TYPE_SUBSCRIBER)
 
-/* Reading the model takes its time; this thread has nothing else to do yet. */
+/* It takes time to read the model, but this thread has nothing else to do yet. */
 static void
 activate (Recogniser *self)
 {

@@ -11,7 +11,7 @@
 G_STATIC_ASSERT (RECORDING_FRAME_SIZE ==
                  (gsize) WAV_READER_RATE / 1000 * FRAME_CLOCK_DURATION / 1000 * sizeof (gint16));
 
-/* What stays of the silence before and after the speech: 300 ms and 200 ms. */
+/* How much silence is kept before and after the speech: 300 ms and 200 ms. */
 #define LEAD_IN 15
 #define LEAD_OUT 10
 
@@ -63,7 +63,7 @@ find_transcript (const char *path,
   return g_steal_pointer (&transcript);
 }
 
-/* The user speaks as soon as a recording starts, or would interrupt an answer that is over. */
+/* The speech has to begin as soon as a recording starts, so that it does not come after the end of an answer. */
 static gboolean
 trim_silence (Recording *self)
 {

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 /* One frame: 20 ms of 16-bit samples at 16 kHz. */
 #define RECORDING_FRAME_SIZE ((gsize) 640)
 
-/* One recording of a human voice: what is heard in it, and what is really said. */
+/* One recording of a human voice, with the words that are really said in it. */
 typedef struct
 {
   char   *name;

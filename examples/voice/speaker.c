@@ -65,7 +65,7 @@ send_frame (Utterance *utterance,
   utterance->n_frames++;
 }
 
-/* A CANCEL that comes now waits for its turn, but the delivery's cancellable is tripped at once. */
+/* A CANCEL that comes now is handled after this message, but the delivery's cancellable is cancelled at once. */
 static gboolean
 take_samples (const gint16 *samples,
               gsize         n_samples,
@@ -120,7 +120,7 @@ speak (Speaker    *self,
   agent_delivery_complete (delivery);
 }
 
-/* The CANCEL has overtaken requests that were sent before it; by their seq they are known. */
+/* The CANCEL has overtaken requests that were sent before it. Their sequence numbers are lower. */
 static void
 handle_request (Speaker      *self,
                 AgentMessage *message)
@@ -135,7 +135,7 @@ handle_request (Speaker      *self,
     speak (self, task_id, g_variant_get_string (agent_message_get_payload (message), NULL));
 }
 
-/* What is to be silenced waits at the loudspeaker: the CANCEL has to overtake it there. */
+/* The frames to be cancelled wait at the loudspeaker, so the CANCEL has to overtake them there. */
 static void
 handle_cancel (Speaker      *self,
                AgentMessage *message)

@@ -91,7 +91,7 @@ speech_decoder_feed (SpeechDecoder *self,
   ps_process_raw (self->decoder, samples, n_samples, FALSE, FALSE);
 }
 
-/* Ends the utterance and returns its text; it is empty if nothing was understood. */
+/* Ends the utterance and returns its text. The text is empty if the decoder has recognised nothing. */
 char *
 speech_decoder_finish (SpeechDecoder *self)
 {

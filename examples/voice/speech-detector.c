@@ -10,7 +10,7 @@
 #define LEAST_SPEECH 300.0
 #define SPEECH_OVER_NOISE 3.0
 
-/* Quiet shows the background at once. What is loud may be speech: believe it slowly, 28 % a second. */
+/* A quiet frame shows the background at once. A loud frame may be speech, so the level rises slowly, 28 % a second. */
 #define NOISE_FALL 0.3
 #define NOISE_RISE 1.005
 

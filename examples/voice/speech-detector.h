@@ -15,8 +15,8 @@ typedef enum
 } SpeechState;
 
 /*
- * Tells speech from noise by its energy. It knows how loud the background is, follows it as it changes,
- * wants speech to last a moment before it believes in it, and waits for a pause before it calls it over.
+ * Tells speech from noise by its energy. It measures how loud the background is. Speech begins when it has
+ * lasted for a moment, and ends when there is a pause.
  */
 typedef struct
 {

@@ -12,7 +12,7 @@ struct _SpeechSynthesiser
   gpointer              user_data;
 };
 
-/* eSpeak NG calls this with each piece of sound, and with none at the end. Returns 0 to go on. */
+/* eSpeak NG calls this function with each piece of sound, and with NULL at the end. It returns 0 to go on. */
 static int
 on_sound (short        *samples,
           int           n_samples,
@@ -63,7 +63,7 @@ speech_synthesiser_get_rate (SpeechSynthesiser *self)
   return self->rate;
 }
 
-/* Returns when all was said, many times faster than one can say it, or when @func wanted no more. */
+/* Returns when the whole text is synthesised, much faster than real time, or when @func has returned FALSE. */
 void
 speech_synthesiser_speak (SpeechSynthesiser    *self,
                           const char           *text,

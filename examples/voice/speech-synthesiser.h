@@ -12,7 +12,7 @@ G_BEGIN_DECLS
  */
 typedef struct _SpeechSynthesiser SpeechSynthesiser;
 
-/* Takes some samples; returns FALSE to hear no more. */
+/* Takes some samples. Returns FALSE to end the synthesis. */
 typedef gboolean (*SpeechSynthesiserFunc) (const gint16 *samples,
                                            gsize         n_samples,
                                            gpointer      user_data);

@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 #define VOICE_TYPE_TIMELINE (timeline_get_type ())
 
-/* Prints who said what to whom, when, and on which channel. */
+/* Prints each message with its time, its sender, its receiver and its channel. */
 G_DECLARE_FINAL_TYPE (Timeline, timeline, VOICE, TIMELINE, AgentSubscriber)
 
 AgentSubscriber *timeline_new (GMainContext *context) G_GNUC_WARN_UNUSED_RESULT;

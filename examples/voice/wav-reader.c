@@ -15,7 +15,7 @@
 #define FORMAT_PCM 0x0001
 #define FORMAT_EXTENSIBLE 0xfffe
 
-/* A piece of the file; nothing is ever read past its end. */
+/* A piece of the file. The reader never reads past its end. */
 typedef struct
 {
   const guint8 *data;
@@ -147,7 +147,7 @@ mix_channels (const guint8 *moment,
   return sum / (int) n_channels;
 }
 
-/* Mixes the channels and resamples along straight lines: plain, and good enough to understand. */
+/* Mixes the channels and resamples with linear interpolation, which is good enough for speech. */
 static GBytes *
 convert (const Chunk  *audio,
          const Format *format)

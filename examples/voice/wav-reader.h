@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* What every WAV file is converted to: one channel of 16-bit samples, this many a second. */
+/* Every WAV file is converted to one channel of 16-bit samples, with this many samples a second. */
 #define WAV_READER_RATE 16000
 
 GBytes *wav_reader_load (const char *path,

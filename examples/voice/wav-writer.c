@@ -107,14 +107,14 @@ wav_writer_append (WavWriter *self,
   self->n_bytes += size;
 }
 
-/* Frees @self in any case. Returns whether all that was appended is in the file. */
+/* Frees @self in any case. Returns whether all appended samples are in the file. */
 gboolean
 wav_writer_close (WavWriter *self,
                   GError   **error)
 {
   gboolean written;
 
-  /* Only now it is known how much there is. */
+  /* The header has the size of the file, which is known only now. */
   written = fseek (self->file, 0, SEEK_SET) == 0;
   if (written)
     write_header (self);

@@ -19,9 +19,9 @@ split_words (const char *text)
 }
 
 /*
- * Returns how many words must be put in, left out or replaced to get from one text to the other:
- * the edit distance, row by row. Divided by @n_words, the words that were said, it is the word
- * error rate.
+ * Returns how many words must be inserted, removed or replaced to get from one text to the other:
+ * the edit distance, row by row. Divided by @n_words, the number of words that were said, it is
+ * the word error rate.
  */
 guint
 word_errors_count (const char *said,
