@@ -6,6 +6,8 @@
 
 #include <glib.h>
 
+#include "base/agent-cpu-private.h"
+
 G_BEGIN_DECLS
 
 /*
@@ -20,12 +22,6 @@ typedef struct
 {
   _Atomic gint locked;
 } AgentSpinLock;
-
-#if defined(__x86_64__) || defined(__i386__)
-#define agent_cpu_relax() __builtin_ia32_pause ()
-#else
-#define agent_cpu_relax() atomic_signal_fence (memory_order_seq_cst)
-#endif
 
 void _agent_spin_lock_wait (AgentSpinLock *self);
 

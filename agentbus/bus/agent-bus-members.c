@@ -3,11 +3,26 @@
 #include "config.h"
 
 #include "bus/agent-bus-private.h"
-#include "bus/agent-bus-report-private.h"
-#include "bus/agent-directory-private.h"
 #include "bus/agent-ending-private.h"
 #include "bus/agent-subscriber-private.h"
-#include "mailbox/agent-mailbox-private.h"
+
+static gboolean
+members_add (AgentBus        *self,
+             AgentSubscriber *subscriber,
+             AgentMailbox    *mailbox,
+             GError         **error)
+{
+  if (!_agent_subscriber_claim (subscriber, mailbox, error))
+    return FALSE;
+
+  _agent_mailbox_attach (mailbox, agent_subscriber_get_main_context (subscriber));
+  if (_agent_directory_add (self->directory, mailbox, error))
+    return TRUE;
+
+  _agent_mailbox_withdraw (mailbox);
+  _agent_subscriber_unclaim (subscriber);
+  return FALSE;
+}
 
 /**
  * agent_bus_subscribe:
@@ -40,17 +55,11 @@ agent_bus_subscribe (AgentBus        *self,
   g_return_val_if_fail (*agent_subscriber_get_name (subscriber) != '\0', FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  mailbox = _agent_mailbox_new (subscriber, self->capacity, self->directory, self->report);
-  added = _agent_subscriber_claim (subscriber, mailbox, error);
-  if (added && !_agent_directory_add (self->directory, mailbox, error))
-    {
-      _agent_subscriber_unclaim (subscriber);
-      added = FALSE;
-    }
-
+  mailbox = _agent_subscriber_new_mailbox (subscriber, &self->owner->base, self->capacity);
+  added = members_add (self, subscriber, mailbox, error);
   if (added)
     {
-      _agent_directory_tell_watches (self->directory, mailbox, AGENT_MAILBOX_SUBSCRIBED);
+      _agent_mailbox_watches_tell (&self->owner->base.watches, mailbox, AGENT_MAILBOX_SUBSCRIBED);
       _agent_bus_report_subscribed (self->report, subscriber);
     }
   _agent_mailbox_unref (mailbox);
@@ -58,13 +67,13 @@ agent_bus_subscribe (AgentBus        *self,
 }
 
 static void
-end_mailboxes (AgentBus  *self,
+members_end (AgentBus  *self,
                GPtrArray *mailboxes,
                GTask     *task)
 {
   g_autoptr (AgentBus) bus = g_object_ref (self);
 
-  /* What is let go of here may let go of the bus in turn. */
+  /* A message or a subscriber that is freed here may have the last reference to the bus. */
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_close (mailboxes->pdata[i]);
 
@@ -73,7 +82,7 @@ end_mailboxes (AgentBus  *self,
 
 /* FALSE: there is no such subscriber, and @task is untouched. */
 static gboolean
-end_by_name (AgentBus   *self,
+members_end_by_name (AgentBus   *self,
              const char *name,
              GTask      *task)
 {
@@ -85,7 +94,7 @@ end_by_name (AgentBus   *self,
 
   mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
   g_ptr_array_add (mailboxes, mailbox);
-  end_mailboxes (self, mailboxes, task);
+  members_end (self, mailboxes, task);
   return TRUE;
 }
 
@@ -110,7 +119,7 @@ agent_bus_unsubscribe (AgentBus   *self,
   g_return_if_fail (AGENT_IS_BUS (self));
   g_return_if_fail (name != NULL);
 
-  end_by_name (self, name, NULL);
+  members_end_by_name (self, name, NULL);
 }
 
 /**
@@ -153,7 +162,7 @@ agent_bus_unsubscribe_async (AgentBus           *self,
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, agent_bus_unsubscribe_async);
 
-  if (!end_by_name (self, name, task))
+  if (!members_end_by_name (self, name, task))
     {
       g_task_return_new_error (task,
                                AGENT_BUS_ERROR,
@@ -317,7 +326,7 @@ agent_bus_stop_async (AgentBus           *self,
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, agent_bus_stop_async);
-  end_mailboxes (self, _agent_directory_close (self->directory), task);
+  members_end (self, _agent_directory_close (self->directory), task);
 }
 
 /**

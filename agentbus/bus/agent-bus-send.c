@@ -5,19 +5,14 @@
 #include "base/agent-clock-private.h"
 #include "base/agent-string-hash-private.h"
 #include "bus/agent-bus-private.h"
-#include "bus/agent-bus-report-private.h"
-#include "bus/agent-directory-private.h"
-#include "bus/agent-sender-private.h"
-#include "mailbox/agent-mailbox-private.h"
-#include "message/agent-message-private.h"
 
-/* A message that was sent before stays what it was: a copy goes. Takes @message. */
+/* A message that was sent before stays as it is, and a copy of it is sent. Takes @message. */
 static AgentMessage *
-take_unsent (AgentMessage *message)
+send_take_unsent (AgentMessage *message)
 {
   AgentMessage *copy;
 
-  /* Who has the only reference needs no locked instruction. */
+  /* A thread that has the only reference needs no locked instruction. */
   if (g_atomic_int_get (&message->ref_count) == 1 && !message->sent)
     {
       message->sent = TRUE;
@@ -33,13 +28,24 @@ take_unsent (AgentMessage *message)
 }
 
 static void
-stamp (AgentBus     *self,
+send_stamp (AgentBus     *self,
        AgentMessage *message,
        AgentSender  *sender)
 {
   /* Relaxed: each number is given out once and rises for each sender, as all changes of one variable have one order. */
   message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
   message->sent_at = _agent_clock_stamp (&sender->clock);
+}
+
+/* Takes @message, which came to no subscriber. */
+static void
+send_drop (AgentBus       *self,
+           AgentDropReason reason,
+           AgentMessage   *message,
+           AgentSender    *sender)
+{
+  _agent_sender_note_loss (sender, &self->owner->base, message, NULL, reason);
+  _agent_bus_report_drop (self->report, reason, message, sender);
 }
 
 static guint
@@ -56,7 +62,7 @@ send_to_one (AgentBus      *self,
   if (mailbox != NULL)
     return _agent_mailbox_push (mailbox, message, sender);
 
-  _agent_bus_report_drop (self->report, AGENT_DROP_REASON_NO_TARGET, message, NULL, sender);
+  send_drop (self, AGENT_DROP_REASON_NO_TARGET, message, sender);
   return 0;
 }
 
@@ -76,7 +82,7 @@ send_to_all (AgentBus      *self,
 
   if (n_addressed == 0)
     {
-      _agent_bus_report_drop (self->report, AGENT_DROP_REASON_NO_TARGET, message, NULL, sender);
+      send_drop (self, AGENT_DROP_REASON_NO_TARGET, message, sender);
       return 0;
     }
 
@@ -91,12 +97,12 @@ send_to_all (AgentBus      *self,
 }
 
 static guint
-refuse (AgentBus     *self,
+send_refuse (AgentBus     *self,
         AgentMessage *message,
         AgentSender  *sender)
 {
   atomic_fetch_add (&self->n_unstamped, 1);
-  _agent_bus_report_drop (self->report, AGENT_DROP_REASON_CLOSED, message, NULL, sender);
+  send_drop (self, AGENT_DROP_REASON_CLOSED, message, sender);
   return 0;
 }
 
@@ -105,9 +111,9 @@ send_unsent (AgentBus     *self,
              AgentMessage *message,
              AgentSender  *sender)
 {
-  AgentSnapshot *snapshot = _agent_sender_get_snapshot (sender, self->directory);
+  AgentSnapshot *snapshot = _agent_directory_get_snapshot (self->directory, sender);
 
-  stamp (self, message, sender);
+  send_stamp (self, message, sender);
   if (message->target != 0)
     return send_to_one (self, snapshot, message, sender);
   return send_to_all (self, snapshot, message, sender);
@@ -154,10 +160,10 @@ agent_bus_send (AgentBus     *self,
   g_return_val_if_fail (message != NULL, 0);
 
   sender = _agent_sender_get ();
-  message = take_unsent (message);
+  message = send_take_unsent (message);
 
   if (!_agent_directory_is_open (self->directory))
-    n_accepted = refuse (self, message, sender);
+    n_accepted = send_refuse (self, message, sender);
   else if (self->total_order)
     n_accepted = send_in_order (self, message, sender);
   else
@@ -167,37 +173,56 @@ agent_bus_send (AgentBus     *self,
   return n_accepted;
 }
 
-/* --- For who hands messages over itself --- */
+/* --- For whoever hands messages over itself --- */
 
-/* Stamps a message that may have to wait for its mailbox. Takes @message; from here on it is immutable: (transfer
- * full). */
+/* Has @funcs called with @data when something happens to a mailbox of the bus, until the watch is removed: @destroy is called
+ * when the last call is over. Returns the id of the watch, which is the origin of the messages that it wants back. */
+guint
+_agent_bus_add_watch (AgentBus                     *self,
+                      const AgentMailboxWatchFuncs *funcs,
+                      gpointer                      data,
+                      GDestroyNotify                destroy)
+{
+  return _agent_watch_list_add (&self->owner->base.watches, funcs, data, destroy);
+}
+
+/* A call that is under way may still come. */
+void
+_agent_bus_remove_watch (AgentBus *self,
+                         guint     id)
+{
+  _agent_watch_list_remove (&self->owner->base.watches, id);
+}
+
+/* Stamps a message that may have to wait for its mailbox, and is immutable from here on. Takes @message. Returns what to hand
+ * over: (transfer full). */
 AgentMessage *
 _agent_bus_accept (AgentBus     *self,
                    AgentMessage *message,
                    guint         origin,
                    AgentSender  *sender)
 {
-  message = take_unsent (message);
+  message = send_take_unsent (message);
   message->origin = origin;
 
   if (self->total_order)
     g_mutex_lock (&self->order_lock);
-  stamp (self, message, sender);
+  send_stamp (self, message, sender);
   if (self->total_order)
     g_mutex_unlock (&self->order_lock);
 
   return message;
 }
 
-/* With the order lock, which is what orders the relaxed accesses here.
+/* With the order lock, which orders the relaxed accesses here.
  *
- * What others were sent meanwhile has a higher number: so a copy goes, with the highest. When it was accepted, it takes
- * the place of @message. */
+ * Messages that others sent meanwhile have higher numbers. So a copy is offered, with the highest number. When it is accepted,
+ * it takes the place of @message. */
 static AgentOfferResult
-offer_in_order (AgentBus      *self,
+send_offer_in_order (AgentBus      *self,
                 AgentMailbox  *mailbox,
                 AgentMessage **message,
-                gboolean       in_turn,
+                gboolean       first_in_line,
                 AgentOffer    *offer,
                 AgentSender   *sender)
 {
@@ -206,7 +231,7 @@ offer_in_order (AgentBus      *self,
   AgentOfferResult result;
 
   if ((*message)->seq == last_seq)
-    return _agent_mailbox_offer (mailbox, *message, in_turn, offer);
+    return _agent_mailbox_offer (mailbox, *message, first_in_line, offer);
 
   copy = _agent_message_copy_unsent (*message);
   copy->sent = TRUE;
@@ -214,7 +239,7 @@ offer_in_order (AgentBus      *self,
   copy->sent_at = (*message)->sent_at;
   copy->seq = last_seq + 1;
 
-  result = _agent_mailbox_offer (mailbox, copy, in_turn, offer);
+  result = _agent_mailbox_offer (mailbox, copy, first_in_line, offer);
   if (result != AGENT_OFFER_ACCEPTED)
     {
       agent_message_unref (copy);
@@ -228,22 +253,26 @@ offer_in_order (AgentBus      *self,
   return result;
 }
 
-/* Offers an accepted message to a mailbox; if that accepts it, it has taken the reference. */
+/* Offers a message that was accepted by the bus to a mailbox. The mailbox takes the reference if it accepts the message.
+ *
+ * @message: (inout): another message may take its place
+ * @first_in_line: whether no message before it waits for room
+ * @offer: (out): pass it to _agent_mailbox_end_offer() after unlocking */
 AgentOfferResult
 _agent_bus_offer (AgentBus      *self,
                   AgentMailbox  *mailbox,
                   AgentMessage **message,
-                  gboolean       in_turn,
+                  gboolean       first_in_line,
                   AgentOffer    *offer,
                   AgentSender   *sender)
 {
   AgentOfferResult result;
 
   if (!self->total_order)
-    return _agent_mailbox_offer (mailbox, *message, in_turn, offer);
+    return _agent_mailbox_offer (mailbox, *message, first_in_line, offer);
 
   g_mutex_lock (&self->order_lock);
-  result = offer_in_order (self, mailbox, message, in_turn, offer, sender);
+  result = send_offer_in_order (self, mailbox, message, first_in_line, offer, sender);
   g_mutex_unlock (&self->order_lock);
 
   return result;

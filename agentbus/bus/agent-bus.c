@@ -3,10 +3,6 @@
 #include "config.h"
 
 #include "bus/agent-bus-private.h"
-#include "bus/agent-bus-report-private.h"
-#include "bus/agent-directory-private.h"
-#include "bus/agent-sender-private.h"
-#include "mailbox/agent-mailbox-private.h"
 
 /**
  * AgentBus:
@@ -104,28 +100,8 @@ enum
 };
 
 static GParamSpec *props[N_PROPS];
-static guint       signals[AGENT_BUS_N_SIGNALS];
 
 G_DEFINE_FINAL_TYPE (AgentBus, agent_bus, G_TYPE_OBJECT)
-
-void
-_agent_bus_emit (AgentBus      *self,
-                 AgentBusSignal signal,
-                 ...)
-{
-  va_list args;
-
-  va_start (args, signal);
-  g_signal_emit_valist (self, signals[signal], 0, args);
-  va_end (args);
-}
-
-gboolean
-_agent_bus_has_handlers (AgentBus      *self,
-                         AgentBusSignal signal)
-{
-  return g_signal_handler_find (self, G_SIGNAL_MATCH_ID, signals[signal], 0, NULL, NULL, NULL) != 0;
-}
 
 static void
 agent_bus_constructed (GObject *object)
@@ -135,7 +111,9 @@ agent_bus_constructed (GObject *object)
   G_OBJECT_CLASS (agent_bus_parent_class)->constructed (object);
 
   self->context = g_main_context_ref_thread_default ();
+  self->directory = _agent_directory_new ();
   self->report = _agent_bus_report_new (self, self->context);
+  self->owner = _agent_bus_owner_new (self->directory, self->report);
 }
 
 static void
@@ -143,12 +121,14 @@ agent_bus_dispose (GObject *object)
 {
   AgentBus *self = AGENT_BUS (object);
   g_autoptr (GPtrArray) mailboxes = _agent_directory_close (self->directory);
+  AgentSender *sender = _agent_sender_get ();
 
   /* First of all, since there is nobody to tell that the others leave. */
   _agent_bus_report_close (self->report);
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_abandon (mailboxes->pdata[i]);
-  _agent_sender_forget (_agent_sender_get (), self->directory);
+  _agent_directory_forget_snapshot (self->directory, sender);
+  _agent_sender_collect (sender);
 
   G_OBJECT_CLASS (agent_bus_parent_class)->dispose (object);
 }
@@ -158,8 +138,7 @@ agent_bus_finalize (GObject *object)
 {
   AgentBus *self = AGENT_BUS (object);
 
-  g_clear_pointer (&self->report, _agent_bus_report_unref);
-  g_clear_pointer (&self->directory, _agent_directory_unref);
+  _agent_mailbox_owner_unref (&self->owner->base);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_mutex_clear (&self->order_lock);
 
@@ -304,107 +283,6 @@ install_properties (GObjectClass *object_class)
 }
 
 static void
-install_signals (AgentBusClass *klass)
-{
-  GType type = G_TYPE_FROM_CLASS (klass);
-
-  /**
-   * AgentBus::subscribed:
-   * @self: the bus
-   * @subscriber: who
-   *
-   * Somebody has subscribed. Emitted in the bus's context.
-   *
-   * Since: 0.1
-   */
-  signals[AGENT_BUS_SIGNAL_SUBSCRIBED] =
-      g_signal_new ("subscribed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, AGENT_TYPE_SUBSCRIBER);
-
-  /**
-   * AgentBus::unsubscribed:
-   * @self: the bus
-   * @name: the name the subscriber had
-   *
-   * A subscriber has left for good: none of its handlers runs any more. Emitted in the bus's context.
-   *
-   * Since: 0.1
-   */
-  signals[AGENT_BUS_SIGNAL_UNSUBSCRIBED] =
-      g_signal_new ("unsubscribed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
-
-  /**
-   * AgentBus::dropped:
-   * @self: the bus
-   * @subscriber: (nullable): for whom the messages were; %NULL if they came to nobody
-   * @reason: why they were not delivered
-   * @n: how many
-   * @last: the last of them
-   *
-   * Messages were dropped.
-   *
-   * Drops are added up: there is one emission per subscriber and reason in an iteration of the bus's context,
-   * however many drops there were. The sum of all @n is what the statistics say.
-   *
-   * ```c
-   * static void
-   * on_dropped (AgentBus        *bus,
-   *             AgentSubscriber *subscriber,
-   *             AgentDropReason  reason,
-   *             guint            n,
-   *             AgentMessage    *last,
-   *             gpointer         user_data)
-   * {
-   *   // prints: 2 dropped: no-target
-   *   g_print ("%u dropped: %s\n", n, agent_drop_reason_to_string (reason));
-   * }
-   *
-   * g_signal_connect (bus, "dropped", G_CALLBACK (on_dropped), NULL);
-   * agent_bus_send (bus, agent_message_new_activate ("ui", "nobody", NULL));
-   * agent_bus_send (bus, agent_message_new_cancel ("ui", "nobody", NULL));
-   * ```
-   *
-   * Since: 0.1
-   */
-  signals[AGENT_BUS_SIGNAL_DROPPED] = g_signal_new ("dropped",
-                                                    type,
-                                                    G_SIGNAL_RUN_LAST,
-                                                    0,
-                                                    NULL,
-                                                    NULL,
-                                                    NULL,
-                                                    G_TYPE_NONE,
-                                                    4,
-                                                    AGENT_TYPE_SUBSCRIBER,
-                                                    AGENT_TYPE_DROP_REASON,
-                                                    G_TYPE_UINT,
-                                                    AGENT_TYPE_MESSAGE);
-
-  /**
-   * AgentBus::failed:
-   * @self: the bus
-   * @subscriber: whose handler
-   * @message: the message it could not handle
-   * @reason: what it said
-   *
-   * A handler has failed; its subscriber goes on. Emitted in the bus's context.
-   *
-   * Since: 0.1
-   */
-  signals[AGENT_BUS_SIGNAL_FAILED] = g_signal_new ("failed",
-                                                   type,
-                                                   G_SIGNAL_RUN_LAST,
-                                                   0,
-                                                   NULL,
-                                                   NULL,
-                                                   NULL,
-                                                   G_TYPE_NONE,
-                                                   3,
-                                                   AGENT_TYPE_SUBSCRIBER,
-                                                   AGENT_TYPE_MESSAGE,
-                                                   G_TYPE_STRING);
-}
-
-static void
 agent_bus_class_init (AgentBusClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -416,14 +294,13 @@ agent_bus_class_init (AgentBusClass *klass)
   object_class->set_property = agent_bus_set_property;
 
   install_properties (object_class);
-  install_signals (klass);
+  _agent_bus_report_install_signals (klass);
 }
 
 static void
 agent_bus_init (AgentBus *self)
 {
   g_mutex_init (&self->order_lock);
-  self->directory = _agent_directory_new ();
 }
 
 /**

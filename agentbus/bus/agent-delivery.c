@@ -2,12 +2,7 @@
 
 #include "config.h"
 
-#include "bus/agent-bus-loss-private.h"
-#include "bus/agent-bus-report-private.h"
 #include "bus/agent-delivery-private.h"
-#include "mailbox/agent-delivery-source-private.h"
-#include "mailbox/agent-mailbox-private.h"
-#include "message/agent-message-private.h"
 
 /**
  * AgentDelivery:
@@ -128,11 +123,8 @@ struct _AgentDelivery
 
   AgentMailbox    *mailbox;
   AgentSubscriber *subscriber;
-  AgentMessage    *message;
-  GCancellable    *cancellable;
-  gint             cancelled; /* (atomic) */
-  gint             done;      /* (atomic) */
-  gint             lost;      /* (atomic) the source of the message has been told that it came to nothing */
+  AgentHand       *hand;
+  gint             done; /* (atomic) completed, failed or dropped */
 };
 
 enum
@@ -147,64 +139,54 @@ static GParamSpec *props[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (AgentDelivery, agent_delivery, G_TYPE_OBJECT)
 
+/* In the handler of @subscriber: (nullable). NULL: no handler is running, or it has deferred its message already. */
 AgentDelivery *
 _agent_delivery_new (AgentMailbox    *mailbox,
-                     AgentSubscriber *subscriber,
-                     AgentMessage    *message)
+                     AgentSubscriber *subscriber)
 {
-  AgentDelivery *self = g_object_new (AGENT_TYPE_DELIVERY, NULL);
+  AgentHand     *hand = _agent_mailbox_defer (mailbox);
+  AgentDelivery *self;
 
+  if (hand == NULL)
+    return NULL;
+
+  self = g_object_new (AGENT_TYPE_DELIVERY, NULL);
   self->mailbox = _agent_mailbox_ref (mailbox);
   self->subscriber = g_object_ref (subscriber);
-  self->message = agent_message_ref (message);
-  self->cancellable = g_cancellable_new ();
+  self->hand = hand;
 
   return self;
 }
 
-/* Any thread. */
-void
-_agent_delivery_request_cancel (AgentDelivery *self)
-{
-  g_atomic_int_set (&self->cancelled, TRUE);
-}
-
-/* Any thread, once. The message, if its source wants to hear that it came to nothing: (transfer full) (nullable). */
-AgentMessage *
-_agent_delivery_take_loss (AgentDelivery *self)
-{
-  if (!_agent_message_wants_loss (self->message) || !g_atomic_int_compare_and_exchange (&self->lost, FALSE, TRUE))
-    return NULL;
-
-  return agent_message_ref (self->message);
-}
-
-/* The text may come from outside, as that of a GError of another library may. */
+/* Tells the source of the message that it came to nothing, if it wants to hear of that. @text may come from outside, as that
+ * of a GError of another library may. */
 static void
-tell_failure (AgentDelivery *self,
-              const char    *text)
+delivery_tell_loss (AgentDelivery *self,
+                    const char    *text)
 {
-  AgentMessage    *message = _agent_delivery_take_loss (self);
-  g_autofree char *valid = NULL;
+  AgentMailboxOwner *owner = self->mailbox->owner;
+  AgentMessage      *message = _agent_hand_take_loss (self->hand);
+  g_autofree char   *valid = NULL;
 
   if (message == NULL)
     return;
 
   valid = g_utf8_make_valid (text, -1);
-  _agent_bus_report_failure (self->mailbox->report, message, _agent_mailbox_get_name (self->mailbox), valid);
+  owner->funcs->lost (owner, message, _agent_mailbox_get_name (self->mailbox), valid);
   agent_message_unref (message);
 }
 
+/* TRUE, once. */
 static gboolean
-finish (AgentDelivery *self)
+delivery_end (AgentDelivery *self)
 {
   return g_atomic_int_compare_and_exchange (&self->done, FALSE, TRUE);
 }
 
 static gboolean
-finish_once (AgentDelivery *self)
+delivery_end_once (AgentDelivery *self)
 {
-  gboolean first = finish (self);
+  gboolean first = delivery_end (self);
 
   if (!first)
     g_critical ("The delivery to '%s' was completed or failed already", _agent_mailbox_get_name (self->mailbox));
@@ -216,13 +198,13 @@ agent_delivery_dispose (GObject *object)
 {
   AgentDelivery *self = AGENT_DELIVERY (object);
 
-  if (self->mailbox != NULL && finish (self))
+  if (self->mailbox != NULL && delivery_end (self))
     {
-      if (_agent_delivery_source_is_attached (self->mailbox->source, self->mailbox))
+      if (!_agent_mailbox_has_left (self->mailbox))
         g_warning ("A delivery to '%s' was dropped without complete() or fail()",
                    _agent_mailbox_get_name (self->mailbox));
-      tell_failure (self, "The handler dropped the delivery without an answer");
-      _agent_delivery_source_resume (self->mailbox->source, self->mailbox);
+      delivery_tell_loss (self, "The handler dropped the delivery without an answer");
+      _agent_mailbox_resume (self->mailbox);
     }
 
   G_OBJECT_CLASS (agent_delivery_parent_class)->dispose (object);
@@ -234,9 +216,8 @@ agent_delivery_finalize (GObject *object)
   AgentDelivery *self = AGENT_DELIVERY (object);
 
   g_clear_pointer (&self->mailbox, _agent_mailbox_unref);
-  g_clear_pointer (&self->message, agent_message_unref);
+  g_clear_pointer (&self->hand, _agent_hand_unref);
   g_clear_object (&self->subscriber);
-  g_clear_object (&self->cancellable);
 
   G_OBJECT_CLASS (agent_delivery_parent_class)->finalize (object);
 }
@@ -252,10 +233,10 @@ agent_delivery_get_property (GObject    *object,
   switch (prop_id)
     {
     case PROP_MESSAGE:
-      g_value_set_boxed (value, self->message);
+      g_value_set_boxed (value, agent_delivery_get_message (self));
       break;
     case PROP_CANCELLABLE:
-      g_value_set_object (value, self->cancellable);
+      g_value_set_object (value, agent_delivery_get_cancellable (self));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -317,7 +298,7 @@ agent_delivery_get_message (AgentDelivery *self)
 {
   g_return_val_if_fail (AGENT_IS_DELIVERY (self), NULL);
 
-  return self->message;
+  return self->hand != NULL ? self->hand->message : NULL;
 }
 
 /**
@@ -335,7 +316,7 @@ agent_delivery_get_cancellable (AgentDelivery *self)
 {
   g_return_val_if_fail (AGENT_IS_DELIVERY (self), NULL);
 
-  return self->cancellable;
+  return self->hand != NULL ? self->hand->cancellable : NULL;
 }
 
 /**
@@ -356,7 +337,7 @@ agent_delivery_is_cancelled (AgentDelivery *self)
 {
   g_return_val_if_fail (AGENT_IS_DELIVERY (self), FALSE);
 
-  return g_atomic_int_get (&self->cancelled);
+  return self->hand != NULL && _agent_hand_is_cancelled (self->hand);
 }
 
 /**
@@ -374,10 +355,10 @@ agent_delivery_complete (AgentDelivery *self)
 {
   g_return_if_fail (AGENT_IS_DELIVERY (self));
 
-  if (!finish_once (self))
+  if (!delivery_end_once (self))
     return;
 
-  _agent_delivery_source_resume (self->mailbox->source, self->mailbox);
+  _agent_mailbox_resume (self->mailbox);
 }
 
 /**
@@ -421,12 +402,11 @@ agent_delivery_fail_message (AgentDelivery *self,
   g_return_if_fail (AGENT_IS_DELIVERY (self));
   g_return_if_fail (message != NULL);
 
-  if (!finish_once (self))
+  if (!delivery_end_once (self))
     return;
 
   mailbox = self->mailbox;
-  _agent_directory_count_failed (mailbox->directory, mailbox);
-  _agent_bus_report_failed (mailbox->report, self->subscriber, self->message, message);
-  tell_failure (self, message);
-  _agent_delivery_source_resume (mailbox->source, mailbox);
+  mailbox->owner->funcs->failed (mailbox->owner, mailbox, self->subscriber, self->hand->message, message);
+  delivery_tell_loss (self, message);
+  _agent_mailbox_resume (mailbox);
 }

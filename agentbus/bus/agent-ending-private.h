@@ -2,21 +2,16 @@
 
 #pragma once
 
-#include "bus/agent-bus-types-private.h"
+#include <gio/gio.h>
 
 G_BEGIN_DECLS
 
 /*
- * Waits until some mailboxes are released, all under one deadline: an AgentWaiting. When the deadline comes, the ending
- * abandons those that are not released. Any thread may call what is here.
+ * Waits until some mailboxes have left, all under one deadline. The mailboxes that have not left by then are abandoned.
  */
-void         _agent_ending_begin        (GPtrArray    *mailboxes,
-                                         guint         timeout,
-                                         GMainContext *bus_context,
-                                         GTask        *task);
-AgentEnding *_agent_ending_ref          (AgentEnding *self);
-void         _agent_ending_unref        (AgentEnding *self);
-void         _agent_ending_mailbox_left (AgentEnding *self,
-                                         gboolean     abandoned);
+void _agent_ending_begin (GPtrArray    *mailboxes,
+                          guint         timeout,
+                          GMainContext *bus_context,
+                          GTask        *task);
 
 G_END_DECLS

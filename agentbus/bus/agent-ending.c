@@ -7,26 +7,13 @@
 #include "bus/agent-ending-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
-struct _AgentEnding
+typedef struct
 {
   AgentWaiting waiting;     /* first */
   gint         n_abandoned; /* (atomic) */
   gint         n_waiting;   /* (atomic) mailboxes that are not released yet, and one for the start */
   GPtrArray   *mailboxes;   /* of AgentMailbox (owned) */
-};
-
-AgentEnding *
-_agent_ending_ref (AgentEnding *self)
-{
-  _agent_waiting_ref (&self->waiting);
-  return self;
-}
-
-void
-_agent_ending_unref (AgentEnding *self)
-{
-  _agent_waiting_unref (&self->waiting);
-}
+} AgentEnding;
 
 static void
 ending_clear (AgentWaiting *waiting)
@@ -77,14 +64,30 @@ ending_count_down (AgentEnding *self)
     }
 }
 
-/* @abandoned: the mailbox was abandoned, when the deadline of another ending came */
-void
-_agent_ending_mailbox_left (AgentEnding *self,
-                            gboolean     abandoned)
+/* An AgentLeftFunc. Takes the reference that @data is. A mailbox may be abandoned because the deadline of another ending came. */
+static void
+ending_on_left (gpointer data,
+                gboolean abandoned)
 {
+  AgentEnding *self = data;
+
   if (abandoned)
     g_atomic_int_inc (&self->n_abandoned);
   ending_count_down (self);
+  _agent_waiting_unref (&self->waiting);
+}
+
+/* FALSE: it has left already. */
+static gboolean
+ending_wait_for (AgentEnding  *self,
+                 AgentMailbox *mailbox)
+{
+  _agent_waiting_ref (&self->waiting);
+  if (_agent_mailbox_add_leaver (mailbox, ending_on_left, self))
+    return TRUE;
+
+  _agent_waiting_unref (&self->waiting);
+  return FALSE;
 }
 
 /* Returns TRUE if @mailbox had not left. Two endings may wait for one mailbox, but only one of them logs a warning. */
@@ -143,7 +146,7 @@ _agent_ending_begin (GPtrArray    *mailboxes,
 
   for (guint i = 0; i < mailboxes->len; i++)
     {
-      if (_agent_mailbox_add_ending (mailboxes->pdata[i], self))
+      if (ending_wait_for (self, mailboxes->pdata[i]))
         n_waiting++;
       else
         g_atomic_int_add (&self->n_waiting, -1);
@@ -154,5 +157,5 @@ _agent_ending_begin (GPtrArray    *mailboxes,
     _agent_waiting_start (&self->waiting);
 
   ending_count_down (self);
-  _agent_ending_unref (self);
+  _agent_waiting_unref (&self->waiting);
 }

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "bus/agent-bus-types-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 G_BEGIN_DECLS
 

@@ -4,7 +4,6 @@
 
 #include "base/agent-string-hash-private.h"
 #include "bus/agent-mailbox-trie-private.h"
-#include "mailbox/agent-mailbox-private.h"
 
 /* Each node looks at four bits of the hash. */
 #define N_BITS 4
@@ -17,7 +16,7 @@
 
 struct _AgentMailboxTrie
 {
-  gint              ref_count; /* (atomic) */
+  gatomicrefcount   ref_count;
   AgentMailboxTrie *places[N_PLACES];
 };
 
@@ -46,13 +45,14 @@ _agent_mailbox_trie_ref (AgentMailboxTrie *self)
   if (trie_is_mailbox (self))
     _agent_mailbox_ref (trie_get_mailbox (self));
   else if (self != NULL)
-    g_atomic_int_inc (&self->ref_count);
+    g_atomic_ref_count_inc (&self->ref_count);
 
   return self;
 }
 
-/* @self: (nullable) No lock need be free for this: of what belongs to the application, a mailbox that is not on the bus any
- * more holds nothing. */
+/* @self: (nullable)
+ *
+ * May be called with any lock held: a mailbox that is not on the bus any more holds nothing that belongs to the application. */
 void
 _agent_mailbox_trie_unref (AgentMailboxTrie *self)
 {
@@ -61,7 +61,7 @@ _agent_mailbox_trie_unref (AgentMailboxTrie *self)
       _agent_mailbox_unref (trie_get_mailbox (self));
       return;
     }
-  if (self == NULL || !g_atomic_int_dec_and_test (&self->ref_count))
+  if (self == NULL || !g_atomic_ref_count_dec (&self->ref_count))
     return;
 
   for (guint i = 0; i < N_PLACES; i++)
@@ -74,7 +74,7 @@ trie_new_node (void)
 {
   AgentMailboxTrie *node = g_new0 (AgentMailboxTrie, 1);
 
-  node->ref_count = 1;
+  g_atomic_ref_count_init (&node->ref_count);
   return node;
 }
 
@@ -90,7 +90,7 @@ trie_copy_node (AgentMailboxTrie *self)
 }
 
 static inline guint
-get_place (guint64 hash,
+trie_get_place (guint64 hash,
            guint   shift)
 {
   return (hash >> shift) % N_PLACES;
@@ -98,7 +98,7 @@ get_place (guint64 hash,
 
 /* In a node that is a list: where @content is, or else the last place. */
 static guint
-find_in_list (AgentMailboxTrie *node,
+trie_find_in_list (AgentMailboxTrie *node,
               AgentMailboxTrie *content)
 {
   guint i = 0;
@@ -116,11 +116,11 @@ trie_add (AgentMailboxTrie *self,
 
 /* Changes @node, which nobody else has yet. */
 static void
-node_add (AgentMailboxTrie *node,
+trie_add_to_node (AgentMailboxTrie *node,
           AgentMailbox     *mailbox,
           guint             shift)
 {
-  guint             i = shift < HASH_BITS ? get_place (mailbox->hash, shift) : find_in_list (node, NULL);
+  guint             i = shift < HASH_BITS ? trie_get_place (mailbox->hash, shift) : trie_find_in_list (node, NULL);
   AgentMailboxTrie *old = node->places[i];
 
   node->places[i] = trie_add (old, mailbox, shift + N_BITS);
@@ -141,14 +141,14 @@ trie_add (AgentMailboxTrie *self,
   if (trie_is_mailbox (self))
     {
       node = trie_new_node ();
-      node_add (node, trie_get_mailbox (self), shift);
+      trie_add_to_node (node, trie_get_mailbox (self), shift);
     }
   else
     {
       node = trie_copy_node (self);
     }
 
-  node_add (node, mailbox, shift);
+  trie_add_to_node (node, mailbox, shift);
   return node;
 }
 
@@ -162,7 +162,7 @@ _agent_mailbox_trie_add (AgentMailboxTrie *self,
 
 /* Takes @node, which nobody else has yet. One without content is no node, and one with a single mailbox is that. */
 static AgentMailboxTrie *
-node_simplify (AgentMailboxTrie *node)
+trie_simplify_node (AgentMailboxTrie *node)
 {
   AgentMailboxTrie *content = NULL;
   guint             n = 0;
@@ -200,12 +200,12 @@ trie_remove (AgentMailboxTrie *self,
   g_assert (self != NULL && !trie_is_mailbox (self));
 
   node = trie_copy_node (self);
-  i = shift < HASH_BITS ? get_place (mailbox->hash, shift) : find_in_list (node, content);
+  i = shift < HASH_BITS ? trie_get_place (mailbox->hash, shift) : trie_find_in_list (node, content);
   old = node->places[i];
   node->places[i] = trie_remove (old, mailbox, shift + N_BITS);
   _agent_mailbox_trie_unref (old);
 
-  return node_simplify (node);
+  return trie_simplify_node (node);
 }
 
 /* A new trie without @mailbox, which is in @self: (transfer full) (nullable). */
@@ -217,7 +217,7 @@ _agent_mailbox_trie_remove (AgentMailboxTrie *self,
 }
 
 static inline AgentMailbox *
-match (AgentMailbox *mailbox,
+trie_matches (AgentMailbox *mailbox,
        const char   *name,
        guint64       hash)
 {
@@ -225,7 +225,7 @@ match (AgentMailbox *mailbox,
 }
 
 static AgentMailbox *
-list_lookup (AgentMailboxTrie *node,
+trie_lookup_in_list (AgentMailboxTrie *node,
              const char       *name,
              guint64           hash)
 {
@@ -234,9 +234,9 @@ list_lookup (AgentMailboxTrie *node,
   for (guint i = 0; i < N_PLACES && found == NULL; i++)
     {
       if (trie_is_mailbox (node->places[i]))
-        found = match (trie_get_mailbox (node->places[i]), name, hash);
+        found = trie_matches (trie_get_mailbox (node->places[i]), name, hash);
       else if (node->places[i] != NULL)
-        found = list_lookup (node->places[i], name, hash);
+        found = trie_lookup_in_list (node->places[i], name, hash);
     }
 
   return found;
@@ -251,10 +251,10 @@ _agent_mailbox_trie_lookup (AgentMailboxTrie *self,
   for (guint shift = 0; self != NULL; shift += N_BITS)
     {
       if (trie_is_mailbox (self))
-        return match (trie_get_mailbox (self), name, hash);
+        return trie_matches (trie_get_mailbox (self), name, hash);
       if (G_UNLIKELY (shift == HASH_BITS))
-        return list_lookup (self, name, hash);
-      self = self->places[get_place (hash, shift)];
+        return trie_lookup_in_list (self, name, hash);
+      self = self->places[trie_get_place (hash, shift)];
     }
 
   return NULL;

@@ -7,11 +7,12 @@
 G_BEGIN_DECLS
 
 /*
- * Who was on a bus at one moment: never changed, so that any number of threads may look at it.
+ * The subscribers of a bus at one moment. A snapshot never changes, so that any number of threads may look at it.
  *
- * To take one costs the same with ten and with a hundred thousand mailboxes. Only the flat list that a broadcast wants is
- * made in O(n), by the first broadcast that uses the snapshot, and in its thread.
+ * To make one costs the same with ten and with a hundred thousand mailboxes. Only the flat list that a broadcast needs is made
+ * in O(n), by the first broadcast that uses the snapshot, in its thread.
  */
+typedef struct _AgentSnapshot AgentSnapshot;
 
 AgentSnapshot *_agent_snapshot_new            (AgentMailboxTrie *mailboxes,
                                                guint             n_mailboxes,

@@ -8,7 +8,7 @@
 
 struct _AgentSnapshot
 {
-  gint                      ref_count; /* (atomic) */
+  gatomicrefcount           ref_count;
   guint                     n_mailboxes;
   guint64                   generation;
   AgentMailboxTrie         *by_name; /* (owned) (nullable) */
@@ -22,7 +22,7 @@ _agent_snapshot_new (AgentMailboxTrie *mailboxes,
 {
   AgentSnapshot *self = g_new0 (AgentSnapshot, 1);
 
-  self->ref_count = 1;
+  g_atomic_ref_count_init (&self->ref_count);
   self->n_mailboxes = n_mailboxes;
   self->generation = generation;
   self->by_name = _agent_mailbox_trie_ref (mailboxes);
@@ -33,14 +33,14 @@ _agent_snapshot_new (AgentMailboxTrie *mailboxes,
 AgentSnapshot *
 _agent_snapshot_ref (AgentSnapshot *self)
 {
-  g_atomic_int_inc (&self->ref_count);
+  g_atomic_ref_count_inc (&self->ref_count);
   return self;
 }
 
 void
 _agent_snapshot_unref (AgentSnapshot *self)
 {
-  if (!g_atomic_int_dec_and_test (&self->ref_count))
+  if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
   g_free (atomic_load (&self->list));

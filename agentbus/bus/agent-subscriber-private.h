@@ -2,19 +2,18 @@
 
 #pragma once
 
-#include "bus/agent-bus-types-private.h"
-#include "bus/agent-bus.h"
+#include "bus/agent-subscriber.h"
+#include "mailbox/agent-mailbox-private.h"
 
 G_BEGIN_DECLS
 
-gboolean _agent_subscriber_claim        (AgentSubscriber *self,
-                                         AgentMailbox    *mailbox,
-                                         GError         **error);
-void     _agent_subscriber_unclaim      (AgentSubscriber *self);
-void     _agent_subscriber_detach       (AgentSubscriber *self);
-gboolean _agent_subscriber_has_handlers (AgentSubscriber *self);
-void     _agent_subscriber_deliver      (AgentSubscriber *self,
-                                         AgentMessage    *message,
-                                         gboolean         emit);
+AgentMailbox *_agent_subscriber_new_mailbox (AgentSubscriber   *self,
+                                             AgentMailboxOwner *owner,
+                                             guint              default_capacity);
+gboolean      _agent_subscriber_claim       (AgentSubscriber   *self,
+                                             AgentMailbox      *mailbox,
+                                             GError           **error);
+void          _agent_subscriber_unclaim     (AgentSubscriber   *self);
+void          _agent_subscriber_detach      (AgentSubscriber   *self);
 
 G_END_DECLS

@@ -3,11 +3,10 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
+#include "bus/agent-bus.h"
 #include "base/agent-utf8-private.h"
-#include "bus/agent-bus-report-private.h"
-#include "bus/agent-delivery.h"
+#include "bus/agent-delivery-private.h"
 #include "bus/agent-subscriber-private.h"
-#include "mailbox/agent-mailbox-private.h"
 
 /**
  * AgentSubscriber:
@@ -242,28 +241,35 @@ _agent_subscriber_unclaim (AgentSubscriber *self)
   _agent_mailbox_unref (mailbox);
 }
 
-/* Whether a message has to be emitted. It is asked once per turn, since it costs as much as to handle a
- * message: a handler that the vfunc connects hears of messages from the next turn on. */
-gboolean
-_agent_subscriber_has_handlers (AgentSubscriber *self)
+static void
+subscriber_handle (gpointer      subscriber,
+                   AgentMessage *message)
 {
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  AgentSubscriberClass *klass = AGENT_SUBSCRIBER_GET_CLASS (subscriber);
 
-  return priv->always_emit ||
-         g_signal_handler_find (self, G_SIGNAL_MATCH_ID, signals[MESSAGE], 0, NULL, NULL, NULL) != 0;
+  if (klass->message != NULL)
+    klass->message (subscriber, message);
 }
 
-void
-_agent_subscriber_deliver (AgentSubscriber *self,
-                           AgentMessage    *message,
-                           gboolean         emit)
+/* What the subscriber needs for one subscription: (transfer full).
+ *
+ * @default_capacity: of the bus, for a subscriber that has chosen none */
+AgentMailbox *
+_agent_subscriber_new_mailbox (AgentSubscriber   *self,
+                               AgentMailboxOwner *owner,
+                               guint              default_capacity)
 {
-  AgentSubscriberClass *klass = AGENT_SUBSCRIBER_GET_CLASS (self);
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  AgentReceiver           receiver = { .handle = subscriber_handle,
+                                       .signal = signals[MESSAGE],
+                                       .always_emit = priv->always_emit };
+  AgentMailboxSettings    settings = { .name = priv->name,
+                                       .capacity = priv->capacity != 0 ? priv->capacity : default_capacity,
+                                       .max_bytes = priv->max_bytes,
+                                       .max_age = priv->max_age,
+                                       .overflow = priv->overflow };
 
-  if (emit)
-    g_signal_emit (self, signals[MESSAGE], _agent_message_get_detail (message), message);
-  else if (klass->message != NULL)
-    klass->message (self, message);
+  return _agent_mailbox_new (owner, self, &receiver, &settings);
 }
 
 /* --- GObject --- */
@@ -387,7 +393,7 @@ agent_subscriber_set_property (GObject      *object,
 }
 
 static void
-install_settings (GObjectClass *object_class)
+subscriber_install_settings (GObjectClass *object_class)
 {
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
 
@@ -458,7 +464,7 @@ install_settings (GObjectClass *object_class)
 }
 
 static void
-install_state (GObjectClass *object_class)
+subscriber_install_state (GObjectClass *object_class)
 {
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
 
@@ -509,8 +515,8 @@ agent_subscriber_class_init (AgentSubscriberClass *klass)
   object_class->get_property = agent_subscriber_get_property;
   object_class->set_property = agent_subscriber_set_property;
 
-  install_settings (object_class);
-  install_state (object_class);
+  subscriber_install_settings (object_class);
+  subscriber_install_state (object_class);
   g_object_class_install_properties (object_class, N_PROPS, props);
 
   /**
@@ -691,7 +697,7 @@ agent_subscriber_get_overflow (AgentSubscriber *self)
 }
 
 static void
-get_ledger (AgentSubscriber *self,
+subscriber_get_ledger (AgentSubscriber *self,
             AgentLedger     *ledger)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
@@ -724,7 +730,7 @@ agent_subscriber_get_n_queued (AgentSubscriber *self)
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
 
-  get_ledger (self, &ledger);
+  subscriber_get_ledger (self, &ledger);
   return ledger.queued;
 }
 
@@ -747,7 +753,7 @@ agent_subscriber_get_n_delivered (AgentSubscriber *self)
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
 
-  get_ledger (self, &ledger);
+  subscriber_get_ledger (self, &ledger);
   return ledger.delivered;
 }
 
@@ -770,7 +776,7 @@ agent_subscriber_get_n_dropped (AgentSubscriber *self)
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
 
-  get_ledger (self, &ledger);
+  subscriber_get_ledger (self, &ledger);
   return _agent_ledger_get_dropped (&ledger);
 }
 
@@ -802,7 +808,7 @@ agent_subscriber_dup_bus (AgentSubscriber *self)
   if (mailbox == NULL)
     return NULL;
 
-  bus = _agent_bus_report_dup_bus (mailbox->report);
+  bus = _agent_mailbox_dup_bus (mailbox);
   _agent_mailbox_unref (mailbox);
   return bus;
 }
@@ -839,7 +845,7 @@ agent_subscriber_defer (AgentSubscriber *self)
   g_mutex_unlock (&priv->lock);
 
   if (mailbox != NULL)
-    delivery = _agent_mailbox_defer (mailbox);
+    delivery = _agent_delivery_new (mailbox, self);
   g_clear_pointer (&mailbox, _agent_mailbox_unref);
   if (delivery == NULL)
     g_critical ("agent_subscriber_defer() wants to be called in a handler, once for a message");

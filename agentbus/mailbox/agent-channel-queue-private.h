@@ -3,7 +3,6 @@
 #pragma once
 
 #include "base/agent-spin-lock-private.h"
-#include "bus/agent-bus-types-private.h"
 #include "message/agent-message-private.h"
 
 G_BEGIN_DECLS
@@ -30,9 +29,8 @@ G_BEGIN_DECLS
  * Functions that end in _locked want the lock; the receiver's functions are for one thread at a time.
  */
 
-#define AGENT_CACHE_LINE 64
-
-typedef struct _AgentBlock AgentBlock;
+typedef struct _AgentBlock        AgentBlock;
+typedef struct _AgentChannelQueue AgentChannelQueue;
 
 struct _AgentBlock
 {
@@ -130,6 +128,16 @@ static inline void
 _agent_channel_queue_unlock (AgentChannelQueue *self)
 {
   _agent_spin_lock_unlock (&self->lock);
+}
+
+/* TRUE: the caller has to see to it that the receiver comes. */
+static inline gboolean
+_agent_channel_queue_claim_token_locked (AgentChannelQueue *self)
+{
+  gboolean claimed = !self->scheduled;
+
+  self->scheduled = TRUE;
+  return claimed;
 }
 
 /* Without the lock: whether it was full a moment ago, by number. The receiver's count is looked at only when the last

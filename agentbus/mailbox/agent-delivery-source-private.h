@@ -2,68 +2,57 @@
 
 #pragma once
 
-#include "agent-enums.h"
-#include "bus/agent-bus-types-private.h"
-#include "message/agent-message.h"
+#include "mailbox/agent-budget-private.h"
+#include "mailbox/agent-ready-list-private.h"
+#include "mailbox/agent-schedule-private.h"
 
 G_BEGIN_DECLS
 
 /*
- * The one GSource of a GMainContext that serves all mailboxes of all subscribers there.
+ * The one GSource of a GMainContext that serves the mailboxes of all subscribers there.
  *
- * Two ready lists hold the mailboxes that have messages, one list per channel; the one of the system channels
- * goes first. The source is armed (ready time 0) when the first mailbox gets ready and disarmed when the
- * last one is drained: a burst costs one wakeup, and no rest costs any.
+ * It has the ready list of that context and the lock that guards it. The source is armed (its ready time is 0) when the first
+ * mailbox gets ready, and disarmed when the last one has no more messages. So a burst costs one wakeup, and no messages cost
+ * none.
  *
- * When a dispatch has spent its budget and there is more to do, the source yields to the application: see
+ * When a dispatch has spent its budget and there is more to do, the source yields to the application's other sources: see
  * AgentYieldingSource.
  *
- * A handler may iterate its context. Its own mailbox is set aside from then on until it returns: it is never entered again,
- * and its messages cause no iteration. The other mailboxes of the context go on.
+ * A handler may iterate its context. Its own mailbox is set aside from then on until the handler returns, and so is never
+ * entered a second time. The other mailboxes of the context go on.
  */
+typedef struct _AgentDeliverySource AgentDeliverySource;
 
-AgentDeliverySource *_agent_delivery_source_get        (GMainContext        *context);
-void                 _agent_delivery_source_put        (AgentDeliverySource *self);
-AgentDeliverySource *_agent_delivery_source_ref        (AgentDeliverySource *self);
-void                 _agent_delivery_source_unref      (AgentDeliverySource *self);
+/* What the source calls once for each batch of messages, with no lock held and in its context. */
+typedef struct
+{
+  /* Handles a batch of messages. TRUE: there may be more. */
+  gboolean (*serve)         (AgentSchedule *mailbox,
+                             AgentChannel   channel,
+                             AgentBudget   *budget);
 
-void                 _agent_delivery_source_add_data   (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
-void                 _agent_delivery_source_add_system (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox,
-                                                        gboolean             claimed,
-                                                        AgentMessage        *cancel);
-gboolean             _agent_delivery_source_ask_again  (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
-gboolean             _agent_delivery_source_has_system (AgentDeliverySource *self);
-void                 _agent_delivery_source_close      (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
-gboolean             _agent_delivery_source_abandon    (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox,
-                                                        AgentMessage       **in_hand);
-gboolean             _agent_delivery_source_add_ending (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox,
-                                                        AgentEnding         *ending);
-gboolean             _agent_delivery_source_is_attached
-                                                       (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
-gboolean             _agent_delivery_source_has_handled
-                                                       (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox,
-                                                        AgentChannel         channel,
-                                                        guint64              position);
-void                 _agent_delivery_source_begin_return
-                                                       (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
-gboolean             _agent_delivery_source_end_return (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
-GSList              *_agent_delivery_source_leave
-                                                       (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
-void                 _agent_delivery_source_defer      (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox,
-                                                        AgentDelivery       *delivery);
-void                 _agent_delivery_source_resume     (AgentDeliverySource *self,
-                                                        AgentMailbox        *mailbox);
+  /* Nothing is delivered any more. @abandoned: although there was something to deliver */
+  void     (*release)       (AgentSchedule *mailbox,
+                             gboolean       abandoned);
+
+  /* Keeps the mailbox until tell_progress(); called with the lock held. */
+  void     (*keep)          (AgentSchedule *mailbox);
+
+  /* Messages were handled, and the mailbox is watched. */
+  void     (*tell_progress) (AgentSchedule *mailbox);
+} AgentDeliveryFuncs;
+
+AgentDeliverySource *_agent_delivery_source_get        (GMainContext             *context,
+                                                        const AgentDeliveryFuncs *funcs);
+void                 _agent_delivery_source_put        (AgentDeliverySource      *self);
+AgentDeliverySource *_agent_delivery_source_ref        (AgentDeliverySource      *self);
+void                 _agent_delivery_source_unref      (AgentDeliverySource      *self);
+
+/* Any thread */
+AgentReadyList      *_agent_delivery_source_lock       (AgentDeliverySource      *self);
+void                 _agent_delivery_source_unlock     (AgentDeliverySource      *self);
+void                 _agent_delivery_source_add_data   (AgentDeliverySource      *self,
+                                                        AgentSchedule            *mailbox);
+gboolean             _agent_delivery_source_has_system (AgentDeliverySource      *self);
 
 G_END_DECLS

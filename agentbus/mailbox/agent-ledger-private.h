@@ -2,18 +2,25 @@
 
 #pragma once
 
-#include "bus/agent-bus-types-private.h"
+#include "agent-enums-private.h"
 
 G_BEGIN_DECLS
 
-/* What became of the messages of one subscriber, or of all: offered = delivered + queued + the dropped. */
-struct _AgentLedger
+/*
+ * What became of the messages of one subscriber, or of all of a bus: offered = delivered + queued + the sum of the dropped.
+ *
+ * The thread that serves a mailbox counts what is delivered, in the mailbox, and what has expired, in the mailbox's drop box.
+ * Senders count what finds no room in the same drop box. The thread that ends a subscription counts what is discarded there,
+ * and the directory keeps the figures of the mailboxes that have left. What came to no mailbox, or to a closed one, is
+ * counted by the drop list of the bus.
+ */
+typedef struct
 {
   guint64 delivered;
   guint64 queued;
   guint64 failed;                        /* among the delivered */
   guint64 dropped[AGENT_N_DROP_REASONS]; /* by AgentDropReason */
-};
+} AgentLedger;
 
 guint64 _agent_ledger_get_dropped (const AgentLedger *self);
 guint64 _agent_ledger_get_offered (const AgentLedger *self);

@@ -2,40 +2,45 @@
 
 #pragma once
 
-#include "bus/agent-delivery.h"
-#include "bus/agent-sender-private.h"
-#include "bus/agent-subscriber.h"
-#include "mailbox/agent-budget-private.h"
 #include "mailbox/agent-channel-queue-private.h"
+#include "mailbox/agent-delivery-source-private.h"
+#include "mailbox/agent-drop-box-private.h"
 #include "mailbox/agent-ledger-private.h"
+#include "mailbox/agent-mailbox-owner-private.h"
+#include "mailbox/agent-mailbox-watch-private.h"
+#include "mailbox/agent-sender-private.h"
 
 G_BEGIN_DECLS
 
 /*
- * One subscription: the two channels of a subscriber, and where it stands. Senders hold on to the mailbox and
- * never touch the GObject behind it, which may belong to a scripting language. Each subscription gets a
- * mailbox of its own, so nothing sent to an old one can reach its successor under the same name.
+ * One subscription: the two channels of a subscriber, and where it stands. Senders hold on to the mailbox and never touch the
+ * GObject behind it, which may belong to a scripting language. Each subscription gets a mailbox of its own, so no message that
+ * was sent to an old one can reach its successor under the same name.
  *
- * Any thread pushes. One thread at a time serves: the one that iterates the subscriber's context. How a
- * mailbox is scheduled, held and ended is the business of its delivery source, under the source's lock.
+ * Any thread pushes. One thread at a time serves: the one that iterates the subscriber's context.
  *
- * The life of a subscription: attached → closing (no more in) → finished (nothing is delivered any more) →
- * released (the subscriber is being let go) → left.
+ * One type in five files: what it is (agent-mailbox.c), how messages get in, by a push or by an offer (-push.c, -offer.c), how
+ * they get out (-serve.c), and how a subscription begins and ends (-life.c). Only these files write to it.
  */
 
-/* Drops that the bus has not heard of yet. */
+/* Whom the messages are for. The mailbox calls the subscriber only in the subscriber's context. */
 typedef struct
 {
-  guint64       n;
-  AgentMessage *last; /* (owned) (nullable) */
-} AgentDropRecord;
+  void   (*handle) (gpointer      subscriber,
+                    AgentMessage *message); /* (nullable) the virtual function */
+  guint    signal;      /* emitted instead when anybody hears it: that calls the virtual function, too */
+  gboolean always_emit; /* emit it also when nobody hears it */
+} AgentReceiver;
 
-/* What the watches of the bus want to hear of. */
-enum
+/* What a subscriber has chosen. */
+typedef struct
 {
-  AGENT_WATCH_ROOM = 1 << 0,     /* somebody stands in line for room in the data channel */
-  AGENT_WATCH_PROGRESS = 1 << 1, /* somebody waits until messages are handled */
-};
+  const char   *name;
+  guint         capacity;  /* messages */
+  guint64       max_bytes; /* 0 for any number */
+  guint         max_age;   /* milliseconds, 0 for any */
+  AgentOverflow overflow;
+} AgentMailboxSettings;
 
 /* What became of a message that was offered. */
 typedef enum
@@ -45,132 +50,106 @@ typedef enum
   AGENT_OFFER_CLOSED,
 } AgentOfferResult;
 
-/* What is to be done when an accepted message has been counted, with no lock held. */
+/* What is left to do for an accepted message, with no lock held. */
 typedef struct
 {
   guint64       position; /* the message's in its channel */
   gboolean      wake;     /* the mailbox has to be scheduled */
-  AgentMessage *cancel;   /* (owned) (nullable) a CANCEL or TASK_CANCEL that just went in */
+  AgentMessage *cancel;   /* (owned) (nullable) the message, if it is a CANCEL or TASK_CANCEL */
 } AgentOffer;
 
-/* Guarded by the delivery source's lock. The booleans are bytes, since there is one of these for each subscriber. */
-typedef struct
-{
-  GList   ready_links[AGENT_N_CHANNELS]; /* in the source's ready lists */
-  guint64 n_handled[AGENT_N_CHANNELS];   /* the position up to which all has been handled, when nothing is in hand */
-  GSList *endings;                       /* of AgentEnding (owned): who waits for the release */
-  guint   n_returning;                   /* how many threads give messages back to who handed them over */
-  guint8  ready[AGENT_N_CHANNELS];       /* whether the link is in its list */
-  guint8  parked[AGENT_N_CHANNELS];      /* whether to put it there when the subscriber is free again */
-  guint8  serving;                       /* the context's thread is in it */
-  guint8  nesting;                       /* and its handler iterates the context; changed by that thread only */
-  guint8  held;                          /* a deferred delivery is under way */
-  guint8  cancel_pending;                /* its cancellable is to be tripped */
-  guint8  closing;
-  guint8  abandoned;                     /* finished before it was through */
-  guint8  finished;
-  guint8  released;                      /* somebody is about to release it, or has */
-  guint8  left;                          /* that is through */
-} AgentMailboxSchedule;
+/* Called when the subscriber is released. @abandoned: although there was something to deliver. In any thread. */
+typedef void (*AgentLeftFunc) (gpointer data,
+                               gboolean abandoned);
 
 struct _AgentMailbox
 {
-  guint                max_age;    /* milliseconds, 0 for any */
+  guint                max_age;   /* milliseconds, 0 for any */
   AgentOverflow        overflow;
-  AgentDirectory      *directory;
-  AgentBusReport      *report;
-  AgentDeliverySource *source;     /* set once, before anybody can send */
-  AgentSubscriber     *subscriber; /* (owned) (nullable) (drop_lock) NULL once released */
-  guint64              hash;       /* of the name */
+  AgentMailboxOwner   *owner;     /* (owned) */
+  AgentDeliverySource *source;    /* (owned) (nullable) set once, before anybody can send */
+  AgentReceiver        receiver;
+  guint64              hash;      /* of the name */
 
   AgentChannelQueue    queues[AGENT_N_CHANNELS];
 
   /* The thread that serves */
   _Atomic guint64      n_delivered;
-  AgentMessage        *current;    /* (unowned) (nullable) in the handler's hand, and not deferred */
+  AgentMessage        *current;   /* (unowned) (nullable) what its handler is handling, and has not deferred */
 
-  /* A deferred delivery; changed with the source's lock held */
-  AgentDelivery       *delivery;   /* (unowned) (nullable) (atomic) */
-  GCancellable        *cancellable;
+  /* The source's lock, and at its end senders */
+  AgentSchedule        schedule;
 
-  AgentMailboxSchedule schedule;
-
-  /* Senders and the receiver, but not with each message: away from what either of them looks at then */
-  char                 padding[AGENT_CACHE_LINE];
-  gint                 ref_count;   /* (atomic) */
-  gint                 n_failed;    /* (atomic) */
-  _Atomic gint         watched;     /* AGENT_WATCH_ flags */
-  _Atomic gint         n_cancels;   /* those of the system channel that are not taken yet */
-
-  /* On the way to the source's ready list */
-  AgentMailbox        *next_incoming;
-  _Atomic gint         is_incoming;
-  _Atomic gint         is_finished; /* as the schedule says, for who does not have the lock */
-
-  AgentSpinLock        drop_lock;  /* taken last */
-  guint64              n_dropped[AGENT_N_DROP_REASONS]; /* (drop_lock) */
-  AgentDropRecord     *drops;      /* (owned) (nullable) (drop_lock) by reason */
-  gboolean             reported;   /* (drop_lock) the report knows that there are @drops */
-  gboolean             departed;   /* (report's lock) the subscriber has let go */
-  gpointer             drop_entry; /* (report's lock) (nullable) the report's own */
+  gatomicrefcount      ref_count;
+  gint                 n_failed;  /* (atomic) */
+  _Atomic gint         n_cancels; /* those of the system channel that are not taken yet */
+  AgentDropBox         drops;
+  GSList              *leavers;   /* (source's lock) (owned) what to call when the subscriber is released */
 
   char                 name[];
 };
 
-AgentMailbox *_agent_mailbox_new            (AgentSubscriber  *subscriber,
-                                             guint             default_capacity,
-                                             AgentDirectory   *directory,
-                                             AgentBusReport   *report);
-AgentMailbox *_agent_mailbox_ref            (AgentMailbox     *self);
-void          _agent_mailbox_unref          (AgentMailbox     *self);
-const char   *_agent_mailbox_get_name       (AgentMailbox     *self);
-AgentSubscriber *
-              _agent_mailbox_dup_subscriber (AgentMailbox     *self);
-void          _agent_mailbox_get_ledger     (AgentMailbox     *self,
-                                             AgentLedger      *ledger);
+AgentMailbox    *_agent_mailbox_new            (AgentMailboxOwner          *owner,
+                                                gpointer                    subscriber,
+                                                const AgentReceiver        *receiver,
+                                                const AgentMailboxSettings *settings);
+AgentMailbox    *_agent_mailbox_ref            (AgentMailbox               *self);
+void             _agent_mailbox_unref          (AgentMailbox               *self);
+const char      *_agent_mailbox_get_name       (AgentMailbox               *self);
+gpointer         _agent_mailbox_dup_subscriber (AgentMailbox               *self);
+gpointer         _agent_mailbox_dup_bus        (AgentMailbox               *self);
+void             _agent_mailbox_get_ledger     (AgentMailbox               *self,
+                                                AgentLedger                *ledger);
+void             _agent_mailbox_count_failed   (AgentMailbox               *self);
+gboolean         _agent_mailbox_count_drops    (AgentMailbox               *self,
+                                                AgentDropReason             reason,
+                                                guint64                     n,
+                                                AgentMessage               *message,
+                                                AgentMessage              **previous,
+                                                gboolean                   *to_report);
+void             _agent_mailbox_report_drops   (AgentMailbox               *self,
+                                                gboolean                    to_report);
 
 /* Any thread */
-gboolean      _agent_mailbox_push           (AgentMailbox     *self,
-                                             AgentMessage     *message,
-                                             AgentSender      *sender);
-AgentOfferResult
-              _agent_mailbox_offer          (AgentMailbox     *self,
-                                             AgentMessage     *message,
-                                             gboolean          in_turn,
-                                             AgentOffer       *offer);
-void          _agent_mailbox_end_offer      (AgentMailbox     *self,
-                                             AgentChannel      channel,
-                                             AgentOffer       *offer);
-gboolean      _agent_mailbox_has_handled    (AgentMailbox     *self,
-                                             AgentChannel      channel,
-                                             guint64           position);
-gboolean      _agent_mailbox_ask_again      (AgentMailbox     *self);
-void          _agent_mailbox_close          (AgentMailbox     *self);
-gboolean      _agent_mailbox_abandon        (AgentMailbox     *self);
-gboolean      _agent_mailbox_has_left       (AgentMailbox     *self);
-gboolean      _agent_mailbox_add_ending     (AgentMailbox     *self,
-                                             AgentEnding      *ending);
-void          _agent_mailbox_count_failed   (AgentMailbox     *self);
-AgentSubscriber *
-              _agent_mailbox_take_subscriber
-                                          (AgentMailbox     *self,
-                                           gboolean         *has_drops);
-AgentDropRecord *
-              _agent_mailbox_take_drops     (AgentMailbox     *self,
-                                             guint64          *totals);
+gboolean         _agent_mailbox_push           (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentSender                *sender);
+AgentOfferResult _agent_mailbox_offer          (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                gboolean                    first_in_line,
+                                                AgentOffer                 *offer);
+void             _agent_mailbox_end_offer      (AgentMailbox               *self,
+                                                AgentChannel                channel,
+                                                AgentOffer                 *offer);
+void             _agent_mailbox_add_system     (AgentMailbox               *self,
+                                                gboolean                    claimed,
+                                                AgentMessage               *cancel);
 
-/* The directory, with its lock held */
-void          _agent_mailbox_attach         (AgentMailbox     *self);
+/* Any thread, for those who watch it */
+gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,
+                                                AgentChannel                channel,
+                                                guint64                     position);
+gboolean         _agent_mailbox_ask_again      (AgentMailbox               *self);
+void             _agent_mailbox_tell_progress  (AgentMailbox               *self);
 
-/* The delivery source, in the subscriber's context */
-gboolean      _agent_mailbox_serve          (AgentMailbox     *self,
-                                             AgentChannel      channel,
-                                             AgentBudget      *budget);
-gboolean      _agent_mailbox_is_watched     (AgentMailbox     *self);
-void          _agent_mailbox_tell_progress  (AgentMailbox     *self);
-void          _agent_mailbox_release        (AgentMailbox     *self);
+/* The subscriber's context */
+gboolean         _agent_mailbox_serve          (AgentMailbox               *self,
+                                                AgentChannel                channel,
+                                                AgentBudget                *budget);
+AgentHand       *_agent_mailbox_defer          (AgentMailbox               *self);
 
-/* The handler, in the subscriber's context */
-AgentDelivery *_agent_mailbox_defer         (AgentMailbox     *self);
+/* Any thread */
+void             _agent_mailbox_resume         (AgentMailbox               *self);
+
+/* The life of a subscription */
+void             _agent_mailbox_attach         (AgentMailbox               *self,
+                                                GMainContext               *context);
+void             _agent_mailbox_withdraw       (AgentMailbox               *self);
+void             _agent_mailbox_close          (AgentMailbox               *self);
+gboolean         _agent_mailbox_abandon        (AgentMailbox               *self);
+gboolean         _agent_mailbox_has_left       (AgentMailbox               *self);
+gboolean         _agent_mailbox_add_leaver     (AgentMailbox               *self,
+                                                AgentLeftFunc               func,
+                                                gpointer                    data);
 
 G_END_DECLS

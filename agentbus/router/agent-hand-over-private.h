@@ -3,7 +3,7 @@
 #pragma once
 
 #include "bus/agent-bus-private.h"
-#include "bus/agent-sender-private.h"
+#include "mailbox/agent-sender-private.h"
 #include "router/agent-losses-private.h"
 #include "router/agent-shard-private.h"
 

@@ -10,7 +10,7 @@ static AgentMailbox *
 hand_over_find_mailbox (AgentHandOver *self,
                         AgentLane     *lane)
 {
-  AgentSnapshot *snapshot = _agent_sender_get_snapshot (self->sender, self->bus->directory);
+  AgentSnapshot *snapshot = _agent_directory_get_snapshot (self->bus->directory, self->sender);
   guint64        generation = _agent_snapshot_get_generation (snapshot);
 
   if (lane->generation != generation)

@@ -183,7 +183,7 @@ events_on_give_back (gpointer      data,
   g_ptr_array_set_size (messages, 0);
 }
 
-const AgentBusWatchFuncs _agent_parking_watch_funcs = {
+const AgentMailboxWatchFuncs _agent_parking_watch_funcs = {
   .happened = events_on_mailbox,
   .give_back = events_on_give_back,
 };

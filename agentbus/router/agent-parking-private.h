@@ -3,7 +3,6 @@
 #pragma once
 
 #include "bus/agent-bus-private.h"
-#include "bus/agent-bus-watch-private.h"
 #include "router/agent-hand-over-private.h"
 #include "router/agent-histogram-private.h"
 #include "router/agent-lane-private.h"
@@ -201,7 +200,7 @@ AgentDispatchResult _agent_parking_dispatch   (AgentParking            *self,
 /* --- agent-parking-events.c: the route table and the bus tell what has changed --- */
 
 extern const AgentRouteWatchFuncs _agent_parking_route_funcs;
-extern const AgentBusWatchFuncs   _agent_parking_watch_funcs;
+extern const AgentMailboxWatchFuncs   _agent_parking_watch_funcs;
 
 /* --- agent-parking-timer.c: the first deadline has come --- */
 

@@ -119,7 +119,7 @@ struct _AgentRouterDispatcher
   guint              actor_capacity;
   AgentParking      *parking;
   AgentRouterReport *report;
-  AgentBusWatch     *watch;
+  guint              bus_watch;
   guint              route_watch;
 };
 
@@ -192,11 +192,11 @@ agent_router_dispatcher_constructed (GObject *object)
                                       (GDestroyNotify) _agent_router_report_unref);
   _agent_router_report_start (self->report, self->parking);
 
-  self->watch = _agent_bus_watch_new (&_agent_parking_watch_funcs,
-                                      _agent_parking_ref (self->parking),
-                                      (GDestroyNotify) _agent_parking_unref);
-  self->parking->origin = self->watch->id;
-  _agent_directory_add_watch (self->bus->directory, self->watch);
+  self->bus_watch = _agent_bus_add_watch (self->bus,
+                                          &_agent_parking_watch_funcs,
+                                          _agent_parking_ref (self->parking),
+                                          (GDestroyNotify) _agent_parking_unref);
+  self->parking->origin = self->bus_watch;
   self->route_watch = _agent_route_table_add_watch (self->route_table,
                                                     &_agent_parking_route_funcs,
                                                     _agent_parking_ref (self->parking),
@@ -210,11 +210,11 @@ agent_router_dispatcher_dispose (GObject *object)
 {
   AgentRouterDispatcher *self = AGENT_ROUTER_DISPATCHER (object);
 
-  if (self->watch != NULL)
+  if (self->bus_watch != 0)
     {
       _agent_route_table_remove_watch (self->route_table, self->route_watch);
-      _agent_directory_remove_watch (self->bus->directory, self->watch);
-      g_clear_pointer (&self->watch, _agent_bus_watch_unref);
+      _agent_bus_remove_watch (self->bus, self->bus_watch);
+      self->bus_watch = 0;
       _agent_router_report_close (self->report);
       _agent_parking_drop_all (self->parking, AGENT_DROP_REASON_CLOSED);
     }

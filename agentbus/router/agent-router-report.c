@@ -203,7 +203,7 @@ report_on_dropped (gpointer        owner,
                    AgentDropReason reason)
 {
   AgentRouterReport *self = owner;
-  g_autofree char   *text = _agent_bus_dup_drop_text (message, NULL, reason);
+  g_autofree char   *text = _agent_mailbox_owner_dup_loss_text (message, NULL, reason);
 
   g_debug ("%s", text);
   report_add_event (self, &(ReportEvent){ .signal = DROPPED, .message = message, .reason = reason });

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "bus/agent-bus-types-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 G_BEGIN_DECLS
 
@@ -18,7 +18,5 @@ typedef struct _AgentRetrySchedule AgentRetrySchedule;
 typedef struct _AgentTimerSource   AgentTimerSource;
 typedef struct _AgentShard         AgentShard;
 typedef struct _AgentStation       AgentStation;
-
-#define AGENT_N_MESSAGE_TYPES (AGENT_MESSAGE_TYPE_CUSTOM + 1)
 
 G_END_DECLS

@@ -4,7 +4,7 @@
 
 #include "bus/agent-bus-private.h"
 #include "bus/agent-directory-private.h"
-#include "bus/agent-sender-private.h"
+#include "mailbox/agent-sender-private.h"
 #include "mailbox/agent-mailbox-private.h"
 #include "test-tools.h"
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "agent-enums.h"
+
+G_BEGIN_DECLS
+
+/* How many values the enumerations have, for arrays with one element for each of them. */
+#define AGENT_N_CHANNELS      2
+#define AGENT_N_DROP_REASONS  5
+#define AGENT_N_MESSAGE_TYPES (AGENT_MESSAGE_TYPE_CUSTOM + 1)
+
+G_END_DECLS

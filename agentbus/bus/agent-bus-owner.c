@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "bus/agent-bus-loss-private.h"
+#include "bus/agent-bus-owner-private.h"
+#include "bus/agent-subscriber-private.h"
+
+static void
+owner_has_drops (AgentMailboxOwner *owner,
+                 AgentMailbox      *mailbox)
+{
+  _agent_bus_report_mailbox (((AgentBusOwner *) owner)->report, mailbox);
+}
+
+static void
+owner_refused (AgentMailboxOwner *owner,
+               AgentMailbox      *mailbox,
+               AgentMessage      *message,
+               AgentSender       *sender)
+{
+  AgentBusOwner *self = (AgentBusOwner *) owner;
+
+  _agent_sender_note_loss (sender, owner, message, _agent_mailbox_get_name (mailbox), AGENT_DROP_REASON_CLOSED);
+  _agent_bus_report_drop (self->report, AGENT_DROP_REASON_CLOSED, message, sender);
+}
+
+static void
+owner_lost (AgentMailboxOwner *owner,
+            AgentMessage      *message,
+            const char        *name,
+            const char        *text)
+{
+  g_autoptr (AgentBus) bus = _agent_bus_report_dup_bus (((AgentBusOwner *) owner)->report);
+
+  if (bus != NULL)
+    _agent_bus_send_loss (bus, message, name, text);
+}
+
+static void
+owner_failed (AgentMailboxOwner *owner,
+              AgentMailbox      *mailbox,
+              gpointer           subscriber,
+              AgentMessage      *message,
+              const char        *text)
+{
+  AgentBusOwner *self = (AgentBusOwner *) owner;
+
+  _agent_directory_count_failed (self->directory, mailbox);
+  _agent_bus_report_failed (self->report, subscriber, message, text);
+}
+
+static gpointer
+owner_left (AgentMailboxOwner *owner,
+            AgentMailbox      *mailbox)
+{
+  AgentBusOwner *self = (AgentBusOwner *) owner;
+  gpointer       subscriber = _agent_bus_report_departed (self->report, mailbox);
+
+  _agent_mailbox_watches_tell (&owner->watches, mailbox, AGENT_MAILBOX_LEFT);
+  _agent_subscriber_detach (subscriber);
+  _agent_directory_forget (self->directory, mailbox);
+  _agent_bus_report_unsubscribed (self->report, _agent_mailbox_get_name (mailbox));
+
+  return subscriber;
+}
+
+static gpointer
+owner_dup_bus (AgentMailboxOwner *owner)
+{
+  return _agent_bus_report_dup_bus (((AgentBusOwner *) owner)->report);
+}
+
+static void
+owner_free (AgentMailboxOwner *owner)
+{
+  AgentBusOwner *self = (AgentBusOwner *) owner;
+
+  _agent_bus_report_free (self->report);
+  _agent_directory_free (self->directory);
+  g_free (self);
+}
+
+static const AgentMailboxOwnerFuncs owner_funcs = {
+  .has_drops = owner_has_drops,
+  .refused = owner_refused,
+  .lost = owner_lost,
+  .failed = owner_failed,
+  .left = owner_left,
+  .dup_bus = owner_dup_bus,
+  .free = owner_free,
+};
+
+/* Takes @directory and @report. */
+AgentBusOwner *
+_agent_bus_owner_new (AgentDirectory *directory,
+                      AgentBusReport *report)
+{
+  AgentBusOwner *self = g_new0 (AgentBusOwner, 1);
+
+  _agent_mailbox_owner_init (&self->base, &owner_funcs);
+  self->directory = directory;
+  self->report = report;
+
+  return self;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "mailbox/agent-mailbox-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * The drops that the bus has to tell of in its own context.
+ *
+ * A mailbox keeps its drops itself, and stands in a batch until the context comes round to it. So a flood of a million drops
+ * is told once in each round. A batch has a bounded number of mailboxes, so that a round is bounded. Drops that came to no
+ * mailbox are kept here.
+ *
+ * While the context is not iterated, the list keeps for each mailbox on the bus the last message of each reason; and if
+ * anybody listens, the subscribers that have left and whose drops are still to be told, a thousand of them once the context
+ * has not been iterated for long.
+ *
+ * The functions may be called in any thread.
+ */
+typedef struct _AgentDropBatch AgentDropBatch;
+typedef struct _AgentDropList  AgentDropList;
+
+/* A mailbox that was in a batch. */
+typedef struct
+{
+  GList           link; /* (list's lock) in the batch */
+  AgentDropBatch *batch;
+  AgentMailbox   *mailbox;    /* (owned) */
+  GObject        *subscriber; /* (owned) (nullable) whose mailbox it was, if that has left */
+} AgentDropEntry;
+
+/* Queues a notice for the context, which tells of @batch: (transfer full) (nullable), or if that is NULL, of what came to no
+ * mailbox. With the list's lock held, so that notices have the order of what they tell of. */
+typedef void (*AgentDropAnnounce) (gpointer        data,
+                                   AgentDropBatch *batch);
+
+AgentDropList   *_agent_drop_list_new             (AgentDropAnnounce announce,
+                                                   gpointer          data);
+void             _agent_drop_list_free            (AgentDropList    *self);
+void             _agent_drop_list_close           (AgentDropList    *self);
+gboolean         _agent_drop_list_is_closed       (AgentDropList    *self);
+
+/* Adding */
+void             _agent_drop_list_add_mailbox     (AgentDropList    *self,
+                                                   AgentMailbox     *mailbox);
+gpointer         _agent_drop_list_depart          (AgentDropList    *self,
+                                                   AgentMailbox     *mailbox,
+                                                   gboolean          heard,
+                                                   gboolean          asleep,
+                                                   AgentDropEntry  **entry);
+AgentMessage    *_agent_drop_list_add             (AgentDropList    *self,
+                                                   AgentDropReason   reason,
+                                                   AgentMessage     *message);
+void             _agent_drop_list_add_records     (AgentDropList    *self,
+                                                   AgentDropRecord  *records);
+void             _agent_drop_list_end_batch       (AgentDropList    *self);
+
+/* Telling */
+AgentDropEntry  *_agent_drop_list_take_entry      (AgentDropList    *self,
+                                                   AgentDropBatch   *batch);
+void             _agent_drop_list_take_records    (AgentDropList    *self,
+                                                   AgentDropRecord  *records);
+void             _agent_drop_list_forget_batch    (AgentDropList    *self,
+                                                   AgentDropBatch   *batch);
+void             _agent_drop_entry_free           (AgentDropEntry   *entry);
+
+void             _agent_drop_list_get_ledger      (AgentDropList    *self,
+                                                   AgentLedger      *ledger);
+
+G_END_DECLS

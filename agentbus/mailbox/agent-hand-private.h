@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "mailbox/agent-channel-queue-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * A message in the hand of a handler that goes on with it after it has returned: a deferred delivery.
+ *
+ * The mailbox has one while a delivery is deferred, and the application's AgentDelivery has the same one. A message that is
+ * handled before its handler returns never gets a hand.
+ *
+ * All functions but has_queued_cancel() may be called in any thread.
+ */
+typedef struct
+{
+  gatomicrefcount ref_count;
+  gint            cancelled;   /* (atomic) a cancellation has been sent */
+  gint            lost;        /* (atomic) the loss of the message has been taken, see take_loss() */
+  AgentMessage   *message;     /* (owned) */
+  GCancellable   *cancellable; /* (owned) cancelled in the subscriber's context, for the application connects to it */
+} AgentHand;
+
+AgentHand    *_agent_hand_new               (AgentMessage      *message);
+AgentHand    *_agent_hand_ref               (AgentHand         *self);
+void          _agent_hand_unref             (AgentHand         *self);
+void          _agent_hand_request_cancel    (AgentHand         *self);
+gboolean      _agent_hand_is_cancelled      (AgentHand         *self);
+gboolean      _agent_hand_matches           (AgentHand         *self,
+                                             AgentMessage      *cancel);
+AgentMessage *_agent_hand_take_loss         (AgentHand         *self);
+
+/* The receiver of @queue */
+gboolean      _agent_hand_has_queued_cancel (AgentHand         *self,
+                                             AgentChannelQueue *queue);
+
+G_END_DECLS

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <stddef.h>
+
+#include "mailbox/agent-mailbox-private.h"
+
+/* How a subscription begins, and how it ends: nothing more comes in, what is queued is delivered, discarded or given back, and
+ * then the subscriber is released. */
+
+typedef struct
+{
+  AgentLeftFunc func;
+  gpointer      data;
+} Leaver;
+
+static AgentMailbox *
+life_get_mailbox (AgentSchedule *schedule)
+{
+  return (AgentMailbox *) ((char *) schedule - offsetof (AgentMailbox, schedule));
+}
+
+/* --- Leaving --- */
+
+/* (transfer full) */
+static GSList *
+life_take_leavers (AgentMailbox *self)
+{
+  GSList *leavers;
+
+  _agent_delivery_source_lock (self->source);
+  _agent_schedule_leave (&self->schedule);
+  leavers = g_slist_reverse (g_steal_pointer (&self->leavers));
+  _agent_delivery_source_unlock (self->source);
+
+  return leavers;
+}
+
+static void
+life_tell_leavers (AgentMailbox *self,
+                   gboolean      abandoned)
+{
+  GSList *leavers = life_take_leavers (self);
+
+  for (GSList *l = leavers; l != NULL; l = l->next)
+    {
+      Leaver *leaver = l->data;
+
+      leaver->func (leaver->data, abandoned);
+    }
+  g_slist_free_full (leavers, g_free);
+}
+
+/* Releases the subscriber and tells those who wait for that. Once, when nothing can be delivered any more. Unrefs the mailbox.
+ *
+ * @abandoned: although there was something to deliver */
+static void
+life_release (AgentMailbox *self,
+              gboolean      abandoned)
+{
+  g_autoptr (GObject) subscriber = self->owner->funcs->left (self->owner, self);
+
+  _agent_delivery_source_put (self->source);
+  life_tell_leavers (self, abandoned);
+  _agent_mailbox_unref (self);
+}
+
+/* Whether the subscriber is released. */
+gboolean
+_agent_mailbox_has_left (AgentMailbox *self)
+{
+  gboolean left;
+
+  _agent_delivery_source_lock (self->source);
+  left = self->schedule.phase == AGENT_PHASE_LEFT;
+  _agent_delivery_source_unlock (self->source);
+
+  return left;
+}
+
+/* Has @func called once, when the subscriber is released. FALSE: it is released already, and @func will not be called. */
+gboolean
+_agent_mailbox_add_leaver (AgentMailbox *self,
+                           AgentLeftFunc func,
+                           gpointer      data)
+{
+  Leaver  *leaver = g_new (Leaver, 1);
+  gboolean added;
+
+  leaver->func = func;
+  leaver->data = data;
+  _agent_delivery_source_lock (self->source);
+  added = self->schedule.phase != AGENT_PHASE_LEFT;
+  if (added)
+    self->leavers = g_slist_prepend (self->leavers, leaver);
+  _agent_delivery_source_unlock (self->source);
+
+  if (!added)
+    g_free (leaver);
+  return added;
+}
+
+/* --- Beginning --- */
+
+/* The functions that the source calls */
+
+static gboolean
+life_serve (AgentSchedule *schedule,
+            AgentChannel   channel,
+            AgentBudget   *budget)
+{
+  return _agent_mailbox_serve (life_get_mailbox (schedule), channel, budget);
+}
+
+static void
+life_release_schedule (AgentSchedule *schedule,
+                       gboolean       abandoned)
+{
+  life_release (life_get_mailbox (schedule), abandoned);
+}
+
+static void
+life_keep (AgentSchedule *schedule)
+{
+  _agent_mailbox_ref (life_get_mailbox (schedule));
+}
+
+static void
+life_tell_progress (AgentSchedule *schedule)
+{
+  AgentMailbox *self = life_get_mailbox (schedule);
+
+  _agent_mailbox_tell_progress (self);
+  _agent_mailbox_unref (self);
+}
+
+static const AgentDeliveryFuncs delivery_funcs = {
+  .serve = life_serve,
+  .release = life_release_schedule,
+  .keep = life_keep,
+  .tell_progress = life_tell_progress,
+};
+
+/* The subscription begins: the mailbox keeps itself alive until the subscriber is released. As long as there are mailboxes in
+ * @context, their source keeps that alive. */
+void
+_agent_mailbox_attach (AgentMailbox *self,
+                       GMainContext *context)
+{
+  self->source = _agent_delivery_source_get (context, &delivery_funcs);
+  _agent_mailbox_ref (self);
+}
+
+/* The subscription has not begun after all. Precondition: no sender knows the mailbox. */
+void
+_agent_mailbox_withdraw (AgentMailbox *self)
+{
+  _agent_delivery_source_put (self->source);
+  _agent_mailbox_unref (self);
+}
+
+/* --- Closing --- */
+
+static void
+life_close_queue (AgentMailbox *self,
+                  AgentChannel  channel)
+{
+  AgentChannelQueue *queue = &self->queues[channel];
+
+  _agent_channel_queue_lock (queue);
+  _agent_channel_queue_close_locked (queue);
+  _agent_channel_queue_unlock (queue);
+}
+
+/* Counts all @messages as discarded, and adds to them the message that has to be unreffed instead of the last one. */
+static gboolean
+life_count_discarded_locked (AgentMailbox *self,
+                             GPtrArray    *messages)
+{
+  AgentMessage *last = agent_message_ref (messages->pdata[messages->len - 1]);
+  AgentMessage *previous = NULL;
+  gboolean      to_report;
+
+  _agent_mailbox_count_drops (self, AGENT_DROP_REASON_DISCARDED, messages->len, last, &previous, &to_report);
+  if (previous != NULL)
+    g_ptr_array_add (messages, previous);
+
+  return to_report;
+}
+
+/* Closes a channel and empties it. The messages that no watch wants back are counted as discarded in the same moment.
+ *
+ * Returns: (transfer full): messages to unref after unlocking, those that were discarded first
+ * @picked: (out) (transfer full) (nullable): the messages for each watch
+ * @n_discarded: (out): how many messages were discarded
+ * @to_report: (inout): pass it to report_drops() */
+static GPtrArray *
+life_empty_queue (AgentMailbox *self,
+                  AgentChannel  channel,
+                  GPtrArray    *watches,
+                  GPtrArray   **picked,
+                  guint        *n_discarded,
+                  gboolean     *to_report)
+{
+  AgentChannelQueue *queue = &self->queues[channel];
+  GPtrArray         *messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+
+  _agent_channel_queue_lock (queue);
+  _agent_channel_queue_close_locked (queue);
+  if (_agent_channel_queue_take_all_locked (queue, messages) > 0)
+    *picked = _agent_mailbox_watches_pick (watches, messages);
+  *n_discarded = messages->len;
+  if (messages->len > 0)
+    *to_report = life_count_discarded_locked (self, messages);
+  _agent_channel_queue_unlock (queue);
+
+  return messages;
+}
+
+/* Closes a channel. What is queued there is discarded, or goes back to the watch that wants it. Between begin_return() and
+ * end_return(): until those messages are back, no message that was handed over later counts as handled. */
+static void
+life_discard_queue (AgentMailbox *self,
+                    AgentChannel  channel)
+{
+  g_autoptr (GPtrArray) watches = _agent_watch_list_ref (&self->owner->watches);
+  g_autoptr (GPtrArray) picked = NULL;
+  g_autoptr (GPtrArray) messages = NULL;
+  gboolean to_report = FALSE;
+  guint    n_discarded;
+
+  messages = life_empty_queue (self, channel, watches, &picked, &n_discarded, &to_report);
+  _agent_mailbox_report_drops (self, to_report);
+  if (picked != NULL)
+    _agent_mailbox_watches_give_back (watches, self, picked);
+
+  for (guint i = 0; i < n_discarded; i++)
+    _agent_mailbox_owner_tell_loss (self->owner, messages->pdata[i], self->name, AGENT_DROP_REASON_DISCARDED);
+}
+
+static void
+life_begin_return (AgentMailbox *self)
+{
+  _agent_delivery_source_lock (self->source);
+  _agent_schedule_begin_return (&self->schedule);
+  _agent_delivery_source_unlock (self->source);
+}
+
+static void
+life_end_return (AgentMailbox *self)
+{
+  AgentReadyList *list = _agent_delivery_source_lock (self->source);
+  AgentRelease    release = _agent_schedule_end_return (&self->schedule, list);
+
+  _agent_delivery_source_unlock (self->source);
+
+  if (release == AGENT_RELEASE_NOT_YET)
+    _agent_mailbox_tell_progress (self);
+  else
+    life_release (self, release == AGENT_RELEASE_ABANDONED);
+}
+
+static void
+life_close_schedule (AgentMailbox *self)
+{
+  AgentReadyList *list = _agent_delivery_source_lock (self->source);
+
+  _agent_schedule_close (&self->schedule, list);
+  _agent_delivery_source_unlock (self->source);
+}
+
+/* Nothing more comes in. Data is discarded. The message in hand is handled first, and so are the system messages. */
+void
+_agent_mailbox_close (AgentMailbox *self)
+{
+  life_begin_return (self);
+  life_close_queue (self, AGENT_CHANNEL_SYSTEM);
+  life_discard_queue (self, AGENT_CHANNEL_DATA);
+  life_close_schedule (self);
+  life_end_return (self);
+}
+
+/* TRUE, once: the mailbox had not finished.
+ *
+ * @in_hand: (out) (transfer full) (nullable): the message of a deferred delivery that nobody waits for any more, if its source
+ * wants to hear of that */
+static gboolean
+life_abandon_schedule (AgentMailbox  *self,
+                       AgentMessage **in_hand)
+{
+  AgentReadyList *list = _agent_delivery_source_lock (self->source);
+  gboolean        first = _agent_schedule_abandon (&self->schedule, list);
+
+  if (first && self->schedule.hand != NULL)
+    *in_hand = _agent_hand_take_loss (self->schedule.hand);
+  _agent_delivery_source_unlock (self->source);
+
+  return first;
+}
+
+/* Nothing is delivered any more. TRUE, once: there was something to deliver. */
+gboolean
+_agent_mailbox_abandon (AgentMailbox *self)
+{
+  AgentMessage *in_hand = NULL;
+  gboolean      first;
+
+  life_begin_return (self);
+  life_discard_queue (self, AGENT_CHANNEL_SYSTEM);
+  life_discard_queue (self, AGENT_CHANNEL_DATA);
+
+  first = life_abandon_schedule (self, &in_hand);
+  if (in_hand != NULL)
+    _agent_mailbox_owner_tell_loss (self->owner, in_hand, self->name, AGENT_DROP_REASON_CLOSED);
+  g_clear_pointer (&in_hand, agent_message_unref);
+
+  /* A handler that hangs keeps the mailbox from being released, and the watches must not wait for that. */
+  _agent_schedule_watch (&self->schedule, AGENT_WATCH_PROGRESS);
+  life_end_return (self);
+
+  return first;
+}

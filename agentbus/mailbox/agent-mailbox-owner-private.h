@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "base/agent-watch-list-private.h"
+#include "message/agent-message-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Whom a mailbox belongs to: the bus, as its mailboxes know it. It lives as long as any of them.
+ *
+ * The bus implements the functions. Each of them is called seldom, in any thread and with no lock held.
+ */
+typedef struct _AgentMailbox           AgentMailbox;
+typedef struct _AgentMailboxOwner      AgentMailboxOwner;
+typedef struct _AgentMailboxOwnerFuncs AgentMailboxOwnerFuncs;
+typedef struct _AgentSender            AgentSender;
+
+struct _AgentMailboxOwnerFuncs
+{
+  /* The drop box of @mailbox has drops again, after the owner had taken all of them. */
+  void     (*has_drops) (AgentMailboxOwner *owner,
+                         AgentMailbox      *mailbox);
+
+  /* @mailbox is closed, and @message came too late. Takes @message. The sender may hold a lock that orders all messages. */
+  void     (*refused)   (AgentMailboxOwner *owner,
+                         AgentMailbox      *mailbox,
+                         AgentMessage      *message,
+                         AgentSender       *sender);
+
+  /* The source of @message has to be told that it came to nothing. @name: (nullable): the subscriber that lost it */
+  void     (*lost)      (AgentMailboxOwner *owner,
+                         AgentMessage      *message,
+                         const char        *name,
+                         const char        *text);
+
+  /* @subscriber could not handle @message. */
+  void     (*failed)    (AgentMailboxOwner *owner,
+                         AgentMailbox      *mailbox,
+                         gpointer           subscriber,
+                         AgentMessage      *message,
+                         const char        *text);
+
+  /* @mailbox delivers nothing any more: the owner closes its drop box and forgets it. Returns the subscriber: (transfer
+   * full). */
+  gpointer (*left)      (AgentMailboxOwner *owner,
+                         AgentMailbox      *mailbox);
+
+  /* The bus: (transfer full) (nullable). */
+  gpointer (*dup_bus)   (AgentMailboxOwner *owner);
+
+  void     (*free)      (AgentMailboxOwner *owner);
+};
+
+struct _AgentMailboxOwner
+{
+  const AgentMailboxOwnerFuncs *funcs;
+  gatomicrefcount               ref_count;
+  AgentWatchList                watches; /* of AgentMailboxWatchFuncs */
+};
+
+void               _agent_mailbox_owner_init      (AgentMailboxOwner            *self,
+                                                   const AgentMailboxOwnerFuncs *funcs);
+AgentMailboxOwner *_agent_mailbox_owner_ref       (AgentMailboxOwner            *self);
+void               _agent_mailbox_owner_unref     (AgentMailboxOwner            *self);
+void               _agent_mailbox_owner_tell_loss (AgentMailboxOwner            *self,
+                                                   AgentMessage                 *message,
+                                                   const char                   *name,
+                                                   AgentDropReason               reason);
+char              *_agent_mailbox_owner_dup_loss_text
+                                                  (AgentMessage                 *message,
+                                                   const char                   *name,
+                                                   AgentDropReason               reason);
+
+G_END_DECLS

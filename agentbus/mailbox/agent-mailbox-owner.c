@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-enums.h"
+#include "mailbox/agent-mailbox-owner-private.h"
+
+void
+_agent_mailbox_owner_init (AgentMailboxOwner            *self,
+                           const AgentMailboxOwnerFuncs *funcs)
+{
+  self->funcs = funcs;
+  g_atomic_ref_count_init (&self->ref_count);
+  _agent_watch_list_init (&self->watches);
+}
+
+AgentMailboxOwner *
+_agent_mailbox_owner_ref (AgentMailboxOwner *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+void
+_agent_mailbox_owner_unref (AgentMailboxOwner *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  _agent_watch_list_clear (&self->watches);
+  self->funcs->free (self);
+}
+
+/* What a source is told of the loss of a message: (transfer full). @name: (nullable): the subscriber that lost it */
+char *
+_agent_mailbox_owner_dup_loss_text (AgentMessage   *message,
+                                    const char     *name,
+                                    AgentDropReason reason)
+{
+  const char *target = agent_message_get_target (message);
+
+  return g_strdup_printf ("The message '%s' to '%s' was dropped: %s",
+                          agent_message_get_name (message),
+                          target != NULL ? target : (name != NULL ? name : "all"),
+                          agent_drop_reason_to_string (reason));
+}
+
+/* Has the source of @message told that it was dropped, if the source wants to hear of that. With no lock held. */
+void
+_agent_mailbox_owner_tell_loss (AgentMailboxOwner *self,
+                                AgentMessage      *message,
+                                const char        *name,
+                                AgentDropReason    reason)
+{
+  g_autofree char *text = NULL;
+
+  if (!_agent_message_wants_loss (message))
+    return;
+
+  text = _agent_mailbox_owner_dup_loss_text (message, name, reason);
+  self->funcs->lost (self, message, name, text);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "mailbox/agent-mailbox-private.h"
+
+/* How a sender pushes a message: the mailbox takes it, or drops it or an older one, and never makes the sender wait. */
+
+typedef enum
+{
+  PUSH_ACCEPTED,
+  PUSH_FULL,
+  PUSH_CLOSED,
+  PUSH_AGAIN, /* the messages that gave way were too small */
+} PushResult;
+
+/* How many messages give way at most while the lock is held once. With fewer of them, other senders would fill the gap before
+ * a large message fits. */
+#define MAX_VICTIMS 4096
+
+/* Messages that give way. All but the last one are among what the sender unrefs, from @first on. */
+typedef struct
+{
+  AgentSender  *sender;
+  guint         first;
+  guint         n;
+  AgentMessage *last; /* (owned) (nullable) */
+} Victims;
+
+static void
+push_refuse (AgentMailbox *self,
+             AgentMessage *message,
+             AgentSender  *sender)
+{
+  self->owner->funcs->refused (self->owner, self, message, sender);
+}
+
+static gboolean
+push_system (AgentMailbox *self,
+             AgentMessage *message,
+             AgentSender  *sender)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_SYSTEM];
+  AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
+  gboolean           claimed = FALSE;
+  gboolean           closed;
+
+  _agent_channel_queue_lock (queue);
+  closed = queue->closed;
+  if (!closed)
+    {
+      if (cancel != NULL)
+        atomic_fetch_add (&self->n_cancels, 1);
+      _agent_channel_queue_push_locked (queue, message, 0);
+      claimed = _agent_channel_queue_claim_token_locked (queue);
+    }
+  _agent_channel_queue_unlock (queue);
+
+  _agent_sender_let_go (sender, cancel);
+  if (closed)
+    {
+      push_refuse (self, message, sender);
+      return FALSE;
+    }
+
+  _agent_mailbox_add_system (self, claimed, cancel);
+  return TRUE;
+}
+
+/* Takes @lost: (nullable), a message that found no room and whose source wants to hear of that. */
+static void
+push_note_loss (AgentMailbox *self,
+                AgentMessage *lost,
+                AgentSender  *sender)
+{
+  if (lost == NULL)
+    return;
+
+  _agent_sender_note_loss (sender, self->owner, lost, self->name, AGENT_DROP_REASON_FULL);
+  _agent_sender_let_go (sender, lost);
+}
+
+static void
+victims_add (Victims      *self,
+             AgentMessage *message)
+{
+  _agent_sender_let_go (self->sender, self->last);
+  self->last = message;
+  self->n++;
+}
+
+static PushResult
+push_evict_locked (AgentMailbox *self,
+                   gsize         size,
+                   Victims      *victims)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  while (victims->n < MAX_VICTIMS)
+    {
+      AgentMessage *victim = _agent_channel_queue_evict_locked (queue);
+
+      if (victim == NULL)
+        return _agent_channel_queue_will_have_room_locked (queue, size) ? PUSH_ACCEPTED : PUSH_FULL;
+
+      victims_add (victims, victim);
+      if (_agent_channel_queue_has_room_locked (queue, size))
+        return PUSH_ACCEPTED;
+    }
+
+  return PUSH_AGAIN;
+}
+
+static PushResult
+push_make_room_locked (AgentMailbox *self,
+                       AgentMessage *message,
+                       gsize         size,
+                       Victims      *victims)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  if (queue->closed)
+    return PUSH_CLOSED;
+  if (message->reliable || _agent_channel_queue_has_room_locked (queue, size))
+    return PUSH_ACCEPTED;
+  if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST || !_agent_channel_queue_can_make_room_locked (queue, size))
+    return PUSH_FULL;
+
+  return push_evict_locked (self, size, victims);
+}
+
+/* Puts the last victim into the drop box. The message that was there before takes its place among the victims.
+ *
+ * @lost: (out) (transfer full) (nullable): the last victim, if its source wants to hear of it */
+static gboolean
+push_count_victims_locked (AgentMailbox  *self,
+                           Victims       *victims,
+                           AgentMessage **lost)
+{
+  AgentMessage *previous = NULL;
+  gboolean      to_report;
+
+  if (_agent_message_wants_loss (victims->last))
+    *lost = agent_message_ref (victims->last);
+  if (_agent_mailbox_count_drops (
+          self, AGENT_DROP_REASON_FULL, victims->n, victims->last, &previous, &to_report))
+    victims->last = previous;
+
+  return to_report;
+}
+
+/* With no lock of the queue held. */
+static void
+push_let_go_of_victims (AgentMailbox *self,
+                        Victims      *victims,
+                        AgentMessage *lost)
+{
+  AgentSender *sender = victims->sender;
+
+  for (guint i = 0; i + 1 < victims->n; i++)
+    _agent_sender_note_loss (
+        sender, self->owner, sender->garbage[victims->first + i], self->name, AGENT_DROP_REASON_FULL);
+  push_note_loss (self, lost, sender);
+  _agent_sender_let_go (sender, victims->last);
+}
+
+/* Messages that give way leave the queue and are counted as dropped in the same moment, for the ledger. */
+static PushResult
+push_data_once (AgentMailbox *self,
+                AgentMessage *message,
+                gsize         size,
+                AgentSender  *sender)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  Victims            victims = { sender, sender->n_garbage, 0, NULL };
+  AgentMessage      *lost = NULL;
+  PushResult         result;
+  gboolean           to_report = FALSE;
+  gboolean           claimed = FALSE;
+
+  _agent_channel_queue_lock (queue);
+  result = push_make_room_locked (self, message, size, &victims);
+  if (result == PUSH_ACCEPTED)
+    {
+      _agent_channel_queue_push_locked (queue, message, size);
+      claimed = _agent_channel_queue_claim_token_locked (queue);
+    }
+  if (victims.n > 0)
+    to_report = push_count_victims_locked (self, &victims, &lost);
+  _agent_channel_queue_unlock (queue);
+
+  if (claimed)
+    _agent_delivery_source_add_data (self->source, &self->schedule);
+  _agent_mailbox_report_drops (self, to_report);
+  if (victims.n > 0)
+    push_let_go_of_victims (self, &victims, lost);
+  return result;
+}
+
+/* A full queue is seen without its lock, which the receiver needs more in a flood. */
+static PushResult
+push_or_see_full (AgentMailbox *self,
+                  AgentMessage *message,
+                  AgentSender  *sender)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  gsize              size;
+  PushResult         result;
+
+  if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST && !message->reliable &&
+      _agent_channel_queue_is_full (queue))
+    return PUSH_FULL;
+
+  size = _agent_channel_queue_measure (queue, message);
+  do
+    result = push_data_once (self, message, size, sender);
+  while (result == PUSH_AGAIN);
+
+  return result;
+}
+
+/* FALSE: the subscriber was released since the queue was seen to be full, and @message is still the caller's. */
+static gboolean
+push_drop (AgentMailbox *self,
+           AgentMessage *message,
+           AgentSender  *sender)
+{
+  gboolean      to_report = FALSE;
+  AgentMessage *previous = NULL;
+  AgentMessage *lost = _agent_message_wants_loss (message) ? agent_message_ref (message) : NULL;
+
+  if (!_agent_mailbox_count_drops (self, AGENT_DROP_REASON_FULL, 1, message, &previous, &to_report))
+    {
+      g_clear_pointer (&lost, agent_message_unref);
+      return FALSE;
+    }
+
+  push_note_loss (self, lost, sender);
+  _agent_mailbox_report_drops (self, to_report);
+  _agent_sender_let_go (sender, previous);
+  return TRUE;
+}
+
+static gboolean
+push_data (AgentMailbox *self,
+           AgentMessage *message,
+           AgentSender  *sender)
+{
+  PushResult result = push_or_see_full (self, message, sender);
+
+  if (result == PUSH_ACCEPTED)
+    return TRUE;
+  if (result == PUSH_CLOSED || !push_drop (self, message, sender))
+    push_refuse (self, message, sender);
+  return FALSE;
+}
+
+/* Takes @message, whatever becomes of it. TRUE: it was accepted. */
+gboolean
+_agent_mailbox_push (AgentMailbox *self,
+                     AgentMessage *message,
+                     AgentSender  *sender)
+{
+  if (message->channel == AGENT_CHANNEL_SYSTEM)
+    return push_system (self, message, sender);
+
+  return push_data (self, message, sender);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "mailbox/agent-ready-list-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * How long the thread of a main context waits for more messages before it goes to sleep.
+ *
+ * Where messages come one after the other from another thread, the next one is here before that thread could have woken up
+ * this one: so it looks for some microseconds before it sleeps. Each look takes a cache line from the senders. So the more
+ * messages a look brings, the later the next one comes; and where looks bring nothing, they are given up for a while.
+ *
+ * All functions are for the thread of the context.
+ */
+typedef struct
+{
+  gint  luck;    /* rises when a look brings something; below 0, there is no look */
+  guint n_looks; /* how often to look for system messages only, before the first look at the incoming ones */
+} AgentPatience;
+
+gboolean _agent_patience_wait (AgentPatience  *self,
+                               AgentReadyList *list,
+                               guint           n_handled);
+
+G_END_DECLS

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "mailbox/agent-ready-list-private.h"
+
+void
+_agent_ready_item_init (AgentReadyItem *self)
+{
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+    self->links[channel].data = self;
+}
+
+/* Does nothing if @item is in the list already. */
+void
+_agent_ready_list_add (AgentReadyList *self,
+                       AgentReadyItem *item,
+                       AgentChannel    channel)
+{
+  if (item->is_ready[channel])
+    return;
+
+  item->is_ready[channel] = TRUE;
+  g_queue_push_tail_link (&self->lists[channel], &item->links[channel]);
+  if (channel == AGENT_CHANNEL_SYSTEM)
+    g_atomic_int_inc (&self->n_system);
+}
+
+/* Does nothing if @item is not in the list. */
+void
+_agent_ready_list_remove (AgentReadyList *self,
+                          AgentReadyItem *item,
+                          AgentChannel    channel)
+{
+  if (!item->is_ready[channel])
+    return;
+
+  item->is_ready[channel] = FALSE;
+  g_queue_unlink (&self->lists[channel], &item->links[channel]);
+  if (channel == AGENT_CHANNEL_SYSTEM)
+    g_atomic_int_add (&self->n_system, -1);
+}
+
+/* Removes the first item of the first list that has any, and says in @channel which list it was: (nullable). */
+AgentReadyItem *
+_agent_ready_list_take (AgentReadyList *self,
+                        AgentChannel   *channel)
+{
+  for (*channel = 0; *channel < AGENT_N_CHANNELS; (*channel)++)
+    {
+      AgentReadyItem *item = g_queue_peek_head (&self->lists[*channel]);
+
+      if (item != NULL)
+        {
+          _agent_ready_list_remove (self, item, *channel);
+          return item;
+        }
+    }
+
+  return NULL;
+}
+
+/* Whether the lists are; there may be incoming items. */
+gboolean
+_agent_ready_list_is_empty (AgentReadyList *self)
+{
+  return self->lists[AGENT_CHANNEL_SYSTEM].length == 0 && self->lists[AGENT_CHANNEL_DATA].length == 0;
+}
+
+/* Does nothing if @item is on the stack already. */
+void
+_agent_ready_list_push_incoming (AgentReadyList    *self,
+                                 AgentIncomingItem *item)
+{
+  AgentIncomingItem *head;
+
+  if (atomic_exchange (&item->is_incoming, TRUE))
+    return;
+
+  /* Relaxed: the exchange below fails if this is not the newest one, and then gives the newest. */
+  head = atomic_load_explicit (&self->incoming, memory_order_relaxed);
+  do
+    item->next = head;
+  while (!atomic_compare_exchange_weak (&self->incoming, &head, item));
+}
+
+/* Takes all items off the stack. Returns the one that was pushed first, and each has the next one: (nullable). The caller
+ * walks through them with leave_incoming().
+ *
+ * The load is sequentially consistent, since the caller has just stored that its source is not armed, or that a mailbox has
+ * finished. A sender stores its item first and then loads those two. So at least one of both sees what the other has
+ * stored. */
+AgentIncomingItem *
+_agent_ready_list_take_incoming (AgentReadyList *self)
+{
+  AgentIncomingItem *item = atomic_load (&self->incoming);
+  AgentIncomingItem *first = NULL;
+
+  if (item == NULL)
+    return NULL;
+
+  for (item = atomic_exchange (&self->incoming, NULL); item != NULL;)
+    {
+      AgentIncomingItem *next = item->next;
+
+      item->next = first;
+      first = item;
+      item = next;
+    }
+
+  return first;
+}
+
+/* From here on @item may be pushed again. Returns the next one of those that were taken: (nullable). */
+AgentIncomingItem *
+_agent_ready_list_leave_incoming (AgentIncomingItem *item)
+{
+  AgentIncomingItem *next = item->next;
+
+  atomic_store (&item->is_incoming, FALSE);
+  return next;
+}

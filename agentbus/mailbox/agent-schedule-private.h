@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "mailbox/agent-channel-queue-private.h"
+#include "mailbox/agent-hand-private.h"
+#include "mailbox/agent-ready-list-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Where one mailbox stands: how far its life has come, and whether it is in a ready list, is being served, or is set aside.
+ *
+ * A mailbox that has messages is in the ready list. It is served in batches. While its handler must not be called, the
+ * mailbox is busy: a deferred delivery is under way, or the handler iterates its main context. A busy mailbox is set aside,
+ * out of the lists, so that nobody comes for it in vain.
+ *
+ * The functions want the lock that guards the ready list, if nothing else is said. None of them calls the application.
+ */
+
+typedef enum
+{
+  AGENT_PHASE_OPEN,      /* messages come in and are delivered */
+  AGENT_PHASE_CLOSING,   /* none comes in; the system messages that are there are delivered */
+  AGENT_PHASE_FINISHED,  /* nothing is delivered any more */
+  AGENT_PHASE_ABANDONED, /* the same, but it was not through by itself */
+  AGENT_PHASE_RELEASED,  /* somebody is releasing the subscriber */
+  AGENT_PHASE_LEFT,      /* the subscriber is released */
+} AgentPhase;
+
+/* Whether the caller has to release the mailbox. It is told so once. */
+typedef enum
+{
+  AGENT_RELEASE_NOT_YET,
+  AGENT_RELEASE_FINISHED,
+  AGENT_RELEASE_ABANDONED,
+} AgentRelease;
+
+/* What the watches of a mailbox want to be told of. */
+enum
+{
+  AGENT_WATCH_ROOM = 1 << 0,     /* somebody stands in line for room in the data channel */
+  AGENT_WATCH_PROGRESS = 1 << 1, /* somebody waits until messages are handled */
+};
+
+/* The small ones are bytes, since there is one of these for each subscriber. */
+typedef struct
+{
+  AgentReadyItem     ready;
+  AgentChannelQueue *queues;      /* one for each channel */
+  AgentHand         *hand;        /* (owned) (nullable) (atomic) the deferred delivery that is under way */
+  guint64            n_handled[AGENT_N_CHANNELS]; /* the position up to which all messages are handled */
+  guint              n_returning; /* how many threads give messages back to where they came from */
+  guint8             phase;       /* an AgentPhase */
+  guint8             serving;     /* the thread of the context is serving it */
+  guint8             nesting;     /* and its handler iterates the context; changed by that thread only */
+  guint8             held;        /* it has a @hand, and the handler that deferred has returned */
+  guint8             has_cancel;  /* the cancellable of @hand is to be cancelled */
+  guint8             aside[AGENT_N_CHANNELS]; /* whether to put it into the list when it is not busy any more */
+
+  /* What senders change: away from what the receiver looks at with each message */
+  char               padding[AGENT_CACHE_LINE];
+  AgentIncomingItem  incoming;
+  _Atomic gint       is_finished; /* whether @phase says so, for threads without the lock */
+  _Atomic gint       watched;     /* AGENT_WATCH_ flags */
+} AgentSchedule;
+
+void           _agent_schedule_init          (AgentSchedule     *self,
+                                              AgentChannelQueue *queues);
+
+/* Getting served */
+void           _agent_schedule_add           (AgentSchedule     *self,
+                                              AgentReadyList    *list,
+                                              AgentChannel       channel);
+void           _agent_schedule_sort_incoming (AgentReadyList    *list);
+AgentSchedule *_agent_schedule_begin_batch   (AgentReadyList    *list,
+                                              AgentChannel      *channel);
+AgentRelease   _agent_schedule_end_batch     (AgentSchedule     *self,
+                                              AgentReadyList    *list,
+                                              AgentChannel       channel,
+                                              gboolean           more);
+gboolean       _agent_schedule_is_busy       (AgentSchedule     *self);
+void           _agent_schedule_nest          (AgentSchedule     *self,
+                                              AgentReadyList    *list);
+
+/* Deferred deliveries */
+void           _agent_schedule_defer         (AgentSchedule     *self,
+                                              AgentHand         *hand);
+void           _agent_schedule_cancel        (AgentSchedule     *self,
+                                              AgentReadyList    *list,
+                                              AgentMessage      *cancel);
+GCancellable  *_agent_schedule_take_cancel   (AgentSchedule     *self);
+AgentHand     *_agent_schedule_resume        (AgentSchedule     *self,
+                                              AgentReadyList    *list);
+
+/* Ending */
+void           _agent_schedule_close         (AgentSchedule     *self,
+                                              AgentReadyList    *list);
+gboolean       _agent_schedule_abandon       (AgentSchedule     *self,
+                                              AgentReadyList    *list);
+void           _agent_schedule_begin_return  (AgentSchedule     *self);
+AgentRelease   _agent_schedule_end_return    (AgentSchedule     *self,
+                                              AgentReadyList    *list);
+void           _agent_schedule_leave         (AgentSchedule     *self);
+
+/* Watching */
+gboolean       _agent_schedule_has_handled   (AgentSchedule     *self,
+                                              AgentChannel       channel,
+                                              guint64            position);
+gboolean       _agent_schedule_ask_again     (AgentSchedule     *self,
+                                              AgentReadyList    *list);
+
+/* Any thread, without the lock. @flags: what to be told of. */
+static inline void
+_agent_schedule_watch (AgentSchedule *self,
+                       gint           flags)
+{
+  atomic_fetch_or (&self->watched, flags);
+}
+
+/* Any thread, without the lock. The receiver counts the messages that it has taken, fences, and then loads @watched. A sender
+ * that finds no room stores @watched, fences, and then loads that count: at least one of them sees what the other has stored.
+ * Relaxed: the fence orders it. */
+static inline gboolean
+_agent_schedule_is_watched (AgentSchedule *self)
+{
+  atomic_thread_fence (memory_order_seq_cst);
+  return atomic_load_explicit (&self->watched, memory_order_relaxed) != 0;
+}
+
+/* Any thread, without the lock. TRUE: the caller has to tell the watches. */
+static inline gboolean
+_agent_schedule_take_watched (AgentSchedule *self)
+{
+  return _agent_schedule_is_watched (self) && atomic_exchange (&self->watched, 0) != 0;
+}
+
+G_END_DECLS

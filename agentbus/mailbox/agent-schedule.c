@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <stddef.h>
+
+#include "mailbox/agent-schedule-private.h"
+
+void
+_agent_schedule_init (AgentSchedule     *self,
+                      AgentChannelQueue *queues)
+{
+  _agent_ready_item_init (&self->ready);
+  self->queues = queues;
+}
+
+static AgentSchedule *
+schedule_of_ready (AgentReadyItem *item)
+{
+  return (AgentSchedule *) ((char *) item - offsetof (AgentSchedule, ready));
+}
+
+static AgentSchedule *
+schedule_of_incoming (AgentIncomingItem *item)
+{
+  return (AgentSchedule *) ((char *) item - offsetof (AgentSchedule, incoming));
+}
+
+/* --- Getting served --- */
+
+static void
+schedule_make_ready (AgentSchedule  *self,
+                     AgentReadyList *list,
+                     AgentChannel    channel)
+{
+  if (self->phase < AGENT_PHASE_FINISHED)
+    _agent_ready_list_add (list, &self->ready, channel);
+}
+
+/* Whether the next message has to wait until a deferred delivery is completed, or until a handler returns that iterates the
+ * context. */
+gboolean
+_agent_schedule_is_busy (AgentSchedule *self)
+{
+  return self->held || self->nesting;
+}
+
+/* There are messages in @channel. */
+void
+_agent_schedule_add (AgentSchedule  *self,
+                     AgentReadyList *list,
+                     AgentChannel    channel)
+{
+  if (_agent_schedule_is_busy (self))
+    self->aside[channel] = TRUE;
+  else
+    schedule_make_ready (self, list, channel);
+}
+
+/* Moves the mailboxes that got data from the stack into the list. */
+void
+_agent_schedule_sort_incoming (AgentReadyList *list)
+{
+  AgentIncomingItem *item = _agent_ready_list_take_incoming (list);
+
+  while (item != NULL)
+    {
+      AgentSchedule *self = schedule_of_incoming (item);
+
+      item = _agent_ready_list_leave_incoming (item);
+      _agent_schedule_add (self, list, AGENT_CHANNEL_DATA);
+    }
+}
+
+static void
+schedule_set_aside (AgentSchedule  *self,
+                    AgentReadyList *list)
+{
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+    {
+      self->aside[channel] |= self->ready.is_ready[channel];
+      _agent_ready_list_remove (list, &self->ready, channel);
+    }
+
+  /* It is served only to cancel the cancellable. */
+  if (self->has_cancel)
+    schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+}
+
+static void
+schedule_bring_back (AgentSchedule  *self,
+                     AgentReadyList *list)
+{
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+    {
+      if (self->aside[channel])
+        schedule_make_ready (self, list, channel);
+      self->aside[channel] = FALSE;
+    }
+}
+
+/* Precondition: no handler is running and no delivery is deferred. */
+static void
+schedule_note_handled (AgentSchedule *self)
+{
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+    self->n_handled[channel] = atomic_load (&self->queues[channel].n_kept_out);
+}
+
+static gboolean
+schedule_has_system_messages (AgentSchedule *self)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_SYSTEM];
+  guint64            length;
+
+  _agent_channel_queue_lock (queue);
+  length = _agent_channel_queue_get_length_locked (queue);
+  _agent_channel_queue_unlock (queue);
+
+  return length > 0;
+}
+
+static void
+schedule_finish (AgentSchedule  *self,
+                 AgentReadyList *list,
+                 AgentPhase      phase)
+{
+  self->phase = phase;
+  atomic_store (&self->is_finished, TRUE);
+  _agent_schedule_sort_incoming (list);
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+    _agent_ready_list_remove (list, &self->ready, channel);
+}
+
+/* A closing mailbox finishes when its system messages are delivered. */
+static void
+schedule_go_on_closing (AgentSchedule  *self,
+                        AgentReadyList *list)
+{
+  if (self->phase != AGENT_PHASE_CLOSING || self->serving || self->held)
+    return;
+
+  if (schedule_has_system_messages (self))
+    schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+  else
+    schedule_finish (self, list, AGENT_PHASE_FINISHED);
+}
+
+/* Brings the mailbox as far to its end as it can get. A thread that gives messages back wants the mailbox until the last of
+ * them is where it came from. */
+static AgentRelease
+schedule_settle (AgentSchedule  *self,
+                 AgentReadyList *list)
+{
+  AgentPhase phase;
+
+  schedule_go_on_closing (self, list);
+  phase = self->phase;
+  if ((phase != AGENT_PHASE_FINISHED && phase != AGENT_PHASE_ABANDONED) || self->serving || self->n_returning > 0)
+    return AGENT_RELEASE_NOT_YET;
+
+  self->phase = AGENT_PHASE_RELEASED;
+  return phase == AGENT_PHASE_ABANDONED ? AGENT_RELEASE_ABANDONED : AGENT_RELEASE_FINISHED;
+}
+
+/* The next mailbox to serve, and the channel of it: (nullable). */
+AgentSchedule *
+_agent_schedule_begin_batch (AgentReadyList *list,
+                             AgentChannel   *channel)
+{
+  AgentReadyItem *item;
+  AgentSchedule  *self;
+
+  _agent_schedule_sort_incoming (list);
+  item = _agent_ready_list_take (list, channel);
+  if (item == NULL)
+    return NULL;
+
+  self = schedule_of_ready (item);
+  self->serving = TRUE;
+  return self;
+}
+
+/* A batch of @channel has been handled. @more: there may be more messages in it. */
+AgentRelease
+_agent_schedule_end_batch (AgentSchedule  *self,
+                           AgentReadyList *list,
+                           AgentChannel    channel,
+                           gboolean        more)
+{
+  gboolean was_busy = _agent_schedule_is_busy (self);
+
+  self->serving = FALSE;
+  self->nesting = FALSE;
+  self->held = g_atomic_pointer_get (&self->hand) != NULL;
+
+  if (self->held)
+    schedule_set_aside (self, list);
+  else
+    schedule_note_handled (self);
+  if (was_busy && !self->held)
+    schedule_bring_back (self, list);
+  if (more)
+    _agent_schedule_add (self, list, channel);
+
+  return schedule_settle (self, list);
+}
+
+/* The handler iterates the main context. It is not called again before it returns: the mailbox is set aside until then. */
+void
+_agent_schedule_nest (AgentSchedule  *self,
+                      AgentReadyList *list)
+{
+  if (self->nesting)
+    return;
+
+  self->nesting = TRUE;
+  schedule_set_aside (self, list);
+}
+
+/* --- Deferred deliveries --- */
+
+/* The handler that is running defers its message. */
+void
+_agent_schedule_defer (AgentSchedule *self,
+                       AgentHand     *hand)
+{
+  g_atomic_pointer_set (&self->hand, _agent_hand_ref (hand));
+}
+
+/* @cancel has been sent. If it is for the deferred delivery, its cancellable is to be cancelled in the subscriber's context,
+ * because the application may have connected to it. */
+void
+_agent_schedule_cancel (AgentSchedule  *self,
+                        AgentReadyList *list,
+                        AgentMessage   *cancel)
+{
+  AgentHand *hand = g_atomic_pointer_get (&self->hand);
+
+  if (hand == NULL || !_agent_hand_matches (hand, cancel))
+    return;
+
+  _agent_hand_request_cancel (hand);
+  self->has_cancel = TRUE;
+  schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+}
+
+/* What is to be cancelled, in the subscriber's context and after unlocking: (transfer full) (nullable). */
+GCancellable *
+_agent_schedule_take_cancel (AgentSchedule *self)
+{
+  if (!self->has_cancel)
+    return NULL;
+
+  self->has_cancel = FALSE;
+  return g_object_ref (self->hand->cancellable);
+}
+
+/* The deferred delivery is completed. Returns its hand: (transfer full): unref it after unlocking. */
+AgentHand *
+_agent_schedule_resume (AgentSchedule  *self,
+                        AgentReadyList *list)
+{
+  AgentHand *hand = self->hand;
+
+  g_atomic_pointer_set (&self->hand, NULL);
+  self->has_cancel = FALSE;
+  if (!self->held)
+    return hand;
+
+  self->held = FALSE;
+  schedule_note_handled (self);
+  if (!self->nesting)
+    {
+      schedule_bring_back (self, list);
+      if (self->phase == AGENT_PHASE_CLOSING)
+        schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+    }
+
+  return hand;
+}
+
+/* --- Ending --- */
+
+/* Precondition: the data channel is closed and empty, and the system channel is closed. The mailbox is not released before
+ * end_return(). */
+void
+_agent_schedule_close (AgentSchedule  *self,
+                       AgentReadyList *list)
+{
+  if (self->phase == AGENT_PHASE_OPEN)
+    self->phase = AGENT_PHASE_CLOSING;
+
+  self->aside[AGENT_CHANNEL_DATA] = FALSE;
+  _agent_ready_list_remove (list, &self->ready, AGENT_CHANNEL_DATA);
+}
+
+/* Precondition: both channels are closed and empty. The mailbox is not released before end_return(). TRUE, once: it had not
+ * finished. */
+gboolean
+_agent_schedule_abandon (AgentSchedule  *self,
+                         AgentReadyList *list)
+{
+  if (self->phase >= AGENT_PHASE_FINISHED)
+    return FALSE;
+
+  schedule_finish (self, list, AGENT_PHASE_ABANDONED);
+  return TRUE;
+}
+
+/* From here on until end_return(), messages out of the channels may be on their way back to where they came from. Until the
+ * last one is there, no message counts as handled, and the mailbox is not released. */
+void
+_agent_schedule_begin_return (AgentSchedule *self)
+{
+  self->n_returning++;
+}
+
+AgentRelease
+_agent_schedule_end_return (AgentSchedule  *self,
+                            AgentReadyList *list)
+{
+  self->n_returning--;
+  return schedule_settle (self, list);
+}
+
+/* The subscriber is released. */
+void
+_agent_schedule_leave (AgentSchedule *self)
+{
+  self->phase = AGENT_PHASE_LEFT;
+}
+
+/* --- Watching --- */
+
+/* Data that a closing mailbox is not handling by now is never handled. */
+static gboolean
+schedule_is_over_for (AgentSchedule *self,
+                      AgentChannel   channel)
+{
+  if (self->phase >= AGENT_PHASE_FINISHED)
+    return TRUE;
+
+  return channel == AGENT_CHANNEL_DATA && self->phase == AGENT_PHASE_CLOSING && !self->serving && !self->held;
+}
+
+/* Whether the message at @position, and so each one before it, is handled, or never will be. If not, the watches are told when
+ * it may be. */
+gboolean
+_agent_schedule_has_handled (AgentSchedule *self,
+                             AgentChannel   channel,
+                             guint64        position)
+{
+  gboolean handled = self->n_returning == 0 &&
+                     (position <= self->n_handled[channel] || schedule_is_over_for (self, channel));
+
+  if (!handled)
+    _agent_schedule_watch (self, AGENT_WATCH_PROGRESS);
+  return handled;
+}
+
+/* Has the watches told from the subscriber's context. FALSE: that may take until a deferred delivery is completed, or until a
+ * handler returns that iterates the context. Nobody waits for room here, so messages of others go on coming in. */
+gboolean
+_agent_schedule_ask_again (AgentSchedule  *self,
+                           AgentReadyList *list)
+{
+  if (_agent_schedule_is_busy (self) || self->phase >= AGENT_PHASE_FINISHED)
+    return FALSE;
+
+  _agent_schedule_watch (self, AGENT_WATCH_PROGRESS);
+  schedule_make_ready (self, list, AGENT_CHANNEL_DATA);
+  return TRUE;
+}
