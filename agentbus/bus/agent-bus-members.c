@@ -68,8 +68,8 @@ agent_bus_subscribe (AgentBus        *self,
 
 static void
 members_end (AgentBus  *self,
-               GPtrArray *mailboxes,
-               GTask     *task)
+             GPtrArray *mailboxes,
+             GTask     *task)
 {
   g_autoptr (AgentBus) bus = g_object_ref (self);
 
@@ -83,8 +83,8 @@ members_end (AgentBus  *self,
 /* FALSE: there is no such subscriber, and @task is untouched. */
 static gboolean
 members_end_by_name (AgentBus   *self,
-             const char *name,
-             GTask      *task)
+                     const char *name,
+                     GTask      *task)
 {
   AgentMailbox *mailbox = _agent_directory_remove (self->directory, name);
   GPtrArray    *mailboxes;

@@ -122,18 +122,18 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
    * Since: 0.1
    */
   signals[DROPPED] = g_signal_new ("dropped",
-                                                    type,
-                                                    G_SIGNAL_RUN_LAST,
-                                                    0,
-                                                    NULL,
-                                                    NULL,
-                                                    NULL,
-                                                    G_TYPE_NONE,
-                                                    4,
-                                                    AGENT_TYPE_SUBSCRIBER,
-                                                    AGENT_TYPE_DROP_REASON,
-                                                    G_TYPE_UINT,
-                                                    AGENT_TYPE_MESSAGE);
+                                   type,
+                                   G_SIGNAL_RUN_LAST,
+                                   0,
+                                   NULL,
+                                   NULL,
+                                   NULL,
+                                   G_TYPE_NONE,
+                                   4,
+                                   AGENT_TYPE_SUBSCRIBER,
+                                   AGENT_TYPE_DROP_REASON,
+                                   G_TYPE_UINT,
+                                   AGENT_TYPE_MESSAGE);
 
   /**
    * AgentBus::failed:
@@ -147,17 +147,17 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
    * Since: 0.1
    */
   signals[FAILED] = g_signal_new ("failed",
-                                                   type,
-                                                   G_SIGNAL_RUN_LAST,
-                                                   0,
-                                                   NULL,
-                                                   NULL,
-                                                   NULL,
-                                                   G_TYPE_NONE,
-                                                   3,
-                                                   AGENT_TYPE_SUBSCRIBER,
-                                                   AGENT_TYPE_MESSAGE,
-                                                   G_TYPE_STRING);
+                                  type,
+                                  G_SIGNAL_RUN_LAST,
+                                  0,
+                                  NULL,
+                                  NULL,
+                                  NULL,
+                                  G_TYPE_NONE,
+                                  3,
+                                  AGENT_TYPE_SUBSCRIBER,
+                                  AGENT_TYPE_MESSAGE,
+                                  G_TYPE_STRING);
 }
 
 static void

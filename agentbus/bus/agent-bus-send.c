@@ -29,8 +29,8 @@ send_take_unsent (AgentMessage *message)
 
 static void
 send_stamp (AgentBus     *self,
-       AgentMessage *message,
-       AgentSender  *sender)
+            AgentMessage *message,
+            AgentSender  *sender)
 {
   /* Relaxed: each number is given out once and rises for each sender, as all changes of one variable have one order. */
   message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
@@ -98,8 +98,8 @@ send_to_all (AgentBus      *self,
 
 static guint
 send_refuse (AgentBus     *self,
-        AgentMessage *message,
-        AgentSender  *sender)
+             AgentMessage *message,
+             AgentSender  *sender)
 {
   atomic_fetch_add (&self->n_unstamped, 1);
   send_drop (self, AGENT_DROP_REASON_CLOSED, message, sender);
@@ -220,11 +220,11 @@ _agent_bus_accept (AgentBus     *self,
  * it takes the place of @message. */
 static AgentOfferResult
 send_offer_in_order (AgentBus      *self,
-                AgentMailbox  *mailbox,
-                AgentMessage **message,
-                gboolean       first_in_line,
-                AgentOffer    *offer,
-                AgentSender   *sender)
+                     AgentMailbox  *mailbox,
+                     AgentMessage **message,
+                     gboolean       first_in_line,
+                     AgentOffer    *offer,
+                     AgentSender   *sender)
 {
   guint64          last_seq = atomic_load_explicit (&self->last_seq, memory_order_relaxed);
   AgentMessage    *copy;

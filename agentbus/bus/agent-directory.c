@@ -10,7 +10,7 @@
 
 struct _AgentDirectory
 {
-  guint           slot;    /* where senders keep the snapshot that they used last */
+  guint           slot; /* where senders keep the snapshot that they used last */
   _Atomic guint64 generation;
 
   GMutex      lock;
@@ -40,8 +40,8 @@ directory_next_number (_Atomic guint64 *last)
 /* Takes @by_name. Frees what was there without the senders' lock. */
 static void
 directory_set_names_locked (AgentDirectory   *self,
-                  AgentMailboxTrie *by_name,
-                  guint             n_names)
+                            AgentMailboxTrie *by_name,
+                            guint             n_names)
 {
   AgentMailboxTrie *old_names = self->by_name;
   AgentSnapshot    *old_snapshot;
@@ -61,7 +61,7 @@ directory_set_names_locked (AgentDirectory   *self,
 /* (transfer none) (nullable) */
 static AgentMailbox *
 directory_find_locked (AgentDirectory *self,
-             const char     *name)
+                       const char     *name)
 {
   return _agent_mailbox_trie_lookup (self->by_name, name, _agent_string_hash (name, strlen (name)));
 }
@@ -293,8 +293,8 @@ _agent_directory_count_failed (AgentDirectory *self,
 
 static void
 directory_add_ledger (AgentMailbox    *mailbox,
-            AgentLedger     *total,
-            GVariantBuilder *by_name)
+                      AgentLedger     *total,
+                      GVariantBuilder *by_name)
 {
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
   AgentLedger ledger;

@@ -24,11 +24,11 @@ struct _AgentDropList
   gpointer          data;
 
   GMutex          lock;
-  gboolean        closed;     /* (lock) nobody is told anything any more */
-  GHashTable     *entries;    /* (lock) AgentMailbox → AgentDropEntry, both unowned: those that are in a batch */
-  AgentDropBatch *open_batch; /* (lock) (nullable) the newest batch, if it takes more mailboxes */
-  guint           n_departed; /* (lock) entries with a subscriber */
-  gboolean        has_drops;  /* (lock) a notice about @records is queued */
+  gboolean        closed;                          /* (lock) nobody is told anything any more */
+  GHashTable     *entries;                         /* (lock) AgentMailbox → AgentDropEntry, both unowned: those that are in a batch */
+  AgentDropBatch *open_batch;                      /* (lock) (nullable) the newest batch, if it takes more mailboxes */
+  guint           n_departed;                      /* (lock) entries with a subscriber */
+  gboolean        has_drops;                       /* (lock) a notice about @records is queued */
   AgentDropRecord records[AGENT_N_DROP_REASONS];   /* (lock) of what came to no mailbox */
   guint64         n_dropped[AGENT_N_DROP_REASONS]; /* (lock) the same in all */
 };

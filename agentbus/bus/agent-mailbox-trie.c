@@ -91,7 +91,7 @@ trie_copy_node (AgentMailboxTrie *self)
 
 static inline guint
 trie_get_place (guint64 hash,
-           guint   shift)
+                guint   shift)
 {
   return (hash >> shift) % N_PLACES;
 }
@@ -99,7 +99,7 @@ trie_get_place (guint64 hash,
 /* In a node that is a list: where @content is, or else the last place. */
 static guint
 trie_find_in_list (AgentMailboxTrie *node,
-              AgentMailboxTrie *content)
+                   AgentMailboxTrie *content)
 {
   guint i = 0;
 
@@ -117,8 +117,8 @@ trie_add (AgentMailboxTrie *self,
 /* Changes @node, which nobody else has yet. */
 static void
 trie_add_to_node (AgentMailboxTrie *node,
-          AgentMailbox     *mailbox,
-          guint             shift)
+                  AgentMailbox     *mailbox,
+                  guint             shift)
 {
   guint             i = shift < HASH_BITS ? trie_get_place (mailbox->hash, shift) : trie_find_in_list (node, NULL);
   AgentMailboxTrie *old = node->places[i];
@@ -218,16 +218,16 @@ _agent_mailbox_trie_remove (AgentMailboxTrie *self,
 
 static inline AgentMailbox *
 trie_matches (AgentMailbox *mailbox,
-       const char   *name,
-       guint64       hash)
+              const char   *name,
+              guint64       hash)
 {
   return mailbox->hash == hash && _agent_string_equal (mailbox->name, name) ? mailbox : NULL;
 }
 
 static AgentMailbox *
 trie_lookup_in_list (AgentMailboxTrie *node,
-             const char       *name,
-             guint64           hash)
+                     const char       *name,
+                     guint64           hash)
 {
   AgentMailbox *found = NULL;
 

@@ -698,7 +698,7 @@ agent_subscriber_get_overflow (AgentSubscriber *self)
 
 static void
 subscriber_get_ledger (AgentSubscriber *self,
-            AgentLedger     *ledger)
+                       AgentLedger     *ledger)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
   AgentLedger             current = {

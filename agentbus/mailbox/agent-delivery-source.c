@@ -12,8 +12,8 @@ struct _AgentDeliverySource
   GMainContext             *context;     /* (owned) while there are mailboxes */
   guint                     n_mailboxes; /* (sources_lock) */
   const AgentDeliveryFuncs *funcs;
-  AgentPatience             patience;    /* (the context's thread) */
-  AgentSchedule            *served;      /* (the context's thread) (nullable) the mailbox whose handler may be running */
+  AgentPatience             patience; /* (the context's thread) */
+  AgentSchedule            *served;   /* (the context's thread) (nullable) the mailbox whose handler may be running */
 
   /* The receiver looks at the ready list with each message. Senders of data seldom take the lock. */
   char                 padding[AGENT_CACHE_LINE];
@@ -24,7 +24,7 @@ struct _AgentDeliverySource
   AgentReadyList       ready;    /* (lock) and what stands at its end, without */
 
   /* Senders of data change this, as they change the end of the ready list. */
-  _Atomic guint        armed;    /* 0, or the round and ARMING; but for ARMING, changed with the lock held */
+  _Atomic guint armed; /* 0, or the round and ARMING; but for ARMING, changed with the lock held */
 };
 
 /* A thread has set out to wake up the context, and may not have done so yet. */

@@ -139,7 +139,7 @@ test_emptied_queue (Fixture      *self,
 
 static void
 test_request_cancel (Fixture      *self,
-             gconstpointer data)
+                     gconstpointer data)
 {
   g_assert_false (_agent_hand_is_cancelled (self->hand));
   _agent_hand_request_cancel (self->hand);
