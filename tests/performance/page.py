@@ -71,6 +71,12 @@ GROUPS = {
         ('allocations for that payload alone', 'mem_allocations', 'per_payload'),
         ('what a message leaves behind', 'mem_growth', 'heap_growth_per_message'),
     ],
+    'Two threads and one lock': [
+        ('a push under the spin lock', 'lock_2_threads', 'ns_per_round_spin_lock'),
+        ('the same under a GMutex', 'lock_2_threads', 'ns_per_round_mutex'),
+        ('eight threads under the spin lock', 'lock_8_threads', 'ns_per_round_spin_lock'),
+        ('the same under a GMutex', 'lock_8_threads', 'ns_per_round_mutex'),
+    ],
     'Waiting': [
         ('100,000 parked messages, processor', 'disp_pending_cpu_100000', 'cpu_percent'),
         ('a dispatch past 100,000 parked messages', 'disp_growth_parked_100000', 'ns_per_dispatch_beside'),
