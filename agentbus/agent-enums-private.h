@@ -11,4 +11,7 @@ G_BEGIN_DECLS
 #define AGENT_N_DROP_REASONS  5
 #define AGENT_N_MESSAGE_TYPES (AGENT_MESSAGE_TYPE_CUSTOM + 1)
 
+/* Whether one of the message types has this nick. Any thread may call it. */
+gboolean _agent_message_is_builtin_name (const char *name);
+
 G_END_DECLS

@@ -2,9 +2,7 @@
 
 #include "config.h"
 
-#include "agent-enums.h"
-
-#include "message/agent-message-private.h"
+#include "agent-enums-private.h"
 
 #include <string.h>
 

@@ -5,6 +5,7 @@
 #include "message/agent-message-private.h"
 #include "message/agent-message.h"
 
+#include "agent-enums-private.h"
 #include "message/agent-frame.h"
 #include "message/agent-info.h"
 

@@ -70,8 +70,6 @@ void          _agent_message_drop_refs      (AgentMessage            *self,
                                              guint                    n);
 gsize         _agent_message_get_size       (AgentMessage            *self);
 GQuark        _agent_message_get_detail     (AgentMessage            *self);
-gboolean      _agent_message_is_builtin_name
-                                            (const char              *name);
 
 /* Whether it must not give way to another one when the data channel is full. */
 static inline gboolean

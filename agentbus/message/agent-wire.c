@@ -5,6 +5,7 @@
 #include "message/agent-wire-private.h"
 
 #include "agent-bus-error.h"
+#include "agent-enums-private.h"
 #include "base/agent-utf8-private.h"
 
 /* Five strings of this length still fit a message, whose offsets have 32 bits. */

@@ -2,6 +2,7 @@
 
 #include <agentbus/agentbus.h>
 
+#include "agent-enums-private.h"
 #include "message/agent-message-private.h"
 #include "test-support.h"
 
