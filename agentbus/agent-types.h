@@ -6,7 +6,7 @@
 #error "Only <agentbus/agentbus.h> can be included directly."
 #endif
 
-#include <agentbus/agent-version.h>
+#include <agentbus/agent-visibility.h>
 
 #include <gio/gio.h>
 

@@ -8,6 +8,7 @@
 #include <agentbus/agent-enums.h>
 #include <agentbus/agent-types.h>
 #include <agentbus/agent-version.h>
+#include <agentbus/agent-visibility.h>
 #include <agentbus/bus/agent-bus.h>
 #include <agentbus/bus/agent-delivery.h>
 #include <agentbus/bus/agent-subscriber.h>

@@ -24,7 +24,7 @@ old=$build/abi-$tag
 if [ ! -d "$old/build" ]; then
   mkdir -p "$old"
   git -C "$source" archive "$tag" | tar -x -C "$old"
-  meson setup "$old/build" "$old" -Dtests=false -Dexamples=disabled -Dintrospection=disabled >/dev/null
+  meson setup "$old/build" "$old" -Dtests=disabled -Dexamples=disabled -Dintrospection=disabled >/dev/null
 fi
 ninja --quiet -C "$old/build"
 
