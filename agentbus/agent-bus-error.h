@@ -45,9 +45,9 @@ typedef enum
   AGENT_BUS_ERROR_TIMED_OUT,
 } AgentBusError;
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GType  agent_bus_error_get_type (void);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GQuark agent_bus_error_quark    (void);
 
 G_END_DECLS

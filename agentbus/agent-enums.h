@@ -191,26 +191,26 @@ typedef enum
   AGENT_TASK_STATUS_CANCELLED,
 } AgentTaskStatus;
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GType        agent_channel_get_type         (void);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GType        agent_dispatch_result_get_type (void);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GType        agent_drop_reason_get_type     (void);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GType        agent_frame_direction_get_type (void);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GType        agent_message_type_get_type    (void);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GType        agent_overflow_get_type        (void);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GType        agent_task_status_get_type     (void);
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 const char  *agent_drop_reason_to_string    (AgentDropReason  reason);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 const char  *agent_message_type_to_string   (AgentMessageType type);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 AgentChannel agent_message_type_get_channel (AgentMessageType type);
 
 G_END_DECLS

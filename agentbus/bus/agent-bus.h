@@ -31,77 +31,77 @@ G_BEGIN_DECLS
  */
 #define AGENT_BUS_DEFAULT_SHUTDOWN_TIMEOUT 2000
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (AgentBus, agent_bus, AGENT, BUS, GObject)
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 AgentBus        *agent_bus_new                  (void) G_GNUC_WARN_UNUSED_RESULT;
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 AgentBus        *agent_bus_new_with_capacity    (guint                capacity) G_GNUC_WARN_UNUSED_RESULT;
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint            agent_bus_get_capacity         (AgentBus            *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 gboolean         agent_bus_get_total_order      (AgentBus            *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint            agent_bus_get_shutdown_timeout (AgentBus            *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 void             agent_bus_set_shutdown_timeout (AgentBus            *self,
                                                  guint                timeout);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 gboolean         agent_bus_is_running           (AgentBus            *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint            agent_bus_get_n_subscribers    (AgentBus            *self);
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 gboolean         agent_bus_subscribe            (AgentBus            *self,
                                                  AgentSubscriber     *subscriber,
                                                  GError             **error);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 void             agent_bus_unsubscribe          (AgentBus            *self,
                                                  const char          *name);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 void             agent_bus_unsubscribe_async    (AgentBus            *self,
                                                  const char          *name,
                                                  GCancellable        *cancellable,
                                                  GAsyncReadyCallback  callback,
                                                  gpointer             user_data);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 gboolean         agent_bus_unsubscribe_finish   (AgentBus            *self,
                                                  GAsyncResult        *result,
                                                  GError             **error);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 AgentSubscriber *agent_bus_lookup               (AgentBus            *self,
                                                  const char          *name) G_GNUC_WARN_UNUSED_RESULT;
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint            agent_bus_send                 (AgentBus            *self,
                                                  AgentMessage        *message);
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 void             agent_bus_start_async          (AgentBus            *self,
                                                  GCancellable        *cancellable,
                                                  GAsyncReadyCallback  callback,
                                                  gpointer             user_data);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 gboolean         agent_bus_start_finish         (AgentBus            *self,
                                                  GAsyncResult        *result,
                                                  GError             **error);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 void             agent_bus_stop_async           (AgentBus            *self,
                                                  GCancellable        *cancellable,
                                                  GAsyncReadyCallback  callback,
                                                  gpointer             user_data);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 gboolean         agent_bus_stop_finish          (AgentBus            *self,
                                                  GAsyncResult        *result,
                                                  GError             **error);
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 gboolean         agent_bus_get_dropped          (AgentBus            *self,
                                                  const char          *name,
                                                  guint64             *n_dropped);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GVariant        *agent_bus_get_statistics       (AgentBus            *self) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

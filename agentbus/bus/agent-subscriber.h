@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 
 #define AGENT_TYPE_SUBSCRIBER (agent_subscriber_get_type ())
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 G_DECLARE_DERIVABLE_TYPE (AgentSubscriber, agent_subscriber, AGENT, SUBSCRIBER, GObject)
 
 /**
@@ -35,29 +35,29 @@ struct _AgentSubscriberClass
   gpointer _reserved[8];
 };
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 AgentSubscriber *agent_subscriber_new              (const char      *name) G_GNUC_WARN_UNUSED_RESULT;
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 const char      *agent_subscriber_get_name         (AgentSubscriber *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GMainContext    *agent_subscriber_get_main_context (AgentSubscriber *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint            agent_subscriber_get_capacity     (AgentSubscriber *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_max_bytes    (AgentSubscriber *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint            agent_subscriber_get_max_age      (AgentSubscriber *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 AgentOverflow    agent_subscriber_get_overflow     (AgentSubscriber *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_n_queued     (AgentSubscriber *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_n_delivered  (AgentSubscriber *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_n_dropped    (AgentSubscriber *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 AgentBus        *agent_subscriber_dup_bus          (AgentSubscriber *self);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 AgentDelivery   *agent_subscriber_defer            (AgentSubscriber *self) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -10,10 +10,10 @@
 
 G_BEGIN_DECLS
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 GVariant *agent_payload_from_json (const char *json,
                                    GError    **error) G_GNUC_WARN_UNUSED_RESULT;
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 char     *agent_payload_to_json   (GVariant   *payload) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

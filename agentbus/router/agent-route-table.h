@@ -12,33 +12,33 @@ G_BEGIN_DECLS
 
 #define AGENT_TYPE_ROUTE_TABLE (agent_route_table_get_type ())
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (AgentRouteTable, agent_route_table, AGENT, ROUTE_TABLE, GObject)
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 AgentRouteTable *agent_route_table_new          (void) G_GNUC_WARN_UNUSED_RESULT;
 
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 void             agent_route_table_assign       (AgentRouteTable *self,
                                                  const char      *actor,
                                                  const char      *router);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 void             agent_route_table_unassign     (AgentRouteTable *self,
                                                  const char      *actor);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 gboolean         agent_route_table_remove       (AgentRouteTable *self,
                                                  const char      *actor);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint            agent_route_table_move_all     (AgentRouteTable *self,
                                                  const char      *from_router,
                                                  const char      *to_router);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 char            *agent_route_table_lookup       (AgentRouteTable *self,
                                                  const char      *actor) G_GNUC_WARN_UNUSED_RESULT;
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 gboolean         agent_route_table_contains     (AgentRouteTable *self,
                                                  const char      *actor);
-AGENT_AVAILABLE_IN_ALL
+AGENT_AVAILABLE_IN_0_1
 guint            agent_route_table_get_n_actors (AgentRouteTable *self);
 
 G_END_DECLS
