@@ -20,6 +20,8 @@ wire_get_normal_form (GVariant *value)
   return g_variant_get_normal_form (value);
 }
 
+/* As for the fields of a message: rows may be added to the tables in this file, but no row may change. */
+
 /* --- Payloads --- */
 
 static GVariant *
@@ -99,6 +101,22 @@ wire_read_data (const AgentWireField *field,
 
 const AgentWireKind _agent_wire_data = { "ay", wire_write_data, wire_read_data };
 
+#define IN_FRAME(member) G_STRUCT_OFFSET (AgentFrameRecord, member)
+
+/* clang-format off */
+
+static const AgentWireField frame_fields[] = {
+  { "kind",        &_agent_wire_string,        IN_FRAME (kind),              AGENT_WIRE_PART, 0, .filled = TRUE },
+  { "id",          &_agent_wire_uint64,        IN_FRAME (id),                0, AGENT_WIRE_PART },
+  { "pts",         &_agent_wire_time,          IN_FRAME (pts),               0, AGENT_WIRE_PART, .unset = -1 },
+  { "metadata",    &_agent_wire_metadata,      IN_FRAME (metadata),          0, AGENT_WIRE_PART },
+  { "data",        &_agent_wire_data,          IN_FRAME (data),              0, AGENT_WIRE_PART },
+};
+
+/* clang-format on */
+
+const AgentWireTable _agent_wire_frame = { frame_fields, G_N_ELEMENTS (frame_fields) };
+
 static GVariant *
 wire_write_frame (const AgentWireField *field,
                   gconstpointer         place)
@@ -138,6 +156,23 @@ wire_read_frame (const AgentWireField *field,
 const AgentWireKind _agent_wire_content_frame = { "a{sv}", wire_write_frame, wire_read_frame };
 
 /* --- Descriptions of agents --- */
+
+#define IN_INFO(member) G_STRUCT_OFFSET (AgentInfoRecord, member)
+
+/* clang-format off */
+
+static const AgentWireField info_fields[] = {
+  { "name",        &_agent_wire_string,        IN_INFO (name),               AGENT_WIRE_PART, 0, .filled = TRUE },
+  { "runner",      &_agent_wire_string,        IN_INFO (runner),             AGENT_WIRE_PART, 0 },
+  { "parent",      &_agent_wire_string,        IN_INFO (parent),             0, AGENT_WIRE_PART },
+  { "active",      &_agent_wire_boolean,       IN_INFO (active),             0, AGENT_WIRE_PART },
+  { "bridged",     &_agent_wire_boolean,       IN_INFO (bridged),            0, AGENT_WIRE_PART },
+  { "started-at",  &_agent_wire_time,          IN_INFO (started_at),         0, AGENT_WIRE_PART },
+};
+
+/* clang-format on */
+
+const AgentWireTable _agent_wire_info = { info_fields, G_N_ELEMENTS (info_fields) };
 
 static GVariant *
 wire_write_one_info (AgentInfo *info)

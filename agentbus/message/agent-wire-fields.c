@@ -15,8 +15,6 @@
 #define RESPONSES (TYPE (TASK_RESPONSE) | TYPE (TASK_RESPONSE_URGENT))
 
 #define IN_MESSAGE(member) G_STRUCT_OFFSET (AgentMessageRecord, member)
-#define IN_FRAME(member) G_STRUCT_OFFSET (AgentFrameRecord, member)
-#define IN_INFO(member) G_STRUCT_OFFSET (AgentInfoRecord, member)
 
 /* clang-format off */
 
@@ -46,27 +44,8 @@ static const AgentWireField message_fields[] = {
   { "infos",       &_agent_wire_content_infos, IN_MESSAGE (parts.content),   TYPE (AGENT_REGISTRY), 0 },
 };
 
-static const AgentWireField frame_fields[] = {
-  { "kind",        &_agent_wire_string,        IN_FRAME (kind),              AGENT_WIRE_PART, 0, .filled = TRUE },
-  { "id",          &_agent_wire_uint64,        IN_FRAME (id),                0, AGENT_WIRE_PART },
-  { "pts",         &_agent_wire_time,          IN_FRAME (pts),               0, AGENT_WIRE_PART, .unset = -1 },
-  { "metadata",    &_agent_wire_metadata,      IN_FRAME (metadata),          0, AGENT_WIRE_PART },
-  { "data",        &_agent_wire_data,          IN_FRAME (data),              0, AGENT_WIRE_PART },
-};
-
-static const AgentWireField info_fields[] = {
-  { "name",        &_agent_wire_string,        IN_INFO (name),               AGENT_WIRE_PART, 0, .filled = TRUE },
-  { "runner",      &_agent_wire_string,        IN_INFO (runner),             AGENT_WIRE_PART, 0 },
-  { "parent",      &_agent_wire_string,        IN_INFO (parent),             0, AGENT_WIRE_PART },
-  { "active",      &_agent_wire_boolean,       IN_INFO (active),             0, AGENT_WIRE_PART },
-  { "bridged",     &_agent_wire_boolean,       IN_INFO (bridged),            0, AGENT_WIRE_PART },
-  { "started-at",  &_agent_wire_time,          IN_INFO (started_at),         0, AGENT_WIRE_PART },
-};
-
 /* clang-format on */
 
 G_STATIC_ASSERT (G_N_ELEMENTS (message_fields) <= AGENT_WIRE_N_FIELDS_MAX);
 
 const AgentWireTable _agent_wire_message = { message_fields, G_N_ELEMENTS (message_fields) };
-const AgentWireTable _agent_wire_frame = { frame_fields, G_N_ELEMENTS (frame_fields) };
-const AgentWireTable _agent_wire_info = { info_fields, G_N_ELEMENTS (info_fields) };
