@@ -6,12 +6,12 @@
 
 G_BEGIN_DECLS
 
-/* The library's only clock: monotonic time in microseconds. A test may put its own in its place. */
+/* The only clock of the library: monotonic time in microseconds. A test may replace it; NULL restores the real clock. */
 gint64 _agent_clock_now           (void);
 void   _agent_clock_override      (gint64 (*now) (void));
 gint   _agent_clock_is_overridden (void);
 
-/* For stamps that may be half a microsecond old: what a thread read last, and the processor's counter then. */
+/* The last time that a thread has read, and the value of the processor's counter at that moment. */
 typedef struct
 {
   guint64 ticks;
@@ -20,8 +20,13 @@ typedef struct
 
 gint64 _agent_clock_read_stamp    (AgentClockStamp *stamp);
 
-/* Whether the clock is worth reading again: a guess from a counter of the processor, which costs a third of that.
- * Microseconds that matter are never missed; where there is no such counter the answer is always yes. */
+/*
+ * Reading the processor's counter costs a third of reading the clock.
+ *
+ * _agent_clock_may_have_moved() compares the counter with *@ticks and returns FALSE if less than AGENT_CLOCK_QUICK_TICKS
+ * have passed. _agent_clock_stamp() returns the time of @stamp again if less than AGENT_CLOCK_STAMP_TICKS have passed.
+ * Machines without such a counter read the clock each time.
+ */
 #if defined(__x86_64__)
 #define AGENT_CLOCK_QUICK_TICKS 20000 /* 4 to 10 µs */
 #define AGENT_CLOCK_STAMP_TICKS 1500  /* 0.3 to 0.7 µs */

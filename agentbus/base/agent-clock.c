@@ -16,7 +16,7 @@ _agent_clock_now (void)
   return now ();
 }
 
-/* A clock that a test put there is read each time. */
+/* The clock of a test does not follow the counter: 0 ticks make the next call read the clock again. */
 gint64
 _agent_clock_read_stamp (AgentClockStamp *stamp)
 {
@@ -33,7 +33,6 @@ _agent_clock_is_overridden (void)
   return g_atomic_pointer_get (&clock_now) != g_get_monotonic_time;
 }
 
-/* NULL brings the real clock back. */
 void
 _agent_clock_override (gint64 (*now) (void))
 {

@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* Whether a warning about something that happens again and again is written: about the first time, the hundredth, the
- * two hundredth and so on. It had happened @before times when it was last looked at, and has @now. */
+/* Whether to log a warning about an event that happens again and again: TRUE if the 1st, the 100th, the 200th event and so
+ * on is among the new ones. @before: how many events there were at the last call. @now: how many there are now. */
 static inline gboolean
 _agent_log_rule_passes (guint64 before,
                         guint64 now)

@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* Whether a handler is connected to a signal of @object. What nobody hears needs neither to be emitted nor to be queued. */
+/* Whether a handler is connected to a signal of @object. Without one, the signal need not be queued or emitted. */
 static inline gboolean
 _agent_signal_is_heard (gpointer object,
                         guint    signal_id)

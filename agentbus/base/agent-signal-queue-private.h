@@ -7,12 +7,13 @@
 G_BEGIN_DECLS
 
 /*
- * Brings to an object's own context what it has to tell there by its signals. Any thread adds events; the context gets
- * them in that order, when it has nothing more urgent to do, and none after the object has closed the queue. What is
- * added meanwhile waits for the next round.
+ * Carries events to the context of an object, which emits its signals there. Any thread may add events. The context calls
+ * the function of the queue for each event, in the order in which they were added, when nothing more urgent is ready. A
+ * dispatch handles one batch; events that are added meanwhile wait for the next one. After the object has closed the queue,
+ * the function is called for no further event.
  *
- * A context that is not iterated for AGENT_SIGNAL_QUEUE_PATIENCE while AGENT_SIGNAL_QUEUE_MAX events wait gets no more of
- * them until it is. A warning says so, and how many it has missed when it comes round.
+ * If AGENT_SIGNAL_QUEUE_MAX events wait and the context has not been iterated for AGENT_SIGNAL_QUEUE_PATIENCE, further
+ * events are refused until the context is iterated again. The next dispatch then warns how many events were refused.
  */
 #define AGENT_SIGNAL_QUEUE_MAX      10000
 #define AGENT_SIGNAL_QUEUE_PATIENCE (10 * G_USEC_PER_SEC) /* µs */

@@ -8,29 +8,29 @@
 #include "base/agent-signal-queue-private.h"
 #include "base/agent-yielding-source-private.h"
 
-/* How many events one dispatch tells of, so that the application's other sources have their turn. */
-#define TURN 256
+/* The most events of one dispatch. The other sources of the context are dispatched before the next batch. */
+#define BATCH_SIZE 256
 
 struct _AgentSignalQueue
 {
-  gint            ref_count; /* (atomic) */
+  gatomicrefcount ref_count;
   const char     *name;
   GWeakRef        object;
-  GMainContext   *context; /* (owned) until it is closed */
+  GMainContext   *context; /* (owned) until the queue is closed */
   AgentSignalFunc func;
   GDestroyNotify  event_free;
 
   GMutex               lock;
-  AgentYieldingSource *source;        /* (lock) (nullable) NULL once closed */
-  GQueue               events;        /* (lock) of what the object knows */
-  gboolean             telling;       /* (lock) a dispatch is under way */
-  gint64               waiting_since; /* (lock) when the first of the events came, or the last dispatch was */
-  guint64              n_missed;      /* (lock) events since then that were not kept */
+  AgentYieldingSource *source;        /* (lock) (nullable) NULL once the queue is closed */
+  GQueue               events;        /* (lock) */
+  gboolean             dispatching;   /* (lock) a dispatch is under way */
+  gint64               waiting_since; /* (lock) the start of the last dispatch; or, if the queue was empty, of the wait */
+  guint64              n_missed;      /* (lock) how many events have been refused since the last dispatch */
 };
 
-/* (nullable) */
+/* Returns: (transfer full) (nullable) */
 static gpointer
-take_event (AgentSignalQueue *self)
+signal_queue_take_event (AgentSignalQueue *self)
 {
   gpointer event;
 
@@ -41,16 +41,16 @@ take_event (AgentSignalQueue *self)
   return event;
 }
 
-/* Returns how many events there are to tell of. */
+/* Returns the size of the batch. */
 static guint
-begin (AgentSignalQueue *self)
+signal_queue_begin (AgentSignalQueue *self)
 {
   guint   n_events;
   guint64 n_missed;
 
   g_mutex_lock (&self->lock);
-  n_events = MIN (self->events.length, TURN);
-  self->telling = TRUE;
+  n_events = MIN (self->events.length, BATCH_SIZE);
+  self->dispatching = TRUE;
   self->waiting_since = _agent_clock_now ();
   n_missed = self->n_missed;
   self->n_missed = 0;
@@ -66,10 +66,10 @@ begin (AgentSignalQueue *self)
 }
 
 static void
-end (AgentSignalQueue *self)
+signal_queue_end (AgentSignalQueue *self)
 {
   g_mutex_lock (&self->lock);
-  self->telling = FALSE;
+  self->dispatching = FALSE;
   if (self->source != NULL && self->events.length > 0)
     _agent_yielding_source_be_polite (self->source);
   else if (self->source != NULL)
@@ -78,26 +78,26 @@ end (AgentSignalQueue *self)
 }
 
 static void
-dispatch (gpointer data)
+signal_queue_dispatch (gpointer data)
 {
   AgentSignalQueue *self = data;
   g_autoptr (GObject) object = g_weak_ref_get (&self->object);
 
-  for (guint n_left = begin (self); n_left > 0; n_left--)
+  for (guint n_left = signal_queue_begin (self); n_left > 0; n_left--)
     {
-      gpointer event = take_event (self);
+      gpointer event = signal_queue_take_event (self);
 
-      /* The object has closed the queue. */
+      /* A handler, or another thread, has closed the queue. */
       if (event == NULL)
         break;
       if (object != NULL)
         self->func (object, event);
       self->event_free (event);
     }
-  end (self);
+  signal_queue_end (self);
 }
 
-/* @name is static. Has to be closed before the last reference goes. */
+/* @name: a static string. The queue must be closed before its last reference is dropped. */
 AgentSignalQueue *
 _agent_signal_queue_new (GObject        *object,
                          GMainContext   *context,
@@ -107,7 +107,7 @@ _agent_signal_queue_new (GObject        *object,
 {
   AgentSignalQueue *self = g_new0 (AgentSignalQueue, 1);
 
-  self->ref_count = 1;
+  g_atomic_ref_count_init (&self->ref_count);
   self->name = name;
   self->context = g_main_context_ref (context);
   self->func = func;
@@ -117,7 +117,7 @@ _agent_signal_queue_new (GObject        *object,
   g_queue_init (&self->events);
   self->source = _agent_yielding_source_new (context,
                                              name,
-                                             dispatch,
+                                             signal_queue_dispatch,
                                              NULL,
                                              _agent_signal_queue_ref (self),
                                              (GDestroyNotify) _agent_signal_queue_unref);
@@ -128,14 +128,14 @@ _agent_signal_queue_new (GObject        *object,
 AgentSignalQueue *
 _agent_signal_queue_ref (AgentSignalQueue *self)
 {
-  g_atomic_int_inc (&self->ref_count);
+  g_atomic_ref_count_inc (&self->ref_count);
   return self;
 }
 
 void
 _agent_signal_queue_unref (AgentSignalQueue *self)
 {
-  if (!g_atomic_int_dec_and_test (&self->ref_count))
+  if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
   g_assert (self->source == NULL && self->events.length == 0);
@@ -145,7 +145,7 @@ _agent_signal_queue_unref (AgentSignalQueue *self)
   g_free (self);
 }
 
-/* Nobody is told anything any more. */
+/* Frees the events that wait. No function is called for an event any more, except for one that is called now. */
 void
 _agent_signal_queue_close (AgentSignalQueue *self)
 {
@@ -155,7 +155,7 @@ _agent_signal_queue_close (AgentSignalQueue *self)
   source = g_steal_pointer (&self->source);
   g_mutex_unlock (&self->lock);
 
-  for (gpointer event; (event = take_event (self)) != NULL;)
+  for (gpointer event; (event = signal_queue_take_event (self)) != NULL;)
     self->event_free (event);
 
   if (source != NULL)
@@ -166,29 +166,29 @@ _agent_signal_queue_close (AgentSignalQueue *self)
 }
 
 static gboolean
-is_asleep_locked (AgentSignalQueue *self)
+signal_queue_is_asleep_locked (AgentSignalQueue *self)
 {
   return self->events.length > 0 && _agent_clock_now () - self->waiting_since >= AGENT_SIGNAL_QUEUE_PATIENCE;
 }
 
-/* Whether events have waited for so long that the context may never come round. */
+/* Whether events have waited for so long that the context may never be iterated again. */
 gboolean
 _agent_signal_queue_is_asleep (AgentSignalQueue *self)
 {
   gboolean asleep;
 
   g_mutex_lock (&self->lock);
-  asleep = is_asleep_locked (self);
+  asleep = signal_queue_is_asleep_locked (self);
   g_mutex_unlock (&self->lock);
 
   return asleep;
 }
 
 static void
-add_locked (AgentSignalQueue *self,
-            gpointer          event)
+signal_queue_add_locked (AgentSignalQueue *self,
+                         gpointer          event)
 {
-  if (self->events.length == 0 && !self->telling)
+  if (self->events.length == 0 && !self->dispatching)
     {
       self->waiting_since = _agent_clock_now ();
       _agent_yielding_source_be_polite (self->source);
@@ -197,7 +197,7 @@ add_locked (AgentSignalQueue *self,
   g_queue_push_tail (&self->events, event);
 }
 
-/* Takes @event. Any thread. FALSE: the queue is closed, or its context sleeps. */
+/* @event: (transfer full). Returns FALSE if the queue is closed, or if its context is asleep and the queue is full. */
 gboolean
 _agent_signal_queue_add (AgentSignalQueue *self,
                          gpointer          event)
@@ -205,9 +205,9 @@ _agent_signal_queue_add (AgentSignalQueue *self,
   gboolean added;
 
   g_mutex_lock (&self->lock);
-  added = self->source != NULL && (self->events.length < AGENT_SIGNAL_QUEUE_MAX || !is_asleep_locked (self));
+  added = self->source != NULL && (self->events.length < AGENT_SIGNAL_QUEUE_MAX || !signal_queue_is_asleep_locked (self));
   if (added)
-    add_locked (self, event);
+    signal_queue_add_locked (self, event);
   else if (self->source != NULL)
     self->n_missed++;
   g_mutex_unlock (&self->lock);
@@ -217,7 +217,7 @@ _agent_signal_queue_add (AgentSignalQueue *self,
   return added;
 }
 
-/* The same for events whose number the caller bounds. FALSE: the queue is closed. */
+/* @event: (transfer full). For events whose number the caller limits. Returns FALSE only if the queue is closed. */
 gboolean
 _agent_signal_queue_add_always (AgentSignalQueue *self,
                                 gpointer          event)
@@ -227,7 +227,7 @@ _agent_signal_queue_add_always (AgentSignalQueue *self,
   g_mutex_lock (&self->lock);
   added = self->source != NULL;
   if (added)
-    add_locked (self, event);
+    signal_queue_add_locked (self, event);
   g_mutex_unlock (&self->lock);
 
   if (!added)
@@ -235,7 +235,7 @@ _agent_signal_queue_add_always (AgentSignalQueue *self,
   return added;
 }
 
-/* (transfer full) (nullable) */
+/* Returns: (transfer full) (nullable) */
 GObject *
 _agent_signal_queue_dup_object (AgentSignalQueue *self)
 {

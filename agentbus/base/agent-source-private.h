@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* @source: a place for a source, or for none. */
+/* Destroys *@source and sets it to NULL. It may be NULL already. */
 static inline void
 _agent_source_clear (GSource **source)
 {

@@ -11,12 +11,14 @@
 G_BEGIN_DECLS
 
 /*
- * A lock that is held for some nanoseconds and taken with each message. A GMutex costs twice as much when it is free, and
- * two system calls at least when it is not: so whoever finds it taken looks again for some microseconds. Only when the
- * thread that has it does not run is that in vain; then it sleeps a little, and does not only yield, so that even a
- * thread of lower priority can go on.
+ * A lock that is taken for each message and held for some nanoseconds. A GMutex costs twice as much when it is free, and at
+ * least two system calls when it is not.
  *
- * No code of the application runs while it is held.
+ * A thread that finds the lock taken tries again for some microseconds. If it still fails, the thread that holds the lock
+ * is not running. The waiting thread then sleeps for a short time. To yield would not be enough: the holder may have a lower
+ * priority, and would not run.
+ *
+ * No code of the application runs while the lock is held.
  */
 typedef struct
 {
@@ -25,7 +27,7 @@ typedef struct
 
 void _agent_spin_lock_wait (AgentSpinLock *self);
 
-/* Relaxed: the first look only saves an exchange that would fail. */
+/* The first load may be relaxed: it orders nothing, and only saves an exchange that would fail. */
 static inline gboolean
 _agent_spin_lock_try (AgentSpinLock *self)
 {

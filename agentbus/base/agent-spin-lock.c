@@ -4,9 +4,10 @@
 
 #include "base/agent-spin-lock-private.h"
 
-#define N_LOOKS 256
+/* How often a thread tries to take the lock before it sleeps. */
+#define N_TRIES 256
 
-/* Microseconds, the first time and at the most. */
+/* The first sleep and the longest one, in microseconds. */
 #define SHORT_NAP 10
 #define LONG_NAP 200
 
@@ -17,7 +18,7 @@ _agent_spin_lock_wait (AgentSpinLock *self)
 
   for (guint i = 0; !_agent_spin_lock_try (self); i++)
     {
-      if (i < N_LOOKS)
+      if (i < N_TRIES)
         {
           agent_cpu_relax ();
           continue;

@@ -8,22 +8,22 @@
 G_BEGIN_DECLS
 
 /*
- * The hash of a name, for tables in memory only: it differs from one process to the next, and with the byte order.
- * Any thread may call what is here.
+ * The hash of a name, for tables in memory only: each process has other hashes, and so has each byte order.
+ * All functions may be called in any thread.
  *
- * Names come from peers too. The hash has a key that nobody outside the process knows, so that nobody can send names
- * which all fall into one place of a table. Each step multiplies by the key and folds the two halves of the product of
- * 128 bits: a product of 64 bits alone would lose the upper bits of what it is given, whatever the key is. The last
- * step's factor depends on the length, so that names of different lengths do not meet either.
+ * Names come from peers too. The hash has a key that nobody outside the process knows, so that no peer can choose names
+ * that all fall into one bucket of a table. Each step multiplies by the key and combines the two halves of the product of
+ * 128 bits: a product of 64 bits would lose the upper bits of its input, whatever the key is. The factor of the last step
+ * depends on the length, so that names of different lengths have different hashes too.
  */
 
-/* The start value and the odd factor, drawn before main(). Never written after that. */
+/* The start value, and the factor, which is odd. Both are chosen at random before main() and never change after that. */
 G_GNUC_INTERNAL extern guint64 _agent_string_hash_key[2];
 
-/* For a GHashTable whose keys are names. */
+/* A GHashFunc for tables whose keys are names. */
 G_GNUC_INTERNAL guint _agent_string_hash_func (gconstpointer name);
 
-/* What the compiler does where it has numbers of 128 bits. */
+/* For compilers that have no integers of 128 bits. */
 static inline guint64
 _agent_string_hash_fold_portable (guint64 a,
                                   guint64 b)
@@ -68,7 +68,8 @@ _agent_string_hash_get_4 (const char *bytes)
   return word;
 }
 
-/* Less than eight bytes. Each of them is in it, some twice; so strings of one length differ in it if they differ. */
+/* Packs less than eight bytes into a word. Each byte is in the word, some of them twice, so different strings of the same
+ * length give different words. */
 static inline guint64
 _agent_string_hash_get_few (const char *bytes,
                             gsize       n)
@@ -83,7 +84,7 @@ _agent_string_hash_get_few (const char *bytes,
   return few[0] | (guint64) few[n / 2] << 8 | (guint64) few[n - 1] << 16;
 }
 
-/* Eight bytes a step; the last step takes some of them once more. */
+/* Each step takes eight bytes. The last eight bytes may overlap with those of the step before. */
 static inline guint64
 _agent_string_hash (const char *string,
                     gsize       length)
@@ -101,7 +102,7 @@ _agent_string_hash (const char *string,
   return _agent_string_hash_fold (hash ^ _agent_string_hash_get_8 (string + length - 8), last_factor);
 }
 
-/* For names that are short as a rule. */
+/* For names that are usually short. */
 static inline gboolean
 _agent_string_equal (const char *a,
                      const char *b)

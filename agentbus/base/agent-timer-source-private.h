@@ -7,10 +7,11 @@
 G_BEGIN_DECLS
 
 /*
- * A GSource that comes at one absolute time, and not at all while there is none. It goes by the library's clock.
+ * A timer: a GSource that calls a function in its context when the library's clock reaches an absolute time.
  *
- * set_time() is for any thread, with a lock of the caller's held. The callback runs in the context. It is called again
- * until the time it was set to lies in the future.
+ * A new timer has no time and calls nothing. set_time() may be called in any thread, but not by two threads at once: the
+ * owner holds a lock. The time stays set, so the function is called in each iteration until it sets a later time, or -1 for
+ * none. new() and free() may be called in any thread too, without that lock.
  */
 typedef struct _AgentTimerSource AgentTimerSource;
 

@@ -11,7 +11,7 @@
 typedef struct
 {
   GSource        base;
-  _Atomic gint64 time; /* -1 for none */
+  _Atomic gint64 time; /* in microseconds, -1 for none */
   AgentTimerFunc func;
   gpointer       data;
   GDestroyNotify destroy;
@@ -19,25 +19,25 @@ typedef struct
 
 struct _AgentTimerSource
 {
-  GMainContext *context; /* no GSource may be touched after its context is gone */
+  GMainContext *context; /* (owned) a GSource must not be used after its context is freed */
   GSource      *source;
 };
 
 static gboolean
-is_due (TimerGSource *source)
+timer_source_is_due (TimerGSource *source)
 {
   gint64 time = atomic_load (&source->time);
 
   return time >= 0 && _agent_clock_now () >= time;
 }
 
-/* GLib looks at its own clock only. */
+/* Only for the clock of a test: GLib compares the ready time with its own clock. */
 static gboolean
 timer_source_prepare (GSource *source,
                       gint    *timeout)
 {
   *timeout = -1;
-  return _agent_clock_is_overridden () && is_due ((TimerGSource *) source);
+  return _agent_clock_is_overridden () && timer_source_is_due ((TimerGSource *) source);
 }
 
 static gboolean
@@ -47,7 +47,7 @@ timer_source_dispatch (GSource    *source,
 {
   TimerGSource *self = (TimerGSource *) source;
 
-  if (is_due (self))
+  if (timer_source_is_due (self))
     self->func (self->data, _agent_clock_now ());
   return G_SOURCE_CONTINUE;
 }
@@ -66,7 +66,7 @@ static GSourceFuncs timer_source_funcs = {
   .finalize = timer_source_finalize,
 };
 
-/* @name is static. If a dispatch is under way when free() is called, @destroy is called when that is over. */
+/* @name: a static string. @destroy: called by free(), or at the end of the dispatch if one is under way. */
 AgentTimerSource *
 _agent_timer_source_new (GMainContext  *context,
                          const char    *name,
@@ -98,7 +98,7 @@ _agent_timer_source_free (AgentTimerSource *self)
   g_free (self);
 }
 
-/* -1: there is nothing to wait for. */
+/* @time: in microseconds, or -1 for none. */
 void
 _agent_timer_source_set_time (AgentTimerSource *self,
                               gint64            time)

@@ -7,15 +7,15 @@
 G_BEGIN_DECLS
 
 /*
- * Whether a string is UTF-8. Any thread may call what is here.
+ * Whether a string is UTF-8. All functions may be called in any thread.
  *
- * The library looks at the strings of each message when it is made. Most are ASCII, for which this takes a step for
- * eight bytes; GLib's function, which takes one for each byte, sees only the others.
+ * The library checks the strings of each message when the message is made. Most strings are ASCII: these are checked here,
+ * eight bytes in a step. Only the others are given to the function of GLib, which takes a step for each byte.
  */
 
 #define AGENT_UTF8_HIGH_BITS G_GUINT64_CONSTANT (0x8080808080808080)
 
-/* All bytes of a string, one over the other: ASCII leaves the high bits clear. */
+/* Combines all bytes of a string with a bitwise OR. If all are ASCII, the high bits are 0. */
 static inline guint64
 _agent_utf8_get_bits (const char *string,
                       gsize       length)
@@ -25,7 +25,7 @@ _agent_utf8_get_bits (const char *string,
   if (length < 8)
     return _agent_string_hash_get_few (string, length);
 
-  /* The last step takes some bytes once more. */
+  /* The last eight bytes may overlap with those of the last step below. */
   bits = _agent_string_hash_get_8 (string + length - 8);
   for (gsize i = 0; i + 8 < length; i += 8)
     bits |= _agent_string_hash_get_8 (string + i);
@@ -46,7 +46,7 @@ _agent_utf8_is_valid (const char *string,
   return _agent_utf8_is_ascii (_agent_utf8_get_bits (string, length)) || g_utf8_validate_len (string, length, NULL);
 }
 
-/* For a programmer error. */
+/* For the checks of arguments. */
 static inline gboolean
 _agent_utf8_is_string (const char *string)
 {

@@ -6,17 +6,17 @@
 
 #include "base/agent-watch-list-private.h"
 
-static _Atomic guint last_id;
+static _Atomic guint watch_list_last_id;
 
 static AgentWatch *
-watch_new (gconstpointer  funcs,
-           gpointer       data,
-           GDestroyNotify destroy)
+watch_list_new_watch (gconstpointer  funcs,
+                      gpointer       data,
+                      GDestroyNotify destroy)
 {
   AgentWatch *watch = g_new (AgentWatch, 1);
 
   g_atomic_ref_count_init (&watch->ref_count);
-  watch->id = atomic_fetch_add (&last_id, 1) % G_MAXUINT + 1;
+  watch->id = atomic_fetch_add (&watch_list_last_id, 1) % G_MAXUINT + 1;
   watch->funcs = funcs;
   watch->data = data;
   watch->destroy = destroy;
@@ -25,7 +25,7 @@ watch_new (gconstpointer  funcs,
 }
 
 static void
-watch_unref (gpointer data)
+watch_list_unref_watch (gpointer data)
 {
   AgentWatch *watch = data;
 
@@ -50,12 +50,12 @@ _agent_watch_list_clear (AgentWatchList *self)
   g_mutex_clear (&self->lock);
 }
 
-/* @but: the watch to leave out, or 0 */
+/* @but: the id of the watch to leave out, or 0. Returns: (transfer full) */
 static GPtrArray *
 watch_list_copy_locked (AgentWatchList *self,
                         guint           but)
 {
-  GPtrArray *copy = g_ptr_array_new_with_free_func (watch_unref);
+  GPtrArray *copy = g_ptr_array_new_with_free_func (watch_list_unref_watch);
 
   for (guint i = 0; self->watches != NULL && i < self->watches->len; i++)
     {
@@ -70,7 +70,8 @@ watch_list_copy_locked (AgentWatchList *self,
   return copy;
 }
 
-/* Takes @watches. Returns the array that was there before: (transfer full) (nullable): unref it after unlocking. */
+/* @watches: (transfer full). Returns: (transfer full) (nullable): the array that was replaced. The caller unrefs it after
+ * unlocking, as that may call a destroy notify of the application. */
 static GPtrArray *
 watch_list_replace_locked (AgentWatchList *self,
                            GPtrArray      *watches)
@@ -91,7 +92,7 @@ _agent_watch_list_add (AgentWatchList *self,
                        gpointer        data,
                        GDestroyNotify  destroy)
 {
-  AgentWatch *watch = watch_new (funcs, data, destroy);
+  AgentWatch *watch = watch_list_new_watch (funcs, data, destroy);
   guint       id = watch->id;
   GPtrArray  *watches;
   GPtrArray  *before;
@@ -119,7 +120,7 @@ _agent_watch_list_remove (AgentWatchList *self,
   g_clear_pointer (&before, g_ptr_array_unref);
 }
 
-/* (transfer full) (nullable): the watches that there are now, or NULL if there are none. */
+/* Returns: (transfer full) (nullable): the watches, or NULL if there are none. */
 GPtrArray *
 _agent_watch_list_ref (AgentWatchList *self)
 {

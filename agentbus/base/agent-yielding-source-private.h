@@ -7,23 +7,27 @@
 G_BEGIN_DECLS
 
 /*
- * A GSource that can be urgent or polite. Urgent, it comes at normal priority. Polite, it comes at idle priority, after
- * what redraws, say; but if something else was more urgent in one iteration, it comes at normal priority in the next. So
- * neither a flood of messages keeps the application from drawing, nor a busy application the messages from being
- * delivered. An iteration in which it is ready always dispatches something: whoever iterates until there is nothing left
- * to do gets there.
+ * A source of a context that is urgent, polite or at rest. An urgent source is dispatched at normal priority. A polite
+ * source is dispatched at idle priority in the first iteration, for example after a redraw. If the context had more urgent
+ * work in that iteration, the source is dispatched at normal priority in the next one. So a flood of messages does not stop
+ * the application from drawing, and a busy application does not stop the delivery of messages.
  *
- * GLib has no such priority, so there is a second GSource while it is polite.
+ * While the source is urgent or polite, each iteration dispatches this source or another one. So a loop that iterates until
+ * nothing is dispatched ends only after this source has done its work.
  *
- * The functions but new() and free() are for any thread, with a lock of the owner held. The callback runs in the context,
- * without it, and has to begin with begin() and to end with one of the others.
+ * GLib has no such priority. So the main GSource is always there, and a second GSource exists while the source is polite.
+ *
+ * All functions but new() and free() may be called in any thread, but not by two threads at once: the owner holds a lock.
+ * The callback runs in the context, without that lock. It must first call begin(), and at its end be_urgent(), be_polite()
+ * or rest().
  */
 typedef struct _AgentYieldingSource AgentYieldingSource;
 
 typedef void (*AgentYieldingFunc) (gpointer data);
 
-/* The application iterates the context from within the callback. FALSE: there is nothing to do in such an iteration. If
- * TRUE, the callback may be called again before it has returned. Without this function it never is. */
+/* Called when the application iterates the context from within the callback. Returns whether the callback has anything to do
+ * in such an iteration. If TRUE, it may be called again before it has returned. A source without this function is never
+ * called again before it has returned. */
 typedef gboolean (*AgentYieldingNested) (gpointer data);
 
 AgentYieldingSource *_agent_yielding_source_new       (GMainContext        *context,

@@ -5,84 +5,85 @@
 #include "base/agent-source-private.h"
 #include "base/agent-yielding-source-private.h"
 
-/* Whether the main source takes the iteration to come, though its ready time does not say so. */
+/* What the main source knows of the polite source at the start of an iteration. */
 typedef enum
 {
-  TURN_NONE,
-  TURN_PASS, /* the polite source may have it */
-  TURN_TAKE, /* it did not get it */
-} Turn;
+  POLITE_NONE,   /* there is no polite source */
+  POLITE_WAITS,  /* it is new, and may be dispatched in this iteration */
+  POLITE_MISSED, /* it was not dispatched in an iteration, so the main source takes this one */
+} YieldingPolite;
 
-/* What both sources share, and outlives neither. */
+/* What both sources share. Each of them holds a reference, and so does the AgentYieldingSource. */
 typedef struct
 {
-  gint                ref_count; /* (atomic) */
-  gint                turn;      /* (atomic) */
-  gint                urgent;    /* (atomic) */
-  guint               depth;     /* (the context's thread) how many calls of @func are under way */
+  gatomicrefcount     ref_count;
+  gint                polite; /* (atomic) a YieldingPolite */
+  gint                urgent; /* (atomic) */
+  guint               depth;  /* (the context's thread) how many calls of @func are under way */
   AgentYieldingFunc   func;
   AgentYieldingNested nested; /* (nullable) */
   gpointer            data;
   GDestroyNotify      destroy;
-} Shared;
+} YieldingShared;
 
 typedef struct
 {
-  GSource base;
-  Shared *shared;
+  GSource         base;
+  YieldingShared *shared;
 } YieldingGSource;
 
 struct _AgentYieldingSource
 {
-  GMainContext *context;
-  const char   *name;
-  Shared       *shared;
-  GSource      *main_source;
-  GSource      *polite_source; /* (nullable) */
+  GMainContext   *context;
+  const char     *name;
+  YieldingShared *shared;
+  GSource        *main_source;
+  GSource        *polite_source; /* (nullable) */
 };
 
 static void
-shared_unref (Shared *shared)
+yielding_shared_unref (YieldingShared *shared)
 {
-  if (!g_atomic_int_dec_and_test (&shared->ref_count))
+  if (!g_atomic_ref_count_dec (&shared->ref_count))
     return;
 
   shared->destroy (shared->data);
   g_free (shared);
 }
 
-/* Whether the application iterates the context from within the callback, and that has nothing to do there. */
+/* Whether the application iterates the context from within the callback, and the callback has nothing to do in that. */
 static gboolean
-is_nested_in_vain (Shared *shared)
+yielding_shared_is_nested_in_vain (YieldingShared *shared)
 {
   return shared->depth > 0 && (shared->nested == NULL || !shared->nested (shared->data));
 }
 
-/* GLib asks here at the start of each iteration. */
+/* GLib calls this at the start of each iteration, before the context sleeps. */
 static gboolean
-main_source_prepare (GSource *source,
-                     gint    *timeout)
+yielding_main_prepare (GSource *source,
+                       gint    *timeout)
 {
-  Shared *shared = ((YieldingGSource *) source)->shared;
-  gint    turn;
+  YieldingShared *shared = ((YieldingGSource *) source)->shared;
+  gint            polite;
 
   *timeout = -1;
-  if (is_nested_in_vain (shared))
+  if (yielding_shared_is_nested_in_vain (shared))
     return FALSE;
 
-  turn = g_atomic_int_get (&shared->turn);
-  if (g_atomic_int_get (&shared->urgent) || turn == TURN_TAKE || (shared->depth > 0 && turn == TURN_NONE))
+  polite = g_atomic_int_get (&shared->polite);
+  if (g_atomic_int_get (&shared->urgent) || polite == POLITE_MISSED || (shared->depth > 0 && polite == POLITE_NONE))
     return TRUE;
 
-  g_atomic_int_compare_and_exchange (&shared->turn, TURN_PASS, TURN_TAKE);
+  g_atomic_int_compare_and_exchange (&shared->polite, POLITE_WAITS, POLITE_MISSED);
   return FALSE;
 }
 
-/* And here when the context has slept. What nested() found to do was said before; since then, only urgent things come. */
+/* GLib calls this after the context has slept. prepare() has called nested() already, so this only looks whether
+ * be_urgent() was called during the sleep. */
 static gboolean
-main_source_check (GSource *source)
+yielding_main_check (GSource *source)
 {
-  Shared *shared = ((YieldingGSource *) source)->shared;
+  YieldingShared *shared = ((YieldingGSource *) source)->shared;
 
   return g_atomic_int_get (&shared->urgent) && (shared->depth == 0 || shared->nested != NULL);
 }
@@ -92,7 +93,7 @@ yielding_source_dispatch (GSource    *source,
                           GSourceFunc callback,
                           gpointer    user_data)
 {
-  Shared *shared = ((YieldingGSource *) source)->shared;
+  YieldingShared *shared = ((YieldingGSource *) source)->shared;
 
   shared->depth++;
   shared->func (shared->data);
@@ -103,30 +104,30 @@ yielding_source_dispatch (GSource    *source,
 static void
 yielding_source_finalize (GSource *source)
 {
-  shared_unref (((YieldingGSource *) source)->shared);
+  yielding_shared_unref (((YieldingGSource *) source)->shared);
 }
 
-static GSourceFuncs main_source_funcs = {
-  .prepare = main_source_prepare,
-  .check = main_source_check,
+static GSourceFuncs yielding_main_funcs = {
+  .prepare = yielding_main_prepare,
+  .check = yielding_main_check,
   .dispatch = yielding_source_dispatch,
   .finalize = yielding_source_finalize,
 };
 
-static GSourceFuncs polite_source_funcs = {
+static GSourceFuncs yielding_polite_funcs = {
   .dispatch = yielding_source_dispatch,
   .finalize = yielding_source_finalize,
 };
 
 static GSource *
-add_source (AgentYieldingSource *self,
-            GSourceFuncs        *funcs,
-            gint                 priority,
-            gint64               ready_time)
+yielding_source_add (AgentYieldingSource *self,
+                     GSourceFuncs        *funcs,
+                     gint                 priority,
+                     gint64               ready_time)
 {
   GSource *source = g_source_new (funcs, sizeof (YieldingGSource));
 
-  g_atomic_int_inc (&self->shared->ref_count);
+  g_atomic_ref_count_inc (&self->shared->ref_count);
   ((YieldingGSource *) source)->shared = self->shared;
   g_source_set_static_name (source, self->name);
   g_source_set_priority (source, priority);
@@ -137,8 +138,9 @@ add_source (AgentYieldingSource *self,
   return source;
 }
 
-/* @name is static. @nested: (nullable) see AgentYieldingNested. Who calls this keeps @context until free(): no GSource may
- * be touched after its context is gone. @destroy may be called later than free() returns, when a dispatch is over. */
+/* @context: the caller holds a reference until it has called free(), as a GSource must not be used after its context is
+ * freed. @name: a static string. @nested: (nullable): see AgentYieldingNested. @destroy: called by free(), or at the end of
+ * the dispatch if one is under way. */
 AgentYieldingSource *
 _agent_yielding_source_new (GMainContext       *context,
                             const char         *name,
@@ -151,38 +153,39 @@ _agent_yielding_source_new (GMainContext       *context,
 
   self->context = context;
   self->name = name;
-  self->shared = g_new0 (Shared, 1);
-  self->shared->ref_count = 1;
+  self->shared = g_new0 (YieldingShared, 1);
+  g_atomic_ref_count_init (&self->shared->ref_count);
   self->shared->func = func;
   self->shared->nested = nested;
   self->shared->data = data;
   self->shared->destroy = destroy;
-  self->main_source = add_source (self, &main_source_funcs, G_PRIORITY_DEFAULT, -1);
+  self->main_source = yielding_source_add (self, &yielding_main_funcs, G_PRIORITY_DEFAULT, -1);
 
   return self;
 }
 
-/* With no lock of the owner held. */
+/* Must be called with no lock of the owner held, as @destroy may be called here. */
 void
 _agent_yielding_source_free (AgentYieldingSource *self)
 {
   _agent_source_clear (&self->main_source);
   _agent_source_clear (&self->polite_source);
-  shared_unref (self->shared);
+  yielding_shared_unref (self->shared);
   g_free (self);
 }
 
-/* The callback runs, and has taken notice: it is called again when one of the other functions says so. */
+/* Called by the callback at its start. It is not called again until be_urgent() or be_polite() is called. */
 void
 _agent_yielding_source_begin (AgentYieldingSource *self)
 {
-  g_atomic_int_set (&self->shared->turn, TURN_NONE);
+  g_atomic_int_set (&self->shared->polite, POLITE_NONE);
   g_atomic_int_set (&self->shared->urgent, FALSE);
   _agent_source_clear (&self->polite_source);
 }
 
-/* The flag is set before the wakeup: a context that sleeps looks at it afterwards, and one that does not sleep looks at it
- * before it does. It is woken up even if the flag was set: who set it may have been stopped before the wakeup. */
+/* The flag is set before the wakeup. A context that sleeps wakes up and then reads the flag; a context that does not sleep
+ * reads the flag before it sleeps. The wakeup is needed even if the flag is set already: the thread that set it may have
+ * been stopped before its own wakeup. */
 void
 _agent_yielding_source_be_urgent (AgentYieldingSource *self)
 {
@@ -193,10 +196,10 @@ _agent_yielding_source_be_urgent (AgentYieldingSource *self)
 void
 _agent_yielding_source_be_polite (AgentYieldingSource *self)
 {
-  g_atomic_int_set (&self->shared->turn, TURN_PASS);
+  g_atomic_int_set (&self->shared->polite, POLITE_WAITS);
   g_atomic_int_set (&self->shared->urgent, FALSE);
   if (self->polite_source == NULL)
-    self->polite_source = add_source (self, &polite_source_funcs, G_PRIORITY_DEFAULT_IDLE, 0);
+    self->polite_source = yielding_source_add (self, &yielding_polite_funcs, G_PRIORITY_DEFAULT_IDLE, 0);
 }
 
 void

@@ -13,6 +13,9 @@
  * What GLib does to memory of its own, below its own locks, is passed over by tsan.supp.
  */
 
+/* Before GLib's headers, whose inline functions unref arrays too: what they declare is defined below. */
+#define g_ptr_array_unref tsan_ptr_array_unref
+
 #include <glib.h>
 #include <sanitizer/tsan_interface.h>
 #include <stdlib.h>
@@ -29,6 +32,29 @@ tsan_free (gpointer memory)
 }
 
 #define g_free tsan_free
+
+/* --- Reference counts --- */
+
+/* The functions of GLib are atomic where nobody sees it; these do the same here. */
+#undef g_atomic_ref_count_init
+#undef g_atomic_ref_count_inc
+#undef g_atomic_ref_count_dec
+#undef g_atomic_ref_count_compare
+#define g_atomic_ref_count_init(count) g_atomic_int_set (count, 1)
+#define g_atomic_ref_count_inc(count) g_atomic_int_inc (count)
+#define g_atomic_ref_count_dec(count) g_atomic_int_dec_and_test (count)
+#define g_atomic_ref_count_compare(count, value) (g_atomic_int_get (count) == (value))
+
+/* Whoever drops a reference on an array is done with its elements, and the last one to do so frees them. */
+void tsan_real_ptr_array_unref (GPtrArray *array) __asm__("g_ptr_array_unref");
+
+__attribute__ ((weak)) void
+tsan_ptr_array_unref (GPtrArray *array)
+{
+  __tsan_release (array);
+  __tsan_acquire (array);
+  tsan_real_ptr_array_unref (array);
+}
 
 /* --- Counted blocks --- */
 

@@ -240,7 +240,7 @@ STEP (schedule)
   return go_on (thread, thread->taken != NONE ? STEP_LEAVE : thread->after);
 }
 
-/* main_source_prepare(), and main_source_check() after the poll. */
+/* yielding_main_prepare(), and yielding_main_check() after the poll. */
 STEP (prepare)
 {
   return go_on (thread, self->urgent ? STEP_BEGIN : STEP_POLL);
