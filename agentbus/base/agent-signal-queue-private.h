@@ -7,10 +7,10 @@
 G_BEGIN_DECLS
 
 /*
- * Carries events to the context of an object, which emits its signals there. Any thread may add events. The context calls
- * the function of the queue for each event, in the order in which they were added, when nothing more urgent is ready. A
- * dispatch handles one batch; events that are added meanwhile wait for the next one. After the object has closed the queue,
- * the function is called for no further event.
+ * Carries events to the context of an object, which emits its signals there. Any thread may add events. The context
+ * calls the function of the queue for each event, in the order in which they were added, when nothing more urgent is
+ * ready. A dispatch handles one batch; events that are added meanwhile wait for the next one. After the object has
+ * closed the queue, the function is called for no further event.
  *
  * If AGENT_SIGNAL_QUEUE_MAX events wait and the context has not been iterated for AGENT_SIGNAL_QUEUE_PATIENCE, further
  * events are refused until the context is iterated again. The next dispatch then warns how many events were refused.

@@ -11,12 +11,12 @@
 G_BEGIN_DECLS
 
 /*
- * A lock that is taken for each message and held for some nanoseconds. A GMutex costs twice as much when it is free, and at
- * least two system calls when it is not.
+ * A lock that is taken for each message and held for some nanoseconds. A GMutex costs twice as much when it is free,
+ * and at least two system calls when it is not.
  *
- * A thread that finds the lock taken tries again for some microseconds. If it still fails, the thread that holds the lock
- * is not running. The waiting thread then sleeps for a short time. To yield would not be enough: the holder may have a lower
- * priority, and would not run.
+ * A thread that finds the lock taken tries again for some microseconds. If it still fails, the thread that holds the
+ * lock is not running. The waiting thread then sleeps for a short time. To yield would not be enough: the holder may
+ * have a lower priority, and would not run.
  *
  * No code of the application runs while the lock is held.
  */

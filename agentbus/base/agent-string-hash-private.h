@@ -12,9 +12,9 @@ G_BEGIN_DECLS
  * All functions may be called in any thread.
  *
  * Names come from peers too. The hash has a key that nobody outside the process knows, so that no peer can choose names
- * that all fall into one bucket of a table. Each step multiplies by the key and combines the two halves of the product of
- * 128 bits: a product of 64 bits would lose the upper bits of its input, whatever the key is. The factor of the last step
- * depends on the length, so that names of different lengths have different hashes too.
+ * that all fall into one bucket of a table. Each step multiplies by the key and combines the two halves of the product
+ * of 128 bits: a product of 64 bits would lose the upper bits of its input, whatever the key is. The factor of the last
+ * step depends on the length, so that names of different lengths have different hashes too.
  */
 
 /* The start value, and the factor, which is odd. Both are chosen at random before main() and never change after that. */
@@ -68,8 +68,8 @@ _agent_string_hash_get_4 (const char *bytes)
   return word;
 }
 
-/* Packs less than eight bytes into a word. Each byte is in the word, some of them twice, so different strings of the same
- * length give different words. */
+/* Packs less than eight bytes into a word. Each byte is in the word, some of them twice, so different strings of the
+ * same length give different words. */
 static inline guint64
 _agent_string_hash_get_few (const char *bytes,
                             gsize       n)

@@ -14,8 +14,8 @@ string_hash_draw (GRand *rand)
   return high << 32 | g_rand_int (rand);
 }
 
-/* The constructors of an application may use names already, so this one must run before them: theirs have no priority, or a
- * greater number. The numbers up to 100 belong to the C library. */
+/* The constructors of an application may use names already, so this one must run before them: theirs have no priority,
+ * or a greater number. The numbers up to 100 belong to the C library. */
 __attribute__ ((constructor (101))) static void
 string_hash_draw_key (void)
 {

@@ -9,9 +9,9 @@ G_BEGIN_DECLS
 /*
  * A timer: a GSource that calls a function in its context when the library's clock reaches an absolute time.
  *
- * A new timer has no time and calls nothing. set_time() may be called in any thread, but not by two threads at once: the
- * owner holds a lock. The time stays set, so the function is called in each iteration until it sets a later time, or -1 for
- * none. new() and free() may be called in any thread too, without that lock.
+ * A new timer has no time and calls nothing. set_time() may be called in any thread, but not by two threads at once:
+ * the owner holds a lock. The time stays set, so the function is called in each iteration until it sets a later time,
+ * or -1 for none. free() must be called without that lock, as it may call the destroy notify.
  */
 typedef struct _AgentTimerSource AgentTimerSource;
 

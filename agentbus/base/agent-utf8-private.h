@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 /*
  * Whether a string is UTF-8. All functions may be called in any thread.
  *
- * The library checks the strings of each message when the message is made. Most strings are ASCII: these are checked here,
- * eight bytes in a step. Only the others are given to the function of GLib, which takes a step for each byte.
+ * The library checks the strings of each message when the message is made. Most strings are ASCII: these are checked
+ * here, eight bytes in a step. Only the others are given to the function of GLib, which takes a step for each byte.
  */
 
 #define AGENT_UTF8_HIGH_BITS G_GUINT64_CONSTANT (0x8080808080808080)

@@ -10,8 +10,8 @@ G_BEGIN_DECLS
  * The watches of an object: functions to call when something happens to the object.
  *
  * The list is an array that never changes: a change replaces it by a new one. To call the watches, the owner takes a
- * reference on the array, and then calls them with no lock held. So a watch may still be called after it was removed, by a
- * thread that had taken its reference before.
+ * reference on the array, and then calls them with no lock held. So a watch may still be called after it was removed,
+ * by a thread that had taken its reference before.
  *
  * All functions but init() and clear() may be called in any thread.
  */

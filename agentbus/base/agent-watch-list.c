@@ -70,8 +70,8 @@ watch_list_copy_locked (AgentWatchList *self,
   return copy;
 }
 
-/* @watches: (transfer full). Returns: (transfer full) (nullable): the array that was replaced. The caller unrefs it after
- * unlocking, as that may call a destroy notify of the application. */
+/* @watches: (transfer full). Returns: (transfer full) (nullable): the array that was replaced. The caller unrefs it
+ * after unlocking, as that may call a destroy notify of the application. */
 static GPtrArray *
 watch_list_replace_locked (AgentWatchList *self,
                            GPtrArray      *watches)

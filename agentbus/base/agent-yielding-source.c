@@ -139,8 +139,8 @@ yielding_source_add (AgentYieldingSource *self,
 }
 
 /* @context: the caller holds a reference until it has called free(), as a GSource must not be used after its context is
- * freed. @name: a static string. @nested: (nullable): see AgentYieldingNested. @destroy: called by free(), or at the end of
- * the dispatch if one is under way. */
+ * freed. @name: a static string. @nested: (nullable): see AgentYieldingNested. @destroy: called by free(), or at the
+ * end of the dispatch if one is under way. */
 AgentYieldingSource *
 _agent_yielding_source_new (GMainContext       *context,
                             const char         *name,
@@ -183,9 +183,9 @@ _agent_yielding_source_begin (AgentYieldingSource *self)
   _agent_source_clear (&self->polite_source);
 }
 
-/* The flag is set before the wakeup. A context that sleeps wakes up and then reads the flag; a context that does not sleep
- * reads the flag before it sleeps. The wakeup is needed even if the flag is set already: the thread that set it may have
- * been stopped before its own wakeup. */
+/* The flag is set before the wakeup. A context that sleeps wakes up and then reads the flag; a context that does not
+ * sleep reads the flag before it sleeps. The wakeup is needed even if the flag is set already: the thread that set it
+ * may have been stopped before its own wakeup. */
 void
 _agent_yielding_source_be_urgent (AgentYieldingSource *self)
 {

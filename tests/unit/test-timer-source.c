@@ -121,6 +121,27 @@ test_moved (TestFixture *f)
   timer_clear (&timer);
 }
 
+/* The time may be taken back between the moment when the context finds the timer ready and its dispatch. */
+static void
+test_moved_before_dispatch (TestFixture *f)
+{
+  Timer   timer;
+  GPollFD fds[4];
+  gint    priority;
+  gint    timeout;
+
+  test_clock_freeze ();
+  timer_init (&timer, f->context);
+  _agent_timer_source_set_time (timer.timer, _agent_clock_now ());
+  g_assert_true (g_main_context_prepare (f->context, &priority));
+  g_main_context_query (f->context, priority, &timeout, fds, G_N_ELEMENTS (fds));
+  g_assert_true (g_main_context_check (f->context, priority, NULL, 0));
+  _agent_timer_source_set_time (timer.timer, -1);
+  g_main_context_dispatch (f->context);
+  g_assert_cmpuint (timer.n_calls, ==, 0);
+  timer_clear (&timer);
+}
+
 /* As long as the time is not in the future, each iteration calls the function once. */
 static void
 test_called_again (TestFixture *f)
@@ -204,6 +225,7 @@ main (int argc, char *argv[])
   test_add ("/agentbus/timer-source/no-time", test_no_time);
   test_add ("/agentbus/timer-source/at-its-time", test_at_its_time);
   test_add ("/agentbus/timer-source/moved", test_moved);
+  test_add ("/agentbus/timer-source/moved-before-dispatch", test_moved_before_dispatch);
   test_add ("/agentbus/timer-source/called-again", test_called_again);
   test_add ("/agentbus/timer-source/freed-by-its-function", test_freed_by_its_function);
   test_add ("/agentbus/timer-source/keeps-context", test_keeps_context);
