@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* A frame that came over the wire keeps the id it was made with; @id 0 asks for a new one. */
+/* @id: the id of a frame that came from another process, or 0 for a new id. */
 AgentFrame *_agent_frame_new_with_id (guint64     id,
                                       const char *kind,
                                       GBytes     *data,

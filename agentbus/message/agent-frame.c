@@ -12,10 +12,10 @@
 /**
  * AgentFrame:
  *
- * A unit of what flows through a pipeline: some audio, a picture, a piece of text.
+ * A unit of the data that flows through a pipeline: some audio, a picture, a piece of text.
  *
  * A frame has a kind that says what its data is, the data itself, and metadata. The data is never
- * copied: whoever gets the frame, in whatever thread, reads the very same bytes.
+ * copied: all receivers, in all threads, read the same bytes.
  *
  * ```c
  * g_autoptr (GBytes) pcm = g_bytes_new_take (g_malloc0 (640), 640);
@@ -28,8 +28,8 @@
  *                                          AGENT_FRAME_DIRECTION_DOWNSTREAM));
  * ```
  *
- * A frame is immutable once it is shared, so it may be read from any number of threads, and it is
- * counted atomically. Only [method@AgentBus.Frame.set_pts] changes one, and is for the time before.
+ * A frame has an atomic reference count and may be read in any number of threads at once. Only
+ * [method@AgentBus.Frame.set_pts] changes a frame, and may be called only before the frame is shared.
  *
  * ## From Python
  *
@@ -83,21 +83,21 @@
  */
 struct _AgentFrame
 {
-  gint      ref_count; /* (atomic) */
-  gboolean  pooled;    /* whose memory it is */
-  guint64   id;
-  GBytes   *data;     /* (nullable) */
-  GVariant *metadata; /* (nullable) */
-  gint64    pts;      /* microseconds, or -1 */
-  char      kind[];
+  gatomicrefcount ref_count;
+  gboolean        pooled; /* whether the memory comes from the pool */
+  guint64         id;
+  GBytes         *data;     /* (nullable) */
+  GVariant       *metadata; /* (nullable) */
+  gint64          pts;      /* microseconds, or -1 */
+  char            kind[];
 };
 
 G_DEFINE_BOXED_TYPE (AgentFrame, agent_frame, agent_frame_ref, agent_frame_unref)
 
 static guint64
-next_id (void)
+frame_next_id (void)
 {
-  /* GLib's own atomics are no wider than a pointer, which may have 32 bits only. */
+  /* The atomic functions of GLib are no wider than a pointer, which may have only 32 bits. */
   static guint64 last_id; /* (atomic) */
 
   return __atomic_add_fetch (&last_id, 1, __ATOMIC_RELAXED);
@@ -111,9 +111,9 @@ _agent_frame_new_with_id (
   gboolean    pooled;
   AgentFrame *self = _agent_message_pool_alloc (sizeof (AgentFrame) + kind_size, &pooled);
 
-  self->ref_count = 1;
+  g_atomic_ref_count_init (&self->ref_count);
   self->pooled = pooled;
-  self->id = id != 0 ? id : next_id ();
+  self->id = id != 0 ? id : frame_next_id ();
   self->data = data != NULL ? g_bytes_ref (data) : NULL;
   self->metadata = metadata != NULL ? g_variant_ref_sink (metadata) : NULL;
   self->pts = pts;
@@ -127,11 +127,11 @@ _agent_frame_new_with_id (
  * @kind: What the data is, not empty; such as `audio/raw`.
  * @data: (transfer none) (nullable): The data.
  * @metadata: (transfer none) (nullable): More about the data, of type `a{sv}`; a floating reference
- * is taken over.
+ * is sunk.
  *
  * Creates a frame with a new id.
  *
- * The frame takes a reference on the data and the metadata and copies neither.
+ * The frame takes a reference on the data and on the metadata. It copies neither of them.
  *
  * Returns: (transfer full): a new frame
  *
@@ -167,7 +167,7 @@ agent_frame_ref (AgentFrame *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  g_atomic_int_inc (&self->ref_count);
+  g_atomic_ref_count_inc (&self->ref_count);
 
   return self;
 }
@@ -176,7 +176,7 @@ agent_frame_ref (AgentFrame *self)
  * agent_frame_unref: (skip)
  * @self: (transfer full): A frame.
  *
- * Drops a reference to a frame, and frees it with the last one.
+ * Drops a reference to a frame. The last one frees the frame.
  *
  * This may be called from any thread.
  *
@@ -187,8 +187,8 @@ agent_frame_unref (AgentFrame *self)
 {
   g_return_if_fail (self != NULL);
 
-  /* Who has the only reference needs no locked instruction to see that. */
-  if (g_atomic_int_get (&self->ref_count) != 1 && !g_atomic_int_dec_and_test (&self->ref_count))
+  /* The holder of the only reference needs no locked instruction to see that it is the only one. */
+  if (!g_atomic_ref_count_compare (&self->ref_count, 1) && !g_atomic_ref_count_dec (&self->ref_count))
     return;
 
   g_clear_pointer (&self->data, g_bytes_unref);
@@ -202,8 +202,8 @@ agent_frame_unref (AgentFrame *self)
  *
  * Gets the id of a frame.
  *
- * Ids count up from 1 and no two frames made in a process share one. A frame that came from another
- * process keeps the id it was given there.
+ * Ids count up from 1, and each frame that a process creates has another one. A frame that came from
+ * another process keeps the id that it got there.
  *
  * Returns: the id, never 0
  *
@@ -221,7 +221,7 @@ agent_frame_get_id (AgentFrame *self)
  * agent_frame_get_kind:
  * @self: A frame.
  *
- * Gets what the data of a frame is.
+ * Gets the kind of a frame, which says what its data is.
  *
  * Returns: (transfer none): the kind
  *
@@ -241,9 +241,9 @@ agent_frame_get_kind (AgentFrame *self)
  *
  * Gets the data of a frame.
  *
- * These are the bytes that the frame was made with, not a copy.
+ * These are the bytes that the frame was created with, not a copy.
  *
- * Returns: (transfer none) (nullable): the data, or %NULL if it has none
+ * Returns: (transfer none) (nullable): the data, or %NULL if the frame has none
  *
  * Since: 0.1
  */
@@ -261,7 +261,7 @@ agent_frame_get_data (AgentFrame *self)
  *
  * Gets the metadata of a frame.
  *
- * Returns: (transfer none) (nullable): an `a{sv}`, or %NULL if it has none
+ * Returns: (transfer none) (nullable): an `a{sv}`, or %NULL if the frame has none
  *
  * Since: 0.1
  */
@@ -279,7 +279,7 @@ agent_frame_get_metadata (AgentFrame *self)
  *
  * Gets the presentation time of a frame.
  *
- * Returns: microseconds on the pipeline's own clock, or -1 if it has none
+ * Returns: microseconds on the clock of the pipeline, or -1 if the frame has none
  *
  * Since: 0.1
  */
@@ -294,12 +294,12 @@ agent_frame_get_pts (AgentFrame *self)
 /**
  * agent_frame_set_pts:
  * @self: A frame.
- * @pts: Microseconds on the pipeline's own clock, or -1 for none.
+ * @pts: Microseconds on the clock of the pipeline, or -1 for none.
  *
  * Sets the presentation time of a frame.
  *
- * Call this before anybody else can see the frame, that is, before it goes into a message: other
- * threads read it without a lock.
+ * Call this before the frame is put into a message: from then on, other threads may read it without a
+ * lock.
  *
  * Since: 0.1
  */

@@ -9,10 +9,10 @@
 /**
  * AgentInfo:
  *
- * What others need to know of an agent.
+ * A description of an agent, for the others on the bus.
  *
- * An agent tells about itself with [ctor@AgentBus.Message.new_agent_ready], and a runner about all
- * it has with [ctor@AgentBus.Message.new_agent_registry].
+ * An agent describes itself with [ctor@AgentBus.Message.new_agent_ready]. A runner describes all its
+ * agents with [ctor@AgentBus.Message.new_agent_registry].
  *
  * ```c
  * g_autoptr (AgentInfo) info =
@@ -24,7 +24,8 @@
  * agent_bus_send (bus, agent_message_new_agent_ready (info));
  * ```
  *
- * It never changes, so it may be read from any number of threads, and it is counted atomically.
+ * A description never changes and has an atomic reference count, so it may be read in any number of
+ * threads at once.
  *
  * ## From Python
  *
@@ -54,7 +55,7 @@
  * print(message.get_info().is_active()); // prints: true
  * ```
  *
- * An array of infos does not arrive in C, so a registry needs the [overrides](overrides.html):
+ * GJS cannot pass an array of infos to C, so a registry needs the [overrides](overrides.html):
  *
  * ```js
  * // With the overrides.
@@ -70,13 +71,13 @@
  */
 struct _AgentInfo
 {
-  gint   ref_count; /* (atomic) */
-  guint  active : 1;
-  guint  bridged : 1;
-  char  *name;
-  char  *runner;
-  char  *parent;     /* (nullable) */
-  gint64 started_at; /* microseconds since the Unix epoch, or 0 */
+  gatomicrefcount ref_count;
+  guint           active : 1;
+  guint           bridged : 1;
+  char           *name;
+  char           *runner;
+  char           *parent;     /* (nullable) */
+  gint64          started_at; /* microseconds since the Unix epoch, or 0 */
 };
 
 G_DEFINE_BOXED_TYPE (AgentInfo, agent_info, agent_info_ref, agent_info_unref)
@@ -84,11 +85,11 @@ G_DEFINE_BOXED_TYPE (AgentInfo, agent_info, agent_info_ref, agent_info_unref)
 /**
  * agent_info_new:
  * @name: The agent's name on the bus, not empty.
- * @runner: The name of what runs the agent; may be empty.
- * @parent: (nullable): The name of the agent that it belongs to, or %NULL for none.
- * @active: Whether it takes part at once, without being activated.
- * @bridged: Whether it carries frames between the bus and a pipeline.
- * @started_at: When it started, in microseconds since the Unix epoch as of
+ * @runner: The name of the runner, which runs the agent; may be empty.
+ * @parent: (nullable): The name of the agent that this one belongs to, or %NULL for none.
+ * @active: Whether the agent takes part at once, without being activated.
+ * @bridged: Whether the agent carries frames between the bus and a pipeline.
+ * @started_at: When the agent started, in microseconds since the Unix epoch as of
  * [func@GLib.get_real_time], or 0 if unknown.
  *
  * Creates a description of an agent.
@@ -115,7 +116,7 @@ agent_info_new (const char *name,
   g_return_val_if_fail (started_at >= 0, NULL);
 
   self = g_new (AgentInfo, 1);
-  self->ref_count = 1;
+  g_atomic_ref_count_init (&self->ref_count);
   self->active = active != FALSE;
   self->bridged = bridged != FALSE;
   self->name = g_strdup (name);
@@ -143,7 +144,7 @@ agent_info_ref (AgentInfo *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  g_atomic_int_inc (&self->ref_count);
+  g_atomic_ref_count_inc (&self->ref_count);
 
   return self;
 }
@@ -152,7 +153,7 @@ agent_info_ref (AgentInfo *self)
  * agent_info_unref: (skip)
  * @self: (transfer full): A description of an agent.
  *
- * Drops a reference to a description, and frees it with the last one.
+ * Drops a reference to a description. The last one frees the description.
  *
  * This may be called from any thread.
  *
@@ -163,7 +164,7 @@ agent_info_unref (AgentInfo *self)
 {
   g_return_if_fail (self != NULL);
 
-  if (!g_atomic_int_dec_and_test (&self->ref_count))
+  if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
   g_free (self->name);
@@ -194,7 +195,7 @@ agent_info_get_name (AgentInfo *self)
  * agent_info_get_runner:
  * @self: A description of an agent.
  *
- * Gets the name of what runs the agent.
+ * Gets the name of the runner, which runs the agent.
  *
  * Returns: (transfer none): the runner's name
  *
@@ -214,7 +215,7 @@ agent_info_get_runner (AgentInfo *self)
  *
  * Gets the name of the agent that this one belongs to.
  *
- * Returns: (transfer none) (nullable): the parent's name, or %NULL if it has none
+ * Returns: (transfer none) (nullable): the parent's name, or %NULL if the agent has none
  *
  * Since: 0.1
  */

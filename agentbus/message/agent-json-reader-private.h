@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* Reads strict JSON that may come from anywhere; see agent_payload_from_json (). */
+/* Reads strict JSON text, which may come from a peer; see agent_payload_from_json(). */
 GVariant *_agent_json_read (const char *json,
                             GError    **error);
 

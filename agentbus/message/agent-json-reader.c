@@ -10,39 +10,37 @@
 #include <math.h>
 #include <string.h>
 
-/*
- * The reader recurses, and GLib accepts 128 levels from bytes, of which an object takes three: with
- * this limit every payload that can be read can also be sent to another process.
- */
+/* Each nested object or array is one more level of recursion. GLib accepts 128 levels when it reads a GVariant from
+ * bytes, and an object takes three of them. So each payload that is read here can also be sent to another process. */
 #define DEPTH_MAX 32
 
 /*
- * JSON-GLib will not do for text from anywhere. Version 1.6 leaks when the text is wrong, wraps numbers that are
- * too large, calls GLib with half of a surrogate pair and takes what is not JSON; and its objects take a step for
- * each member that came before, where names are repeated or made to collide: half a megabyte of text keeps it busy
- * for a quarter of a minute.
+ * JSON-GLib must not be used for text that a peer sends. Version 1.6 leaks if the text has an error, wraps numbers that
+ * are too large, passes half of a surrogate pair to GLib, and accepts text that is not JSON. If names are repeated, or
+ * chosen to collide, each member of an object takes one step for each member before it: half a megabyte of text takes
+ * 15 seconds.
  */
 typedef struct
 {
   const char *start;
   const char *at;
   guint       depth;
-  GString    *text; /* the string that was read last */
+  GString    *text; /* the last string */
   GError    **error;
-} Reader;
+} JsonReader;
 
 typedef struct
 {
   char     *name;
-  GVariant *value; /* (nullable) */
+  GVariant *value; /* (nullable) NULL if a later member has the same name */
   guint     position;
-} Member;
+} JsonMember;
 
-static GVariant *read_value (Reader *self);
+static GVariant *json_read_value (JsonReader *self);
 
 static gboolean
-refuse (Reader     *self,
-        const char *problem)
+json_refuse (JsonReader *self,
+             const char *problem)
 {
   g_set_error (self->error,
                AGENT_BUS_ERROR,
@@ -55,7 +53,7 @@ refuse (Reader     *self,
 }
 
 static char
-skip_space (Reader *self)
+json_skip_space (JsonReader *self)
 {
   while (*self->at == ' ' || *self->at == '\t' || *self->at == '\r' || *self->at == '\n')
     self->at++;
@@ -64,15 +62,15 @@ skip_space (Reader *self)
 }
 
 static gboolean
-read_unit (Reader   *self,
-           gunichar *unit)
+json_read_unit (JsonReader *self,
+                gunichar   *unit)
 {
   *unit = 0;
 
   for (guint i = 0; i < 4; i++, self->at++)
     {
       if (!g_ascii_isxdigit (*self->at))
-        return refuse (self, "Bad escape");
+        return json_refuse (self, "Bad escape");
 
       *unit = *unit * 16 + (gunichar) g_ascii_xdigit_value (*self->at);
     }
@@ -80,28 +78,28 @@ read_unit (Reader   *self,
   return TRUE;
 }
 
-/* What comes after `\u`. A GVariant holds neither NUL nor half of a surrogate pair. */
+/* Reads what follows `\u`. A GVariant can hold neither NUL nor half of a surrogate pair. */
 static gboolean
-read_unicode (Reader *self)
+json_read_unicode (JsonReader *self)
 {
   gunichar character;
   gunichar low;
 
-  if (!read_unit (self, &character))
+  if (!json_read_unit (self, &character))
     return FALSE;
   if (character == 0)
-    return refuse (self, "NUL character");
+    return json_refuse (self, "NUL character");
 
   if (character >= 0xd800 && character <= 0xdfff)
     {
       if (character > 0xdbff || self->at[0] != '\\' || self->at[1] != 'u')
-        return refuse (self, "Half of a surrogate pair");
+        return json_refuse (self, "Half of a surrogate pair");
 
       self->at += 2;
-      if (!read_unit (self, &low))
+      if (!json_read_unit (self, &low))
         return FALSE;
       if (low < 0xdc00 || low > 0xdfff)
-        return refuse (self, "Half of a surrogate pair");
+        return json_refuse (self, "Half of a surrogate pair");
 
       character = 0x10000 + ((character - 0xd800) << 10) + (low - 0xdc00);
     }
@@ -112,7 +110,7 @@ read_unicode (Reader *self)
 }
 
 static gboolean
-read_escape (Reader *self)
+json_read_escape (JsonReader *self)
 {
   static const char letters[] = "\"\\/bfnrt";
   static const char meanings[] = "\"\\/\b\f\n\r\t";
@@ -122,12 +120,12 @@ read_escape (Reader *self)
   if (letter == 'u')
     {
       self->at++;
-      return read_unicode (self);
+      return json_read_unicode (self);
     }
 
   found = letter != '\0' ? strchr (letters, letter) : NULL;
   if (found == NULL)
-    return refuse (self, "Bad escape");
+    return json_refuse (self, "Bad escape");
 
   self->at++;
   g_string_append_c (self->text, meanings[found - letters]);
@@ -135,23 +133,23 @@ read_escape (Reader *self)
   return TRUE;
 }
 
-/* What comes after the opening quotation mark. */
+/* Reads what follows the opening quotation mark. */
 static gboolean
-read_string (Reader *self)
+json_read_string (JsonReader *self)
 {
   g_string_truncate (self->text, 0);
 
   while (*self->at != '"')
     {
       if ((guchar) *self->at < ' ')
-        return refuse (self, *self->at == '\0' ? "Unexpected end" : "Control character");
+        return json_refuse (self, *self->at == '\0' ? "Unexpected end" : "Control character");
 
       if (*self->at != '\\')
         g_string_append_c (self->text, *self->at++);
       else
         {
           self->at++;
-          if (!read_escape (self))
+          if (!json_read_escape (self))
             return FALSE;
         }
     }
@@ -162,7 +160,7 @@ read_string (Reader *self)
 }
 
 static gboolean
-skip_digits (Reader *self)
+json_skip_digits (JsonReader *self)
 {
   const char *start = self->at;
 
@@ -173,14 +171,14 @@ skip_digits (Reader *self)
 }
 
 static gboolean
-skip_number (Reader   *self,
-             gboolean *integer)
+json_skip_number (JsonReader *self,
+                  gboolean   *integer)
 {
   if (*self->at == '-')
     self->at++;
   if (*self->at == '0')
     self->at++;
-  else if (!skip_digits (self))
+  else if (!json_skip_digits (self))
     return FALSE;
 
   *integer = *self->at != '.' && *self->at != 'e' && *self->at != 'E';
@@ -188,7 +186,7 @@ skip_number (Reader   *self,
   if (*self->at == '.')
     {
       self->at++;
-      if (!skip_digits (self))
+      if (!json_skip_digits (self))
         return FALSE;
     }
 
@@ -197,23 +195,23 @@ skip_number (Reader   *self,
       self->at++;
       if (*self->at == '+' || *self->at == '-')
         self->at++;
-      return skip_digits (self);
+      return json_skip_digits (self);
     }
 
   return TRUE;
 }
 
 static GVariant *
-read_number (Reader *self)
+json_read_number (JsonReader *self)
 {
   const char *start = self->at;
   gboolean    integer;
   gint64      whole;
   double      real;
 
-  if (!skip_number (self, &integer))
+  if (!json_skip_number (self, &integer))
     {
-      refuse (self, "Bad number");
+      json_refuse (self, "Bad number");
       return NULL;
     }
 
@@ -232,29 +230,29 @@ read_number (Reader *self)
     }
 
   self->at = start;
-  refuse (self, "Number out of range");
+  json_refuse (self, "Number out of range");
 
   return NULL;
 }
 
-/* What comes after the opening bracket. */
+/* Reads what follows the opening bracket. */
 static GVariant *
-read_array (Reader *self)
+json_read_array (JsonReader *self)
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("av"));
   GVariant *element;
 
-  if (skip_space (self) == ']')
+  if (json_skip_space (self) == ']')
     {
       self->at++;
       return g_variant_builder_end (&builder);
     }
 
-  while ((element = read_value (self)) != NULL)
+  while ((element = json_read_value (self)) != NULL)
     {
       g_variant_builder_add_value (&builder, g_variant_new_variant (element));
 
-      switch (skip_space (self))
+      switch (json_skip_space (self))
         {
         case ',':
           self->at++;
@@ -263,7 +261,7 @@ read_array (Reader *self)
           self->at++;
           return g_variant_builder_end (&builder);
         default:
-          refuse (self, "Expected “,” or “]”");
+          json_refuse (self, "Expected “,” or “]”");
           return NULL;
         }
     }
@@ -272,64 +270,64 @@ read_array (Reader *self)
 }
 
 static void
-member_clear (gpointer data)
+json_member_clear (gpointer data)
 {
-  Member *self = data;
+  JsonMember *self = data;
 
   g_clear_pointer (&self->name, g_free);
   g_clear_pointer (&self->value, g_variant_unref);
 }
 
 static int
-compare_names (gconstpointer a,
-               gconstpointer b)
+json_compare_names (gconstpointer a,
+                    gconstpointer b)
 {
-  const Member *one = a;
-  const Member *two = b;
-  int           order = strcmp (one->name, two->name);
+  const JsonMember *one = a;
+  const JsonMember *two = b;
+  int               order = strcmp (one->name, two->name);
 
   return order != 0 ? order : (one->position > two->position) - (one->position < two->position);
 }
 
 static int
-compare_positions (gconstpointer a,
-                   gconstpointer b)
+json_compare_positions (gconstpointer a,
+                        gconstpointer b)
 {
-  const Member *one = a;
-  const Member *two = b;
+  const JsonMember *one = a;
+  const JsonMember *two = b;
 
   return (one->position > two->position) - (one->position < two->position);
 }
 
-/* Of members with one name the last counts. Sorting finds them, as a hash table slows down for
- * names made to collide. */
+/* Of members with the same name, only the last one is kept. They are found by sorting, as names that are chosen to
+ * collide would make a hash table slow. */
 static void
-drop_doubles (GArray *members)
+json_drop_duplicates (GArray *members)
 {
-  g_array_sort (members, compare_names);
+  g_array_sort (members, json_compare_names);
 
   for (guint i = 1; i < members->len; i++)
     {
-      Member *before = &g_array_index (members, Member, i - 1);
+      JsonMember *before = &g_array_index (members, JsonMember, i - 1);
 
-      if (strcmp (before->name, g_array_index (members, Member, i).name) == 0)
+      if (strcmp (before->name, g_array_index (members, JsonMember, i).name) == 0)
         g_clear_pointer (&before->value, g_variant_unref);
     }
 
-  g_array_sort (members, compare_positions);
+  g_array_sort (members, json_compare_positions);
 }
 
 static GVariant *
-build_object (GArray *members)
+json_build_object (GArray *members)
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
 
   if (members->len > 1)
-    drop_doubles (members);
+    json_drop_duplicates (members);
 
   for (guint i = 0; i < members->len; i++)
     {
-      Member *member = &g_array_index (members, Member, i);
+      JsonMember *member = &g_array_index (members, JsonMember, i);
 
       if (member->value != NULL)
         g_variant_builder_add_value (
@@ -342,58 +340,58 @@ build_object (GArray *members)
 }
 
 static gboolean
-read_member (Reader *self,
-             GArray *members)
+json_read_member (JsonReader *self,
+                  GArray     *members)
 {
   g_autofree char *name = NULL;
   GVariant        *value;
-  Member           member;
+  JsonMember       member;
 
-  if (skip_space (self) != '"')
-    return refuse (self, "Expected a name");
+  if (json_skip_space (self) != '"')
+    return json_refuse (self, "Expected a name");
   self->at++;
-  if (!read_string (self))
+  if (!json_read_string (self))
     return FALSE;
   name = g_strdup (self->text->str);
 
-  if (skip_space (self) != ':')
-    return refuse (self, "Expected “:”");
+  if (json_skip_space (self) != ':')
+    return json_refuse (self, "Expected “:”");
   self->at++;
-  value = read_value (self);
+  value = json_read_value (self);
   if (value == NULL)
     return FALSE;
 
-  member = (Member){ g_steal_pointer (&name), g_variant_ref_sink (value), members->len };
+  member = (JsonMember){ g_steal_pointer (&name), g_variant_ref_sink (value), members->len };
   g_array_append_val (members, member);
 
   return TRUE;
 }
 
-/* What comes after the opening brace. */
+/* Reads what follows the opening brace. */
 static GVariant *
-read_object (Reader *self)
+json_read_object (JsonReader *self)
 {
-  g_autoptr (GArray) members = g_array_new (FALSE, FALSE, sizeof (Member));
+  g_autoptr (GArray) members = g_array_new (FALSE, FALSE, sizeof (JsonMember));
 
-  g_array_set_clear_func (members, member_clear);
-  if (skip_space (self) == '}')
+  g_array_set_clear_func (members, json_member_clear);
+  if (json_skip_space (self) == '}')
     {
       self->at++;
-      return build_object (members);
+      return json_build_object (members);
     }
 
-  while (read_member (self, members))
+  while (json_read_member (self, members))
     {
-      switch (skip_space (self))
+      switch (json_skip_space (self))
         {
         case ',':
           self->at++;
           break;
         case '}':
           self->at++;
-          return build_object (members);
+          return json_build_object (members);
         default:
-          refuse (self, "Expected “,” or “}”");
+          json_refuse (self, "Expected “,” or “}”");
           return NULL;
         }
     }
@@ -402,25 +400,25 @@ read_object (Reader *self)
 }
 
 static GVariant *
-read_nested (Reader *self)
+json_read_nested (JsonReader *self)
 {
   GVariant *value;
 
   if (self->depth == DEPTH_MAX)
     {
-      refuse (self, "Too many levels of nesting");
+      json_refuse (self, "Too many levels of nesting");
       return NULL;
     }
 
   self->depth++;
-  value = *self->at++ == '[' ? read_array (self) : read_object (self);
+  value = *self->at++ == '[' ? json_read_array (self) : json_read_object (self);
   self->depth--;
 
   return value;
 }
 
 static GVariant *
-read_word (Reader *self)
+json_read_word (JsonReader *self)
 {
   if (g_str_has_prefix (self->at, "true"))
     {
@@ -440,54 +438,54 @@ read_word (Reader *self)
       return g_variant_new_maybe (G_VARIANT_TYPE_VARIANT, NULL);
     }
 
-  refuse (self, *self->at == '\0' ? "Unexpected end" : "Unexpected character");
+  json_refuse (self, *self->at == '\0' ? "Unexpected end" : "Unexpected character");
 
   return NULL;
 }
 
-/* Gives a floating reference, or NULL and an error. */
+/* Returns: (transfer floating) (nullable): the value, or NULL with an error. */
 static GVariant *
-read_value (Reader *self)
+json_read_value (JsonReader *self)
 {
-  char c = skip_space (self);
+  char c = json_skip_space (self);
 
   if (c == '[' || c == '{')
-    return read_nested (self);
+    return json_read_nested (self);
   if (c == '-' || g_ascii_isdigit (c))
-    return read_number (self);
+    return json_read_number (self);
   if (c != '"')
-    return read_word (self);
+    return json_read_word (self);
 
   self->at++;
 
-  return read_string (self) ? g_variant_new_string (self->text->str) : NULL;
+  return json_read_string (self) ? g_variant_new_string (self->text->str) : NULL;
 }
 
-/* Gives a full reference, or NULL and an error of AGENT_BUS_ERROR. */
+/* Returns: (transfer full) (nullable): the value, not floating, or NULL with an error of AGENT_BUS_ERROR. */
 GVariant *
 _agent_json_read (const char *json,
                   GError    **error)
 {
   g_autoptr (GString) text = NULL;
   g_autoptr (GVariant) payload = NULL;
-  Reader reader;
+  JsonReader reader;
 
   text = g_string_new (NULL);
-  reader = (Reader){ .start = json, .at = json, .text = text, .error = error };
+  reader = (JsonReader){ .start = json, .at = json, .text = text, .error = error };
   if (!g_utf8_validate (json, -1, &reader.at))
     {
-      refuse (&reader, "No UTF-8");
+      json_refuse (&reader, "No UTF-8");
       return NULL;
     }
 
   reader.at = json;
-  payload = read_value (&reader);
+  payload = json_read_value (&reader);
   if (payload == NULL)
     return NULL;
 
-  if (skip_space (&reader) != '\0')
+  if (json_skip_space (&reader) != '\0')
     {
-      refuse (&reader, "Unexpected character");
+      json_refuse (&reader, "Unexpected character");
       return NULL;
     }
 

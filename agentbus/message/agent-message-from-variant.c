@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-/* An agent announces itself: nobody may speak for another one. */
+/* An agent may announce only itself, so the source must be the agent in the description. */
 static gboolean
 from_variant_check_ready (AgentMessage *message,
                           GError      **error)
@@ -60,7 +60,7 @@ from_variant_read (AgentMessageType type,
   return g_steal_pointer (&message);
 }
 
-/* Everything that can be wrong with the form itself, before a field is looked at. */
+/* Checks the form itself, before any field is read. */
 static gboolean
 from_variant_check_form (GVariant *variant,
                          GError  **error)
@@ -104,14 +104,14 @@ from_variant_read_type (GVariant         *variant,
  *
  * Creates a message from its wire form; see [method@AgentBus.Message.to_variant].
  *
- * Whatever the wire form holds, also damaged bytes, this gives a sound message or an error. Fields
- * that are not known are passed over.
+ * The wire form may come from an untrusted peer, and its bytes may be damaged: the result is either a
+ * valid message or an error. Unknown fields are ignored.
  *
- * The sequence number and the time of sending are those of the other side. The new message still
- * counts as not sent: a bus gives it its own when it is sent on.
+ * The sequence number and the time of sending are those of the sending process. The new message still
+ * counts as not sent: a bus that sends it sets both of them anew.
  *
- * The payload and the data of a frame stay part of @variant and are not copied, so the message
- * keeps all of its memory.
+ * The payload and the data of a frame are not copied, but point into @variant. So the message keeps
+ * the memory of the whole @variant.
  *
  * ```c
  * g_autoptr (AgentMessage) message =

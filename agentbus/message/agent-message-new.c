@@ -9,8 +9,8 @@
 #include "message/agent-frame.h"
 #include "message/agent-info.h"
 
-/* The last arguments initialize further fields of AgentMessageParts. */
-#define new_message(type_, source_, target_, ...)                              \
+/* The variable arguments initialize further fields of AgentMessageParts. */
+#define message_new(type_, source_, target_, ...)                              \
   _agent_message_new_from_parts (                                              \
       &(AgentMessageParts){ .type = (type_),                                   \
                             .channel = agent_message_type_get_channel (type_), \
@@ -19,35 +19,35 @@
                             ##__VA_ARGS__ })
 
 static inline gboolean
-is_name (const char *name)
+message_new_is_name (const char *name)
 {
   return name != NULL && *name != '\0';
 }
 
 static inline gboolean
-is_target (const char *target)
+message_new_is_target (const char *target)
 {
   return target == NULL || *target != '\0';
 }
 
 static inline GVariant *
-sink_payload (GVariant *payload)
+message_new_sink_payload (GVariant *payload)
 {
   return payload != NULL ? g_variant_ref_sink (payload) : NULL;
 }
 
 static gpointer
-copy_info (gconstpointer info,
-           gpointer      data)
+message_new_copy_info (gconstpointer info,
+                       gpointer      data)
 {
   return agent_info_ref ((AgentInfo *) info);
 }
 
-/* The caller's array may change or have no free function. */
+/* The caller may change its array later, and the array may have no free function. */
 static GPtrArray *
-copy_infos (GPtrArray *infos)
+message_new_copy_infos (GPtrArray *infos)
 {
-  GPtrArray *copy = g_ptr_array_copy (infos, copy_info, NULL);
+  GPtrArray *copy = g_ptr_array_copy (infos, message_new_copy_info, NULL);
 
   g_ptr_array_set_free_func (copy, (GDestroyNotify) agent_info_unref);
 
@@ -56,10 +56,10 @@ copy_infos (GPtrArray *infos)
 
 /**
  * agent_message_new_frame:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @frame: (transfer none): The frame.
- * @direction: Which way it goes through the pipeline of whoever gets it.
+ * @direction: Which way the frame goes through the pipeline of a receiver.
  *
  * Creates a message that carries a frame.
  *
@@ -75,12 +75,12 @@ agent_message_new_frame (const char         *source,
                          AgentFrame         *frame,
                          AgentFrameDirection direction)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
   g_return_val_if_fail (frame != NULL, NULL);
   g_return_val_if_fail ((guint) direction <= AGENT_FRAME_DIRECTION_UPSTREAM, NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_FRAME,
+  return message_new (AGENT_MESSAGE_TYPE_FRAME,
                       source,
                       target,
                       .direction = direction,
@@ -89,13 +89,13 @@ agent_message_new_frame (const char         *source,
 
 /**
  * agent_message_new_activate:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @args: (transfer none) (nullable): What to start with, or %NULL; a floating reference is sunk.
  *
  * Creates a message that makes its target take part.
  *
- * The arguments are the message's payload. It travels the system channel.
+ * The arguments are the payload of the message, which travels the system channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -106,20 +106,20 @@ agent_message_new_activate (const char *source,
                             const char *target,
                             GVariant   *args)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_ACTIVATE, source, target, .content = sink_payload (args));
+  return message_new (AGENT_MESSAGE_TYPE_ACTIVATE, source, target, .content = message_new_sink_payload (args));
 }
 
 /**
  * agent_message_new_deactivate:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  *
- * Creates a message that makes its target take part no more.
+ * Creates a message that makes its target stop taking part.
  *
- * It travels the system channel.
+ * The message travels the system channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -129,21 +129,21 @@ AgentMessage *
 agent_message_new_deactivate (const char *source,
                               const char *target)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_DEACTIVATE, source, target);
+  return message_new (AGENT_MESSAGE_TYPE_DEACTIVATE, source, target);
 }
 
 /**
  * agent_message_new_end:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
- * @reason: (nullable): Why, or %NULL for none.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
+ * @reason: (nullable): The reason, or %NULL for none.
  *
  * Creates a message that asks for a graceful end.
  *
- * It travels the system channel.
+ * The message travels the system channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -154,21 +154,21 @@ agent_message_new_end (const char *source,
                        const char *target,
                        const char *reason)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_END, source, target, .reason = reason);
+  return message_new (AGENT_MESSAGE_TYPE_END, source, target, .reason = reason);
 }
 
 /**
  * agent_message_new_cancel:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
- * @reason: (nullable): Why, or %NULL for none.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
+ * @reason: (nullable): The reason, or %NULL for none.
  *
- * Creates a message that ends at once what is under way.
+ * Creates a message that ends the current work of its target at once.
  *
- * It travels the system channel.
+ * The message travels the system channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -179,10 +179,10 @@ agent_message_new_cancel (const char *source,
                           const char *target,
                           const char *reason)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_CANCEL, source, target, .reason = reason);
+  return message_new (AGENT_MESSAGE_TYPE_CANCEL, source, target, .reason = reason);
 }
 
 /**
@@ -191,7 +191,7 @@ agent_message_new_cancel (const char *source,
  *
  * Creates a message that tells everybody that an agent is set up and runs.
  *
- * The agent itself is the source. It travels the system channel.
+ * The agent itself is the source. The message travels the system channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -202,7 +202,7 @@ agent_message_new_agent_ready (AgentInfo *info)
 {
   g_return_val_if_fail (info != NULL, NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_AGENT_READY,
+  return message_new (AGENT_MESSAGE_TYPE_AGENT_READY,
                       agent_info_get_name (info),
                       NULL,
                       .content = agent_info_ref (info));
@@ -210,14 +210,14 @@ agent_message_new_agent_ready (AgentInfo *info)
 
 /**
  * agent_message_new_agent_registry:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @runner: The runner that the agents belong to; may be empty.
  * @infos: (element-type AgentInfo) (transfer none): The runner's agents; may be empty.
  *
  * Creates a message that lists all agents of a runner.
  *
- * The array is copied, the descriptions in it are shared. It travels the system channel.
+ * The array is copied; the descriptions in it are shared. The message travels the system channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -229,28 +229,28 @@ agent_message_new_agent_registry (const char *source,
                                   const char *runner,
                                   GPtrArray  *infos)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
   g_return_val_if_fail (runner != NULL, NULL);
   g_return_val_if_fail (infos != NULL, NULL);
   g_return_val_if_fail (!g_ptr_array_find (infos, NULL, NULL), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_AGENT_REGISTRY,
+  return message_new (AGENT_MESSAGE_TYPE_AGENT_REGISTRY,
                       source,
                       target,
                       .label = runner,
-                      .content = copy_infos (infos));
+                      .content = message_new_copy_infos (infos));
 }
 
 /**
  * agent_message_new_agent_error:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @error: What went wrong.
  *
- * Creates a message that reports an error which an agent cannot mend.
+ * Creates a message that reports an error which an agent cannot repair.
  *
- * The text is the message's reason. It travels the system channel.
+ * The text is the reason of the message, which travels the system channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -261,20 +261,20 @@ agent_message_new_agent_error (const char *source,
                                const char *target,
                                const char *error)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
   g_return_val_if_fail (error != NULL, NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_AGENT_ERROR, source, target, .reason = error);
+  return message_new (AGENT_MESSAGE_TYPE_AGENT_ERROR, source, target, .reason = error);
 }
 
-/* Tells the source of @lost, by @source, what became of it: an AGENT_ERROR with the task and the cause. */
+/* Creates an AGENT_ERROR from @source for the source of @lost, with the task id of @lost, and @lost as the cause. */
 AgentMessage *
 _agent_message_new_loss (AgentMessage *lost,
                          const char   *source,
                          const char   *text)
 {
-  AgentMessage *error = new_message (AGENT_MESSAGE_TYPE_AGENT_ERROR,
+  AgentMessage *error = message_new (AGENT_MESSAGE_TYPE_AGENT_ERROR,
                                      source,
                                      agent_message_get_source (lost),
                                      .task_id = agent_message_get_task_id (lost),
@@ -286,15 +286,15 @@ _agent_message_new_loss (AgentMessage *lost,
 
 /**
  * agent_message_new_task_request:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
  * @task_name: (nullable): What to do, or %NULL if the target knows only one task.
- * @payload: (transfer none) (nullable): What to do it with, or %NULL; a floating reference is sunk.
+ * @payload: (transfer none) (nullable): The input of the task, or %NULL; a floating reference is sunk.
  *
- * Creates a message that asks for a task to be done.
+ * Creates a message that asks its target to do a task.
  *
- * All other messages about the task carry the same id. It travels the data channel.
+ * All other messages about the task carry the same id. The message travels the data channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -307,29 +307,29 @@ agent_message_new_task_request (const char *source,
                                 const char *task_name,
                                 GVariant   *payload)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
-  g_return_val_if_fail (is_name (task_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (task_id), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_TASK_REQUEST,
+  return message_new (AGENT_MESSAGE_TYPE_TASK_REQUEST,
                       source,
                       target,
                       .label = task_name,
                       .task_id = task_id,
-                      .content = sink_payload (payload));
+                      .content = message_new_sink_payload (payload));
 }
 
 /**
  * agent_message_new_task_response:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
  * @status: How the task ended.
- * @response: (transfer none) (nullable): What came of it, or %NULL; a floating reference is sunk.
+ * @response: (transfer none) (nullable): The result, or %NULL; a floating reference is sunk.
  *
  * Creates a message that tells how a task ended.
  *
- * The response is the message's payload. It travels the data channel.
+ * The response is the payload of the message, which travels the data channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -342,30 +342,30 @@ agent_message_new_task_response (const char     *source,
                                  AgentTaskStatus status,
                                  GVariant       *response)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
-  g_return_val_if_fail (is_name (task_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (task_id), NULL);
   g_return_val_if_fail ((guint) status <= AGENT_TASK_STATUS_CANCELLED, NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_TASK_RESPONSE,
+  return message_new (AGENT_MESSAGE_TYPE_TASK_RESPONSE,
                       source,
                       target,
                       .task_id = task_id,
                       .status = status,
-                      .content = sink_payload (response));
+                      .content = message_new_sink_payload (response));
 }
 
 /**
  * agent_message_new_task_response_urgent:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
  * @status: How the task ended.
- * @response: (transfer none) (nullable): What came of it, or %NULL; a floating reference is sunk.
+ * @response: (transfer none) (nullable): The result, or %NULL; a floating reference is sunk.
  *
  * Creates an urgent message that tells how a task ended.
  *
- * The response is the message's payload. It travels the system channel.
+ * The response is the payload of the message, which travels the system channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -378,29 +378,29 @@ agent_message_new_task_response_urgent (const char     *source,
                                         AgentTaskStatus status,
                                         GVariant       *response)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
-  g_return_val_if_fail (is_name (task_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (task_id), NULL);
   g_return_val_if_fail ((guint) status <= AGENT_TASK_STATUS_CANCELLED, NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT,
+  return message_new (AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT,
                       source,
                       target,
                       .task_id = task_id,
                       .status = status,
-                      .content = sink_payload (response));
+                      .content = message_new_sink_payload (response));
 }
 
 /**
  * agent_message_new_task_update:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @update: (transfer none) (nullable): How far it is, or %NULL; a floating reference is sunk.
+ * @update: (transfer none) (nullable): The progress, or %NULL; a floating reference is sunk.
  *
- * Creates a message that tells how far a task is.
+ * Creates a message that tells the progress of a task.
  *
- * The update is the message's payload. It travels the data channel.
+ * The update is the payload of the message, which travels the data channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -412,27 +412,27 @@ agent_message_new_task_update (const char *source,
                                const char *task_id,
                                GVariant   *update)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
-  g_return_val_if_fail (is_name (task_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (task_id), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_TASK_UPDATE,
+  return message_new (AGENT_MESSAGE_TYPE_TASK_UPDATE,
                       source,
                       target,
                       .task_id = task_id,
-                      .content = sink_payload (update));
+                      .content = message_new_sink_payload (update));
 }
 
 /**
  * agent_message_new_task_update_urgent:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @update: (transfer none) (nullable): How far it is, or %NULL; a floating reference is sunk.
+ * @update: (transfer none) (nullable): The progress, or %NULL; a floating reference is sunk.
  *
- * Creates an urgent message that tells how far a task is.
+ * Creates an urgent message that tells the progress of a task.
  *
- * The update is the message's payload. It travels the system channel.
+ * The update is the payload of the message, which travels the system channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -444,26 +444,26 @@ agent_message_new_task_update_urgent (const char *source,
                                       const char *task_id,
                                       GVariant   *update)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
-  g_return_val_if_fail (is_name (task_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (task_id), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_TASK_UPDATE_URGENT,
+  return message_new (AGENT_MESSAGE_TYPE_TASK_UPDATE_URGENT,
                       source,
                       target,
                       .task_id = task_id,
-                      .content = sink_payload (update));
+                      .content = message_new_sink_payload (update));
 }
 
 /**
  * agent_message_new_task_update_request:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
  *
- * Creates a message that asks how far a task is.
+ * Creates a message that asks for the progress of a task.
  *
- * It travels the data channel.
+ * The message travels the data channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -474,23 +474,23 @@ agent_message_new_task_update_request (const char *source,
                                        const char *target,
                                        const char *task_id)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
-  g_return_val_if_fail (is_name (task_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (task_id), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST, source, target, .task_id = task_id);
+  return message_new (AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST, source, target, .task_id = task_id);
 }
 
 /**
  * agent_message_new_task_cancel:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @reason: (nullable): Why, or %NULL for none.
+ * @reason: (nullable): The reason, or %NULL for none.
  *
  * Creates a message that cancels a task.
  *
- * It travels the system channel.
+ * The message travels the system channel.
  *
  * Returns: (transfer full): a new message
  *
@@ -502,24 +502,24 @@ agent_message_new_task_cancel (const char *source,
                                const char *task_id,
                                const char *reason)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
-  g_return_val_if_fail (is_name (task_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (task_id), NULL);
 
-  return new_message (
+  return message_new (
       AGENT_MESSAGE_TYPE_TASK_CANCEL, source, target, .task_id = task_id, .reason = reason);
 }
 
 /**
  * agent_message_new_task_stream_start:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @data: (transfer none) (nullable): The part itself, or %NULL; a floating reference is sunk.
+ * @data: (transfer none) (nullable): The data of this part, or %NULL; a floating reference is sunk.
  *
  * Creates a message with the first part of an answer that comes in parts.
  *
- * It travels the data channel, in order with the other parts.
+ * The message travels the data channel, and stays in order with the other parts.
  *
  * Returns: (transfer full): a new message
  *
@@ -531,27 +531,27 @@ agent_message_new_task_stream_start (const char *source,
                                      const char *task_id,
                                      GVariant   *data)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
-  g_return_val_if_fail (is_name (task_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (task_id), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_TASK_STREAM_START,
+  return message_new (AGENT_MESSAGE_TYPE_TASK_STREAM_START,
                       source,
                       target,
                       .task_id = task_id,
-                      .content = sink_payload (data));
+                      .content = message_new_sink_payload (data));
 }
 
 /**
  * agent_message_new_task_stream_data:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @data: (transfer none) (nullable): The part itself, or %NULL; a floating reference is sunk.
+ * @data: (transfer none) (nullable): The data of this part, or %NULL; a floating reference is sunk.
  *
  * Creates a message with the next part of an answer that comes in parts.
  *
- * It travels the data channel, in order with the other parts.
+ * The message travels the data channel, and stays in order with the other parts.
  *
  * Returns: (transfer full): a new message
  *
@@ -563,27 +563,27 @@ agent_message_new_task_stream_data (const char *source,
                                     const char *task_id,
                                     GVariant   *data)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
-  g_return_val_if_fail (is_name (task_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (task_id), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_TASK_STREAM_DATA,
+  return message_new (AGENT_MESSAGE_TYPE_TASK_STREAM_DATA,
                       source,
                       target,
                       .task_id = task_id,
-                      .content = sink_payload (data));
+                      .content = message_new_sink_payload (data));
 }
 
 /**
  * agent_message_new_task_stream_end:
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @data: (transfer none) (nullable): The part itself, or %NULL; a floating reference is sunk.
+ * @data: (transfer none) (nullable): The data of this part, or %NULL; a floating reference is sunk.
  *
  * Creates a message with the last part of an answer that comes in parts.
  *
- * It travels the data channel, in order with the other parts.
+ * The message travels the data channel, and stays in order with the other parts.
  *
  * Returns: (transfer full): a new message
  *
@@ -595,28 +595,28 @@ agent_message_new_task_stream_end (const char *source,
                                    const char *task_id,
                                    GVariant   *data)
 {
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
-  g_return_val_if_fail (is_name (task_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (task_id), NULL);
 
-  return new_message (AGENT_MESSAGE_TYPE_TASK_STREAM_END,
+  return message_new (AGENT_MESSAGE_TYPE_TASK_STREAM_END,
                       source,
                       target,
                       .task_id = task_id,
-                      .content = sink_payload (data));
+                      .content = message_new_sink_payload (data));
 }
 
 /**
  * agent_message_new_routed:
  * @type: One of the eight routing protocols, from `REQUEST_INFERENCE` to `SHUTDOWN`.
- * @source: The name of who sends it, not empty.
- * @actor_id: The id of the actor that it is for, or from, not empty.
- * @payload: (transfer none) (nullable): What the protocol says, or %NULL; a floating reference is
+ * @source: The name of the sender, not empty.
+ * @actor_id: The id of the actor that the message is for, or comes from, not empty.
+ * @payload: (transfer none) (nullable): The data of the protocol, or %NULL; a floating reference is
  * sunk.
  *
  * Creates a message of a routing protocol.
  *
- * The actor is the message's target. Its type decides on the channel.
+ * The actor is the target of the message. The type decides which channel the message travels.
  *
  * Returns: (transfer full): a new message
  *
@@ -630,29 +630,29 @@ agent_message_new_routed (AgentMessageType type,
 {
   g_return_val_if_fail (
       type >= AGENT_MESSAGE_TYPE_REQUEST_INFERENCE && type <= AGENT_MESSAGE_TYPE_SHUTDOWN, NULL);
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_name (actor_id), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_name (actor_id), NULL);
 
   return _agent_message_new_from_parts (
       &(AgentMessageParts){ .type = type,
                             .channel = agent_message_type_get_channel (type),
                             .source = source,
                             .target = actor_id,
-                            .content = sink_payload (payload) });
+                            .content = message_new_sink_payload (payload) });
 }
 
 /**
  * agent_message_new_custom:
  * @name: The message's name, not empty and not the nick of a [enum@AgentBus.MessageType].
  * @channel: The channel to travel.
- * @source: The name of who sends it, not empty.
- * @target: (nullable): Who is to get it, not empty, or %NULL for everybody but the source.
- * @payload: (transfer none) (nullable): What it carries, or %NULL; a floating reference is sunk.
+ * @source: The name of the sender, not empty.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
+ * @payload: (transfer none) (nullable): The payload, or %NULL; a floating reference is sunk.
  *
- * Creates a message of an application's own.
+ * Creates a message of a type that the application defines.
  *
- * The name is what a handler asks for: `message::my-name`. Names of built-in types are refused, as
- * such a message would be taken for the real one.
+ * A handler connects to the name: `message::my-name`. The name of a built-in type is refused, as a
+ * handler would take the message for one of that type.
  *
  * ```c
  * static void
@@ -685,16 +685,16 @@ agent_message_new_custom (const char  *name,
                           const char  *target,
                           GVariant    *payload)
 {
-  g_return_val_if_fail (is_name (name), NULL);
+  g_return_val_if_fail (message_new_is_name (name), NULL);
   g_return_val_if_fail (!_agent_message_is_builtin_name (name), NULL);
   g_return_val_if_fail ((guint) channel <= AGENT_CHANNEL_DATA, NULL);
-  g_return_val_if_fail (is_name (source), NULL);
-  g_return_val_if_fail (is_target (target), NULL);
+  g_return_val_if_fail (message_new_is_name (source), NULL);
+  g_return_val_if_fail (message_new_is_target (target), NULL);
 
   return _agent_message_new_from_parts (&(AgentMessageParts){ .type = AGENT_MESSAGE_TYPE_CUSTOM,
                                                               .channel = channel,
                                                               .source = source,
                                                               .target = target,
                                                               .label = name,
-                                                              .content = sink_payload (payload) });
+                                                              .content = message_new_sink_payload (payload) });
 }

@@ -7,15 +7,16 @@
 
 #include "base/agent-utf8-private.h"
 
-/* What a sender may ask for before sending. Reading needs no lock: nothing here changes after that. */
+/* The options that a sender may set before it sends a message. They do not change after that, so no lock is needed to
+ * read them. */
 
 /**
  * agent_message_get_ttl:
  * @self: A message.
  *
- * Gets how long after sending a message is still worth delivering.
+ * Gets how long after it was sent a message may still be delivered.
  *
- * Returns: milliseconds, or 0 for ever
+ * Returns: milliseconds, or 0 for no limit
  *
  * Since: 0.1
  */
@@ -30,11 +31,11 @@ agent_message_get_ttl (AgentMessage *self)
 /**
  * agent_message_set_ttl:
  * @self: A message that has not been sent.
- * @ttl: Milliseconds after sending, or 0 for ever.
+ * @ttl: Milliseconds, or 0 for no limit.
  *
- * Sets how long after sending a message is still worth delivering.
+ * Sets how long after it was sent a message may still be delivered.
  *
- * When its turn comes later than that, it is dropped and counted as expired.
+ * A message that is older when it is first in its channel is dropped, and counted as expired.
  *
  * Since: 0.1
  */
@@ -54,7 +55,7 @@ agent_message_set_ttl (AgentMessage *self,
  *
  * Tells whether a message is kept even when the data channel is full.
  *
- * Returns: %TRUE if it is never dropped for lack of room
+ * Returns: %TRUE if the message is never dropped for lack of room
  *
  * Since: 0.1
  */
@@ -69,12 +70,12 @@ agent_message_is_reliable (AgentMessage *self)
 /**
  * agent_message_set_reliable:
  * @self: A message that has not been sent.
- * @reliable: Whether it must not be dropped for lack of room.
+ * @reliable: Whether the message must not be dropped for lack of room.
  *
  * Sets whether a message is kept even when the data channel is full.
  *
- * It keeps its place among the other data messages. Messages of the system channel are never
- * dropped anyway.
+ * A reliable message stays in order with the other data messages. Messages of the system channel are
+ * never dropped for lack of room.
  *
  * Since: 0.1
  */
@@ -92,9 +93,9 @@ agent_message_set_reliable (AgentMessage *self,
  * agent_message_wants_error_reply:
  * @self: A message.
  *
- * Tells whether the sender of a message wants to know if it comes to nothing.
+ * Tells whether the source of a message gets an error reply if the message is not handled.
  *
- * Returns: %TRUE if an AGENT_ERROR is to be sent back
+ * Returns: %TRUE if an AGENT_ERROR is sent back then
  *
  * Since: 0.1
  */
@@ -109,18 +110,18 @@ agent_message_wants_error_reply (AgentMessage *self)
 /**
  * agent_message_set_error_reply:
  * @self: A message that has not been sent.
- * @error_reply: Whether the sender wants to know if it comes to nothing.
+ * @error_reply: Whether the source gets an error reply.
  *
- * Sets whether the sender of a message wants to know if it comes to nothing.
+ * Sets whether the source of a message gets an error reply if the message is not handled.
  *
- * Then an AGENT_ERROR is sent over the bus to the message's source for each subscriber that did not handle it: since it
- * had no room, dropped it for a newer one, left, or failed, since the message expired, or since there was nobody. A
- * [class@AgentBus.RouterDispatcher] does the same when it gives up a message. The error comes from the target of the
- * message, or from the subscriber that lost it, or else from "agentbus"; it has the message's task id, and the message as
- * its cause.
+ * The bus then sends an AGENT_ERROR to the source for each subscriber that did not handle the message, because the
+ * subscriber had no room, dropped the message for a newer one, left the bus, or failed, or because the message expired. It
+ * sends one too if there was no subscriber. A [class@AgentBus.RouterDispatcher] does the same when it gives up a message.
+ * The error comes from the target of the message, or from the subscriber that lost it, or else from "agentbus". It has the
+ * task id of the message, and the message as its cause.
  *
- * Nothing is sent when the message was handled without an error, when the source is not on the bus or the bus does not
- * run, or about an AGENT_ERROR.
+ * No error is sent if the message was handled without an error, if the source is not on the bus, if the bus does not run,
+ * or if the message is itself an AGENT_ERROR.
  *
  * Since: 0.1
  */
@@ -155,12 +156,12 @@ agent_message_get_cause (AgentMessage *self)
 /**
  * agent_message_set_cause:
  * @self: A message that has not been sent.
- * @cause: The message that this one answers, or that made it necessary.
+ * @cause: The message that this one answers, or that is the reason for this one.
  *
- * Remembers which message caused this one.
+ * Sets which message caused this one.
  *
- * The sequence number of @cause is copied, so it should have been sent. Its trace is taken over
- * too, unless this message has one of its own.
+ * The sequence number of @cause is copied, so @cause should have been sent before. If this message has
+ * no trace, the trace of @cause is copied too.
  *
  * Since: 0.1
  */
@@ -181,7 +182,7 @@ agent_message_set_cause (AgentMessage *self,
  * agent_message_get_trace:
  * @self: A message.
  *
- * Gets what a message carries for distributed tracing.
+ * Gets the trace that a message carries for distributed tracing.
  *
  * Returns: (transfer none) (nullable): the trace, or %NULL for none
  *
@@ -198,12 +199,11 @@ agent_message_get_trace (AgentMessage *self)
 /**
  * agent_message_set_trace:
  * @self: A message that has not been sent.
- * @trace: (nullable): What to carry, meant for a `traceparent` as the W3C defines it, or %NULL for
- * nothing.
+ * @trace: (nullable): The trace, usually a `traceparent` as the W3C defines it, or %NULL for none.
  *
- * Sets what a message carries for distributed tracing.
+ * Sets the trace that a message carries for distributed tracing.
  *
- * The bus does not look into it.
+ * The bus carries the trace, and does not read it.
  *
  * Since: 0.1
  */
@@ -217,7 +217,7 @@ agent_message_set_trace (AgentMessage *self,
   g_return_if_fail (!g_atomic_int_get (&self->sent));
   g_return_if_fail (trace == NULL || _agent_utf8_is_string (trace));
 
-  /* @trace may be this message's own. */
+  /* @trace may be the trace of this message. */
   old = self->trace;
   self->trace = g_strdup (trace);
 }

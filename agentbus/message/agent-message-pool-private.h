@@ -7,19 +7,21 @@
 G_BEGIN_DECLS
 
 /*
- * Where the memory of messages and frames comes from.
+ * The memory of messages and frames. All functions may be called in any thread.
  *
- * Messages are made by one thread and freed by another. A general allocator gives each block back to the heap of the
- * thread that made it, one by one and under that heap's lock, and that costs more than all the rest of a send. Here each
- * thread keeps two magazines of blocks of one size, and trades full ones for empty ones at a depot: one lock for 64
- * messages. Larger ones are left to malloc, as all are under tools that look for bad accesses.
+ * A message is usually made by one thread and freed by another. A general allocator then gives the block back to the
+ * heap of the first thread, under the lock of that heap, for each block. This costs more than all the rest of a send.
+ *
+ * Here each thread has two magazines, which hold blocks of one size. When both are full, it exchanges one of them for an
+ * empty magazine at the depot; when both are empty, it exchanges one for a full magazine. So a lock is taken once for 64
+ * messages. Memory of a larger size comes from malloc(); so does all memory under AddressSanitizer and similar tools.
  */
 #define AGENT_MESSAGE_POOL_BLOCK_SIZE 160
 
 gpointer _agent_message_pool_take (void);
 void     _agent_message_pool_give (gpointer block);
 
-/* @pooled: whose memory it is, for when it is freed. */
+/* @pooled: (out): whether the memory comes from the pool; to be passed to _agent_message_pool_free(). */
 static inline gpointer
 _agent_message_pool_alloc (gsize     size,
                            gboolean *pooled)

@@ -30,13 +30,13 @@ _agent_message_pool_give (gpointer block)
 
 #define MAGAZINE_SIZE 64
 
-/* What the depot keeps at the most: a quarter of a megabyte of blocks. */
+/* The most full magazines in the depot: a quarter of a megabyte of blocks. */
 #define MAX_FULL 24
 
-/* And this, for those who bring a full one and want to go on. */
+/* The most empty magazines in the depot. A thread takes one when it gives a full magazine to the depot. */
 #define MAX_EMPTY 8
 
-/* So many blocks ahead, memory is asked for that another core has just used. */
+/* A block was last used by another core, so its memory is fetched this many blocks before the block is taken. */
 #define PREFETCH 4
 
 typedef struct _Magazine Magazine;
@@ -63,7 +63,7 @@ static struct
   guint     n_empty; /* (lock) */
 } depot;
 
-/* As in agent-sender.c. */
+/* For the TLS model see agent-sender.c. */
 static __thread Magazines *own_magazines __attribute__ ((tls_model ("initial-exec")));
 
 static void
@@ -75,9 +75,9 @@ magazine_free (Magazine *magazine)
 }
 
 static void
-push (Magazine **stack,
-      guint     *n,
-      Magazine  *magazine)
+magazine_push (Magazine **stack,
+               guint     *n,
+               Magazine  *magazine)
 {
   magazine->next = *stack;
   *stack = magazine;
@@ -85,8 +85,8 @@ push (Magazine **stack,
 }
 
 static Magazine *
-pop (Magazine **stack,
-     guint     *n)
+magazine_pop (Magazine **stack,
+              guint     *n)
 {
   Magazine *magazine = *stack;
 
@@ -99,23 +99,23 @@ pop (Magazine **stack,
   return magazine;
 }
 
-/* Takes a full magazine and returns an empty one: (transfer full). */
+/* @full: (transfer full): a full magazine. Returns: (transfer full): an empty one. */
 static Magazine *
 depot_put (Magazine *full)
 {
   Magazine *empty;
 
   g_mutex_lock (&depot.lock);
-  empty = pop (&depot.empty, &depot.n_empty);
+  empty = magazine_pop (&depot.empty, &depot.n_empty);
   if (depot.n_full < MAX_FULL)
-    push (&depot.full, &depot.n_full, g_steal_pointer (&full));
+    magazine_push (&depot.full, &depot.n_full, g_steal_pointer (&full));
   g_mutex_unlock (&depot.lock);
 
   g_clear_pointer (&full, magazine_free);
   return empty != NULL ? empty : g_new0 (Magazine, 1);
 }
 
-/* If there is a full magazine, takes an empty one for it. (transfer full) (nullable) */
+/* @empty: an empty magazine, which is taken if a full one is returned. Returns: (transfer full) (nullable) */
 static Magazine *
 depot_take (Magazine *empty)
 {
@@ -123,9 +123,9 @@ depot_take (Magazine *empty)
   gboolean  kept = TRUE;
 
   g_mutex_lock (&depot.lock);
-  full = pop (&depot.full, &depot.n_full);
+  full = magazine_pop (&depot.full, &depot.n_full);
   if (full != NULL && (kept = depot.n_empty < MAX_EMPTY))
-    push (&depot.empty, &depot.n_empty, empty);
+    magazine_push (&depot.empty, &depot.n_empty, empty);
   g_mutex_unlock (&depot.lock);
 
   if (!kept)
@@ -147,7 +147,7 @@ magazines_free (gpointer data)
 static GPrivate magazines_private = G_PRIVATE_INIT (magazines_free);
 
 static Magazines *
-get_magazines (void)
+magazines_get_own (void)
 {
   if (G_UNLIKELY (own_magazines == NULL))
     {
@@ -161,7 +161,7 @@ get_magazines (void)
 }
 
 static void
-swap (Magazines *self)
+magazines_swap (Magazines *self)
 {
   Magazine *current = self->current;
 
@@ -169,15 +169,15 @@ swap (Magazines *self)
   self->previous = current;
 }
 
-/* Gets blocks into the current magazine, if there are any to be had. */
+/* Makes a magazine with blocks the current one. If neither the thread nor the depot has one, nothing changes. */
 static void
-reload (Magazines *self)
+magazines_reload (Magazines *self)
 {
   Magazine *full;
 
   if (self->previous->n_blocks > 0)
     {
-      swap (self);
+      magazines_swap (self);
       return;
     }
 
@@ -189,20 +189,20 @@ reload (Magazines *self)
     }
 }
 
-/* Gets room into the current magazine. */
+/* Makes a magazine with room the current one. */
 static void
-unload (Magazines *self)
+magazines_unload (Magazines *self)
 {
   if (self->previous->n_blocks == MAGAZINE_SIZE)
     self->previous = depot_put (self->previous);
 
-  swap (self);
+  magazines_swap (self);
 }
 
-/* For x86-64, compilers only ask for a copy to read, unless they are told that the processor is not an old one. Old ones
- * take the instruction too, and do nothing. */
+/* For x86-64, compilers fetch the memory for reading only, unless an option says that the processor is a newer one.
+ * Older processors accept the instruction too, and do nothing. */
 static inline void
-prefetch_for_writing (const char *memory)
+pool_prefetch_for_writing (const char *memory)
 {
 #if defined(__x86_64__)
   __asm__ volatile("prefetchw %0"
@@ -216,11 +216,11 @@ prefetch_for_writing (const char *memory)
 gpointer
 _agent_message_pool_take (void)
 {
-  Magazines *self = get_magazines ();
+  Magazines *self = magazines_get_own ();
   Magazine  *current;
 
   if (G_UNLIKELY (self->current->n_blocks == 0))
-    reload (self);
+    magazines_reload (self);
 
   current = self->current;
   if (G_UNLIKELY (current->n_blocks == 0))
@@ -230,8 +230,8 @@ _agent_message_pool_take (void)
     {
       const char *soon = current->blocks[current->n_blocks - 1 - PREFETCH];
 
-      prefetch_for_writing (soon);
-      prefetch_for_writing (soon + 64);
+      pool_prefetch_for_writing (soon);
+      pool_prefetch_for_writing (soon + 64);
     }
   return current->blocks[--current->n_blocks];
 }
@@ -239,10 +239,10 @@ _agent_message_pool_take (void)
 void
 _agent_message_pool_give (gpointer block)
 {
-  Magazines *self = get_magazines ();
+  Magazines *self = magazines_get_own ();
 
   if (G_UNLIKELY (self->current->n_blocks == MAGAZINE_SIZE))
-    unload (self);
+    magazines_unload (self);
 
   self->current->blocks[self->current->n_blocks++] = block;
 }

@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-/* A payload is cut after so many bytes, and not printed at all where that alone would be slow. */
+/* The text of a payload is cut after so many bytes. A payload that is larger than PRINTABLE_BYTES_MAX is not printed,
+ * as that would be slow. */
 #define PRINTED_BYTES_MAX 200
 #define PRINTABLE_BYTES_MAX (64 * 1024)
 
@@ -94,9 +95,9 @@ print_content (GString      *out,
     g_string_append_printf (out, " agents=%u", agent_message_get_infos (self)->len);
 }
 
-/* Names come from peers too: a line break or an escape sequence in one must not reach a log. */
+/* Names may come from peers, and a line break or an escape sequence in a name must not be written to a log. */
 static char *
-clean_line (const char *line)
+print_clean_line (const char *line)
 {
   char *clean = g_utf8_make_valid (line, -1);
 
@@ -113,8 +114,8 @@ clean_line (const char *line)
  *
  * Describes a message in one line, for debugging.
  *
- * This looks like `#17 task-update worker → ui task=42 {'n': <1>}`, with `*` for the target of a
- * broadcast. Long payloads are cut. The form may change, so it is not for programs to read.
+ * A line looks like `#17 task-update worker → ui task=42 {'n': <1>}`, with `*` for the target of a
+ * broadcast. Long payloads are cut. The format may change, so programs should not parse it.
  *
  * Returns: (transfer full): the line
  *
@@ -146,5 +147,5 @@ agent_message_to_string (AgentMessage *self)
     print_enum (out, "status", AGENT_TYPE_TASK_STATUS, self->status);
   print_content (out, self);
 
-  return clean_line (out->str);
+  return print_clean_line (out->str);
 }

@@ -7,9 +7,12 @@
 G_BEGIN_DECLS
 
 /*
- * A message is one allocation: this struct, then its strings. The strings are found by their offset from
- * the start of the struct; offset 0 means NULL. Everything is fixed once the message is sent, so that any
- * number of threads may read it.
+ * A message is one allocation: this struct, followed by the strings. A string is found by its offset from the start of
+ * the struct; offset 0 means NULL. Nothing but the reference count changes after the message is sent, so any number of
+ * threads may read it.
+ *
+ * The reference count is not a gatomicrefcount: a broadcast adds and drops many references by one atomic operation, and
+ * the holder of all references frees the message without a locked instruction.
  */
 struct _AgentMessage
 {
@@ -22,19 +25,19 @@ struct _AgentMessage
   guint      ttl;         /* milliseconds after @sent_at, 0 for none */
   guint64    seq;
   gint64     sent_at;     /* monotonic time in microseconds */
-  guint64    hash;        /* of the name that the message is sent by: the target, or else the source */
+  guint64    hash;        /* of the target, or of the source if there is no target */
   guint64    cause;       /* the seq of the message that caused this one, or 0 */
   char      *trace;       /* (owned) (nullable) */
-  gpointer   content;     /* (owned) (nullable) what the type says: see agent-message.c */
+  gpointer   content;     /* (owned) (nullable) the type depends on @type: see agent-message.c */
 
-  /* What the sender says: a copy is made from these, also while another thread stamps the message. So they share no
-   * memory with what is written then. */
+  /* The options of the sender. One thread may copy the message while another one stamps it, so these fields share no
+   * memory with those that the stamp writes. */
   guint8     reliable;
   guint8     error_reply;
-  guint8     pooled;      /* whether the memory is the pool's */
+  guint8     pooled;      /* whether the memory comes from the pool */
 
-  guint      origin;      /* the AgentBusWatch that wants it back if it is not handled, or 0 */
-  guint      delay;       /* milliseconds from @sent_at to the entry into a channel, for what had to wait before */
+  guint      origin;      /* the id of the AgentBusWatch that gets the message back if it is not handled, or 0 */
+  guint      delay;       /* milliseconds that the message waited between @sent_at and its channel */
   guint      source;      /* offsets of strings */
   guint      target;
   guint      label;       /* the custom name, the task name or the runner */
@@ -42,7 +45,7 @@ struct _AgentMessage
   guint      reason;
 };
 
-/* What a message is made of: the constructors and the reader of the wire form fill one in. */
+/* The parts that a message is made from. The constructors and the reader of the wire form fill them in. */
 typedef struct
 {
   AgentMessageType    type;
@@ -71,14 +74,14 @@ void          _agent_message_drop_refs      (AgentMessage            *self,
 gsize         _agent_message_get_size       (AgentMessage            *self);
 GQuark        _agent_message_get_detail     (AgentMessage            *self);
 
-/* Whether it must not give way to another one when the data channel is full. */
+/* Whether the message must be kept when the data channel is full. */
 static inline gboolean
 _agent_message_is_kept (const AgentMessage *self)
 {
   return self->reliable || self->origin != 0;
 }
 
-/* Whether the source wants to hear of its loss. Of a loss of such news, nobody does. */
+/* Whether the source gets an AGENT_ERROR if the message is lost. The loss of an AGENT_ERROR is never reported. */
 static inline gboolean
 _agent_message_wants_loss (const AgentMessage *self)
 {

@@ -6,7 +6,7 @@
 #include "message/agent-wire-private.h"
 
 static AgentMessageRecord
-to_variant_record (AgentMessage *self)
+to_variant_make_record (AgentMessage *self)
 {
   return (AgentMessageRecord){
     .parts = _agent_message_get_parts (self),
@@ -24,11 +24,11 @@ to_variant_record (AgentMessage *self)
  * agent_message_to_variant:
  * @self: A message.
  *
- * Turns a message into its wire form, for other processes.
+ * Converts a message to its wire form, for other processes.
  *
  * The wire form is of type `(ysa{sv})`: the version of the form, 1; the nick of the message's type;
- * and what else the message has. A field that is not there has its default. Which fields a message
- * can have depends on its type.
+ * and the fields of the message. A field that is absent has its default. Which fields a message can
+ * have depends on its type.
  *
  * - `source` (`s`): required, not empty.
  * - `target` (`s`): everybody if absent; not empty; required for the routing protocols.
@@ -52,11 +52,11 @@ to_variant_record (AgentMessage *self)
  *   required, not empty), `runner` (`s`, required), `parent` (`s`), `active` (`b`), `bridged` (`b`)
  *   and `started-at` (`x`).
  *
- * Nothing is lost, and the data of a frame is not copied here.
+ * The wire form holds everything that the message has. The data of a frame is not copied here.
  *
- * A `GVariant` has the byte order of the machine. Whoever writes its bytes to a peer of another
- * order must take care of that, as D-Bus does. GLib reads no more than 128 levels of nesting, of
- * which the wire form itself needs five.
+ * A `GVariant` has the byte order of the machine. An application that writes the bytes to a peer with
+ * another byte order must convert them, as D-Bus does. GLib reads no more than 128 levels of nesting,
+ * and the wire form itself needs five of them.
  *
  * Returns: (transfer full): the wire form, not floating
  *
@@ -69,7 +69,7 @@ agent_message_to_variant (AgentMessage *self)
 
   g_return_val_if_fail (self != NULL, NULL);
 
-  record = to_variant_record (self);
+  record = to_variant_make_record (self);
 
   return g_variant_ref_sink (
       g_variant_new ("(ys@a{sv})",

@@ -18,11 +18,11 @@
 /**
  * AgentMessage:
  *
- * What agents send each other over a [class@AgentBus.Bus].
+ * A message that one agent sends to others over a [class@AgentBus.Bus].
  *
- * A message has a type, a source, and a target or none, which means everybody but the source. What
- * else it has depends on its type; a getter that does not apply to a type returns %NULL, 0 or the
- * first value of an enumeration.
+ * A message has a type, a source, and maybe a target. Without a target, it is for everybody but the
+ * source. Its other fields depend on its type; a getter that does not apply to a type returns %NULL, 0
+ * or the first value of an enumeration.
  *
  * ```c
  * GVariant *payload = g_variant_new_string ("half done");
@@ -35,12 +35,13 @@
  * ```
  *
  * A message belongs to one thread until it is sent. From then on it is immutable: any number of
- * threads may read it, and the functions that change a message must not be called any more. It is
- * counted atomically, and may be kept for as long as one likes.
+ * threads may read it, and the functions that change a message must not be called any more. A message
+ * has an atomic reference count, and a receiver may keep it for any time.
  *
- * All strings of a message are UTF-8: a constructor that is given something else complains, and returns %NULL.
+ * All strings of a message are UTF-8. To pass another string to a constructor is a programmer error: the
+ * constructor logs it and returns %NULL.
  *
- * A payload is a `GVariant`. For JSON there are [func@AgentBus.payload_from_json] and
+ * A payload is a `GVariant`. To convert it from and to JSON, use [func@AgentBus.payload_from_json] and
  * [method@AgentBus.Message.dup_payload_json].
  *
  * ## From Python
@@ -89,7 +90,7 @@
  *
  * ## From Vala
  *
- * A message that is kept in a variable is handed over when it is sent:
+ * The bus takes a message over when it sends it, so a variable that holds the message gives it up:
  *
  * ```vala
  * var payload = new Variant.string ("half done");
@@ -111,8 +112,8 @@ G_DEFINE_BOXED_TYPE (AgentMessage, agent_message, agent_message_ref, agent_messa
  * for AGENT_REGISTRY, and for all other types a GVariant or NULL.
  */
 static void
-free_content (AgentMessageType type,
-              gpointer         content)
+message_free_content (AgentMessageType type,
+                      gpointer         content)
 {
   if (type == AGENT_MESSAGE_TYPE_FRAME)
     agent_frame_unref (content);
@@ -125,8 +126,8 @@ free_content (AgentMessageType type,
 }
 
 static gpointer
-ref_content (AgentMessageType type,
-             gpointer         content)
+message_ref_content (AgentMessageType type,
+                     gpointer         content)
 {
   if (content == NULL)
     return NULL;
@@ -142,22 +143,22 @@ ref_content (AgentMessageType type,
 }
 
 static gpointer
-get_content (const AgentMessage *self,
-             AgentMessageType    type)
+message_get_content (const AgentMessage *self,
+                     AgentMessageType    type)
 {
   return self->type == type ? self->content : NULL;
 }
 
 static inline gsize
-size_string (const char *string)
+message_size_string (const char *string)
 {
   return string != NULL ? strlen (string) + 1 : 0;
 }
 
-/* As size_string(); and adds the bytes to @bits, which say whether all strings are ASCII. */
+/* As message_size_string(). Also ORs the bytes into @bits, which then tell whether all strings are ASCII. */
 static inline gsize
-measure_string (const char *string,
-                guint64    *bits)
+message_measure_string (const char *string,
+                        guint64    *bits)
 {
   gsize length;
 
@@ -170,21 +171,21 @@ measure_string (const char *string,
   return length + 1;
 }
 
-/* Sizes include the final 0. */
+/* Hashes the target, or the source if there is no target. The sizes include the final 0. */
 static inline guint64
-hash_address (const AgentMessageParts *parts,
-              gsize                    source,
-              gsize                    target)
+message_hash_address (const AgentMessageParts *parts,
+                      gsize                    source,
+                      gsize                    target)
 {
   return target > 0 ? _agent_string_hash (parts->target, target - 1) : _agent_string_hash (parts->source, source - 1);
 }
 
-/* With its terminator, so not empty. Most strings of a message are shorter than what a call of memcpy() is worth: these are
- * copied in two steps that may overlap. */
+/* @size includes the final 0, so it is at least 1. Most strings of a message are so short that a call of memcpy() would
+ * cost more than the copy: these are copied in two or three steps, which may overlap. */
 static inline void
-copy_string (char       *to,
-             const char *string,
-             gsize       size)
+message_copy_string (char       *to,
+                     const char *string,
+                     gsize       size)
 {
   if (size > 16)
     {
@@ -209,24 +210,24 @@ copy_string (char       *to,
 }
 
 static inline guint
-put_string (AgentMessage *self,
-            gsize        *end,
-            const char   *string,
-            gsize         size)
+message_put_string (AgentMessage *self,
+                    gsize        *end,
+                    const char   *string,
+                    gsize         size)
 {
   gsize offset = *end;
 
   if (size == 0)
     return 0;
 
-  copy_string ((char *) self + offset, string, size);
+  message_copy_string ((char *) self + offset, string, size);
   *end += size;
 
   return offset;
 }
 
 static gboolean
-parts_are_valid (const AgentMessageParts *parts)
+message_parts_are_valid (const AgentMessageParts *parts)
 {
   const char *strings[] = { parts->source, parts->target, parts->label, parts->task_id, parts->reason };
 
@@ -237,9 +238,9 @@ parts_are_valid (const AgentMessageParts *parts)
   return TRUE;
 }
 
-/* A programmer error. */
+/* Logs a programmer error. Always returns NULL. */
 static AgentMessage *
-refuse_parts (const AgentMessageParts *parts)
+message_refuse_parts (const AgentMessageParts *parts)
 {
   g_autofree char *source = g_utf8_make_valid (parts->source, -1);
 
@@ -247,28 +248,29 @@ refuse_parts (const AgentMessageParts *parts)
               agent_message_type_to_string (parts->type),
               source);
   if (parts->content != NULL)
-    free_content (parts->type, parts->content);
+    message_free_content (parts->type, parts->content);
 
   return NULL;
 }
 
-/* The caller has checked the parts, except for UTF-8, which costs less here; the content goes over to the message. */
+/* The caller has checked @parts, except for UTF-8: this is checked here, where it costs less. The message takes the
+ * content. */
 AgentMessage *
 _agent_message_new_from_parts (const AgentMessageParts *parts)
 {
   guint64       bits = 0;
-  gsize         source = measure_string (parts->source, &bits);
-  gsize         target = measure_string (parts->target, &bits);
-  gsize         label = measure_string (parts->label, &bits);
-  gsize         task_id = measure_string (parts->task_id, &bits);
-  gsize         reason = measure_string (parts->reason, &bits);
+  gsize         source = message_measure_string (parts->source, &bits);
+  gsize         target = message_measure_string (parts->target, &bits);
+  gsize         label = message_measure_string (parts->label, &bits);
+  gsize         task_id = message_measure_string (parts->task_id, &bits);
+  gsize         reason = message_measure_string (parts->reason, &bits);
   gsize         end = sizeof (AgentMessage);
   gsize         size = end + source + target + label + task_id + reason;
   gboolean      pooled;
   AgentMessage *self;
 
-  if (!_agent_utf8_is_ascii (bits) && !parts_are_valid (parts))
-    return refuse_parts (parts);
+  if (!_agent_utf8_is_ascii (bits) && !message_parts_are_valid (parts))
+    return message_refuse_parts (parts);
   if (G_UNLIKELY (size > G_MAXUINT))
     g_error ("The strings of a message take %" G_GSIZE_FORMAT " bytes", size);
 
@@ -281,17 +283,17 @@ _agent_message_new_from_parts (const AgentMessageParts *parts)
   self->direction = parts->direction;
   self->status = parts->status;
   self->content = parts->content;
-  self->hash = hash_address (parts, source, target);
-  self->source = put_string (self, &end, parts->source, source);
-  self->target = put_string (self, &end, parts->target, target);
-  self->label = put_string (self, &end, parts->label, label);
-  self->task_id = put_string (self, &end, parts->task_id, task_id);
-  self->reason = put_string (self, &end, parts->reason, reason);
+  self->hash = message_hash_address (parts, source, target);
+  self->source = message_put_string (self, &end, parts->source, source);
+  self->target = message_put_string (self, &end, parts->target, target);
+  self->label = message_put_string (self, &end, parts->label, label);
+  self->task_id = message_put_string (self, &end, parts->task_id, task_id);
+  self->reason = message_put_string (self, &end, parts->reason, reason);
 
   return self;
 }
 
-/* What @self is made of. All of it stays the message's, the content too. */
+/* The parts that @self was made from. The message still owns all of them, and the content too. */
 AgentMessageParts
 _agent_message_get_parts (AgentMessage *self)
 {
@@ -309,14 +311,14 @@ _agent_message_get_parts (AgentMessage *self)
   };
 }
 
-/* What a bus sends when it is given a message that was sent before. */
+/* A message is sent only once: if the application sends one again, the bus sends this copy. */
 AgentMessage *
 _agent_message_copy_unsent (AgentMessage *self)
 {
   AgentMessageParts parts = _agent_message_get_parts (self);
   AgentMessage     *copy;
 
-  parts.content = ref_content (self->type, self->content);
+  parts.content = message_ref_content (self->type, self->content);
   copy = _agent_message_new_from_parts (&parts);
 
   copy->ttl = self->ttl;
@@ -328,7 +330,7 @@ _agent_message_copy_unsent (AgentMessage *self)
   return copy;
 }
 
-/* One atomic operation for a whole fan-out. */
+/* Adds the references for all receivers of a broadcast by one atomic operation. */
 void
 _agent_message_add_refs (AgentMessage *self,
                          guint         n)
@@ -340,19 +342,19 @@ void
 _agent_message_drop_refs (AgentMessage *self,
                           guint         n)
 {
-  /* Who holds all references needs no locked instruction to see that, which is the common case. */
+  /* Usually the caller holds all references, and needs no locked instruction to see that. */
   if (g_atomic_int_get (&self->ref_count) != (gint) n &&
       g_atomic_int_add (&self->ref_count, -(gint) n) != (gint) n)
     return;
 
   if (self->content != NULL)
-    free_content (self->type, self->content);
+    message_free_content (self->type, self->content);
   g_free (self->trace);
   _agent_message_pool_free (self, self->pooled);
 }
 
 static gsize
-size_frame (AgentFrame *frame)
+message_size_frame (AgentFrame *frame)
 {
   GBytes   *data = agent_frame_get_data (frame);
   GVariant *metadata = agent_frame_get_metadata (frame);
@@ -362,25 +364,24 @@ size_frame (AgentFrame *frame)
 }
 
 static gsize
-size_info (AgentInfo *info)
+message_size_info (AgentInfo *info)
 {
-  return size_string (agent_info_get_name (info)) + size_string (agent_info_get_runner (info)) +
-         size_string (agent_info_get_parent (info));
+  return message_size_string (agent_info_get_name (info)) + message_size_string (agent_info_get_runner (info)) +
+         message_size_string (agent_info_get_parent (info));
 }
 
 static gsize
-size_infos (GPtrArray *infos)
+message_size_infos (GPtrArray *infos)
 {
   gsize size = 0;
 
   for (guint i = 0; i < infos->len; i++)
-    size += size_info (g_ptr_array_index (infos, i));
+    size += message_size_info (g_ptr_array_index (infos, i));
 
   return size;
 }
 
-/* The bytes of the content, for limits that count bytes: the message and its strings are small
- * beside it. */
+/* The size of the content, for limits in bytes. The message and its strings are small in comparison, and not counted. */
 gsize
 _agent_message_get_size (AgentMessage *self)
 {
@@ -388,17 +389,17 @@ _agent_message_get_size (AgentMessage *self)
     return 0;
 
   if (self->type == AGENT_MESSAGE_TYPE_FRAME)
-    return size_frame (self->content);
+    return message_size_frame (self->content);
   if (self->type == AGENT_MESSAGE_TYPE_AGENT_READY)
-    return size_info (self->content);
+    return message_size_info (self->content);
   if (self->type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
-    return size_infos (self->content);
+    return message_size_infos (self->content);
 
   return g_variant_get_size (self->content);
 }
 
 static const GQuark *
-get_builtin_quarks (void)
+message_get_builtin_quarks (void)
 {
   static GQuark quarks[AGENT_MESSAGE_TYPE_CUSTOM];
   static gsize  ready; /* (atomic) */
@@ -414,15 +415,13 @@ get_builtin_quarks (void)
   return quarks;
 }
 
-/*
- * The signal detail of a message. Quarks are never freed, so a custom name that nobody listens for
- * must not become one: a peer could fill the memory with made-up names.
- */
+/* The detail of the message signal. Quarks are never freed, so a custom name without a handler must not become a quark:
+ * a peer could fill the memory with names that it makes up. Returns: the quark, or 0 if the name is not one. */
 GQuark
 _agent_message_get_detail (AgentMessage *self)
 {
   if (self->type != AGENT_MESSAGE_TYPE_CUSTOM)
-    return get_builtin_quarks ()[self->type];
+    return message_get_builtin_quarks ()[self->type];
 
   return g_quark_try_string (_agent_message_string (self, self->label));
 }
@@ -453,9 +452,9 @@ agent_message_ref (AgentMessage *self)
  * agent_message_unref: (skip)
  * @self: (transfer full): A message.
  *
- * Drops a reference to a message, and frees it with the last one.
+ * Drops a reference to a message. The last one frees the message.
  *
- * This may be called from any thread; the payload is freed in the thread that drops the last
+ * This may be called from any thread. The payload is freed in the thread that drops the last
  * reference.
  *
  * Since: 0.1
@@ -472,7 +471,7 @@ agent_message_unref (AgentMessage *self)
  * agent_message_get_message_type:
  * @self: A message.
  *
- * Gets what a message is.
+ * Gets the type of a message.
  *
  * Returns: the type
  *
@@ -493,7 +492,7 @@ agent_message_get_message_type (AgentMessage *self)
  * Gets the name of a message: the nick of its type, such as `task-update`, or the name of a custom
  * message.
  *
- * It is also the detail of [signal@AgentBus.Subscriber::message].
+ * The name is also the detail of [signal@AgentBus.Subscriber::message].
  *
  * Returns: (transfer none): the name
  *
@@ -532,7 +531,7 @@ agent_message_get_channel (AgentMessage *self)
  * agent_message_get_source:
  * @self: A message.
  *
- * Gets the name of who sends a message.
+ * Gets the name of the sender of a message.
  *
  * A message is never delivered to its own source.
  *
@@ -552,11 +551,11 @@ agent_message_get_source (AgentMessage *self)
  * agent_message_get_target:
  * @self: A message.
  *
- * Gets the name of who is to get a message.
+ * Gets the name of the receiver of a message.
  *
  * For the routing protocols this is the id of an actor.
  *
- * Returns: (transfer none) (nullable): the target's name, or %NULL if it is for everybody
+ * Returns: (transfer none) (nullable): the target's name, or %NULL if the message is for everybody
  *
  * Since: 0.1
  */
@@ -574,8 +573,8 @@ agent_message_get_target (AgentMessage *self)
  *
  * Gets the sequence number that the bus gave a message.
  *
- * It is unique on one bus and rises with each message of a sender. All receivers of a message see
- * the same.
+ * The number is unique on one bus and rises with each message of a sender. All receivers of a message
+ * see the same number.
  *
  * Returns: the sequence number, or 0 before sending
  *
@@ -612,10 +611,10 @@ agent_message_get_sent_at (AgentMessage *self)
  * agent_message_get_payload:
  * @self: A message.
  *
- * Gets the payload of a message: also the arguments of an activation, a response, an update, or a
- * part of a stream.
+ * Gets the payload of a message. The arguments of an activation, a response, an update and a part of a
+ * stream are payloads too.
  *
- * Returns: (transfer none) (nullable): the payload, or %NULL if it has none
+ * Returns: (transfer none) (nullable): the payload, or %NULL if the message has none
  *
  * Since: 0.1
  */
@@ -637,7 +636,7 @@ agent_message_get_payload (AgentMessage *self)
  *
  * Gets the payload of a message as JSON text.
  *
- * See [func@AgentBus.payload_to_json] for what becomes what.
+ * See [func@AgentBus.payload_to_json] for the conversion.
  *
  * Returns: (transfer full) (nullable): JSON, or %NULL if the message has no payload
  *
@@ -670,14 +669,14 @@ agent_message_get_frame (AgentMessage *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return get_content (self, AGENT_MESSAGE_TYPE_FRAME);
+  return message_get_content (self, AGENT_MESSAGE_TYPE_FRAME);
 }
 
 /**
  * agent_message_get_direction:
  * @self: A message.
  *
- * Gets which way the frame of a `FRAME` message goes.
+ * Gets the direction of the frame of a `FRAME` message.
  *
  * Returns: the direction; downstream for all other types
  *
@@ -698,7 +697,7 @@ agent_message_get_direction (AgentMessage *self)
  * Gets the reason of an `END`, `CANCEL` or `TASK_CANCEL` message, or the text of an `AGENT_ERROR`
  * message.
  *
- * Returns: (transfer none) (nullable): the reason, or %NULL if it has none
+ * Returns: (transfer none) (nullable): the reason, or %NULL if the message has none
  *
  * Since: 0.1
  */
@@ -716,9 +715,9 @@ agent_message_get_reason (AgentMessage *self)
  *
  * Gets the id of the task that one of the `TASK_` messages is about.
  *
- * An `AGENT_ERROR` message that answers one of them has it too.
+ * An `AGENT_ERROR` message that answers one of them has the same id.
  *
- * Returns: (transfer none) (nullable): the task's id, or %NULL if it has none
+ * Returns: (transfer none) (nullable): the task's id, or %NULL if the message has none
  *
  * Since: 0.1
  */
@@ -734,9 +733,9 @@ agent_message_get_task_id (AgentMessage *self)
  * agent_message_get_task_name:
  * @self: A message.
  *
- * Gets what task a `TASK_REQUEST` message asks for.
+ * Gets the name of the task that a `TASK_REQUEST` message asks for.
  *
- * Returns: (transfer none) (nullable): the task's name, or %NULL if it has none
+ * Returns: (transfer none) (nullable): the task's name, or %NULL if the message has none
  *
  * Since: 0.1
  */
@@ -784,7 +783,7 @@ agent_message_get_info (AgentMessage *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return get_content (self, AGENT_MESSAGE_TYPE_AGENT_READY);
+  return message_get_content (self, AGENT_MESSAGE_TYPE_AGENT_READY);
 }
 
 /**
@@ -793,7 +792,7 @@ agent_message_get_info (AgentMessage *self)
  *
  * Gets the agents that an `AGENT_REGISTRY` message lists.
  *
- * The array is the message's own and must not be changed.
+ * The array belongs to the message and must not be changed.
  *
  * Returns: (transfer none) (nullable) (element-type AgentInfo): the agents, or %NULL for all other
  * types
@@ -805,14 +804,14 @@ agent_message_get_infos (AgentMessage *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return get_content (self, AGENT_MESSAGE_TYPE_AGENT_REGISTRY);
+  return message_get_content (self, AGENT_MESSAGE_TYPE_AGENT_REGISTRY);
 }
 
 /**
  * agent_message_get_runner:
  * @self: A message.
  *
- * Gets the runner that an `AGENT_REGISTRY` message speaks for, or that runs the agent of an
+ * Gets the runner whose agents an `AGENT_REGISTRY` message lists, or that runs the agent of an
  * `AGENT_READY` message.
  *
  * Returns: (transfer none) (nullable): the runner's name, or %NULL for all other types

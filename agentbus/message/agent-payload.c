@@ -9,11 +9,12 @@
 #include <math.h>
 #include <string.h>
 
-/* Writing: JSON-GLib 1.6 prints large unsigned numbers as negative ones, and infinity as `inf.0`. */
+/* JSON-GLib is not used for writing either: version 1.6 writes large unsigned numbers as negative ones, and infinity as
+ * `inf.0`. */
 
 static void
-write_string (GString    *out,
-              const char *string)
+payload_write_string (GString    *out,
+                      const char *string)
 {
   g_string_append_c (out, '"');
 
@@ -35,8 +36,8 @@ write_string (GString    *out,
 }
 
 static void
-write_double (GString *out,
-              double   number)
+payload_write_double (GString *out,
+                      double   number)
 {
   char buffer[G_ASCII_DTOSTR_BUF_SIZE];
 
@@ -51,11 +52,11 @@ write_double (GString *out,
     g_string_append (out, ".0");
 }
 
-static void write_value (GString *out, GVariant *value);
+static void payload_write_value (GString *out, GVariant *value);
 
 static void
-write_member (GString  *out,
-              GVariant *entry)
+payload_write_member (GString  *out,
+                      GVariant *entry)
 {
   g_autoptr (GVariant) key = g_variant_get_child_value (entry, 0);
   g_autoptr (GVariant) value = g_variant_get_child_value (entry, 1);
@@ -63,24 +64,24 @@ write_member (GString  *out,
   if (g_variant_is_of_type (key, G_VARIANT_TYPE_STRING) ||
       g_variant_is_of_type (key, G_VARIANT_TYPE_OBJECT_PATH) ||
       g_variant_is_of_type (key, G_VARIANT_TYPE_SIGNATURE))
-    write_value (out, key);
+    payload_write_value (out, key);
   else
     {
       g_autoptr (GString) text = g_string_new (NULL);
 
-      write_value (text, key);
-      write_string (out, text->str);
+      payload_write_value (text, key);
+      payload_write_string (out, text->str);
     }
 
   g_string_append_c (out, ':');
-  write_value (out, value);
+  payload_write_value (out, value);
 }
 
 static void
-write_children (GString  *out,
-                GVariant *value,
-                char      open,
-                char      close)
+payload_write_children (GString  *out,
+                        GVariant *value,
+                        char      open,
+                        char      close)
 {
   gsize n_children = g_variant_n_children (value);
 
@@ -93,19 +94,19 @@ write_children (GString  *out,
       if (i > 0)
         g_string_append_c (out, ',');
       if (open == '{')
-        write_member (out, child);
+        payload_write_member (out, child);
       else
-        write_value (out, child);
+        payload_write_value (out, child);
     }
 
   g_string_append_c (out, close);
 }
 
-/* Their numbers are read in place: GLib 2.84 cannot take a small array of bytes apart, and one that is large makes a
- * GVariant for each byte otherwise. */
+/* The bytes are read in place. To get the children of the array would make a GVariant for each byte, and fails in GLib
+ * 2.84 if the array is small. */
 static void
-write_bytes (GString  *out,
-             GVariant *value)
+payload_write_bytes (GString  *out,
+                     GVariant *value)
 {
   gsize         n_bytes;
   const guint8 *bytes = g_variant_get_fixed_array (value, &n_bytes, sizeof *bytes);
@@ -117,8 +118,8 @@ write_bytes (GString  *out,
 }
 
 static void
-write_inner (GString  *out,
-             GVariant *value)
+payload_write_inner (GString  *out,
+                     GVariant *value)
 {
   g_autoptr (GVariant) inner = NULL;
 
@@ -126,25 +127,25 @@ write_inner (GString  *out,
     inner = g_variant_get_child_value (value, 0);
 
   if (inner != NULL)
-    write_value (out, inner);
+    payload_write_value (out, inner);
   else
     g_string_append (out, "null");
 }
 
 static void
-write_value (GString  *out,
-             GVariant *value)
+payload_write_value (GString  *out,
+                     GVariant *value)
 {
   switch (g_variant_classify (value))
     {
     case G_VARIANT_CLASS_STRING:
     case G_VARIANT_CLASS_OBJECT_PATH:
     case G_VARIANT_CLASS_SIGNATURE:
-      write_string (out, g_variant_get_string (value, NULL));
+      payload_write_string (out, g_variant_get_string (value, NULL));
       break;
 
     case G_VARIANT_CLASS_DOUBLE:
-      write_double (out, g_variant_get_double (value));
+      payload_write_double (out, g_variant_get_double (value));
       break;
 
     case G_VARIANT_CLASS_BYTE:
@@ -157,30 +158,30 @@ write_value (GString  *out,
 
     case G_VARIANT_CLASS_MAYBE:
     case G_VARIANT_CLASS_VARIANT:
-      write_inner (out, value);
+      payload_write_inner (out, value);
       break;
 
     case G_VARIANT_CLASS_ARRAY:
       if (g_variant_is_of_type (value, G_VARIANT_TYPE_DICTIONARY))
-        write_children (out, value, '{', '}');
+        payload_write_children (out, value, '{', '}');
       else if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
-        write_bytes (out, value);
+        payload_write_bytes (out, value);
       else
-        write_children (out, value, '[', ']');
+        payload_write_children (out, value, '[', ']');
       break;
 
     case G_VARIANT_CLASS_TUPLE:
-      write_children (out, value, '[', ']');
+      payload_write_children (out, value, '[', ']');
       break;
 
     case G_VARIANT_CLASS_DICT_ENTRY:
       g_string_append_c (out, '{');
-      write_member (out, value);
+      payload_write_member (out, value);
       g_string_append_c (out, '}');
       break;
 
     default:
-      /* GVariant's own text for booleans and integers is JSON. */
+      /* Booleans and integers: the text that GVariant prints is JSON. */
       g_variant_print_string (value, out, FALSE);
       break;
     }
@@ -191,14 +192,14 @@ write_value (GString  *out,
  * @json: JSON text.
  * @error: Return location for an error, or %NULL.
  *
- * Makes a payload of JSON text.
+ * Creates a payload from JSON text.
  *
  * An object becomes an `a{sv}`, an array an `av`, a string an `s`, an integer an `x`, any other
- * number a `d`, and `null` an empty `mv`. Of members with the same name the last one counts.
+ * number a `d`, and `null` an empty `mv`. Of members with the same name, only the last one is kept.
  *
- * The text may come from anywhere: it must be UTF-8 and strict JSON. Refused are also more than 32
- * levels of nesting, integers that do not fit 64 bits with a sign, numbers that do not fit a
- * double, and the NUL character, which a `GVariant` cannot hold. The error is
+ * The text may come from an untrusted peer. The function refuses text that is not UTF-8 or not strict
+ * JSON, more than 32 levels of nesting, integers that do not fit 64 bits with a sign, numbers that do
+ * not fit a double, and the NUL character, which a `GVariant` cannot hold. The error is then
  * `AGENT_BUS_ERROR_INVALID_MESSAGE`.
  *
  * ```c
@@ -228,16 +229,16 @@ agent_payload_from_json (const char *json,
 
 /**
  * agent_payload_to_json:
- * @payload: (transfer none): A payload; a floating reference is left alone.
+ * @payload: (transfer none): A payload; a floating reference is not sunk.
  *
- * Makes JSON text of a payload, on one line.
+ * Creates JSON text from a payload, on one line.
  *
  * Dictionaries become objects, with the text of their keys as names; arrays and tuples become
- * arrays; variants and maybes become what is in them, and an empty maybe becomes `null`. JSON has
- * no word for infinity and NaN: these become `null` too, so that the text is always JSON.
+ * arrays; variants and maybes become the value in them, and an empty maybe becomes `null`. JSON has no
+ * infinity and no NaN: these become `null` too, so that the text is always JSON.
  *
- * What [func@AgentBus.payload_from_json] has read comes out the same, except for white space and
- * the spelling of numbers.
+ * A payload of [func@AgentBus.payload_from_json] becomes the same JSON again, except for white space
+ * and the spelling of numbers.
  *
  * This may be called from any thread.
  *
@@ -253,7 +254,7 @@ agent_payload_to_json (GVariant *payload)
   g_return_val_if_fail (payload != NULL, NULL);
 
   out = g_string_new (NULL);
-  write_value (out, payload);
+  payload_write_value (out, payload);
 
   return g_string_free (g_steal_pointer (&out), FALSE);
 }

@@ -7,13 +7,15 @@
 #include "message/agent-frame-private.h"
 #include "message/agent-info.h"
 
-/* What messages carry: what is read here is owned by the record. */
+/* The contents of messages. The record owns what is read here, except for metadata. */
 
-/* What is in bytes that nobody checked would make the peer refuse the whole message. (transfer full) */
+/* The peer refuses a message if a part of it is not in normal form, and nobody has checked the bytes of a payload yet.
+ * Returns: (transfer full) */
 static GVariant *
 wire_get_normal_form (GVariant *value)
 {
-  /* GLib makes it normal child by child, and 2.84 cannot take a small array of bytes apart that was not serialised. */
+  /* GLib normalizes each child by itself, and GLib 2.84 cannot get the children of a small array of bytes that was not
+   * serialized. g_variant_get_data() serializes it. */
   if (!g_variant_is_normal_form (value))
     g_variant_get_data (value);
 

@@ -4,7 +4,7 @@
 
 #include "message/agent-wire-private.h"
 
-/* The form is a promise to other versions: a row may come to these tables, but none changes, and the order stays. */
+/* Other versions rely on this form: rows may be added to these tables, but no row may change, and the order must stay. */
 
 #define TYPE(NAME) (1u << AGENT_MESSAGE_TYPE_##NAME)
 #define TYPES(FIRST, LAST) (TYPE (LAST) | (TYPE (LAST) - TYPE (FIRST)))
@@ -18,8 +18,8 @@
 
 /* clang-format off */
 
-/* The last four are one place, of which each type has its own kind. They come last, as nothing that could be refused may
- * be read after what is owned. */
+/* The last four rows have the same place in the record, and each type of message has at most one of them. They must be
+ * the last: the record owns what they read, and would leak it if a field after them were refused. */
 static const AgentWireField message_fields[] = {
   { "source",      &_agent_wire_string,        IN_MESSAGE (parts.source),    ALL, 0, .filled = TRUE },
   { "target",      &_agent_wire_string,        IN_MESSAGE (parts.target),    ROUTED, ALL & ~TYPE (AGENT_READY), .filled = TRUE },

@@ -7,12 +7,14 @@
 G_BEGIN_DECLS
 
 /*
- * The wire form of a message, as tables: a row for each field says its key, its type, which types of message have it,
- * and where its value stands in a record. What writes, what reads and what tests the form goes through the same rows,
- * so that no field can be missing from one of them. A record is what a message is copied into before it is written, and
- * what it is read into before it is made.
+ * The wire form of a message, described by tables. Each row describes a field: its key, its type, the types of message
+ * that have it, and the place of its value in a record. The writer, the reader and the tests use the same rows, so that
+ * none of them can forget a field.
  *
- * Everything here is constant, and may be used from any thread.
+ * The writer copies a message into a record and writes the record. The reader reads a record and makes a message from
+ * it.
+ *
+ * The tables are constant. All functions may be called in any thread.
  */
 
 typedef struct _AgentWireField AgentWireField;
@@ -20,13 +22,13 @@ typedef struct _AgentWireField AgentWireField;
 /* How the values of a field are written and read. */
 typedef struct
 {
-  const char *type; /* of the GVariant */
+  const char *type; /* the type of the GVariant */
 
-  /* (transfer full) (nullable): may be floating; %NULL for a default, which is not written */
+  /* Returns: (transfer full) (nullable): the value, which may be floating; NULL for the default, which is not written */
   GVariant *(*write) (const AgentWireField *field,
                       gconstpointer         place);
 
-  /* @where: (nullable): the field that this one is a part of */
+  /* @where: (nullable): the key of the field that this one is a part of. @place: (out): where the value is stored */
   gboolean  (*read)  (const AgentWireField *field,
                       const char           *where,
                       GVariant             *value,
@@ -38,12 +40,12 @@ struct _AgentWireField
 {
   const char          *key;
   const AgentWireKind *kind;
-  gsize                offset;             /* of its place in the record */
-  guint32              required;           /* types of message that must have it: a bit for each */
-  guint32              optional;           /* types of message that may have it */
+  gsize                offset;             /* of the value in the record */
+  guint32              required;           /* types of message that must have the field: a bit for each */
+  guint32              optional;           /* types of message that may have the field */
   gboolean             filled;             /* whether an empty string is refused */
-  gint64               unset;              /* a time: the default, and the least it may be */
-  GType              (*get_type)   (void); /* an enumeration: its type */
+  gint64               unset;              /* for a time: the default, which is also the minimum */
+  GType              (*get_type)   (void); /* for an enumeration: its GType */
 };
 
 typedef struct
@@ -57,7 +59,7 @@ typedef struct
 
 #define AGENT_WIRE_N_FIELDS_MAX 24
 
-/* Of no message, but of something in one. */
+/* The type of a part, such as a frame, which is not a message. */
 #define AGENT_WIRE_PART 1u
 
 typedef struct
@@ -78,7 +80,7 @@ typedef struct
   guint64     id;
   gint64      pts;
   GVariant   *metadata; /* (nullable) */
-  GBytes     *data;     /* (nullable) owned by whoever has read it */
+  GBytes     *data;     /* (nullable); the reader owns a reference, the writer does not */
 } AgentFrameRecord;
 
 typedef struct
@@ -91,7 +93,7 @@ typedef struct
   gint64      started_at;
 } AgentInfoRecord;
 
-/* What a record was read from, which holds its strings. All zero at first. */
+/* The values that a record was read from. The strings of the record point into them. All NULL at first. */
 typedef struct
 {
   GVariant *of_field[AGENT_WIRE_N_FIELDS_MAX]; /* (owned) (nullable) */

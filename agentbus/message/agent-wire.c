@@ -8,7 +8,7 @@
 #include "agent-enums-private.h"
 #include "base/agent-utf8-private.h"
 
-/* Five strings of this length still fit a message, whose offsets have 32 bits. */
+/* A message finds its strings by offsets of 32 bits, and five strings of this length still fit. */
 #define STRING_LENGTH_MAX (512 * 1024 * 1024)
 
 void
@@ -18,7 +18,7 @@ _agent_wire_values_clear (AgentWireValues *self)
     g_clear_pointer (&self->of_field[i], g_variant_unref);
 }
 
-/* Always FALSE. */
+/* Sets @error and returns FALSE. */
 gboolean
 _agent_wire_refuse (GError **error, const char *format, ...)
 {
@@ -95,7 +95,7 @@ wire_check_type (const AgentWireField *field,
   return _agent_wire_refuse_field (field, where, problem, error);
 }
 
-/* Fields that are not known are passed over, so that a later version can add some. */
+/* Unknown fields are ignored, so that a later version can add fields. */
 static gboolean
 wire_take_value (const AgentWireTable *table,
                  const char           *where,
@@ -161,7 +161,8 @@ wire_check_fields (const AgentWireTable  *table,
   return TRUE;
 }
 
-/* Fields that are absent keep what the record has for them. */
+/* @values: keeps the values alive for as long as @record is used. @record: a field that is absent leaves its place as
+ * it is. */
 gboolean
 _agent_wire_read (const AgentWireTable *table,
                   guint32               type,
@@ -198,7 +199,7 @@ wire_write_string (const AgentWireField *field,
   return string != NULL ? g_variant_new_string (string) : NULL;
 }
 
-/* A GVariant that its maker calls trusted has not been looked at, so this looks for UTF-8 itself. */
+/* GLib does not check the strings of a GVariant that was created as trusted, so this function checks for UTF-8 itself. */
 static gboolean
 wire_read_string (const AgentWireField *field,
                   const char           *where,
@@ -276,7 +277,7 @@ wire_read_enum (const AgentWireField *field,
 
 const AgentWireKind _agent_wire_enum = { "s", wire_write_enum, wire_read_enum };
 
-/* The default of a channel is not its first value, and it is always written. */
+/* The default of a channel is not the first value, so the channel is always written. */
 const AgentWireKind _agent_wire_channel = { "s", wire_write_nick, wire_read_enum };
 
 /* --- Numbers --- */
