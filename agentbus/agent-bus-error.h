@@ -15,19 +15,19 @@ G_BEGIN_DECLS
 
 /**
  * AgentBusError:
- * @AGENT_BUS_ERROR_FAILED: Something failed that has no code of its own.
+ * @AGENT_BUS_ERROR_FAILED: A failure that has no other code.
  * @AGENT_BUS_ERROR_EXISTS: The name is in use, or the subscriber is still subscribed.
  * @AGENT_BUS_ERROR_CLOSED: The bus, or the dispatcher, is stopped.
  * @AGENT_BUS_ERROR_NOT_FOUND: There is no subscriber of that name.
  * @AGENT_BUS_ERROR_FULL: There is no room for the message.
- * @AGENT_BUS_ERROR_ROUTER_NOT_FOUND: The router an actor is assigned to is not on the bus. For applications: a
- *   dispatcher parks such a message.
+ * @AGENT_BUS_ERROR_ROUTER_NOT_FOUND: The router that an actor is assigned to is not on the bus. For applications: the
+ *   library does not use it, as a dispatcher parks such a message.
  * @AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED: The actor has no router.
- * @AGENT_BUS_ERROR_DISPATCH: The message could not be handed over. For applications: the library does not use it.
- * @AGENT_BUS_ERROR_INVALID_MESSAGE: A payload or a wire form is not what it has to be.
- * @AGENT_BUS_ERROR_TIMED_OUT: The deadline passed before the operation was through.
+ * @AGENT_BUS_ERROR_DISPATCH: The message could not be passed to a router. For applications: the library does not use it.
+ * @AGENT_BUS_ERROR_INVALID_MESSAGE: A payload or a wire form is not valid.
+ * @AGENT_BUS_ERROR_TIMED_OUT: The deadline passed before the operation was done.
  *
- * What can go wrong at run time.
+ * The errors that can happen at run time.
  *
  * Since: 0.1
  */

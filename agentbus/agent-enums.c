@@ -8,7 +8,7 @@
 
 /* clang-format off */
 
-/* Everything that is known of a message type stands in this list, so that nick and channel never part company. */
+/* Each row has the nick and the channel of a message type, so that no type can be forgotten in one of the two tables. */
 #define MESSAGE_TYPES(X)                                            \
   X (FRAME,                   "frame",                   DATA),     \
   X (ACTIVATE,                "activate",                SYSTEM),   \
@@ -92,7 +92,7 @@ static const char *const drop_reason_nicks[] = { DROP_REASONS (AS_REASON_NICK) }
 
 /* clang-format on */
 
-/* Called for each custom message that is made, so it looks at the table itself. */
+/* Called for each new custom message, so this searches the table, which is faster than the enum class. */
 gboolean
 _agent_message_is_builtin_name (const char *name)
 {
@@ -113,7 +113,7 @@ _agent_message_is_builtin_name (const char *name)
  *
  * Gets the nick of a drop reason, such as `no-target`.
  *
- * The statistics of a bus use the same words.
+ * The statistics of a bus use the same nicks.
  *
  * Returns: (transfer none): the nick
  *
@@ -152,7 +152,7 @@ agent_message_type_to_string (AgentMessageType type)
  * Gets the channel that messages of a type travel.
  *
  * For `AGENT_MESSAGE_TYPE_CUSTOM` this is the data channel, though each custom message has a
- * channel of its own; see [method@AgentBus.Message.get_channel].
+ * channel of its own, see [method@AgentBus.Message.get_channel].
  *
  * Returns: the channel
  *

@@ -20,20 +20,20 @@ G_BEGIN_DECLS
 
 /**
  * AgentMessageType:
- * @AGENT_MESSAGE_TYPE_FRAME: A frame of a pipeline, with the direction to inject it with.
+ * @AGENT_MESSAGE_TYPE_FRAME: A frame of a pipeline, and its direction.
  * @AGENT_MESSAGE_TYPE_ACTIVATE: The target starts to take part.
  * @AGENT_MESSAGE_TYPE_DEACTIVATE: The target stops taking part.
- * @AGENT_MESSAGE_TYPE_END: A graceful end.
- * @AGENT_MESSAGE_TYPE_CANCEL: A hard end of what is under way.
+ * @AGENT_MESSAGE_TYPE_END: Asks the target for a graceful end.
+ * @AGENT_MESSAGE_TYPE_CANCEL: Ends the current work of the target at once.
  * @AGENT_MESSAGE_TYPE_AGENT_READY: An agent is set up and runs.
- * @AGENT_MESSAGE_TYPE_AGENT_REGISTRY: All agents that a runner has.
- * @AGENT_MESSAGE_TYPE_AGENT_ERROR: An agent reports an error it cannot mend.
+ * @AGENT_MESSAGE_TYPE_AGENT_REGISTRY: Lists all agents of a runner.
+ * @AGENT_MESSAGE_TYPE_AGENT_ERROR: An agent reports an error that it cannot repair.
  * @AGENT_MESSAGE_TYPE_TASK_REQUEST: Asks the target to do a task.
- * @AGENT_MESSAGE_TYPE_TASK_RESPONSE: How a task ended.
+ * @AGENT_MESSAGE_TYPE_TASK_RESPONSE: Tells how a task ended.
  * @AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT: The same on the system channel.
- * @AGENT_MESSAGE_TYPE_TASK_UPDATE: How far a task is.
+ * @AGENT_MESSAGE_TYPE_TASK_UPDATE: Tells the progress of a task.
  * @AGENT_MESSAGE_TYPE_TASK_UPDATE_URGENT: The same on the system channel.
- * @AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST: Asks how far a task is.
+ * @AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST: Asks for the progress of a task.
  * @AGENT_MESSAGE_TYPE_TASK_CANCEL: Cancels a task.
  * @AGENT_MESSAGE_TYPE_TASK_STREAM_START: The first part of a streamed answer.
  * @AGENT_MESSAGE_TYPE_TASK_STREAM_DATA: A further part of a streamed answer.
@@ -46,9 +46,9 @@ G_BEGIN_DECLS
  * @AGENT_MESSAGE_TYPE_MODEL_UPDATE: Brings a new model.
  * @AGENT_MESSAGE_TYPE_SEND_TRAJECTORY: Brings a finished trajectory.
  * @AGENT_MESSAGE_TYPE_SHUTDOWN: The actor is to shut down.
- * @AGENT_MESSAGE_TYPE_CUSTOM: An application's own, with a name and a channel of its choice.
+ * @AGENT_MESSAGE_TYPE_CUSTOM: A type that the application defines, with a name and a channel of its choice.
  *
- * What a message is.
+ * The types of messages.
  *
  * `ACTIVATE`, `DEACTIVATE`, `END`, `CANCEL`, the three `AGENT_` types, the two `URGENT` types, `TASK_CANCEL`,
  * the three `MODEL_` types and `SHUTDOWN` travel the system channel; all others travel the data channel.
@@ -88,8 +88,8 @@ typedef enum
 
 /**
  * AgentChannel:
- * @AGENT_CHANNEL_SYSTEM: Control messages: never dropped for lack of room, always served first.
- * @AGENT_CHANNEL_DATA: Everything else: bounded, so that a slow subscriber never stalls a sender.
+ * @AGENT_CHANNEL_SYSTEM: For control messages: never dropped for lack of room, always delivered first.
+ * @AGENT_CHANNEL_DATA: For all other messages: it has a limit, so that a slow subscriber never blocks a sender.
  *
  * The two queues that each subscriber has.
  *
@@ -103,11 +103,11 @@ typedef enum
 
 /**
  * AgentOverflow:
- * @AGENT_OVERFLOW_DROP_NEWEST: The message that finds no room is dropped.
- * @AGENT_OVERFLOW_DROP_OLDEST: The message that has waited longest is dropped to make room: what live audio and
- *   video want. Reliable messages are passed over.
+ * @AGENT_OVERFLOW_DROP_NEWEST: The new message is dropped.
+ * @AGENT_OVERFLOW_DROP_OLDEST: The message that has waited longest is dropped to make room, which is right for live
+ *   audio and video. Reliable messages are never dropped.
  *
- * What a full data channel does with one message more.
+ * What a full data channel does when a new message arrives.
  *
  * Since: 0.1
  */
@@ -120,10 +120,10 @@ typedef enum
 /**
  * AgentDropReason:
  * @AGENT_DROP_REASON_FULL: The data channel was full.
- * @AGENT_DROP_REASON_EXPIRED: The message was too old when its turn came.
- * @AGENT_DROP_REASON_NO_TARGET: Nobody was there to get it.
- * @AGENT_DROP_REASON_CLOSED: The bus was stopped, or the subscriber just left.
- * @AGENT_DROP_REASON_DISCARDED: It was still queued when its subscriber left.
+ * @AGENT_DROP_REASON_EXPIRED: The message was too old when it was first in its channel.
+ * @AGENT_DROP_REASON_NO_TARGET: There was no subscriber that the message was for.
+ * @AGENT_DROP_REASON_CLOSED: The bus was stopped, or the subscriber was leaving the bus.
+ * @AGENT_DROP_REASON_DISCARDED: The message was still queued when its subscriber left the bus.
  *
  * Why a message was not delivered.
  *
@@ -140,9 +140,9 @@ typedef enum
 
 /**
  * AgentDispatchResult:
- * @AGENT_DISPATCH_RESULT_DELIVERED: The actor's router has it.
- * @AGENT_DISPATCH_RESULT_PARKED: It waits until it can be handed over, or expires.
- * @AGENT_DISPATCH_RESULT_REFUSED: It was not accepted, and the error says why.
+ * @AGENT_DISPATCH_RESULT_DELIVERED: The message was passed to the router of the actor.
+ * @AGENT_DISPATCH_RESULT_PARKED: The message waits until it can be passed to a router, or expires.
+ * @AGENT_DISPATCH_RESULT_REFUSED: The message was not accepted, and the error says why.
  *
  * What a dispatcher did with a message.
  *
@@ -172,13 +172,13 @@ typedef enum
 
 /**
  * AgentTaskStatus:
- * @AGENT_TASK_STATUS_PENDING: Sent, not yet picked up.
- * @AGENT_TASK_STATUS_RUNNING: Being worked on.
+ * @AGENT_TASK_STATUS_PENDING: Not started yet.
+ * @AGENT_TASK_STATUS_RUNNING: Started, and not ended yet.
  * @AGENT_TASK_STATUS_COMPLETED: Done.
  * @AGENT_TASK_STATUS_FAILED: Ended by an error.
  * @AGENT_TASK_STATUS_CANCELLED: Ended by a cancellation.
  *
- * Where a task stands.
+ * The state of a task.
  *
  * Since: 0.1
  */
