@@ -24,7 +24,7 @@ struct _AgentSignalQueue
   AgentYieldingSource *source;        /* (lock) (nullable) NULL once the queue is closed */
   GQueue               events;        /* (lock) */
   gboolean             dispatching;   /* (lock) a dispatch is under way */
-  gint64               waiting_since; /* (lock) the start of the last dispatch; or, if the queue was empty, of the wait */
+  gint64               waiting_since; /* (lock) when the last dispatch began, or, if later, the first event was added */
   guint64              n_missed;      /* (lock) how many events have been refused since the last dispatch */
 };
 

@@ -70,6 +70,7 @@ yielding_main_prepare (GSource *source,
   if (yielding_shared_is_nested_in_vain (shared))
     return FALSE;
 
+  /* While the callback runs, begin() has reset both flags, and only nested() has told that there is work. */
   polite = g_atomic_int_get (&shared->polite);
   if (g_atomic_int_get (&shared->urgent) || polite == POLITE_MISSED || (shared->depth > 0 && polite == POLITE_NONE))
     return TRUE;

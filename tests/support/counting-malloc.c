@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The functions here take the place of those of the C library, for all libraries. */
+/* These functions replace those of the C library, for the program and all libraries. */
 
 #include "config.h"
 
@@ -46,7 +46,7 @@ void *__libc_memalign (size_t alignment, size_t size);
 void  __libc_free (void *memory);
 
 static void *
-count (void *memory)
+counting_malloc_add (void *memory)
 {
   atomic_fetch_add_explicit (&n_allocations, 1, memory_order_relaxed);
   atomic_fetch_add_explicit (&live, malloc_usable_size (memory), memory_order_relaxed);
@@ -54,7 +54,7 @@ count (void *memory)
 }
 
 static void
-forget (void *memory)
+counting_malloc_remove (void *memory)
 {
   atomic_fetch_sub_explicit (&live, malloc_usable_size (memory), memory_order_relaxed);
 }
@@ -62,29 +62,29 @@ forget (void *memory)
 void *
 malloc (size_t size)
 {
-  return count (__libc_malloc (size));
+  return counting_malloc_add (__libc_malloc (size));
 }
 
 void *
 calloc (size_t n,
         size_t size)
 {
-  return count (__libc_calloc (n, size));
+  return counting_malloc_add (__libc_calloc (n, size));
 }
 
 void *
 realloc (void  *memory,
          size_t size)
 {
-  forget (memory);
-  return count (__libc_realloc (memory, size));
+  counting_malloc_remove (memory);
+  return counting_malloc_add (__libc_realloc (memory, size));
 }
 
 void *
 memalign (size_t alignment,
           size_t size)
 {
-  return count (__libc_memalign (alignment, size));
+  return counting_malloc_add (__libc_memalign (alignment, size));
 }
 
 void *
@@ -106,7 +106,7 @@ posix_memalign (void **memory,
 void
 free (void *memory)
 {
-  forget (memory);
+  counting_malloc_remove (memory);
   __libc_free (memory);
 }
 #endif

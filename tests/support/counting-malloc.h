@@ -6,15 +6,15 @@
 
 G_BEGIN_DECLS
 
-/* A program that links this has all that is allocated in it counted. */
+/* Counts all memory that a program allocates which is linked with this file. */
 
-/* FALSE: something else has taken the place of malloc(), and all is 0. */
+/* Returns FALSE if something else has replaced malloc(): all counts are then 0. */
 gboolean counting_malloc_can_count     (void);
 
-/* How often memory was allocated, or changed its size. */
+/* Returns how often memory was allocated, or changed its size. */
 guint64  counting_malloc_n_allocations (void);
 
-/* What has not been freed, in bytes. */
+/* Returns the memory that is not freed, in bytes. */
 gint64   counting_malloc_live          (void);
 
 G_END_DECLS

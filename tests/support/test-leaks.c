@@ -6,11 +6,11 @@
 #include "counting-malloc.h"
 #include "test-leaks.h"
 
-/* A hash table or an array may grow in one run, but not in each; a thread keeps what it knows of the last four buses; and of
- * what is kept, malloc() may give a little more in one run than in another. */
+/* A run may leave memory behind without a leak: a hash table or an array may grow, a thread keeps a cache for the last
+ * four buses, and malloc() may give a little more in one run than in another. But not each run does. */
 #define MAX_RUNS 16
 
-static gint     n_blocks; /* (atomic) messages and frames that are not freed, but for the large ones */
+static gint     n_blocks; /* (atomic) messages and frames that are not freed, except for the large ones */
 static gint     use_pool; /* (atomic) */
 static gboolean is_excused;
 
@@ -46,7 +46,7 @@ leaks_run_and_count_blocks (TestLeaksFunc func,
   g_assert_cmpint (g_atomic_int_get (&n_blocks), ==, n_before);
 }
 
-/* Returns what has been allocated and not freed, in bytes. */
+/* Returns how many bytes the run has allocated and not freed. */
 static gint64
 leaks_run_and_measure (TestLeaksFunc func,
                        gconstpointer data)
@@ -57,7 +57,7 @@ leaks_run_and_measure (TestLeaksFunc func,
   return counting_malloc_live () - live;
 }
 
-/* For what is too slow to be run twice: counts messages and frames only. */
+/* For cases that are too slow to be run twice. Only messages and frames are counted. */
 void
 test_leaks_run_once (TestLeaksFunc func,
                      gconstpointer data)
@@ -66,8 +66,8 @@ test_leaks_run_once (TestLeaksFunc func,
   leaks_run_and_count_blocks (func, data);
 }
 
-/* Runs @func until it leaves nothing behind, and fails if it always does: without the pool, where threads leave blocks
- * for one another. Where malloc() cannot be counted, it is run twice. */
+/* Runs @func until a run leaves no memory behind, and fails if each of MAX_RUNS runs does. After the first run, the
+ * pool is not used, as threads leave blocks in it. Where malloc() cannot be counted, @func is run twice. */
 void
 test_leaks_run (TestLeaksFunc func,
                 gconstpointer data)
@@ -83,7 +83,7 @@ test_leaks_run (TestLeaksFunc func,
     g_assert_cmpint (leaked, <=, 0);
 }
 
-/* Called by a case: what it leaves behind is kept by the C library. */
+/* Called by a case that leaves memory behind which the C library keeps: only messages and frames are then counted. */
 void
 test_leaks_excuse (void)
 {

@@ -7,10 +7,11 @@
 G_BEGIN_DECLS
 
 /*
- * Whether a case leaves something behind, without a tool that looks for it.
+ * Finds memory that a test case leaves behind, without a tool.
  *
- * Messages and frames are counted one by one: the linker puts functions of this file in the place of the pool's. All other
- * memory is counted by counting-malloc.c, when a case is run again: the first time, GLib allocates what it keeps for ever.
+ * Messages and frames are counted one by one: the linker replaces the functions of the pool by those of test-leaks.c.
+ * All other memory is counted by counting-malloc.c when the case is run again. In the first run, GLib allocates memory
+ * that it keeps for ever.
  */
 typedef void (*TestLeaksFunc) (gconstpointer data);
 

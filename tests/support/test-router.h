@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /*
- * A dispatcher for the tests: it keeps what the signals told, has no jitter, and proves that it dies and that its
- * ledger balances.
+ * A dispatcher for the tests. It has no jitter, records the signals that were emitted, and checks that its ledger
+ * balances and that it is finalized.
  */
 
 typedef struct
@@ -16,11 +16,11 @@ typedef struct
   TestFixture           *fixture;
   AgentRouteTable       *routes;
   AgentRouterDispatcher *dispatcher;
-  GString               *expired;    /* the task ids, or names, of what expired: "1 2 shutdown" */
+  GString               *expired;    /* the task ids, or names, of the messages that expired: "1 2 shutdown" */
   guint                  n_expired;
-  guint                  waited;     /* of the last one */
-  guint                  n_attempts; /* of the last one */
-  GString               *lost;       /* the same of what was dropped */
+  guint                  waited;     /* of the last message that expired */
+  guint                  n_attempts; /* of the last message that expired */
+  GString               *lost;       /* the same for the messages that were dropped */
   guint64                dropped[5];
 } TestDispatch;
 
@@ -76,7 +76,7 @@ test_dispatch_set_jitter (TestDispatch *self,
   agent_router_dispatcher_set_retry_policy (self->dispatcher, policy);
 }
 
-/* Takes @routes and @dispatcher. */
+/* @routes: (transfer full). @dispatcher: (transfer full). */
 static inline TestDispatch *
 test_dispatch_wrap (TestFixture           *fixture,
                     AgentRouteTable       *routes,
@@ -95,7 +95,7 @@ test_dispatch_wrap (TestFixture           *fixture,
   return self;
 }
 
-/* For the subscribers of @bus and the routes of @routes, or of a table of its own. */
+/* @routes: (nullable): the route table, or NULL for a new one. */
 static inline TestDispatch *
 test_dispatch_new_full (TestFixture     *fixture,
                         AgentBus        *bus,
@@ -203,7 +203,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestDispatch, test_dispatch_free)
 
 /* --- Dispatching --- */
 
-/* Of a message that is accepted. */
+/* Dispatches a message, which must be accepted. */
 static inline AgentDispatchResult
 test_dispatch (TestDispatch *self,
                AgentMessage *message)
@@ -225,7 +225,7 @@ test_dispatch_number (TestDispatch *self,
   return test_dispatch (self, test_data ("test", actor, number));
 }
 
-/* The numbers from @first to @last, whatever becomes of them. */
+/* Dispatches messages with the numbers from @first to @last. */
 static inline void
 test_dispatch_numbers (TestDispatch *self,
                        const char   *actor,
@@ -261,7 +261,7 @@ test_assign (TestDispatch *self,
   test_dispatch_assert_balanced (self);
 }
 
-/* Goes on for @ms on the frozen clock, as if nothing had happened between. */
+/* Advances the frozen clock by @ms in one step, and then iterates until no source is ready. */
 static inline void
 test_pass (TestFixture *fixture,
            guint        ms)
@@ -270,7 +270,7 @@ test_pass (TestFixture *fixture,
   test_drain (fixture);
 }
 
-/* Of an actor's routed message. */
+/* Creates a routed message to @actor. */
 static inline AgentMessage *
 test_routed (AgentMessageType type,
              const char      *actor)
@@ -306,7 +306,7 @@ test_router_subscribe (TestFixture  *fixture,
   return recorder;
 }
 
-/* One with room for @capacity messages. */
+/* Subscribes a router with room for @capacity messages. */
 static inline TestRecorder *
 test_router_new_small (TestFixture *fixture,
                        const char  *name,
@@ -316,7 +316,7 @@ test_router_new_small (TestFixture *fixture,
                                 test_recorder_new_full (NULL, NULL, "name", name, "capacity", capacity, NULL));
 }
 
-/* One whose context the test iterates by itself. */
+/* Subscribes a router in @context, which the test must iterate itself. */
 static inline TestRecorder *
 test_router_subscribe_in (TestFixture  *fixture,
                           GMainContext *context,
@@ -342,7 +342,7 @@ test_iterate_all (GMainContext *context)
     ;
 }
 
-/* As poll() sees it: when the context wants to be woken up, in milliseconds; -1 for never, 0 for at once. */
+/* Returns the timeout that the context would pass to poll(), in milliseconds: -1 for none, 0 if a source is ready. */
 static inline gint
 test_get_timeout (GMainContext *context)
 {

@@ -8,18 +8,18 @@
 #include "test-leaks.h"
 #include "test-support.h"
 
-/* Long enough for valgrind on a busy machine; only a test that hangs ever sees it. */
+/* Long enough for valgrind on a busy machine: only a test that hangs is ended by it. */
 #define WATCHDOG_SECONDS 300
 
 /* --- The fixture --- */
 
 static void
-on_dropped (AgentBus        *bus,
-            AgentSubscriber *subscriber,
-            AgentDropReason  reason,
-            guint            n,
-            AgentMessage    *last,
-            gpointer         user_data)
+test_fixture_on_dropped (AgentBus        *bus,
+                         AgentSubscriber *subscriber,
+                         AgentDropReason  reason,
+                         guint            n,
+                         AgentMessage    *last,
+                         gpointer         user_data)
 {
   TestFixture *self = user_data;
 
@@ -31,10 +31,10 @@ on_dropped (AgentBus        *bus,
 }
 
 static void
-on_log (const char    *domain,
-        GLogLevelFlags level,
-        const char    *message,
-        gpointer       user_data)
+test_fixture_on_log (const char    *domain,
+                     GLogLevelFlags level,
+                     const char    *message,
+                     gpointer       user_data)
 {
   TestFixture *self = user_data;
 
@@ -42,21 +42,21 @@ on_log (const char    *domain,
 }
 
 static void
-fixture_set_up (TestFixture *self)
+test_fixture_set_up (TestFixture *self)
 {
   alarm (WATCHDOG_SECONDS);
   self->log = g_string_new (NULL);
-  self->log_handler = g_log_set_handler ("AgentBus", G_LOG_LEVEL_WARNING, on_log, self);
+  self->log_handler = g_log_set_handler ("AgentBus", G_LOG_LEVEL_WARNING, test_fixture_on_log, self);
 
   self->context = g_main_context_new ();
   g_main_context_push_thread_default (self->context);
   self->bus = agent_bus_new ();
-  g_signal_connect (self->bus, "dropped", G_CALLBACK (on_dropped), self);
+  g_signal_connect (self->bus, "dropped", G_CALLBACK (test_fixture_on_dropped), self);
 }
 
-/* Every fixture proves that its bus died, and that every warning was expected. */
+/* Checks at the end of each case that the bus is finalized, and that each warning was expected. */
 static void
-fixture_tear_down (TestFixture *self)
+test_fixture_tear_down (TestFixture *self)
 {
   if (self->bus != NULL)
     {
@@ -90,7 +90,7 @@ static guint    n_cases;
 static gboolean run_once;
 
 static void
-run_func (gconstpointer data)
+test_case_run_alone (gconstpointer data)
 {
   const TestCase *test_case = data;
   TestFixture     fixture = {
@@ -103,28 +103,28 @@ run_func (gconstpointer data)
       return;
     }
 
-  fixture_set_up (&fixture);
+  test_fixture_set_up (&fixture);
   test_case->with_fixture (&fixture);
-  fixture_tear_down (&fixture);
+  test_fixture_tear_down (&fixture);
 }
 
 static void
-run_case (gconstpointer data)
+test_case_run (gconstpointer data)
 {
   if (run_once)
-    test_leaks_run_once (run_func, data);
+    test_leaks_run_once (test_case_run_alone, data);
   else
-    test_leaks_run (run_func, data);
+    test_leaks_run (test_case_run_alone, data);
 }
 
 static void
-add_case (const char *path,
-          TestCase    test_case)
+test_case_add (const char *path,
+               TestCase    test_case)
 {
   g_assert_cmpuint (n_cases, <, MAX_CASES);
 
   cases[n_cases] = test_case;
-  g_test_add_data_func (path, &cases[n_cases], run_case);
+  g_test_add_data_func (path, &cases[n_cases], test_case_run);
   n_cases++;
 }
 
@@ -145,30 +145,30 @@ test_init_slow (int    *argc,
   run_once = TRUE;
 }
 
-/* What the case leaves behind is a failure, see test-leaks.h. */
+/* Adds a case with a fixture. The case fails if it leaves memory behind, see test-leaks.h. */
 void
 test_add (const char *path,
           void (*func) (TestFixture *fixture))
 {
-  add_case (path, (TestCase){ .with_fixture = func });
+  test_case_add (path, (TestCase){ .with_fixture = func });
 }
 
-/* The same without a fixture. */
+/* Adds a case without a fixture. It fails if it leaves memory behind. */
 void
 test_add_func (const char *path,
                void (*func) (void))
 {
-  add_case (path, (TestCase){ .alone = func });
+  test_case_add (path, (TestCase){ .alone = func });
 }
 
-/* One iteration that does not wait. */
+/* Iterates once, without waiting. */
 void
 test_iterate (TestFixture *self)
 {
   g_main_context_iteration (self->context, FALSE);
 }
 
-/* Until nothing is left to do. */
+/* Iterates until no source is ready. */
 void
 test_drain (TestFixture *self)
 {
@@ -185,9 +185,9 @@ test_run_until (TestFixture    *self,
 }
 
 static void
-on_done (GObject      *object,
-         GAsyncResult *result,
-         gpointer      user_data)
+test_fixture_on_done (GObject      *object,
+                      GAsyncResult *result,
+                      gpointer      user_data)
 {
   GAsyncResult **place = user_data;
 
@@ -200,7 +200,7 @@ test_stop (TestFixture *self)
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  agent_bus_stop_async (self->bus, NULL, on_done, &result);
+  agent_bus_stop_async (self->bus, NULL, test_fixture_on_done, &result);
   while (result == NULL)
     g_main_context_iteration (self->context, TRUE);
   agent_bus_stop_finish (self->bus, result, &error);
@@ -215,13 +215,13 @@ test_unsubscribe (TestFixture *self,
 {
   g_autoptr (GAsyncResult) result = NULL;
 
-  agent_bus_unsubscribe_async (self->bus, name, NULL, on_done, &result);
+  agent_bus_unsubscribe_async (self->bus, name, NULL, test_fixture_on_done, &result);
   while (result == NULL)
     g_main_context_iteration (self->context, TRUE);
   return agent_bus_unsubscribe_finish (self->bus, result, error);
 }
 
-/* The library has warned with this, and with nothing else. */
+/* Checks that the library has logged a warning that contains @part, and clears the log. */
 void
 test_expect_log (TestFixture *self,
                  const char  *part)
@@ -320,7 +320,7 @@ test_recorder_count (TestRecorder *self)
   return self->messages->len;
 }
 
-/* What came, as "1 2 cancel 3": task ids of data, names of the rest. */
+/* Returns the messages that were received, as "1 2 cancel 3": the task id of each, or its name if it has none. */
 char *
 test_recorder_dup_task_ids (TestRecorder *self)
 {
@@ -369,7 +369,7 @@ test_cancel (const char *source,
 /* --- The loss ledger --- */
 
 static TestLedger
-ledger_from_variant (GVariant *variant)
+test_ledger_from_variant (GVariant *variant)
 {
   TestLedger ledger = {
     0,
@@ -393,7 +393,7 @@ test_ledger (AgentBus *bus)
 {
   g_autoptr (GVariant) statistics = agent_bus_get_statistics (bus);
 
-  return ledger_from_variant (statistics);
+  return test_ledger_from_variant (statistics);
 }
 
 TestLedger
@@ -406,11 +406,11 @@ test_ledger_of (AgentBus   *bus,
   g_autoptr (GVariant) own = g_variant_lookup_value (subscribers, name, G_VARIANT_TYPE_VARDICT);
 
   g_assert_nonnull (own);
-  return ledger_from_variant (own);
+  return test_ledger_from_variant (own);
 }
 
 static void
-assert_ledger_balanced (const TestLedger *ledger)
+test_ledger_assert_balanced (const TestLedger *ledger)
 {
   guint64 sum = ledger->delivered + ledger->queued;
 
@@ -426,27 +426,27 @@ test_assert_balanced (AgentBus *bus)
   g_autoptr (GVariant) statistics = agent_bus_get_statistics (bus);
   g_autoptr (GVariant) subscribers =
       g_variant_lookup_value (statistics, "subscribers", G_VARIANT_TYPE_VARDICT);
-  TestLedger   ledger = ledger_from_variant (statistics);
+  TestLedger   ledger = test_ledger_from_variant (statistics);
   GVariantIter iter;
   GVariant    *own;
 
-  assert_ledger_balanced (&ledger);
+  test_ledger_assert_balanced (&ledger);
 
   g_variant_iter_init (&iter, subscribers);
   while (g_variant_iter_next (&iter, "{sv}", NULL, &own))
     {
-      ledger = ledger_from_variant (own);
-      assert_ledger_balanced (&ledger);
+      ledger = test_ledger_from_variant (own);
+      test_ledger_assert_balanced (&ledger);
       g_variant_unref (own);
     }
 }
 
 /* --- The clock --- */
 
-static gint64 frozen_time; /* set while no other thread reads it */
+static gint64 frozen_time; /* may be changed only while no other thread reads it */
 
 static gint64
-get_frozen_time (void)
+test_clock_get_frozen_time (void)
 {
   return frozen_time;
 }
@@ -455,7 +455,7 @@ void
 test_clock_freeze (void)
 {
   frozen_time = g_get_monotonic_time ();
-  _agent_clock_override (get_frozen_time);
+  _agent_clock_override (test_clock_get_frozen_time);
 }
 
 void

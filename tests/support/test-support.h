@@ -9,9 +9,9 @@
 G_BEGIN_DECLS
 
 /*
- * What the test programs share: a fixture that owns a context, a subscriber that keeps what it gets, and the
- * loss ledger as numbers. No test touches the default context, and none sleeps to be right: it iterates until
- * something is so. A test that hangs is ended by a watchdog.
+ * The functions that all test programs share: a fixture that owns a context, a subscriber that keeps the messages it
+ * receives, and the loss ledger as numbers. No test uses the default context. No test relies on a sleep: it iterates
+ * until a condition is true. A watchdog ends a test that hangs.
  */
 
 /* --- The fixture --- */
@@ -20,7 +20,7 @@ typedef struct
 {
   GMainContext *context;    /* the thread default while the test runs */
   AgentBus     *bus;
-  guint64       dropped[5]; /* the sum of what the signal told, by AgentDropReason */
+  guint64       dropped[5]; /* how many drops the signal has told, by AgentDropReason */
   guint         n_dropped_emissions;
   GString      *log;        /* warnings of the library, a line each */
   guint         log_handler;
@@ -46,7 +46,7 @@ gboolean
 void  test_expect_log       (TestFixture       *self,
                              const char        *part);
 
-/* --- A subscriber that keeps what it gets --- */
+/* --- A subscriber that keeps its messages --- */
 
 #define TEST_TYPE_RECORDER (test_recorder_get_type ())
 G_DECLARE_FINAL_TYPE (TestRecorder, test_recorder, TEST, RECORDER, AgentSubscriber)
@@ -59,8 +59,8 @@ struct _TestRecorder
 {
   AgentSubscriber parent_instance;
 
-  GPtrArray      *messages;  /* of AgentMessage (owned), in the order they came */
-  GThread        *thread;    /* where the last one came */
+  GPtrArray      *messages;  /* of AgentMessage (owned), in the order of delivery */
+  GThread        *thread;    /* in which the last message was delivered */
   gboolean        in_handler;
   TestHandler     handler;   /* (nullable) */
   gpointer        user_data;

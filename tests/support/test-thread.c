@@ -5,7 +5,7 @@
 #include "test-thread.h"
 
 static gpointer
-thread_run (gpointer data)
+test_thread_run (gpointer data)
 {
   TestThread *self = data;
 
@@ -22,7 +22,7 @@ test_thread_new (void)
 
   self->context = g_main_context_new ();
   self->loop = g_main_loop_new (self->context, FALSE);
-  self->thread = g_thread_new ("test", thread_run, self);
+  self->thread = g_thread_new ("test", test_thread_run, self);
   return self;
 }
 
@@ -37,7 +37,7 @@ test_threads_new (guint n)
 }
 
 static gboolean
-quit (gpointer loop)
+test_thread_quit (gpointer loop)
 {
   g_main_loop_quit (loop);
   return G_SOURCE_REMOVE;
@@ -46,7 +46,7 @@ quit (gpointer loop)
 void
 test_thread_free (TestThread *self)
 {
-  g_main_context_invoke (self->context, quit, self->loop);
+  g_main_context_invoke (self->context, test_thread_quit, self->loop);
   g_thread_join (self->thread);
   g_main_loop_unref (self->loop);
   g_main_context_unref (self->context);
@@ -58,12 +58,12 @@ typedef struct
   GMutex   lock;
   GCond    cond;
   gboolean reached;
-} Sync;
+} ThreadSync;
 
 static gboolean
-reach (gpointer data)
+test_thread_reach (gpointer data)
 {
-  Sync *sync = data;
+  ThreadSync *sync = data;
 
   g_mutex_lock (&sync->lock);
   sync->reached = TRUE;
@@ -72,11 +72,11 @@ reach (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* Waits until the thread has done all that was ready when this was called. */
+/* Waits until the thread has dispatched all sources that were ready when this was called. */
 void
 test_thread_sync (TestThread *self)
 {
-  Sync sync = {
+  ThreadSync sync = {
     0,
   };
   GSource *source = g_idle_source_new ();
@@ -84,7 +84,7 @@ test_thread_sync (TestThread *self)
   g_mutex_init (&sync.lock);
   g_cond_init (&sync.cond);
   g_source_set_priority (source, G_PRIORITY_LOW);
-  g_source_set_callback (source, reach, &sync, NULL);
+  g_source_set_callback (source, test_thread_reach, &sync, NULL);
   g_source_attach (source, self->context);
   g_source_unref (source);
 

@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* A thread that iterates a context of its own. */
+/* A thread that iterates its own context. */
 typedef struct
 {
   GMainContext *context;

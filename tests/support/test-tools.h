@@ -8,16 +8,17 @@
 
 G_BEGIN_DECLS
 
-/* What some of the test programs share. */
+/* Functions that some of the test programs share. */
 
 /* --- A gate --- */
 
-/* Holds a handler in another thread until the test lets it go on: a handler that hangs, without a clock. */
+/* Blocks a handler in another thread until the test opens the gate. So a test has a handler that hangs, without a
+ * clock. */
 typedef struct
 {
   GMutex   lock;
   GCond    cond;
-  gboolean entered; /* (lock) somebody has come to the gate */
+  gboolean entered; /* (lock) a handler has reached the gate */
   gboolean open;    /* (lock) */
 } TestGate;
 
@@ -37,7 +38,7 @@ test_gate_clear (TestGate *self)
   g_cond_clear (&self->cond);
 }
 
-/* The handler: stays here until the gate is open. */
+/* Called by the handler: waits until the gate is open. */
 static inline void
 test_gate_pass (TestGate *self)
 {
@@ -49,7 +50,7 @@ test_gate_pass (TestGate *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* The test: waits until the handler is at the gate. */
+/* Called by the test: waits until the handler has reached the gate. */
 static inline void
 test_gate_wait (TestGate *self)
 {
@@ -68,7 +69,7 @@ test_gate_open (TestGate *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* A TestHandler that goes through the gate in its user data. */
+/* A TestHandler that passes the gate in its user data. */
 static inline void
 test_gate_handler (TestRecorder *recorder,
                    AgentMessage *message,
@@ -102,7 +103,7 @@ test_wait_result (TestFixture   *fixture,
 
 /* --- Objects --- */
 
-/* Lets go of the last reference that the test knows of, and proves that it was the last one. */
+/* Drops a reference, and checks that it was the last one. */
 static inline void
 test_assert_dies (gpointer object)
 {
@@ -115,7 +116,7 @@ test_assert_dies (gpointer object)
 
 /* --- Recorders --- */
 
-/* What came, as test_recorder_dup_task_ids() has it, until this is called again. */
+/* Returns: (transfer none): as test_recorder_dup_task_ids(), valid until the next call. */
 static inline const char *
 test_recorder_text (TestRecorder *recorder)
 {
@@ -126,7 +127,7 @@ test_recorder_text (TestRecorder *recorder)
   return text;
 }
 
-/* A TestHandler that takes the delivery of the first message into its user data, and handles all others at once. */
+/* A TestHandler that defers the first message, with its delivery in the user data, and handles all others at once. */
 static inline void
 test_keep_first (TestRecorder *recorder,
                  AgentMessage *message,
@@ -138,7 +139,7 @@ test_keep_first (TestRecorder *recorder,
     *delivery = agent_subscriber_defer (AGENT_SUBSCRIBER (recorder));
 }
 
-/* A subscriber "a" with the message 1 in hand. */
+/* Subscribes "a", whose handler has deferred message 1. */
 static inline TestRecorder *
 test_subscribe_with_one_in_hand (TestFixture    *fixture,
                                  AgentDelivery **delivery)
@@ -168,17 +169,19 @@ test_complete (gpointer delivery)
 
 /* --- Files --- */
 
-/* Whether a test program sleeps. This text is not to be found itself. */
+/* Whether the source of a test program calls a function that sleeps; is_asleep() does not. The word is split, so that this
+ * file is not found. */
 static inline gboolean
 test_file_sleeps (const char *file)
 {
   g_autofree char *text = NULL;
 
   g_assert_true (g_file_get_contents (file, &text, NULL, NULL));
-  if (strstr (text, "sle"
-                    "ep (") == NULL &&
-      strstr (text, "sle"
-                    "ep(") == NULL)
+  if (!g_regex_match_simple ("(?<!a)sle"
+                             "ep ?\\(",
+                             text,
+                             0,
+                             0))
     return FALSE;
 
   g_test_message ("%s sleeps", file);

@@ -81,15 +81,15 @@ static const TestWireKey keys[] = {
 };
 
 static gboolean
-has_word (const char *words,
-          const char *word)
+wire_model_has_word (const char *words,
+                     const char *word)
 {
   g_auto (GStrv) split = g_strsplit (words, " ", -1);
 
   return *word != '\0' && g_strv_contains ((const char *const *) split, word);
 }
 
-/* (nullable): what a message of a type has, those with “!” always. */
+/* Returns: (nullable): the fields that a message of this type may have; those with “!” are required. */
 const char *
 test_wire_model_get_carried (const char *nick)
 {
@@ -107,12 +107,12 @@ test_wire_model_carries (const char *carried,
 {
   g_autofree char *always = g_strconcat (name, "!", NULL);
 
-  *required = has_word (carried, always);
+  *required = wire_model_has_word (carried, always);
 
-  return *required || has_word (carried, name);
+  return *required || wire_model_has_word (carried, name);
 }
 
-/* The descriptions in a list have the parts of a single one. */
+/* The parts of each description in “infos” are those of “info”. */
 const TestWireKey *
 test_wire_model_get_key (const char *where,
                          const char *name)
@@ -146,25 +146,25 @@ test_wire_model_get_n_keys (const char *where)
   return n;
 }
 
-static gboolean accepts_fields (GVariant   *dict,
-                                const char *where,
-                                const char *carried);
+static gboolean wire_model_accepts_fields (GVariant   *dict,
+                                           const char *where,
+                                           const char *carried);
 
 static gboolean
-accepts_value (const TestWireKey *key,
-               GVariant          *value)
+wire_model_accepts_value (const TestWireKey *key,
+                          GVariant          *value)
 {
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE (key->type)))
     return FALSE;
 
   if (key->filled && *g_variant_get_string (value, NULL) == '\0')
     return FALSE;
-  if (key->words != NULL && !has_word (key->words, g_variant_get_string (value, NULL)))
+  if (key->words != NULL && !wire_model_has_word (key->words, g_variant_get_string (value, NULL)))
     return FALSE;
   if (g_str_equal (key->type, "x") && g_variant_get_int64 (value) < key->least)
     return FALSE;
   if (key->parts != NULL && g_str_equal (key->type, "a{sv}"))
-    return accepts_fields (value, key->key, key->parts);
+    return wire_model_accepts_fields (value, key->key, key->parts);
 
   if (key->parts != NULL)
     {
@@ -172,7 +172,7 @@ accepts_value (const TestWireKey *key,
         {
           g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
 
-          if (!accepts_fields (child, key->key, key->parts))
+          if (!wire_model_accepts_fields (child, key->key, key->parts))
             return FALSE;
         }
     }
@@ -181,8 +181,8 @@ accepts_value (const TestWireKey *key,
 }
 
 static guint
-count_key (GVariant   *dict,
-           const char *name)
+wire_model_count_key (GVariant   *dict,
+                      const char *name)
 {
   guint n = 0;
 
@@ -198,8 +198,8 @@ count_key (GVariant   *dict,
 }
 
 static gboolean
-has_required (GVariant   *dict,
-              const char *carried)
+wire_model_has_required (GVariant   *dict,
+                         const char *carried)
 {
   g_auto (GStrv) names = g_strsplit (carried, " ", -1);
 
@@ -211,7 +211,7 @@ has_required (GVariant   *dict,
         continue;
 
       names[i][length - 1] = '\0';
-      if (count_key (dict, names[i]) == 0)
+      if (wire_model_count_key (dict, names[i]) == 0)
         return FALSE;
     }
 
@@ -219,9 +219,9 @@ has_required (GVariant   *dict,
 }
 
 static gboolean
-accepts_fields (GVariant   *dict,
-                const char *where,
-                const char *carried)
+wire_model_accepts_fields (GVariant   *dict,
+                           const char *where,
+                           const char *carried)
 {
   for (gsize i = 0; i < g_variant_n_children (dict); i++)
     {
@@ -235,18 +235,18 @@ accepts_fields (GVariant   *dict,
       if (key == NULL)
         continue;
 
-      if (count_key (dict, name) > 1 || !test_wire_model_carries (carried, name, &required) ||
-          !accepts_value (key, value))
+      if (wire_model_count_key (dict, name) > 1 || !test_wire_model_carries (carried, name, &required) ||
+          !wire_model_accepts_value (key, value))
         return FALSE;
     }
 
-  return has_required (dict, carried);
+  return wire_model_has_required (dict, carried);
 }
 
-/* What concerns more than one field. */
+/* Checks the rules that concern more than one field. */
 static gboolean
-accepts_together (const char *nick,
-                  GVariant   *fields)
+wire_model_accepts_together (const char *nick,
+                             GVariant   *fields)
 {
   const char *name;
   const char *source;
@@ -278,7 +278,7 @@ test_wire_model_accepts (GVariant *variant)
   g_variant_get (variant, "(ys@a{sv})", &version, &nick, &fields);
   carried = test_wire_model_get_carried (nick);
 
-  return version == 1 && carried != NULL && accepts_fields (fields, NULL, carried) && accepts_together (nick, fields);
+  return version == 1 && carried != NULL && wire_model_accepts_fields (fields, NULL, carried) && wire_model_accepts_together (nick, fields);
 }
 
 /* --- Changes --- */
@@ -290,22 +290,22 @@ static const char *const values[] = {
 };
 
 static GVariant *
-any_string (GRand *rand)
+wire_model_any_string (GRand *rand)
 {
   return g_variant_new_string (strings[g_rand_int_range (rand, 0, G_N_ELEMENTS (strings))]);
 }
 
 static GVariant *
-any_value (GRand *rand)
+wire_model_any_value (GRand *rand)
 {
   if (g_rand_int_range (rand, 0, 4) == 0)
-    return any_string (rand);
+    return wire_model_any_string (rand);
 
   return g_variant_new_parsed (values[g_rand_int_range (rand, 0, G_N_ELEMENTS (values))]);
 }
 
 static const char *
-any_name (GRand *rand)
+wire_model_any_name (GRand *rand)
 {
   const char *key = keys[g_rand_int_range (rand, 0, G_N_ELEMENTS (keys))].key;
   const char *dot = strchr (key, '.');
@@ -313,44 +313,44 @@ any_name (GRand *rand)
   return dot != NULL ? dot + 1 : key;
 }
 
-static GVariant *mutate_fields (GVariant *dict,
-                                GRand    *rand);
+static GVariant *wire_model_mutate_fields (GVariant *dict,
+                                           GRand    *rand);
 
-/* (transfer full) */
+/* Returns: (transfer full) */
 static GVariant *
-mutate_value (GVariant *value,
-              GRand    *rand)
+wire_model_mutate_value (GVariant *value,
+                         GRand    *rand)
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aa{sv}"));
 
   if (g_rand_boolean (rand) && g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
-    return any_string (rand);
+    return wire_model_any_string (rand);
   if (g_rand_int_range (rand, 0, 8) > 0 && g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
-    return mutate_fields (value, rand);
+    return wire_model_mutate_fields (value, rand);
   if (g_rand_int_range (rand, 0, 8) == 0 || !g_variant_is_of_type (value, G_VARIANT_TYPE ("aa{sv}")))
-    return any_value (rand);
+    return wire_model_any_value (rand);
 
   for (gsize i = 0; i < g_variant_n_children (value); i++)
     {
       g_autoptr (GVariant) child = g_variant_get_child_value (value, i);
 
-      g_variant_builder_add_value (&builder, mutate_fields (child, rand));
+      g_variant_builder_add_value (&builder, wire_model_mutate_fields (child, rand));
     }
 
   return g_variant_builder_end (&builder);
 }
 
-/* (transfer floating) */
+/* Returns: (transfer floating) */
 static GVariant *
-mutate_fields (GVariant *dict,
-               GRand    *rand)
+wire_model_mutate_fields (GVariant *dict,
+                          GRand    *rand)
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
   gint n_entries = (gint) g_variant_n_children (dict);
   gint chosen = g_rand_int_range (rand, 0, n_entries + 1);
   gint what = g_rand_int_range (rand, 0, 5);
 
-  /* What a message carries stands last, and has parts of its own to change. */
+  /* The content of a message is the last field, and has parts that can be changed too. */
   if (n_entries > 0 && g_rand_boolean (rand))
     chosen = n_entries - 1;
 
@@ -363,13 +363,13 @@ mutate_fields (GVariant *dict,
       if (i != chosen || what == 0)
         g_variant_builder_add (&builder, "{sv}", name, value);
       if (i == chosen && what <= 2)
-        g_variant_builder_add (&builder, "{sv}", name, mutate_value (value, rand));
+        g_variant_builder_add (&builder, "{sv}", name, wire_model_mutate_value (value, rand));
       if (i == chosen && what == 3)
-        g_variant_builder_add (&builder, "{sv}", any_name (rand), value);
+        g_variant_builder_add (&builder, "{sv}", wire_model_any_name (rand), value);
     }
 
   if (chosen == n_entries)
-    g_variant_builder_add (&builder, "{sv}", any_name (rand), any_value (rand));
+    g_variant_builder_add (&builder, "{sv}", wire_model_any_name (rand), wire_model_any_value (rand));
 
   return g_variant_builder_end (&builder);
 }
@@ -396,5 +396,5 @@ test_wire_model_mutate (GVariant *variant,
       break;
     }
 
-  return g_variant_ref_sink (g_variant_new ("(ys@a{sv})", version, nick, mutate_fields (fields, rand)));
+  return g_variant_ref_sink (g_variant_new ("(ys@a{sv})", version, nick, wire_model_mutate_fields (fields, rand)));
 }

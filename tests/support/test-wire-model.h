@@ -7,18 +7,18 @@
 G_BEGIN_DECLS
 
 /*
- * What the wire form promises, written down a second time: so that what the library takes and refuses can be compared
- * with something that is not the library's own table.
+ * The rules of the wire form, written down a second time. So the tests can compare what the library accepts and refuses
+ * with rules that do not come from the tables of the library.
  */
 
 typedef struct
 {
-  const char *key;    /* of a part: with that of the whole and a dot */
+  const char *key;    /* for a part: the key of the whole, a dot, and the key of the part */
   const char *type;
-  gboolean    filled; /* an empty string is refused */
-  gint64      least;  /* a time is not less */
-  const char *words;  /* (nullable) the only values of a string */
-  const char *parts;  /* (nullable) which parts the value has; with “!” those that it must have */
+  gboolean    filled; /* whether an empty string is refused */
+  gint64      least;  /* for a time: the minimum */
+  const char *words;  /* (nullable) the allowed values of a string */
+  const char *parts;  /* (nullable) the parts that the value may have; those with “!” are required */
 } TestWireKey;
 
 const char        *test_wire_model_get_carried (const char *nick);
@@ -30,7 +30,7 @@ gboolean           test_wire_model_carries     (const char *carried,
 guint              test_wire_model_get_n_keys  (const char *where);
 gboolean           test_wire_model_accepts     (GVariant   *variant);
 
-/* (transfer full): @variant with a change or two: not of its bytes, but of what they mean. */
+/* Returns: (transfer full): @variant with one or two changes: not of its bytes, but of its fields. */
 GVariant          *test_wire_model_mutate      (GVariant   *variant,
                                                 GRand      *rand);
 
