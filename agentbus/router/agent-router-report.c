@@ -134,8 +134,8 @@ report_free_event (gpointer data)
 }
 
 static void
-report_emit (GObject *dispatcher,
-             gpointer data)
+router_report_emit (GObject *dispatcher,
+                    gpointer data)
 {
   ReportEvent *event = data;
 
@@ -291,7 +291,7 @@ _agent_router_report_new (AgentRouterDispatcher *dispatcher,
   g_atomic_ref_count_init (&self->ref_count);
   self->context = g_main_context_ref (context);
   self->bus = g_object_ref (bus);
-  self->signals = _agent_signal_queue_new (G_OBJECT (dispatcher), context, "[agentbus] router", report_emit, report_free_event);
+  self->signals = _agent_signal_queue_new (G_OBJECT (dispatcher), context, "[agentbus] router", router_report_emit, report_free_event);
   self->stop = _agent_router_stop_new (context);
   g_mutex_init (&self->lock);
 
