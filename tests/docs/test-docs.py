@@ -13,7 +13,10 @@ import sys
 import tomllib
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'bindings'))
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS / 'bindings'), str(TESTS / 'house')]
+
+import house
 import tap
 
 SOURCE = pathlib.Path(sys.argv[1]).resolve()
@@ -91,14 +94,60 @@ class Proofs(unittest.TestCase):
 
     def read_proofs(self):
         """The second column of each table. What is no proof there is a mistake, and not left out."""
-        text = (DOC / 'reliability.md').read_text(encoding='utf-8')
-        cells = [line.split('|')[2].strip() for line in text.splitlines() if line.startswith('| ')]
-        proofs = [cell for cell in cells if cell != 'proof']
-        self.assertTrue(proofs)
-        for proof in proofs:
+        for promise, proof, *others in read_promises((DOC / 'reliability.md').read_text(encoding='utf-8')):
             match = re.fullmatch(r'`test-([a-z0-9-]+)`: `([a-z0-9-]+)`', proof)
             self.assertIsNotNone(match, proof)
             yield match[1], match[2]
+
+
+def read_promises(text):
+    """The rows of all tables, without their heads."""
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if line.startswith('| ')]
+    promises = [row for row in rows if row[0] != 'promise']
+    assert promises
+    return promises
+
+
+def find_wrong_places(promises, defined):
+    """The third column says where in the code a promise is kept: `folder/file.c:function`, or several with commas between
+    them. Yields what does not."""
+    for promise, proof, *others in promises:
+        for place in (others[0] if others else '').split(','):
+            match = re.fullmatch(r'`([a-z0-9/-]+\.[ch]):(\w+)`', place.strip())
+            if match is None:
+                yield f'{promise}: "{place}" is no place'
+            elif match.groups() not in defined:
+                yield f'{promise}: {match[2]}() is not defined in {match[1]}'
+
+
+class Places(unittest.TestCase):
+    def test_every_promise_has_a_place_in_the_code(self):
+        functions = house.functions(house.read_files(SOURCE / 'agentbus'))
+        promises = read_promises((DOC / 'reliability.md').read_text(encoding='utf-8'))
+        wrong = list(find_wrong_places(promises, {(function.path, function.name) for function in functions}))
+        if wrong:
+            self.fail('\n' + '\n'.join(wrong))
+
+    def test_what_is_no_place(self):
+        text = '''
+| promise | proof | where |
+|---|---|---|
+| one | `test-bus`: `one` | `bus/agent-bus.c:bus_take` |
+| two | `test-bus`: `two` | `bus/agent-bus.c:bus_take`, `base/agent-lock.h:_agent_lock` |
+| none | `test-bus`: `none` |
+| empty | `test-bus`: `empty` | |
+| half | `test-bus`: `half` | `bus/agent-bus.c:bus_take`, the lock |
+| gone | `test-bus`: `gone` | `bus/agent-bus.c:bus_give` |
+| elsewhere | `test-bus`: `elsewhere` | `base/agent-lock.h:bus_take` |
+'''
+        defined = {('bus/agent-bus.c', 'bus_take'), ('base/agent-lock.h', '_agent_lock')}
+        self.assertEqual(list(find_wrong_places(read_promises(text), defined)), [
+            'none: "" is no place',
+            'empty: "" is no place',
+            'half: " the lock" is no place',
+            'gone: bus_give() is not defined in bus/agent-bus.c',
+            'elsewhere: bus_take() is not defined in base/agent-lock.h',
+        ])
 
 
 tap.main()
