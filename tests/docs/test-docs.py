@@ -128,6 +128,14 @@ class Places(unittest.TestCase):
         if wrong:
             self.fail('\n' + '\n'.join(wrong))
 
+    def test_every_step_of_a_walk_is_in_the_code(self):
+        functions = house.functions(house.read_files(SOURCE / 'agentbus'))
+        defined = {(function.path, function.name) for function in functions}
+        for picture in sorted((DOC / 'images').glob('walk-*.svg')):
+            steps = re.findall(r'class="code">([^<:]*):([^<]*)<', picture.read_text(encoding='utf-8'))
+            self.assertGreater(len(steps), 10)
+            self.assertEqual([step for step in steps if step not in defined], [])
+
     def test_what_is_no_place(self):
         text = '''
 | promise | proof | where |
