@@ -7,18 +7,18 @@
 G_BEGIN_DECLS
 
 /*
- * What one dispatch may spend before everything else in the context gets its turn: a number of messages or
- * a time, whichever is over first.
+ * What one dispatch may spend before the other sources of the context are dispatched: a number of messages or a time,
+ * whichever is spent first.
  */
 #define AGENT_BUDGET_MESSAGES 256
 #define AGENT_BUDGET_TIME     1000 /* µs */
 
 typedef struct
 {
-  gint     n_left;
-  gboolean exact;    /* read the clock after each message */
-  guint64  ticks;
-  gint64   deadline;
+  gint     n_left;   /* how many more messages may be handled */
+  gboolean exact;    /* whether to read the clock after each message */
+  guint64  ticks;    /* for _agent_clock_may_have_moved() */
+  gint64   deadline; /* µs */
 } AgentBudget;
 
 static inline void
@@ -37,7 +37,7 @@ _agent_budget_is_spent (AgentBudget *self)
   return self->n_left <= 0;
 }
 
-/* One message was handled. */
+/* Called after each message. */
 static inline void
 _agent_budget_spend (AgentBudget *self)
 {

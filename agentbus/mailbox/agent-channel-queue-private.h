@@ -10,23 +10,27 @@ G_BEGIN_DECLS
 /*
  * One channel of one subscriber: a bounded FIFO with any number of senders and one receiver.
  *
- * The messages lie in blocks, and the blocks in a GAsyncQueue. The lock is taken once per push, but only
- * once per block by the receiver, who reads the block in hand without it. A slot is claimed by swapping it
- * with 0, so that a sender may take the oldest message back (AGENT_OVERFLOW_DROP_OLDEST), and whoever ends
- * the subscription all of them, even out of the block that the receiver has in hand.
+ * The messages lie in blocks, and the blocks lie in a GAsyncQueue. A sender takes the lock once for each message that it
+ * pushes. The receiver takes the lock once for each block, and then reads this block, the one in hand, without the lock.
  *
- * A sender that takes old messages back goes through the blocks in their order. When it has passed a block that is not
- * the receiver's, it takes the empty slots out of that block, and the whole block out of the queue if nothing is left in
- * it. So the memory of a queue depends on what is queued, not on what was dropped, and neither does the receiver have to
- * look at more than one block of empty slots.
+ * A thread claims a message by swapping its slot with 0. So a sender can take the oldest message back
+ * (AGENT_OVERFLOW_DROP_OLDEST), and a thread that ends the subscription can take all messages back, even out of the block
+ * that the receiver has in hand.
  *
- * Messages that never give way (the reliable ones and those of a dispatcher) are counted when they go in and when the
- * receiver takes them. That number is a message's position; who took a message back did not move it on.
+ * A sender that takes old messages back goes through the blocks in their order. When it has passed a block that the
+ * receiver does not have in hand, it removes the empty slots from that block, or the whole block if nothing is left in it.
+ * So the memory of a queue depends on what is queued and not on what was dropped, and the receiver never goes through more
+ * than one block of empty slots.
  *
- * @scheduled is a token: who sets it has to see to it that the receiver comes; the receiver gives it back
- * when it has found the queue empty. So a burst costs one wakeup.
+ * Messages that never give way are the reliable ones and those of a dispatcher. A sender counts such a message when it
+ * pushes it, and this number is the position of the message. The receiver counts it when it takes it. A thread that takes
+ * messages back changes neither of the two numbers.
  *
- * Functions that end in _locked want the lock; the receiver's functions are for one thread at a time.
+ * @scheduled is a token. The sender that sets it has to schedule the mailbox, so that the receiver comes. The receiver
+ * clears it when it finds the queue empty. So a burst of messages costs one wakeup.
+ *
+ * Functions whose names end in _locked are called with the lock held. The functions of the receiver are called by one
+ * thread at a time.
  */
 
 typedef struct _AgentBlock        AgentBlock;
@@ -34,54 +38,54 @@ typedef struct _AgentChannelQueue AgentChannelQueue;
 
 struct _AgentBlock
 {
-  AgentBlock      *next;     /* (lock) the block after this one */
-  guint16          size;     /* how many slots there are */
-  guint16          end;      /* how many of them are used before the next block is */
-  _Atomic guint    n_filled; /* rises only, while the receiver may look at it */
-  _Atomic guintptr slots[];  /* a message, tagged when it is kept; 0 once claimed */
+  AgentBlock      *next;     /* (lock) (nullable) the block after this one */
+  guint16          size;     /* how many slots the block has */
+  guint16          end;      /* how many of them are used; the messages after them are in @next */
+  _Atomic guint    n_filled; /* how many of them are filled; never falls while the receiver may read it */
+  _Atomic guintptr slots[];  /* each has a message, tagged if it never gives way, or 0 after it was claimed */
 };
 
 struct _AgentChannelQueue
 {
-  /* Senders, seldom */
-  GAsyncQueue    *blocks;        /* (nullable) of AgentBlock: those behind @head; NULL before the first message */
-  AgentBlock     *spare;         /* (lock) (nullable) an empty one */
-  AgentBlock     *evict_block;   /* (lock) (nullable) nothing before this place can be dropped */
+  /* Senders seldom use these. */
+  GAsyncQueue    *blocks;        /* (nullable) the AgentBlocks behind @head; NULL before the first message */
+  AgentBlock     *spare;         /* (lock) (nullable) an empty block for the next use */
+  AgentBlock     *evict_block;   /* (lock) (nullable) the block with the first message that can be dropped */
   AgentBlock     *kept_tail;     /* (lock) (nullable) the last block before @evict_block that is not @head */
-  guint           evict_index;   /* (lock) */
-  guint64         n_kept_in;     /* (lock) messages that never give way: the position of the last one */
-  guint64         kept_bytes_in; /* (lock) */
-  guint64         bytes_in;      /* (lock) the same as @n_in in bytes, where they are limited */
+  guint           evict_index;   /* (lock) the slot of @evict_block from which on messages can be dropped */
+  guint64         n_kept_in;     /* (lock) how many messages that never give way were pushed: the last one's position */
+  guint64         kept_bytes_in; /* (lock) the bytes of these messages, where bytes are limited */
+  guint64         bytes_in;      /* (lock) the bytes of the messages that @n_in counts, where bytes are limited */
 
-  /* With each message: side by side */
-  guint64         max_bytes;     /* most bytes queued, 0 for any number */
-  AgentBlock     *tail;          /* (lock) (nullable) where messages are added */
-  _Atomic guint64 n_in;          /* pushed and not taken back; changed with the lock held */
-  _Atomic guint64 n_out_seen;    /* @n_out when it was last looked at; changed with the lock held */
-  guint           capacity;      /* most messages queued */
+  /* Senders use these with each message, so they are side by side. */
+  guint64         max_bytes;     /* how many bytes may be queued, 0 for any number */
+  AgentBlock     *tail;          /* (lock) (nullable) the block to which messages are added */
+  _Atomic guint64 n_in;          /* how many messages were pushed and not taken back; changed with the lock held */
+  _Atomic guint64 n_out_seen;    /* @n_out when a sender last read it; changed with the lock held */
+  guint           capacity;      /* how many messages may be queued */
   AgentSpinLock   lock;
   gboolean        scheduled;     /* (lock) */
   guint8          closed;        /* (lock) */
-  guint8          emptied;       /* (lock) all was taken back, and nothing comes in */
+  guint8          emptied;       /* (lock) the queue is closed, and all messages were taken back */
 
-  /* The receiver's fields change with each message, and senders seldom look at them: they must not share a cache line
-   * with the others. */
+  /* The receiver changes these with each message, and senders seldom read them. So they must not share a cache line with the
+   * fields before. */
   char            padding[AGENT_CACHE_LINE];
   AgentBlock     *head;        /* (nullable) the block in hand; changed with the lock held */
-  guint           index;       /* the next slot of it */
-  guint           n_seen;      /* how many of its slots are known to be filled */
-  gboolean        measures;    /* whether bytes are limited: a copy of what the senders go by */
-  _Atomic guint64 n_out;       /* taken by the receiver */
+  guint           index;       /* the next slot to read in @head */
+  guint           n_seen;      /* how many slots of @head are known to be filled */
+  gboolean        measures;    /* whether bytes are limited: the receiver's own copy of @max_bytes != 0 */
+  _Atomic guint64 n_out;       /* how many messages the receiver has taken */
   _Atomic guint64 bytes_out;
   _Atomic guint64 n_kept_out;
   _Atomic guint64 kept_bytes_out;
-  _Atomic gint    claiming;    /* it is about to count one more in @n_out */
+  _Atomic gint    claiming;    /* the receiver is claiming a message, and may not have counted it in @n_out yet */
 };
 
-/* Where somebody who looks through a queue has got to. */
+/* How far a walk through a queue has come, see peek(). */
 typedef struct
 {
-  AgentBlock *block; /* (nullable) NULL at the start */
+  AgentBlock *block; /* (nullable) NULL before the first message */
   guint       index;
 } AgentChannelQueuePlace;
 
@@ -130,7 +134,7 @@ _agent_channel_queue_unlock (AgentChannelQueue *self)
   _agent_spin_lock_unlock (&self->lock);
 }
 
-/* TRUE: the caller has to see to it that the receiver comes. */
+/* TRUE: the caller has to schedule the mailbox, so that the receiver comes. */
 static inline gboolean
 _agent_channel_queue_claim_token_locked (AgentChannelQueue *self)
 {
@@ -140,19 +144,19 @@ _agent_channel_queue_claim_token_locked (AgentChannelQueue *self)
   return claimed;
 }
 
-/* Without the lock: whether it was full a moment ago, by number. The receiver's count is looked at only when the last
- * one seen leaves no room, and then it may be newer than what it is compared with. */
+/* Whether the queue was full a moment ago, by number of messages. Called without the lock. The receiver's count is read
+ * only when the count that was read last leaves no room. It may be newer than the senders' count that it is compared with. */
 static inline gboolean
 _agent_channel_queue_is_full (AgentChannelQueue *self)
 {
   gint64 capacity = self->capacity;
 
-  /* Acquire: who pushed the last one had seen how many were taken by then, and what is read next must not be older. With an
-   * older number the queue would look full that never was. */
+  /* Acquire: the sender that stored @n_in had read the receiver's count before that, and the counts that are read below
+   * must not be older than that one. With an older count, the queue would look full although it never was. */
   guint64 n_in = atomic_load_explicit (&self->n_in, memory_order_acquire);
 
-  /* Relaxed, both: an old number of those taken makes the queue look fuller, never emptier, and how old it may be is said
-   * above. */
+  /* Relaxed, both: with an old count of messages taken, the queue looks fuller than it is and never emptier. The acquire
+   * above says how old the count may be. */
   guint64 n_out = atomic_load_explicit (&self->n_out_seen, memory_order_relaxed);
 
   if ((gint64) (n_in - n_out) < capacity)
@@ -162,7 +166,7 @@ _agent_channel_queue_is_full (AgentChannelQueue *self)
   return (gint64) (n_in - n_out) >= capacity;
 }
 
-/* Bytes are only counted where they are limited: to measure a message costs more than to send it. */
+/* Returns 0 where bytes are not limited, since to measure a message costs more than to send it. */
 static inline gsize
 _agent_channel_queue_measure (AgentChannelQueue *self,
                               AgentMessage      *message)

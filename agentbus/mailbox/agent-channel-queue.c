@@ -4,41 +4,40 @@
 
 #include "mailbox/agent-channel-queue-private.h"
 
-/* A block starts small, for the many subscribers that get little, and grows up to a kilobyte with the
- * traffic. Two bytes short of a power of two with its header, so that malloc wastes nothing. */
+/* The first block is small, since many subscribers get few messages. With the traffic, blocks grow up to a kilobyte. The
+ * header of a block is as large as two slots, so a block has a power of two of bytes, and malloc wastes nothing. */
 #define FIRST_BLOCK_SIZE 6
 #define MAX_BLOCK_SIZE 126
 
 /*
- * Where an access here is relaxed, one of these is the reason:
+ * Where an access in this file is relaxed and no reason is given beside it, the reason is one of these:
  *
- * - The function ends in _locked, and what it reads is written with the lock held as well, which orders both.
+ * - The name of the function ends in _locked, and what it reads is written with the lock held, so that the lock orders
+ *   both.
  * - Only the calling thread writes the variable, as the receiver does with its counters.
- *
- * Any other reason stands beside the access.
  */
 
-/* So many messages ahead. */
+/* How many messages ahead of the one that is taken. */
 #define PREFETCH 2
 
-/* A message that never gives way is tagged. Messages are aligned, so the lowest bit of a slot is free. It is read without touching the message, which
- * the receiver may be freeing at that moment. */
+/* The tag in the slot of a message that never gives way. Messages are aligned, so the lowest bit of a slot is free. A
+ * sender reads the tag and not the message, which the receiver may be freeing at that moment. */
 #define KEPT_TAG ((guintptr) 1)
 
 static inline guintptr
-slot_new (AgentMessage *message)
+queue_new_slot (AgentMessage *message)
 {
   return (guintptr) message | (_agent_message_is_kept (message) ? KEPT_TAG : 0);
 }
 
 static inline AgentMessage *
-slot_get_message (guintptr slot)
+queue_get_message (guintptr slot)
 {
   return (AgentMessage *) (slot & ~KEPT_TAG);
 }
 
 static AgentBlock *
-block_new (guint size)
+queue_new_block (guint size)
 {
   AgentBlock *block = g_malloc (sizeof (AgentBlock) + size * sizeof (guintptr));
 
@@ -50,7 +49,7 @@ block_new (guint size)
 }
 
 static AgentBlock *
-next_block_locked (AgentChannelQueue *self)
+queue_next_block_locked (AgentChannelQueue *self)
 {
   AgentBlock *block = g_steal_pointer (&self->spare);
   guint       size = FIRST_BLOCK_SIZE;
@@ -61,13 +60,13 @@ next_block_locked (AgentChannelQueue *self)
   if (self->tail != NULL)
     size = MIN (2 * self->tail->size + 2, MAX_BLOCK_SIZE);
 
-  return block_new (size);
+  return queue_new_block (size);
 }
 
 static void
-add_block_locked (AgentChannelQueue *self)
+queue_add_block_locked (AgentChannelQueue *self)
 {
-  AgentBlock *block = next_block_locked (self);
+  AgentBlock *block = queue_next_block_locked (self);
 
   if (self->tail != NULL)
     self->tail->next = block;
@@ -83,17 +82,17 @@ add_block_locked (AgentChannelQueue *self)
   g_async_queue_push (self->blocks, block);
 }
 
-/* (nullable) */
+/* Takes the first block behind @head: (nullable). */
 static AgentBlock *
-pop_block_locked (AgentChannelQueue *self)
+queue_pop_block_locked (AgentChannelQueue *self)
 {
   return self->blocks != NULL ? g_async_queue_try_pop (self->blocks) : NULL;
 }
 
-/* Keeps the larger of the emptied block and the spare one, so that steady traffic allocates nothing. */
+/* Keeps the larger one of @block, which is empty, and the spare block. So steady traffic allocates nothing. */
 static void
-recycle_block_locked (AgentChannelQueue *self,
-                      AgentBlock        *block)
+queue_recycle_block_locked (AgentChannelQueue *self,
+                            AgentBlock        *block)
 {
   AgentBlock *spare = self->spare;
 
@@ -106,23 +105,24 @@ recycle_block_locked (AgentChannelQueue *self,
   g_free (spare);
   block->next = NULL;
   block->end = block->size;
-  /* Relaxed: the block is published again under the lock. */
+  /* Relaxed: when the block is used again, the lock publishes it. */
   atomic_store_explicit (&block->n_filled, 0, memory_order_relaxed);
   self->spare = block;
 }
 
 static inline guint64
-get_n_in (AgentChannelQueue *self)
+queue_get_n_in (AgentChannelQueue *self)
 {
   return atomic_load_explicit (&self->n_in, memory_order_relaxed);
 }
 
-/* Only one thread writes it at a time: no need for a locked instruction. Release: see _agent_channel_queue_is_full(). */
+/* The lock is held, so only one thread writes the count at a time, and it needs no locked instruction. Release: see
+ * _agent_channel_queue_is_full(). */
 static inline void
-add_n_in (AgentChannelQueue *self,
-          gint64             n)
+queue_add_n_in (AgentChannelQueue *self,
+                gint64             n)
 {
-  atomic_store_explicit (&self->n_in, get_n_in (self) + n, memory_order_release);
+  atomic_store_explicit (&self->n_in, queue_get_n_in (self) + n, memory_order_release);
 }
 
 void
@@ -136,15 +136,15 @@ _agent_channel_queue_init (AgentChannelQueue *self,
   self->measures = max_bytes != 0;
 }
 
-/* Wants an emptied queue. */
+/* Precondition: the queue is empty. */
 void
 _agent_channel_queue_clear (AgentChannelQueue *self)
 {
-  g_assert (get_n_in (self) == atomic_load (&self->n_out));
+  g_assert (queue_get_n_in (self) == atomic_load (&self->n_out));
 
   g_clear_pointer (&self->head, g_free);
   g_clear_pointer (&self->spare, g_free);
-  for (AgentBlock *block; (block = pop_block_locked (self)) != NULL;)
+  for (AgentBlock *block; (block = queue_pop_block_locked (self)) != NULL;)
     g_free (block);
   g_clear_pointer (&self->blocks, g_async_queue_unref);
 }
@@ -155,7 +155,7 @@ _agent_channel_queue_get_length_locked (AgentChannelQueue *self)
   guint64 n_out = atomic_load_explicit (&self->n_out, memory_order_acquire);
 
   atomic_store_explicit (&self->n_out_seen, n_out, memory_order_relaxed);
-  return get_n_in (self) - n_out;
+  return queue_get_n_in (self) - n_out;
 }
 
 gboolean
@@ -164,7 +164,7 @@ _agent_channel_queue_has_room_locked (AgentChannelQueue *self,
 {
   guint64 n_out = atomic_load_explicit (&self->n_out_seen, memory_order_relaxed);
 
-  if (get_n_in (self) - n_out >= self->capacity &&
+  if (queue_get_n_in (self) - n_out >= self->capacity &&
       _agent_channel_queue_get_length_locked (self) >= self->capacity)
     return FALSE;
 
@@ -174,7 +174,7 @@ _agent_channel_queue_has_room_locked (AgentChannelQueue *self,
   return self->bytes_in - atomic_load (&self->bytes_out) + size <= self->max_bytes;
 }
 
-/* Takes the reference. Asks neither for room nor whether the queue is closed. */
+/* Takes @message. Asks neither for room nor whether the queue is closed. */
 void
 _agent_channel_queue_push_locked (AgentChannelQueue *self,
                                   AgentMessage      *message,
@@ -186,15 +186,15 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
 
   if (tail == NULL || atomic_load_explicit (&tail->n_filled, memory_order_relaxed) == tail->end)
     {
-      add_block_locked (self);
+      queue_add_block_locked (self);
       tail = self->tail;
     }
 
   n_filled = atomic_load_explicit (&tail->n_filled, memory_order_relaxed);
-  atomic_store_explicit (&tail->slots[n_filled], slot_new (message), memory_order_relaxed);
-  /* From here on the message may be handled and gone. */
+  atomic_store_explicit (&tail->slots[n_filled], queue_new_slot (message), memory_order_relaxed);
+  /* From here on, the receiver may have handled and freed the message. */
   atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
-  add_n_in (self, 1);
+  queue_add_n_in (self, 1);
   self->bytes_in += size;
   if (kept)
     {
@@ -204,28 +204,30 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
 }
 
 static AgentMessage *
-evict_from_block_locked (AgentChannelQueue *self,
-                         AgentBlock        *block)
+queue_evict_from_block_locked (AgentChannelQueue *self,
+                               AgentBlock        *block)
 {
   guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
 
   while (self->evict_index < n_filled)
     {
       _Atomic guintptr *place = &block->slots[self->evict_index++];
-      /* Acquire: whoever finds that the receiver has taken the message finds it counted, or @claiming set. */
+      /* Acquire: a thread that finds the slot empty because the receiver has taken the message also finds the message
+       * counted in @n_out, or @claiming set. */
       guintptr slot = atomic_load_explicit (place, memory_order_acquire);
 
       if (slot != 0 && (slot & KEPT_TAG) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
-        return slot_get_message (slot);
+        return queue_get_message (slot);
     }
 
   return NULL;
 }
 
-/* Removes the empty slots of a block that the receiver has not got. Returns how many messages are left in it. Relaxed: the
- * receiver gets the block, and senders get at it, under the lock only. */
+/* Removes the empty slots of a block that the receiver does not have in hand. Returns how many messages are left in it.
+ *
+ * Relaxed: the receiver and the senders get at the block only under the lock. */
 static guint
-compact_block_locked (AgentBlock *block)
+queue_compact_block_locked (AgentBlock *block)
 {
   guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
   guint n_left = 0;
@@ -243,10 +245,11 @@ compact_block_locked (AgentBlock *block)
   return n_left;
 }
 
-/* Appends to @to as many messages of the compact block @from as there is room for, and returns how many are left. */
+/* Moves messages from the start of the compact block @from to the end of @to, as many as @to has room for. Returns how many
+ * are left in @from. */
 static guint
-move_slots_locked (AgentBlock *from,
-                   AgentBlock *to)
+queue_move_slots_locked (AgentBlock *from,
+                         AgentBlock *to)
 {
   guint n_moved = MIN (from->end, to->size - to->end);
 
@@ -259,43 +262,44 @@ move_slots_locked (AgentBlock *from,
 
   to->end += n_moved;
   atomic_store_explicit (&to->n_filled, to->end, memory_order_relaxed);
-  return compact_block_locked (from);
+  return queue_compact_block_locked (from);
 }
 
 static void
-remove_block_locked (AgentChannelQueue *self,
-                     AgentBlock        *block)
+queue_remove_block_locked (AgentChannelQueue *self,
+                           AgentBlock        *block)
 {
   AgentBlock *previous = self->kept_tail != NULL ? self->kept_tail : self->head;
 
   if (previous != NULL)
     previous->next = block->next;
 
-  /* Without messages that are kept before it, the block is the first one. Otherwise GLib looks for it from the other end. */
+  /* If no messages that never give way stand before it, the block is the first one. Otherwise GLib looks for it from the
+   * other end. */
   if (self->kept_tail == NULL)
-    pop_block_locked (self);
+    queue_pop_block_locked (self);
   else
     g_async_queue_remove (self->blocks, block);
-  recycle_block_locked (self, block);
+  queue_recycle_block_locked (self, block);
 }
 
-/* All that may be dropped from @block has been, and there is another block behind it. The block of the receiver is left
- * alone. */
+/* Called when all messages of @block that may be dropped have been, and there is another block behind it. Removes what is
+ * empty, unless the receiver has the block in hand. */
 static void
-retire_block_locked (AgentChannelQueue *self,
-                     AgentBlock        *block)
+queue_retire_block_locked (AgentChannelQueue *self,
+                           AgentBlock        *block)
 {
   guint n_left;
 
   if (block == self->head)
     return;
 
-  n_left = compact_block_locked (block);
+  n_left = queue_compact_block_locked (block);
   if (n_left > 0 && self->kept_tail != NULL)
-    n_left = move_slots_locked (block, self->kept_tail);
+    n_left = queue_move_slots_locked (block, self->kept_tail);
 
   if (n_left == 0)
-    remove_block_locked (self, block);
+    queue_remove_block_locked (self, block);
   else
     self->kept_tail = block;
 }
@@ -308,18 +312,18 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self)
     {
       AgentBlock   *block = self->evict_block;
       AgentBlock   *next = block->next;
-      AgentMessage *message = evict_from_block_locked (self, block);
+      AgentMessage *message = queue_evict_from_block_locked (self, block);
 
       if (message != NULL)
         {
-          add_n_in (self, -1);
+          queue_add_n_in (self, -1);
           self->bytes_in -= _agent_channel_queue_measure (self, message);
           return message;
         }
 
       if (next == NULL)
         return NULL;
-      retire_block_locked (self, block);
+      queue_retire_block_locked (self, block);
       self->evict_block = next;
       self->evict_index = 0;
     }
@@ -327,7 +331,7 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self)
   return NULL;
 }
 
-/* Whether there would be room if all that may be dropped were: else nobody has to give way in vain. */
+/* Whether there would be room if all messages that may be dropped were dropped. If not, no message should give way. */
 gboolean
 _agent_channel_queue_can_make_room_locked (AgentChannelQueue *self,
                                            gsize              size)
@@ -338,8 +342,8 @@ _agent_channel_queue_can_make_room_locked (AgentChannelQueue *self,
   return n_kept < self->capacity && (self->max_bytes == 0 || kept_bytes + size <= self->max_bytes);
 }
 
-/* Whether there is room once the receiver has counted what it is taking right now: its thread may be stopped between the
- * two. For when nothing can be evicted. */
+/* Whether there is room, or will be once the receiver has counted the message that it is claiming right now: its thread may
+ * have been stopped between the two steps of queue_claim(). For a sender that finds nothing to evict. */
 gboolean
 _agent_channel_queue_will_have_room_locked (AgentChannelQueue *self,
                                             gsize              size)
@@ -348,12 +352,12 @@ _agent_channel_queue_will_have_room_locked (AgentChannelQueue *self,
   gboolean taking = atomic_load_explicit (&self->claiming, memory_order_acquire);
 
   if (taking && n_out == atomic_load_explicit (&self->n_out, memory_order_acquire))
-    return get_n_in (self) - n_out <= self->capacity;
+    return queue_get_n_in (self) - n_out <= self->capacity;
 
   return _agent_channel_queue_has_room_locked (self, size);
 }
 
-/* From now on nothing may be pushed. */
+/* From now on, no message may be pushed. */
 void
 _agent_channel_queue_close_locked (AgentChannelQueue *self)
 {
@@ -361,8 +365,8 @@ _agent_channel_queue_close_locked (AgentChannelQueue *self)
 }
 
 static void
-take_block_locked (AgentBlock *block,
-                   GPtrArray  *messages)
+queue_take_block_locked (AgentBlock *block,
+                         GPtrArray  *messages)
 {
   guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
 
@@ -371,17 +375,17 @@ take_block_locked (AgentBlock *block,
       guintptr slot = atomic_load_explicit (&block->slots[i], memory_order_relaxed);
 
       if (slot != 0)
-        g_ptr_array_add (messages, slot_get_message (slot));
+        g_ptr_array_add (messages, queue_get_message (slot));
     }
 
   g_free (block);
 }
 
-/* From its end, since the receiver goes on from its start meanwhile: so what the receiver gets is older than what is taken
- * here, and nothing is left out between the two. */
+/* Takes the messages of the block in hand from its end, since the receiver goes on from its start meanwhile. So the
+ * messages that the receiver gets are older than those taken here, and none is left out between them. */
 static void
-take_head_locked (AgentChannelQueue *self,
-                  GPtrArray         *messages)
+queue_take_head_locked (AgentChannelQueue *self,
+                        GPtrArray         *messages)
 {
   AgentBlock *head = self->head;
   guint       n_filled = atomic_load_explicit (&head->n_filled, memory_order_relaxed);
@@ -392,7 +396,7 @@ take_head_locked (AgentChannelQueue *self,
       guintptr slot = atomic_exchange (&head->slots[i - 1], 0);
 
       if (slot != 0)
-        g_ptr_array_add (messages, slot_get_message (slot));
+        g_ptr_array_add (messages, queue_get_message (slot));
     }
 
   for (guint i = n_before, k = messages->len; i + 1 < k; i++, k--)
@@ -404,7 +408,8 @@ take_head_locked (AgentChannelQueue *self,
     }
 }
 
-/* Takes back what is still queued; only for a closed queue. Returns how many messages it added to @messages. */
+/* Takes back all messages that are queued. Precondition: the queue is closed. Returns how many messages were added to
+ * @messages. */
 guint
 _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
                                       GPtrArray         *messages)
@@ -417,26 +422,26 @@ _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
   self->emptied = TRUE;
   self->evict_block = NULL;
   self->kept_tail = NULL;
-  for (AgentBlock *block; (block = pop_block_locked (self)) != NULL;)
-    take_block_locked (block, newer);
+  for (AgentBlock *block; (block = queue_pop_block_locked (self)) != NULL;)
+    queue_take_block_locked (block, newer);
   if (self->head != NULL)
     {
-      take_head_locked (self, messages);
+      queue_take_head_locked (self, messages);
       self->head->next = NULL;
     }
   g_ptr_array_extend (messages, newer, NULL, NULL);
 
-  add_n_in (self, -(gint64) (messages->len - n_before));
+  queue_add_n_in (self, -(gint64) (messages->len - n_before));
   return messages->len - n_before;
 }
 
-/* Moves on to the next block if the one in hand is used up. FALSE: nothing is queued. */
+/* Moves on to the next block if all slots of the block in hand were read. FALSE: no message is queued. */
 static gboolean
-advance_locked (AgentChannelQueue *self)
+queue_advance_locked (AgentChannelQueue *self)
 {
   if (self->head == NULL || self->index == self->head->end)
     {
-      AgentBlock *next = pop_block_locked (self);
+      AgentBlock *next = queue_pop_block_locked (self);
 
       if (next == NULL)
         return FALSE;
@@ -448,7 +453,7 @@ advance_locked (AgentChannelQueue *self)
           self->evict_index = 0;
         }
       if (self->head != NULL)
-        recycle_block_locked (self, self->head);
+        queue_recycle_block_locked (self, self->head);
       self->head = next;
       self->index = 0;
     }
@@ -458,7 +463,7 @@ advance_locked (AgentChannelQueue *self)
 }
 
 static gboolean
-advance (AgentChannelQueue *self)
+queue_advance (AgentChannelQueue *self)
 {
   gboolean more;
 
@@ -470,7 +475,7 @@ advance (AgentChannelQueue *self)
     }
 
   _agent_channel_queue_lock (self);
-  more = advance_locked (self);
+  more = queue_advance_locked (self);
   if (!more)
     self->scheduled = FALSE;
   _agent_channel_queue_unlock (self);
@@ -478,24 +483,24 @@ advance (AgentChannelQueue *self)
   return more;
 }
 
-/* Messages come from the cache of another core: ask for them before they are needed. */
+/* The messages are in the cache of another core, so the receiver asks for them before it needs them. */
 static inline void
-prefetch (AgentChannelQueue *self)
+queue_prefetch (AgentChannelQueue *self)
 {
   guintptr slot;
 
   if (self->index + PREFETCH >= self->n_seen)
     return;
 
-  /* Relaxed: the message is not looked at, and an old value costs nothing but the time to fetch it. */
+  /* Relaxed: the message is not read, and an old value costs nothing but the time of the prefetch. */
   slot = atomic_load_explicit (&self->head->slots[self->index + PREFETCH], memory_order_relaxed);
-  __builtin_prefetch (slot_get_message (slot));
+  __builtin_prefetch (queue_get_message (slot));
 }
 
-/* Only the receiver writes: no need for a locked instruction. */
+/* Only the receiver writes the counter, so it needs no locked instruction. */
 static inline void
-add_out (_Atomic guint64 *counter,
-         guint64          n)
+queue_add_out (_Atomic guint64 *counter,
+               guint64          n)
 {
   guint64 before = atomic_load_explicit (counter, memory_order_relaxed);
 
@@ -503,45 +508,45 @@ add_out (_Atomic guint64 *counter,
 }
 
 static inline void
-count_out (AgentChannelQueue *self,
-           guintptr           slot)
+queue_count_out (AgentChannelQueue *self,
+                 guintptr           slot)
 {
-  gsize size = self->measures ? _agent_message_get_size (slot_get_message (slot)) : 0;
+  gsize size = self->measures ? _agent_message_get_size (queue_get_message (slot)) : 0;
 
   if (size > 0)
-    add_out (&self->bytes_out, size);
+    queue_add_out (&self->bytes_out, size);
   if (slot & KEPT_TAG)
     {
-      add_out (&self->kept_bytes_out, size);
-      add_out (&self->n_kept_out, 1);
+      queue_add_out (&self->kept_bytes_out, size);
+      queue_add_out (&self->n_kept_out, 1);
     }
-  add_out (&self->n_out, 1);
+  queue_add_out (&self->n_out, 1);
 }
 
-/* (transfer full) (nullable) Between the two steps the message is neither queued nor counted as taken, and senders that
- * look for room have to know. */
+/* Claims the message at @place and counts it as taken: (transfer full) (nullable). Between the two steps the message is
+ * neither queued nor counted, and @claiming tells that to senders that look for room. */
 static inline AgentMessage *
-claim (AgentChannelQueue *self,
-       _Atomic guintptr  *place)
+queue_claim (AgentChannelQueue *self,
+             _Atomic guintptr  *place)
 {
   guintptr slot;
 
-  /* Relaxed: the exchange releases it, for who sees that the place is empty. */
+  /* Relaxed: the exchange below releases it to a thread that finds the slot empty. */
   atomic_store_explicit (&self->claiming, TRUE, memory_order_relaxed);
   slot = atomic_exchange (place, 0);
   if (slot != 0)
-    count_out (self, slot);
+    queue_count_out (self, slot);
   atomic_store_explicit (&self->claiming, FALSE, memory_order_release);
 
-  return slot_get_message (slot);
+  return queue_get_message (slot);
 }
 
-/* What is queued, one after the other: (transfer none) (nullable). */
+/* The queued message after the one at @place, which moves on to it: (transfer none) (nullable). */
 AgentMessage *
 _agent_channel_queue_peek_locked (AgentChannelQueue      *self,
                                   AgentChannelQueuePlace *place)
 {
-  if (place->block == NULL && (self->head != NULL || advance_locked (self)))
+  if (place->block == NULL && (self->head != NULL || queue_advance_locked (self)))
     *place = (AgentChannelQueuePlace){ self->head, self->index };
 
   while (place->block != NULL)
@@ -551,7 +556,7 @@ _agent_channel_queue_peek_locked (AgentChannelQueue      *self,
           guintptr slot = atomic_load_explicit (&place->block->slots[place->index++], memory_order_relaxed);
 
           if (slot != 0)
-            return slot_get_message (slot);
+            return queue_get_message (slot);
         }
 
       *place = (AgentChannelQueuePlace){ place->block->next, 0 };
@@ -560,16 +565,16 @@ _agent_channel_queue_peek_locked (AgentChannelQueue      *self,
   return NULL;
 }
 
-/* The next message: (transfer full) (nullable). NULL also gives the token back. */
+/* Takes the next message: (transfer full) (nullable). If it returns NULL, it has also cleared the token. */
 AgentMessage *
 _agent_channel_queue_pop (AgentChannelQueue *self)
 {
-  while (self->index < self->n_seen || advance (self))
+  while (self->index < self->n_seen || queue_advance (self))
     {
       AgentMessage *message;
 
-      prefetch (self);
-      message = claim (self, &self->head->slots[self->index++]);
+      queue_prefetch (self);
+      message = queue_claim (self, &self->head->slots[self->index++]);
       if (message != NULL)
         return message;
     }
