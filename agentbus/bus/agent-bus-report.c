@@ -433,7 +433,7 @@ _agent_bus_report_drop (AgentBusReport *self,
                         AgentMessage   *message,
                         AgentSender    *sender)
 {
-  _agent_sender_let_go (sender, _agent_drop_list_add (self->drops, reason, message));
+  _agent_sender_unref_later (sender, _agent_drop_list_add (self->drops, reason, message));
 }
 
 /* Adds what came to no mailbox. */

@@ -248,7 +248,7 @@ send_offer_in_order (AgentBus      *self,
 
   atomic_store_explicit (&self->last_seq, last_seq + 1, memory_order_relaxed);
   self->n_restamped++;
-  _agent_sender_let_go (sender, *message);
+  _agent_sender_unref_later (sender, *message);
   *message = copy;
   return result;
 }

@@ -31,14 +31,14 @@ typedef struct
                              AgentChannel   channel,
                              AgentBudget   *budget);
 
-  /* Nothing is delivered any more. @abandoned: although there was something to deliver */
+  /* From now on nothing is delivered. @abandoned: whether the mailbox was abandoned before it had finished */
   void     (*release)       (AgentSchedule *mailbox,
                              gboolean       abandoned);
 
-  /* Keeps the mailbox until tell_progress(); called with the lock held. */
+  /* Keeps the mailbox alive until tell_progress(). Called with the lock held. */
   void     (*keep)          (AgentSchedule *mailbox);
 
-  /* Messages were handled, and the mailbox is watched. */
+  /* Called when messages were handled and the mailbox is watched. */
   void     (*tell_progress) (AgentSchedule *mailbox);
 } AgentDeliveryFuncs;
 

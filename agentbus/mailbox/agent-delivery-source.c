@@ -15,22 +15,22 @@ struct _AgentDeliverySource
   AgentPatience             patience; /* (the context's thread) */
   AgentSchedule            *served;   /* (the context's thread) (nullable) the mailbox whose handler may be running */
 
-  /* The receiver looks at the ready list with each message. Senders of data seldom take the lock. */
+  /* The receiver reads the ready list with each message. Senders of data seldom take the lock. */
   char                 padding[AGENT_CACHE_LINE];
   GMutex               lock;
   AgentYieldingSource *source;   /* (lock) (nullable) NULL when the last mailbox has finished */
-  guint                round;    /* (lock) an even number, of the last time that the source was armed */
+  guint                round;    /* (lock) the number of the last time that the source was armed; always even */
   gint                 n_waking; /* (atomic) how many threads are waking up the context */
-  AgentReadyList       ready;    /* (lock) and what stands at its end, without */
+  AgentReadyList       ready;    /* (lock) its incoming items are used without the lock */
 
-  /* Senders of data change this, as they change the end of the ready list. */
-  _Atomic guint armed; /* 0, or the round and ARMING; but for ARMING, changed with the lock held */
+  /* Senders of data read and change this, as they change the end of the ready list. */
+  _Atomic guint armed; /* 0 if disarmed, or else the round with or without ARMING; only ARMING is cleared without the lock */
 };
 
-/* A thread has set out to wake up the context, and may not have done so yet. */
+/* A thread is about to wake up the context, and may not have done so yet. */
 #define ARMING 1u
 
-/* Microseconds: to wake up a context takes about as long. */
+/* In microseconds. To wake up a context takes about as long. */
 #define NAP 5
 
 static GMutex      sources_lock;
@@ -38,7 +38,7 @@ static GHashTable *sources; /* (sources_lock) GMainContext → AgentDeliverySour
 
 /* --- Arming --- */
 
-/* Whether the context is here, or will come without any thread doing something about it. */
+/* Whether the context is awake, or was woken up already. If so, no thread has to wake it up. */
 static gboolean
 source_is_armed (AgentDeliverySource *self)
 {
@@ -57,15 +57,15 @@ source_next_round_locked (AgentDeliverySource *self)
   return self->round;
 }
 
-/* The context is here: nobody has to wake it up. */
+/* The context is awake: no thread has to wake it up. */
 static void
 source_set_armed_locked (AgentDeliverySource *self)
 {
   atomic_store (&self->armed, source_next_round_locked (self));
 }
 
-/* The context needs the lock as soon as it is awake: so this thread unlocks first and wakes it up then. A wakeup that comes
- * too late does nothing. */
+/* As soon as the context is awake, it needs the lock. So this thread unlocks first and then wakes it up. A wakeup that
+ * comes too late does nothing. */
 static void
 source_unlock_and_wake (AgentDeliverySource *self)
 {
@@ -104,8 +104,8 @@ _agent_delivery_source_unlock (AgentDeliverySource *self)
     source_unlock_and_wake (self);
 }
 
-/* FALSE: something has come, and the context goes on. A sender that pushes after the last look at the incoming mailboxes
- * finds that the source is not armed. */
+/* Disarms the source if there is nothing to do. FALSE: a message has come, and the context goes on. A sender that pushes
+ * after the last look at the incoming mailboxes finds that the source is not armed. */
 static gboolean
 source_rest_locked (AgentDeliverySource *self)
 {
@@ -124,7 +124,7 @@ source_rest_locked (AgentDeliverySource *self)
 
 /* --- Dispatch --- */
 
-/* If a handler is running, it iterates the context. */
+/* If the source is dispatched while a handler is running, that handler iterates the context. */
 static void
 source_set_served_aside_locked (AgentDeliverySource *self)
 {
@@ -147,8 +147,8 @@ source_is_needed_in_handler (gpointer data)
   return needed;
 }
 
-/* Also sets the served mailbox aside: GLib does not ask source_is_needed_in_handler() if an earlier iteration found the source
- * ready and did not get as far as to dispatch it. */
+/* Also sets the served mailbox aside, because source_is_needed_in_handler() may not have done so: GLib does not call it if
+ * an earlier iteration found the source ready and was left before it dispatched the source. */
 static void
 source_begin (AgentDeliverySource *self)
 {
@@ -182,7 +182,8 @@ source_yield (AgentDeliverySource *self)
   _agent_delivery_source_unlock (self);
 }
 
-/* With no lock held: cancels what is to be cancelled, and hands out messages. A busy mailbox is served only for the former. */
+/* With no lock held. Cancels @cancellable: (nullable), and then hands out messages. A busy mailbox is served only to
+ * cancel. */
 static gboolean
 source_serve_unlocked (AgentDeliverySource *self,
                        AgentSchedule       *mailbox,
@@ -227,8 +228,8 @@ source_end_batch_locked (AgentDeliverySource *self,
     }
 }
 
-/* Unlocks while the mailbox is served. If a handler of the mailbox iterates the context, its batch ends where that handler was
- * called from. */
+/* Unlocks while the mailbox is served. If a handler of the mailbox iterates the context, the call of this function that
+ * runs that handler ends the batch, and not the call inside. */
 static void
 source_serve_locked (AgentDeliverySource *self,
                      AgentSchedule       *mailbox,
@@ -249,7 +250,7 @@ source_serve_locked (AgentDeliverySource *self,
     source_end_batch_locked (self, mailbox, channel, more);
 }
 
-/* Until there is nothing to do, or the budget is spent. */
+/* Serves mailboxes until there is nothing to do, or until the budget is spent. */
 static void
 source_serve (AgentDeliverySource *self,
               AgentBudget         *budget)
@@ -327,8 +328,8 @@ delivery_source_new (GMainContext             *context,
   return self;
 }
 
-/* There is one more mailbox in @context: (transfer full). It needs a put() when it has finished, and an unref() when it is
- * freed. */
+/* There is one more mailbox in @context. Returns its source: (transfer full). The mailbox calls put() when it has finished,
+ * and unref() when it is freed. */
 AgentDeliverySource *
 _agent_delivery_source_get (GMainContext             *context,
                             const AgentDeliveryFuncs *funcs)
@@ -354,7 +355,7 @@ _agent_delivery_source_get (GMainContext             *context,
   return self;
 }
 
-/* TRUE: it was the last mailbox. */
+/* TRUE: it was the last mailbox of the context. */
 static gboolean
 source_forget_mailbox (AgentDeliverySource *self)
 {
@@ -371,9 +372,9 @@ source_forget_mailbox (AgentDeliverySource *self)
   return last;
 }
 
-/* A mailbox has finished, and will not get ready again. With the last mailbox the GSource goes, while there is still a
- * reference on its context: no thread may touch the GSource when the context is gone. So this waits for threads that are
- * waking it up. */
+/* A mailbox has finished, and will not get ready again. If it is the last one, the GSource is freed while there is still a
+ * reference on its context, since no thread may touch the GSource when the context is freed. So this function waits for
+ * threads that are waking the context up. */
 void
 _agent_delivery_source_put (AgentDeliverySource *self)
 {
@@ -395,8 +396,8 @@ _agent_delivery_source_put (AgentDeliverySource *self)
 
 /* --- Senders --- */
 
-/* @mailbox has got data. The incoming mailboxes keep nobody alive: a sender that pushes a mailbox which has finished meanwhile
- * takes it off again, and a mailbox that finishes is taken off before that. */
+/* @mailbox has got data. The stack of incoming mailboxes holds no references: if the mailbox has finished before the sender
+ * pushes it, the sender takes it off again, and a mailbox that finishes is taken off first. */
 void
 _agent_delivery_source_add_data (AgentDeliverySource *self,
                                  AgentSchedule       *mailbox)

@@ -11,15 +11,16 @@
 G_BEGIN_DECLS
 
 /*
- * What one mailbox has dropped: how many messages in all, and those that the owner of the mailbox has not been told of yet.
+ * What one mailbox has dropped: how many messages in all, and the drops that the owner of the mailbox has not been told of
+ * yet.
  *
- * The box belongs to a subscriber, and is closed when that is released: from then on it counts nothing. So whoever sums up
- * the figures of a mailbox then gets the final ones.
+ * The box belongs to a subscriber, and is closed when the subscriber is released. A closed box counts nothing. So if the
+ * figures of a mailbox are read after that, they are the final ones.
  *
  * All functions may be called in any thread. The lock of the box is taken after any other one.
  */
 
-/* Messages that were dropped for one reason, and that nobody was told of yet. */
+/* Messages that were dropped for one reason, and of which the owner has not been told yet. */
 typedef struct
 {
   guint64       n;
@@ -29,9 +30,9 @@ typedef struct
 typedef struct
 {
   AgentSpinLock    lock;
-  gboolean         reported;   /* (lock) the owner knows that there are @records */
-  GObject         *subscriber; /* (lock) (owned) (nullable) whose messages they were; NULL once the box is closed */
-  guint64          n_dropped[AGENT_N_DROP_REASONS]; /* (lock) */
+  gboolean         reported;   /* (lock) the owner has been told that there are @records */
+  GObject         *subscriber; /* (lock) (owned) (nullable) the subscriber of the mailbox; NULL once the box is closed */
+  guint64          n_dropped[AGENT_N_DROP_REASONS]; /* (lock) in all */
   AgentDropRecord *records;    /* (lock) (owned) (nullable) by reason */
 } AgentDropBox;
 
@@ -55,7 +56,7 @@ gboolean         _agent_drop_box_is_closed      (AgentDropBox    *self);
 
 void             _agent_drop_records_clear      (AgentDropRecord *records);
 
-/* For the thread that serves the mailbox, since the box is not closed as long as it does: (transfer none). */
+/* Only for the thread that serves the mailbox, since the box stays open as long as it does: (transfer none). */
 static inline gpointer
 _agent_drop_box_get_subscriber (AgentDropBox *self)
 {

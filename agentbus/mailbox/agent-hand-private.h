@@ -20,7 +20,7 @@ typedef struct
   gint            cancelled;   /* (atomic) a cancellation has been sent */
   gint            lost;        /* (atomic) the loss of the message has been taken, see take_loss() */
   AgentMessage   *message;     /* (owned) */
-  GCancellable   *cancellable; /* (owned) cancelled in the subscriber's context, for the application connects to it */
+  GCancellable   *cancellable; /* (owned) cancelled in the subscriber's context, since the application connects to it */
 } AgentHand;
 
 AgentHand    *_agent_hand_new               (AgentMessage      *message);
@@ -32,7 +32,7 @@ gboolean      _agent_hand_matches           (AgentHand         *self,
                                              AgentMessage      *cancel);
 AgentMessage *_agent_hand_take_loss         (AgentHand         *self);
 
-/* The receiver of @queue */
+/* Only for the receiver of @queue */
 gboolean      _agent_hand_has_queued_cancel (AgentHand         *self,
                                              AgentChannelQueue *queue);
 

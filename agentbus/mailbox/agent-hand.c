@@ -49,7 +49,7 @@ _agent_hand_is_cancelled (AgentHand *self)
   return g_atomic_int_get (&self->cancelled);
 }
 
-/* Whether @cancel, a CANCEL or TASK_CANCEL, is for the message in hand. */
+/* Whether @cancel, a CANCEL or TASK_CANCEL message, is for the message in hand. */
 gboolean
 _agent_hand_matches (AgentHand    *self,
                      AgentMessage *cancel)

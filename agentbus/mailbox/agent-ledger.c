@@ -34,7 +34,7 @@ _agent_ledger_add (AgentLedger       *self,
 }
 
 static GVariant *
-dropped_to_variant (const AgentLedger *self)
+ledger_dropped_to_variant (const AgentLedger *self)
 {
   GVariantBuilder builder;
 
@@ -53,5 +53,5 @@ _agent_ledger_to_dict (const AgentLedger *self,
   g_variant_dict_insert (dict, "delivered", "t", self->delivered);
   g_variant_dict_insert (dict, "queued", "t", self->queued);
   g_variant_dict_insert (dict, "failed", "t", self->failed);
-  g_variant_dict_insert_value (dict, "dropped", dropped_to_variant (self));
+  g_variant_dict_insert_value (dict, "dropped", ledger_dropped_to_variant (self));
 }

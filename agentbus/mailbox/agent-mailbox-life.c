@@ -6,8 +6,8 @@
 
 #include "mailbox/agent-mailbox-private.h"
 
-/* How a subscription begins, and how it ends: nothing more comes in, what is queued is delivered, discarded or given back, and
- * then the subscriber is released. */
+/* How a subscription begins, and how it ends: first no more messages come in, then the queued ones are delivered, discarded
+ * or given back, and then the subscriber is released. */
 
 typedef struct
 {
@@ -52,9 +52,10 @@ life_tell_leavers (AgentMailbox *self,
   g_slist_free_full (leavers, g_free);
 }
 
-/* Releases the subscriber and tells those who wait for that. Once, when nothing can be delivered any more. Unrefs the mailbox.
+/* Releases the subscriber, and tells the leavers of it. Called once, when nothing can be delivered any more. Unrefs the
+ * mailbox.
  *
- * @abandoned: although there was something to deliver */
+ * @abandoned: whether the mailbox was abandoned before it had finished */
 static void
 life_release (AgentMailbox *self,
               gboolean      abandoned)
@@ -103,7 +104,7 @@ _agent_mailbox_add_leaver (AgentMailbox *self,
 
 /* --- Beginning --- */
 
-/* The functions that the source calls */
+/* The functions that the source calls. */
 
 static gboolean
 life_serve (AgentSchedule *schedule,
@@ -142,8 +143,8 @@ static const AgentDeliveryFuncs delivery_funcs = {
   .tell_progress = life_tell_progress,
 };
 
-/* The subscription begins: the mailbox keeps itself alive until the subscriber is released. As long as there are mailboxes in
- * @context, their source keeps that alive. */
+/* The subscription begins: the mailbox keeps itself alive until the subscriber is released. The source of the mailboxes in
+ * @context keeps @context alive as long as there are any. */
 void
 _agent_mailbox_attach (AgentMailbox *self,
                        GMainContext *context)
@@ -173,7 +174,8 @@ life_close_queue (AgentMailbox *self,
   _agent_channel_queue_unlock (queue);
 }
 
-/* Counts all @messages as discarded, and adds to them the message that has to be unreffed instead of the last one. */
+/* Counts all @messages as discarded. The drop box keeps the last of them, and the message that it kept before is added to
+ * @messages, to be unreffed with them. Returns whether to report the drops. */
 static gboolean
 life_count_discarded_locked (AgentMailbox *self,
                              GPtrArray    *messages)
@@ -218,8 +220,8 @@ life_empty_queue (AgentMailbox *self,
   return messages;
 }
 
-/* Closes a channel. What is queued there is discarded, or goes back to the watch that wants it. Between begin_return() and
- * end_return(): until those messages are back, no message that was handed over later counts as handled. */
+/* Closes a channel. Each message that is queued there goes back to the watch that wants it, or is discarded. Called between
+ * begin_return() and end_return(): until the messages are back, no message that was handed over later counts as handled. */
 static void
 life_discard_queue (AgentMailbox *self,
                     AgentChannel  channel)
@@ -270,7 +272,8 @@ life_close_schedule (AgentMailbox *self)
   _agent_delivery_source_unlock (self->source);
 }
 
-/* Nothing more comes in. Data is discarded. The message in hand is handled first, and so are the system messages. */
+/* From now on no message comes in. Queued data is discarded. The message in hand and the queued system messages are still
+ * handled. */
 void
 _agent_mailbox_close (AgentMailbox *self)
 {
@@ -283,8 +286,8 @@ _agent_mailbox_close (AgentMailbox *self)
 
 /* TRUE, once: the mailbox had not finished.
  *
- * @in_hand: (out) (transfer full) (nullable): the message of a deferred delivery that nobody waits for any more, if its source
- * wants to hear of that */
+ * @in_hand: (out) (transfer full) (nullable): the message of a deferred delivery, whose result does not matter any more, if
+ * its source wants to hear of that */
 static gboolean
 life_abandon_schedule (AgentMailbox  *self,
                        AgentMessage **in_hand)
@@ -299,7 +302,7 @@ life_abandon_schedule (AgentMailbox  *self,
   return first;
 }
 
-/* Nothing is delivered any more. TRUE, once: there was something to deliver. */
+/* From now on nothing is delivered. TRUE, once: the mailbox had not finished by itself. */
 gboolean
 _agent_mailbox_abandon (AgentMailbox *self)
 {

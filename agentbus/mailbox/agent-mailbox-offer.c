@@ -7,8 +7,8 @@
 
 /* How a watch hands a message over: the mailbox takes it, or the watch keeps it and waits. */
 
-/* A message that is not first in line stands behind those that wait for room already. A message that is larger than all that
- * may be queued gets in when nothing else is. */
+/* A message that is not first in line waits behind the messages that wait for room already. A message that is larger than
+ * the bytes that may be queued gets in when no other message is queued. */
 static gboolean
 offer_has_room_locked (AgentMailbox *self,
                        gsize         size,
@@ -27,8 +27,8 @@ offer_has_room_locked (AgentMailbox *self,
   return _agent_channel_queue_has_room_locked (queue, size) || _agent_channel_queue_get_length_locked (queue) == 0;
 }
 
-/* The age that a subscriber tolerates begins with the entry into its channel, and the message may have waited for that. No
- * other thread looks at the field before the message is in. */
+/* The age limit of the subscriber counts from the moment when the message enters its channel, and the message may have
+ * waited before that. No other thread reads the field before the message is in. */
 static void
 offer_note_delay (AgentMailbox *self,
                   AgentMessage *message)
@@ -86,7 +86,7 @@ _agent_mailbox_offer (AgentMailbox *self,
     offer_accept_locked (self, message, size, &cancel, offer);
   _agent_channel_queue_unlock (queue);
 
-  /* The caller has another reference. */
+  /* This is not the last reference, for the caller has one as well. */
   g_clear_pointer (&cancel, agent_message_unref);
   return result;
 }

@@ -8,7 +8,7 @@
 G_BEGIN_DECLS
 
 /*
- * Whom a mailbox belongs to: the bus, as its mailboxes know it. It lives as long as any of them.
+ * The owner of a mailbox: the bus, as its mailboxes know it. It lives as long as any of them.
  *
  * The bus implements the functions. Each of them is called seldom, in any thread and with no lock held.
  */
@@ -29,7 +29,7 @@ struct _AgentMailboxOwnerFuncs
                          AgentMessage      *message,
                          AgentSender       *sender);
 
-  /* The source of @message has to be told that it came to nothing. @name: (nullable): the subscriber that lost it */
+  /* The message was lost, and its source has to be told so. @name: (nullable): the subscriber that lost it */
   void     (*lost)      (AgentMailboxOwner *owner,
                          AgentMessage      *message,
                          const char        *name,
@@ -47,7 +47,7 @@ struct _AgentMailboxOwnerFuncs
   gpointer (*left)      (AgentMailboxOwner *owner,
                          AgentMailbox      *mailbox);
 
-  /* The bus: (transfer full) (nullable). */
+  /* Returns the bus: (transfer full) (nullable). */
   gpointer (*dup_bus)   (AgentMailboxOwner *owner);
 
   void     (*free)      (AgentMailboxOwner *owner);

@@ -31,7 +31,9 @@ _agent_mailbox_owner_unref (AgentMailboxOwner *self)
   self->funcs->free (self);
 }
 
-/* What a source is told of the loss of a message: (transfer full). @name: (nullable): the subscriber that lost it */
+/* The text that tells the source of a message of its loss: (transfer full).
+ *
+ * @name: (nullable): the subscriber that lost it */
 char *
 _agent_mailbox_owner_dup_loss_text (AgentMessage   *message,
                                     const char     *name,
@@ -45,7 +47,7 @@ _agent_mailbox_owner_dup_loss_text (AgentMessage   *message,
                           agent_drop_reason_to_string (reason));
 }
 
-/* Has the source of @message told that it was dropped, if the source wants to hear of that. With no lock held. */
+/* Tells the source of @message that the message was dropped, if the source wants to hear of that. With no lock held. */
 void
 _agent_mailbox_owner_tell_loss (AgentMailboxOwner *self,
                                 AgentMessage      *message,

@@ -13,26 +13,28 @@
 G_BEGIN_DECLS
 
 /*
- * One subscription: the two channels of a subscriber, and where it stands. Senders hold on to the mailbox and never touch the
- * GObject behind it, which may belong to a scripting language. Each subscription gets a mailbox of its own, so no message that
- * was sent to an old one can reach its successor under the same name.
+ * One subscription: the two channels of a subscriber, and how far the subscription has come. Senders hold on to the mailbox
+ * and never touch the GObject behind it, which may belong to a scripting language. Each subscription gets a mailbox of its
+ * own, so no message that was sent to an old subscription can reach the next one under the same name.
  *
- * Any thread pushes. One thread at a time serves: the one that iterates the subscriber's context.
+ * Messages are pushed in any thread. They are served in one thread at a time: the one that iterates the subscriber's
+ * context.
  *
- * One type in five files: what it is (agent-mailbox.c), how messages get in, by a push or by an offer (-push.c, -offer.c), how
- * they get out (-serve.c), and how a subscription begins and ends (-life.c). Only these files write to it.
+ * The functions are in five files: what a mailbox is (agent-mailbox.c), how messages get in, by a push or by an offer
+ * (-push.c, -offer.c), how they get out (-serve.c), and how a subscription begins and ends (-life.c). Only these files
+ * write to the struct.
  */
 
-/* Whom the messages are for. The mailbox calls the subscriber only in the subscriber's context. */
+/* How a subscriber is called. The mailbox calls it only in the subscriber's context. */
 typedef struct
 {
   void   (*handle) (gpointer      subscriber,
                     AgentMessage *message); /* (nullable) the virtual function */
-  guint    signal;      /* emitted instead when anybody hears it: that calls the virtual function, too */
-  gboolean always_emit; /* emit it also when nobody hears it */
+  guint    signal;      /* emitted instead if it has handlers: the emission calls the virtual function, too */
+  gboolean always_emit; /* emit @signal also if it has no handlers */
 } AgentReceiver;
 
-/* What a subscriber has chosen. */
+/* The settings of a subscriber. */
 typedef struct
 {
   const char   *name;
@@ -42,7 +44,7 @@ typedef struct
   AgentOverflow overflow;
 } AgentMailboxSettings;
 
-/* What became of a message that was offered. */
+/* What became of an offered message. */
 typedef enum
 {
   AGENT_OFFER_ACCEPTED,
@@ -53,12 +55,13 @@ typedef enum
 /* What is left to do for an accepted message, with no lock held. */
 typedef struct
 {
-  guint64       position; /* the message's in its channel */
+  guint64       position; /* of the message in its channel */
   gboolean      wake;     /* the mailbox has to be scheduled */
   AgentMessage *cancel;   /* (owned) (nullable) the message, if it is a CANCEL or TASK_CANCEL */
 } AgentOffer;
 
-/* Called when the subscriber is released. @abandoned: although there was something to deliver. In any thread. */
+/* Called when the subscriber is released, in any thread. @abandoned: whether the mailbox was abandoned before it had
+ * finished */
 typedef void (*AgentLeftFunc) (gpointer data,
                                gboolean abandoned);
 
@@ -67,22 +70,22 @@ struct _AgentMailbox
   guint                max_age;   /* milliseconds, 0 for any */
   AgentOverflow        overflow;
   AgentMailboxOwner   *owner;     /* (owned) */
-  AgentDeliverySource *source;    /* (owned) (nullable) set once, before anybody can send */
+  AgentDeliverySource *source;    /* (owned) (nullable) set once, before any thread can send */
   AgentReceiver        receiver;
   guint64              hash;      /* of the name */
 
   AgentChannelQueue    queues[AGENT_N_CHANNELS];
 
-  /* The thread that serves */
+  /* Changed by the thread that serves. */
   _Atomic guint64      n_delivered;
-  AgentMessage        *current;   /* (unowned) (nullable) what its handler is handling, and has not deferred */
+  AgentMessage        *current;   /* (unowned) (nullable) the message that the handler is handling, unless it has deferred it */
 
-  /* The source's lock, and at its end senders */
+  /* Guarded by the source's lock; senders change the end of it without the lock. */
   AgentSchedule        schedule;
 
   gatomicrefcount      ref_count;
   gint                 n_failed;  /* (atomic) */
-  _Atomic gint         n_cancels; /* those of the system channel that are not taken yet */
+  _Atomic gint         n_cancels; /* how many CANCELs and TASK_CANCELs of the system channel are not taken yet */
   AgentDropBox         drops;
   GSList              *leavers;   /* (source's lock) (owned) what to call when the subscriber is released */
 
@@ -125,7 +128,7 @@ void             _agent_mailbox_add_system     (AgentMailbox               *self
                                                 gboolean                    claimed,
                                                 AgentMessage               *cancel);
 
-/* Any thread, for those who watch it */
+/* Any thread, for the watches */
 gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,
                                                 AgentChannel                channel,
                                                 guint64                     position);

@@ -4,7 +4,8 @@
 
 #include "mailbox/agent-mailbox-private.h"
 
-/* How a sender pushes a message: the mailbox takes it, or drops it or an older one, and never makes the sender wait. */
+/* How a sender pushes a message: the mailbox takes the message, or drops it or an older one, and never makes the sender
+ * wait. */
 
 typedef enum
 {
@@ -14,11 +15,11 @@ typedef enum
   PUSH_AGAIN, /* the messages that gave way were too small */
 } PushResult;
 
-/* How many messages give way at most while the lock is held once. With fewer of them, other senders would fill the gap before
- * a large message fits. */
+/* How many messages give way at most while the lock is held once. With a smaller number, other senders would fill the gap
+ * before a large message fits. */
 #define MAX_VICTIMS 4096
 
-/* Messages that give way. All but the last one are among what the sender unrefs, from @first on. */
+/* The messages that give way. All but the last one are among the garbage of the sender, from @first on. */
 typedef struct
 {
   AgentSender  *sender;
@@ -56,7 +57,7 @@ push_system (AgentMailbox *self,
     }
   _agent_channel_queue_unlock (queue);
 
-  _agent_sender_let_go (sender, cancel);
+  _agent_sender_unref_later (sender, cancel);
   if (closed)
     {
       push_refuse (self, message, sender);
@@ -77,14 +78,14 @@ push_note_loss (AgentMailbox *self,
     return;
 
   _agent_sender_note_loss (sender, self->owner, lost, self->name, AGENT_DROP_REASON_FULL);
-  _agent_sender_let_go (sender, lost);
+  _agent_sender_unref_later (sender, lost);
 }
 
 static void
-victims_add (Victims      *self,
-             AgentMessage *message)
+push_add_victim (Victims      *self,
+                 AgentMessage *message)
 {
-  _agent_sender_let_go (self->sender, self->last);
+  _agent_sender_unref_later (self->sender, self->last);
   self->last = message;
   self->n++;
 }
@@ -103,7 +104,7 @@ push_evict_locked (AgentMailbox *self,
       if (victim == NULL)
         return _agent_channel_queue_will_have_room_locked (queue, size) ? PUSH_ACCEPTED : PUSH_FULL;
 
-      victims_add (victims, victim);
+      push_add_victim (victims, victim);
       if (_agent_channel_queue_has_room_locked (queue, size))
         return PUSH_ACCEPTED;
     }
@@ -129,7 +130,8 @@ push_make_room_locked (AgentMailbox *self,
   return push_evict_locked (self, size, victims);
 }
 
-/* Puts the last victim into the drop box. The message that was there before takes its place among the victims.
+/* Puts the last victim into the drop box. The message that the box kept before takes its place among the victims. Returns
+ * whether to report the drops.
  *
  * @lost: (out) (transfer full) (nullable): the last victim, if its source wants to hear of it */
 static gboolean
@@ -149,11 +151,12 @@ push_count_victims_locked (AgentMailbox  *self,
   return to_report;
 }
 
-/* With no lock of the queue held. */
+/* Tells the sources of the victims of their loss, and unrefs the victims, both when the send is over. With no lock of the
+ * queue held. */
 static void
-push_let_go_of_victims (AgentMailbox *self,
-                        Victims      *victims,
-                        AgentMessage *lost)
+push_unref_victims (AgentMailbox *self,
+                    Victims      *victims,
+                    AgentMessage *lost)
 {
   AgentSender *sender = victims->sender;
 
@@ -161,10 +164,11 @@ push_let_go_of_victims (AgentMailbox *self,
     _agent_sender_note_loss (
         sender, self->owner, sender->garbage[victims->first + i], self->name, AGENT_DROP_REASON_FULL);
   push_note_loss (self, lost, sender);
-  _agent_sender_let_go (sender, victims->last);
+  _agent_sender_unref_later (sender, victims->last);
 }
 
-/* Messages that give way leave the queue and are counted as dropped in the same moment, for the ledger. */
+/* The messages that give way leave the queue and are counted as dropped while the lock is held once, so that the ledger
+ * balances. */
 static PushResult
 push_data_once (AgentMailbox *self,
                 AgentMessage *message,
@@ -193,11 +197,11 @@ push_data_once (AgentMailbox *self,
     _agent_delivery_source_add_data (self->source, &self->schedule);
   _agent_mailbox_report_drops (self, to_report);
   if (victims.n > 0)
-    push_let_go_of_victims (self, &victims, lost);
+    push_unref_victims (self, &victims, lost);
   return result;
 }
 
-/* A full queue is seen without its lock, which the receiver needs more in a flood. */
+/* Looks without the lock whether the queue is full, since in a flood the receiver needs the lock more. */
 static PushResult
 push_or_see_full (AgentMailbox *self,
                   AgentMessage *message,
@@ -219,7 +223,8 @@ push_or_see_full (AgentMailbox *self,
   return result;
 }
 
-/* FALSE: the subscriber was released since the queue was seen to be full, and @message is still the caller's. */
+/* Counts @message as dropped. FALSE: the subscriber was released after the queue was seen to be full, and @message is still
+ * the caller's. */
 static gboolean
 push_drop (AgentMailbox *self,
            AgentMessage *message,
@@ -237,7 +242,7 @@ push_drop (AgentMailbox *self,
 
   push_note_loss (self, lost, sender);
   _agent_mailbox_report_drops (self, to_report);
-  _agent_sender_let_go (sender, previous);
+  _agent_sender_unref_later (sender, previous);
   return TRUE;
 }
 
@@ -255,7 +260,7 @@ push_data (AgentMailbox *self,
   return FALSE;
 }
 
-/* Takes @message, whatever becomes of it. TRUE: it was accepted. */
+/* Takes @message in any case. TRUE: the message was accepted. */
 gboolean
 _agent_mailbox_push (AgentMailbox *self,
                      AgentMessage *message,

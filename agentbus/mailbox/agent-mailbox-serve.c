@@ -8,11 +8,11 @@
 
 /* How messages get out of the mailbox and into the handler. */
 
-/* How many messages a subscriber gets before the next one in the same context is served. */
+/* How many messages of one subscriber are handled before the next subscriber in the same context is served. */
 #define BATCH 64
 
-/* The age limit of a subscriber is for data only: for a system message there is only its own ttl. The ttl counts from the
- * sending, the limit from the entry into the channel. */
+/* The age limit of a subscriber applies to data only, and the ttl of a message to both channels. The ttl counts from the
+ * sending, and the limit from the moment when the message enters the channel. */
 static gboolean
 serve_is_expired (AgentMailbox *self,
                   AgentMessage *message)
@@ -72,8 +72,8 @@ serve_deliver (AgentMailbox *self,
   _agent_message_drop_refs (message, 1);
 }
 
-/* Whether the batch of @channel ends before the next message: the handler has deferred the last one, or has iterated its
- * context; or a system message has come for any mailbox of the context. */
+/* Whether the batch of @channel ends before the next message: if the handler has deferred the last one or has iterated its
+ * context, or if a system message has come for any mailbox of the context. */
 static inline gboolean
 serve_has_to_stop (AgentMailbox *self,
                    AgentChannel  channel)
@@ -83,7 +83,7 @@ serve_has_to_stop (AgentMailbox *self,
 }
 
 /* Hands out messages until there are none, until the batch or the budget is over, or until serve_has_to_stop(). TRUE: there
- * may be more. Whether anybody hears the signal is asked once for the batch, since to ask costs as much as to handle a
+ * may be more. Whether the signal has handlers is asked once for the batch, since to ask costs as much as to handle a
  * message. */
 gboolean
 _agent_mailbox_serve (AgentMailbox *self,
@@ -119,11 +119,11 @@ _agent_mailbox_serve (AgentMailbox *self,
 
 /* --- Deferred deliveries --- */
 
-/* In a handler. The message stays in the hand that is returned until resume(): (transfer full) (nullable). NULL: no handler is
- * running, or it has deferred its message already.
+/* Called in a handler. The message stays in the returned hand until resume(): (transfer full) (nullable). NULL: no handler
+ * is running, or it has deferred its message already.
  *
- * A sender queues a cancellation before it looks for a hand. So either that sender finds the hand, or the cancellation is found
- * in the queue here. */
+ * A sender queues a cancellation before it looks for a hand. So either the sender finds the hand, or this function finds
+ * the cancellation in the queue. */
 AgentHand *
 _agent_mailbox_defer (AgentMailbox *self)
 {

@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /*
- * A watch of the mailboxes of one owner: whoever hands messages to them itself, and so has to know how they fare. A router
- * dispatcher does.
+ * A watch of the mailboxes of one owner. A router dispatcher has one: it hands messages to the mailboxes itself, and so has
+ * to know what becomes of these messages.
  *
  * The functions are called in any thread, with no lock held.
  */
@@ -27,7 +27,8 @@ typedef struct
                      AgentMailbox     *mailbox,
                      AgentMailboxEvent event);
 
-  /* A mailbox that closes has not handled @messages, whose origin is the watch, oldest first. Takes them out of the array. */
+  /* A mailbox that closes has not handled @messages, the ones whose origin is the watch, oldest first. The function takes
+   * them out of the array. */
   void (*give_back) (gpointer          data,
                      AgentMailbox     *mailbox,
                      GPtrArray        *messages);

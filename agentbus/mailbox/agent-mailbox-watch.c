@@ -6,8 +6,8 @@
 
 #include "mailbox/agent-mailbox-watch-private.h"
 
-/* The watch that is told first takes the room that there is. So it is another one each time, by steps of the golden ratio:
- * of any sequence of events, each watch is told first of an equal share. */
+/* The watch that is told first can take the room that there is. So a different one is told first each time, by steps of the
+ * golden ratio: of any sequence of events, each watch is told first of an equal share. */
 static guint
 watches_choose_first (guint n_watches)
 {
@@ -35,7 +35,7 @@ _agent_mailbox_watches_tell (AgentWatchList   *watches,
     }
 }
 
-/* Moves the messages of one origin over, in their order. */
+/* Moves the messages of one origin from @messages to @picked, in their order. */
 static void
 watches_pick_origin (GPtrArray *messages,
                      guint      origin,
@@ -57,10 +57,10 @@ watches_pick_origin (GPtrArray *messages,
   messages->len = n_left;
 }
 
-/* Picks out of @messages those that go back to a watch: one array for each watch, in their order: (transfer full). May be called
- * with a lock held.
+/* Picks out of @messages the ones that go back to a watch. Returns one array for each watch, with its messages in their
+ * order: (transfer full). May be called with a lock held.
  *
- * @watches: (nullable) of AgentWatch */
+ * @watches: (nullable): of AgentWatch */
 GPtrArray *
 _agent_mailbox_watches_pick (GPtrArray *watches,
                              GPtrArray *messages)
@@ -78,7 +78,7 @@ _agent_mailbox_watches_pick (GPtrArray *watches,
   return picked;
 }
 
-/* Gives each watch what was picked for it. With no lock held. */
+/* Gives each watch the messages that were picked for it. With no lock held. */
 void
 _agent_mailbox_watches_give_back (GPtrArray    *watches,
                                   AgentMailbox *mailbox,

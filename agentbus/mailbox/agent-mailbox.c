@@ -80,8 +80,8 @@ _agent_mailbox_count_failed (AgentMailbox *self)
   g_atomic_int_inc (&self->n_failed);
 }
 
-/* A message counts as queued until it is known to be delivered or expired. The queues' locks make one moment of it. How many
- * are delivered is read before, so that the difference is never negative. */
+/* A message counts as queued until it is known to be delivered or expired. Both queues are locked, so no message comes in
+ * or is taken back meanwhile. The number of delivered messages is read before, so that the difference is never negative. */
 void
 _agent_mailbox_get_ledger (AgentMailbox *self,
                            AgentLedger  *ledger)
@@ -117,7 +117,7 @@ _agent_mailbox_count_drops (AgentMailbox   *self,
   return _agent_drop_box_add (&self->drops, reason, n, message, previous, to_report);
 }
 
-/* Tells the owner of drops, if count_drops() said so. With no lock held. */
+/* Tells the owner of the drops if count_drops() has set @to_report. With no lock held. */
 void
 _agent_mailbox_report_drops (AgentMailbox *self,
                              gboolean      to_report)
@@ -126,7 +126,7 @@ _agent_mailbox_report_drops (AgentMailbox *self,
     self->owner->funcs->has_drops (self->owner, self);
 }
 
-/* --- For those who add messages --- */
+/* --- For the files that add messages --- */
 
 /* A system message has been queued. With no lock held.
  *
@@ -150,7 +150,7 @@ _agent_mailbox_add_system (AgentMailbox *self,
   _agent_delivery_source_unlock (self->source);
 }
 
-/* --- For those who watch it --- */
+/* --- For the watches --- */
 
 /* Whether the message at @position, and so each one before it, is handled, or never will be. If not, the watches are told when
  * it may be. */

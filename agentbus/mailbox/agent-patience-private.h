@@ -10,15 +10,16 @@ G_BEGIN_DECLS
  * How long the thread of a main context waits for more messages before it goes to sleep.
  *
  * Where messages come one after the other from another thread, the next one is here before that thread could have woken up
- * this one: so it looks for some microseconds before it sleeps. Each look takes a cache line from the senders. So the more
- * messages a look brings, the later the next one comes; and where looks bring nothing, they are given up for a while.
+ * this one. So this thread looks for messages for some microseconds before it sleeps. Each look takes a cache line away
+ * from the senders. So the more messages a look brings, the later the next look comes; and where looks bring nothing, there
+ * is none for a while.
  *
  * All functions are for the thread of the context.
  */
 typedef struct
 {
-  gint  luck;    /* rises when a look brings something; below 0, there is no look */
-  guint n_looks; /* how often to look for system messages only, before the first look at the incoming ones */
+  gint  luck;    /* rises when a look brings messages; below 0, there is no look */
+  guint n_looks; /* how often to look for system messages only, before the first look at the incoming mailboxes */
 } AgentPatience;
 
 gboolean _agent_patience_wait (AgentPatience  *self,

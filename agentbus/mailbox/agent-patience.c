@@ -41,15 +41,15 @@ patience_look (AgentPatience  *self,
   return FALSE;
 }
 
-/* @n_handled: how many messages were handled since the last wait
+/* There is nothing to do. Waits for more. TRUE: there may be something to do now.
  *
- * There is nothing to do. TRUE: there may be now. */
+ * @n_handled: how many messages were handled since the last wait */
 gboolean
 _agent_patience_wait (AgentPatience  *self,
                       AgentReadyList *list,
                       guint           n_handled)
 {
-  /* Looks brought nothing here: the next one comes after so many times without. */
+  /* The looks before brought nothing, so this call and the next ones are without a look, until the luck is 0. */
   if (self->luck < 0)
     {
       self->luck++;

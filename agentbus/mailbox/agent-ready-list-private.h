@@ -12,23 +12,23 @@
 G_BEGIN_DECLS
 
 /*
- * The mailboxes of a main context that have messages: one list for each channel. The list of the system channel goes first,
- * and each list is served in the order in which the mailboxes were added.
+ * The mailboxes of a main context that have messages, in one list for each channel. The list of the system channel is
+ * served first, and each list is served in the order in which the mailboxes were added.
  *
- * A sender of data does not take the lock that guards the lists. It pushes the mailbox on a lock-free stack, the incoming
- * ones, and the thread that takes the lock next moves them into the list of the data channel.
+ * A sender of data does not take the lock that guards the lists. It pushes the mailbox on a lock-free stack of incoming
+ * mailboxes. The thread that takes the lock next moves them into the list of the data channel.
  *
- * The lists hold items that are embedded in what they stand for, and keep nobody alive.
+ * The lists hold items that are embedded in the mailboxes, and no references.
  */
 
-/* In the lists. Guarded by the lock. */
+/* An item of the lists. Guarded by the lock. */
 typedef struct
 {
   GList  links[AGENT_N_CHANNELS];
   guint8 is_ready[AGENT_N_CHANNELS]; /* whether the link is in its list */
 } AgentReadyItem;
 
-/* On the stack. */
+/* An item of the stack. */
 typedef struct _AgentIncomingItem AgentIncomingItem;
 
 struct _AgentIncomingItem
@@ -42,7 +42,7 @@ typedef struct
   GQueue lists[AGENT_N_CHANNELS]; /* (lock) of AgentReadyItem */
   gint   n_system;                /* (atomic) the length of the first list; changed with the lock held */
 
-  /* Senders of data change what follows, and the receiver looks at what stands before with each message. */
+  /* Senders of data change what follows. The receiver reads what stands before with each message. */
   char                          padding[AGENT_CACHE_LINE];
   _Atomic (AgentIncomingItem *) incoming; /* (nullable) the one that was pushed last */
 } AgentReadyList;
@@ -73,7 +73,8 @@ _agent_ready_list_has_system (AgentReadyList *self)
   return g_atomic_int_get (&self->n_system) > 0;
 }
 
-/* Any thread, without the lock. Relaxed: the answer is a guess, and whoever acts on it takes the lock and looks again. */
+/* Any thread, without the lock. Relaxed: the answer is a guess, and a thread that acts on it takes the lock and looks
+ * again. */
 static inline gboolean
 _agent_ready_list_may_have_incoming (AgentReadyList *self)
 {

@@ -41,7 +41,9 @@ _agent_ready_list_remove (AgentReadyList *self,
     g_atomic_int_add (&self->n_system, -1);
 }
 
-/* Removes the first item of the first list that has any, and says in @channel which list it was: (nullable). */
+/* Removes the first item of the first list that has any: (nullable).
+ *
+ * @channel: (out): which list it was */
 AgentReadyItem *
 _agent_ready_list_take (AgentReadyList *self,
                         AgentChannel   *channel)
@@ -60,7 +62,7 @@ _agent_ready_list_take (AgentReadyList *self,
   return NULL;
 }
 
-/* Whether the lists are; there may be incoming items. */
+/* Whether both lists are empty. There may still be incoming items. */
 gboolean
 _agent_ready_list_is_empty (AgentReadyList *self)
 {
@@ -77,19 +79,19 @@ _agent_ready_list_push_incoming (AgentReadyList    *self,
   if (atomic_exchange (&item->is_incoming, TRUE))
     return;
 
-  /* Relaxed: the exchange below fails if this is not the newest one, and then gives the newest. */
+  /* Relaxed: if this item is not the newest one, the exchange below fails and loads the newest one. */
   head = atomic_load_explicit (&self->incoming, memory_order_relaxed);
   do
     item->next = head;
   while (!atomic_compare_exchange_weak (&self->incoming, &head, item));
 }
 
-/* Takes all items off the stack. Returns the one that was pushed first, and each has the next one: (nullable). The caller
- * walks through them with leave_incoming().
+/* Takes all items off the stack and links them in the order in which they were pushed. Returns the first one: (nullable).
+ * The caller goes through them with leave_incoming().
  *
  * The load is sequentially consistent, since the caller has just stored that its source is not armed, or that a mailbox has
- * finished. A sender stores its item first and then loads those two. So at least one of both sees what the other has
- * stored. */
+ * finished. A sender stores its item first and then loads those two. So at least one of both threads sees what the other
+ * has stored. */
 AgentIncomingItem *
 _agent_ready_list_take_incoming (AgentReadyList *self)
 {
@@ -111,7 +113,7 @@ _agent_ready_list_take_incoming (AgentReadyList *self)
   return first;
 }
 
-/* From here on @item may be pushed again. Returns the next one of those that were taken: (nullable). */
+/* From now on @item may be pushed again. Returns the item after it: (nullable). */
 AgentIncomingItem *
 _agent_ready_list_leave_incoming (AgentIncomingItem *item)
 {

@@ -9,22 +9,23 @@
 G_BEGIN_DECLS
 
 /*
- * Where one mailbox stands: how far its life has come, and whether it is in a ready list, is being served, or is set aside.
+ * How far the life of one mailbox has come, and whether the mailbox is in a ready list, is being served, or is set aside.
  *
  * A mailbox that has messages is in the ready list. It is served in batches. While its handler must not be called, the
  * mailbox is busy: a deferred delivery is under way, or the handler iterates its main context. A busy mailbox is set aside,
- * out of the lists, so that nobody comes for it in vain.
+ * out of the lists, so that the source does not try to serve it.
  *
- * The functions want the lock that guards the ready list, if nothing else is said. None of them calls the application.
+ * The functions are called with the lock that guards the ready list held, if nothing else is said. None of them calls the
+ * application.
  */
 
 typedef enum
 {
   AGENT_PHASE_OPEN,      /* messages come in and are delivered */
-  AGENT_PHASE_CLOSING,   /* none comes in; the system messages that are there are delivered */
+  AGENT_PHASE_CLOSING,   /* no message comes in; the system messages that are queued are delivered */
   AGENT_PHASE_FINISHED,  /* nothing is delivered any more */
-  AGENT_PHASE_ABANDONED, /* the same, but it was not through by itself */
-  AGENT_PHASE_RELEASED,  /* somebody is releasing the subscriber */
+  AGENT_PHASE_ABANDONED, /* the same, but the mailbox was abandoned before it had finished */
+  AGENT_PHASE_RELEASED,  /* a thread is releasing the subscriber */
   AGENT_PHASE_LEFT,      /* the subscriber is released */
 } AgentPhase;
 
@@ -39,29 +40,29 @@ typedef enum
 /* What the watches of a mailbox want to be told of. */
 enum
 {
-  AGENT_WATCH_ROOM = 1 << 0,     /* somebody stands in line for room in the data channel */
-  AGENT_WATCH_PROGRESS = 1 << 1, /* somebody waits until messages are handled */
+  AGENT_WATCH_ROOM = 1 << 0,     /* a watch has messages that wait for room in the data channel */
+  AGENT_WATCH_PROGRESS = 1 << 1, /* a watch waits until messages are handled */
 };
 
-/* The small ones are bytes, since there is one of these for each subscriber. */
+/* The small fields are bytes, since there is one schedule for each subscriber. */
 typedef struct
 {
   AgentReadyItem     ready;
   AgentChannelQueue *queues;      /* one for each channel */
   AgentHand         *hand;        /* (owned) (nullable) (atomic) the deferred delivery that is under way */
   guint64            n_handled[AGENT_N_CHANNELS]; /* the position up to which all messages are handled */
-  guint              n_returning; /* how many threads give messages back to where they came from */
+  guint              n_returning; /* how many threads are giving messages back to watches */
   guint8             phase;       /* an AgentPhase */
-  guint8             serving;     /* the thread of the context is serving it */
-  guint8             nesting;     /* and its handler iterates the context; changed by that thread only */
-  guint8             held;        /* it has a @hand, and the handler that deferred has returned */
+  guint8             serving;     /* the thread of the context is serving the mailbox */
+  guint8             nesting;     /* its handler is iterating the context; changed by the thread of the context only */
+  guint8             held;        /* there is a @hand, and the handler that deferred the message has returned */
   guint8             has_cancel;  /* the cancellable of @hand is to be cancelled */
   guint8             aside[AGENT_N_CHANNELS]; /* whether to put it into the list when it is not busy any more */
 
-  /* What senders change: away from what the receiver looks at with each message */
+  /* Senders change what follows. The receiver reads what stands before with each message. */
   char               padding[AGENT_CACHE_LINE];
   AgentIncomingItem  incoming;
-  _Atomic gint       is_finished; /* whether @phase says so, for threads without the lock */
+  _Atomic gint       is_finished; /* whether @phase is FINISHED or later, for threads without the lock */
   _Atomic gint       watched;     /* AGENT_WATCH_ flags */
 } AgentSchedule;
 
@@ -110,7 +111,9 @@ gboolean       _agent_schedule_has_handled   (AgentSchedule     *self,
 gboolean       _agent_schedule_ask_again     (AgentSchedule     *self,
                                               AgentReadyList    *list);
 
-/* Any thread, without the lock. @flags: what to be told of. */
+/* Any thread, without the lock.
+ *
+ * @flags: what the watches are to be told of */
 static inline void
 _agent_schedule_watch (AgentSchedule *self,
                        gint           flags)

@@ -146,8 +146,8 @@ schedule_go_on_closing (AgentSchedule  *self,
     schedule_finish (self, list, AGENT_PHASE_FINISHED);
 }
 
-/* Brings the mailbox as far to its end as it can get. A thread that gives messages back wants the mailbox until the last of
- * them is where it came from. */
+/* Brings the life of the mailbox as far to its end as possible. A thread that gives messages back needs the mailbox until
+ * the last of them is back. */
 static AgentRelease
 schedule_settle (AgentSchedule  *self,
                  AgentReadyList *list)
@@ -163,7 +163,9 @@ schedule_settle (AgentSchedule  *self,
   return phase == AGENT_PHASE_ABANDONED ? AGENT_RELEASE_ABANDONED : AGENT_RELEASE_FINISHED;
 }
 
-/* The next mailbox to serve, and the channel of it: (nullable). */
+/* The next mailbox to serve: (nullable).
+ *
+ * @channel: (out): the channel to serve */
 AgentSchedule *
 _agent_schedule_begin_batch (AgentReadyList *list,
                              AgentChannel   *channel)
@@ -206,7 +208,8 @@ _agent_schedule_end_batch (AgentSchedule  *self,
   return schedule_settle (self, list);
 }
 
-/* The handler iterates the main context. It is not called again before it returns: the mailbox is set aside until then. */
+/* The handler iterates the main context. Until it returns, the mailbox is set aside, so that the handler is not called
+ * again. */
 void
 _agent_schedule_nest (AgentSchedule  *self,
                       AgentReadyList *list)
@@ -245,7 +248,7 @@ _agent_schedule_cancel (AgentSchedule  *self,
   schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
 }
 
-/* What is to be cancelled, in the subscriber's context and after unlocking: (transfer full) (nullable). */
+/* The cancellable that the caller has to cancel in the subscriber's context, after unlocking: (transfer full) (nullable). */
 GCancellable *
 _agent_schedule_take_cancel (AgentSchedule *self)
 {
@@ -295,8 +298,8 @@ _agent_schedule_close (AgentSchedule  *self,
   _agent_ready_list_remove (list, &self->ready, AGENT_CHANNEL_DATA);
 }
 
-/* Precondition: both channels are closed and empty. The mailbox is not released before end_return(). TRUE, once: it had not
- * finished. */
+/* Precondition: both channels are closed and empty. The mailbox is not released before end_return(). TRUE, once: the
+ * mailbox had not finished. */
 gboolean
 _agent_schedule_abandon (AgentSchedule  *self,
                          AgentReadyList *list)
@@ -308,8 +311,8 @@ _agent_schedule_abandon (AgentSchedule  *self,
   return TRUE;
 }
 
-/* From here on until end_return(), messages out of the channels may be on their way back to where they came from. Until the
- * last one is there, no message counts as handled, and the mailbox is not released. */
+/* From now on until end_return(), messages of the channels may be on their way back to the watches that handed them over.
+ * Until the last one is back, no message counts as handled, and the mailbox is not released. */
 void
 _agent_schedule_begin_return (AgentSchedule *self)
 {
@@ -333,7 +336,7 @@ _agent_schedule_leave (AgentSchedule *self)
 
 /* --- Watching --- */
 
-/* Data that a closing mailbox is not handling by now is never handled. */
+/* Whether no message of @channel will be handled any more. A closing mailbox handles no data but the message in hand. */
 static gboolean
 schedule_is_over_for (AgentSchedule *self,
                       AgentChannel   channel)
@@ -359,8 +362,9 @@ _agent_schedule_has_handled (AgentSchedule *self,
   return handled;
 }
 
-/* Has the watches told from the subscriber's context. FALSE: that may take until a deferred delivery is completed, or until a
- * handler returns that iterates the context. Nobody waits for room here, so messages of others go on coming in. */
+/* Has the watches told from the subscriber's context. FALSE: that may take until a deferred delivery is completed, or until
+ * a handler returns that iterates the context. Sets AGENT_WATCH_PROGRESS only: no message waits for room, so other messages
+ * go on coming in. */
 gboolean
 _agent_schedule_ask_again (AgentSchedule  *self,
                            AgentReadyList *list)

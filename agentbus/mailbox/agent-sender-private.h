@@ -10,13 +10,13 @@ G_BEGIN_DECLS
 /*
  * What a thread that sends keeps between two sends, and what it puts off until a send is over.
  *
- * To unref a message can run a destroy notify of the application, which may send again. So messages that a send has no more
- * use for are collected, and unreffed when it is over, with no lock held. The losses that the sources of messages want to
- * hear of are told then, too.
+ * To unref a message can run a destroy notify of the application, which may send again. So a send collects the messages
+ * that it does not need any more, and unrefs them when it is over, with no lock held. Then it also tells the sources of
+ * messages of the losses that they want to hear of.
  *
- * Each slot keeps something that the thread used in its last sends, so that it takes neither a lock nor a reference for it the
- * next time: a bus keeps the snapshot of its subscribers there. What is replaced in a slot is freed when the send is over. It
- * must not belong to the application.
+ * Each slot keeps something that the thread used in its last sends, so that it takes neither a lock nor a reference for it
+ * the next time. A bus keeps the snapshot of its subscribers there. If the content of a slot is replaced, the old content
+ * is freed when the send is over. It must not belong to the application.
  */
 #define AGENT_SENDER_N_SLOTS 4
 
@@ -29,12 +29,12 @@ typedef struct
 struct _AgentSender
 {
   AgentSenderSlot slots[AGENT_SENDER_N_SLOTS];
-  GArray         *replaced; /* (owned) (nullable) of AgentSenderSlot: what was in a slot before */
-  GSList         *losses;   /* (owned) messages whose sources want to hear of their loss */
+  GArray         *replaced; /* (owned) (nullable) of AgentSenderSlot: the old contents of slots, to be freed */
+  GSList         *losses;   /* (owned) the losses that the sources of messages want to hear of */
   AgentClockStamp clock;
   guint           n_garbage;
   guint           garbage_size;
-  AgentMessage  **garbage;  /* (owned) */
+  AgentMessage  **garbage;  /* (owned) messages to unref when the send is over */
 };
 
 AgentSender *_agent_sender_get           (void);
@@ -53,8 +53,8 @@ void         _agent_sender_tell_losses   (AgentSender       *self);
 
 /* Unrefs @message when the send is over. Takes the reference. */
 static inline void
-_agent_sender_let_go (AgentSender  *self,
-                      AgentMessage *message)
+_agent_sender_unref_later (AgentSender  *self,
+                           AgentMessage *message)
 {
   if (message == NULL)
     return;
@@ -64,7 +64,9 @@ _agent_sender_let_go (AgentSender  *self,
   self->garbage[self->n_garbage++] = message;
 }
 
-/* Has the source of @message told when the send is over that the subscriber @name: (nullable) has lost it. */
+/* When the send is over, tells the source of @message that the message was lost, if the source wants to hear of that.
+ *
+ * @name: (nullable): the subscriber that lost it */
 static inline void
 _agent_sender_note_loss (AgentSender       *self,
                          AgentMailboxOwner *owner,

@@ -12,8 +12,8 @@ typedef struct
   AgentDropReason    reason;
 } Loss;
 
-/* Looked at in each send. The model finds it without a call, and takes some bytes of what the loader keeps for such
- * variables. */
+/* The sender of the calling thread, which each send reads. With this model, it is found without a call, and takes some
+ * bytes of the room that the loader keeps for such variables. */
 static __thread AgentSender *own_sender __attribute__ ((tls_model ("initial-exec")));
 
 static void
@@ -29,7 +29,7 @@ sender_free (gpointer data)
   g_free (self);
 }
 
-/* Only for its destroy notify. */
+/* This variable is there only for its destroy notify. */
 static GPrivate current_sender = G_PRIVATE_INIT (sender_free);
 
 static AgentSender *
@@ -40,7 +40,7 @@ sender_new (void)
   return own_sender;
 }
 
-/* The calling thread's own. */
+/* The sender of the calling thread. */
 AgentSender *
 _agent_sender_get (void)
 {
@@ -105,7 +105,7 @@ _agent_sender_add_loss (AgentSender       *self,
   self->losses = g_slist_prepend (self->losses, loss);
 }
 
-/* Each loss that is told is a send of its own. */
+/* Tells the sources of the losses that were noted. Each news is a send of its own. */
 void
 _agent_sender_tell_losses (AgentSender *self)
 {
@@ -116,7 +116,7 @@ _agent_sender_tell_losses (AgentSender *self)
       Loss *loss = l->data;
 
       _agent_mailbox_owner_tell_loss (loss->owner, loss->message, loss->name, loss->reason);
-      _agent_sender_let_go (self, loss->message);
+      _agent_sender_unref_later (self, loss->message);
       _agent_mailbox_owner_unref (loss->owner);
       g_free (loss->name);
       g_free (loss);
