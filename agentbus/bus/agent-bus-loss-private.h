@@ -7,11 +7,11 @@
 G_BEGIN_DECLS
 
 /*
- * Tells the source of @message, if it asked for that (agent_message_set_error_reply()), that the message came to nothing: by an
- * AGENT_ERROR with the cause and the task. It is sent only if the source is on the bus and the bus runs. With no lock held. A
- * sender, which may hold locks, notes the loss with its AgentSender, and that tells it in the end.
+ * If the source of @message has asked for it (agent_message_set_error_reply()), tells it that the message was lost, by an
+ * AGENT_ERROR message with the cause and the task. That is sent only if the source is on the bus and the bus runs. With no
+ * lock held. A sender may hold locks: it notes the loss with its AgentSender, which tells it when the send is over.
  *
- * @name: (nullable): the subscriber that lost it
+ * @name: (nullable): the subscriber that lost the message
  */
 void _agent_bus_send_loss (AgentBus     *bus,
                            AgentMessage *message,

@@ -5,7 +5,7 @@
 #include "bus/agent-bus-loss-private.h"
 #include "bus/agent-bus-private.h"
 
-/* Whom such news is from if there is nobody else: a message is never delivered to its own source. */
+/* The source of such a message if no other name can be it: a message is never delivered to its own source. */
 #define BUS_NAME "agentbus"
 
 static const char *

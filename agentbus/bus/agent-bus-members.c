@@ -30,7 +30,7 @@ members_add (AgentBus        *self,
  * @subscriber: a subscriber that is on no bus
  * @error: return location for an error
  *
- * Puts a subscriber on the bus: it gets what is sent from now on.
+ * Puts a subscriber on the bus: it gets the messages that are sent from now on.
  *
  * May be called from any thread. The bus keeps a reference to the subscriber.
  *
@@ -73,14 +73,14 @@ members_end (AgentBus  *self,
 {
   g_autoptr (AgentBus) bus = g_object_ref (self);
 
-  /* A message or a subscriber that is freed here may have the last reference to the bus. */
+  /* A message or a subscriber that is freed here may hold the last reference to the bus. */
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_close (mailboxes->pdata[i]);
 
   _agent_ending_begin (mailboxes, agent_bus_get_shutdown_timeout (self), self->context, task);
 }
 
-/* FALSE: there is no such subscriber, and @task is untouched. */
+/* FALSE: there is no such subscriber, and @task is still the caller's. */
 static gboolean
 members_end_by_name (AgentBus   *self,
                      const char *name,
@@ -126,23 +126,23 @@ agent_bus_unsubscribe (AgentBus   *self,
  * agent_bus_unsubscribe_async:
  * @self: a bus
  * @name: the name of a subscriber
- * @cancellable: (nullable): ends the waiting; the subscriber leaves all the same
+ * @cancellable: (nullable): ends the operation; the subscriber leaves all the same
  * @callback: (scope async) (nullable): called when the subscriber has left
  * @user_data: data for @callback
  *
  * Takes a subscriber off the bus.
  *
- * At once, the name is free and nothing more comes in. A handler that runs, or a delivery that was deferred, may
- * finish; system messages that are queued are delivered; queued data is discarded and counted. Then the
- * operation is through: no handler of the subscription runs any more.
+ * At once, the name is free, no more messages come in, and queued data is discarded and counted. A handler that is
+ * running, or a delivery that was deferred, may finish, and the queued system messages are delivered. Then the operation
+ * is complete: no handler of the subscription runs any more.
  *
- * If that takes longer than [property@AgentBus.Bus:shutdown-timeout], what is left is discarded and counted, and
- * the operation fails with %AGENT_BUS_ERROR_TIMED_OUT. A handler that hangs at that moment cannot be taken back, but
- * no other begins.
+ * If that takes longer than [property@AgentBus.Bus:shutdown-timeout], the remaining messages are discarded and counted,
+ * and the operation fails with %AGENT_BUS_ERROR_TIMED_OUT. A handler that hangs at that moment cannot be stopped, but no
+ * other handler begins.
  *
- * May be called from any thread, also from the subscriber's own handler. Iterate the calling thread's default
- * context, which keeps the deadline too, to get the result. A handler may do that itself: then the others leave meanwhile,
- * and its own subscriber is the one that does not leave in time.
+ * May be called from any thread, also from the subscriber's own handler. To get the result, iterate the calling thread's
+ * default context, in which the deadline is kept, too. A handler may do that itself: then the other subscribers leave
+ * meanwhile, and only its own subscriber does not leave in time.
  *
  * Since: 0.1
  */
@@ -176,13 +176,13 @@ agent_bus_unsubscribe_async (AgentBus           *self,
 /**
  * agent_bus_unsubscribe_finish:
  * @self: a bus
- * @result: what the callback was given
+ * @result: the result that the callback got
  * @error: return location for an error
  *
  * Ends [method@AgentBus.Bus.unsubscribe_async].
  *
- * Fails with %AGENT_BUS_ERROR_NOT_FOUND if there was no such subscriber, with %AGENT_BUS_ERROR_TIMED_OUT if it took
- * too long to leave.
+ * Fails with %AGENT_BUS_ERROR_NOT_FOUND if there was no such subscriber, and with %AGENT_BUS_ERROR_TIMED_OUT if it
+ * took too long to leave.
  *
  * Returns: whether the subscriber left in time
  *
@@ -260,7 +260,7 @@ agent_bus_start_async (AgentBus           *self,
 /**
  * agent_bus_start_finish:
  * @self: a bus
- * @result: what the callback was given
+ * @result: the result that the callback got
  * @error: return location for an error
  *
  * Ends [method@AgentBus.Bus.start_async].
@@ -283,18 +283,18 @@ agent_bus_start_finish (AgentBus     *self,
 /**
  * agent_bus_stop_async:
  * @self: a bus
- * @cancellable: (nullable): ends the waiting; the bus stops all the same
+ * @cancellable: (nullable): ends the operation; the bus stops all the same
  * @callback: (scope async) (nullable): called when all subscribers have left
  * @user_data: data for @callback
  *
  * Takes all subscribers off the bus at once, as [method@AgentBus.Bus.unsubscribe_async] does with one, under one
  * deadline for all.
  *
- * From then on subscribing fails, and what is sent is dropped with the reason %AGENT_DROP_REASON_CLOSED, until
- * [method@AgentBus.Bus.start_async].
+ * From then on, until [method@AgentBus.Bus.start_async], subscribing fails, and messages that are sent are dropped with
+ * the reason %AGENT_DROP_REASON_CLOSED.
  *
- * May be called from any thread, also from a handler. Iterate the calling thread's default context, which keeps
- * the deadline too, to get the result.
+ * May be called from any thread, also from a handler. To get the result, iterate the calling thread's default context,
+ * in which the deadline is kept, too.
  *
  * ```c
  * static void
@@ -332,7 +332,7 @@ agent_bus_stop_async (AgentBus           *self,
 /**
  * agent_bus_stop_finish:
  * @self: a bus
- * @result: what the callback was given
+ * @result: the result that the callback got
  * @error: return location for an error
  *
  * Ends [method@AgentBus.Bus.stop_async].

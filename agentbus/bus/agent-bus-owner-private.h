@@ -9,8 +9,8 @@
 G_BEGIN_DECLS
 
 /*
- * A bus as its mailboxes know it: its directory and its report. It outlives the GObject, since a mailbox may be left when the
- * application has dropped the bus.
+ * A bus as its mailboxes know it: its directory and its report. It outlives the GObject, since a mailbox may still be alive
+ * after the application has dropped the bus.
  */
 typedef struct
 {

@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* One type in three files: what it is (agent-bus.c), who its subscribers are (agent-bus-members.c), and how messages are sent
- * (agent-bus-send.c). */
+/* The functions are in three files: what a bus is (agent-bus.c), which subscribers it has (agent-bus-members.c), and how
+ * messages are sent (agent-bus-send.c). */
 struct _AgentBus
 {
   GObject         parent_instance;
@@ -22,10 +22,10 @@ struct _AgentBus
   AgentBusReport *report;           /* of @owner */
 
   GMutex          order_lock;       /* held while a message is stamped and queued, with total order */
-  guint64         n_restamped;      /* (order_lock) messages that got a second number */
-  _Atomic guint64 n_unstamped;      /* messages that were refused before they got a number */
+  guint64         n_restamped;      /* (order_lock) how many messages got a second number */
+  _Atomic guint64 n_unstamped;      /* how many messages were refused before they got a number */
 
-  /* What all senders change, away from what all senders read */
+  /* All senders change this. So it must not share a cache line with the fields that all senders read. */
   char            padding[AGENT_CACHE_LINE];
   _Atomic guint64 last_seq;
   char            padding2[AGENT_CACHE_LINE];
@@ -36,7 +36,7 @@ guint64          _agent_bus_get_ledger   (AgentBus                     *self,
                                           AgentLedger                  *total,
                                           GVariantBuilder              *by_name);
 
-/* Any thread, for whoever hands messages over itself */
+/* Any thread, for a watch that hands messages over itself */
 guint            _agent_bus_add_watch    (AgentBus                     *self,
                                           const AgentMailboxWatchFuncs *funcs,
                                           gpointer                      data,

@@ -8,11 +8,11 @@
 G_BEGIN_DECLS
 
 /*
- * Carries to the bus's own context what happened in other threads, and emits the bus's signals there.
+ * Carries the news of other threads to the bus's own context, and emits the bus's signals there.
  *
- * Drops are added up per subscriber and reason until the context comes round: see AgentDropList. That has time: a user
- * interface is drawn first. Other news are queued one by one, and only while somebody listens, as many as AgentSignalQueue
- * allows.
+ * Drops are added up by subscriber and reason until the context is iterated: see AgentDropList. They have a low priority: a
+ * user interface is drawn first. Other news is queued one by one, as much as AgentSignalQueue allows, and only while its
+ * signal has handlers.
  *
  * All functions but new(), free() and install_signals() may be called in any thread.
  */

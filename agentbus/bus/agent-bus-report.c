@@ -24,8 +24,8 @@ typedef enum
   NOTICE_SUBSCRIBED,
   NOTICE_UNSUBSCRIBED,
   NOTICE_FAILED,
-  NOTICE_MAILBOX_DROPS, /* the mailboxes of a batch know what they dropped */
-  NOTICE_BUS_DROPS,     /* the drop list knows what came to no mailbox */
+  NOTICE_MAILBOX_DROPS, /* the mailboxes of a batch have dropped messages, which are in their drop boxes */
+  NOTICE_BUS_DROPS,     /* messages came to no mailbox, and are in the drop list */
 } NoticeKind;
 
 typedef struct
@@ -45,7 +45,7 @@ struct _AgentBusReport
 };
 
 static void
-notice_free (gpointer data)
+report_free_notice (gpointer data)
 {
   Notice *notice = data;
 
@@ -67,9 +67,9 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
   /**
    * AgentBus::subscribed:
    * @self: the bus
-   * @subscriber: who
+   * @subscriber: the new subscriber
    *
-   * Somebody has subscribed. Emitted in the bus's context.
+   * A subscriber has been added. Emitted in the bus's context.
    *
    * Since: 0.1
    */
@@ -91,15 +91,15 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
   /**
    * AgentBus::dropped:
    * @self: the bus
-   * @subscriber: (nullable): for whom the messages were; %NULL if they came to nobody
-   * @reason: why they were not delivered
-   * @n: how many
-   * @last: the last of them
+   * @subscriber: (nullable): the subscriber that the messages were for; %NULL if they came to none
+   * @reason: why the messages were not delivered
+   * @n: how many messages were dropped
+   * @last: the last of these messages
    *
    * Messages were dropped.
    *
-   * Drops are added up: there is one emission per subscriber and reason in an iteration of the bus's context,
-   * however many drops there were. The sum of all @n is what the statistics say.
+   * Drops are added up: an iteration of the bus's context emits the signal once for each subscriber and reason,
+   * however many drops there were. The sum of all @n is the number in the statistics.
    *
    * ```c
    * static void
@@ -138,11 +138,11 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
   /**
    * AgentBus::failed:
    * @self: the bus
-   * @subscriber: whose handler
-   * @message: the message it could not handle
-   * @reason: what it said
+   * @subscriber: the subscriber whose handler has failed
+   * @message: the message that the handler could not handle
+   * @reason: the reason that the handler gave
    *
-   * A handler has failed; its subscriber goes on. Emitted in the bus's context.
+   * A handler has failed. Its subscriber goes on with the next message. Emitted in the bus's context.
    *
    * Since: 0.1
    */
@@ -171,7 +171,7 @@ report_emit_drop (AgentBus        *bus,
 }
 
 /* @subscriber: (nullable)
- * @name: whom the messages were for */
+ * @name: the name of @subscriber, or "nobody" */
 static void
 report_emit_drops (AgentBus        *bus,
                    gpointer         subscriber,
@@ -191,7 +191,7 @@ report_emit_drops (AgentBus        *bus,
     }
 }
 
-/* @totals: how many messages @mailbox has dropped in all, those of @records included */
+/* @totals: how many messages @mailbox has dropped in all, including @records */
 static void
 report_log_full (AgentMailbox          *mailbox,
                  const AgentDropRecord *records,
@@ -246,8 +246,8 @@ report_tell_bus_drops (AgentBusReport *self,
 
 /* An AgentSignalFunc. */
 static void
-report_emit (GObject *object,
-             gpointer event)
+report_emit_notice (GObject *object,
+                    gpointer event)
 {
   AgentBus *bus = AGENT_BUS (object);
   Notice   *notice = event;
@@ -276,8 +276,7 @@ report_emit (GObject *object,
 
 /* --- Life --- */
 
-/* An AgentDropAnnounce. The number of such notices is bounded. The drop list is closed before the queue, so the queue is
- * open. */
+/* An AgentDropAnnounce. The number of such notices is bounded. The queue is open, since the drop list is closed before it. */
 static void
 report_announce (gpointer        data,
                  AgentDropBatch *batch)
@@ -297,7 +296,7 @@ _agent_bus_report_new (AgentBus     *bus,
   AgentBusReport *self = g_new0 (AgentBusReport, 1);
 
   self->drops = _agent_drop_list_new (report_announce, self);
-  self->signals = _agent_signal_queue_new (G_OBJECT (bus), context, "[agentbus] report", report_emit, notice_free);
+  self->signals = _agent_signal_queue_new (G_OBJECT (bus), context, "[agentbus] report", report_emit_notice, report_free_notice);
 
   return self;
 }
@@ -311,7 +310,7 @@ _agent_bus_report_free (AgentBusReport *self)
   g_free (self);
 }
 
-/* The bus goes: nobody is told anything any more. */
+/* The bus is being disposed: from now on no signal is emitted. */
 void
 _agent_bus_report_close (AgentBusReport *self)
 {
@@ -319,8 +318,8 @@ _agent_bus_report_close (AgentBusReport *self)
   _agent_signal_queue_close (self->signals);
 }
 
-/* (transfer full) (nullable) This is the one weak reference to the bus. If each subscriber had one, a bus with thousands of
- * subscribers would take thousands of steps to drop one of them. */
+/* Returns the bus: (transfer full) (nullable). This is the only weak reference to the bus. If each subscriber had one, a
+ * bus with thousands of subscribers would take thousands of steps to drop one of them. */
 AgentBus *
 _agent_bus_report_dup_bus (AgentBusReport *self)
 {
@@ -329,7 +328,7 @@ _agent_bus_report_dup_bus (AgentBusReport *self)
 
 /* --- Any thread --- */
 
-/* Takes what the notice holds. */
+/* Takes the references of @notice. */
 static void
 report_add_notice (AgentBusReport *self,
                    Notice          notice)
@@ -339,7 +338,8 @@ report_add_notice (AgentBusReport *self,
     _agent_drop_list_end_batch (self->drops);
 }
 
-/* If nobody hears news, they only pile up where the bus's context is not iterated. */
+/* Whether @signal has handlers. If it has none, a notice for it would only lie in the queue as long as the bus's context is
+ * not iterated. */
 static gboolean
 report_is_heard (AgentBusReport *self,
                  guint           signal)
@@ -387,7 +387,10 @@ _agent_bus_report_mailbox (AgentBusReport *self,
   _agent_drop_list_add_mailbox (self->drops, mailbox);
 }
 
-/* The subscriber is gone, and the list does not keep it so that the bus's context could name it. */
+/* Tells of the drops of @mailbox as drops of no subscriber, since its subscriber is not kept until the bus's context could
+ * name it.
+ *
+ * @heard: whether the signal has handlers */
 static void
 report_tell_without_subscriber (AgentBusReport *self,
                                 AgentMailbox   *mailbox,
@@ -406,8 +409,9 @@ report_tell_without_subscriber (AgentBusReport *self,
   _agent_drop_records_clear (records);
 }
 
-/* Takes the subscriber out of @mailbox, which drops nothing any more: (transfer full). If it has drops to tell of and anybody
- * listens, the subscriber is kept until they are told, but not too many subscribers are. */
+/* Takes the subscriber out of @mailbox, which drops nothing any more: (transfer full). If there are drops to tell of and
+ * the signal has handlers, the drop list keeps the subscriber until they are told, unless it keeps too many subscribers
+ * already. */
 gpointer
 _agent_bus_report_departed (AgentBusReport *self,
                             AgentMailbox   *mailbox)
@@ -426,7 +430,7 @@ _agent_bus_report_departed (AgentBusReport *self,
   return subscriber;
 }
 
-/* Takes @message, which came to no mailbox, or to a closed one. */
+/* Takes @message, which came to no mailbox or to a closed one. */
 void
 _agent_bus_report_drop (AgentBusReport *self,
                         AgentDropReason reason,
@@ -436,7 +440,7 @@ _agent_bus_report_drop (AgentBusReport *self,
   _agent_sender_unref_later (sender, _agent_drop_list_add (self->drops, reason, message));
 }
 
-/* Adds what came to no mailbox. */
+/* Adds the drops that came to no mailbox. */
 void
 _agent_bus_report_get_ledger (AgentBusReport *self,
                               AgentLedger    *ledger)

@@ -6,7 +6,7 @@
 #include "base/agent-string-hash-private.h"
 #include "bus/agent-bus-private.h"
 
-/* A message that was sent before stays as it is, and a copy of it is sent. Takes @message. */
+/* A message that was sent before stays as it is, and a copy of it is sent instead. Takes @message. */
 static AgentMessage *
 send_take_unsent (AgentMessage *message)
 {
@@ -32,7 +32,8 @@ send_stamp (AgentBus     *self,
             AgentMessage *message,
             AgentSender  *sender)
 {
-  /* Relaxed: each number is given out once and rises for each sender, as all changes of one variable have one order. */
+  /* Relaxed: each number is given out once, and the numbers of each sender rise, as all changes of one variable have one
+   * order. */
   message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
   message->sent_at = _agent_clock_stamp (&sender->clock);
 }
@@ -66,7 +67,7 @@ send_to_one (AgentBus      *self,
   return 0;
 }
 
-/* One reference for each addressee is added at once. */
+/* Adds the references of all addressees in one step. */
 static guint
 send_to_all (AgentBus      *self,
              AgentSnapshot *snapshot,
@@ -173,10 +174,11 @@ agent_bus_send (AgentBus     *self,
   return n_accepted;
 }
 
-/* --- For whoever hands messages over itself --- */
+/* --- For a watch that hands messages over itself --- */
 
-/* Has @funcs called with @data when something happens to a mailbox of the bus, until the watch is removed: @destroy is called
- * when the last call is over. Returns the id of the watch, which is the origin of the messages that it wants back. */
+/* Has @funcs called with @data when something happens to a mailbox of the bus, until the watch is removed. @destroy is
+ * called after the last call. Returns the id of the watch. If a message has this id as its origin, and its mailbox closes
+ * before it is handled, the watch gets the message back. */
 guint
 _agent_bus_add_watch (AgentBus                     *self,
                       const AgentMailboxWatchFuncs *funcs,
@@ -194,8 +196,8 @@ _agent_bus_remove_watch (AgentBus *self,
   _agent_watch_list_remove (&self->owner->base.watches, id);
 }
 
-/* Stamps a message that may have to wait for its mailbox, and is immutable from here on. Takes @message. Returns what to hand
- * over: (transfer full). */
+/* Stamps a message, which may have to wait for its mailbox and is immutable from now on. Takes @message. Returns the
+ * message to offer: (transfer full). */
 AgentMessage *
 _agent_bus_accept (AgentBus     *self,
                    AgentMessage *message,
@@ -214,10 +216,10 @@ _agent_bus_accept (AgentBus     *self,
   return message;
 }
 
-/* With the order lock, which orders the relaxed accesses here.
+/* Called with the order lock held, which orders the relaxed accesses here.
  *
- * Messages that others sent meanwhile have higher numbers. So a copy is offered, with the highest number. When it is accepted,
- * it takes the place of @message. */
+ * If other senders have sent messages meanwhile, those have higher numbers. So a copy with the highest number is offered.
+ * When it is accepted, it takes the place of @message. */
 static AgentOfferResult
 send_offer_in_order (AgentBus      *self,
                      AgentMailbox  *mailbox,
@@ -253,7 +255,7 @@ send_offer_in_order (AgentBus      *self,
   return result;
 }
 
-/* Offers a message that was accepted by the bus to a mailbox. The mailbox takes the reference if it accepts the message.
+/* Offers a message that accept() has returned to a mailbox. The mailbox takes the reference if it accepts the message.
  *
  * @message: (inout): another message may take its place
  * @first_in_line: whether no message before it waits for room

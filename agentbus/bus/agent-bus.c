@@ -30,12 +30,12 @@
  *                                                      "sum", NULL));
  * ```
  *
- * [method@AgentBus.Bus.send] never waits for a subscriber. What cannot be delivered is dropped, counted and told
- * by [signal@AgentBus.Bus::dropped]; [method@AgentBus.Bus.get_statistics] has the ledger, which always balances:
- * what was offered is what was delivered, what is queued and what was dropped.
+ * [method@AgentBus.Bus.send] never waits for a subscriber. A message that cannot be delivered is dropped and counted, and
+ * [signal@AgentBus.Bus::dropped] tells of it. [method@AgentBus.Bus.get_statistics] has the ledger, which always balances:
+ * the number of messages offered is the sum of those delivered, queued and dropped.
  *
  * All signals are emitted in the bus's own context: the one that was the thread default where the bus was made.
- * Iterate it to hear of losses; the bus does not need it for anything else.
+ * Iterate it to hear of losses. The bus does not need it for anything else.
  *
  * ## From Python
  *
@@ -123,7 +123,7 @@ agent_bus_dispose (GObject *object)
   g_autoptr (GPtrArray) mailboxes = _agent_directory_close (self->directory);
   AgentSender *sender = _agent_sender_get ();
 
-  /* First of all, since there is nobody to tell that the others leave. */
+  /* This comes first, since no signal is emitted for the subscribers that leave with the bus. */
   _agent_bus_report_close (self->report);
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_abandon (mailboxes->pdata[i]);
@@ -200,12 +200,12 @@ agent_bus_set_property (GObject      *object,
 }
 
 static void
-install_properties (GObjectClass *object_class)
+bus_install_properties (GObjectClass *object_class)
 {
   /**
    * AgentBus:capacity: (getter get_capacity)
    *
-   * Most messages that may wait in the data channel of a subscriber that sets no capacity of its own. 0 becomes 1.
+   * How many messages may wait in the data channel of a subscriber that sets no capacity of its own. 0 becomes 1.
    *
    * Since: 0.1
    */
@@ -223,8 +223,8 @@ install_properties (GObjectClass *object_class)
    *
    * Whether every subscriber sees the messages of a channel in the order of their sequence numbers.
    *
-   * Without it the order is kept for each sender. With it senders wait for one another, though never for a
-   * subscriber.
+   * Without it, the order is kept only for the messages of each sender. With it, senders wait for one another, though
+   * never for a subscriber.
    *
    * Since: 0.1
    */
@@ -267,7 +267,7 @@ install_properties (GObjectClass *object_class)
   /**
    * AgentBus:n-subscribers: (getter get_n_subscribers)
    *
-   * How many subscribers are on the bus. Not notified: look when you want to know.
+   * How many subscribers are on the bus. Changes are not notified: read it when you need it.
    *
    * Since: 0.1
    */
@@ -293,7 +293,7 @@ agent_bus_class_init (AgentBusClass *klass)
   object_class->get_property = agent_bus_get_property;
   object_class->set_property = agent_bus_set_property;
 
-  install_properties (object_class);
+  bus_install_properties (object_class);
   _agent_bus_report_install_signals (klass);
 }
 
@@ -320,9 +320,9 @@ agent_bus_new (void)
 
 /**
  * agent_bus_new_with_capacity:
- * @capacity: most data messages that may wait for a subscriber; 0 becomes 1
+ * @capacity: how many data messages may wait for a subscriber; 0 becomes 1
  *
- * The same as [ctor@AgentBus.Bus.new], with another capacity.
+ * Makes a bus as [ctor@AgentBus.Bus.new] does, with another capacity.
  *
  * Returns: (transfer full): a new bus, running
  *
@@ -393,7 +393,7 @@ agent_bus_get_shutdown_timeout (AgentBus *self)
  * @self: a bus
  * @timeout: milliseconds, at most %G_MAXINT
  *
- * Sets how long subscribers may take to leave, for what begins after this.
+ * Sets how long subscribers may take to leave. It holds for operations that begin after this call.
  *
  * Since: 0.1
  */
@@ -433,7 +433,7 @@ agent_bus_is_running (AgentBus *self)
  * agent_bus_get_n_subscribers: (get-property n-subscribers)
  * @self: a bus
  *
- * Gets how many subscribers are on the bus, those that are leaving not counted.
+ * Gets how many subscribers are on the bus. Subscribers that are leaving are not counted.
  *
  * Returns: a number of subscribers
  *
@@ -482,11 +482,11 @@ agent_bus_get_dropped (AgentBus   *self,
 }
 
 static guint64
-get_n_sent (AgentBus *self)
+bus_get_n_sent (AgentBus *self)
 {
   guint64 n;
 
-  /* Only then the two numbers change together. */
+  /* With total order, the two numbers change together, under this lock. */
   if (self->total_order)
     g_mutex_lock (&self->order_lock);
   n = atomic_load (&self->last_seq) - self->n_restamped;
@@ -496,7 +496,8 @@ get_n_sent (AgentBus *self)
   return n + atomic_load (&self->n_unstamped);
 }
 
-/* The whole bus, and each subscriber if @by_name is not NULL. Returns how many messages were sent. */
+/* Adds up the figures of the whole bus, and those of each subscriber if @by_name is not NULL. Returns how many messages
+ * were sent. */
 guint64
 _agent_bus_get_ledger (AgentBus        *self,
                        AgentLedger     *total,
@@ -506,7 +507,7 @@ _agent_bus_get_ledger (AgentBus        *self,
   _agent_directory_get_ledgers (self->directory, total, by_name);
   _agent_bus_report_get_ledger (self->report, total);
 
-  return get_n_sent (self);
+  return bus_get_n_sent (self);
 }
 
 /**
@@ -515,17 +516,18 @@ _agent_bus_get_ledger (AgentBus        *self,
  *
  * Gets the ledger: what became of every message, in all and for each subscriber.
  *
- * The dictionary has these entries, numbers of messages (`t`) where nothing else is said:
+ * The dictionary has these entries. They are numbers of messages (`t`) where nothing else is said:
  *
  * - `sent`: calls of [method@AgentBus.Bus.send], and of [method@AgentBus.RouterDispatcher.dispatch] for this bus;
- * - `offered`: one for each subscriber a message was addressed to, one for a message that had none;
- * - `delivered`: given to a handler;
- * - `queued`: waiting, also at subscribers that are leaving;
- * - `failed`: how many of the delivered a handler failed to handle;
+ * - `offered`: one for each subscriber that a message was addressed to, and one for a message that came to none;
+ * - `delivered`: messages that were given to a handler;
+ * - `queued`: messages that are waiting, also for subscribers that are leaving;
+ * - `failed`: how many of the delivered messages a handler failed to handle;
  * - `dropped` (`a{st}`): by the nick of the [enum@AgentBus.DropReason];
- * - `subscribers` (`a{sv}`): the same, but for `sent`, by name, for each that is subscribed.
+ * - `subscribers` (`a{sv}`): by name, the same entries without `sent` for each subscriber that is on the bus.
  *
- * `offered` is always the sum of `delivered`, `queued` and all of `dropped`. The totals include those who have left.
+ * `offered` is always the sum of `delivered`, `queued` and all of `dropped`. The totals include the subscribers that have
+ * left.
  *
  * ```c
  * g_autoptr (GVariant) statistics = NULL;
