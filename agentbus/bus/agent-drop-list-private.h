@@ -9,13 +9,13 @@ G_BEGIN_DECLS
 /*
  * The drops that the bus has to tell of in its own context.
  *
- * A mailbox keeps its drops itself, and stands in a batch until the context comes round to it. So a flood of a million drops
- * is told once in each round. A batch has a bounded number of mailboxes, so that a round is bounded. Drops that came to no
- * mailbox are kept here.
+ * The drops of a mailbox stay in its drop box. The mailbox itself is put into a batch, and stays there until the context
+ * handles the batch. So a flood of a million drops is told once in each iteration. A batch has a bounded number of
+ * mailboxes, so an iteration is bounded, too. Drops that came to no mailbox are kept in this list.
  *
- * While the context is not iterated, the list keeps for each mailbox on the bus the last message of each reason; and if
- * anybody listens, the subscribers that have left and whose drops are still to be told, a thousand of them once the context
- * has not been iterated for long.
+ * While the context is not iterated, the last message of each reason is kept for each mailbox on the bus. If the signal has
+ * handlers, the list also keeps the subscribers that have left and whose drops are still to be told: any number of them at
+ * first, and a thousand once the context has not been iterated for long.
  *
  * The functions may be called in any thread.
  */
@@ -25,14 +25,15 @@ typedef struct _AgentDropList  AgentDropList;
 /* A mailbox that was in a batch. */
 typedef struct
 {
-  GList           link; /* (list's lock) in the batch */
+  GList           link; /* (list's lock) the link in the batch */
   AgentDropBatch *batch;
   AgentMailbox   *mailbox;    /* (owned) */
-  GObject        *subscriber; /* (owned) (nullable) whose mailbox it was, if that has left */
+  GObject        *subscriber; /* (owned) (nullable) the subscriber of @mailbox, if it has left */
 } AgentDropEntry;
 
-/* Queues a notice for the context, which tells of @batch: (transfer full) (nullable), or if that is NULL, of what came to no
- * mailbox. With the list's lock held, so that notices have the order of what they tell of. */
+/* Queues a notice for the context. @batch: (transfer full) (nullable): the batch that the notice tells of. If it is NULL,
+ * the notice tells of the drops that came to no mailbox. Called with the list's lock held, so that the notices have the
+ * order of the drops that they tell of. */
 typedef void (*AgentDropAnnounce) (gpointer        data,
                                    AgentDropBatch *batch);
 

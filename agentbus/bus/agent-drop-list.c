@@ -6,11 +6,11 @@
 
 #include "bus/agent-drop-list-private.h"
 
-/* How many mailboxes are in a batch at most. */
+/* How many mailboxes a batch has at most. */
 #define MAX_BATCH 64
 
-/* How many subscribers that have left are kept for a context that sleeps. The drops of the others are told as drops of
- * nobody. */
+/* How many subscribers that have left are kept at most while the context is asleep. The drops of the others are told as
+ * drops of no subscriber. */
 #define MAX_DEPARTED 1000
 
 struct _AgentDropBatch
@@ -24,13 +24,13 @@ struct _AgentDropList
   gpointer          data;
 
   GMutex          lock;
-  gboolean        closed;                          /* (lock) nobody is told anything any more */
-  GHashTable     *entries;                         /* (lock) AgentMailbox → AgentDropEntry, both unowned: those that are in a batch */
+  gboolean        closed;                          /* (lock) nothing is told any more */
+  GHashTable     *entries;                         /* (lock) AgentMailbox → AgentDropEntry, both unowned, of all batches */
   AgentDropBatch *open_batch;                      /* (lock) (nullable) the newest batch, if it takes more mailboxes */
-  guint           n_departed;                      /* (lock) entries with a subscriber */
+  guint           n_departed;                      /* (lock) how many entries have a subscriber */
   gboolean        has_drops;                       /* (lock) a notice about @records is queued */
-  AgentDropRecord records[AGENT_N_DROP_REASONS];   /* (lock) of what came to no mailbox */
-  guint64         n_dropped[AGENT_N_DROP_REASONS]; /* (lock) the same in all */
+  AgentDropRecord records[AGENT_N_DROP_REASONS];   /* (lock) drops that came to no mailbox and are still to be told */
+  guint64         n_dropped[AGENT_N_DROP_REASONS]; /* (lock) drops that came to no mailbox, in all */
 };
 
 AgentDropList *
@@ -57,7 +57,7 @@ _agent_drop_list_free (AgentDropList *self)
   g_free (self);
 }
 
-/* Nobody is told anything from now on, and so nothing is kept. The batches belong to their notices. */
+/* From now on nothing is told, and so nothing is kept. The batches belong to their notices. */
 void
 _agent_drop_list_close (AgentDropList *self)
 {
@@ -141,7 +141,7 @@ drop_list_add_entry_locked (AgentDropList *self,
   g_queue_push_tail_link (&self->open_batch->entries, &entry->link);
 }
 
-/* The next mailbox of @batch with its subscriber, if that is known: (transfer full) (nullable). */
+/* Takes the next mailbox out of @batch, with its subscriber if that is known: (transfer full) (nullable). */
 AgentDropEntry *
 _agent_drop_list_take_entry (AgentDropList  *self,
                              AgentDropBatch *batch)
@@ -163,7 +163,7 @@ _agent_drop_list_take_entry (AgentDropList  *self,
   return entry;
 }
 
-/* Another notice was queued: mailboxes that drop something from now on are told of after it. */
+/* Another notice was queued. Mailboxes that drop messages from now on are told of after it, so they go into a new batch. */
 void
 _agent_drop_list_end_batch (AgentDropList *self)
 {
@@ -172,7 +172,7 @@ _agent_drop_list_end_batch (AgentDropList *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* There is nobody to tell of the drops of @mailbox. */
+/* Takes the drops of @mailbox, which will not be told, out of its box. */
 static void
 drop_list_forget_drops (AgentMailbox *mailbox)
 {
@@ -183,7 +183,7 @@ drop_list_forget_drops (AgentMailbox *mailbox)
     _agent_drop_records_clear (records);
 }
 
-/* The mailboxes of @batch are not told of. Frees @batch. */
+/* The drops of the mailboxes in @batch will not be told. Frees @batch. */
 void
 _agent_drop_list_forget_batch (AgentDropList  *self,
                                AgentDropBatch *batch)
@@ -198,7 +198,7 @@ _agent_drop_list_forget_batch (AgentDropList  *self,
 
 /* --- Mailboxes --- */
 
-/* @mailbox has drops again. If its subscriber has departed, they are told of already. */
+/* The drop box of @mailbox has drops again. If the box is closed, depart() has taken care of them already. */
 void
 _agent_drop_list_add_mailbox (AgentDropList *self,
                               AgentMailbox  *mailbox)
@@ -215,7 +215,7 @@ _agent_drop_list_add_mailbox (AgentDropList *self,
     drop_list_forget_drops (mailbox);
 }
 
-/* Keeps @subscriber until its drops are told. FALSE: too many are kept already. */
+/* Keeps @subscriber until its drops are told. FALSE: the list keeps too many subscribers already. */
 static gboolean
 drop_list_keep_locked (AgentDropList  *self,
                        AgentDropEntry *entry,
@@ -231,9 +231,10 @@ drop_list_keep_locked (AgentDropList  *self,
 }
 
 /* Takes the subscriber out of @mailbox, which counts no drops any more: (transfer full). If there are drops to tell of and
- * anybody listens, the list keeps the subscriber as well until they are told, if it does not keep too many.
+ * the signal has handlers, the list keeps the subscriber as well until they are told, unless it keeps too many subscribers
+ * already.
  *
- * @heard: whether anybody listens
+ * @heard: whether the signal has handlers
  * @asleep: whether the context has not been iterated for long
  * @entry: (out) (transfer full) (nullable): the mailbox, if the caller has to tell of its drops now, without the subscriber */
 gpointer
@@ -262,7 +263,7 @@ _agent_drop_list_depart (AgentDropList   *self,
   return subscriber;
 }
 
-/* --- What came to no mailbox --- */
+/* --- Drops that came to no mailbox --- */
 
 static void
 drop_list_announce_locked (AgentDropList *self)
@@ -272,7 +273,8 @@ drop_list_announce_locked (AgentDropList *self)
   self->has_drops = TRUE;
 }
 
-/* Takes @message. Returns the message that is not kept any more: (transfer full) (nullable). */
+/* Takes @message, which came to no mailbox. Returns the message that the caller has to unref after this call: (transfer
+ * full) (nullable). */
 AgentMessage *
 _agent_drop_list_add (AgentDropList  *self,
                       AgentDropReason reason,
@@ -294,8 +296,9 @@ _agent_drop_list_add (AgentDropList  *self,
   return previous;
 }
 
-/* Adds what a mailbox has dropped whose subscriber is gone; the mailbox has counted it. Afterwards the messages in @records are
- * those that are not kept any more. */
+/* Adds the drops of a mailbox whose subscriber is gone. The mailbox has counted them, so they are not counted here.
+ *
+ * @records: (inout): afterwards it has the messages that the list kept before, which the caller has to unref */
 void
 _agent_drop_list_add_records (AgentDropList   *self,
                               AgentDropRecord *records)
@@ -317,7 +320,9 @@ _agent_drop_list_add_records (AgentDropList   *self,
   g_mutex_unlock (&self->lock);
 }
 
-/* @records: (out) (transfer full): what came to no mailbox since the last time */
+/* Takes the drops that came to no mailbox since the last call.
+ *
+ * @records: (out) (transfer full): these drops, by reason */
 void
 _agent_drop_list_take_records (AgentDropList   *self,
                                AgentDropRecord *records)
@@ -329,7 +334,7 @@ _agent_drop_list_take_records (AgentDropList   *self,
   g_mutex_unlock (&self->lock);
 }
 
-/* Adds what came to no mailbox, ever. */
+/* Adds all drops that ever came to no mailbox. */
 void
 _agent_drop_list_get_ledger (AgentDropList *self,
                              AgentLedger   *ledger)

@@ -11,7 +11,7 @@ typedef struct
 {
   AgentWaiting waiting;     /* first */
   gint         n_abandoned; /* (atomic) */
-  gint         n_waiting;   /* (atomic) mailboxes that are not released yet, and one for the start */
+  gint         n_waiting;   /* (atomic) how many mailboxes are not released yet, and one more until begin() returns */
   GPtrArray   *mailboxes;   /* of AgentMailbox (owned) */
 } AgentEnding;
 
@@ -42,7 +42,7 @@ ending_return_timed_out (AgentEnding *self,
   g_object_unref (task);
 }
 
-/* The ending waits for one mailbox less, and is over if that was the last one. */
+/* The ending waits for one mailbox less. It is over if that was the last one. */
 static void
 ending_count_down (AgentEnding *self)
 {
@@ -64,7 +64,8 @@ ending_count_down (AgentEnding *self)
     }
 }
 
-/* An AgentLeftFunc. Takes the reference that @data is. A mailbox may be abandoned because the deadline of another ending came. */
+/* An AgentLeftFunc. @data: (transfer full): the ending. The mailbox may have been abandoned because the deadline of another
+ * ending came. */
 static void
 ending_on_left (gpointer data,
                 gboolean abandoned)
@@ -77,7 +78,7 @@ ending_on_left (gpointer data,
   _agent_waiting_unref (&self->waiting);
 }
 
-/* FALSE: it has left already. */
+/* FALSE: @mailbox has left already. */
 static gboolean
 ending_wait_for (AgentEnding  *self,
                  AgentMailbox *mailbox)
@@ -127,9 +128,9 @@ static const AgentWaitingFuncs ending_funcs = {
 
 /*
  * @mailboxes: (transfer full): of AgentMailbox
- * @timeout: milliseconds
- * @bus_context: where the deadline is kept when nobody waits
- * @task: (transfer full) (nullable): who waits
+ * @timeout: in milliseconds
+ * @bus_context: the context in which the deadline is kept if @task is NULL
+ * @task: (transfer full) (nullable): returns the result when the ending is over
  */
 void
 _agent_ending_begin (GPtrArray    *mailboxes,
@@ -152,7 +153,7 @@ _agent_ending_begin (GPtrArray    *mailboxes,
         g_atomic_int_add (&self->n_waiting, -1);
     }
 
-  /* The count has one for the start: so nothing has ended it yet. */
+  /* The count still has one for this function, so the ending is not over yet. */
   if (n_waiting > 0)
     _agent_waiting_start (&self->waiting);
 
