@@ -9,11 +9,12 @@
 G_BEGIN_DECLS
 
 /*
- * The subscribers of a bus: their mailboxes by name, those that are leaving, and the ledger of those that have left.
+ * The subscribers of a bus: their mailboxes by name, the mailboxes that are leaving, and the ledger of the mailboxes that
+ * have left.
  *
- * A sender looks names up in an immutable snapshot. A change makes a new trie of names in O(log n), and the next sender takes
- * the newest snapshot under a lock that is held for that long only: to read statistics or to stop the bus takes another one.
- * The generation of a snapshot is a number that no other state of any directory has.
+ * A sender looks names up in an immutable snapshot. A change of the directory makes a new trie of names in O(log n). The
+ * next sender takes the newest snapshot under a lock that is held for a short time only: reading statistics or stopping the
+ * bus takes another lock. The generation of a snapshot is a number that no other state of any directory has.
  *
  * All functions but new() and free() may be called in any thread.
  */

@@ -10,34 +10,32 @@
 
 struct _AgentDirectory
 {
-  guint           slot; /* where senders keep the snapshot that they used last */
+  guint           slot; /* the slot of a sender that keeps the snapshot it used last */
   _Atomic guint64 generation;
 
   GMutex      lock;
   gint        is_open; /* (atomic) changed with the lock held */
-  GHashTable *leaving; /* (lock) set of AgentMailbox (owned): those that have no name any more, and have not left yet */
-  AgentLedger gone;    /* (lock) the sum of those that left */
+  GHashTable *leaving; /* (lock) set of AgentMailbox (owned): the mailboxes that have no name any more and have not left yet */
+  AgentLedger gone;    /* (lock) the sum of the ledgers of all mailboxes that have left */
 
-  /* Changed with both locks held, read with one of them. Senders take the second one only. */
+  /* These are changed with both locks held, and read with one of them. Senders take only the second one. */
   AgentSpinLock     name_lock; /* taken last */
   AgentMailboxTrie *by_name;   /* (owned) (nullable) */
   guint             n_names;
-  AgentSnapshot    *snapshot; /* (name_lock) (owned) (nullable) NULL until somebody asks after a change */
+  AgentSnapshot    *snapshot; /* (name_lock) (owned) (nullable) NULL from a change until a sender needs it */
 };
 
 static _Atomic guint64 last_slot;
 static _Atomic guint64 last_generation;
 
-/* Relaxed: the numbers only have to be different. */
+/* Relaxed: the numbers only have to differ from one another. */
 static guint64
 directory_next_number (_Atomic guint64 *last)
 {
   return atomic_fetch_add_explicit (last, 1, memory_order_relaxed) + 1;
 }
 
-/* --- Directory --- */
-
-/* Takes @by_name. Frees what was there without the senders' lock. */
+/* Takes @by_name: (nullable). The old names and the old snapshot are freed after the senders' lock is unlocked. */
 static void
 directory_set_names_locked (AgentDirectory   *self,
                             AgentMailboxTrie *by_name,
@@ -126,7 +124,8 @@ _agent_directory_get_snapshot (AgentDirectory *self,
   return snapshot;
 }
 
-/* Without this, the thread that drops a bus would keep the last snapshot until it sends on another one. */
+/* Forgets the snapshot of the calling thread. Otherwise a thread that drops a bus would keep its last snapshot until it
+ * sends on another bus. */
 void
 _agent_directory_forget_snapshot (AgentDirectory *self,
                                   AgentSender    *sender)
@@ -174,7 +173,8 @@ directory_list_leaving_locked (AgentDirectory *self)
   return mailboxes;
 }
 
-/* Everybody leaves and nobody may come. Returns all that are leaving, those of before included. */
+/* All subscribers leave, and none may be added. Returns all mailboxes that are leaving, including those that were leaving
+ * before: (transfer full). */
 GPtrArray *
 _agent_directory_close (AgentDirectory *self)
 {
@@ -213,7 +213,7 @@ _agent_directory_add (AgentDirectory *self,
   return added;
 }
 
-/* The name is free from now on. Returns the mailbox that it belonged to: (transfer full) (nullable). */
+/* From now on the name is free. Returns the mailbox that had it: (transfer full) (nullable). */
 AgentMailbox *
 _agent_directory_remove (AgentDirectory *self,
                          const char     *name)
@@ -233,7 +233,7 @@ _agent_directory_remove (AgentDirectory *self,
   return mailbox;
 }
 
-/* It has left: only its figures stay. */
+/* The mailbox has left: only its figures stay. */
 void
 _agent_directory_forget (AgentDirectory *self,
                          AgentMailbox   *mailbox)
@@ -277,7 +277,7 @@ _agent_directory_get_size (AgentDirectory *self)
   return size;
 }
 
-/* Also right for a delivery that fails long after its subscriber has left. */
+/* Counts a failed delivery of @mailbox. The subscriber may have left long before. */
 void
 _agent_directory_count_failed (AgentDirectory *self,
                                AgentMailbox   *mailbox)
@@ -308,8 +308,8 @@ directory_add_ledger (AgentMailbox    *mailbox,
   g_variant_builder_add (by_name, "{sv}", _agent_mailbox_get_name (mailbox), g_variant_dict_end (&dict));
 }
 
-/* Adds the figures of all mailboxes to @total, and those of each mailbox that still has its name to @by_name: (nullable). The
- * lock is held only to list the mailboxes: one that leaves meanwhile counts as still there. */
+/* Adds the figures of all mailboxes to @total, and lists the figures of each mailbox that still has its name in @by_name:
+ * (nullable). The lock is held only to list the mailboxes: a mailbox that leaves meanwhile counts as still there. */
 void
 _agent_directory_get_ledgers (AgentDirectory  *self,
                               AgentLedger     *total,

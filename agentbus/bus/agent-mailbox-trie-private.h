@@ -7,11 +7,12 @@
 G_BEGIN_DECLS
 
 /*
- * Mailboxes by name, as an immutable trie over the bits of the names' hashes. To add or to remove one makes a new trie,
- * which shares all of the old one but the way to that mailbox: so it costs O(log n), and who has the old trie may go on
- * with it in any thread.
+ * Mailboxes by name, as an immutable trie over the bits of the names' hashes. To add or to remove a mailbox makes a new
+ * trie. It shares all nodes of the old one but those on the way to that mailbox, so this costs O(log n). A thread that has
+ * the old trie may go on using it.
  *
- * A trie is NULL (empty), a mailbox or a node, told apart by the lowest bit. It holds references on its mailboxes.
+ * A trie is NULL (empty), a mailbox or a node. The lowest bit of the pointer tells a mailbox from a node. A trie holds
+ * references on its mailboxes.
  */
 typedef struct _AgentMailboxTrie AgentMailboxTrie;
 

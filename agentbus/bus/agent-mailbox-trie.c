@@ -5,11 +5,11 @@
 #include "base/agent-string-hash-private.h"
 #include "bus/agent-mailbox-trie-private.h"
 
-/* Each node looks at four bits of the hash. */
+/* Each node has a place for each value of four bits of the hash. */
 #define N_BITS 4
 #define N_PLACES (1 << N_BITS)
 
-/* When all bits are used up, the node is a list: of mailboxes, and in its last place perhaps of another such node. */
+/* When all bits are used up, the node is a list. Its places have mailboxes, but the last one may have another such node. */
 #define HASH_BITS 64
 
 #define MAILBOX_TAG ((guintptr) 1)
@@ -52,7 +52,8 @@ _agent_mailbox_trie_ref (AgentMailboxTrie *self)
 
 /* @self: (nullable)
  *
- * May be called with any lock held: a mailbox that is not on the bus any more holds nothing that belongs to the application. */
+ * May be called with any lock held: a mailbox that is not on the bus any more holds nothing that belongs to the
+ * application. */
 void
 _agent_mailbox_trie_unref (AgentMailboxTrie *self)
 {
@@ -96,7 +97,7 @@ trie_get_place (guint64 hash,
   return (hash >> shift) % N_PLACES;
 }
 
-/* In a node that is a list: where @content is, or else the last place. */
+/* Finds @content in a node that is a list. Returns its place, or the last place if @content is not in any other. */
 static guint
 trie_find_in_list (AgentMailboxTrie *node,
                    AgentMailboxTrie *content)
@@ -114,7 +115,7 @@ trie_add (AgentMailboxTrie *self,
           AgentMailbox     *mailbox,
           guint             shift);
 
-/* Changes @node, which nobody else has yet. */
+/* Changes @node. Precondition: the caller has the only reference. */
 static void
 trie_add_to_node (AgentMailboxTrie *node,
                   AgentMailbox     *mailbox,
@@ -127,7 +128,7 @@ trie_add_to_node (AgentMailboxTrie *node,
   _agent_mailbox_trie_unref (old);
 }
 
-/* (transfer full) @self stays the caller's. */
+/* Returns a new trie: (transfer full). @self stays the caller's. */
 static AgentMailboxTrie *
 trie_add (AgentMailboxTrie *self,
           AgentMailbox     *mailbox,
@@ -152,7 +153,7 @@ trie_add (AgentMailboxTrie *self,
   return node;
 }
 
-/* A new trie with @mailbox in it, whose name is not in @self yet: (transfer full). */
+/* Returns a new trie that has @mailbox, too: (transfer full). Precondition: no mailbox in @self has the same name. */
 AgentMailboxTrie *
 _agent_mailbox_trie_add (AgentMailboxTrie *self,
                          AgentMailbox     *mailbox)
@@ -160,7 +161,8 @@ _agent_mailbox_trie_add (AgentMailboxTrie *self,
   return trie_add (self, mailbox, 0);
 }
 
-/* Takes @node, which nobody else has yet. One without content is no node, and one with a single mailbox is that. */
+/* Takes @node. Precondition: the caller has the only reference. A node without content is replaced by NULL, and a node with
+ * a single mailbox by that mailbox. */
 static AgentMailboxTrie *
 trie_simplify_node (AgentMailboxTrie *node)
 {
@@ -183,7 +185,7 @@ trie_simplify_node (AgentMailboxTrie *node)
   return content;
 }
 
-/* (transfer full) (nullable) @self stays the caller's. */
+/* Returns a new trie: (transfer full) (nullable). @self stays the caller's. */
 static AgentMailboxTrie *
 trie_remove (AgentMailboxTrie *self,
              AgentMailbox     *mailbox,
@@ -208,7 +210,7 @@ trie_remove (AgentMailboxTrie *self,
   return trie_simplify_node (node);
 }
 
-/* A new trie without @mailbox, which is in @self: (transfer full) (nullable). */
+/* Returns a new trie without @mailbox: (transfer full) (nullable). Precondition: @mailbox is in @self. */
 AgentMailboxTrie *
 _agent_mailbox_trie_remove (AgentMailboxTrie *self,
                             AgentMailbox     *mailbox)
@@ -260,7 +262,7 @@ _agent_mailbox_trie_lookup (AgentMailboxTrie *self,
   return NULL;
 }
 
-/* Writes down all: (transfer none). Returns how many there are. */
+/* Writes all mailboxes into @mailboxes: (transfer none). Returns how many there are. */
 guint
 _agent_mailbox_trie_list (AgentMailboxTrie *self,
                           AgentMailbox    **mailboxes)

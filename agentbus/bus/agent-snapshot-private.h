@@ -7,10 +7,10 @@
 G_BEGIN_DECLS
 
 /*
- * The subscribers of a bus at one moment. A snapshot never changes, so that any number of threads may look at it.
+ * The subscribers of a bus at one moment. A snapshot never changes, so any number of threads may read it.
  *
- * To make one costs the same with ten and with a hundred thousand mailboxes. Only the flat list that a broadcast needs is made
- * in O(n), by the first broadcast that uses the snapshot, in its thread.
+ * To make a snapshot takes the same time with ten and with a hundred thousand mailboxes. Only the flat list that a
+ * broadcast needs is made in O(n): the first broadcast that uses the snapshot makes it, in its own thread.
  */
 typedef struct _AgentSnapshot AgentSnapshot;
 

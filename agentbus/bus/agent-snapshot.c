@@ -12,7 +12,7 @@ struct _AgentSnapshot
   guint                     n_mailboxes;
   guint64                   generation;
   AgentMailboxTrie         *by_name; /* (owned) (nullable) */
-  _Atomic (AgentMailbox **) list;    /* (owned) (nullable) of what @by_name owns; NULL until somebody asks */
+  _Atomic (AgentMailbox **) list;    /* (owned) (nullable) the mailboxes, unowned; NULL until the first broadcast */
 };
 
 AgentSnapshot *
@@ -63,7 +63,7 @@ _agent_snapshot_lookup (AgentSnapshot *self,
   return _agent_mailbox_trie_lookup (self->by_name, name, hash);
 }
 
-/* If two threads do this at once, the list of one of them stays. */
+/* If two threads make the list at the same time, the first one that is done sets it, and the other one frees its own. */
 static AgentMailbox **
 snapshot_make_list (AgentSnapshot *self)
 {
