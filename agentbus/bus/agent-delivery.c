@@ -7,7 +7,7 @@
 /**
  * AgentDelivery:
  *
- * A message in the hand of a handler that goes on after it has returned.
+ * A message that a handler goes on handling after it has returned.
  *
  * A handler gets it from [method@AgentBus.Subscriber.defer] and says when it is done with
  * [method@AgentBus.Delivery.complete], [method@AgentBus.Delivery.fail] or
@@ -15,10 +15,11 @@
  * unsubscribed. Until then the subscriber gets nothing more.
  *
  * A %AGENT_MESSAGE_TYPE_CANCEL for the subscriber, or a %AGENT_MESSAGE_TYPE_TASK_CANCEL with the message's task
- * id, trips the [property@AgentBus.Delivery:cancellable] without waiting for its turn. The handler still has to
- * complete the delivery.
+ * id, trips the [property@AgentBus.Delivery:cancellable] without waiting until it is first in line. The handler still has
+ * to complete the delivery.
  *
- * A delivery that is dropped without a word logs a warning, and the subscriber goes on.
+ * If the last reference to a delivery is dropped before it is completed or failed, a warning is logged, and the subscriber
+ * goes on with the next message.
  *
  * ```c
  * static gboolean
@@ -105,7 +106,7 @@
  * const worker = new AgentBus.Subscriber({name: 'worker'});
  *
  * worker.on('activate', async message => {
- *     const answer = await Promise.resolve(42); // in place of what takes long
+ *     const answer = await Promise.resolve(42); // in place of a long operation
  *
  *     print(message.source, 'gets', answer); // prints: ui gets 42
  * });
@@ -139,7 +140,8 @@ static GParamSpec *props[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (AgentDelivery, agent_delivery, G_TYPE_OBJECT)
 
-/* In the handler of @subscriber: (nullable). NULL: no handler is running, or it has deferred its message already. */
+/* Called in the handler of @subscriber. Returns a new delivery: (transfer full) (nullable). NULL: no handler is running, or
+ * it has deferred its message already. */
 AgentDelivery *
 _agent_delivery_new (AgentMailbox    *mailbox,
                      AgentSubscriber *subscriber)
@@ -158,8 +160,9 @@ _agent_delivery_new (AgentMailbox    *mailbox,
   return self;
 }
 
-/* Tells the source of the message that it came to nothing, if it wants to hear of that. @text may come from outside, as that
- * of a GError of another library may. */
+/* Tells the source of the message that the message was lost, if the source wants to hear of that.
+ *
+ * @text: may be no valid UTF-8, since it may be that of a GError of another library */
 static void
 delivery_tell_loss (AgentDelivery *self,
                     const char    *text)
@@ -176,7 +179,7 @@ delivery_tell_loss (AgentDelivery *self,
   agent_message_unref (message);
 }
 
-/* TRUE, once. */
+/* TRUE for the first call only. */
 static gboolean
 delivery_end (AgentDelivery *self)
 {
@@ -265,10 +268,10 @@ agent_delivery_class_init (AgentDeliveryClass *klass)
   /**
    * AgentDelivery:cancellable: (getter get_cancellable)
    *
-   * Cancelled when the message in hand is.
+   * The cancellable that is cancelled when the message in hand is.
    *
-   * It is tripped in the subscriber's context, so that what is connected to it runs there and nowhere else. A
-   * handler that keeps that context busy asks [method@AgentBus.Delivery.is_cancelled] instead.
+   * It is tripped in the subscriber's context, so that the callbacks connected to it run there and nowhere else. A
+   * handler that keeps that context busy calls [method@AgentBus.Delivery.is_cancelled] instead.
    *
    * Since: 0.1
    */
@@ -305,7 +308,8 @@ agent_delivery_get_message (AgentDelivery *self)
  * agent_delivery_get_cancellable: (get-property cancellable)
  * @self: a delivery
  *
- * Gets what is cancelled when the message in hand is; pass it on to what the handler waits for.
+ * Gets the cancellable that is cancelled when the message in hand is. Pass it on to the operations that the handler
+ * waits for.
  *
  * Returns: (transfer none): the cancellable
  *
@@ -323,12 +327,12 @@ agent_delivery_get_cancellable (AgentDelivery *self)
  * agent_delivery_is_cancelled:
  * @self: a delivery
  *
- * Whether a cancellation of the message in hand has come.
+ * Gets whether a cancellation of the message in hand has been sent.
  *
- * May be called from any thread, and is true from the moment the cancellation was sent, also while the
+ * May be called from any thread. It is true from the moment when the cancellation was sent, also while the
  * subscriber's context is busy.
  *
- * Returns: whether to give up
+ * Returns: whether the handler should give up
  *
  * Since: 0.1
  */
@@ -344,7 +348,7 @@ agent_delivery_is_cancelled (AgentDelivery *self)
  * agent_delivery_complete:
  * @self: a delivery
  *
- * Says that the message is handled: the subscriber goes on with the next one.
+ * Says that the message is handled. The subscriber goes on with the next message.
  *
  * May be called from any thread, once.
  *
@@ -366,8 +370,8 @@ agent_delivery_complete (AgentDelivery *self)
  * @self: a delivery
  * @error: (transfer none): why
  *
- * Says that the message could not be handled: it is counted, the bus emits [signal@AgentBus.Bus::failed], and
- * the subscriber goes on with the next one.
+ * Says that the message could not be handled. The failure is counted, the bus emits [signal@AgentBus.Bus::failed], and
+ * the subscriber goes on with the next message.
  *
  * May be called from any thread, once.
  *
@@ -387,7 +391,7 @@ agent_delivery_fail (AgentDelivery *self,
  * @self: a delivery
  * @message: why
  *
- * The same as [method@AgentBus.Delivery.fail] for those who have a text and no error.
+ * Does the same as [method@AgentBus.Delivery.fail] with a text in place of an error.
  *
  * May be called from any thread, once.
  *

@@ -14,7 +14,7 @@
  * A named endpoint on a bus.
  *
  * Messages are handled in the subscriber's own [property@AgentBus.Subscriber:main-context], one at a time,
- * those of the system channel first. Somebody has to iterate that context. By default it is the one that was
+ * those of the system channel first. The application has to iterate that context. By default it is the one that was
  * the thread default where the subscriber was made.
  *
  * Override [vfunc@AgentBus.Subscriber.message] or connect to [signal@AgentBus.Subscriber::message]:
@@ -36,7 +36,8 @@
  * agent_bus_send (bus, agent_message_new_cancel ("ui", "worker", "enough"));
  * ```
  *
- * A handler that is not done when it returns takes the delivery with [method@AgentBus.Subscriber.defer].
+ * A handler that goes on with the message after it has returned takes the delivery with
+ * [method@AgentBus.Subscriber.defer].
  *
  * The bus keeps a reference for as long as the subscriber is subscribed. The getters may be called from any
  * thread.
@@ -72,8 +73,8 @@
  *
  * ## From JavaScript
  *
- * Connect to the signal, or define `on_message`. A message that `vfunc_message` keeps is not alive after it returns,
- * unless there are the overrides.
+ * Connect to the signal, or define `on_message`. Without the overrides, a message that `vfunc_message` keeps is not alive
+ * after `vfunc_message` returns.
  *
  * ```js
  * const Worker = GObject.registerClass(
@@ -142,12 +143,12 @@ typedef struct
   guint64       max_bytes;
   guint         max_age;
   AgentOverflow overflow;
-  gboolean      always_emit; /* a class closure was put in the place of the vfunc */
+  gboolean      always_emit; /* a class closure was overridden, and replaces the call of the vfunc */
 
   GMutex        lock;
-  gboolean      claimed; /* (lock) on a bus, or still leaving it */
-  AgentMailbox *mailbox; /* (lock) (nullable) of the current or the last subscription */
-  AgentLedger   earlier; /* (lock) the sum of the subscriptions before that */
+  gboolean      claimed; /* (lock) whether the subscriber is on a bus, or is still leaving one */
+  AgentMailbox *mailbox; /* (lock) (nullable) the mailbox of the current or the last subscription */
+  AgentLedger   earlier; /* (lock) the sum of the ledgers of the subscriptions before that */
 } AgentSubscriberPrivate;
 
 enum
@@ -179,7 +180,7 @@ G_DEFINE_TYPE_WITH_PRIVATE (AgentSubscriber, agent_subscriber, G_TYPE_OBJECT)
 
 /* --- For the bus and the mailbox --- */
 
-/* The subscriber gets @mailbox for its next subscription, unless the one before is not over. */
+/* The subscriber gets @mailbox for its next subscription. Fails if the subscription before is not over yet. */
 gboolean
 _agent_subscriber_claim (AgentSubscriber *self,
                          AgentMailbox    *mailbox,
@@ -226,7 +227,7 @@ _agent_subscriber_detach (AgentSubscriber *self)
   g_mutex_unlock (&priv->lock);
 }
 
-/* The subscription never came to be. */
+/* The subscription has not begun after all, and its mailbox is forgotten. */
 void
 _agent_subscriber_unclaim (AgentSubscriber *self)
 {
@@ -251,9 +252,9 @@ subscriber_handle (gpointer      subscriber,
     klass->message (subscriber, message);
 }
 
-/* What the subscriber needs for one subscription: (transfer full).
+/* Makes the mailbox for one subscription: (transfer full).
  *
- * @default_capacity: of the bus, for a subscriber that has chosen none */
+ * @default_capacity: the capacity of the bus, for a subscriber that has none of its own */
 AgentMailbox *
 _agent_subscriber_new_mailbox (AgentSubscriber   *self,
                                AgentMailboxOwner *owner,
@@ -285,8 +286,8 @@ agent_subscriber_constructed (GObject *object)
   if (priv->context == NULL)
     priv->context = g_main_context_ref_thread_default ();
 
-  /* With no handler connected yet, what is pending can only be an overridden class closure: it replaces the
-   * call of the vfunc, and so has to be emitted to. */
+  /* No handler is connected yet, so a pending handler can only be an overridden class closure. It replaces the call of the
+   * vfunc, so the signal always has to be emitted. */
   priv->always_emit = g_signal_has_handler_pending (self, signals[MESSAGE], 0, FALSE);
 }
 
@@ -348,7 +349,7 @@ agent_subscriber_get_property (GObject    *object,
     }
 }
 
-/* A name that is not UTF-8 is a programmer error, and counts as none: no bus takes a subscriber without a name. */
+/* A name that is not UTF-8 is a programmer error, and counts as no name. No bus takes a subscriber without a name. */
 static char *
 subscriber_dup_name (const GValue *value)
 {
@@ -409,7 +410,7 @@ subscriber_install_settings (GObjectClass *object_class)
   /**
    * AgentSubscriber:main-context: (getter get_main_context)
    *
-   * Where messages are handled; by default the thread-default context at construction.
+   * The context in which messages are handled. By default it is the thread-default context at construction.
    *
    * Since: 0.1
    */
@@ -419,7 +420,7 @@ subscriber_install_settings (GObjectClass *object_class)
   /**
    * AgentSubscriber:capacity: (getter get_capacity)
    *
-   * Most messages that may wait in the data channel; 0 for the bus's [property@AgentBus.Bus:capacity].
+   * How many messages may wait in the data channel; 0 for the bus's [property@AgentBus.Bus:capacity].
    *
    * Since: 0.1
    */
@@ -428,9 +429,9 @@ subscriber_install_settings (GObjectClass *object_class)
   /**
    * AgentSubscriber:max-bytes: (getter get_max_bytes)
    *
-   * Most bytes of payload and frame data that may wait in the data channel; 0 for any number.
+   * How many bytes of payload and frame data may wait in the data channel; 0 for any number.
    *
-   * A video frame weighs more than a word: this bounds the memory, where the capacity bounds the count.
+   * A video frame is larger than a word. This property bounds the memory, and the capacity bounds the number of messages.
    *
    * Since: 0.1
    */
@@ -439,10 +440,10 @@ subscriber_install_settings (GObjectClass *object_class)
   /**
    * AgentSubscriber:max-age: (getter get_max_age)
    *
-   * How old a data message may be when its turn comes, in milliseconds; 0 for any age.
+   * How old a data message may be when it is first in line, in milliseconds; 0 for any age.
    *
-   * An older one is dropped with the reason %AGENT_DROP_REASON_EXPIRED, as one whose own
-   * [method@AgentBus.Message.set_ttl] has run out.
+   * An older message is dropped with the reason %AGENT_DROP_REASON_EXPIRED, like a message whose own time to live
+   * ([method@AgentBus.Message.set_ttl]) is over.
    *
    * Since: 0.1
    */
@@ -451,7 +452,7 @@ subscriber_install_settings (GObjectClass *object_class)
   /**
    * AgentSubscriber:overflow: (getter get_overflow)
    *
-   * What a full data channel does with one message more.
+   * Which message is dropped when one more comes to a full data channel.
    *
    * Since: 0.1
    */
@@ -471,7 +472,7 @@ subscriber_install_state (GObjectClass *object_class)
   /**
    * AgentSubscriber:n-queued: (getter get_n_queued)
    *
-   * How many messages wait. The numbers change on other threads and are not notified: look when you want to know.
+   * How many messages wait. The number changes on other threads, and changes are not notified: read it when you need it.
    *
    * Since: 0.1
    */
@@ -480,7 +481,7 @@ subscriber_install_state (GObjectClass *object_class)
   /**
    * AgentSubscriber:n-delivered: (getter get_n_delivered)
    *
-   * How many messages the subscriber was given, in all its subscriptions.
+   * How many messages were given to the subscriber, in all its subscriptions.
    *
    * Since: 0.1
    */
@@ -498,7 +499,7 @@ subscriber_install_state (GObjectClass *object_class)
   /**
    * AgentSubscriber:bus: (getter dup_bus)
    *
-   * The bus, from the time of subscribing until the subscription is over.
+   * The bus of the subscriber, from the time of subscribing until the subscription is over.
    *
    * Since: 0.1
    */
@@ -527,8 +528,8 @@ agent_subscriber_class_init (AgentSubscriberClass *klass)
    * A message has come.
    *
    * The detail is the message's name: `message::cancel`, `message::task-update`, or the name of a custom message.
-   * It is emitted in the subscriber's own context, one message at a time. Connected handlers run before the
-   * virtual function. Keep the message with [method@AgentBus.Message.ref] if need be.
+   * The signal is emitted in the subscriber's own context, one message at a time. Connected handlers run before the
+   * virtual function. A handler that keeps the message takes a reference with [method@AgentBus.Message.ref].
    *
    * Since: 0.1
    */
@@ -582,7 +583,7 @@ agent_subscriber_new (const char *name)
  *
  * Gets the name.
  *
- * Returns: (transfer none) (nullable): the name; %NULL if it was made without one
+ * Returns: (transfer none) (nullable): the name; %NULL if the subscriber was made without one
  *
  * Since: 0.1
  */
@@ -622,7 +623,7 @@ agent_subscriber_get_main_context (AgentSubscriber *self)
  *
  * Gets how many messages may wait in the data channel.
  *
- * Returns: a number of messages; 0 for what the bus says
+ * Returns: a number of messages; 0 for the capacity of the bus
  *
  * Since: 0.1
  */
@@ -660,7 +661,7 @@ agent_subscriber_get_max_bytes (AgentSubscriber *self)
  * agent_subscriber_get_max_age: (get-property max-age)
  * @self: a subscriber
  *
- * Gets how old a data message may be when its turn comes.
+ * Gets how old a data message may be when it is first in line.
  *
  * Returns: milliseconds; 0 for any age
  *
@@ -680,7 +681,7 @@ agent_subscriber_get_max_age (AgentSubscriber *self)
  * agent_subscriber_get_overflow: (get-property overflow)
  * @self: a subscriber
  *
- * Gets what a full data channel does with one message more.
+ * Gets which message is dropped when one more comes to a full data channel.
  *
  * Returns: which message is dropped
  *
@@ -738,7 +739,7 @@ agent_subscriber_get_n_queued (AgentSubscriber *self)
  * agent_subscriber_get_n_delivered: (get-property n-delivered)
  * @self: a subscriber
  *
- * Gets how many messages the subscriber was given.
+ * Gets how many messages were given to the subscriber.
  *
  * A message counts from the moment its handler begins.
  *
@@ -761,9 +762,9 @@ agent_subscriber_get_n_delivered (AgentSubscriber *self)
  * agent_subscriber_get_n_dropped: (get-property n-dropped)
  * @self: a subscriber
  *
- * Gets how many messages for the subscriber were dropped, for whatever reason.
+ * Gets how many messages for the subscriber were dropped, for any reason.
  *
- * [method@AgentBus.Bus.get_statistics] has them by reason.
+ * [method@AgentBus.Bus.get_statistics] has the numbers by reason.
  *
  * Returns: a number of messages
  *
@@ -784,7 +785,7 @@ agent_subscriber_get_n_dropped (AgentSubscriber *self)
  * agent_subscriber_dup_bus: (get-property bus)
  * @self: a subscriber
  *
- * Gets the bus the subscriber is on.
+ * Gets the bus that the subscriber is on.
  *
  * Returns: (transfer full) (nullable): the bus, or %NULL
  *
@@ -819,9 +820,9 @@ agent_subscriber_dup_bus (AgentSubscriber *self)
  *
  * Takes the delivery of the message in hand, for a handler that goes on after it has returned.
  *
- * Call it in a handler, at most once for a message. The subscriber gets nothing more until
- * [method@AgentBus.Delivery.complete] or [method@AgentBus.Delivery.fail] is called on what it returns: messages
- * are still handled one at a time, also by asynchronous handlers.
+ * Call it in a handler, at most once for a message. The subscriber gets no more messages until
+ * [method@AgentBus.Delivery.complete] or [method@AgentBus.Delivery.fail] is called on the delivery. So messages are
+ * handled one at a time also by asynchronous handlers.
  *
  * [class@AgentBus.Delivery] has examples.
  *
@@ -839,7 +840,7 @@ agent_subscriber_defer (AgentSubscriber *self)
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
   g_return_val_if_fail (g_main_context_is_owner (priv->context), NULL);
 
-  /* Outside a handler, another thread may be subscribing it right now. */
+  /* If no handler is running, another thread may be subscribing the subscriber at this moment. */
   g_mutex_lock (&priv->lock);
   mailbox = priv->mailbox != NULL ? _agent_mailbox_ref (priv->mailbox) : NULL;
   g_mutex_unlock (&priv->lock);
