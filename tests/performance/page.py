@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Puts what report.py has measured into doc/performance.md, between two marks: page.py [TSV [PAGE]]"""
+"""Writes the figures that report.py has measured into doc/performance.md, between two marks: page.py [TSV [PAGE]]"""
 
 import csv
 import pathlib
@@ -10,13 +10,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TSV = ROOT / 'build' / 'performance.tsv'
 PAGE = ROOT / 'doc' / 'performance.md'
 
-# They print a scenario for each peer, which is in the place of the figure.
+# The programs that compare with peers. In their rows, the figure is the name of the peer.
 PEERS = ('bench-peers', 'bench-tokio')
 
-# What is between a mark and its end is written anew.
+# The text between a mark and its end is replaced.
 MARKS = ('figures', 'peers')
 
-# What is told of each figure, in groups; and where it is in the report.
+# The figures by group: a text, and the scenario and figure in the report.
 GROUPS = {
     'Throughput': [
         ('one sender, one subscriber', 'bus_1to1', 'delivered_per_s'),
@@ -25,8 +25,8 @@ GROUPS = {
         ('four senders, four subscribers, a thread each', 'bus_senders_4to4', 'delivered_per_s'),
         ('a broadcast to 16', 'bus_fanout_16', 'deliveries_per_s'),
         ('a broadcast to 1,024', 'bus_fanout_1024', 'deliveries_per_s'),
-        ('1,000 subscribers in turn', 'bus_targeted_1000', 'delivered_per_s'),
-        ('10,000 subscribers in turn', 'bus_targeted_10000', 'delivered_per_s'),
+        ('1,000 subscribers, one after the other', 'bus_targeted_1000', 'delivered_per_s'),
+        ('10,000 subscribers, one after the other', 'bus_targeted_10000', 'delivered_per_s'),
         ('in one context, one at a time', 'bus_own_context_1', 'delivered_per_s'),
         ('in one context, a hundred at a time', 'bus_own_context_100', 'delivered_per_s'),
         ('a deferred handler, completed at once', 'bus_deferred', 'delivered_per_s_completed_at_once'),
@@ -84,14 +84,14 @@ GROUPS = {
     ],
 }
 
-# What the peers are compared by, in tables that a page is wide enough for.
+# The scenarios that compare the peers, in tables that fit the width of a page.
 PEER_GROUPS = {
     'million/s': {
         'stream_1to1': 'one to one',
         'stream_1to1_payload': 'with 160 bytes',
         'fanout_16': 'one to 16',
         'senders_4to1': 'four to one',
-        'targeted_1000': '1,000 in turn',
+        'targeted_1000': 'one of 1,000',
     },
     'latency, µs': {
         'latency_ext_p50': 'both sleep',
@@ -113,7 +113,7 @@ PEER_GROUPS = {
 SCALES = {'msg/s': 1e-6, 'ns': 1e-3, 'us': 1}
 
 TIMES = {'ns': 1, 'us': 1e3, 'ms': 1e6, 's': 1e9}
-# Such words would only be said twice.
+# The text of the figure has these words already.
 SILENT_UNITS = {'allocations', 'calls', 'wakeups'}
 
 
@@ -137,7 +137,7 @@ def show(value, unit):
 
 
 def show_spread(row):
-    """Nothing if there is none, and a unit once if both ends have the same."""
+    """Returns the spread: empty if there is none, and with one unit if both ends have the same."""
     if not row['min'] or float(row['min']) == float(row['max']):
         return ''
     low, high = (show(float(row[end]), row['unit']) for end in ('min', 'max'))
@@ -163,7 +163,7 @@ def make_figures(rows):
 
 
 def make_peers(rows):
-    """A table for each group, with the peers from top to bottom. Empty without peers."""
+    """Returns a table for each group, with a row for each peer. Empty if no peer was measured."""
     values = {(row['scenario'], row['figure']): float(row['value']) * SCALES[row['unit']]
               for row in rows if row['program'] in PEERS}
     if not values:
@@ -197,7 +197,7 @@ def write(tsv, page=PAGE):
 
     text = page.read_text(encoding='utf-8')
     for mark, table in zip(MARKS, (make_figures(rows), make_peers(rows))):
-        # Where no peer was measured, those of before stay.
+        # If no peer was measured, the table of the last time stays.
         text = replace(text, mark, table) if table else text
     page.write_text(text, encoding='utf-8')
     print(page)

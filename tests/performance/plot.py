@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Draws what report.py has measured: plot.py [TSV [FOLDER]]
 
-The pictures have no ground of their own, and colours for light and for dark ones.
+The pictures have no background. Their colours fit a light page, and change on a dark one.
 """
 
 import csv
@@ -22,7 +22,7 @@ LEFT = 70
 RIGHT = 210
 TOP = 44
 BOTTOM = 54
-# Between two names at the end of their lines.
+# The distance between two names at the ends of their lines.
 NAME_STEP = 18
 
 STYLE = '''  <style>
@@ -73,7 +73,7 @@ class Series:
 
 @dataclasses.dataclass
 class Axis:
-    """Where values go: scale() is monotonic, and first and last are the ends."""
+    """An axis from first to last. scale() is monotonic and says where a value is placed."""
     label: str
     first: float
     last: float
@@ -94,10 +94,10 @@ class Chart:
     series: list
 
 
-# --- What was measured ---
+# --- Measured figures ---
 
 def read_figures(path):
-    """Points without a place, by scenario and figure."""
+    """Returns the points, by scenario and figure. Their x is not set yet."""
     figures = {}
     with open(path, encoding='utf-8', newline='') as file:
         for row in csv.DictReader(file, delimiter='\t'):
@@ -108,7 +108,7 @@ def read_figures(path):
 
 
 def pick(figures, name, keys, factor):
-    """A series of the keys that were measured: pairs of a place and a scenario with a figure."""
+    """Makes a series. Each key is a pair: x, and the scenario and figure. Keys that were not measured are left out."""
     points = []
     for x, key in keys:
         if key in figures:
@@ -141,7 +141,7 @@ def make_log_axis(label, low, high, show):
 
 
 def make_linear_axis(label, high):
-    """From nothing to a round number above @high."""
+    """Makes an axis from 0 to a round number that is not below high."""
     step = 10 ** math.floor(math.log10(high))
     step = next(s for s in (step / 5, step / 2, step, step * 2) if high / s <= 6)
     n = math.ceil(high / step)
@@ -149,7 +149,7 @@ def make_linear_axis(label, high):
 
 
 def make_percent_axis(label, percents):
-    """As much room for the last per mille as for the half of it all."""
+    """Makes an axis that gets wider towards both ends, so that 99 and 99.9 per cent can be told apart."""
     return Axis(label, percents[0], percents[-1], [(p, f'{p:g}') for p in percents],
                 lambda percent: math.log(percent / (100 - percent)))
 
@@ -177,7 +177,7 @@ def chart_throughput(figures):
     sizes = [1, 16, 128, 1024]
     series = [
         pick(figures, 'broadcast', [(n, (f'bus_fanout_{n}', 'deliveries_per_s')) for n in sizes], 1e-6),
-        pick(figures, 'targeted, in turn',
+        pick(figures, 'one after the other',
              [(1, ('bus_1to1', 'delivered_per_s')),
               *((n, (f'bus_targeted_{n}', 'delivered_per_s')) for n in (10, 1000, 10000))], 1e-6),
     ]
@@ -196,8 +196,8 @@ def chart_latency(figures):
             ('cancel, full data channel', 'bus_priority', 'cancel', 1000),
         )
     ]
-    return Chart('Latency', 'The time within which so many per cent of all have come.',
-                 make_percent_axis('per cent of all', percents),
+    return Chart('Latency', 'How many per cent of all messages have come within which time.',
+                 make_percent_axis('per cent of all messages', percents),
                  make_log_axis('within', *get_ends(series, get_low, get_high), show_time), series)
 
 
@@ -214,7 +214,8 @@ def chart_growth(figures):
         get('dispatch past the parked', 'disp_growth_parked', 'ns_per_dispatch_beside'),
         get('parking', 'disp_growth_parked', 'ns_per_park'),
     ]
-    return Chart('Cost against size', 'What one costs where there are so many subscribers, actors or parked messages.',
+    return Chart('Cost against size',
+                 'The time of one call against the number of subscribers, actors or parked messages.',
                  make_log_axis('subscribers, actors or parked messages', sizes[0], sizes[-1], show_amount),
                  make_log_axis('each', *get_ends(series, get_middle, get_middle), show_time), series)
 
@@ -266,7 +267,7 @@ def draw_series(chart, i, series):
 
 
 def place_names(chart):
-    """Heights of the names, each near the end of its line, none over another."""
+    """Returns the heights of the names: each is near the end of its line, and no two overlap."""
     wanted = sorted((get_y(chart, series.points[-1].y), i) for i, series in enumerate(chart.series) if series.points)
     places = {}
     last = -math.inf
@@ -312,7 +313,7 @@ def write(tsv, folder=FOLDER):
         try:
             chart = make_chart(figures)
         except ValueError:
-            sys.exit(f'{tsv} has nothing for {name}')
+            sys.exit(f'{tsv} has no figures for {name}')
         (folder / f'{name}.svg').write_text(draw(chart), encoding='utf-8')
         print(folder / f'{name}.svg')
 
