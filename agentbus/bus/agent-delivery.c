@@ -320,7 +320,7 @@ agent_delivery_get_cancellable (AgentDelivery *self)
 {
   g_return_val_if_fail (AGENT_IS_DELIVERY (self), NULL);
 
-  return self->hand != NULL ? self->hand->cancellable : NULL;
+  return self->hand != NULL ? _agent_hand_get_cancellable (self->hand) : NULL;
 }
 
 /**

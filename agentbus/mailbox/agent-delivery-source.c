@@ -182,13 +182,13 @@ source_yield (AgentDeliverySource *self)
   _agent_delivery_source_unlock (self);
 }
 
-/* With no lock held. Cancels @cancellable: (nullable), and then hands out messages. A busy mailbox is served only to
+/* With no lock held. Trips @cancelled: (nullable), and then hands out messages. A busy mailbox is served only to
  * cancel. */
 static gboolean
 source_serve_unlocked (AgentDeliverySource *self,
                        AgentSchedule       *mailbox,
                        AgentChannel         channel,
-                       GCancellable        *cancellable,
+                       AgentHand           *cancelled,
                        gboolean             busy,
                        AgentBudget         *budget)
 {
@@ -196,8 +196,8 @@ source_serve_unlocked (AgentDeliverySource *self,
   gboolean       more = FALSE;
 
   self->served = mailbox;
-  if (cancellable != NULL)
-    g_cancellable_cancel (cancellable);
+  if (cancelled != NULL)
+    _agent_hand_trip (cancelled);
   if (!busy)
     more = self->funcs->serve (mailbox, channel, budget);
   self->served = served_before;
@@ -236,14 +236,14 @@ source_serve_locked (AgentDeliverySource *self,
                      AgentChannel         channel,
                      AgentBudget         *budget)
 {
-  g_autoptr (GCancellable) cancellable = _agent_schedule_take_cancel (mailbox);
-  gboolean nesting = mailbox->nesting;
-  gboolean busy = _agent_schedule_is_busy (mailbox);
-  gboolean more;
+  AgentHand *cancelled = _agent_schedule_take_cancel (mailbox);
+  gboolean   nesting = mailbox->nesting;
+  gboolean   busy = _agent_schedule_is_busy (mailbox);
+  gboolean   more;
 
   _agent_delivery_source_unlock (self);
-  more = source_serve_unlocked (self, mailbox, channel, cancellable, busy, budget);
-  g_clear_object (&cancellable);
+  more = source_serve_unlocked (self, mailbox, channel, cancelled, busy, budget);
+  g_clear_pointer (&cancelled, _agent_hand_unref);
   g_mutex_lock (&self->lock);
 
   if (!nesting)

@@ -12,15 +12,16 @@ G_BEGIN_DECLS
  * The mailbox has one while a delivery is deferred, and the application's AgentDelivery has the same one. A message that is
  * handled before its handler returns never gets a hand.
  *
- * All functions but has_queued_cancel() may be called in any thread.
+ * All functions may be called in any thread, if nothing else is said.
  */
 typedef struct
 {
   gatomicrefcount ref_count;
   gint            cancelled;   /* (atomic) a cancellation has been sent */
+  gint            tripped;     /* (atomic) the cancellable is cancelled, or will be as soon as there is one */
   gint            lost;        /* (atomic) the loss of the message has been taken, see take_loss() */
   AgentMessage   *message;     /* (owned) */
-  GCancellable   *cancellable; /* (owned) cancelled in the subscriber's context, since the application connects to it */
+  GCancellable   *cancellable; /* (owned) (nullable) (atomic) NULL until somebody asks for it: few handlers do */
 } AgentHand;
 
 AgentHand    *_agent_hand_new               (AgentMessage      *message);
@@ -30,7 +31,11 @@ void          _agent_hand_request_cancel    (AgentHand         *self);
 gboolean      _agent_hand_is_cancelled      (AgentHand         *self);
 gboolean      _agent_hand_matches           (AgentHand         *self,
                                              AgentMessage      *cancel);
+GCancellable *_agent_hand_get_cancellable   (AgentHand         *self);
 AgentMessage *_agent_hand_take_loss         (AgentHand         *self);
+
+/* Only in the subscriber's context, with no lock held, since the application connects to the cancellable */
+void          _agent_hand_trip              (AgentHand         *self);
 
 /* Only for the receiver of @queue */
 gboolean      _agent_hand_has_queued_cancel (AgentHand         *self,

@@ -14,7 +14,6 @@ _agent_hand_new (AgentMessage *message)
 
   g_atomic_ref_count_init (&self->ref_count);
   self->message = agent_message_ref (message);
-  self->cancellable = g_cancellable_new ();
 
   return self;
 }
@@ -33,7 +32,7 @@ _agent_hand_unref (AgentHand *self)
     return;
 
   agent_message_unref (self->message);
-  g_object_unref (self->cancellable);
+  g_clear_object (&self->cancellable);
   g_free (self);
 }
 
@@ -47,6 +46,43 @@ gboolean
 _agent_hand_is_cancelled (AgentHand *self)
 {
   return g_atomic_int_get (&self->cancelled);
+}
+
+/* (transfer none) If two threads ask at once, the cancellable of one of them stays.
+ *
+ * This stores the cancellable and then loads @tripped, and trip() stores @tripped and then loads the cancellable: at least one
+ * of them sees what the other has stored. */
+GCancellable *
+_agent_hand_get_cancellable (AgentHand *self)
+{
+  GCancellable *cancellable = g_atomic_pointer_get (&self->cancellable);
+
+  if (cancellable != NULL)
+    return cancellable;
+
+  cancellable = g_cancellable_new ();
+  if (!g_atomic_pointer_compare_and_exchange (&self->cancellable, NULL, cancellable))
+    {
+      g_object_unref (cancellable);
+      return g_atomic_pointer_get (&self->cancellable);
+    }
+
+  /* Nobody can have connected to it yet. */
+  if (g_atomic_int_get (&self->tripped))
+    g_cancellable_cancel (cancellable);
+  return cancellable;
+}
+
+/* Cancels the cancellable, or the one that somebody will ask for. */
+void
+_agent_hand_trip (AgentHand *self)
+{
+  GCancellable *cancellable;
+
+  g_atomic_int_set (&self->tripped, TRUE);
+  cancellable = g_atomic_pointer_get (&self->cancellable);
+  if (cancellable != NULL)
+    g_cancellable_cancel (cancellable);
 }
 
 /* Whether @cancel, a CANCEL or TASK_CANCEL message, is for the message in hand. */

@@ -142,7 +142,7 @@ _agent_mailbox_defer (AgentMailbox *self)
       _agent_hand_has_queued_cancel (hand, &self->queues[AGENT_CHANNEL_SYSTEM]))
     {
       _agent_hand_request_cancel (hand);
-      g_cancellable_cancel (hand->cancellable);
+      _agent_hand_trip (hand);
     }
 
   return hand;

@@ -24,21 +24,22 @@ patience_learn (AgentPatience *self,
     self->n_looks -= self->n_looks / 4;
 }
 
+/* Looks at least once, however long this thread was not run meanwhile. */
 static gboolean
 patience_look (AgentPatience  *self,
                AgentReadyList *list)
 {
   gint64 end = g_get_monotonic_time () + MAX_WAIT;
 
-  for (guint i = 0; i < self->n_looks || i % LOOKS_PER_TICK != 0 || g_get_monotonic_time () < end; i++)
+  for (guint i = 0;; i++)
     {
       if (_agent_ready_list_has_system (list) ||
           (i >= self->n_looks && _agent_ready_list_may_have_incoming (list)))
         return TRUE;
+      if (i >= self->n_looks && i % LOOKS_PER_TICK == 0 && g_get_monotonic_time () >= end)
+        return FALSE;
       agent_cpu_relax ();
     }
-
-  return FALSE;
 }
 
 /* There is nothing to do. Waits for more. TRUE: there may be something to do now.

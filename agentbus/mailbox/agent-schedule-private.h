@@ -90,7 +90,7 @@ void           _agent_schedule_defer         (AgentSchedule     *self,
 void           _agent_schedule_cancel        (AgentSchedule     *self,
                                               AgentReadyList    *list,
                                               AgentMessage      *cancel);
-GCancellable  *_agent_schedule_take_cancel   (AgentSchedule     *self);
+AgentHand     *_agent_schedule_take_cancel   (AgentSchedule     *self);
 AgentHand     *_agent_schedule_resume        (AgentSchedule     *self,
                                               AgentReadyList    *list);
 

@@ -248,15 +248,15 @@ _agent_schedule_cancel (AgentSchedule  *self,
   schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
 }
 
-/* The cancellable that the caller has to cancel in the subscriber's context, after unlocking: (transfer full) (nullable). */
-GCancellable *
+/* The hand that the caller has to trip in the subscriber's context, after unlocking: (transfer full) (nullable). */
+AgentHand *
 _agent_schedule_take_cancel (AgentSchedule *self)
 {
   if (!self->has_cancel)
     return NULL;
 
   self->has_cancel = FALSE;
-  return g_object_ref (self->hand->cancellable);
+  return _agent_hand_ref (self->hand);
 }
 
 /* The deferred delivery is completed. Returns its hand: (transfer full): unref it after unlocking. */

@@ -146,7 +146,63 @@ test_request_cancel (Fixture      *self,
   g_assert_true (_agent_hand_is_cancelled (self->hand));
 
   /* Only the subscriber's context trips that. */
-  g_assert_false (g_cancellable_is_cancelled (self->hand->cancellable));
+  g_assert_false (g_cancellable_is_cancelled (_agent_hand_get_cancellable (self->hand)));
+}
+
+/* The cancellable is made when somebody asks for it, before or after it is tripped. */
+static void
+test_trip (Fixture      *self,
+           gconstpointer data)
+{
+  GCancellable *cancellable = _agent_hand_get_cancellable (self->hand);
+
+  g_assert_true (_agent_hand_get_cancellable (self->hand) == cancellable);
+  g_assert_false (g_cancellable_is_cancelled (cancellable));
+  _agent_hand_trip (self->hand);
+  g_assert_true (g_cancellable_is_cancelled (cancellable));
+}
+
+static void
+test_trip_before (Fixture      *self,
+                  gconstpointer data)
+{
+  _agent_hand_trip (self->hand);
+  g_assert_null (self->hand->cancellable);
+  g_assert_true (g_cancellable_is_cancelled (_agent_hand_get_cancellable (self->hand)));
+}
+
+typedef struct
+{
+  AgentHand *hand;
+  gint       go; /* (atomic) */
+} Race;
+
+static gpointer
+ask_for_cancellable (gpointer data)
+{
+  Race *race = data;
+
+  while (!g_atomic_int_get (&race->go))
+    ;
+  return _agent_hand_get_cancellable (race->hand);
+}
+
+/* Whoever is first, the cancellable that there is in the end is cancelled. */
+static void
+test_trip_while_asked (Fixture      *self,
+                       gconstpointer data)
+{
+  for (guint i = 0; i < 200; i++)
+    {
+      g_autoptr (AgentMessage) message = new_request (FALSE);
+      Race     race = { .hand = _agent_hand_new (message) };
+      GThread *thread = g_thread_new ("asks", ask_for_cancellable, &race);
+
+      g_atomic_int_set (&race.go, TRUE);
+      _agent_hand_trip (race.hand);
+      g_assert_true (g_cancellable_is_cancelled (g_thread_join (thread)));
+      _agent_hand_unref (race.hand);
+    }
 }
 
 static void
@@ -178,6 +234,9 @@ main (int   argc,
   ADD ("queued-cancel", test_queued_cancel);
   ADD ("emptied-queue", test_emptied_queue);
   ADD ("cancel", test_request_cancel);
+  ADD ("trip", test_trip);
+  ADD ("trip-before", test_trip_before);
+  ADD ("trip-while-asked", test_trip_while_asked);
   ADD ("loss", test_loss);
 
 #undef ADD

@@ -236,7 +236,7 @@ test_cancelled (Fixture      *self,
                 gconstpointer data)
 {
   g_autoptr (AgentMessage) cancel = agent_message_new_cancel ("ui", "worker", NULL);
-  g_autoptr (GCancellable) cancellable = NULL;
+  AgentHand *cancelled;
 
   _agent_schedule_cancel (&self->schedule, &self->list, cancel);
   assert_rests (self);
@@ -250,8 +250,9 @@ test_cancelled (Fixture      *self,
   _agent_schedule_cancel (&self->schedule, &self->list, cancel);
   g_assert_true (_agent_hand_is_cancelled (self->schedule.hand));
   assert_begins (self, AGENT_CHANNEL_SYSTEM);
-  cancellable = _agent_schedule_take_cancel (&self->schedule);
-  g_assert_true (cancellable == self->schedule.hand->cancellable);
+  cancelled = _agent_schedule_take_cancel (&self->schedule);
+  g_assert_true (cancelled == self->schedule.hand);
+  _agent_hand_unref (cancelled);
   g_assert_null (_agent_schedule_take_cancel (&self->schedule));
   end_batch (self, AGENT_CHANNEL_SYSTEM, FALSE);
   assert_rests (self);
