@@ -58,13 +58,19 @@ void               _agent_ready_list_remove         (AgentReadyList    *self,
                                                      AgentChannel       channel);
 AgentReadyItem    *_agent_ready_list_take           (AgentReadyList    *self,
                                                      AgentChannel      *channel);
-gboolean           _agent_ready_list_is_empty       (AgentReadyList    *self);
 AgentIncomingItem *_agent_ready_list_take_incoming  (AgentReadyList    *self);
 AgentIncomingItem *_agent_ready_list_leave_incoming (AgentIncomingItem *item);
 
 /* Any thread, without the lock */
 void               _agent_ready_list_push_incoming  (AgentReadyList    *self,
                                                      AgentIncomingItem *item);
+
+/* With the lock held. There may be incoming items although the lists are empty. */
+static inline gboolean
+_agent_ready_list_is_empty (AgentReadyList *self)
+{
+  return self->lists[AGENT_CHANNEL_SYSTEM].length == 0 && self->lists[AGENT_CHANNEL_DATA].length == 0;
+}
 
 /* Any thread, without the lock. */
 static inline gboolean

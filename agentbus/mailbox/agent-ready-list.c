@@ -50,23 +50,16 @@ _agent_ready_list_take (AgentReadyList *self,
 {
   for (*channel = 0; *channel < AGENT_N_CHANNELS; (*channel)++)
     {
-      AgentReadyItem *item = g_queue_peek_head (&self->lists[*channel]);
+      GList *first = self->lists[*channel].head;
 
-      if (item != NULL)
+      if (first != NULL)
         {
-          _agent_ready_list_remove (self, item, *channel);
-          return item;
+          _agent_ready_list_remove (self, first->data, *channel);
+          return first->data;
         }
     }
 
   return NULL;
-}
-
-/* Whether both lists are empty. There may still be incoming items. */
-gboolean
-_agent_ready_list_is_empty (AgentReadyList *self)
-{
-  return self->lists[AGENT_CHANNEL_SYSTEM].length == 0 && self->lists[AGENT_CHANNEL_DATA].length == 0;
 }
 
 /* Does nothing if @item is on the stack already. */
