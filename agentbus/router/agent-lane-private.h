@@ -43,15 +43,18 @@ typedef struct
   AgentChannel channel;
 } AgentLaneKey;
 
+/* The flags are bytes, since the name has to stay within the third cache line of the many lanes that there are. */
 struct _AgentLane
 {
   AgentLaneKey    key;           /* first */
   gatomicrefcount ref_count;
   gint            n_parked;      /* (parking) (atomic) the length of @parked: looked at with each message, as what follows */
+  guint           round;         /* (parking) the last round of looking through all lanes that came by */
+  guint8          wait;          /* (parking) an AgentWait; ROUTER stands for ROOM too: the station knows which it is */
 
   /* (shard) The route */
-  gboolean        removed;       /* it is in no table any more */
-  gboolean        known;         /* the route table has heard of the actor */
+  guint8          removed;       /* it is in no table any more */
+  guint8          known;         /* the route table has heard of the actor */
   AgentName      *router;        /* (owned) (nullable) */
   guint64         generation;    /* of the directory when @mailbox was looked up */
   AgentMailbox   *mailbox;       /* (unowned) (nullable) the router's; valid with a snapshot of that generation */
@@ -61,8 +64,6 @@ struct _AgentLane
 
   /* (parking) What waits */
   GQueue          parked;        /* of AgentParked (owned), in the order in which they go */
-  AgentWait       wait;          /* AGENT_WAIT_ROUTER stands for AGENT_WAIT_ROOM too: the station knows which it is */
-  guint           round;         /* the last round of looking through all lanes that came by */
   AgentStation   *station;       /* (nullable) where it waits, in the list that @wait says */
   GList           link;          /* in that list */
   GList           parked_link;   /* among all lanes in which something is parked */
