@@ -2,8 +2,7 @@
 
 #include "config.h"
 
-#include <stddef.h>
-
+#include "base/agent-container-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
 /* How a subscription begins, and how it ends: first no more messages come in, then the queued ones are delivered, discarded
@@ -18,7 +17,7 @@ typedef struct
 static AgentMailbox *
 life_get_mailbox (AgentSchedule *schedule)
 {
-  return (AgentMailbox *) ((char *) schedule - offsetof (AgentMailbox, schedule));
+  return AGENT_CONTAINER_OF (schedule, AgentMailbox, schedule);
 }
 
 /* --- Leaving --- */

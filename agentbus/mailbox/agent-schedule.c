@@ -2,8 +2,7 @@
 
 #include "config.h"
 
-#include <stddef.h>
-
+#include "base/agent-container-private.h"
 #include "mailbox/agent-schedule-private.h"
 
 void
@@ -17,13 +16,13 @@ _agent_schedule_init (AgentSchedule     *self,
 static AgentSchedule *
 schedule_of_ready (AgentReadyItem *item)
 {
-  return (AgentSchedule *) ((char *) item - offsetof (AgentSchedule, ready));
+  return AGENT_CONTAINER_OF (item, AgentSchedule, ready);
 }
 
 static AgentSchedule *
 schedule_of_incoming (AgentIncomingItem *item)
 {
-  return (AgentSchedule *) ((char *) item - offsetof (AgentSchedule, incoming));
+  return AGENT_CONTAINER_OF (item, AgentSchedule, incoming);
 }
 
 /* --- Getting served --- */
