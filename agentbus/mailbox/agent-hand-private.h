@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
+/* In place of a cancellable: the first one that somebody asks for is cancelled from the start. */
+#define AGENT_HAND_TRIPPED GINT_TO_POINTER (1)
+
 /*
  * A message in the hand of a handler that goes on with it after it has returned: a deferred delivery.
  *
@@ -18,10 +21,10 @@ typedef struct
 {
   gatomicrefcount ref_count;
   gint            cancelled;   /* (atomic) a cancellation has been sent */
-  gint            tripped;     /* (atomic) the cancellable is cancelled, or will be as soon as there is one */
   gint            lost;        /* (atomic) the loss of the message has been taken, see take_loss() */
   AgentMessage   *message;     /* (owned) */
-  GCancellable   *cancellable; /* (owned) (nullable) (atomic) NULL until somebody asks for it: few handlers do */
+  gpointer        cancellable; /* (owned) (nullable) (atomic) a GCancellable, or AGENT_HAND_TRIPPED; NULL until somebody asks for it,
+                                * which few handlers do */
 } AgentHand;
 
 AgentHand    *_agent_hand_new               (AgentMessage      *message);

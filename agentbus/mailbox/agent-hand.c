@@ -32,7 +32,8 @@ _agent_hand_unref (AgentHand *self)
     return;
 
   agent_message_unref (self->message);
-  g_clear_object (&self->cancellable);
+  if (self->cancellable != AGENT_HAND_TRIPPED)
+    g_clear_object (&self->cancellable);
   g_free (self);
 }
 
@@ -48,40 +49,46 @@ _agent_hand_is_cancelled (AgentHand *self)
   return g_atomic_int_get (&self->cancelled);
 }
 
-/* (transfer none) If two threads ask at once, the cancellable of one of them stays.
- *
- * This stores the cancellable and then loads @tripped, and trip() stores @tripped and then loads the cancellable: at least one
- * of them sees what the other has stored. */
+/* A new cancellable takes the place of @old: NULL or AGENT_HAND_TRIPPED. It is cancelled before another thread can get it, so
+ * that no callback of the application runs here. Does nothing if there is something else in that place by now. */
+static void
+hand_make_cancellable (AgentHand *self,
+                       gpointer   old)
+{
+  GCancellable *cancellable = g_cancellable_new ();
+
+  if (old == AGENT_HAND_TRIPPED)
+    g_cancellable_cancel (cancellable);
+  if (!g_atomic_pointer_compare_and_exchange (&self->cancellable, old, cancellable))
+    g_object_unref (cancellable);
+}
+
+/* (transfer none) If two threads ask at once, the cancellable of one of them stays. */
 GCancellable *
 _agent_hand_get_cancellable (AgentHand *self)
 {
-  GCancellable *cancellable = g_atomic_pointer_get (&self->cancellable);
+  gpointer cancellable = g_atomic_pointer_get (&self->cancellable);
 
-  if (cancellable != NULL)
-    return cancellable;
-
-  cancellable = g_cancellable_new ();
-  if (!g_atomic_pointer_compare_and_exchange (&self->cancellable, NULL, cancellable))
+  while (cancellable == NULL || cancellable == AGENT_HAND_TRIPPED)
     {
-      g_object_unref (cancellable);
-      return g_atomic_pointer_get (&self->cancellable);
+      hand_make_cancellable (self, cancellable);
+      cancellable = g_atomic_pointer_get (&self->cancellable);
     }
 
-  /* Nobody can have connected to it yet. */
-  if (g_atomic_int_get (&self->tripped))
-    g_cancellable_cancel (cancellable);
   return cancellable;
 }
 
-/* Cancels the cancellable, or the one that somebody will ask for. */
+/* Cancels the cancellable, or has the one that somebody will ask for cancelled from the start. */
 void
 _agent_hand_trip (AgentHand *self)
 {
-  GCancellable *cancellable;
+  gpointer cancellable;
 
-  g_atomic_int_set (&self->tripped, TRUE);
+  if (g_atomic_pointer_compare_and_exchange (&self->cancellable, NULL, AGENT_HAND_TRIPPED))
+    return;
+
   cancellable = g_atomic_pointer_get (&self->cancellable);
-  if (cancellable != NULL)
+  if (cancellable != AGENT_HAND_TRIPPED)
     g_cancellable_cancel (cancellable);
 }
 

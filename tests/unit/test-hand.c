@@ -167,7 +167,6 @@ test_trip_before (Fixture      *self,
                   gconstpointer data)
 {
   _agent_hand_trip (self->hand);
-  g_assert_null (self->hand->cancellable);
   g_assert_true (g_cancellable_is_cancelled (_agent_hand_get_cancellable (self->hand)));
 }
 
@@ -205,6 +204,66 @@ test_trip_while_asked (Fixture      *self,
     }
 }
 
+#define N_RACES 30000
+
+/* Two threads ask for the cancellables of the same hands, in step. */
+typedef struct
+{
+  AgentHand *hands[N_RACES];
+  gint       places[2]; /* (atomic) how many each thread has asked for */
+} AskRace;
+
+/* Returns how many of the cancellables were not cancelled yet when the thread got them. */
+static guint
+ask_in_step (AskRace *race,
+             guint    me)
+{
+  guint n_early = 0;
+
+  for (gint i = 0; i < N_RACES; i++)
+    {
+      g_atomic_int_inc (&race->places[me]);
+      for (guint n = 1; g_atomic_int_get (&race->places[!me]) <= i; n++)
+        {
+          if (n % 1000 == 0)
+            g_thread_yield ();
+        }
+      n_early += !g_cancellable_is_cancelled (_agent_hand_get_cancellable (race->hands[i]));
+    }
+
+  return n_early;
+}
+
+static gpointer
+ask_in_thread (gpointer data)
+{
+  return GUINT_TO_POINTER (ask_in_step (data, 1));
+}
+
+/* A thread that gets the cancellable of a hand that was tripped before finds it cancelled, also if another thread asks for it
+ * at the same time. */
+static void
+test_ask_after_trip (Fixture      *self,
+                     gconstpointer data)
+{
+  g_autofree AskRace *race = g_new0 (AskRace, 1);
+  g_autoptr (AgentMessage) message = new_request (FALSE);
+  GThread *thread;
+
+  for (guint i = 0; i < N_RACES; i++)
+    {
+      race->hands[i] = _agent_hand_new (message);
+      _agent_hand_trip (race->hands[i]);
+    }
+
+  thread = g_thread_new ("asks", ask_in_thread, race);
+  g_assert_cmpuint (ask_in_step (race, 0), ==, 0);
+  g_assert_cmpuint (GPOINTER_TO_UINT (g_thread_join (thread)), ==, 0);
+
+  for (guint i = 0; i < N_RACES; i++)
+    _agent_hand_unref (race->hands[i]);
+}
+
 static void
 test_loss (Fixture      *self,
            gconstpointer data)
@@ -237,6 +296,7 @@ main (int   argc,
   ADD ("trip", test_trip);
   ADD ("trip-before", test_trip_before);
   ADD ("trip-while-asked", test_trip_while_asked);
+  ADD ("ask-after-trip", test_ask_after_trip);
   ADD ("loss", test_loss);
 
 #undef ADD
