@@ -146,7 +146,7 @@ typedef struct
   gboolean      always_emit; /* a class closure was overridden, and replaces the call of the vfunc */
 
   GMutex        lock;
-  gboolean      claimed; /* (lock) whether the subscriber is on a bus, or is still leaving one */
+  gboolean      claimed; /* (lock) whether the subscriber is on a bus, or is still leaving one: there is a @mailbox then */
   AgentMailbox *mailbox; /* (lock) (nullable) the mailbox of the current or the last subscription */
   AgentLedger   earlier; /* (lock) the sum of the ledgers of the subscriptions before that */
 } AgentSubscriberPrivate;
@@ -236,9 +236,9 @@ _agent_subscriber_unclaim (AgentSubscriber *self)
 
   g_mutex_lock (&priv->lock);
   mailbox = g_steal_pointer (&priv->mailbox);
+  priv->claimed = FALSE;
   g_mutex_unlock (&priv->lock);
 
-  _agent_subscriber_detach (self);
   _agent_mailbox_unref (mailbox);
 }
 

@@ -480,6 +480,43 @@ test_bus_goes_with_its_subscriber (TestFixture *f)
   g_assert_null (bus);
 }
 
+/* A subscriber, and whether a thread goes on asking for its bus. */
+typedef struct
+{
+  AgentSubscriber *subscriber;
+  gint             goes_on; /* (atomic) */
+} Asker;
+
+static gpointer
+ask_for_bus (gpointer data)
+{
+  Asker *asker = data;
+
+  while (g_atomic_int_get (&asker->goes_on))
+    {
+      g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (asker->subscriber);
+    }
+
+  return NULL;
+}
+
+/* While a bus refuses a subscriber, another thread may ask the subscriber for its bus. */
+static void
+test_ask_for_bus_while_refused (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = agent_subscriber_new ("a");
+  g_autoptr (AgentSubscriber) other = agent_subscriber_new ("a");
+  Asker    asker = { other, TRUE };
+  GThread *thread = g_thread_new ("asker", ask_for_bus, &asker);
+
+  g_assert_true (agent_bus_subscribe (f->bus, a, NULL));
+  for (guint i = 0; i < 20000; i++)
+    g_assert_false (agent_bus_subscribe (f->bus, other, NULL));
+
+  g_atomic_int_set (&asker.goes_on, FALSE);
+  g_thread_join (thread);
+}
+
 #define ADD(name, func) test_add ("/agentbus/lifetimes/" name, func)
 
 int
@@ -500,6 +537,7 @@ main (int   argc,
 
   ADD ("deadline-outlives-who-cancelled", test_deadline_outlives_who_cancelled);
   ADD ("bus-goes-with-its-subscriber", test_bus_goes_with_its_subscriber);
+  ADD ("ask-for-bus-while-refused", test_ask_for_bus_while_refused);
 
   return g_test_run ();
 }
