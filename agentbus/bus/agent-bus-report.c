@@ -35,7 +35,7 @@ typedef struct
   AgentMessage    *message;    /* (owned) (nullable) */
   char            *text;       /* (owned) (nullable) */
   AgentDropBatch  *batch;      /* (owned) (nullable) */
-  AgentBusReport  *report;     /* (unowned) */
+  AgentBusReport  *report;     /* (unowned) valid while the bus is there: not when the notice is freed */
 } Notice;
 
 struct _AgentBusReport
@@ -49,8 +49,7 @@ report_free_notice (gpointer data)
 {
   Notice *notice = data;
 
-  if (notice->batch != NULL)
-    _agent_drop_list_forget_batch (notice->report->drops, notice->batch);
+  g_clear_pointer (&notice->batch, _agent_drop_batch_free);
   g_clear_object (&notice->subscriber);
   g_clear_pointer (&notice->message, agent_message_unref);
   g_free (notice->text);
@@ -306,7 +305,7 @@ void
 _agent_bus_report_free (AgentBusReport *self)
 {
   _agent_signal_queue_unref (self->signals);
-  _agent_drop_list_free (self->drops);
+  _agent_drop_list_unref (self->drops);
   g_free (self);
 }
 

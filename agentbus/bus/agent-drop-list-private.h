@@ -39,7 +39,7 @@ typedef void (*AgentDropAnnounce) (gpointer        data,
 
 AgentDropList   *_agent_drop_list_new             (AgentDropAnnounce announce,
                                                    gpointer          data);
-void             _agent_drop_list_free            (AgentDropList    *self);
+void             _agent_drop_list_unref           (AgentDropList    *self);
 void             _agent_drop_list_close           (AgentDropList    *self);
 gboolean         _agent_drop_list_is_closed       (AgentDropList    *self);
 
@@ -63,8 +63,7 @@ AgentDropEntry  *_agent_drop_list_take_entry      (AgentDropList    *self,
                                                    AgentDropBatch   *batch);
 void             _agent_drop_list_take_records    (AgentDropList    *self,
                                                    AgentDropRecord  *records);
-void             _agent_drop_list_forget_batch    (AgentDropList    *self,
-                                                   AgentDropBatch   *batch);
+void             _agent_drop_batch_free           (AgentDropBatch   *batch);
 void             _agent_drop_entry_free           (AgentDropEntry   *entry);
 
 void             _agent_drop_list_get_ledger      (AgentDropList    *self,

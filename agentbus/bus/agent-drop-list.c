@@ -15,11 +15,13 @@
 
 struct _AgentDropBatch
 {
-  GQueue entries; /* (list's lock) of AgentDropEntry (owned) */
+  AgentDropList *list;    /* (owned) the notice of a batch may be freed after the bus */
+  GQueue         entries; /* (list's lock) of AgentDropEntry (owned) */
 };
 
 struct _AgentDropList
 {
+  gatomicrefcount   ref_count;
   AgentDropAnnounce announce;
   gpointer          data;
 
@@ -39,6 +41,7 @@ _agent_drop_list_new (AgentDropAnnounce announce,
 {
   AgentDropList *self = g_new0 (AgentDropList, 1);
 
+  g_atomic_ref_count_init (&self->ref_count);
   self->announce = announce;
   self->data = data;
   g_mutex_init (&self->lock);
@@ -48,8 +51,11 @@ _agent_drop_list_new (AgentDropAnnounce announce,
 }
 
 void
-_agent_drop_list_free (AgentDropList *self)
+_agent_drop_list_unref (AgentDropList *self)
 {
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
   g_assert (g_hash_table_size (self->entries) == 0);
 
   g_hash_table_unref (self->entries);
@@ -124,6 +130,16 @@ drop_list_unlink_locked (AgentDropList  *self,
     self->n_departed--;
 }
 
+static AgentDropBatch *
+drop_batch_new (AgentDropList *list)
+{
+  AgentDropBatch *batch = g_new0 (AgentDropBatch, 1);
+
+  g_atomic_ref_count_inc (&list->ref_count);
+  batch->list = list;
+  return batch;
+}
+
 static void
 drop_list_add_entry_locked (AgentDropList *self,
                             AgentMailbox  *mailbox)
@@ -132,7 +148,7 @@ drop_list_add_entry_locked (AgentDropList *self,
 
   if (self->open_batch == NULL || self->open_batch->entries.length >= MAX_BATCH)
     {
-      self->open_batch = g_new0 (AgentDropBatch, 1);
+      self->open_batch = drop_batch_new (self);
       self->announce (self->data, self->open_batch);
     }
 
@@ -183,16 +199,16 @@ drop_list_forget_drops (AgentMailbox *mailbox)
     _agent_drop_records_clear (records);
 }
 
-/* The drops of the mailboxes in @batch will not be told. Frees @batch. */
+/* The drops of the mailboxes in @batch will not be told. An entry may hold the last reference to the owner of the list. */
 void
-_agent_drop_list_forget_batch (AgentDropList  *self,
-                               AgentDropBatch *batch)
+_agent_drop_batch_free (AgentDropBatch *batch)
 {
-  for (AgentDropEntry *entry; (entry = _agent_drop_list_take_entry (self, batch)) != NULL;)
+  for (AgentDropEntry *entry; (entry = _agent_drop_list_take_entry (batch->list, batch)) != NULL;)
     {
       drop_list_forget_drops (entry->mailbox);
       _agent_drop_entry_free (entry);
     }
+  _agent_drop_list_unref (batch->list);
   g_free (batch);
 }
 

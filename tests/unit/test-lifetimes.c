@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "base/agent-cpu-private.h"
 #include "test-tools.h"
 
 /*
@@ -517,6 +518,81 @@ test_ask_for_bus_while_refused (TestFixture *f)
   g_thread_join (thread);
 }
 
+#define N_BUSES 5000
+
+/* One thread iterates the context of a bus, which may be about to tell of drops, and another one drops the bus. */
+typedef struct
+{
+  GMainContext *contexts[N_BUSES];
+  gint          n_ready;   /* (atomic) how many buses have drops to tell of */
+  gint          n_dropped; /* (atomic) how many of these are dropped */
+} DropRace;
+
+static gpointer
+iterate_while_dropped (gpointer data)
+{
+  DropRace *race = data;
+
+  for (gint i = 0; i < N_BUSES; i++)
+    {
+      while (g_atomic_int_get (&race->n_ready) <= i)
+        ;
+      while (g_atomic_int_get (&race->n_dropped) <= i)
+        g_main_context_iteration (race->contexts[i], FALSE);
+    }
+
+  return NULL;
+}
+
+/* Returns a bus of @context with subscribers that have no room for a second message. */
+static AgentBus *
+new_full_bus (GMainContext *context)
+{
+  static const char *const names[] = { "a", "b", "c" };
+  AgentBus                *bus;
+
+  g_main_context_push_thread_default (context);
+  bus = agent_bus_new_with_capacity (1);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (AgentSubscriber) subscriber = agent_subscriber_new (names[i]);
+
+      g_assert_true (agent_bus_subscribe (bus, subscriber, NULL));
+    }
+  g_main_context_pop_thread_default (context);
+
+  return bus;
+}
+
+static void
+test_bus_goes_while_drops_are_told (TestFixture *f)
+{
+  g_autofree DropRace *race = g_new0 (DropRace, 1);
+  GThread             *thread = g_thread_new ("iterates", iterate_while_dropped, race);
+
+  for (guint i = 0; i < N_BUSES; i++)
+    {
+      AgentBus *bus;
+
+      race->contexts[i] = g_main_context_new ();
+      bus = new_full_bus (race->contexts[i]);
+      agent_bus_send (bus, test_data ("test", NULL, 1));
+      agent_bus_send (bus, test_data ("test", NULL, 2));
+      g_atomic_int_inc (&race->n_ready);
+      for (guint n = i % 32 * 8; n > 0; n--)
+        agent_cpu_relax ();
+      g_object_unref (bus);
+      g_atomic_int_inc (&race->n_dropped);
+    }
+
+  g_thread_join (thread);
+  for (guint i = 0; i < N_BUSES; i++)
+    g_main_context_unref (race->contexts[i]);
+
+  /* Some of the full channels were told of. */
+  g_string_truncate (f->log, 0);
+}
+
 #define ADD(name, func) test_add ("/agentbus/lifetimes/" name, func)
 
 int
@@ -537,6 +613,7 @@ main (int   argc,
 
   ADD ("deadline-outlives-who-cancelled", test_deadline_outlives_who_cancelled);
   ADD ("bus-goes-with-its-subscriber", test_bus_goes_with_its_subscriber);
+  ADD ("bus-goes-while-drops-are-told", test_bus_goes_while_drops_are_told);
   ADD ("ask-for-bus-while-refused", test_ask_for_bus_while_refused);
 
   return g_test_run ();
