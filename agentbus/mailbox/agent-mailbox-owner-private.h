@@ -10,7 +10,8 @@ G_BEGIN_DECLS
 /*
  * The owner of a mailbox: the bus, as its mailboxes know it. It lives as long as any of them.
  *
- * The bus implements the functions. Each of them is called seldom, in any thread and with no lock held.
+ * The bus implements the functions. Each of them is called seldom, in any thread and with no lock of the mailbox held. During
+ * a push, the sender may hold the lock that orders all messages: has_drops() and refused() may be called with that lock held.
  */
 typedef struct _AgentMailbox           AgentMailbox;
 typedef struct _AgentMailboxOwner      AgentMailboxOwner;
@@ -23,7 +24,7 @@ struct _AgentMailboxOwnerFuncs
   void     (*has_drops) (AgentMailboxOwner *owner,
                          AgentMailbox      *mailbox);
 
-  /* @mailbox is closed, and @message came too late. Takes @message. The sender may hold a lock that orders all messages. */
+  /* @mailbox is closed, and @message came too late. Takes @message. */
   void     (*refused)   (AgentMailboxOwner *owner,
                          AgentMailbox      *mailbox,
                          AgentMessage      *message,
