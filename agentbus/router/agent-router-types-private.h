@@ -15,7 +15,6 @@ typedef struct _AgentParking       AgentParking;
 typedef struct _AgentRetryBatch    AgentRetryBatch;
 typedef struct _AgentRetryRun      AgentRetryRun;
 typedef struct _AgentRetrySchedule AgentRetrySchedule;
-typedef struct _AgentTimerSource   AgentTimerSource;
 typedef struct _AgentShard         AgentShard;
 typedef struct _AgentStation       AgentStation;
 
