@@ -43,18 +43,22 @@ typedef struct
   AgentChannel channel;
 } AgentLaneKey;
 
-/* The flags are bytes, since the name has to stay within the third cache line of the many lanes that there are. */
+/* So many rounds of looking through all lanes have numbers of their own. */
+#define AGENT_LANE_MAX_ROUND ((1u << 29) - 1)
+
+/* The flags are small, since the name has to stay within the third cache line of the many lanes that there are. Those that are
+ * guarded by different locks share no word. */
 struct _AgentLane
 {
   AgentLaneKey    key;           /* first */
   gatomicrefcount ref_count;
   gint            n_parked;      /* (parking) (atomic) the length of @parked: looked at with each message, as what follows */
-  guint           round;         /* (parking) the last round of looking through all lanes that came by */
-  guint8          wait;          /* (parking) an AgentWait; ROUTER stands for ROOM too: the station knows which it is */
+  guint           round : 29;    /* (parking) the last round of looking through all lanes that came by */
+  guint           wait : 3;      /* (parking) an AgentWait; ROUTER stands for ROOM too: the station knows which it is */
 
   /* (shard) The route */
-  guint8          removed;       /* it is in no table any more */
-  guint8          known;         /* the route table has heard of the actor */
+  guint16         removed;       /* it is in no table any more */
+  guint16         known;         /* the route table has heard of the actor */
   AgentName      *router;        /* (owned) (nullable) */
   guint64         generation;    /* of the directory when @mailbox was looked up */
   AgentMailbox   *mailbox;       /* (unowned) (nullable) the router's; valid with a snapshot of that generation */

@@ -210,7 +210,8 @@ _agent_parking_lot_count_attempts (AgentParkingLot *self,
 guint
 _agent_parking_lot_begin_round (AgentParkingLot *self)
 {
-  return ++self->round;
+  self->round = self->round < AGENT_LANE_MAX_ROUND ? self->round + 1 : 0;
+  return self->round;
 }
 
 /* (transfer none) (nullable): the next lane of this round; those that come after its beginning are not in it */
