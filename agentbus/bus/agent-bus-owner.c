@@ -42,12 +42,12 @@ owner_failed (AgentMailboxOwner *owner,
               AgentMailbox      *mailbox,
               gpointer           subscriber,
               AgentMessage      *message,
-              const char        *text)
+              const GError      *error)
 {
   AgentBusOwner *self = (AgentBusOwner *) owner;
 
   _agent_directory_count_failed (self->directory, mailbox);
-  _agent_bus_report_failed (self->report, subscriber, message, text);
+  _agent_bus_report_failed (self->report, subscriber, message, error);
 }
 
 static gpointer

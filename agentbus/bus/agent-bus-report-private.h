@@ -33,7 +33,7 @@ void            _agent_bus_report_unsubscribed    (AgentBusReport  *self,
 void            _agent_bus_report_failed          (AgentBusReport  *self,
                                                    AgentSubscriber *subscriber,
                                                    AgentMessage    *message,
-                                                   const char      *reason);
+                                                   const GError    *error);
 void            _agent_bus_report_mailbox         (AgentBusReport  *self,
                                                    AgentMailbox    *mailbox);
 gpointer        _agent_bus_report_departed        (AgentBusReport  *self,

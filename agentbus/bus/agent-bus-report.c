@@ -34,6 +34,7 @@ typedef struct
   AgentSubscriber *subscriber; /* (owned) (nullable) */
   AgentMessage    *message;    /* (owned) (nullable) */
   char            *text;       /* (owned) (nullable) */
+  GError          *error;      /* (owned) (nullable) */
   AgentDropBatch  *batch;      /* (owned) (nullable) */
   AgentBusReport  *report;     /* (unowned) valid while the bus is there: not when the notice is freed */
 } Notice;
@@ -53,6 +54,7 @@ report_free_notice (gpointer data)
   g_clear_object (&notice->subscriber);
   g_clear_pointer (&notice->message, agent_message_unref);
   g_free (notice->text);
+  g_clear_error (&notice->error);
   g_free (notice);
 }
 
@@ -105,12 +107,13 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
    * on_dropped (AgentBus        *bus,
    *             AgentSubscriber *subscriber,
    *             AgentDropReason  reason,
-   *             guint            n,
+   *             guint64          n,
    *             AgentMessage    *last,
    *             gpointer         user_data)
    * {
    *   // prints: 2 dropped: no-target
-   *   g_print ("%u dropped: %s\n", n, agent_drop_reason_to_string (reason));
+   *   g_print ("%" G_GUINT64_FORMAT " dropped: %s\n",
+   *            n, agent_drop_reason_to_string (reason));
    * }
    *
    * g_signal_connect (bus, "dropped", G_CALLBACK (on_dropped), NULL);
@@ -131,7 +134,7 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
                                    4,
                                    AGENT_TYPE_SUBSCRIBER,
                                    AGENT_TYPE_DROP_REASON,
-                                   G_TYPE_UINT,
+                                   G_TYPE_UINT64,
                                    AGENT_TYPE_MESSAGE);
 
   /**
@@ -139,7 +142,8 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
    * @self: the bus
    * @subscriber: the subscriber whose handler has failed
    * @message: the message that the handler could not handle
-   * @reason: the reason that the handler gave
+   * @error: the error that the handler gave to [method@AgentBus.Delivery.fail], with its domain and code;
+   *   %AGENT_BUS_ERROR_FAILED if it gave a text to [method@AgentBus.Delivery.fail_message]
    *
    * A handler has failed. Its subscriber goes on with the next message. Emitted in the bus's context.
    *
@@ -156,17 +160,7 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
                                   3,
                                   AGENT_TYPE_SUBSCRIBER,
                                   AGENT_TYPE_MESSAGE,
-                                  G_TYPE_STRING);
-}
-
-static void
-report_emit_drop (AgentBus        *bus,
-                  gpointer         subscriber,
-                  AgentDropReason  reason,
-                  AgentDropRecord *record)
-{
-  for (guint64 n = record->n; n > 0; n -= MIN (n, G_MAXUINT))
-    g_signal_emit (bus, signals[DROPPED], 0, subscriber, reason, (guint) MIN (n, G_MAXUINT), record->last);
+                                  G_TYPE_ERROR);
 }
 
 /* @subscriber: (nullable)
@@ -186,7 +180,7 @@ report_emit_drops (AgentBus        *bus,
                agent_message_get_source (records[reason].last),
                name,
                agent_drop_reason_to_string (reason));
-      report_emit_drop (bus, subscriber, reason, &records[reason]);
+      g_signal_emit (bus, signals[DROPPED], 0, subscriber, reason, records[reason].n, records[reason].last);
     }
 }
 
@@ -260,7 +254,7 @@ report_emit_notice (GObject *object,
       g_signal_emit (bus, signals[UNSUBSCRIBED], 0, notice->text);
       break;
     case NOTICE_FAILED:
-      g_signal_emit (bus, signals[FAILED], 0, notice->subscriber, notice->message, notice->text);
+      g_signal_emit (bus, signals[FAILED], 0, notice->subscriber, notice->message, notice->error);
       break;
     case NOTICE_MAILBOX_DROPS:
       report_tell_batch (notice->report, bus, notice->batch);
@@ -368,14 +362,14 @@ void
 _agent_bus_report_failed (AgentBusReport  *self,
                           AgentSubscriber *subscriber,
                           AgentMessage    *message,
-                          const char      *reason)
+                          const GError    *error)
 {
   if (report_is_heard (self, FAILED))
     report_add_notice (self,
                        (Notice){ .kind = NOTICE_FAILED,
                                  .subscriber = g_object_ref (subscriber),
                                  .message = agent_message_ref (message),
-                                 .text = g_strdup (reason) });
+                                 .error = g_error_copy (error) });
 }
 
 /* The drop box of @mailbox has drops again. */

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "agent-bus-error.h"
 #include "bus/agent-delivery-private.h"
 
 /**
@@ -86,8 +87,8 @@
  * ```js
  * const worker = new AgentBus.Subscriber({name: 'worker'});
  *
- * bus.connect('failed', (_bus, subscriber, message, reason) => {
- *     print(reason); // prints: no such task
+ * bus.connect('failed', (_bus, subscriber, message, error) => {
+ *     print(error.message); // prints: no such task
  * });
  * worker.connect('message', () => {
  *     const delivery = worker.defer();
@@ -160,22 +161,18 @@ _agent_delivery_new (AgentMailbox    *mailbox,
   return self;
 }
 
-/* Tells the source of the message that the message was lost, if the source wants to hear of that.
- *
- * @text: may be no valid UTF-8, since it may be that of a GError of another library */
+/* Tells the source of the message that the message was lost, if the source wants to hear of that. */
 static void
 delivery_tell_loss (AgentDelivery *self,
                     const char    *text)
 {
   AgentMailboxOwner *owner = self->mailbox->owner;
   AgentMessage      *message = _agent_hand_take_loss (self->hand);
-  g_autofree char   *valid = NULL;
 
   if (message == NULL)
     return;
 
-  valid = g_utf8_make_valid (text, -1);
-  owner->funcs->lost (owner, message, _agent_mailbox_get_name (self->mailbox), valid);
+  owner->funcs->lost (owner, message, _agent_mailbox_get_name (self->mailbox), text);
   agent_message_unref (message);
 }
 
@@ -365,13 +362,36 @@ agent_delivery_complete (AgentDelivery *self)
   _agent_mailbox_resume (self->mailbox);
 }
 
+/* Those who hear of the failure get an error of their own.
+ *
+ * @text: may be no valid UTF-8, since it may be that of a GError of another library */
+static void
+delivery_fail (AgentDelivery *self,
+               GQuark         domain,
+               int            code,
+               const char    *text)
+{
+  AgentMailbox    *mailbox = self->mailbox;
+  g_autofree char *valid = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!delivery_end_once (self))
+    return;
+
+  valid = g_utf8_make_valid (text, -1);
+  error = g_error_new_literal (domain, code, valid);
+  mailbox->owner->funcs->failed (mailbox->owner, mailbox, self->subscriber, self->hand->message, error);
+  delivery_tell_loss (self, valid);
+  _agent_mailbox_resume (mailbox);
+}
+
 /**
  * agent_delivery_fail:
  * @self: a delivery
  * @error: (transfer none): why
  *
- * Says that the message could not be handled. The failure is counted, the bus emits [signal@AgentBus.Bus::failed], and
- * the subscriber goes on with the next message.
+ * Says that the message could not be handled. The failure is counted, the bus emits [signal@AgentBus.Bus::failed] with a
+ * copy of @error, and the subscriber goes on with the next message.
  *
  * May be called from any thread, once.
  *
@@ -381,9 +401,10 @@ void
 agent_delivery_fail (AgentDelivery *self,
                      const GError  *error)
 {
+  g_return_if_fail (AGENT_IS_DELIVERY (self));
   g_return_if_fail (error != NULL);
 
-  agent_delivery_fail_message (self, error->message);
+  delivery_fail (self, error->domain, error->code, error->message);
 }
 
 /**
@@ -391,7 +412,8 @@ agent_delivery_fail (AgentDelivery *self,
  * @self: a delivery
  * @message: why
  *
- * Does the same as [method@AgentBus.Delivery.fail] with a text in place of an error.
+ * Does the same as [method@AgentBus.Delivery.fail] with a text in place of an error. Those who hear of the failure get
+ * %AGENT_BUS_ERROR_FAILED with this text.
  *
  * May be called from any thread, once.
  *
@@ -401,16 +423,8 @@ void
 agent_delivery_fail_message (AgentDelivery *self,
                              const char    *message)
 {
-  AgentMailbox *mailbox;
-
   g_return_if_fail (AGENT_IS_DELIVERY (self));
   g_return_if_fail (message != NULL);
 
-  if (!delivery_end_once (self))
-    return;
-
-  mailbox = self->mailbox;
-  mailbox->owner->funcs->failed (mailbox->owner, mailbox, self->subscriber, self->hand->message, message);
-  delivery_tell_loss (self, message);
-  _agent_mailbox_resume (mailbox);
+  delivery_fail (self, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED, message);
 }

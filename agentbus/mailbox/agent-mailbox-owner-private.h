@@ -36,12 +36,12 @@ struct _AgentMailboxOwnerFuncs
                          const char        *name,
                          const char        *text);
 
-  /* @subscriber could not handle @message. */
+  /* @subscriber could not handle @message, because of @error. */
   void     (*failed)    (AgentMailboxOwner *owner,
                          AgentMailbox      *mailbox,
                          gpointer           subscriber,
                          AgentMessage      *message,
-                         const char        *text);
+                         const GError      *error);
 
   /* @mailbox delivers nothing any more: the owner closes its drop box and forgets it. Returns the subscriber: (transfer
    * full). */

@@ -21,9 +21,9 @@
 /* The drops that AgentBus::dropped reported in the time that one line sums up. */
 typedef struct
 {
-  char *who; /* (nullable): who lost messages, and why; NULL while nothing was lost */
-  guint n_dropped;
-  guint n_emissions;
+  char   *who; /* (nullable): who lost messages, and why; NULL while nothing was lost */
+  guint64 n_dropped;
+  guint   n_emissions;
 } Losses;
 
 struct _Director
@@ -111,7 +111,7 @@ note_losses (gpointer data)
   if (who != NULL)
     post_note (self->subscriber,
                NULL,
-               "AgentBus::dropped, emitted %u×: the %s lost %u messages",
+               "AgentBus::dropped, emitted %u×: the %s lost %" G_GUINT64_FORMAT " messages",
                self->losses.n_emissions,
                who,
                self->losses.n_dropped);
@@ -126,7 +126,7 @@ static void
 on_dropped (AgentBus        *bus,
             AgentSubscriber *subscriber,
             AgentDropReason  reason,
-            guint            n_dropped,
+            guint64          n_dropped,
             AgentMessage    *last,
             Director        *self)
 {

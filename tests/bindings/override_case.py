@@ -24,7 +24,7 @@ class TestCase(unittest.TestCase):
         self.bus = AgentBus.Bus()
         self.context = GLib.MainContext.default()
         self.failures = []
-        self.bus.connect('failed', lambda bus, sub, message, reason: self.failures.append((message.task_id, reason)))
+        self.bus.connect('failed', lambda bus, sub, message, error: self.failures.append((message.task_id, error.message)))
         self.worker = AgentBus.Subscriber(name='worker')
         self.got = []
 

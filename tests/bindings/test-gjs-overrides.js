@@ -166,7 +166,7 @@ test('failures', async () => {
     const failures = [];
     const got = [];
 
-    bus.connect('failed', (_bus, subscriber, message, reason) => failures.push([message.task_id, reason]));
+    bus.connect('failed', (_bus, subscriber, message, error) => failures.push([message.task_id, error.message]));
     worker.on(message => {
         got.push(message.task_id);
         if (message.payload === 'plain')
@@ -299,7 +299,7 @@ test('left-before-given', async () => {
     const failures = [];
     const loop = worker[Symbol.asyncIterator]();
 
-    bus.connect('failed', (_bus, _subscriber, message, reason) => failures.push([message.payload, reason]));
+    bus.connect('failed', (_bus, _subscriber, message, error) => failures.push([message.payload, error.message]));
     bus.send(update('worker', 1));
     await until(() => worker.n_delivered === 1);
     await loop.return();
@@ -314,7 +314,7 @@ test('by-hand', async () => {
     const failures = [];
     const deliveries = [];
 
-    bus.connect('failed', (_bus, _subscriber, _message, reason) => failures.push(reason));
+    bus.connect('failed', (_bus, _subscriber, _message, error) => failures.push(error.message));
     worker.on('deliver', () => {
         deliveries.push(worker.defer());
     });
@@ -383,7 +383,7 @@ test('async-methods', async () => {
     const [bus, worker] = makeBus('worker', MethodsHeir);
     const failures = [];
 
-    bus.connect('failed', (_bus, _subscriber, _message, reason) => failures.push(reason));
+    bus.connect('failed', (_bus, _subscriber, _message, error) => failures.push(error.message));
     for (let i = 0; i < 3; i++)
         bus.send(update('worker', i));
     await until(() => worker.got?.length === 4);

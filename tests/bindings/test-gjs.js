@@ -56,13 +56,13 @@ test('/agentbus/gjs/fail', () => {
     subscriber.connect('message', () => {
         delivery = subscriber.defer();
     });
-    bus.connect('failed', (b, sub, message, reason) => failures.push([sub === subscriber, reason]));
+    bus.connect('failed', (b, sub, message, error) => failures.push([sub === subscriber, error.message, error.code]));
     bus.subscribe(subscriber);
     bus.send(AgentBus.Message.new_cancel('ui', 'slow', null));
     drain();
-    delivery.fail(new GLib.Error(AgentBus.BusError, AgentBus.BusError.FAILED, 'no luck'));
+    delivery.fail(new GLib.Error(AgentBus.BusError, AgentBus.BusError.FULL, 'no luck'));
     drain();
-    assertEqual(failures, [[true, 'no luck']]);
+    assertEqual(failures, [[true, 'no luck', AgentBus.BusError.FULL]]);
 });
 
 function makeDispatcher(bus) {

@@ -128,7 +128,7 @@ end)
 test('failures', function()
    local bus, worker = make_bus()
    local failures, got = {}, {}
-   bus.on_failed = function(_, _, message, reason) failures[#failures + 1] = message.task_id .. reason end
+   bus.on_failed = function(_, _, message, err) failures[#failures + 1] = message.task_id .. err.message end
    worker:on(function(message)
       got[#got + 1] = message.task_id
       if message.payload == 'plain' then error('plain', 0) end
@@ -142,7 +142,7 @@ end)
 test('two-handlers', function()
    local bus, worker = make_bus()
    local got, failures = {}, {}
-   bus.on_failed = function(_, _, message, reason) failures[#failures + 1] = message.task_id .. reason end
+   bus.on_failed = function(_, _, message, err) failures[#failures + 1] = message.task_id .. err.message end
    worker:on(function(message) if message.payload == 1 then error('plain', 0) end end)
    for n, name in ipairs { 'a', 'b' } do
       worker:on(function(message)
@@ -158,7 +158,7 @@ end)
 test('by-hand', function()
    local bus, worker = make_bus()
    local deliveries, got, failures = {}, {}, {}
-   bus.on_failed = function(_, _, message, reason) failures[#failures + 1] = reason end
+   bus.on_failed = function(_, _, message, err) failures[#failures + 1] = err.message end
    worker:on('deliver', function() deliveries[#deliveries + 1] = worker:defer() error('it is mine') end)
    worker:on(function(message) turn() got[#got + 1] = message.name end)
    worker:on('task-update', function() worker:defer() end)
@@ -174,7 +174,7 @@ end)
 test('fail', function()
    local bus, worker = make_bus()
    local delivery, failure
-   bus.on_failed = function(_, _, message, reason) failure = reason end
+   bus.on_failed = function(_, _, message, err) failure = err.message end
    worker:on(function() delivery = worker:defer() end)
    bus:send(update('worker'))
    wait_until(function() return delivery ~= nil end)

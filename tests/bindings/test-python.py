@@ -59,7 +59,7 @@ class BusTest(TestCase):
                 self.delivery = self.defer()
 
         slow = Slow(name='slow')
-        bus.connect('failed', lambda bus, sub, message, reason: failures.append((sub, message.get_task_id(), reason)))
+        bus.connect('failed', lambda bus, sub, message, error: failures.append((sub, message.get_task_id(), error)))
         bus.subscribe(slow)
         bus.send(AgentBus.Message.new_task_update('ui', 'slow', '1'))
         self.drain()
@@ -67,9 +67,11 @@ class BusTest(TestCase):
         self.drain()
         self.assertEqual(slow.delivery.props.message.get_task_id(), '1')
         self.assertTrue(slow.delivery.props.cancellable.is_cancelled())
-        slow.delivery.fail(GLib.Error('out of luck'))
+        slow.delivery.fail(GLib.Error('out of luck', 'luck', 7))
         self.drain()
-        self.assertEqual(failures, [(slow, '1', 'out of luck')])
+        (subscriber, task_id, error), = failures
+        self.assertEqual((subscriber, task_id, error.message), (slow, '1', 'out of luck'))
+        self.assertTrue(error.matches(GLib.quark_from_string('luck'), 7))
         slow.delivery.complete()
 
     def test_senders_in_threads(self):

@@ -17,7 +17,7 @@ static void
 test_fixture_on_dropped (AgentBus        *bus,
                          AgentSubscriber *subscriber,
                          AgentDropReason  reason,
-                         guint            n,
+                         guint64          n,
                          AgentMessage    *last,
                          gpointer         user_data)
 {

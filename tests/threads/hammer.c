@@ -359,7 +359,7 @@ static void
 on_dropped (AgentBus        *bus,
             AgentSubscriber *subscriber,
             AgentDropReason  reason,
-            guint            n,
+            guint64          n,
             AgentMessage    *last,
             gpointer         user_data)
 {
@@ -381,13 +381,14 @@ static void
 on_failed (AgentBus        *bus,
            AgentSubscriber *subscriber,
            AgentMessage    *message,
-           const char      *reason,
+           const GError    *error,
            gpointer         user_data)
 {
   Hammer *self = user_data;
 
   g_assert_true (g_main_context_is_owner (self->fixture->context));
-  g_assert_cmpstr (reason, ==, "on purpose");
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED);
+  g_assert_cmpstr (error->message, ==, "on purpose");
   self->failed++;
 }
 

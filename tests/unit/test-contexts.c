@@ -192,7 +192,7 @@ static void
 on_dropped (AgentBus        *bus,
             AgentSubscriber *subscriber,
             AgentDropReason  reason,
-            guint            n,
+            guint64          n,
             AgentMessage    *last,
             gpointer         user_data)
 {
@@ -203,7 +203,7 @@ static void
 on_failed (AgentBus        *bus,
            AgentSubscriber *subscriber,
            AgentMessage    *message,
-           const char      *text,
+           const GError    *error,
            gpointer         user_data)
 {
   assert_thread (user_data, bus, 3);
@@ -344,7 +344,7 @@ static void
 drop_one_more (AgentBus        *bus,
                AgentSubscriber *subscriber,
                AgentDropReason  reason,
-               guint            n,
+               guint64          n,
                AgentMessage    *last,
                gpointer         user_data)
 {

@@ -39,7 +39,7 @@ typedef struct
   guint            n;
   AgentSubscriber *subscriber;
   AgentMessage    *message;
-  char            *text;
+  GError          *error;
   GThread         *thread;
 } Failures;
 
@@ -47,7 +47,7 @@ static void
 on_failed (AgentBus        *bus,
            AgentSubscriber *subscriber,
            AgentMessage    *message,
-           const char      *text,
+           const GError    *error,
            gpointer         user_data)
 {
   Failures *self = user_data;
@@ -57,8 +57,8 @@ on_failed (AgentBus        *bus,
   g_set_object (&self->subscriber, subscriber);
   g_clear_pointer (&self->message, agent_message_unref);
   self->message = agent_message_ref (message);
-  g_free (self->text);
-  self->text = g_strdup (text);
+  g_clear_error (&self->error);
+  self->error = g_error_copy (error);
 }
 
 static void
@@ -66,7 +66,7 @@ failures_clear (Failures *self)
 {
   g_clear_object (&self->subscriber);
   g_clear_pointer (&self->message, agent_message_unref);
-  g_free (self->text);
+  g_clear_error (&self->error);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Failures, failures_clear)
@@ -81,7 +81,7 @@ assert_failed_once (TestFixture  *f,
   g_assert_cmpuint (failures->n, ==, 1);
   g_assert_true (failures->subscriber == AGENT_SUBSCRIBER (recorder));
   g_assert_true (failures->message == recorder->messages->pdata[0]);
-  g_assert_cmpstr (failures->text, ==, text);
+  g_assert_cmpstr (failures->error->message, ==, text);
   g_assert_true (failures->thread == g_thread_self ());
   g_assert_cmpuint (test_ledger (f->bus).failed, ==, 1);
   test_assert_balanced (f->bus);
@@ -92,7 +92,7 @@ test_fail (TestFixture *f)
 {
   g_autoptr (AgentDelivery) delivery = NULL;
   g_autoptr (TestRecorder) a = test_subscribe_with_one_in_hand (f, &delivery);
-  g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "No ink");
+  g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_NO_SPACE, "No ink");
   g_auto (Failures) failures = {
     0,
   };
@@ -103,6 +103,7 @@ test_fail (TestFixture *f)
   g_assert_cmpuint (failures.n, ==, 0);
 
   assert_failed_once (f, &failures, a, "No ink");
+  g_assert_error (failures.error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
   g_assert_cmpuint (test_ledger_of (f->bus, "a").failed, ==, 1);
   g_assert_cmpuint (test_ledger_of (f->bus, "a").delivered, ==, 2);
   g_assert_cmpstr (test_recorder_text (a), ==, "1 2");
@@ -133,7 +134,8 @@ test_fail_message_in_the_handler (TestFixture *f)
   test_drain (f);
   g_assert_cmpstr (test_recorder_text (a), ==, "1 2 3");
   g_assert_cmpuint (failures.n, ==, 3);
-  g_assert_cmpstr (failures.text, ==, "No paper");
+  g_assert_error (failures.error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED);
+  g_assert_cmpstr (failures.error->message, ==, "No paper");
   g_assert_cmpuint (test_ledger_of (f->bus, "a").failed, ==, 3);
   test_assert_balanced (f->bus);
 }

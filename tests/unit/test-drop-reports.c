@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "bus/agent-bus-private.h"
 #include "test-support.h"
 
 /*
@@ -46,12 +47,12 @@ static void
 append_drop (AgentBus        *bus,
              AgentSubscriber *subscriber,
              AgentDropReason  reason,
-             guint            n,
+             guint64          n,
              AgentMessage    *last,
              gpointer         user_data)
 {
   g_string_append_printf (user_data,
-                          "%s:%s:%u:%s ",
+                          "%s:%s:%" G_GUINT64_FORMAT ":%s ",
                           subscriber != NULL ? agent_subscriber_get_name (subscriber) : "-",
                           agent_drop_reason_to_string (reason),
                           n,
@@ -227,11 +228,31 @@ test_last_of_drop_oldest (TestFixture *f)
   stop_listening (f, told);
 }
 
+/* One emission, whose number is as large as the number in the ledger. */
+static void
+test_more_than_32_bits (TestFixture *f)
+{
+  const guint64 n = G_GUINT64_CONSTANT (5000000000);
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  AgentMailbox *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+  AgentMessage *previous = NULL;
+  GString      *told = listen (f);
+  gboolean      to_report;
+
+  _agent_mailbox_count_drops (
+      mailbox, AGENT_DROP_REASON_EXPIRED, n, test_data ("test", "a", 1), &previous, &to_report);
+  _agent_mailbox_report_drops (mailbox, to_report);
+  assert_told (f, told, "a:expired:5000000000:1 / ");
+  assert_sums (f);
+  _agent_mailbox_unref (mailbox);
+  stop_listening (f, told);
+}
+
 static void
 send_again (AgentBus        *bus,
             AgentSubscriber *subscriber,
             AgentDropReason  reason,
-            guint            n,
+            guint64          n,
             AgentMessage    *last,
             gpointer         user_data)
 {
@@ -267,7 +288,7 @@ static void
 drop_and_iterate (AgentBus        *bus,
                   AgentSubscriber *subscriber,
                   AgentDropReason  reason,
-                  guint            n,
+                  guint64          n,
                   AgentMessage    *last,
                   gpointer         user_data)
 {
@@ -301,7 +322,7 @@ static void
 send_to_both (AgentBus        *bus,
               AgentSubscriber *subscriber,
               AgentDropReason  reason,
-              guint            n,
+              guint64          n,
               AgentMessage    *last,
               gpointer         user_data)
 {
@@ -499,6 +520,7 @@ main (int   argc,
   test_init (&argc, &argv);
 
   ADD ("one-emission", test_one_emission);
+  ADD ("more-than-32-bits", test_more_than_32_bits);
   ADD ("flood-is-one-notice", test_flood_is_one_notice);
   ADD ("one-emission-per-iteration", test_one_emission_per_iteration);
   ADD ("one-emission-per-subscriber", test_one_emission_per_subscriber);

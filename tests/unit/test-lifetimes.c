@@ -306,7 +306,7 @@ static void
 on_dropped (AgentBus        *bus,
             AgentSubscriber *subscriber,
             AgentDropReason  reason,
-            guint            n,
+            guint64          n,
             AgentMessage    *last,
             gpointer         user_data)
 {

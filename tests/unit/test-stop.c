@@ -588,7 +588,7 @@ static void
 drop_bus_in_signal (AgentBus        *bus,
                     AgentSubscriber *subscriber,
                     AgentDropReason  reason,
-                    guint            n,
+                    guint64          n,
                     AgentMessage    *last,
                     gpointer         user_data)
 {

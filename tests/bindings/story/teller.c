@@ -173,17 +173,17 @@ tell_balance (GVariant *statistics, const char *keys)
 /* --- Signals --- */
 
 static void
-on_dropped (AgentBus *bus, AgentSubscriber *subscriber, AgentDropReason reason, guint n, AgentMessage *last)
+on_dropped (AgentBus *bus, AgentSubscriber *subscriber, AgentDropReason reason, guint64 n, AgentMessage *last)
 {
   const char *name = subscriber != NULL ? agent_subscriber_get_name (subscriber) : "nobody";
 
-  report ("%s lost %u %s %s", name, n, agent_drop_reason_to_string (reason), word (last));
+  report ("%s lost %" G_GUINT64_FORMAT " %s %s", name, n, agent_drop_reason_to_string (reason), word (last));
 }
 
 static void
-on_failed (AgentBus *bus, AgentSubscriber *subscriber, AgentMessage *message, const char *reason)
+on_failed (AgentBus *bus, AgentSubscriber *subscriber, AgentMessage *message, const GError *error)
 {
-  report ("%s failed %s %s", agent_subscriber_get_name (subscriber), word (message), reason);
+  report ("%s failed %s %s", agent_subscriber_get_name (subscriber), word (message), error->message);
 }
 
 static void

@@ -102,8 +102,8 @@ function onDropped(bus, subscriber, reason, n, last) {
     report(`${name} lost ${n} ${AgentBus.DropReason.to_string(reason)} ${word(last)}`);
 }
 
-function onFailed(bus, subscriber, message, reason) {
-    report(`${subscriber.name} failed ${word(message)} ${reason}`);
+function onFailed(bus, subscriber, message, error) {
+    report(`${subscriber.name} failed ${word(message)} ${error.message}`);
 }
 
 function onExpired(dispatcher, message, waited, nAttempts) {

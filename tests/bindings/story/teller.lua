@@ -96,8 +96,8 @@ local function on_dropped(_, subscriber, reason, n, last)
    report('%s lost %d %s %s', name, n, AgentBus.DropReason.to_string(reason), teller.word(last))
 end
 
-local function on_failed(_, subscriber, message, reason)
-   report('%s failed %s %s', subscriber.name, teller.word(message), reason)
+local function on_failed(_, subscriber, message, err)
+   report('%s failed %s %s', subscriber.name, teller.word(message), err.message)
 end
 
 local function on_expired(_, message, waited, n_attempts)

@@ -99,8 +99,8 @@ def on_dropped(bus, subscriber, reason, n, last):
     report(f'{subscriber.props.name if subscriber else "nobody"} lost {n} {reason.value_nick} {word(last)}')
 
 
-def on_failed(bus, subscriber, message, reason):
-    report(f'{subscriber.props.name} failed {word(message)} {reason}')
+def on_failed(bus, subscriber, message, error):
+    report(f'{subscriber.props.name} failed {word(message)} {error.message}')
 
 
 def on_expired(dispatcher, message, waited, n_attempts):

@@ -92,14 +92,14 @@ void tell_balance (Variant statistics, string keys) {
 
 // --- Signals ---
 
-void on_dropped (AgentBus.Subscriber? subscriber, AgentBus.DropReason reason, uint n, AgentBus.Message last) {
+void on_dropped (AgentBus.Subscriber? subscriber, AgentBus.DropReason reason, uint64 n, AgentBus.Message last) {
   var name = subscriber != null ? subscriber.name : "nobody";
 
   report (@"$name lost $n $reason $(word (last))");
 }
 
-void on_failed (AgentBus.Subscriber subscriber, AgentBus.Message message, string reason) {
-  report (@"$(subscriber.name) failed $(word (message)) $reason");
+void on_failed (AgentBus.Subscriber subscriber, AgentBus.Message message, Error error) {
+  report (@"$(subscriber.name) failed $(word (message)) $(error.message)");
 }
 
 void on_expired (AgentBus.Message message, uint waited, uint n_attempts) {
@@ -123,7 +123,7 @@ class Story {
   public Story () {
     dispatcher = new AgentBus.RouterDispatcher (bus, routes);
     bus.dropped.connect ((subscriber, reason, n, last) => on_dropped (subscriber, reason, n, last));
-    bus.failed.connect ((subscriber, message, reason) => on_failed (subscriber, message, reason));
+    bus.failed.connect ((subscriber, message, error) => on_failed (subscriber, message, error));
     dispatcher.expired.connect ((message, waited, n_attempts) => on_expired (message, waited, n_attempts));
     dispatcher.dropped.connect ((message, reason) => on_lost (message, reason));
   }
