@@ -254,7 +254,8 @@ bus_install_properties (GObjectClass *object_class)
   /**
    * AgentBus:running: (getter is_running)
    *
-   * Whether the bus takes subscribers and messages.
+   * Whether the bus takes subscribers and messages. Changes are not notified: they are over when the functions that start
+   * and stop the bus return.
    *
    * Since: 0.1
    */
@@ -267,7 +268,8 @@ bus_install_properties (GObjectClass *object_class)
   /**
    * AgentBus:n-subscribers: (getter get_n_subscribers)
    *
-   * How many subscribers are on the bus. Changes are not notified: read it when you need it.
+   * How many subscribers are on the bus. Changes are not notified: [signal@AgentBus.Bus::subscribed] and
+   * [signal@AgentBus.Bus::unsubscribed] tell of them.
    *
    * Since: 0.1
    */

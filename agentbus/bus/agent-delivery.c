@@ -256,7 +256,7 @@ agent_delivery_class_init (AgentDeliveryClass *klass)
   /**
    * AgentDelivery:message: (getter get_message)
    *
-   * The message in hand.
+   * The message in hand. It never changes.
    *
    * Since: 0.1
    */
@@ -265,7 +265,7 @@ agent_delivery_class_init (AgentDeliveryClass *klass)
   /**
    * AgentDelivery:cancellable: (getter get_cancellable)
    *
-   * The cancellable that is cancelled when the message in hand is.
+   * The cancellable that is cancelled when the message in hand is. It is always the same one.
    *
    * It is tripped in the subscriber's context, so that the callbacks connected to it run there and nowhere else. A
    * handler that keeps that context busy calls [method@AgentBus.Delivery.is_cancelled] instead.

@@ -481,7 +481,7 @@ subscriber_install_state (GObjectClass *object_class)
   /**
    * AgentSubscriber:n-delivered: (getter get_n_delivered)
    *
-   * How many messages were given to the subscriber, in all its subscriptions.
+   * How many messages were given to the subscriber, in all its subscriptions. Changes are not notified.
    *
    * Since: 0.1
    */
@@ -490,7 +490,8 @@ subscriber_install_state (GObjectClass *object_class)
   /**
    * AgentSubscriber:n-dropped: (getter get_n_dropped)
    *
-   * How many messages for the subscriber were dropped, for whatever reason, in all its subscriptions.
+   * How many messages for the subscriber were dropped, for whatever reason, in all its subscriptions. Changes are not
+   * notified: [signal@AgentBus.Bus::dropped] tells of them.
    *
    * Since: 0.1
    */
@@ -499,7 +500,8 @@ subscriber_install_state (GObjectClass *object_class)
   /**
    * AgentSubscriber:bus: (getter dup_bus)
    *
-   * The bus of the subscriber, from the time of subscribing until the subscription is over.
+   * The bus of the subscriber, from the time of subscribing until the subscription is over. Changes are not notified:
+   * [signal@AgentBus.Bus::subscribed] and [signal@AgentBus.Bus::unsubscribed] tell of them.
    *
    * Since: 0.1
    */

@@ -296,7 +296,7 @@ agent_route_table_class_init (AgentRouteTableClass *klass)
   /**
    * AgentRouteTable:n-actors: (getter get_n_actors)
    *
-   * How many actors are known. Changes are not notified.
+   * How many actors are known. Changes are not notified: [signal@AgentBus.RouteTable::changed] tells of them.
    *
    * Since: 0.1
    */
