@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "base/agent-plural-private.h"
 #include "bus/agent-bus-private.h"
 
 /**
@@ -116,12 +117,45 @@ agent_bus_constructed (GObject *object)
   self->owner = _agent_bus_owner_new (self->directory, self->report);
 }
 
+/* Bindings let go of a bus when no variable of the program names it any more, which may be long before its subscribers are
+ * to end.
+ *
+ * @n_subscribers: how many subscribers the running bus had
+ * @mailboxes: those of these subscribers, and of those that were leaving before */
+static void
+bus_warn_of_loss (guint      n_subscribers,
+                  GPtrArray *mailboxes)
+{
+  guint64 n_queued = 0;
+
+  for (guint i = 0; i < mailboxes->len; i++)
+    {
+      AgentLedger ledger;
+
+      _agent_mailbox_get_ledger (mailboxes->pdata[i], &ledger);
+      n_queued += ledger.queued;
+    }
+
+  if (n_subscribers > 0 || n_queued > 0)
+    g_warning ("A bus was dropped while it was running, with %u %s and %" G_GUINT64_FORMAT
+               " queued %s: keep a reference to it, and stop it at the end",
+               n_subscribers,
+               _agent_plural (n_subscribers, "subscriber", "subscribers"),
+               n_queued,
+               _agent_plural (n_queued, "message", "messages"));
+}
+
 static void
 agent_bus_dispose (GObject *object)
 {
   AgentBus *self = AGENT_BUS (object);
+  gboolean  was_running = agent_bus_is_running (self);
+  guint     n_subscribers = agent_bus_get_n_subscribers (self);
   g_autoptr (GPtrArray) mailboxes = _agent_directory_close (self->directory);
   AgentSender *sender = _agent_sender_get ();
+
+  if (was_running)
+    bus_warn_of_loss (n_subscribers, mailboxes);
 
   /* This comes first, since no signal is emitted for the subscribers that leave with the bus. */
   _agent_bus_report_close (self->report);

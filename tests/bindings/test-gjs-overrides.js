@@ -10,6 +10,7 @@ const MIB = 1024 * 1024;
 const context = GLib.MainContext.default();
 const loop = new GLib.MainLoop(null, false);
 const tests = [];
+const buses = [];
 const test = (name, func) => tests.push([name, func]);
 
 function assertEqual(actual, expected) {
@@ -47,7 +48,16 @@ function makeBus(name = 'worker', klass = Subscriber) {
     const subscriber = new klass({name});
 
     bus.subscribe(subscriber);
+    buses.push(bus);
     return [bus, subscriber];
+}
+
+// A bus that is dropped while it runs logs a warning, in the middle of a later test.
+async function stopBuses() {
+    for (const bus of buses.splice(0)) {
+        bus.shutdown_timeout = 10;
+        await bus.stop().catch(() => {}); // what a test has left in hand
+    }
 }
 
 test('messages', () => {
@@ -594,6 +604,7 @@ async function main() {
     for (const [i, [name, func]] of tests.entries()) {
         try {
             await func();
+            await stopBuses();
             print(`ok ${i + 1} /agentbus/gjs-overrides/${name}`);
         } catch (error) {
             nFailed++;

@@ -30,6 +30,7 @@ void test_errors () {
     assert_not_reached ();
   }
   assert (caught);
+  stop_now (bus);
 }
 
 async void stop (AgentBus.Bus bus, MainLoop loop) {
@@ -42,17 +43,22 @@ async void stop (AgentBus.Bus bus, MainLoop loop) {
   loop.quit ();
 }
 
+void stop_now (AgentBus.Bus bus) {
+  var loop = new MainLoop ();
+
+  stop.begin (bus, loop);
+  loop.run ();
+}
+
 void test_async () {
   var bus = new AgentBus.Bus.with_capacity (2);
-  var loop = new MainLoop ();
 
   try {
     bus.subscribe (new Worker ("worker"));
   } catch (Error e) {
     assert_not_reached ();
   }
-  stop.begin (bus, loop);
-  loop.run ();
+  stop_now (bus);
 }
 
 void test_routes () {
@@ -102,6 +108,7 @@ void test_error_reply () {
   routes.remove ("actor");
   drain ();
   assert (ui.got.length == 1 && ui.got[0] == "agent-error");
+  stop_now (bus);
 }
 
 int main (string[] args) {

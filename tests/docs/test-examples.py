@@ -77,7 +77,7 @@ class Example(typing.NamedTuple):
         return OVERRIDES.match(self.text) is not None
 
 
-# What a short example stands on. In doc/bindings.md the reader is told.
+# What a short example stands on, and how it ends. In doc/bindings.md the reader is told.
 OPENINGS = {
     'c': '''#include <agentbus/agentbus.h>
 #include <gio/gio.h>
@@ -94,6 +94,9 @@ main (void)
 %s
     while (g_main_context_iteration (NULL, FALSE))
       continue;
+    agent_bus_stop_async (bus, NULL, NULL, NULL);
+    while (g_main_context_iteration (NULL, FALSE))
+      continue;
   }
   g_assert_no_error (error);
   return 0;
@@ -104,6 +107,8 @@ int main () {
   var bus = new AgentBus.Bus ();
   try {
 %s
+    while (MainContext.@default ().iteration (false));
+    bus.stop_async.begin (null);
     while (MainContext.@default ().iteration (false));
   } catch (Error e) {
     error ("%%s", e.message);
@@ -129,12 +134,16 @@ const dispatcher = new AgentBus.RouterDispatcher({bus, route_table: new AgentBus
 {
 %s
 while (GLib.MainContext.default().iteration(false));
+bus.stop_async(null, () => {});
+while (GLib.MainContext.default().iteration(false));
 }
 ''',
     'lua': '''local lgi = require 'lgi'
 local AgentBus = lgi.require('AgentBus', '1')
 local bus = AgentBus.Bus()
 %s
+while lgi.GLib.MainContext.default():iteration(false) do end
+bus:stop_async()
 while lgi.GLib.MainContext.default():iteration(false) do end
 ''',
 }
@@ -309,6 +318,7 @@ class Examples(unittest.TestCase):
     """One test for each, see add_examples()."""
 
     def check(self, example, output):
+        self.assertNotIn('A bus was dropped while it was running', output)
         if example.said:
             self.assertIn(example.said, output.splitlines())
             return

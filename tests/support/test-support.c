@@ -30,6 +30,8 @@ test_fixture_on_dropped (AgentBus        *bus,
   self->n_dropped_emissions++;
 }
 
+/* Most cases end with a running bus that has subscribers, on purpose: what the library has to free must not depend on a stop.
+ * So the warning of such a bus is kept apart. */
 static void
 test_fixture_on_log (const char    *domain,
                      GLogLevelFlags level,
@@ -38,7 +40,10 @@ test_fixture_on_log (const char    *domain,
 {
   TestFixture *self = user_data;
 
-  g_string_append_printf (self->log, "%s\n", message);
+  if (g_str_has_prefix (message, "A bus was dropped while it was running"))
+    g_string_append_printf (self->last_words, "%s\n", message);
+  else
+    g_string_append_printf (self->log, "%s\n", message);
 }
 
 static void
@@ -46,6 +51,7 @@ test_fixture_set_up (TestFixture *self)
 {
   alarm (WATCHDOG_SECONDS);
   self->log = g_string_new (NULL);
+  self->last_words = g_string_new (NULL);
   self->log_handler = g_log_set_handler ("AgentBus", G_LOG_LEVEL_WARNING, test_fixture_on_log, self);
 
   self->context = g_main_context_new ();
@@ -73,6 +79,7 @@ test_fixture_tear_down (TestFixture *self)
   g_assert_cmpstr (self->log->str, ==, "");
   g_log_remove_handler ("AgentBus", self->log_handler);
   g_string_free (self->log, TRUE);
+  g_string_free (self->last_words, TRUE);
   test_clock_release ();
   alarm (0);
 }

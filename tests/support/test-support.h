@@ -23,6 +23,7 @@ typedef struct
   guint64       dropped[5]; /* how many drops the signal has told, by AgentDropReason */
   guint         n_dropped_emissions;
   GString      *log;        /* warnings of the library, a line each */
+  GString      *last_words; /* the warnings about buses that were dropped while they were running, a line each */
   guint         log_handler;
 } TestFixture;
 

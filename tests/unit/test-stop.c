@@ -498,6 +498,49 @@ test_dropped_with_messages_queued (TestFixture *f)
   test_assert_dies (b);
 }
 
+#define LAST_WORDS(numbers)                               \
+  "A bus was dropped while it was running, with " numbers \
+  ": keep a reference to it, and stop it at the end\n"
+
+/* With its subscribers, or with messages of one that is leaving. */
+static void
+test_dropped_while_running_is_said (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  g_autoptr (TestRecorder) b = test_recorder_subscribe (f, "b", NULL, NULL);
+
+  agent_bus_send (f->bus, test_data ("test", NULL, 1));
+  agent_bus_send (f->bus, test_end ("b"));
+  test_assert_dies (g_steal_pointer (&f->bus));
+  g_assert_cmpstr (f->last_words->str, ==, LAST_WORDS ("2 subscribers and 3 queued messages"));
+
+  g_string_truncate (f->last_words, 0);
+  test_drain (f);
+  f->bus = agent_bus_new ();
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  agent_bus_send (f->bus, test_end ("a"));
+  agent_bus_unsubscribe (f->bus, "a");
+  test_assert_dies (g_steal_pointer (&f->bus));
+  g_assert_cmpstr (f->last_words->str, ==, LAST_WORDS ("0 subscribers and 1 queued message"));
+}
+
+/* A bus that is stopped, or that has nobody, goes in silence. */
+static void
+test_dropped_when_done_is_silent (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_stop (f);
+  test_assert_dies (g_steal_pointer (&f->bus));
+
+  f->bus = agent_bus_new ();
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  g_assert_true (test_unsubscribe (f, "a", NULL));
+  test_assert_dies (g_steal_pointer (&f->bus));
+  g_assert_cmpstr (f->last_words->str, ==, "");
+}
+
 /* What was dropped before, and the bus has not told yet, goes with it. */
 static void
 test_dropped_with_news (TestFixture *f)
@@ -758,6 +801,8 @@ main (int   argc,
   ADD ("start-of-a-running-bus", test_start_of_a_running_bus);
   ADD ("start-while-stopping", test_start_while_stopping);
   ADD ("dropped-with-messages-queued", test_dropped_with_messages_queued);
+  ADD ("dropped-while-running-is-said", test_dropped_while_running_is_said);
+  ADD ("dropped-when-done-is-silent", test_dropped_when_done_is_silent);
   ADD ("dropped-with-news", test_dropped_with_news);
   ADD ("dropped-with-a-deferred-delivery", test_dropped_with_a_deferred_delivery);
   ADD ("dropped-from-a-handler", test_dropped_from_a_handler);
