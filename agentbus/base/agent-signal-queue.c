@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 
 #include "base/agent-clock-private.h"
+#include "base/agent-plural-private.h"
 #include "base/agent-signal-queue-private.h"
 #include "base/agent-yielding-source-private.h"
 
@@ -59,9 +60,10 @@ signal_queue_begin (AgentSignalQueue *self)
   g_mutex_unlock (&self->lock);
 
   if (n_missed > 0)
-    g_warning ("%s: %" G_GUINT64_FORMAT " signal(s) were not kept while the context was not iterated",
+    g_warning ("%s: %" G_GUINT64_FORMAT " %s not kept while the context was not iterated",
                self->name,
-               n_missed);
+               n_missed,
+               _agent_plural (n_missed, "signal was", "signals were"));
   return n_events;
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "base/agent-log-rule-private.h"
+#include "base/agent-plural-private.h"
 #include "base/agent-signal-private.h"
 #include "base/agent-signal-queue-private.h"
 #include "bus/agent-bus-report-private.h"
@@ -175,8 +176,9 @@ report_emit_drops (AgentBus        *bus,
     {
       if (records[reason].n == 0)
         continue;
-      g_debug ("%" G_GUINT64_FORMAT " message(s) from '%s' to '%s' dropped: %s",
+      g_debug ("%" G_GUINT64_FORMAT " %s from '%s' to '%s' dropped: %s",
                records[reason].n,
+               _agent_plural (records[reason].n, "message", "messages"),
                agent_message_get_source (records[reason].last),
                name,
                agent_drop_reason_to_string (reason));
@@ -193,9 +195,10 @@ report_log_full (AgentMailbox          *mailbox,
   const guint full = AGENT_DROP_REASON_FULL;
 
   if (records[full].n > 0 && _agent_log_rule_passes (totals[full] - records[full].n, totals[full]))
-    g_warning ("Data channel of '%s' is full: %" G_GUINT64_FORMAT " message(s) dropped so far",
+    g_warning ("Data channel of '%s' is full: %" G_GUINT64_FORMAT " %s dropped so far",
                _agent_mailbox_get_name (mailbox),
-               totals[full]);
+               totals[full],
+               _agent_plural (totals[full], "message", "messages"));
 }
 
 static void

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
+#include "base/agent-plural-private.h"
 #include "base/agent-waiting-private.h"
 #include "bus/agent-ending-private.h"
 #include "mailbox/agent-mailbox-private.h"
@@ -35,9 +36,10 @@ ending_return_timed_out (AgentEnding *self,
   g_task_return_new_error (task,
                            AGENT_BUS_ERROR,
                            AGENT_BUS_ERROR_TIMED_OUT,
-                           "%u of %u subscriber(s) did not leave within %u ms",
+                           "%u of %u %s did not leave within %u ms",
                            n_left,
                            self->mailboxes->len,
+                           _agent_plural (self->mailboxes->len, "subscriber", "subscribers"),
                            self->waiting.timeout);
   g_object_unref (task);
 }

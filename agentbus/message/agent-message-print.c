@@ -61,7 +61,7 @@ print_payload (GString  *out,
   end = g_utf8_find_prev_char (text, text + PRINTED_BYTES_MAX + 1);
   g_string_append_c (out, ' ');
   g_string_append_len (out, text, end - text);
-  g_string_append (out, "…");
+  g_string_append (out, "...");
 }
 
 static void
@@ -114,8 +114,9 @@ print_clean_line (const char *line)
  *
  * Describes a message in one line, for debugging.
  *
- * A line looks like `#17 task-update worker → ui task=42 {'n': <1>}`, with `*` for the target of a
- * broadcast. Long payloads are cut. The format may change, so programs should not parse it.
+ * A line looks like `#17 task-update worker -> ui task=42 {'n': <1>}`, with `*` for the target of a broadcast. It is
+ * ASCII, but for what names and payloads bring along. Long payloads are cut. The format may change, so programs should not
+ * parse it.
  *
  * Returns: (transfer full): the line
  *
@@ -132,7 +133,7 @@ agent_message_to_string (AgentMessage *self)
   out = g_string_new (NULL);
   target = agent_message_get_target (self);
   g_string_append_printf (out,
-                          "#%" G_GUINT64_FORMAT " %s %s → %s",
+                          "#%" G_GUINT64_FORMAT " %s %s -> %s",
                           self->seq,
                           agent_message_get_name (self),
                           agent_message_get_source (self),

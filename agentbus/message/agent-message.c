@@ -244,7 +244,7 @@ message_refuse_parts (const AgentMessageParts *parts)
 {
   g_autofree char *source = g_utf8_make_valid (parts->source, -1);
 
-  g_critical ("A message of type %s from “%s” has a string that is not valid UTF-8",
+  g_critical ("A message of type %s from '%s' has a string that is not valid UTF-8",
               agent_message_type_to_string (parts->type),
               source);
   if (parts->content != NULL)

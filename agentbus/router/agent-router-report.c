@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/agent-log-rule-private.h"
+#include "base/agent-plural-private.h"
 #include "base/agent-signal-private.h"
 #include "base/agent-signal-queue-private.h"
 #include "base/agent-timer-source-private.h"
@@ -170,10 +171,11 @@ report_log_expired (AgentRouterReport *self,
   guint64 n_before = atomic_fetch_add (&self->n_expired, 1);
 
   if (_agent_log_rule_passes (n_before, n_before + 1))
-    g_warning ("A message for actor '%s' expired after %u ms and %u attempt(s), the %" G_GUINT64_FORMAT ". so far",
+    g_warning ("A message for actor '%s' expired after %u ms and %u %s: %" G_GUINT64_FORMAT " so far",
                agent_message_get_target (message),
                waited,
                n_attempts,
+               _agent_plural (n_attempts, "attempt", "attempts"),
                n_before + 1);
 }
 

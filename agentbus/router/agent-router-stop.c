@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
+#include "base/agent-plural-private.h"
 #include "base/agent-waiting-private.h"
 #include "router/agent-parking-private.h"
 #include "router/agent-router-stop-private.h"
@@ -105,8 +106,9 @@ stop_end_waiter (Waiter *waiter,
     g_task_return_new_error (task,
                              AGENT_BUS_ERROR,
                              AGENT_BUS_ERROR_TIMED_OUT,
-                             "%" G_GUINT64_FORMAT " message(s) could not be handed over in time, or within %u ms",
+                             "%" G_GUINT64_FORMAT " %s could not be handed over in time, or within %u ms",
                              n_lost,
+                             _agent_plural (n_lost, "message", "messages"),
                              waiter->waiting.timeout);
   else if (task != NULL)
     g_task_return_boolean (task, TRUE);

@@ -97,7 +97,7 @@ test('options', async () => {
     assertEqual(Message.task_response('a', 'b', '7', {status: 'failed'}).status, AgentBus.TaskStatus.FAILED);
     assertEqual((await caught(() => Message.end('a', 'b', {resaon: 'typo'}))) instanceof TypeError, true);
     assertEqual((await caught(() => Message.task_response('a', 'b', '7', {status: 'odd'}))) instanceof TypeError, true);
-    assertEqual(`${message}`.startsWith('#0 task-request a → b task=7 name=sum'), true);
+    assertEqual(`${message}`.startsWith('#0 task-request a -> b task=7 name=sum'), true);
 });
 
 test('payloads', async () => {

@@ -164,7 +164,7 @@ test_capacity_is_256 (TestFixture *f)
 
   g_assert_cmpuint (count_accepted (f->bus, "a", 300), ==, 256);
   test_drain (f);
-  test_expect_log (f, "44 message(s)");
+  test_expect_log (f, "44 messages");
 }
 
 static void

@@ -35,9 +35,9 @@ test_expiry_is_logged (TestFixture *f)
   test_pass (f, 10);
   g_assert_cmpuint (d->n_expired, ==, 201);
   g_assert_cmpuint (count_lines (f->log), ==, 3);
-  g_assert_nonnull (strstr (f->log->str, ", the 1. so far"));
-  g_assert_nonnull (strstr (f->log->str, ", the 100. so far"));
-  g_assert_nonnull (strstr (f->log->str, ", the 200. so far"));
+  g_assert_nonnull (strstr (f->log->str, ": 1 so far"));
+  g_assert_nonnull (strstr (f->log->str, ": 100 so far"));
+  g_assert_nonnull (strstr (f->log->str, ": 200 so far"));
   g_string_truncate (f->log, 0);
 }
 

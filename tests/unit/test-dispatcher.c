@@ -440,7 +440,7 @@ test_expired_attempts (TestFixture *f)
   g_assert_cmpuint (d->waited, ==, 350);
   g_assert_cmpuint (d->n_attempts, ==, 3);
   g_assert_cmpuint (test_statistic (d, "retries"), ==, 2);
-  test_expect_log (f, "expired after 50 ms and 1 attempt(s)");
+  test_expect_log (f, "expired after 50 ms and 1 attempt");
 }
 
 static void

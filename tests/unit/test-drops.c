@@ -183,7 +183,7 @@ test_drop_oldest_of_many (TestFixture *f)
   for (guint i = 0; i < 100; i++)
     g_assert_cmpuint (test_number (a->messages->pdata[i]), ==, 901 + i);
   assert_dropped (f, AGENT_DROP_REASON_FULL, 900);
-  test_expect_log (f, "900 message(s)");
+  test_expect_log (f, "900 messages");
 }
 
 static void
@@ -216,7 +216,7 @@ test_drop_oldest_in_the_handler (TestFixture *f)
   test_drain (f);
   assert_got (a, "1 6 7 8");
   assert_dropped (f, AGENT_DROP_REASON_FULL, 4);
-  test_expect_log (f, "4 message(s)");
+  test_expect_log (f, "4 messages");
 }
 
 static void
@@ -451,7 +451,7 @@ test_bytes_drop_oldest (TestFixture *f)
   test_drain (f);
   assert_sizes (a, "22 23 55 ");
   assert_dropped (f, AGENT_DROP_REASON_FULL, 2);
-  test_expect_log (f, "'a' is full: 2 message(s)");
+  test_expect_log (f, "'a' is full: 2 messages");
 }
 
 static void

@@ -590,7 +590,7 @@ test_bf33 (TestFixture *f)
   test_drain (f);
   g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 99);
   g_assert_cmpuint (f->n_dropped_emissions, ==, 1);
-  test_expect_log (f, "'a' is full: 99 message(s)");
+  test_expect_log (f, "'a' is full: 99 messages");
 
   agent_bus_send (f->bus, test_data ("test", "a", 100));
   test_drain (f);
@@ -600,7 +600,7 @@ test_bf33 (TestFixture *f)
   test_drain (f);
   g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 149);
   g_assert_cmpuint (f->n_dropped_emissions, ==, 2);
-  test_expect_log (f, "149 message(s)");
+  test_expect_log (f, "149 messages");
 }
 
 static guint

@@ -11,13 +11,13 @@
 #define N_TYPES (AGENT_MESSAGE_TYPE_CUSTOM + 1)
 
 /* Takes over a critical of the library, and fails if there is none. */
-#define assert_critical(statement, text)                                                           \
-  G_STMT_START                                                                                     \
-  {                                                                                                \
-    g_test_expect_message ("AgentBus", G_LOG_LEVEL_CRITICAL, "*" text "*");                        \
-    statement;                                                                                     \
-    g_test_assert_expected_messages ();                                                            \
-  }                                                                                                \
+#define assert_critical(statement, text)                                    \
+  G_STMT_START                                                              \
+  {                                                                         \
+    g_test_expect_message ("AgentBus", G_LOG_LEVEL_CRITICAL, "*" text "*"); \
+    statement;                                                              \
+    g_test_assert_expected_messages ();                                     \
+  }                                                                         \
   G_STMT_END
 
 static const struct
@@ -182,13 +182,13 @@ assert_message (AgentMessage *message, const Expected *expected)
 }
 
 /* Checks a new message of type NAME from "a"; further arguments say what else it has. */
-#define CHECK(message, NAME, to, ...)                                                              \
-  assert_message ((message),                                                                       \
-                  &(Expected){ .type = AGENT_MESSAGE_TYPE_##NAME,                                  \
-                               .channel = types[AGENT_MESSAGE_TYPE_##NAME].channel,                \
-                               .name = types[AGENT_MESSAGE_TYPE_##NAME].nick,                      \
-                               .source = "a",                                                      \
-                               .target = (to),                                                     \
+#define CHECK(message, NAME, to, ...)                                               \
+  assert_message ((message),                                                        \
+                  &(Expected){ .type = AGENT_MESSAGE_TYPE_##NAME,                   \
+                               .channel = types[AGENT_MESSAGE_TYPE_##NAME].channel, \
+                               .name = types[AGENT_MESSAGE_TYPE_##NAME].nick,       \
+                               .source = "a",                                       \
+                               .target = (to),                                      \
                                ##__VA_ARGS__ })
 
 static GVariant *
@@ -363,13 +363,13 @@ test_registry_array_without_free_func (void)
   g_assert_cmpstr (agent_info_get_name (info), ==, "x");
 }
 
-#define assert_refused(constructor, text)                                                          \
-  G_STMT_START                                                                                     \
-  {                                                                                                \
-    AgentMessage *refused_;                                                                        \
-    assert_critical (refused_ = (constructor), text);                                              \
-    g_assert_null (refused_);                                                                      \
-  }                                                                                                \
+#define assert_refused(constructor, text)             \
+  G_STMT_START                                        \
+  {                                                   \
+    AgentMessage *refused_;                           \
+    assert_critical (refused_ = (constructor), text); \
+    g_assert_null (refused_);                         \
+  }                                                   \
   G_STMT_END
 
 static void
@@ -698,15 +698,15 @@ test_to_string (void)
   AgentMessage    *sent = agent_message_new_task_update ("worker", "ui", "42", payload);
 
   sent->seq = 17;
-  assert_line (sent, "#17 task-update worker → ui task=42 {'n': <1>}");
-  assert_line (agent_message_new_end ("a", NULL, "done"), "#0 end a → * reason=done");
+  assert_line (sent, "#17 task-update worker -> ui task=42 {'n': <1>}");
+  assert_line (agent_message_new_end ("a", NULL, "done"), "#0 end a -> * reason=done");
   assert_line (agent_message_new_task_request ("a", "b", "t", "sum", NULL),
-               "#0 task-request a → b task=t name=sum");
+               "#0 task-request a -> b task=t name=sum");
   assert_line (agent_message_new_task_response ("a", "b", "t", AGENT_TASK_STATUS_FAILED, NULL),
-               "#0 task-response a → b task=t status=failed");
+               "#0 task-response a -> b task=t status=failed");
   assert_line (agent_message_new_agent_registry ("a", NULL, "r", infos),
-               "#0 agent-registry a → * runner=r agents=0");
-  frame_line = g_strdup_printf ("#0 frame a → b direction=upstream frame=%" G_GUINT64_FORMAT
+               "#0 agent-registry a -> * runner=r agents=0");
+  frame_line = g_strdup_printf ("#0 frame a -> b direction=upstream frame=%" G_GUINT64_FORMAT
                                 " kind=audio bytes=3",
                                 agent_frame_get_id (frame));
   assert_line (agent_message_new_frame ("a", "b", frame, AGENT_FRAME_DIRECTION_UPSTREAM),
@@ -720,7 +720,7 @@ test_to_string_hostile (void)
       agent_message_new_custom ("x\ny", 0, "\033[31mred", "é", NULL);
   g_autofree char *line = agent_message_to_string (names);
 
-  g_assert_cmpstr (line, ==, "#0 x y  [31mred → é");
+  g_assert_cmpstr (line, ==, "#0 x y  [31mred -> é");
 }
 
 static void
@@ -739,7 +739,7 @@ test_to_string_long (void)
       message = agent_message_new_task_update ("a", "b", "t", g_variant_new_string (text->str));
       line = agent_message_to_string (message);
       g_assert_true (g_utf8_validate (line, -1, NULL));
-      g_assert_true (g_str_has_suffix (line, "€…"));
+      g_assert_true (g_str_has_suffix (line, "€..."));
       g_assert_cmpuint (strlen (line), >, 200);
       g_assert_cmpuint (strlen (line), <, 250);
     }
@@ -751,7 +751,7 @@ test_to_string_huge (void)
   g_autofree char *text = g_strnfill (100000, 'x');
 
   assert_line (agent_message_new_task_update ("a", "b", "t", g_variant_new_string (text)),
-               "#0 task-update a → b task=t s of 100001 bytes");
+               "#0 task-update a -> b task=t s of 100001 bytes");
 }
 
 int

@@ -444,7 +444,7 @@ test_stop_in_a_handler (TestFixture *f)
   agent_bus_send (f->bus, test_data ("test", "a", 1));
   agent_bus_send (f->bus, test_cancel ("test", "c"));
   test_iterate (f);
-  g_assert_cmpstr (nested.error, ==, "1 of 3 subscriber(s) did not leave within 20 ms");
+  g_assert_cmpstr (nested.error, ==, "1 of 3 subscribers did not leave within 20 ms");
   g_assert_cmpuint (count (c), ==, 1);
   test_expect_log (f, "'a' did not leave");
   test_drain (f);

@@ -135,7 +135,7 @@ test_system_passes_a_full_channel (TestFixture *f)
   assert_got (a, "0 cancel 1 2 3 4");
   g_assert_true (agent_bus_get_dropped (f->bus, "a", &n_dropped));
   g_assert_cmpuint (n_dropped, ==, 6);
-  test_expect_log (f, "'a' is full: 6 message(s)");
+  test_expect_log (f, "'a' is full: 6 messages");
 }
 
 static void

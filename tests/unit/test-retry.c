@@ -297,7 +297,7 @@ test_attempts_without_room (TestFixture *f)
   test_pass (f, 300);
   g_assert_cmpstr (d->expired->str, ==, "2 3");
   g_assert_cmpuint (d->n_attempts, ==, 1);
-  test_expect_log (f, "expired after 30000 ms and 3 attempt(s)");
+  test_expect_log (f, "expired after 30000 ms and 3 attempts");
   test_iterate_all (slow);
 }
 

@@ -187,7 +187,7 @@ test_asleep (TestFixture *f)
   g_assert_cmpuint (n_freed, ==, 2);
 
   test_iterate (f);
-  test_expect_log (f, "[test] signals: 2 signal(s) were not kept");
+  test_expect_log (f, "[test] signals: 2 signals were not kept");
   g_assert_false (_agent_signal_queue_is_asleep (queue.queue));
   queue_add (&queue, 1, 1);
   test_drain (f);
