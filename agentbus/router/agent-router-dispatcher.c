@@ -148,30 +148,20 @@ _agent_router_dispatcher_get_parking (AgentRouterDispatcher *self)
 
 /* --- GObject --- */
 
+/* A scripting language can leave out properties that have to be there, and PyGObject crashes if it gets no object then. So the
+ * object gets a bus and a route table that nobody else knows, and is stopped at once. Returns whether nothing was left out. */
 static gboolean
-dispatcher_has_object (const GObjectConstructParam *params,
-                       guint                        n_params,
-                       guint                        prop_id)
+dispatcher_make_up_objects (AgentRouterDispatcher *self)
 {
-  for (guint i = 0; i < n_params; i++)
-    {
-      if (params[i].pspec == props[prop_id])
-        return g_value_get_object (params[i].value) != NULL;
-    }
+  if (self->bus != NULL && self->route_table != NULL)
+    return TRUE;
 
+  g_critical ("A router dispatcher needs the properties \"bus\" and \"route-table\": this one refuses all messages");
+  if (self->bus == NULL)
+    self->bus = agent_bus_new ();
+  if (self->route_table == NULL)
+    self->route_table = agent_route_table_new ();
   return FALSE;
-}
-
-/* A scripting language can leave out properties that have to be there. Then no object is made. */
-static GObject *
-agent_router_dispatcher_constructor (GType                  type,
-                                     guint                  n_params,
-                                     GObjectConstructParam *params)
-{
-  g_return_val_if_fail (dispatcher_has_object (params, n_params, PROP_BUS), NULL);
-  g_return_val_if_fail (dispatcher_has_object (params, n_params, PROP_ROUTE_TABLE), NULL);
-
-  return G_OBJECT_CLASS (agent_router_dispatcher_parent_class)->constructor (type, n_params, params);
 }
 
 static void
@@ -179,6 +169,7 @@ agent_router_dispatcher_constructed (GObject *object)
 {
   AgentRouterDispatcher *self = AGENT_ROUTER_DISPATCHER (object);
   g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+  gboolean complete = dispatcher_make_up_objects (self);
 
   G_OBJECT_CLASS (agent_router_dispatcher_parent_class)->constructed (object);
 
@@ -201,6 +192,8 @@ agent_router_dispatcher_constructed (GObject *object)
                                                     &_agent_parking_route_funcs,
                                                     _agent_parking_ref (self->parking),
                                                     (GDestroyNotify) _agent_parking_unref);
+  if (!complete)
+    _agent_parking_close (self->parking);
 }
 
 /* What is parked is dropped. There are no signals about that, for nobody is left to hear them, but the sources of the messages
@@ -316,7 +309,7 @@ dispatcher_make_properties (void)
   /**
    * AgentRouterDispatcher:bus: (getter get_bus)
    *
-   * The bus whose subscribers are the routers.
+   * The bus whose subscribers are the routers. A dispatcher that is made without one logs that, and refuses all messages.
    *
    * Since: 0.1
    */
@@ -325,7 +318,7 @@ dispatcher_make_properties (void)
   /**
    * AgentRouterDispatcher:route-table: (getter get_route_table)
    *
-   * Which router an actor is assigned to.
+   * Which router an actor is assigned to. A dispatcher that is made without one logs that, and refuses all messages.
    *
    * Since: 0.1
    */
@@ -395,7 +388,6 @@ agent_router_dispatcher_class_init (AgentRouterDispatcherClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
-  object_class->constructor = agent_router_dispatcher_constructor;
   object_class->constructed = agent_router_dispatcher_constructed;
   object_class->dispose = agent_router_dispatcher_dispose;
   object_class->finalize = agent_router_dispatcher_finalize;

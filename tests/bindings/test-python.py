@@ -3,6 +3,9 @@
 """The bus from Python, with nothing but what introspection gives: what is not in the story of all languages."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import unittest
 import weakref
@@ -73,6 +76,22 @@ class BusTest(TestCase):
         self.assertEqual((subscriber, task_id, error.message), (slow, '1', 'out of luck'))
         self.assertTrue(error.matches(GLib.quark_from_string('luck'), 7))
         slow.delivery.complete()
+
+    def test_dispatcher_without_a_bus(self):
+        program = """
+import gi
+gi.require_version('AgentBus', '1')
+from gi.repository import AgentBus, GLib
+dispatcher = AgentBus.RouterDispatcher()
+try:
+    dispatcher.dispatch(AgentBus.Message.new_task_update('a', 'b', '1'))
+except GLib.Error as error:
+    print(error.matches(AgentBus.bus_error_quark(), AgentBus.BusError.CLOSED))
+"""
+        result = subprocess.run([sys.executable, '-c', program], env={**os.environ, 'G_DEBUG': ''},
+                                capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stdout), (0, 'True\n'), result.stderr)
+        self.assertIn('needs the properties', result.stderr)
 
     def test_senders_in_threads(self):
         worker = Worker('worker', capacity=100000)
