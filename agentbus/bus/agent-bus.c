@@ -560,7 +560,9 @@ _agent_bus_get_ledger (AgentBus        *self,
  * - `queued`: messages that are waiting, also for subscribers that are leaving;
  * - `failed`: how many of the delivered messages a handler failed to handle;
  * - `dropped` (`a{st}`): by the nick of the [enum@AgentBus.DropReason];
- * - `subscribers` (`a{sv}`): by name, the same entries without `sent` for each subscriber that is on the bus.
+ * - `subscribers` (`a{sv}`): by name, the same entries without `sent` for each subscriber that is on the bus. When the bus
+ *   is stopped, for each subscriber that has left since the bus was started, but for 1000 names at most: so the last figures
+ *   can be read after the end.
  *
  * `offered` is always the sum of `delivered`, `queued` and all of `dropped`. The totals include the subscribers that have
  * left.

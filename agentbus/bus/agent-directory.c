@@ -8,15 +8,19 @@
 #include "bus/agent-directory-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
+/* How many subscribers that have left are listed at most when the bus is stopped. The totals have them all. */
+#define MAX_DEPARTED 1000
+
 struct _AgentDirectory
 {
   guint           slot; /* the slot of a sender that keeps the snapshot it used last */
   _Atomic guint64 generation;
 
   GMutex      lock;
-  gint        is_open; /* (atomic) changed with the lock held */
-  GHashTable *leaving; /* (lock) set of AgentMailbox (owned): the mailboxes that have no name any more and have not left yet */
-  AgentLedger gone;    /* (lock) the sum of the ledgers of all mailboxes that have left */
+  gint        is_open;  /* (atomic) changed with the lock held */
+  GHashTable *leaving;  /* (lock) set of AgentMailbox (owned): the mailboxes that have no name any more and have not left yet */
+  AgentLedger gone;     /* (lock) the sum of the ledgers of all mailboxes that have left */
+  GHashTable *departed; /* (lock) char * → AgentLedger, both owned: of those that have left since the bus was started, by name */
 
   /* These are changed with both locks held, and read with one of them. Senders take only the second one. */
   AgentSpinLock     name_lock; /* taken last */
@@ -72,6 +76,7 @@ _agent_directory_new (void)
   self->slot = directory_next_number (&last_slot) % AGENT_SENDER_N_SLOTS;
   self->is_open = TRUE;
   self->leaving = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) _agent_mailbox_unref, NULL);
+  self->departed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_mutex_init (&self->lock);
   directory_set_names_locked (self, NULL, 0);
 
@@ -84,6 +89,7 @@ _agent_directory_free (AgentDirectory *self)
   g_clear_pointer (&self->snapshot, _agent_snapshot_unref);
   _agent_mailbox_trie_unref (self->by_name);
   g_hash_table_unref (self->leaving);
+  g_hash_table_unref (self->departed);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -143,6 +149,8 @@ void
 _agent_directory_open (AgentDirectory *self)
 {
   g_mutex_lock (&self->lock);
+  if (!g_atomic_int_get (&self->is_open))
+    g_hash_table_remove_all (self->departed);
   g_atomic_int_set (&self->is_open, TRUE);
   g_mutex_unlock (&self->lock);
 }
@@ -233,6 +241,41 @@ _agent_directory_remove (AgentDirectory *self,
   return mailbox;
 }
 
+/* (transfer none) (nullable): the figures of all who have left under the name of @mailbox */
+static AgentLedger *
+directory_find_departed_locked (AgentDirectory *self,
+                                AgentMailbox   *mailbox)
+{
+  return g_hash_table_lookup (self->departed, _agent_mailbox_get_name (mailbox));
+}
+
+static void
+directory_keep_ledger_locked (AgentDirectory    *self,
+                              AgentMailbox      *mailbox,
+                              const AgentLedger *ledger)
+{
+  AgentLedger *departed = directory_find_departed_locked (self, mailbox);
+
+  if (departed == NULL && g_hash_table_size (self->departed) < MAX_DEPARTED)
+    {
+      departed = g_new0 (AgentLedger, 1);
+      g_hash_table_insert (self->departed, g_strdup (_agent_mailbox_get_name (mailbox)), departed);
+    }
+  if (departed != NULL)
+    _agent_ledger_add (departed, ledger);
+}
+
+static void
+directory_count_late_failure_locked (AgentDirectory *self,
+                                     AgentMailbox   *mailbox)
+{
+  AgentLedger *departed = directory_find_departed_locked (self, mailbox);
+
+  self->gone.failed++;
+  if (departed != NULL)
+    departed->failed++;
+}
+
 /* The mailbox has left: only its figures stay. */
 void
 _agent_directory_forget (AgentDirectory *self,
@@ -243,6 +286,7 @@ _agent_directory_forget (AgentDirectory *self,
   g_mutex_lock (&self->lock);
   _agent_mailbox_get_ledger (mailbox, &ledger);
   _agent_ledger_add (&self->gone, &ledger);
+  directory_keep_ledger_locked (self, mailbox, &ledger);
   g_hash_table_steal (self->leaving, mailbox);
   g_mutex_unlock (&self->lock);
 
@@ -287,8 +331,19 @@ _agent_directory_count_failed (AgentDirectory *self,
       directory_find_locked (self, _agent_mailbox_get_name (mailbox)) == mailbox)
     _agent_mailbox_count_failed (mailbox);
   else
-    self->gone.failed++;
+    directory_count_late_failure_locked (self, mailbox);
   g_mutex_unlock (&self->lock);
+}
+
+static void
+directory_list_ledger (GVariantBuilder   *by_name,
+                       const char        *name,
+                       const AgentLedger *ledger)
+{
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+
+  _agent_ledger_to_dict (ledger, &dict);
+  g_variant_builder_add (by_name, "{sv}", name, g_variant_dict_end (&dict));
 }
 
 static void
@@ -296,20 +351,34 @@ directory_add_ledger (AgentMailbox    *mailbox,
                       AgentLedger     *total,
                       GVariantBuilder *by_name)
 {
-  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
   AgentLedger ledger;
 
   _agent_mailbox_get_ledger (mailbox, &ledger);
   _agent_ledger_add (total, &ledger);
-  if (by_name == NULL)
-    return;
-
-  _agent_ledger_to_dict (&ledger, &dict);
-  g_variant_builder_add (by_name, "{sv}", _agent_mailbox_get_name (mailbox), g_variant_dict_end (&dict));
+  if (by_name != NULL)
+    directory_list_ledger (by_name, _agent_mailbox_get_name (mailbox), &ledger);
 }
 
-/* Adds the figures of all mailboxes to @total, and lists the figures of each mailbox that still has its name in @by_name:
- * (nullable). The lock is held only to list the mailboxes: a mailbox that leaves meanwhile counts as still there. */
+/* When the bus is stopped, nobody is on it: so there is at most one entry for each name. */
+static void
+directory_list_departed_locked (AgentDirectory  *self,
+                                GVariantBuilder *by_name)
+{
+  GHashTableIter iter;
+  gpointer       name;
+  gpointer       ledger;
+
+  if (g_atomic_int_get (&self->is_open))
+    return;
+
+  g_hash_table_iter_init (&iter, self->departed);
+  while (g_hash_table_iter_next (&iter, &name, &ledger))
+    directory_list_ledger (by_name, name, ledger);
+}
+
+/* Adds the figures of all mailboxes to @total, and lists in @by_name: (nullable) the figures of each mailbox that still has
+ * its name, or, when the bus is stopped, of those that have left. The lock is held only to list the mailboxes: a mailbox that
+ * leaves meanwhile counts as still there. */
 void
 _agent_directory_get_ledgers (AgentDirectory  *self,
                               AgentLedger     *total,
@@ -322,6 +391,8 @@ _agent_directory_get_ledgers (AgentDirectory  *self,
 
   g_mutex_lock (&self->lock);
   _agent_ledger_add (total, &self->gone);
+  if (by_name != NULL)
+    directory_list_departed_locked (self, by_name);
   leaving = directory_list_leaving_locked (self);
   snapshot = _agent_directory_ref_snapshot (self);
   g_mutex_unlock (&self->lock);

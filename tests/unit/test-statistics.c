@@ -354,6 +354,67 @@ test_statistics_while_leaving (TestFixture *f)
 
 #define ADD(name, func) test_add ("/agentbus/statistics/" name, func)
 
+static guint
+count_listed (AgentBus *bus)
+{
+  g_autoptr (GVariant) statistics = agent_bus_get_statistics (bus);
+  g_autoptr (GVariant) subscribers = g_variant_lookup_value (statistics, "subscribers", NULL);
+
+  return g_variant_n_children (subscribers);
+}
+
+static void
+start_again (TestFixture *f)
+{
+  agent_bus_start_async (f->bus, NULL, NULL, NULL);
+  test_drain (f);
+}
+
+/* The last figures can be read after the end, also those of a subscriber that left before, until the bus is started again. */
+static void
+test_final_figures (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  g_autoptr (TestRecorder) b = test_recorder_subscribe (f, "b", NULL, NULL);
+
+  agent_bus_send (f->bus, test_data ("test", NULL, 1));
+  test_drain (f);
+  g_assert_true (test_unsubscribe (f, "a", NULL));
+  g_assert_cmpuint (count_listed (f->bus), ==, 1);
+  agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL);
+  agent_bus_send (f->bus, test_data ("test", "a", 2));
+  agent_bus_send (f->bus, test_cancel ("test", "b"));
+
+  test_stop (f);
+  g_assert_cmpuint (count_listed (f->bus), ==, 2);
+  g_assert_cmpuint (test_ledger_of (f->bus, "a").delivered, ==, 1);
+  g_assert_cmpuint (test_ledger_of (f->bus, "a").dropped[AGENT_DROP_REASON_DISCARDED], ==, 1);
+  g_assert_cmpuint (test_ledger_of (f->bus, "b").delivered, ==, 2);
+
+  start_again (f);
+  g_assert_cmpuint (count_listed (f->bus), ==, 0);
+  test_stop (f);
+  g_assert_cmpuint (count_listed (f->bus), ==, 0);
+  g_assert_cmpuint (test_ledger (f->bus).delivered, ==, 3);
+}
+
+/* However many names there were. */
+static void
+test_final_figures_are_bounded (TestFixture *f)
+{
+  for (guint i = 0; i < 1100; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("s%u", i);
+      g_autoptr (TestRecorder) s = test_recorder_subscribe (f, name, NULL, NULL);
+
+      agent_bus_unsubscribe (f->bus, name);
+    }
+  test_drain (f);
+  g_assert_cmpuint (count_listed (f->bus), ==, 0);
+  test_stop (f);
+  g_assert_cmpuint (count_listed (f->bus), ==, 1000);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -365,6 +426,8 @@ main (int   argc,
   ADD ("of-a-new-bus", test_statistics_of_a_new_bus);
   ADD ("figures", test_statistics_figures);
   ADD ("while-leaving", test_statistics_while_leaving);
+  ADD ("final-figures", test_final_figures);
+  ADD ("final-figures-are-bounded", test_final_figures_are_bounded);
   ADD ("get-dropped", test_get_dropped);
   ADD ("get-dropped-of-nobody", test_get_dropped_of_nobody);
   ADD ("figures-survive", test_figures_survive);
