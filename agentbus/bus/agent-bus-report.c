@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "base/agent-debug-private.h"
 #include "base/agent-log-rule-private.h"
 #include "base/agent-plural-private.h"
 #include "base/agent-signal-private.h"
@@ -426,6 +427,15 @@ _agent_bus_report_departed (AgentBusReport *self,
   return subscriber;
 }
 
+static void
+report_trace_drop (AgentDropReason reason,
+                   AgentMessage   *message)
+{
+  g_autofree char *what = g_strdup_printf ("dropped (%s), by nobody", agent_drop_reason_to_string (reason));
+
+  _agent_message_trace (message, what, NULL);
+}
+
 /* Takes @message, which came to no mailbox or to a closed one. */
 void
 _agent_bus_report_drop (AgentBusReport *self,
@@ -433,6 +443,9 @@ _agent_bus_report_drop (AgentBusReport *self,
                         AgentMessage   *message,
                         AgentSender    *sender)
 {
+  if (_agent_debug_is_on (AGENT_DEBUG_DROPS))
+    report_trace_drop (reason, message);
+
   _agent_sender_unref_later (sender, _agent_drop_list_add (self->drops, reason, message));
 }
 

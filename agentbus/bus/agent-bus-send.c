@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "base/agent-clock-private.h"
+#include "base/agent-debug-private.h"
 #include "base/agent-string-hash-private.h"
 #include "bus/agent-bus-private.h"
 
@@ -115,6 +116,9 @@ send_unsent (AgentBus     *self,
   AgentSnapshot *snapshot = _agent_directory_get_snapshot (self->directory, sender);
 
   send_stamp (self, message, sender);
+  if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
+    _agent_message_trace (message, "is sent", NULL);
+
   if (message->target != 0)
     return send_to_one (self, snapshot, message, sender);
   return send_to_all (self, snapshot, message, sender);

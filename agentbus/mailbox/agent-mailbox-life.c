@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "base/agent-container-private.h"
+#include "base/agent-debug-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
 /* How a subscription begins, and how it ends: first no more messages come in, then the queued ones are delivered, discarded
@@ -60,6 +61,9 @@ life_release (AgentMailbox *self,
               gboolean      abandoned)
 {
   g_autoptr (GObject) subscriber = self->owner->funcs->left (self->owner, self);
+
+  if (_agent_debug_is_on (AGENT_DEBUG_CONTEXTS))
+    _agent_debug_print ("'%s' has left", self->name);
 
   _agent_delivery_source_put (self->source);
   life_tell_leavers (self, abandoned);
@@ -148,6 +152,9 @@ void
 _agent_mailbox_attach (AgentMailbox *self,
                        GMainContext *context)
 {
+  if (_agent_debug_is_on (AGENT_DEBUG_CONTEXTS))
+    _agent_debug_print ("'%s' gets its messages in context %p", self->name, (gpointer) context);
+
   self->source = _agent_delivery_source_get (context, &delivery_funcs);
   _agent_mailbox_ref (self);
 }

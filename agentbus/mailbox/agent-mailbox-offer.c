@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "base/agent-clock-private.h"
+#include "base/agent-debug-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
 /* How a watch hands a message over: the mailbox takes it, or the watch keeps it and waits. */
@@ -75,6 +76,9 @@ _agent_mailbox_offer (AgentMailbox *self,
   gsize              size = _agent_channel_queue_measure (queue, message);
   AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
   AgentOfferResult   result = AGENT_OFFER_ACCEPTED;
+
+  if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
+    _agent_message_trace (message, "is offered to", self->name);
 
   offer_note_delay (self, message);
   _agent_channel_queue_lock (queue);

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "base/agent-clock-private.h"
+#include "base/agent-debug-private.h"
 #include "base/agent-signal-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
@@ -65,6 +66,9 @@ serve_deliver (AgentMailbox *self,
 
   atomic_store_explicit (&self->n_delivered, n_delivered + 1, memory_order_release);
 
+  if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
+    _agent_message_trace (message, "is given to the handlers of", self->name);
+
   self->current = message;
   serve_handle (&self->receiver, subscriber, message, emit);
   self->current = NULL;
@@ -93,6 +97,9 @@ _agent_mailbox_serve (AgentMailbox *self,
   AgentChannelQueue *queue = &self->queues[channel];
   gpointer           subscriber = _agent_drop_box_get_subscriber (&self->drops);
   gboolean           emit = self->receiver.always_emit || _agent_signal_is_heard (subscriber, self->receiver.signal);
+
+  if (_agent_debug_is_on (AGENT_DEBUG_CONTEXTS))
+    _agent_debug_print ("'%s' is served in thread %p", self->name, (gpointer) g_thread_self ());
 
   for (guint i = 0; i < BATCH && !_agent_budget_is_spent (budget); i++)
     {

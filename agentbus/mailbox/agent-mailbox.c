@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/agent-debug-private.h"
 #include "base/agent-string-hash-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
@@ -101,6 +102,19 @@ _agent_mailbox_get_ledger (AgentMailbox *self,
   _agent_channel_queue_unlock (system);
 }
 
+static void
+mailbox_trace_drops (AgentMailbox   *self,
+                     AgentDropReason reason,
+                     guint64         n,
+                     AgentMessage   *last)
+{
+  g_autofree char *what = g_strdup_printf ("dropped (%s), the last of %" G_GUINT64_FORMAT ", by",
+                                           agent_drop_reason_to_string (reason),
+                                           n);
+
+  _agent_message_trace (last, what, self->name);
+}
+
 /* Counts @n dropped messages and takes @message, the last of them. May be called with the queue's lock held. FALSE: the
  * subscriber is released, and @message is still the caller's.
  *
@@ -114,6 +128,9 @@ _agent_mailbox_count_drops (AgentMailbox   *self,
                             AgentMessage  **previous,
                             gboolean       *to_report)
 {
+  if (_agent_debug_is_on (AGENT_DEBUG_DROPS))
+    mailbox_trace_drops (self, reason, n, message);
+
   return _agent_drop_box_add (&self->drops, reason, n, message, previous, to_report);
 }
 

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "base/agent-debug-private.h"
 #include "message/agent-message-private.h"
 #include "message/agent-message.h"
 
@@ -149,4 +150,21 @@ agent_message_to_string (AgentMessage *self)
   print_content (out, self);
 
   return print_clean_line (out->str);
+}
+
+/* Prints what happens to a message. For AGENTBUS_DEBUG.
+ *
+ * @what: for example "is put into the channel of"
+ * @name: (nullable): the subscriber it happens with */
+void
+_agent_message_trace (AgentMessage *self,
+                      const char   *what,
+                      const char   *name)
+{
+  g_autofree char *line = agent_message_to_string (self);
+
+  if (name != NULL)
+    _agent_debug_print ("%s: %s '%s'", line, what, name);
+  else
+    _agent_debug_print ("%s: %s", line, what);
 }

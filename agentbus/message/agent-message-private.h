@@ -101,4 +101,8 @@ _agent_message_string (const AgentMessage *self,
   return offset != 0 ? (const char *) self + offset : NULL;
 }
 
+void          _agent_message_trace          (AgentMessage            *self,
+                                             const char              *what,
+                                             const char              *name);
+
 G_END_DECLS

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/agent-debug-private.h"
 #include "base/agent-log-rule-private.h"
 #include "base/agent-plural-private.h"
 #include "base/agent-signal-private.h"
@@ -191,6 +192,8 @@ report_on_expired (gpointer      owner,
                                            agent_message_get_target (message),
                                            waited);
 
+  if (_agent_debug_is_on (AGENT_DEBUG_DROPS))
+    _agent_message_trace (message, "has expired in the dispatcher", NULL);
   report_log_expired (self, message, waited, n_attempts);
   report_add_event (
       self,
@@ -208,6 +211,8 @@ report_on_dropped (gpointer        owner,
   g_autofree char   *text = _agent_mailbox_owner_dup_loss_text (message, NULL, reason);
 
   g_debug ("%s", text);
+  if (_agent_debug_is_on (AGENT_DEBUG_DROPS))
+    _agent_message_trace (message, "is given up by the dispatcher", NULL);
   report_add_event (self, &(ReportEvent){ .signal = DROPPED, .message = message, .reason = reason });
   _agent_bus_send_loss (self->bus, message, NULL, text);
   agent_message_unref (message);

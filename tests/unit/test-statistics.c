@@ -352,8 +352,6 @@ test_statistics_while_leaving (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
-#define ADD(name, func) test_add ("/agentbus/statistics/" name, func)
-
 static guint
 count_listed (AgentBus *bus)
 {
@@ -414,6 +412,8 @@ test_final_figures_are_bounded (TestFixture *f)
   test_stop (f);
   g_assert_cmpuint (count_listed (f->bus), ==, 1000);
 }
+
+#define ADD(name, func) test_add ("/agentbus/statistics/" name, func)
 
 int
 main (int   argc,
