@@ -62,6 +62,8 @@ struct _AgentChannelQueue
   AgentBlock     *tail;          /* (lock) (nullable) the block to which messages are added */
   _Atomic guint64 n_in;          /* how many messages were pushed and not taken back; changed with the lock held */
   _Atomic guint64 n_out_seen;    /* @n_out when a sender last read it; changed with the lock held */
+  _Atomic gint64  scheduled_at;  /* when @scheduled was set last, in µs; changed with the lock held */
+  _Atomic guint64 n_out_before;  /* @n_out at that time; changed with the lock held */
   guint           capacity;      /* how many messages may be queued */
   AgentSpinLock   lock;
   gboolean        scheduled;     /* (lock) */
@@ -134,14 +136,45 @@ _agent_channel_queue_unlock (AgentChannelQueue *self)
   _agent_spin_lock_unlock (&self->lock);
 }
 
-/* TRUE: the caller has to schedule the mailbox, so that the receiver comes. */
+/* Called when a message has been pushed. TRUE: the caller has to schedule the mailbox, so that the receiver comes. The receiver
+ * has taken all messages but this one.
+ *
+ * Relaxed: without the lock, the two values are a hint only. */
 static inline gboolean
-_agent_channel_queue_claim_token_locked (AgentChannelQueue *self)
+_agent_channel_queue_claim_token_locked (AgentChannelQueue *self,
+                                         gint64             now)
 {
-  gboolean claimed = !self->scheduled;
+  if (self->scheduled)
+    return FALSE;
 
   self->scheduled = TRUE;
-  return claimed;
+  atomic_store_explicit (&self->scheduled_at, now, memory_order_relaxed);
+  atomic_store_explicit (&self->n_out_before,
+                         atomic_load_explicit (&self->n_in, memory_order_relaxed) - 1,
+                         memory_order_relaxed);
+  return TRUE;
+}
+
+/* Whether the number of messages since the token was set is a power of two, from 2 on. */
+static inline gboolean
+_agent_channel_queue_is_milestone_locked (AgentChannelQueue *self)
+{
+  guint64 n = atomic_load_explicit (&self->n_in, memory_order_relaxed) -
+              atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
+
+  return (n & (n - 1)) == 0 && n > 1;
+}
+
+/* Whether the receiver has taken nothing since the token was set, although that was @patience microseconds ago. Without the
+ * lock, this is a guess. */
+static inline gboolean
+_agent_channel_queue_is_forgotten (AgentChannelQueue *self,
+                                   gint64             now,
+                                   gint64             patience)
+{
+  return now - atomic_load_explicit (&self->scheduled_at, memory_order_relaxed) >= patience &&
+         atomic_load_explicit (&self->n_out, memory_order_relaxed) ==
+             atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
 }
 
 /* Whether the queue was full a moment ago, by number of messages. Called without the lock. The receiver's count is read

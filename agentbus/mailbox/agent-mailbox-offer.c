@@ -57,7 +57,8 @@ offer_accept_locked (AgentMailbox  *self,
     atomic_fetch_add (&self->n_cancels, 1);
   _agent_channel_queue_push_locked (queue, message, size);
   offer->position = queue->n_kept_in;
-  offer->wake = _agent_channel_queue_claim_token_locked (queue);
+  /* The message may have been sent long ago. */
+  offer->wake = !queue->scheduled && _agent_channel_queue_claim_token_locked (queue, _agent_clock_now ());
   offer->cancel = g_steal_pointer (cancel);
 }
 

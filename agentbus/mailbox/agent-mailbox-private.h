@@ -85,6 +85,7 @@ struct _AgentMailbox
 
   gatomicrefcount      ref_count;
   gint                 n_failed;  /* (atomic) */
+  gint                 hinted;    /* (atomic) it was said that nothing iterates the context */
   _Atomic gint         n_cancels; /* how many CANCELs and TASK_CANCELs of the system channel are not taken yet */
   AgentDropBox         drops;
   GSList              *leavers;   /* (source's lock) (owned) what to call when the subscriber is released */

@@ -28,6 +28,65 @@ typedef struct
   AgentMessage *last; /* (owned) (nullable) */
 } Victims;
 
+/* How long a mailbox may wait to be served before a hint is given, in microseconds. */
+#define PATIENCE G_USEC_PER_SEC
+
+/* Whether the source comes to the mailbox when its context is iterated: a handler that is running, or a deferred delivery, is
+ * no fault of the context. */
+static gboolean
+push_waits_for_context (AgentMailbox *self)
+{
+  gboolean waits;
+
+  _agent_delivery_source_lock (self->source);
+  waits = self->schedule.phase == AGENT_PHASE_OPEN && !self->schedule.serving &&
+          !_agent_schedule_is_busy (&self->schedule);
+  _agent_delivery_source_unlock (self->source);
+
+  return waits;
+}
+
+static gboolean
+push_confirm_forgotten (AgentMailbox *self,
+                        AgentChannel  channel,
+                        gint64        now,
+                        guint64      *n_queued)
+{
+  AgentChannelQueue *queue = &self->queues[channel];
+  gboolean           forgotten;
+
+  _agent_channel_queue_lock (queue);
+  forgotten = queue->scheduled && _agent_channel_queue_is_forgotten (queue, now, PATIENCE);
+  *n_queued = _agent_channel_queue_get_length_locked (queue);
+  _agent_channel_queue_unlock (queue);
+
+  return forgotten;
+}
+
+/* Called seldom, when the channel is full or has grown to a power of two. If nothing has served the mailbox for long, a hint is
+ * given, once. The log is written when the send is over. */
+static void
+push_look_at_context (AgentMailbox *self,
+                      AgentChannel  channel,
+                      gint64        now,
+                      AgentSender  *sender)
+{
+  guint64 n_queued;
+
+  if (G_LIKELY (!_agent_channel_queue_is_forgotten (&self->queues[channel], now, PATIENCE)) ||
+      g_atomic_int_get (&self->hinted) || !push_waits_for_context (self) ||
+      !push_confirm_forgotten (self, channel, now, &n_queued) ||
+      !g_atomic_int_compare_and_exchange (&self->hinted, FALSE, TRUE))
+    return;
+
+  _agent_sender_add_hint (
+      sender,
+      g_strdup_printf ("'%s' has been given no message for more than a second, and %" G_GUINT64_FORMAT
+                       " wait: nothing iterates its main context. Run a main loop in the thread that is to call its handlers",
+                       self->name,
+                       n_queued));
+}
+
 static void
 push_refuse (AgentMailbox *self,
              AgentMessage *message,
@@ -43,7 +102,9 @@ push_system (AgentMailbox *self,
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_SYSTEM];
   AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
+  gint64             now = message->sent_at;
   gboolean           claimed = FALSE;
+  gboolean           milestone = FALSE;
   gboolean           closed;
 
   _agent_channel_queue_lock (queue);
@@ -53,7 +114,8 @@ push_system (AgentMailbox *self,
       if (cancel != NULL)
         atomic_fetch_add (&self->n_cancels, 1);
       _agent_channel_queue_push_locked (queue, message, 0);
-      claimed = _agent_channel_queue_claim_token_locked (queue);
+      claimed = _agent_channel_queue_claim_token_locked (queue, now);
+      milestone = _agent_channel_queue_is_milestone_locked (queue);
     }
   _agent_channel_queue_unlock (queue);
 
@@ -65,6 +127,8 @@ push_system (AgentMailbox *self,
     }
 
   _agent_mailbox_add_system (self, claimed, cancel);
+  if (G_UNLIKELY (milestone))
+    push_look_at_context (self, AGENT_CHANNEL_SYSTEM, now, sender);
   return TRUE;
 }
 
@@ -179,15 +243,18 @@ push_data_once (AgentMailbox *self,
   Victims            victims = { sender, sender->n_garbage, 0, NULL };
   AgentMessage      *lost = NULL;
   PushResult         result;
+  gint64             now = message->sent_at;
   gboolean           to_report = FALSE;
   gboolean           claimed = FALSE;
+  gboolean           milestone = FALSE;
 
   _agent_channel_queue_lock (queue);
   result = push_make_room_locked (self, message, size, &victims);
   if (result == PUSH_ACCEPTED)
     {
       _agent_channel_queue_push_locked (queue, message, size);
-      claimed = _agent_channel_queue_claim_token_locked (queue);
+      claimed = _agent_channel_queue_claim_token_locked (queue, now);
+      milestone = _agent_channel_queue_is_milestone_locked (queue);
     }
   if (victims.n > 0)
     to_report = push_count_victims_locked (self, &victims, &lost);
@@ -198,6 +265,8 @@ push_data_once (AgentMailbox *self,
   _agent_mailbox_report_drops (self, to_report);
   if (victims.n > 0)
     push_unref_victims (self, &victims, lost);
+  if (G_UNLIKELY (milestone || victims.n > 0))
+    push_look_at_context (self, AGENT_CHANNEL_DATA, now, sender);
   return result;
 }
 
@@ -251,10 +320,13 @@ push_data (AgentMailbox *self,
            AgentMessage *message,
            AgentSender  *sender)
 {
+  gint64     now = message->sent_at;
   PushResult result = push_or_see_full (self, message, sender);
 
   if (result == PUSH_ACCEPTED)
     return TRUE;
+  if (result == PUSH_FULL)
+    push_look_at_context (self, AGENT_CHANNEL_DATA, now, sender);
   if (result == PUSH_CLOSED || !push_drop (self, message, sender))
     push_refuse (self, message, sender);
   return FALSE;

@@ -12,7 +12,7 @@ G_BEGIN_DECLS
  *
  * To unref a message can run a destroy notify of the application, which may send again. So a send collects the messages
  * that it does not need any more, and unrefs them when it is over, with no lock held. Then it also tells the sources of
- * messages of the losses that they want to hear of.
+ * messages of the losses that they want to hear of, and writes hints to the log.
  *
  * Each slot keeps something that the thread used in its last sends, so that it takes neither a lock nor a reference for it
  * the next time. A bus keeps the snapshot of its subscribers there. If the content of a slot is replaced, the old content
@@ -30,7 +30,7 @@ struct _AgentSender
 {
   AgentSenderSlot slots[AGENT_SENDER_N_SLOTS];
   GArray         *replaced; /* (owned) (nullable) of AgentSenderSlot: the old contents of slots, to be freed */
-  GSList         *losses;   /* (owned) the losses that the sources of messages want to hear of */
+  GSList         *losses;   /* (owned) the losses that the sources of messages want to hear of, and hints to log */
   AgentClockStamp clock;
   guint           n_garbage;
   guint           garbage_size;
@@ -49,6 +49,8 @@ void         _agent_sender_add_loss      (AgentSender       *self,
                                           AgentMessage      *message,
                                           const char        *name,
                                           AgentDropReason    reason);
+void         _agent_sender_add_hint      (AgentSender       *self,
+                                          char              *text);
 void         _agent_sender_tell_losses   (AgentSender       *self);
 
 /* Unrefs @message when the send is over. Takes the reference. */

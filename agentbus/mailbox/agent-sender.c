@@ -6,9 +6,9 @@
 
 typedef struct
 {
-  AgentMailboxOwner *owner;   /* (owned) */
-  AgentMessage      *message; /* (owned) */
-  char              *name;    /* (owned) (nullable) */
+  AgentMailboxOwner *owner;   /* (owned) (nullable) NULL for a hint */
+  AgentMessage      *message; /* (owned) (nullable) */
+  char              *name;    /* (owned) (nullable) the subscriber, or the text of the hint */
   AgentDropReason    reason;
 } Loss;
 
@@ -105,6 +105,28 @@ _agent_sender_add_loss (AgentSender       *self,
   self->losses = g_slist_prepend (self->losses, loss);
 }
 
+/* Logs @text when the send is over, with no lock held: the writer of the log may belong to the application, and may send.
+ *
+ * @text: (transfer full) */
+void
+_agent_sender_add_hint (AgentSender *self,
+                        char        *text)
+{
+  Loss *hint = g_new0 (Loss, 1);
+
+  hint->name = text;
+  self->losses = g_slist_prepend (self->losses, hint);
+}
+
+static void
+sender_tell_loss (AgentSender *self,
+                  Loss        *loss)
+{
+  _agent_mailbox_owner_tell_loss (loss->owner, loss->message, loss->name, loss->reason);
+  _agent_sender_unref_later (self, loss->message);
+  _agent_mailbox_owner_unref (loss->owner);
+}
+
 /* Tells the sources of the losses that were noted. Each news is a send of its own. */
 void
 _agent_sender_tell_losses (AgentSender *self)
@@ -115,9 +137,10 @@ _agent_sender_tell_losses (AgentSender *self)
     {
       Loss *loss = l->data;
 
-      _agent_mailbox_owner_tell_loss (loss->owner, loss->message, loss->name, loss->reason);
-      _agent_sender_unref_later (self, loss->message);
-      _agent_mailbox_owner_unref (loss->owner);
+      if (loss->owner != NULL)
+        sender_tell_loss (self, loss);
+      else
+        g_message ("%s", loss->name);
       g_free (loss->name);
       g_free (loss);
     }
