@@ -41,6 +41,9 @@ void                 _agent_yielding_source_free      (AgentYieldingSource *self
 void                 _agent_yielding_source_begin     (AgentYieldingSource *self);
 void                 _agent_yielding_source_be_urgent (AgentYieldingSource *self);
 void                 _agent_yielding_source_be_polite (AgentYieldingSource *self);
+void                 _agent_yielding_source_set_look  (AgentYieldingSource *self,
+                                                       AgentYieldingFunc    look,
+                                                       gboolean             looks);
 void                 _agent_yielding_source_rest      (AgentYieldingSource *self);
 
 G_END_DECLS

@@ -22,6 +22,8 @@ typedef struct
   guint               depth;  /* (the context's thread) how many calls of @func are under way */
   AgentYieldingFunc   func;
   AgentYieldingNested nested; /* (nullable) */
+  AgentYieldingFunc   look;   /* (nullable) */
+  gint                looks;  /* (atomic) whether to call @look before each sleep */
   gpointer            data;
   GDestroyNotify      destroy;
 } YieldingShared;
@@ -67,6 +69,8 @@ yielding_main_prepare (GSource *source,
   gint            polite;
 
   *timeout = -1;
+  if (G_UNLIKELY (g_atomic_int_get (&shared->looks)))
+    shared->look (shared->data);
   if (yielding_shared_is_nested_in_vain (shared))
     return FALSE;
 
@@ -201,6 +205,16 @@ _agent_yielding_source_be_polite (AgentYieldingSource *self)
   g_atomic_int_set (&self->shared->urgent, FALSE);
   if (self->polite_source == NULL)
     self->polite_source = yielding_source_add (self, &yielding_polite_funcs, G_PRIORITY_DEFAULT_IDLE, 0);
+}
+
+/* From now on @look is called at the start of each iteration of the context, or is not. @look: static, and the same each time */
+void
+_agent_yielding_source_set_look (AgentYieldingSource *self,
+                                 AgentYieldingFunc    look,
+                                 gboolean             looks)
+{
+  self->shared->look = look;
+  g_atomic_int_set (&self->shared->looks, looks);
 }
 
 void

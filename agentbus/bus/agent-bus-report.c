@@ -200,6 +200,8 @@ report_log_full (AgentMailbox          *mailbox,
                _agent_mailbox_get_name (mailbox),
                totals[full],
                _agent_plural (totals[full], "message", "messages"));
+  if (records[full].n > 0)
+    _agent_mailbox_warn_if_unheard (mailbox);
 }
 
 static void

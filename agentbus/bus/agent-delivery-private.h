@@ -8,6 +8,7 @@
 G_BEGIN_DECLS
 
 AgentDelivery *_agent_delivery_new (AgentMailbox    *mailbox,
-                                    AgentSubscriber *subscriber);
+                                    AgentSubscriber *subscriber,
+                                    AgentHand       *hand);
 
 G_END_DECLS

@@ -141,19 +141,14 @@ static GParamSpec *props[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (AgentDelivery, agent_delivery, G_TYPE_OBJECT)
 
-/* Called in the handler of @subscriber. Returns a new delivery: (transfer full) (nullable). NULL: no handler is running, or
- * it has deferred its message already. */
+/* The delivery of @hand to @subscriber. Takes @hand. */
 AgentDelivery *
 _agent_delivery_new (AgentMailbox    *mailbox,
-                     AgentSubscriber *subscriber)
+                     AgentSubscriber *subscriber,
+                     AgentHand       *hand)
 {
-  AgentHand     *hand = _agent_mailbox_defer (mailbox);
-  AgentDelivery *self;
+  AgentDelivery *self = g_object_new (AGENT_TYPE_DELIVERY, NULL);
 
-  if (hand == NULL)
-    return NULL;
-
-  self = g_object_new (AGENT_TYPE_DELIVERY, NULL);
   self->mailbox = _agent_mailbox_ref (mailbox);
   self->subscriber = g_object_ref (subscriber);
   self->hand = hand;
@@ -204,7 +199,7 @@ agent_delivery_dispose (GObject *object)
         g_warning ("A delivery to '%s' was dropped without complete() or fail()",
                    _agent_mailbox_get_name (self->mailbox));
       delivery_tell_loss (self, "The handler dropped the delivery without an answer");
-      _agent_mailbox_resume (self->mailbox);
+      _agent_mailbox_resume (self->mailbox, self->hand);
     }
 
   G_OBJECT_CLASS (agent_delivery_parent_class)->dispose (object);
@@ -359,7 +354,7 @@ agent_delivery_complete (AgentDelivery *self)
   if (!delivery_end_once (self))
     return;
 
-  _agent_mailbox_resume (self->mailbox);
+  _agent_mailbox_resume (self->mailbox, self->hand);
 }
 
 /* Those who hear of the failure get an error of their own.
@@ -382,7 +377,7 @@ delivery_fail (AgentDelivery *self,
   error = g_error_new_literal (domain, code, valid);
   mailbox->owner->funcs->failed (mailbox->owner, mailbox, self->subscriber, self->hand->message, error);
   delivery_tell_loss (self, valid);
-  _agent_mailbox_resume (mailbox);
+  _agent_mailbox_resume (mailbox, self->hand);
 }
 
 /**

@@ -14,6 +14,11 @@ gboolean      _agent_subscriber_claim       (AgentSubscriber   *self,
                                              AgentMailbox      *mailbox,
                                              GError           **error);
 void          _agent_subscriber_unclaim     (AgentSubscriber   *self);
+gboolean      _agent_subscriber_is_paused   (AgentSubscriber   *self);
+gboolean      _agent_subscriber_change_paused
+                                            (AgentSubscriber   *self,
+                                             gboolean           paused);
+AgentMailbox *_agent_subscriber_ref_mailbox (AgentSubscriber   *self);
 void          _agent_subscriber_detach      (AgentSubscriber   *self);
 
 G_END_DECLS

@@ -143,6 +143,7 @@ typedef struct
   guint64       max_bytes;
   guint         max_age;
   AgentOverflow overflow;
+  gint          paused;      /* (atomic) changed with the lock held */
   gboolean      always_emit; /* a class closure was overridden, and replaces the call of the vfunc */
 
   GMutex        lock;
@@ -160,6 +161,7 @@ enum
   PROP_MAX_BYTES,
   PROP_MAX_AGE,
   PROP_OVERFLOW,
+  PROP_PAUSED,
   PROP_N_QUEUED,
   PROP_N_DELIVERED,
   PROP_N_DROPPED,
@@ -216,6 +218,46 @@ _agent_subscriber_claim (AgentSubscriber *self,
   return claimed;
 }
 
+gboolean
+_agent_subscriber_is_paused (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  return g_atomic_int_get (&priv->paused);
+}
+
+/* Returns whether the value has changed. */
+gboolean
+_agent_subscriber_change_paused (AgentSubscriber *self,
+                                 gboolean         paused)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  gboolean                changed;
+
+  g_mutex_lock (&priv->lock);
+  changed = g_atomic_int_get (&priv->paused) != paused;
+  g_atomic_int_set (&priv->paused, paused);
+  if (changed && priv->claimed)
+    _agent_mailbox_set_paused (priv->mailbox, paused);
+  g_mutex_unlock (&priv->lock);
+
+  return changed;
+}
+
+/* The mailbox of the current subscription: (transfer full) (nullable). */
+AgentMailbox *
+_agent_subscriber_ref_mailbox (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  AgentMailbox           *mailbox;
+
+  g_mutex_lock (&priv->lock);
+  mailbox = priv->claimed ? _agent_mailbox_ref (priv->mailbox) : NULL;
+  g_mutex_unlock (&priv->lock);
+
+  return mailbox;
+}
+
 /* The subscription is over; its figures stay. */
 void
 _agent_subscriber_detach (AgentSubscriber *self)
@@ -242,14 +284,12 @@ _agent_subscriber_unclaim (AgentSubscriber *self)
   _agent_mailbox_unref (mailbox);
 }
 
-static void
-subscriber_handle (gpointer      subscriber,
-                   AgentMessage *message)
+static gpointer
+subscriber_new_hand (gpointer      subscriber,
+                     AgentMailbox *mailbox,
+                     AgentHand    *hand)
 {
-  AgentSubscriberClass *klass = AGENT_SUBSCRIBER_GET_CLASS (subscriber);
-
-  if (klass->message != NULL)
-    klass->message (subscriber, message);
+  return _agent_delivery_new (mailbox, subscriber, hand);
 }
 
 /* Makes the mailbox for one subscription: (transfer full).
@@ -261,14 +301,16 @@ _agent_subscriber_new_mailbox (AgentSubscriber   *self,
                                guint              default_capacity)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-  AgentReceiver           receiver = { .handle = subscriber_handle,
+  AgentReceiver           receiver = { .handle = (AgentReceiverFunc) AGENT_SUBSCRIBER_GET_CLASS (self)->message,
+                                       .new_hand = subscriber_new_hand,
                                        .signal = signals[MESSAGE],
                                        .always_emit = priv->always_emit };
   AgentMailboxSettings    settings = { .name = priv->name,
                                        .capacity = priv->capacity != 0 ? priv->capacity : default_capacity,
                                        .max_bytes = priv->max_bytes,
                                        .max_age = priv->max_age,
-                                       .overflow = priv->overflow };
+                                       .overflow = priv->overflow,
+                                       .paused = g_atomic_int_get (&priv->paused) };
 
   return _agent_mailbox_new (owner, self, &receiver, &settings);
 }
@@ -332,6 +374,9 @@ agent_subscriber_get_property (GObject    *object,
     case PROP_OVERFLOW:
       g_value_set_enum (value, agent_subscriber_get_overflow (self));
       break;
+    case PROP_PAUSED:
+      g_value_set_boolean (value, _agent_subscriber_is_paused (self));
+      break;
     case PROP_N_QUEUED:
       g_value_set_uint64 (value, agent_subscriber_get_n_queued (self));
       break;
@@ -387,6 +432,10 @@ agent_subscriber_set_property (GObject      *object,
       break;
     case PROP_OVERFLOW:
       priv->overflow = g_value_get_enum (value);
+      break;
+    case PROP_PAUSED:
+      if (_agent_subscriber_change_paused (AGENT_SUBSCRIBER (object), g_value_get_boolean (value)))
+        g_object_notify_by_pspec (object, pspec);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -465,6 +514,23 @@ subscriber_install_settings (GObjectClass *object_class)
 }
 
 static void
+subscriber_install_paused (GObjectClass *object_class)
+{
+  /**
+   * AgentSubscriber:paused: (getter get_paused) (setter set_paused)
+   *
+   * Whether the handlers get nothing for now.
+   *
+   * Both channels wait while this is %TRUE; the data channel is bounded as always. Messages can be received
+   * ([method@AgentBus.Subscriber.receive_async]). When the subscriber leaves the bus, a pause is over.
+   *
+   * Since: 0.1
+   */
+  props[PROP_PAUSED] = g_param_spec_boolean (
+      "paused", NULL, NULL, FALSE, G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+}
+
+static void
 subscriber_install_state (GObjectClass *object_class)
 {
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
@@ -519,6 +585,7 @@ agent_subscriber_class_init (AgentSubscriberClass *klass)
   object_class->set_property = agent_subscriber_set_property;
 
   subscriber_install_settings (object_class);
+  subscriber_install_paused (object_class);
   subscriber_install_state (object_class);
   g_object_class_install_properties (object_class, N_PROPS, props);
 
@@ -837,6 +904,7 @@ agent_subscriber_defer (AgentSubscriber *self)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
   AgentMailbox           *mailbox;
+  AgentHand              *hand = NULL;
   AgentDelivery          *delivery = NULL;
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
@@ -848,7 +916,9 @@ agent_subscriber_defer (AgentSubscriber *self)
   g_mutex_unlock (&priv->lock);
 
   if (mailbox != NULL)
-    delivery = _agent_delivery_new (mailbox, self);
+    hand = _agent_mailbox_defer (mailbox);
+  if (hand != NULL)
+    delivery = _agent_delivery_new (mailbox, self, hand);
   g_clear_pointer (&mailbox, _agent_mailbox_unref);
   if (delivery == NULL)
     g_critical ("agent_subscriber_defer() wants to be called in a handler, once for a message");

@@ -60,4 +60,34 @@ AgentBus        *agent_subscriber_dup_bus          (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 AgentDelivery   *agent_subscriber_defer            (AgentSubscriber *self) G_GNUC_WARN_UNUSED_RESULT;
 
+AGENT_AVAILABLE_IN_0_1
+gboolean         agent_subscriber_get_paused              (AgentSubscriber    *self);
+AGENT_AVAILABLE_IN_0_1
+void             agent_subscriber_set_paused              (AgentSubscriber    *self,
+                                                           gboolean            paused);
+
+AGENT_AVAILABLE_IN_0_1
+void             agent_subscriber_receive_async           (AgentSubscriber    *self,
+                                                           GCancellable       *cancellable,
+                                                           GAsyncReadyCallback callback,
+                                                           gpointer            user_data);
+AGENT_AVAILABLE_IN_0_1
+AgentMessage    *agent_subscriber_receive_finish          (AgentSubscriber    *self,
+                                                           GAsyncResult       *result,
+                                                           GError            **error) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_0_1
+void             agent_subscriber_receive_delivery_async  (AgentSubscriber    *self,
+                                                           GCancellable       *cancellable,
+                                                           GAsyncReadyCallback callback,
+                                                           gpointer            user_data);
+AGENT_AVAILABLE_IN_0_1
+AgentDelivery   *agent_subscriber_receive_delivery_finish (AgentSubscriber    *self,
+                                                           GAsyncResult       *result,
+                                                           GError            **error) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_0_1
+AgentMessage    *agent_subscriber_receive                 (AgentSubscriber    *self,
+                                                           gint                timeout_ms,
+                                                           GCancellable       *cancellable,
+                                                           GError            **error) G_GNUC_WARN_UNUSED_RESULT;
+
 G_END_DECLS

@@ -37,6 +37,13 @@ _agent_budget_is_spent (AgentBudget *self)
   return self->n_left <= 0;
 }
 
+/* The rest has to wait for the next iteration of the context. */
+static inline void
+_agent_budget_end (AgentBudget *self)
+{
+  self->n_left = 0;
+}
+
 /* Called after each message. */
 static inline void
 _agent_budget_spend (AgentBudget *self)

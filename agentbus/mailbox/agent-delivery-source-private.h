@@ -35,11 +35,15 @@ typedef struct
   void     (*release)       (AgentSchedule *mailbox,
                              gboolean       abandoned);
 
-  /* Keeps the mailbox alive until tell_progress(). Called with the lock held. */
+  /* Takes a reference to the mailbox, and drops it. keep() is called with the lock held. */
   void     (*keep)          (AgentSchedule *mailbox);
+  void     (*drop)          (AgentSchedule *mailbox);
 
-  /* Called when messages were handled and the mailbox is watched. */
+  /* Messages were handled, and the mailbox is watched. */
   void     (*tell_progress) (AgentSchedule *mailbox);
+
+  /* Whether the handler would get a message. */
+  gboolean (*is_heard)      (AgentSchedule *mailbox);
 } AgentDeliveryFuncs;
 
 AgentDeliverySource *_agent_delivery_source_get        (GMainContext             *context,
@@ -52,6 +56,9 @@ void                 _agent_delivery_source_unref      (AgentDeliverySource     
 AgentReadyList      *_agent_delivery_source_lock       (AgentDeliverySource      *self);
 void                 _agent_delivery_source_unlock     (AgentDeliverySource      *self);
 void                 _agent_delivery_source_add_data   (AgentDeliverySource      *self,
+                                                        AgentSchedule            *mailbox);
+void                 _agent_delivery_source_set_unheard
+                                                       (AgentDeliverySource      *self,
                                                         AgentSchedule            *mailbox);
 gboolean             _agent_delivery_source_has_system (AgentDeliverySource      *self);
 

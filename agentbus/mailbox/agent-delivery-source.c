@@ -224,6 +224,7 @@ source_end_batch_locked (AgentDeliverySource *self,
       self->funcs->keep (mailbox);
       _agent_delivery_source_unlock (self);
       self->funcs->tell_progress (mailbox);
+      self->funcs->drop (mailbox);
       g_mutex_lock (&self->lock);
     }
 }
@@ -248,6 +249,8 @@ source_serve_locked (AgentDeliverySource *self,
 
   if (!nesting)
     source_end_batch_locked (self, mailbox, channel, more);
+  else if (more)
+    _agent_schedule_add (mailbox, &self->ready, channel);
 }
 
 /* Serves mailboxes until there is nothing to do, or until the budget is spent. */
@@ -285,6 +288,67 @@ source_dispatch (gpointer data)
     }
 
   source_yield (self);
+}
+
+/* --- Listening --- */
+
+/* How many mailboxes are asked at the start of an iteration whether anybody listens. */
+#define MAX_LOOKS 64
+
+/* Whether anybody listens by now. Unlocks meanwhile. */
+static void
+source_ask_unheard_locked (AgentDeliverySource *self,
+                           AgentSchedule       *mailbox)
+{
+  gboolean heard;
+
+  self->funcs->keep (mailbox);
+  _agent_delivery_source_unlock (self);
+  heard = self->funcs->is_heard (mailbox);
+  g_mutex_lock (&self->lock);
+  if (heard)
+    _agent_schedule_set_unheard (mailbox, &self->ready, FALSE);
+  _agent_delivery_source_unlock (self);
+  self->funcs->drop (mailbox);
+  g_mutex_lock (&self->lock);
+}
+
+static void
+source_update_look_locked (AgentDeliverySource *self);
+
+/* An AgentYieldingFunc: GLib does not tell when a handler is connected, so this looks at the start of each iteration. */
+static void
+source_look (gpointer data)
+{
+  AgentDeliverySource *self = data;
+  AgentSchedule       *mailbox;
+  guint                n_left;
+
+  g_mutex_lock (&self->lock);
+  for (n_left = MIN (self->ready.unheard.length, MAX_LOOKS);
+       n_left > 0 && (mailbox = _agent_schedule_next_unheard (&self->ready)) != NULL;
+       n_left--)
+    source_ask_unheard_locked (self, mailbox);
+  source_update_look_locked (self);
+  _agent_delivery_source_unlock (self);
+}
+
+static void
+source_update_look_locked (AgentDeliverySource *self)
+{
+  if (self->source != NULL)
+    _agent_yielding_source_set_look (self->source, source_look, self->ready.unheard.length > 0);
+}
+
+/* Nobody listens to @mailbox: its data waits until somebody does. */
+void
+_agent_delivery_source_set_unheard (AgentDeliverySource *self,
+                                    AgentSchedule       *mailbox)
+{
+  g_mutex_lock (&self->lock);
+  _agent_schedule_set_unheard (mailbox, &self->ready, TRUE);
+  source_update_look_locked (self);
+  _agent_delivery_source_unlock (self);
 }
 
 /* --- Life --- */

@@ -10,22 +10,27 @@ G_BEGIN_DECLS
 #define AGENT_HAND_TRIPPED GINT_TO_POINTER (1)
 
 /*
- * A message in the hand of a handler that goes on with it after it has returned: a deferred delivery.
+ * A message in the hand of a handler that goes on with it after it has returned, or of somebody who has received it: a
+ * delivery that is not completed yet.
  *
- * The mailbox has one while a delivery is deferred, and the application's AgentDelivery has the same one. A message that is
- * handled before its handler returns never gets a hand.
+ * The mailbox has the hand until the delivery is completed, and the application's AgentDelivery has the same one. A message
+ * that is handled before its handler returns never gets a hand.
  *
  * All functions may be called in any thread, if nothing else is said.
  */
-typedef struct
+typedef struct _AgentHand AgentHand;
+
+struct _AgentHand
 {
+  AgentHand      *next;        /* (owned) (nullable) the next hand of the same mailbox: for its AgentSchedule */
+  gboolean        has_cancel;  /* it has to be tripped: for the AgentSchedule */
   gatomicrefcount ref_count;
   gint            cancelled;   /* (atomic) a cancellation has been sent */
   gint            lost;        /* (atomic) the loss of the message has been taken, see take_loss() */
   AgentMessage   *message;     /* (owned) */
   gpointer        cancellable; /* (owned) (nullable) (atomic) a GCancellable, or AGENT_HAND_TRIPPED; NULL until somebody asks for it,
                                 * which few handlers do */
-} AgentHand;
+};
 
 AgentHand    *_agent_hand_new               (AgentMessage      *message);
 AgentHand    *_agent_hand_ref               (AgentHand         *self);

@@ -19,6 +19,7 @@ typedef struct
   guint64 delivered;
   guint64 queued;
   guint64 failed;                        /* how many of the delivered messages failed */
+  guint64 unhandled;                     /* how many of the delivered messages had no handler */
   guint64 dropped[AGENT_N_DROP_REASONS]; /* by AgentDropReason */
 } AgentLedger;
 

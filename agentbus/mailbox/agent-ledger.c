@@ -29,6 +29,7 @@ _agent_ledger_add (AgentLedger       *self,
   self->delivered += other->delivered;
   self->queued += other->queued;
   self->failed += other->failed;
+  self->unhandled += other->unhandled;
   for (guint i = 0; i < AGENT_N_DROP_REASONS; i++)
     self->dropped[i] += other->dropped[i];
 }
@@ -53,5 +54,6 @@ _agent_ledger_to_dict (const AgentLedger *self,
   g_variant_dict_insert (dict, "delivered", "t", self->delivered);
   g_variant_dict_insert (dict, "queued", "t", self->queued);
   g_variant_dict_insert (dict, "failed", "t", self->failed);
+  g_variant_dict_insert (dict, "unhandled", "t", self->unhandled);
   g_variant_dict_insert_value (dict, "dropped", ledger_dropped_to_variant (self));
 }

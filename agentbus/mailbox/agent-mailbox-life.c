@@ -65,6 +65,7 @@ life_release (AgentMailbox *self,
   if (_agent_debug_is_on (AGENT_DEBUG_CONTEXTS))
     _agent_debug_print ("'%s' has left", self->name);
 
+  _agent_mailbox_end_receipts (self);
   _agent_delivery_source_put (self->source);
   life_tell_leavers (self, abandoned);
   _agent_mailbox_unref (self);
@@ -131,19 +132,30 @@ life_keep (AgentSchedule *schedule)
 }
 
 static void
+life_drop (AgentSchedule *schedule)
+{
+  _agent_mailbox_unref (life_get_mailbox (schedule));
+}
+
+static void
 life_tell_progress (AgentSchedule *schedule)
 {
-  AgentMailbox *self = life_get_mailbox (schedule);
+  _agent_mailbox_tell_progress (life_get_mailbox (schedule));
+}
 
-  _agent_mailbox_tell_progress (self);
-  _agent_mailbox_unref (self);
+static gboolean
+life_is_heard (AgentSchedule *schedule)
+{
+  return _agent_mailbox_is_heard (life_get_mailbox (schedule));
 }
 
 static const AgentDeliveryFuncs delivery_funcs = {
   .serve = life_serve,
   .release = life_release_schedule,
   .keep = life_keep,
+  .drop = life_drop,
   .tell_progress = life_tell_progress,
+  .is_heard = life_is_heard,
 };
 
 /* The subscription begins: the mailbox keeps itself alive until the subscriber is released. The source of the mailboxes in
@@ -226,9 +238,9 @@ life_empty_queue (AgentMailbox *self,
   return messages;
 }
 
-/* Closes a channel. Each message that is queued there goes back to the watch that wants it, or is discarded. Called between
+/* Closes a channel. Each message that is queued there goes back to the watch that wants it, or is discarded: returns how many were. Called between
  * begin_return() and end_return(): until the messages are back, no message that was handed over later counts as handled. */
-static void
+static guint
 life_discard_queue (AgentMailbox *self,
                     AgentChannel  channel)
 {
@@ -245,6 +257,8 @@ life_discard_queue (AgentMailbox *self,
 
   for (guint i = 0; i < n_discarded; i++)
     _agent_mailbox_owner_tell_loss (self->owner, messages->pdata[i], self->name, AGENT_DROP_REASON_DISCARDED);
+
+  return n_discarded;
 }
 
 static void
@@ -253,6 +267,23 @@ life_begin_return (AgentMailbox *self)
   _agent_delivery_source_lock (self->source);
   _agent_schedule_begin_return (&self->schedule);
   _agent_delivery_source_unlock (self->source);
+}
+
+/* Messages are going to be received outside of a batch: the mailbox is not released before end_receive(). FALSE: it delivers
+ * nothing any more. */
+gboolean
+_agent_mailbox_begin_receive (AgentMailbox *self)
+{
+  gboolean begun;
+
+  _agent_delivery_source_lock (self->source);
+  begun = self->schedule.phase < AGENT_PHASE_FINISHED;
+  if (begun)
+    _agent_schedule_begin_return (&self->schedule);
+  self->is_pulled = TRUE;
+  _agent_delivery_source_unlock (self->source);
+
+  return begun;
 }
 
 static void
@@ -269,6 +300,16 @@ life_end_return (AgentMailbox *self)
     life_release (self, release == AGENT_RELEASE_ABANDONED);
 }
 
+void
+_agent_mailbox_end_receive (AgentMailbox *self)
+{
+  _agent_delivery_source_lock (self->source);
+  _agent_schedule_end_receive (&self->schedule);
+  _agent_delivery_source_unlock (self->source);
+
+  life_end_return (self);
+}
+
 static void
 life_close_schedule (AgentMailbox *self)
 {
@@ -278,31 +319,43 @@ life_close_schedule (AgentMailbox *self)
   _agent_delivery_source_unlock (self->source);
 }
 
-/* From now on no message comes in. Queued data is discarded. The message in hand and the queued system messages are still
- * handled. */
+/* From now on no message comes in, and a pause is over. Queued data is discarded. The message in hand and the queued system
+ * messages are still handled, or received; if nobody listens, they are discarded. */
 void
 _agent_mailbox_close (AgentMailbox *self)
 {
+  gboolean listens = _agent_mailbox_is_heard (self) || self->schedule.receiving;
+  guint    n_discarded;
+
   life_begin_return (self);
   life_close_queue (self, AGENT_CHANNEL_SYSTEM);
-  life_discard_queue (self, AGENT_CHANNEL_DATA);
+  n_discarded = life_discard_queue (self, AGENT_CHANNEL_DATA);
+  if (!listens)
+    n_discarded += life_discard_queue (self, AGENT_CHANNEL_SYSTEM);
+  if (n_discarded > 0)
+    _agent_mailbox_warn_if_unheard (self);
   life_close_schedule (self);
   life_end_return (self);
 }
 
-/* TRUE, once: the mailbox had not finished.
+/* TRUE, once: the mailbox had not finished by itself.
  *
- * @in_hand: (out) (transfer full) (nullable): the message of a deferred delivery, whose result does not matter any more, if
- * its source wants to hear of that */
+ * @in_hand: (out) (transfer full): the messages of deliveries that are not waited for any more, and whose sources want to be
+ * told of the loss */
 static gboolean
-life_abandon_schedule (AgentMailbox  *self,
-                       AgentMessage **in_hand)
+life_abandon_schedule (AgentMailbox *self,
+                       GPtrArray    *in_hand)
 {
   AgentReadyList *list = _agent_delivery_source_lock (self->source);
   gboolean        first = _agent_schedule_abandon (&self->schedule, list);
 
-  if (first && self->schedule.hand != NULL)
-    *in_hand = _agent_hand_take_loss (self->schedule.hand);
+  for (AgentHand *hand = self->schedule.hands; first && hand != NULL; hand = hand->next)
+    {
+      AgentMessage *lost = _agent_hand_take_loss (hand);
+
+      if (lost != NULL)
+        g_ptr_array_add (in_hand, lost);
+    }
   _agent_delivery_source_unlock (self->source);
 
   return first;
@@ -312,17 +365,16 @@ life_abandon_schedule (AgentMailbox  *self,
 gboolean
 _agent_mailbox_abandon (AgentMailbox *self)
 {
-  AgentMessage *in_hand = NULL;
-  gboolean      first;
+  g_autoptr (GPtrArray) in_hand = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  gboolean first;
 
   life_begin_return (self);
   life_discard_queue (self, AGENT_CHANNEL_SYSTEM);
   life_discard_queue (self, AGENT_CHANNEL_DATA);
 
-  first = life_abandon_schedule (self, &in_hand);
-  if (in_hand != NULL)
-    _agent_mailbox_owner_tell_loss (self->owner, in_hand, self->name, AGENT_DROP_REASON_CLOSED);
-  g_clear_pointer (&in_hand, agent_message_unref);
+  first = life_abandon_schedule (self, in_hand);
+  for (guint i = 0; i < in_hand->len; i++)
+    _agent_mailbox_owner_tell_loss (self->owner, in_hand->pdata[i], self->name, AGENT_DROP_REASON_CLOSED);
 
   /* A handler that hangs keeps the mailbox from being released, and the watches must not wait for that. */
   _agent_schedule_watch (&self->schedule, AGENT_WATCH_PROGRESS);

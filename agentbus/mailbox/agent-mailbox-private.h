@@ -20,18 +20,23 @@ G_BEGIN_DECLS
  * Messages are pushed in any thread. They are served in one thread at a time: the one that iterates the subscriber's
  * context.
  *
- * The functions are in five files: what a mailbox is (agent-mailbox.c), how messages get in, by a push or by an offer
- * (-push.c, -offer.c), how they get out (-serve.c), and how a subscription begins and ends (-life.c). Only these files
- * write to the struct.
+ * The functions are in several files: what a mailbox is (agent-mailbox.c), how messages get in, by a push or by an offer
+ * (-push.c, -offer.c), how they get out (-serve.c, -receive.c, -receive-now.c, -take.c), how they stay in hand (-defer.c), and
+ * how a subscription begins and ends (-life.c). Only these files write to the struct.
  */
+
+typedef void (*AgentReceiverFunc) (gpointer      subscriber,
+                                   AgentMessage *message);
 
 /* How a subscriber is called. The mailbox calls it only in the subscriber's context. */
 typedef struct
 {
-  void   (*handle) (gpointer      subscriber,
-                    AgentMessage *message); /* (nullable) the virtual function */
-  guint    signal;      /* emitted instead if it has handlers: the emission calls the virtual function, too */
-  gboolean always_emit; /* emit @signal also if it has no handlers */
+  AgentReceiverFunc handle; /* (nullable) the virtual function */
+  gpointer (*new_hand) (gpointer      subscriber,
+                        AgentMailbox *mailbox,
+                        AgentHand    *hand);    /* the object by which a received delivery is completed: takes @hand */
+  guint      signal;      /* the signal that is emitted instead, if it has a handler; it calls the virtual function too */
+  gboolean   always_emit; /* the signal is emitted also if it has no handler */
 } AgentReceiver;
 
 /* The settings of a subscriber. */
@@ -42,6 +47,7 @@ typedef struct
   guint64       max_bytes; /* 0 for any number */
   guint         max_age;   /* milliseconds, 0 for any */
   AgentOverflow overflow;
+  gboolean      paused;
 } AgentMailboxSettings;
 
 /* What became of an offered message. */
@@ -65,6 +71,8 @@ typedef struct
 typedef void (*AgentLeftFunc) (gpointer data,
                                gboolean abandoned);
 
+typedef struct _AgentReceipts AgentReceipts;
+
 struct _AgentMailbox
 {
   guint                max_age;   /* milliseconds, 0 for any */
@@ -84,11 +92,16 @@ struct _AgentMailbox
   AgentSchedule        schedule;
 
   gatomicrefcount      ref_count;
-  gint                 n_failed;  /* (atomic) */
-  gint                 hinted;    /* (atomic) it was said that nothing iterates the context */
+  gint                 n_failed;    /* (atomic) */
+  gint                 n_unhandled; /* (atomic) */
+  gint                 warned;      /* (atomic) whether it was logged that nobody listens */
+  gboolean             is_pulled;   /* (source's lock) whether somebody has received from it */
+  gint                 hinted;      /* (atomic) it was said that nothing iterates the context */
   _Atomic gint         n_cancels; /* how many CANCELs and TASK_CANCELs of the system channel are not taken yet */
   AgentDropBox         drops;
   GSList              *leavers;   /* (source's lock) (owned) what to call when the subscriber is released */
+  AgentReceipts       *receipts;  /* (source's lock) (owned) (nullable) who waits to receive; made at first use */
+  GHashTable          *unhandled; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
 
   char                 name[];
 };
@@ -143,7 +156,38 @@ gboolean         _agent_mailbox_serve          (AgentMailbox               *self
 AgentHand       *_agent_mailbox_defer          (AgentMailbox               *self);
 
 /* Any thread */
-void             _agent_mailbox_resume         (AgentMailbox               *self);
+void             _agent_mailbox_resume         (AgentMailbox               *self,
+                                                AgentHand                  *hand);
+gboolean         _agent_mailbox_is_heard       (AgentMailbox               *self);
+void             _agent_mailbox_warn_unheard   (AgentMailbox               *self);
+void             _agent_mailbox_warn_if_unheard
+                                               (AgentMailbox               *self);
+
+/* Receiving, in the subscriber's context; set_paused() and end_receipts() in any thread */
+void             _agent_mailbox_receive_async  (AgentMailbox               *self,
+                                                GTask                      *task,
+                                                gboolean                    in_hand);
+AgentMessage    *_agent_mailbox_receive_now    (AgentMailbox               *self);
+void             _agent_mailbox_set_paused     (AgentMailbox               *self,
+                                                gboolean                    paused);
+void             _agent_mailbox_end_receipts   (AgentMailbox               *self);
+
+/* Between its files, in the subscriber's context */
+gboolean         _agent_mailbox_can_give       (AgentMailbox               *self,
+                                                AgentBudget                *budget);
+void             _agent_mailbox_give           (AgentMailbox               *self,
+                                                gpointer                    subscriber,
+                                                AgentMessage               *message);
+AgentMessage    *_agent_mailbox_pop            (AgentMailbox               *self,
+                                                AgentChannel                channel);
+gboolean         _agent_mailbox_expire         (AgentMailbox               *self,
+                                                AgentMessage               *message);
+void             _agent_mailbox_count_delivered
+                                               (AgentMailbox               *self);
+void             _agent_mailbox_hold           (AgentMailbox               *self,
+                                                AgentHand                  *hand);
+gboolean         _agent_mailbox_begin_receive  (AgentMailbox               *self);
+void             _agent_mailbox_end_receive    (AgentMailbox               *self);
 
 /* The life of a subscription */
 void             _agent_mailbox_attach         (AgentMailbox               *self,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/agent-debug-private.h"
+#include "base/agent-signal-private.h"
 #include "base/agent-string-hash-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
@@ -27,6 +28,7 @@ _agent_mailbox_new (AgentMailboxOwner          *owner,
   _agent_channel_queue_init (&self->queues[AGENT_CHANNEL_SYSTEM], G_MAXUINT, 0);
   _agent_channel_queue_init (&self->queues[AGENT_CHANNEL_DATA], settings->capacity, settings->max_bytes);
   _agent_schedule_init (&self->schedule, self->queues);
+  atomic_init (&self->schedule.paused, settings->paused);
   _agent_drop_box_init (&self->drops, subscriber);
 
   return self;
@@ -45,11 +47,12 @@ _agent_mailbox_unref (AgentMailbox *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
-  g_assert (self->schedule.hand == NULL && self->leavers == NULL);
+  g_assert (self->schedule.hands == NULL && self->leavers == NULL && self->receipts == NULL);
 
   _agent_drop_box_clear (&self->drops);
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     _agent_channel_queue_clear (&self->queues[channel]);
+  g_clear_pointer (&self->unhandled, g_hash_table_unref);
   g_clear_pointer (&self->source, _agent_delivery_source_unref);
   _agent_mailbox_owner_unref (self->owner);
   g_free (self);
@@ -75,6 +78,47 @@ _agent_mailbox_dup_bus (AgentMailbox *self)
   return self->owner->funcs->dup_bus (self->owner);
 }
 
+/* Whether a message would reach a handler. Also TRUE if the subscriber is released, since then nobody knows. */
+gboolean
+_agent_mailbox_is_heard (AgentMailbox *self)
+{
+  g_autoptr (GObject) subscriber = _agent_mailbox_dup_subscriber (self);
+
+  return self->receiver.handle != NULL || self->receiver.always_emit ||
+         subscriber == NULL || _agent_signal_is_heard (subscriber, self->receiver.signal);
+}
+
+/* Warns once that nobody listens. With no lock held. */
+void
+_agent_mailbox_warn_unheard (AgentMailbox *self)
+{
+  if (g_atomic_int_compare_and_exchange (&self->warned, FALSE, TRUE))
+    g_warning ("Nobody listens to subscriber '%s': it has no handler of `message', its class has no such virtual function, "
+               "and nobody receives from it",
+               self->name);
+}
+
+static gboolean
+mailbox_is_pulled (AgentMailbox *self)
+{
+  gboolean pulled;
+
+  _agent_delivery_source_lock (self->source);
+  pulled = self->is_pulled || atomic_load (&self->schedule.paused);
+  _agent_delivery_source_unlock (self->source);
+
+  return pulled;
+}
+
+/* Warns once if nobody takes messages out: there is no handler, and nobody has received any or may do so yet. With no lock
+ * held. */
+void
+_agent_mailbox_warn_if_unheard (AgentMailbox *self)
+{
+  if (!_agent_mailbox_is_heard (self) && !mailbox_is_pulled (self))
+    _agent_mailbox_warn_unheard (self);
+}
+
 void
 _agent_mailbox_count_failed (AgentMailbox *self)
 {
@@ -91,6 +135,7 @@ _agent_mailbox_get_ledger (AgentMailbox *self,
   AgentChannelQueue *data = &self->queues[AGENT_CHANNEL_DATA];
 
   ledger->failed = g_atomic_int_get (&self->n_failed);
+  ledger->unhandled = g_atomic_int_get (&self->n_unhandled);
   ledger->delivered = atomic_load (&self->n_delivered);
 
   _agent_channel_queue_lock (system);

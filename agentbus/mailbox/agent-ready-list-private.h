@@ -25,7 +25,9 @@ G_BEGIN_DECLS
 typedef struct
 {
   GList  links[AGENT_N_CHANNELS];
+  GList  unheard_link;
   guint8 is_ready[AGENT_N_CHANNELS]; /* whether the link is in its list */
+  guint8 is_unheard;                 /* the same for @unheard_link */
 } AgentReadyItem;
 
 /* An item of the stack. */
@@ -40,6 +42,7 @@ struct _AgentIncomingItem
 typedef struct
 {
   GQueue lists[AGENT_N_CHANNELS]; /* (lock) of AgentReadyItem */
+  GQueue unheard;                 /* (lock) of AgentReadyItem: those that nobody listens to, though they have data */
   gint   n_system;                /* (atomic) the length of the first list; changed with the lock held */
 
   /* Senders of data change what follows. The receiver reads what stands before with each message. */
@@ -58,6 +61,10 @@ void               _agent_ready_list_remove         (AgentReadyList    *self,
                                                      AgentChannel       channel);
 AgentReadyItem    *_agent_ready_list_take           (AgentReadyList    *self,
                                                      AgentChannel      *channel);
+void               _agent_ready_list_set_unheard    (AgentReadyList    *self,
+                                                     AgentReadyItem    *item,
+                                                     gboolean           unheard);
+AgentReadyItem    *_agent_ready_list_next_unheard   (AgentReadyList    *self);
 AgentIncomingItem *_agent_ready_list_take_incoming  (AgentReadyList    *self);
 AgentIncomingItem *_agent_ready_list_leave_incoming (AgentIncomingItem *item);
 

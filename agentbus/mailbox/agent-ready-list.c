@@ -9,6 +9,7 @@ _agent_ready_item_init (AgentReadyItem *self)
 {
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     self->links[channel].data = self;
+  self->unheard_link.data = self;
 }
 
 /* Does nothing if @item is in the list already. */
@@ -60,6 +61,34 @@ _agent_ready_list_take (AgentReadyList *self,
     }
 
   return NULL;
+}
+
+void
+_agent_ready_list_set_unheard (AgentReadyList *self,
+                               AgentReadyItem *item,
+                               gboolean        unheard)
+{
+  if (item->is_unheard == unheard)
+    return;
+
+  item->is_unheard = unheard;
+  if (unheard)
+    g_queue_push_tail_link (&self->unheard, &item->unheard_link);
+  else
+    g_queue_unlink (&self->unheard, &item->unheard_link);
+}
+
+/* One that nobody listens to, another one each time: (nullable). */
+AgentReadyItem *
+_agent_ready_list_next_unheard (AgentReadyList *self)
+{
+  GList *link = g_queue_pop_head_link (&self->unheard);
+
+  if (link == NULL)
+    return NULL;
+
+  g_queue_push_tail_link (&self->unheard, link);
+  return link->data;
 }
 
 /* Does nothing if @item is on the stack already. */

@@ -12,8 +12,9 @@ G_BEGIN_DECLS
  * How far the life of one mailbox has come, and whether the mailbox is in a ready list, is being served, or is set aside.
  *
  * A mailbox that has messages is in the ready list. It is served in batches. While its handler must not be called, the
- * mailbox is busy: a deferred delivery is under way, or the handler iterates its main context. A busy mailbox is set aside,
- * out of the lists, so that the source does not try to serve it.
+ * mailbox is busy: a delivery is not completed, the handler iterates its main context, or the subscriber is paused. A busy
+ * mailbox is set aside, out of the lists, so that the source does not try to serve it. While somebody waits to receive, the
+ * mailbox is not busy: its messages go there, and none goes to the handler.
  *
  * The functions are called with the lock that guards the ready list held, if nothing else is said. None of them calls the
  * application.
@@ -49,14 +50,15 @@ typedef struct
 {
   AgentReadyItem     ready;
   AgentChannelQueue *queues;      /* one for each channel */
-  AgentHand         *hand;        /* (owned) (nullable) (atomic) the deferred delivery that is under way */
+  AgentHand         *hands;       /* (owned) (nullable) (atomic) the deliveries that are not completed, linked */
   guint64            n_handled[AGENT_N_CHANNELS]; /* the position up to which all messages are handled */
   guint              n_returning; /* how many threads are giving messages back to watches */
   guint8             phase;       /* an AgentPhase */
   guint8             serving;     /* the thread of the context is serving the mailbox */
   guint8             nesting;     /* its handler is iterating the context; changed by the thread of the context only */
-  guint8             held;        /* there is a @hand, and the handler that deferred the message has returned */
-  guint8             has_cancel;  /* the cancellable of @hand is to be cancelled */
+  guint8             held;        /* it has @hands, and no handler is running */
+  guint8             has_cancel;  /* one of the hands has to be tripped */
+  guint8             receiving;   /* somebody waits to receive; changed by the context's thread only */
   guint8             aside[AGENT_N_CHANNELS]; /* whether to put it into the list when it is not busy any more */
 
   /* Senders change what follows. The receiver reads what stands before with each message. */
@@ -64,6 +66,7 @@ typedef struct
   AgentIncomingItem  incoming;
   _Atomic gint       is_finished; /* whether @phase is FINISHED or later, for threads without the lock */
   _Atomic gint       watched;     /* AGENT_WATCH_ flags */
+  _Atomic gint       paused;      /* handlers get nothing; changed with the lock held */
 } AgentSchedule;
 
 void           _agent_schedule_init          (AgentSchedule     *self,
@@ -91,8 +94,24 @@ void           _agent_schedule_cancel        (AgentSchedule     *self,
                                               AgentReadyList    *list,
                                               AgentMessage      *cancel);
 AgentHand     *_agent_schedule_take_cancel   (AgentSchedule     *self);
-AgentHand     *_agent_schedule_resume        (AgentSchedule     *self,
-                                              AgentReadyList    *list);
+void           _agent_schedule_resume        (AgentSchedule     *self,
+                                              AgentReadyList    *list,
+                                              AgentHand         *hand);
+
+/* Receiving */
+void           _agent_schedule_set_receiving (AgentSchedule     *self,
+                                              AgentReadyList    *list,
+                                              gboolean           receiving);
+void           _agent_schedule_set_paused    (AgentSchedule     *self,
+                                              AgentReadyList    *list,
+                                              gboolean           paused);
+void           _agent_schedule_end_receive   (AgentSchedule     *self);
+
+/* Listening */
+void           _agent_schedule_set_unheard   (AgentSchedule     *self,
+                                              AgentReadyList    *list,
+                                              gboolean           unheard);
+AgentSchedule *_agent_schedule_next_unheard  (AgentReadyList    *list);
 
 /* Ending */
 void           _agent_schedule_close         (AgentSchedule     *self,
@@ -136,6 +155,22 @@ static inline gboolean
 _agent_schedule_take_watched (AgentSchedule *self)
 {
   return _agent_schedule_is_watched (self) && atomic_exchange (&self->watched, 0) != 0;
+}
+
+/* The thread that serves, without the lock. Whether the handler must not get the next message. Relaxed: a pause that comes from
+ * another thread may come after the next message, too. */
+static inline gboolean
+_agent_schedule_is_held_up (AgentSchedule *self)
+{
+  return g_atomic_pointer_get (&self->hands) != NULL || self->nesting ||
+         atomic_load_explicit (&self->paused, memory_order_relaxed);
+}
+
+/* TRUE: somebody waits to receive. For the thread that serves, without the lock: it alone changes that while it serves. */
+static inline gboolean
+_agent_schedule_is_receiving (AgentSchedule *self)
+{
+  return self->receiving;
 }
 
 G_END_DECLS

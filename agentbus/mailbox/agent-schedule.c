@@ -36,12 +36,21 @@ schedule_make_ready (AgentSchedule  *self,
     _agent_ready_list_add (list, &self->ready, channel);
 }
 
-/* Whether the next message has to wait until a deferred delivery is completed, or until a handler returns that iterates the
- * context. */
+/* Whether the next message has to wait: nobody receives, and the handler must not be called. */
 gboolean
 _agent_schedule_is_busy (AgentSchedule *self)
 {
-  return self->held || self->nesting;
+  if (self->receiving)
+    return FALSE;
+
+  return self->held || self->nesting || atomic_load (&self->paused);
+}
+
+static gboolean
+schedule_has_to_wait (AgentSchedule *self,
+                      AgentChannel   channel)
+{
+  return _agent_schedule_is_busy (self) || (channel == AGENT_CHANNEL_DATA && self->ready.is_unheard && !self->receiving);
 }
 
 /* There are messages in @channel. */
@@ -50,7 +59,7 @@ _agent_schedule_add (AgentSchedule  *self,
                      AgentReadyList *list,
                      AgentChannel    channel)
 {
-  if (_agent_schedule_is_busy (self))
+  if (schedule_has_to_wait (self, channel))
     self->aside[channel] = TRUE;
   else
     schedule_make_ready (self, list, channel);
@@ -73,29 +82,39 @@ _agent_schedule_sort_incoming (AgentReadyList *list)
 
 static void
 schedule_set_aside (AgentSchedule  *self,
-                    AgentReadyList *list)
+                    AgentReadyList *list,
+                    AgentChannel    channel)
 {
-  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
-    {
-      self->aside[channel] |= self->ready.is_ready[channel];
-      _agent_ready_list_remove (list, &self->ready, channel);
-    }
-
-  /* It is served only to cancel the cancellable. */
-  if (self->has_cancel)
-    schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+  self->aside[channel] |= self->ready.is_ready[channel];
+  _agent_ready_list_remove (list, &self->ready, channel);
 }
 
 static void
 schedule_bring_back (AgentSchedule  *self,
-                     AgentReadyList *list)
+                     AgentReadyList *list,
+                     AgentChannel    channel)
+{
+  if (self->aside[channel])
+    schedule_make_ready (self, list, channel);
+  self->aside[channel] = FALSE;
+}
+
+/* What the mailbox has to wait for has changed. */
+static void
+schedule_sort_out (AgentSchedule  *self,
+                   AgentReadyList *list)
 {
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     {
-      if (self->aside[channel])
-        schedule_make_ready (self, list, channel);
-      self->aside[channel] = FALSE;
+      if (schedule_has_to_wait (self, channel))
+        schedule_set_aside (self, list, channel);
+      else
+        schedule_bring_back (self, list, channel);
     }
+
+  /* A busy mailbox is served only to trip a hand. */
+  if (self->has_cancel)
+    schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
 }
 
 /* Precondition: no handler is running and no delivery is deferred. */
@@ -127,6 +146,7 @@ schedule_finish (AgentSchedule  *self,
   self->phase = phase;
   atomic_store (&self->is_finished, TRUE);
   _agent_schedule_sort_incoming (list);
+  _agent_ready_list_set_unheard (list, &self->ready, FALSE);
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     _agent_ready_list_remove (list, &self->ready, channel);
 }
@@ -189,18 +209,13 @@ _agent_schedule_end_batch (AgentSchedule  *self,
                            AgentChannel    channel,
                            gboolean        more)
 {
-  gboolean was_busy = _agent_schedule_is_busy (self);
-
   self->serving = FALSE;
   self->nesting = FALSE;
-  self->held = g_atomic_pointer_get (&self->hand) != NULL;
+  self->held = g_atomic_pointer_get (&self->hands) != NULL;
 
-  if (self->held)
-    schedule_set_aside (self, list);
-  else
+  if (!self->held)
     schedule_note_handled (self);
-  if (was_busy && !self->held)
-    schedule_bring_back (self, list);
+  schedule_sort_out (self, list);
   if (more)
     _agent_schedule_add (self, list, channel);
 
@@ -217,69 +232,152 @@ _agent_schedule_nest (AgentSchedule  *self,
     return;
 
   self->nesting = TRUE;
-  schedule_set_aside (self, list);
+  schedule_sort_out (self, list);
 }
 
 /* --- Deferred deliveries --- */
 
-/* The handler that is running defers its message. */
+/* The handler that is running defers its message, or somebody has received one to complete it later. */
 void
 _agent_schedule_defer (AgentSchedule *self,
                        AgentHand     *hand)
 {
-  g_atomic_pointer_set (&self->hand, _agent_hand_ref (hand));
+  hand->next = self->hands;
+  g_atomic_pointer_set (&self->hands, _agent_hand_ref (hand));
 }
 
-/* @cancel has been sent. If it is for the deferred delivery, its cancellable is to be cancelled in the subscriber's context,
- * because the application may have connected to it. */
+/* @cancel has been sent. If it is for a delivery that is not completed, the cancellable of that is to be cancelled in the
+ * subscriber's context, because the application may have connected to it. */
 void
 _agent_schedule_cancel (AgentSchedule  *self,
                         AgentReadyList *list,
                         AgentMessage   *cancel)
 {
-  AgentHand *hand = g_atomic_pointer_get (&self->hand);
-
-  if (hand == NULL || !_agent_hand_matches (hand, cancel))
-    return;
-
-  _agent_hand_request_cancel (hand);
-  self->has_cancel = TRUE;
-  schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+  for (AgentHand *hand = self->hands; hand != NULL; hand = hand->next)
+    {
+      if (!_agent_hand_matches (hand, cancel))
+        continue;
+      _agent_hand_request_cancel (hand);
+      hand->has_cancel = TRUE;
+      self->has_cancel = TRUE;
+      schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+    }
 }
 
-/* The hand that the caller has to trip in the subscriber's context, after unlocking: (transfer full) (nullable). */
+static AgentHand *
+schedule_find_cancel (AgentSchedule *self)
+{
+  AgentHand *hand = self->hands;
+
+  while (hand != NULL && !hand->has_cancel)
+    hand = hand->next;
+
+  return hand;
+}
+
+/* A hand that the caller has to trip in the subscriber's context, after unlocking: (transfer full) (nullable). If there are
+ * several, the mailbox is served again for the next one. */
 AgentHand *
 _agent_schedule_take_cancel (AgentSchedule *self)
 {
+  AgentHand *hand;
+
   if (!self->has_cancel)
     return NULL;
 
-  self->has_cancel = FALSE;
-  return _agent_hand_ref (self->hand);
+  hand = schedule_find_cancel (self);
+  hand->has_cancel = FALSE;
+  self->has_cancel = schedule_find_cancel (self) != NULL;
+  return _agent_hand_ref (hand);
 }
 
-/* The deferred delivery is completed. Returns its hand: (transfer full): unref it after unlocking. */
-AgentHand *
-_agent_schedule_resume (AgentSchedule  *self,
-                        AgentReadyList *list)
+static void
+schedule_remove_hand (AgentSchedule *self,
+                      AgentHand     *hand)
 {
-  AgentHand *hand = self->hand;
+  AgentHand **place = &self->hands;
 
-  g_atomic_pointer_set (&self->hand, NULL);
-  self->has_cancel = FALSE;
-  if (!self->held)
-    return hand;
+  while (*place != hand)
+    place = &(*place)->next;
+  g_atomic_pointer_set (place, hand->next);
+  self->has_cancel = schedule_find_cancel (self) != NULL;
+}
+
+/* The delivery of @hand is completed. The caller unrefs @hand after unlocking. While the mailbox is served, the end of the
+ * batch does the rest. */
+void
+_agent_schedule_resume (AgentSchedule  *self,
+                        AgentReadyList *list,
+                        AgentHand      *hand)
+{
+  schedule_remove_hand (self, hand);
+  if (!self->held || self->hands != NULL)
+    return;
 
   self->held = FALSE;
-  schedule_note_handled (self);
-  if (!self->nesting)
-    {
-      schedule_bring_back (self, list);
-      if (self->phase == AGENT_PHASE_CLOSING)
-        schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
-    }
+  if (!self->serving)
+    schedule_note_handled (self);
+  schedule_sort_out (self, list);
+  if (!self->nesting && self->phase == AGENT_PHASE_CLOSING)
+    schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+}
 
-  return hand;
+/* --- Receiving --- */
+
+void
+_agent_schedule_set_receiving (AgentSchedule  *self,
+                               AgentReadyList *list,
+                               gboolean        receiving)
+{
+  if (self->receiving == receiving)
+    return;
+
+  self->receiving = receiving;
+  schedule_sort_out (self, list);
+}
+
+void
+_agent_schedule_set_paused (AgentSchedule  *self,
+                            AgentReadyList *list,
+                            gboolean        paused)
+{
+  if (self->phase != AGENT_PHASE_OPEN)
+    return;
+
+  atomic_store (&self->paused, paused);
+  schedule_sort_out (self, list);
+}
+
+/* Messages were received outside of a batch. */
+void
+_agent_schedule_end_receive (AgentSchedule *self)
+{
+  if (!self->serving && self->hands == NULL)
+    schedule_note_handled (self);
+}
+
+/* --- Listening --- */
+
+/* @unheard: whether nobody listens, so that data waits */
+void
+_agent_schedule_set_unheard (AgentSchedule  *self,
+                             AgentReadyList *list,
+                             gboolean        unheard)
+{
+  if (self->phase >= AGENT_PHASE_FINISHED)
+    return;
+
+  _agent_ready_list_set_unheard (list, &self->ready, unheard);
+  schedule_sort_out (self, list);
+}
+
+/* A mailbox that nobody has listened to, another one each time: (nullable). */
+AgentSchedule *
+_agent_schedule_next_unheard (AgentReadyList *list)
+{
+  AgentReadyItem *item = _agent_ready_list_next_unheard (list);
+
+  return item != NULL ? schedule_of_ready (item) : NULL;
 }
 
 /* --- Ending --- */
@@ -293,6 +391,9 @@ _agent_schedule_close (AgentSchedule  *self,
   if (self->phase == AGENT_PHASE_OPEN)
     self->phase = AGENT_PHASE_CLOSING;
 
+  /* A pause ends when the mailbox closes. */
+  atomic_store (&self->paused, FALSE);
+  schedule_sort_out (self, list);
   self->aside[AGENT_CHANNEL_DATA] = FALSE;
   _agent_ready_list_remove (list, &self->ready, AGENT_CHANNEL_DATA);
 }

@@ -245,6 +245,7 @@ end)
 
 test('statistics', function()
    local bus, worker = make_bus()
+   worker:on(function() end)
    bus:send(update('worker'))
    wait_until(function() return worker.n_delivered == 1 end)
    local s = bus.statistics

@@ -130,6 +130,7 @@ class StoryTest(unittest.TestCase):
         """Two messages go at once, one later, two wait, one expires, and one has nobody."""
         expired = []
         self.dispatcher.connect('expired', lambda *args: expired.append(args))
+        self.worker.connect('message', lambda *_: None)
         self.bus.subscribe(self.worker)
         self.routes.assign('first', 'worker')
         for actor in ('first', 'first', 'later', 'nobody', 'nobody'):

@@ -476,3 +476,25 @@ test_clock_release (void)
 {
   _agent_clock_override (NULL);
 }
+
+static void
+test_listener_on_message (AgentSubscriber *subscriber,
+                          AgentMessage    *message,
+                          gpointer         user_data)
+{
+}
+
+void
+test_listen (AgentSubscriber *subscriber)
+{
+  g_signal_connect (subscriber, "message", G_CALLBACK (test_listener_on_message), NULL);
+}
+
+AgentSubscriber *
+test_listener_new (const char *name)
+{
+  AgentSubscriber *self = agent_subscriber_new (name);
+
+  test_listen (self);
+  return self;
+}

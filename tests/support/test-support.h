@@ -83,6 +83,10 @@ char         *test_recorder_dup_task_ids  (TestRecorder     *self);
 
 /* --- Messages --- */
 
+/* Connects a handler that does nothing. And a subscriber that has one. */
+void          test_listen           (AgentSubscriber  *subscriber);
+AgentSubscriber *
+              test_listener_new     (const char       *name);
 AgentMessage *test_data                   (const char       *source,
                                            const char       *target,
                                            guint             number);

@@ -941,8 +941,8 @@ new_counted (const char *target,
 static void
 test_send_takes_the_message (TestFixture *f)
 {
-  g_autoptr (AgentSubscriber) a = agent_subscriber_new ("a");
-  g_autoptr (AgentSubscriber) b = agent_subscriber_new ("b");
+  g_autoptr (AgentSubscriber) a = test_listener_new ("a");
+  g_autoptr (AgentSubscriber) b = test_listener_new ("b");
   guint n_freed = 0;
 
   agent_bus_send (f->bus, new_counted (NULL, &n_freed));
@@ -972,6 +972,7 @@ test_send_lets_go_of_what_it_drops (TestFixture *f)
   g_autoptr (AgentSubscriber) a = g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "a", "capacity", 1, NULL);
   guint n_freed = 0;
 
+  test_listen (a);
   agent_bus_subscribe (f->bus, a, NULL);
   for (guint i = 0; i < 10; i++)
     agent_bus_send (f->bus, new_counted ("a", &n_freed));

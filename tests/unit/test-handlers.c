@@ -8,6 +8,19 @@
  * Who is called for a message, and in which order: the signal, its details, and the virtual function.
  */
 
+static guint64
+test_get_unhandled (TestFixture *f,
+                    const char  *name)
+{
+  g_autoptr (GVariant) statistics = agent_bus_get_statistics (f->bus);
+  g_autoptr (GVariant) subscribers = g_variant_lookup_value (statistics, "subscribers", G_VARIANT_TYPE_VARDICT);
+  g_autoptr (GVariant) subscriber = g_variant_lookup_value (subscribers, name, G_VARIANT_TYPE_VARDICT);
+  guint64 unhandled = 0;
+
+  g_assert_true (g_variant_lookup (subscriber, "unhandled", "t", &unhandled));
+  return unhandled;
+}
+
 typedef struct
 {
   GString *text;
@@ -240,17 +253,86 @@ test_blocked_handler (TestFixture *f)
   calls_clear (&calls);
 }
 
+/* System messages are taken, for their channel has no bound, and are counted as unhandled. Data waits for a handler. */
 static void
 test_no_vfunc_and_no_handler (TestFixture *f)
 {
   g_autoptr (AgentSubscriber) a = agent_subscriber_new ("a");
+  Calls calls = { g_string_new (NULL), 0 };
 
   agent_bus_subscribe (f->bus, a, NULL);
   agent_bus_send (f->bus, test_data ("test", "a", 1));
   agent_bus_send (f->bus, test_cancel ("test", "a"));
+  agent_bus_send (f->bus, test_cancel ("test", "a"));
   test_drain (f);
+  test_expect_log (f, "Nobody listens to subscriber 'a'");
   g_assert_cmpuint (agent_subscriber_get_n_delivered (a), ==, 2);
+  g_assert_cmpuint (agent_subscriber_get_n_queued (a), ==, 1);
+  g_assert_cmpuint (test_get_unhandled (f, "a"), ==, 2);
+
+  /* Nothing tells the bus that a handler is connected: it looks before the context sleeps. */
+  g_signal_connect (a, "message", G_CALLBACK (on_message), &calls);
+  test_drain (f);
+  assert_calls (&calls, "signal:task-update ");
   g_assert_cmpuint (agent_subscriber_get_n_queued (a), ==, 0);
+  calls_clear (&calls);
+}
+
+/* Names that no handler wants are counted, and do not keep the others from being handled. */
+static void
+test_unhandled_name (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = agent_subscriber_new ("a");
+  Calls calls = { g_string_new (NULL), 0 };
+
+  g_signal_connect (a, "message::cancel", G_CALLBACK (on_message), &calls);
+  agent_bus_subscribe (f->bus, a, NULL);
+  for (guint i = 0; i < 3; i++)
+    agent_bus_send (f->bus, test_data ("test", "a", i));
+  agent_bus_send (f->bus, test_cancel ("test", "a"));
+  test_drain (f);
+  assert_calls (&calls, "signal:cancel ");
+  g_assert_cmpuint (agent_subscriber_get_n_delivered (a), ==, 4);
+  g_assert_cmpuint (test_get_unhandled (f, "a"), ==, 3);
+  calls_clear (&calls);
+}
+
+static void
+fill_and_drop (TestFixture     *f,
+               AgentSubscriber *subscriber)
+{
+  agent_bus_subscribe (f->bus, subscriber, NULL);
+  agent_bus_send (f->bus, test_data ("test", agent_subscriber_get_name (subscriber), 1));
+  agent_bus_unsubscribe (f->bus, agent_subscriber_get_name (subscriber));
+  test_drain (f);
+}
+
+/* What nobody has listened to is discarded when the subscriber leaves, which is logged; but not if somebody might have
+ * received it. */
+static void
+test_leaves_unheard (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = agent_subscriber_new ("a");
+  g_autoptr (AgentSubscriber) b = agent_subscriber_new ("b");
+
+  fill_and_drop (f, a);
+  test_expect_log (f, "Nobody listens to subscriber 'a'");
+
+  agent_subscriber_set_paused (b, TRUE);
+  fill_and_drop (f, b);
+}
+
+/* The first drop is logged together with the reason that nobody takes messages out. */
+static void
+test_drops_unheard (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "a", "capacity", 2, NULL);
+
+  agent_bus_subscribe (f->bus, a, NULL);
+  for (guint i = 0; i < 3; i++)
+    agent_bus_send (f->bus, test_data ("test", "a", i));
+  test_drain (f);
+  test_expect_log (f, "Nobody listens to subscriber 'a'");
 }
 
 /* --- Subclasses --- */
@@ -280,6 +362,7 @@ test_subclass_without_vfunc (TestFixture *f)
   agent_bus_subscribe (f->bus, a, NULL);
   agent_bus_send (f->bus, test_cancel ("test", "a"));
   test_drain (f);
+  test_expect_log (f, "Nobody listens to subscriber 'a'");
   g_signal_connect (a, "message", G_CALLBACK (on_message), &calls);
   agent_bus_send (f->bus, test_data ("test", "a", 1));
   test_drain (f);
@@ -346,6 +429,9 @@ main (int   argc,
   ADD ("connect-in-the-vfunc", test_connect_in_the_vfunc);
   ADD ("blocked-handler", test_blocked_handler);
   ADD ("no-vfunc-and-no-handler", test_no_vfunc_and_no_handler);
+  ADD ("unhandled-name", test_unhandled_name);
+  ADD ("leaves-unheard", test_leaves_unheard);
+  ADD ("drops-unheard", test_drops_unheard);
   ADD ("subclass-without-vfunc", test_subclass_without_vfunc);
   ADD ("overridden-class-handler", test_overridden_class_handler);
 

@@ -24,7 +24,7 @@ use_everything (gpointer data)
 {
   Playground      *self = data;
   g_autofree char *name = g_strdup_printf ("visitor-%u", self->n_calls);
-  g_autoptr (AgentSubscriber) visitor = agent_subscriber_new (name);
+  g_autoptr (AgentSubscriber) visitor = test_listener_new (name);
   GVariant *statistics;
 
   g_assert_false (self->in_call);
@@ -162,6 +162,7 @@ check_context (TestFixture *f,
   playground_begin (&play, f, total_order);
   context = context_new (&play);
   a = g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "a", "main-context", context, NULL);
+  test_listen (a);
   agent_bus_subscribe (play.bus, a, NULL);
   agent_route_table_assign (play.routes, "actor-of-a", "a");
   agent_bus_send (play.bus, test_data ("test", "a", 1));
@@ -225,6 +226,7 @@ test_thread_that_sleeps (TestFixture *f)
   playground_begin (&self.play, f, FALSE);
   context = context_new (&self.play);
   a = g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "a", "main-context", context, NULL);
+  test_listen (a);
   agent_bus_subscribe (self.play.bus, a, NULL);
   g_object_unref (a);
   thread = g_thread_new ("sleeper", send_once, &self);
@@ -259,6 +261,7 @@ come_and_leave (AgentBus     *bus,
 {
   AgentSubscriber *s = g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "s", "main-context", context, NULL);
 
+  test_listen (s);
   (*n_alive)++;
   g_object_weak_ref (G_OBJECT (s), count_gone, n_alive);
   agent_bus_subscribe (bus, s, NULL);
@@ -472,7 +475,7 @@ static void
 test_bus_goes_with_its_subscriber (TestFixture *f)
 {
   AgentBus        *bus = agent_bus_new ();
-  AgentSubscriber *a = agent_subscriber_new ("a");
+  AgentSubscriber *a = test_listener_new ("a");
 
   agent_bus_subscribe (bus, a, NULL);
   g_object_weak_ref (G_OBJECT (a), drop_bus, &bus);
@@ -505,8 +508,8 @@ ask_for_bus (gpointer data)
 static void
 test_ask_for_bus_while_refused (TestFixture *f)
 {
-  g_autoptr (AgentSubscriber) a = agent_subscriber_new ("a");
-  g_autoptr (AgentSubscriber) other = agent_subscriber_new ("a");
+  g_autoptr (AgentSubscriber) a = test_listener_new ("a");
+  g_autoptr (AgentSubscriber) other = test_listener_new ("a");
   Asker    asker = { other, TRUE };
   GThread *thread = g_thread_new ("asker", ask_for_bus, &asker);
 
@@ -555,7 +558,7 @@ new_full_bus (GMainContext *context)
   bus = agent_bus_new_with_capacity (1);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
-      g_autoptr (AgentSubscriber) subscriber = agent_subscriber_new (names[i]);
+      g_autoptr (AgentSubscriber) subscriber = test_listener_new (names[i]);
 
       g_assert_true (agent_bus_subscribe (bus, subscriber, NULL));
     }

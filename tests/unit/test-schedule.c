@@ -30,7 +30,7 @@ static void
 tear_down (Fixture      *self,
            gconstpointer data)
 {
-  g_assert_null (self->schedule.hand);
+  g_assert_null (self->schedule.hands);
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     {
       AgentMessage *message;
@@ -98,7 +98,10 @@ schedule_defer (Fixture *self)
 static void
 schedule_resume (Fixture *self)
 {
-  _agent_hand_unref (_agent_schedule_resume (&self->schedule, &self->list));
+  AgentHand *hand = self->schedule.hands;
+
+  _agent_schedule_resume (&self->schedule, &self->list, hand);
+  _agent_hand_unref (hand);
 }
 
 static AgentRelease
@@ -248,10 +251,10 @@ test_cancelled (Fixture      *self,
   g_assert_null (_agent_schedule_take_cancel (&self->schedule));
 
   _agent_schedule_cancel (&self->schedule, &self->list, cancel);
-  g_assert_true (_agent_hand_is_cancelled (self->schedule.hand));
+  g_assert_true (_agent_hand_is_cancelled (self->schedule.hands));
   assert_begins (self, AGENT_CHANNEL_SYSTEM);
   cancelled = _agent_schedule_take_cancel (&self->schedule);
-  g_assert_true (cancelled == self->schedule.hand);
+  g_assert_true (cancelled == self->schedule.hands);
   _agent_hand_unref (cancelled);
   g_assert_null (_agent_schedule_take_cancel (&self->schedule));
   end_batch (self, AGENT_CHANNEL_SYSTEM, FALSE);

@@ -123,7 +123,7 @@ test_statistics_shape (TestFixture *f)
   g_assert_false (g_variant_is_floating (statistics));
   g_assert_cmpstr (g_variant_get_type_string (statistics), ==, "a{sv}");
   assert_described (statistics,
-                    "delivered:t dropped:a{st} failed:t offered:t queued:t sent:t subscribers:a{sv}");
+                    "delivered:t dropped:a{st} failed:t offered:t queued:t sent:t subscribers:a{sv} unhandled:t");
   assert_described (dropped, REASONS);
   assert_described (subscribers, "");
 }
@@ -139,7 +139,7 @@ test_statistics_shape_of_subscribers (TestFixture *f)
   g_autoptr (GVariant) dropped = g_variant_lookup_value (own, "dropped", NULL);
 
   assert_described (subscribers, "a:a{sv} b:a{sv}");
-  assert_described (own, "delivered:t dropped:a{st} failed:t offered:t queued:t");
+  assert_described (own, "delivered:t dropped:a{st} failed:t offered:t queued:t unhandled:t");
   assert_described (dropped, REASONS);
 }
 

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-bus-error.h"
+#include "base/agent-source-private.h"
+#include "bus/agent-subscriber-private.h"
+
+static GError *
+receive_new_closed_error (AgentSubscriber *self)
+{
+  return g_error_new (AGENT_BUS_ERROR,
+                      AGENT_BUS_ERROR_CLOSED,
+                      "Subscriber '%s' is on no bus: there is nothing to receive",
+                      agent_subscriber_get_name (self));
+}
+
+static gboolean
+receive_is_in_context (AgentSubscriber *self)
+{
+  g_autoptr (GMainContext) context = g_main_context_ref_thread_default ();
+
+  return context == agent_subscriber_get_main_context (self);
+}
+
+/* Takes @task. */
+static void
+receive_begin (AgentSubscriber *self,
+               GTask           *task,
+               gboolean         in_hand)
+{
+  AgentMailbox *mailbox = _agent_subscriber_ref_mailbox (self);
+
+  if (mailbox == NULL)
+    {
+      g_task_return_error (task, receive_new_closed_error (self));
+      g_object_unref (task);
+      return;
+    }
+
+  _agent_mailbox_receive_async (mailbox, task, in_hand);
+  _agent_mailbox_unref (mailbox);
+}
+
+/**
+ * agent_subscriber_receive_async:
+ * @self: a subscriber
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async) (closure user_data): called when there is a message
+ * @user_data: data for @callback
+ *
+ * Receives the next message, instead of having a handler called for it.
+ *
+ * System messages come first, as with handlers. If this is called several times, the calls are served in their order.
+ * While a call waits, the handlers get nothing. Messages can be received also while a delivery is deferred.
+ *
+ * The message is taken out of its channel when @callback is called, so a call that was cancelled has taken nothing. The call
+ * fails with %AGENT_BUS_ERROR_CLOSED when the subscriber is on no bus, or leaves it.
+ *
+ * The message counts as handled. To say later what became of it, use
+ * [method@AgentBus.Subscriber.receive_delivery_async].
+ *
+ * This has to be called in the subscriber's context: [property@AgentBus.Subscriber:main-context] is the default context of
+ * the thread.
+ *
+ * ```c
+ * static void
+ * on_received (GObject      *source,
+ *              GAsyncResult *result,
+ *              gpointer      user_data)
+ * {
+ *   AgentSubscriber *inbox = AGENT_SUBSCRIBER (source);
+ *   g_autoptr (AgentMessage) message = agent_subscriber_receive_finish (inbox, result, NULL);
+ *
+ *   // prints: activate
+ *   g_print ("%s\n", agent_message_get_name (message));
+ * }
+ *
+ * g_autoptr (AgentSubscriber) inbox = agent_subscriber_new ("inbox");
+ *
+ * agent_bus_subscribe (bus, inbox, &error);
+ * agent_subscriber_receive_async (inbox, NULL, on_received, NULL);
+ * agent_bus_send (bus, agent_message_new_activate ("ui", "inbox", NULL));
+ * ```
+ *
+ * Since: 0.1
+ */
+void
+agent_subscriber_receive_async (AgentSubscriber    *self,
+                                GCancellable       *cancellable,
+                                GAsyncReadyCallback callback,
+                                gpointer            user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (AGENT_IS_SUBSCRIBER (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+  g_return_if_fail (receive_is_in_context (self));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, agent_subscriber_receive_async);
+  receive_begin (self, task, FALSE);
+}
+
+/**
+ * agent_subscriber_receive_finish:
+ * @self: a subscriber
+ * @result: what the callback got
+ * @error: where an error goes
+ *
+ * Finishes what [method@AgentBus.Subscriber.receive_async] has started.
+ *
+ * Returns: (transfer full): the message, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+AgentMessage *
+agent_subscriber_receive_finish (AgentSubscriber *self,
+                                 GAsyncResult    *result,
+                                 GError         **error)
+{
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * agent_subscriber_receive_delivery_async:
+ * @self: a subscriber
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async) (closure user_data): called when there is a message
+ * @user_data: data for @callback
+ *
+ * Receives the next message like [method@AgentBus.Subscriber.receive_async], and leaves it in hand until the delivery is
+ * completed or failed.
+ *
+ * Until then the handlers get nothing. A %AGENT_MESSAGE_TYPE_CANCEL or %AGENT_MESSAGE_TYPE_TASK_CANCEL cancels the delivery
+ * as it does with [method@AgentBus.Subscriber.defer]. More messages can be received meanwhile.
+ *
+ * This has to be called in the subscriber's context: [property@AgentBus.Subscriber:main-context] is the default context of
+ * the thread.
+ *
+ * Since: 0.1
+ */
+void
+agent_subscriber_receive_delivery_async (AgentSubscriber    *self,
+                                         GCancellable       *cancellable,
+                                         GAsyncReadyCallback callback,
+                                         gpointer            user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (AGENT_IS_SUBSCRIBER (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+  g_return_if_fail (receive_is_in_context (self));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, agent_subscriber_receive_delivery_async);
+  receive_begin (self, task, TRUE);
+}
+
+/**
+ * agent_subscriber_receive_delivery_finish:
+ * @self: a subscriber
+ * @result: what the callback got
+ * @error: where an error goes
+ *
+ * Finishes what [method@AgentBus.Subscriber.receive_delivery_async] has started.
+ *
+ * Returns: (transfer full): the delivery, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+AgentDelivery *
+agent_subscriber_receive_delivery_finish (AgentSubscriber *self,
+                                          GAsyncResult    *result,
+                                          GError         **error)
+{
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/* --- Without a main loop --- */
+
+/* A thread that waits in agent_subscriber_receive(). */
+typedef struct
+{
+  GCancellable *end;     /* cancels the wait, for whatever reason */
+  AgentMessage *message; /* (owned) (nullable) */
+  GError       *error;   /* (owned) (nullable) */
+  gboolean      timed_out;
+  gboolean      over;
+} Wait;
+
+static void
+receive_on_received (GObject      *source,
+                     GAsyncResult *result,
+                     gpointer      user_data)
+{
+  Wait *wait = user_data;
+
+  wait->message = agent_subscriber_receive_finish (AGENT_SUBSCRIBER (source), result, &wait->error);
+  wait->over = TRUE;
+}
+
+static gboolean
+receive_on_timeout (gpointer user_data)
+{
+  Wait *wait = user_data;
+
+  wait->timed_out = TRUE;
+  g_cancellable_cancel (wait->end);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+receive_on_wait_cancelled (GCancellable *cancellable,
+                           gpointer      end)
+{
+  g_cancellable_cancel (end);
+}
+
+static GSource *
+receive_add_timeout (GMainContext *context,
+                     guint         timeout,
+                     Wait         *wait)
+{
+  GSource *source = g_timeout_source_new (timeout);
+
+  g_source_set_callback (source, receive_on_timeout, wait, NULL);
+  g_source_attach (source, context);
+  return source;
+}
+
+/* Iterates the context until there is a message, or until the wait is cancelled. */
+static void
+receive_iterate (AgentSubscriber *self,
+                 gint             timeout,
+                 GCancellable    *cancellable,
+                 Wait            *wait)
+{
+  GMainContext *context = agent_subscriber_get_main_context (self);
+  GSource      *timer = timeout > 0 ? receive_add_timeout (context, timeout, wait) : NULL;
+  gulong        id = 0;
+
+  if (cancellable != NULL)
+    id = g_cancellable_connect (cancellable, G_CALLBACK (receive_on_wait_cancelled), wait->end, NULL);
+  agent_subscriber_receive_async (self, wait->end, receive_on_received, wait);
+  while (!wait->over)
+    g_main_context_iteration (context, TRUE);
+  g_cancellable_disconnect (cancellable, id);
+  _agent_source_clear (&timer);
+}
+
+static AgentMessage *
+receive_wait (AgentSubscriber *self,
+              gint             timeout,
+              GCancellable    *cancellable,
+              GError         **error)
+{
+  g_autoptr (GCancellable) end = g_cancellable_new ();
+  Wait wait = { .end = end };
+
+  receive_iterate (self, timeout, cancellable, &wait);
+  if (wait.timed_out && g_error_matches (wait.error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    {
+      g_clear_error (&wait.error);
+      wait.error = g_error_new (AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT, "No message came within %d ms", timeout);
+    }
+  if (wait.error != NULL)
+    g_propagate_error (error, wait.error);
+
+  return wait.message;
+}
+
+/* In the thread that owns the subscriber's context. */
+static AgentMessage *
+receive_in_context (AgentSubscriber *self,
+                    gint             timeout,
+                    GCancellable    *cancellable,
+                    GError         **error)
+{
+  AgentMailbox *mailbox = _agent_subscriber_ref_mailbox (self);
+  AgentMessage *message;
+
+  if (mailbox == NULL)
+    {
+      g_propagate_error (error, receive_new_closed_error (self));
+      return NULL;
+    }
+
+  message = _agent_mailbox_receive_now (mailbox);
+  _agent_mailbox_unref (mailbox);
+  if (message != NULL)
+    return message;
+  if (timeout != 0)
+    return receive_wait (self, timeout, cancellable, error);
+
+  g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT, "There is no message");
+  return NULL;
+}
+
+/**
+ * agent_subscriber_receive:
+ * @self: a subscriber
+ * @timeout_ms: how long to wait, in milliseconds: 0 only looks, -1 waits for ever
+ * @cancellable: (nullable): a cancellable
+ * @error: where an error goes
+ *
+ * Receives the next message in a thread without a main loop. Which message that is says
+ * [method@AgentBus.Subscriber.receive_async].
+ *
+ * No other thread may own the subscriber's context, [property@AgentBus.Subscriber:main-context]. While this waits, it iterates
+ * that context, so that what else is attached to it goes on.
+ *
+ * It fails with %AGENT_BUS_ERROR_TIMED_OUT if no message comes in time, with %AGENT_BUS_ERROR_CLOSED when the subscriber is on
+ * no bus or leaves it, and with %G_IO_ERROR_CANCELLED.
+ *
+ * ```c
+ * g_autoptr (AgentSubscriber) inbox = agent_subscriber_new ("inbox");
+ * g_autoptr (AgentMessage) message = NULL;
+ *
+ * agent_bus_subscribe (bus, inbox, &error);
+ * agent_bus_send (bus, agent_message_new_activate ("ui", "inbox", NULL));
+ * message = agent_subscriber_receive (inbox, 1000, NULL, &error);
+ * g_print ("%s\n", agent_message_get_name (message)); // prints: activate
+ * ```
+ *
+ * Returns: (transfer full): the message, or %NULL with @error set
+ *
+ * Since: 0.1
+ */
+AgentMessage *
+agent_subscriber_receive (AgentSubscriber *self,
+                          gint             timeout_ms,
+                          GCancellable    *cancellable,
+                          GError         **error)
+{
+  GMainContext *context;
+  AgentMessage *message;
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
+  g_return_val_if_fail (timeout_ms >= -1, NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return NULL;
+
+  context = agent_subscriber_get_main_context (self);
+  if (!g_main_context_acquire (context))
+    g_return_val_if_reached (NULL);
+
+  g_main_context_push_thread_default (context);
+  message = receive_in_context (self, timeout_ms, cancellable, error);
+  g_main_context_pop_thread_default (context);
+  g_main_context_release (context);
+
+  return message;
+}
+
+/* --- Pausing --- */
+
+/**
+ * agent_subscriber_get_paused: (get-property paused)
+ * @self: a subscriber
+ *
+ * Gets whether the handlers get nothing for now.
+ *
+ * Returns: whether it is paused
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_subscriber_get_paused (AgentSubscriber *self)
+{
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), FALSE);
+
+  return _agent_subscriber_is_paused (self);
+}
+
+/**
+ * agent_subscriber_set_paused: (set-property paused)
+ * @self: a subscriber
+ * @paused: whether the handlers get nothing for now
+ *
+ * Pauses the handlers, or has them go on.
+ *
+ * May be called from any thread. A handler that is running goes on. If this is called in the subscriber's context, no other
+ * handler begins after it.
+ *
+ * Since: 0.1
+ */
+void
+agent_subscriber_set_paused (AgentSubscriber *self,
+                             gboolean         paused)
+{
+  g_return_if_fail (AGENT_IS_SUBSCRIBER (self));
+
+  if (_agent_subscriber_change_paused (self, paused != FALSE))
+    g_object_notify (G_OBJECT (self), "paused");
+}
