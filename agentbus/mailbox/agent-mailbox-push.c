@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "base/agent-debug-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
 /* How a sender pushes a message: the mailbox takes the message, or drops it or an older one, and never makes the sender
@@ -338,6 +339,9 @@ _agent_mailbox_push (AgentMailbox *self,
                      AgentMessage *message,
                      AgentSender  *sender)
 {
+  if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
+    _agent_message_trace (message, "goes to", self->name);
+
   if (message->channel == AGENT_CHANNEL_SYSTEM)
     return push_system (self, message, sender);
 
