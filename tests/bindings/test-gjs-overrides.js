@@ -2,7 +2,7 @@
 // The bus from JavaScript, with its override.
 
 imports.gi.versions.AgentBus = '1';
-const {AgentBus, AgentBusTest, GLib, GObject} = imports.gi;
+const {AgentBus, AgentBusTest, Gio, GLib, GObject} = imports.gi;
 const {Bus, Message, Subscriber} = AgentBus;
 const System = imports.system;
 
@@ -92,8 +92,8 @@ test('options', async () => {
 
     assertEqual([message.name, message.source, message.target, message.task_id, message.task_name],
         ['task-request', 'a', 'b', '7', 'sum']);
-    assertEqual([message.get_ttl(), message.is_reliable(), message.wants_error_reply(), message.get_trace()],
-        [50, true, true, 'trace']);
+    assertEqual([message.ttl, message.reliable, message.error_reply, message.trace, message.cause, message.type],
+        [50, true, true, 'trace', cause.seq, AgentBus.MessageType.TASK_REQUEST]);
     assertEqual(Message.task_response('a', 'b', '7', {status: 'failed'}).status, AgentBus.TaskStatus.FAILED);
     assertEqual((await caught(() => Message.end('a', 'b', {resaon: 'typo'}))) instanceof TypeError, true);
     assertEqual((await caught(() => Message.task_response('a', 'b', '7', {status: 'odd'}))) instanceof TypeError, true);
@@ -107,17 +107,110 @@ test('payloads', async () => {
     assertEqual(update('b', new Uint8Array([1, 2])).get_payload().get_type_string(), 'ay');
     for (const payload of [{n: 2 ** 53 - 1, f: [-0.5, 1e300], d: {e: {}, l: [[]]}}, 2 ** 40, -(2 ** 40)])
         assertEqual(update('b', payload).payload, payload);
-    for (const [payload, where] of [[() => 1, 'A payload'], [{a: [{b: () => 1}]}, `'b' in a payload`],
-        [{n: NaN}, `'n' in`], [{u: new Uint8Array(2)}, `'u' in`], [{v: new GLib.Variant('s', '')}, `'v' in`],
-        [{i: 1n}, `'i' in`]]) {
-        const odd = await caught(() => update('b', payload));
+});
 
-        assertEqual([odd instanceof TypeError, odd.message.startsWith(where)], [true, true]);
+class Point {
+    constructor() {
+        this.x = 1;
     }
+}
+class Named {
+    toJSON() {
+        return {name: 'named'};
+    }
+}
 
-    const error = await caught(() => update('b', '\0'));
+test('payloads-beyond-json', async () => {
+    const loop = {};
+    const deep = {};
+
+    loop.a = [loop];
+    for (let i = 0, inner = deep; i < 100000; i++)
+        inner = inner.d = {};
+    for (const [payload, said] of [
+        [() => 1, 'payload is of type function'], [{a: [{b: () => 1}]}, 'payload.a[0].b is of type function'],
+        [{n: NaN}, 'payload.n is NaN'], [{u: new Uint8Array(2)}, 'payload.u is of class Uint8Array'],
+        [new ArrayBuffer(2), 'payload is of class ArrayBuffer'],
+        [{v: new GLib.Variant('s', '')}, 'payload.v is of class'],
+        [{i: 1n}, 'payload.i is of type bigint'], [(async () => ({}))(), 'payload is a Promise (is there an await'],
+        [{'a b': [Promise.resolve()]}, 'payload["a b"][0] is a Promise'],
+        [[new Set([1])], 'payload[0] is of class Set'],
+        [new Map([['k', 1]]), 'payload is of class Map'], [{error: new Error('x')}, 'payload.error is of class Error'],
+        [{bus: new Bus()}, 'payload.bus is of class'], [/x/, 'payload is of class RegExp'],
+        [new Point(), 'payload is of class Point'], [Symbol('x'), 'payload is of type symbol'],
+        [[1, undefined], 'payload[1] is of type undefined'], [{at: new Date(NaN)}, 'payload.at is an invalid Date'],
+        [loop, 'payload.a[0] contains itself'], [deep, 'payload is nested too deeply'],
+        ['\0', 'payload has a NUL'], [{a: '\ud800'}, 'payload.a has a NUL'], [{'\0': 1}, 'a key of payload has a NUL'],
+    ]) {
+        const error = await caught(() => update('b', payload));
+
+        assertEqual([error instanceof TypeError, error.message.slice(0, said.length)], [true, said]);
+    }
+    assertEqual(update('b', {left: undefined, named: new Named(), at: new Date(0)}).payload,
+        {named: {name: 'named'}, at: '1970-01-01T00:00:00.000Z'});
+    assertEqual((await caught(() => Message.frame('a', 'b', {kind: 'k', metadata: {m: new Map()}}))).message,
+        'metadata.m is of class Map, which cannot be in a payload');
+
+    const error = await caught(() => update('b', [...Array(100)].reduce(inner => [inner], 1)));
 
     assertEqual(error.matches(AgentBus.BusError, AgentBus.BusError.INVALID_MESSAGE), true);
+});
+
+test('numbers', async () => {
+    const bus = new Bus();
+    const dispatcher = new AgentBus.RouterDispatcher({bus, route_table: new AgentBus.RouteTable()});
+    const policy = AgentBus.RetryPolicy.new();
+
+    for (const odd of [0.5, NaN, Infinity, -1, '5', null]) {
+        for (const func of [
+            () => update('b').set_ttl(odd), () => new Bus({capacity: odd}),
+            () => new Subscriber({name: 'a', maxBytes: odd}),
+            () => new Subscriber({name: 'a', 'max-age': odd}), () => bus.set_shutdown_timeout(odd),
+            () => { bus.shutdown_timeout = odd; }, () => { bus.shutdownTimeout = odd; },
+            () => { dispatcher.capacity = odd; }, () => dispatcher.set_timeout('request-inference', odd),
+            () => policy.set_initial_delay(odd), () => policy.set_max_delay(odd),
+        ])
+            assertEqual((await caught(func)) instanceof RangeError, true);
+    }
+    assertEqual((await caught(() => Message.cancel('a', 'b', {ttl: 0.5}))).message,
+        'ttl is 0.5, but has to be a whole number');
+    bus.shutdownTimeout = 7;
+    dispatcher.set_timeout('request_inference', 40);
+    assertEqual([bus.shutdown_timeout, dispatcher.get_timeout(AgentBus.MessageType.REQUEST_INFERENCE)], [7, 40]);
+    assertEqual(new Subscriber({name: 'a', max_bytes: 2 ** 40}).max_bytes, 2 ** 40);
+});
+
+test('nicks', async () => {
+    const {Overflow} = AgentBus;
+
+    for (const overflow of ['drop-oldest', 'drop_oldest', 'DROP_OLDEST', Overflow.DROP_OLDEST])
+        assertEqual(new Subscriber({name: 'a', overflow}).overflow, Overflow.DROP_OLDEST);
+    for (const func of [
+        () => new Subscriber({name: 'a', overflow: 'odd'}), () => new Subscriber({name: 'a', overflow: 9}),
+        () => Message.custom('n', 'a', 'b', {channel: 'odd'}), () => Message.task_response('a', 'b', '1', {status: 99}),
+        () => Message.frame('a', 'b', {kind: 'k', direction: 'sideways'}),
+    ])
+        assertEqual((await caught(func)) instanceof TypeError, true);
+    assertEqual(Message.custom('n', 'a', 'b', {channel: 'system'}).channel, AgentBus.Channel.SYSTEM);
+});
+
+test('names', async () => {
+    const [bus, worker] = makeBus();
+    const got = [];
+
+    for (const name of ['cancel', 'CANCEL', AgentBus.MessageType.CANCEL])
+        worker.on(name, () => got.push('cancel'));
+    for (const name of ['task_request', 'task-request', 'TASK_REQUEST', AgentBus.MessageType.TASK_REQUEST])
+        worker.on(name, () => got.push('request'));
+    worker.on('plain', () => got.push('plain'));
+    bus.send(Message.cancel('ui', 'worker'));
+    bus.send(Message.task_request('ui', 'worker', '1'));
+    bus.send(Message.custom('plain', 'ui', 'worker'));
+    await until(() => worker.n_delivered === 3);
+    assertEqual(got, [...Array(3).fill('cancel'), ...Array(4).fill('request'), 'plain']);
+    for (const args of [[undefined, () => {}], ['', () => {}], [99, () => {}], [AgentBus.MessageType.CUSTOM, () => {}],
+        ['cancel'], [AgentBus.MessageType.CANCELL, () => {}]])
+        assertEqual((await caught(() => worker.on(...args))) instanceof TypeError, true);
 });
 
 test('on', async () => {
@@ -483,6 +576,72 @@ test('promises', async () => {
     bus.stop_async(null, (self, result) => results.push(self.stop_finish(result)));
     await until(() => results.length === 1);
     assertEqual(results, [true]);
+});
+
+test('names-that-are-none', async () => {
+    const program = `imports.gi.versions.AgentBus = '1';
+        const worker = new imports.gi.AgentBus.Subscriber({name: 'worker'});
+        for (const name of ['task_request', 'plain', 'my-name', 'task_reqest'])
+            worker.on(name, () => {});`;
+    const process = Gio.Subprocess.new(['gjs', '-c', program], Gio.SubprocessFlags.STDERR_PIPE);
+    const [, , said] = process.communicate_utf8(null, null);
+
+    assertEqual(said.match(/on\('.*?'\): no type of messages has this name/g),
+        [`on('task_reqest'): no type of messages has this name`]);
+});
+
+// What programs have for an AbortSignal, which GJS itself does not.
+class Abort {
+    constructor() {
+        this.listeners = new Set();
+        this.signal = {
+            aborted: false,
+            addEventListener: (_type, listener) => this.listeners.add(listener),
+            removeEventListener: (_type, listener) => this.listeners.delete(listener),
+        };
+    }
+
+    abort(reason) {
+        Object.assign(this.signal, {aborted: true, reason});
+        this.listeners.forEach(listener => listener());
+    }
+}
+
+test('cancelling', async () => {
+    const [bus, worker] = makeBus();
+    const {CANCELLED} = Gio.IOErrorEnum;
+    let delivery = null;
+
+    worker.on('activate', () => {
+        delivery = worker.defer();
+    });
+    bus.send(Message.activate('ui', 'worker'));
+    await until(() => delivery !== null);
+
+    const abort = new Abort();
+    const reason = new Error('enough');
+    const promise = bus.unsubscribe_async('worker', {signal: abort.signal});
+
+    abort.abort(reason);
+    assertEqual([await rejection(promise) === reason, abort.listeners.size], [true, 0]);
+    for (const make of [source => source, source => ({signal: source})]) {
+        const cancellable = new Gio.Cancellable();
+        const promise = bus.stop(make(cancellable));
+
+        cancellable.cancel();
+        assertEqual((await rejection(promise)).matches(Gio.IOErrorEnum, CANCELLED), true);
+    }
+
+    const late = new Abort();
+
+    late.abort();
+    assertEqual((await rejection(bus.stop({signal: late.signal}))).matches(Gio.IOErrorEnum, CANCELLED), true);
+    assertEqual((await caught(() => bus.stop({signal: 'now'}))) instanceof TypeError, true);
+    delivery.complete();
+
+    const unused = new Abort();
+
+    assertEqual([await bus.stop({signal: unused.signal}), unused.listeners.size], [true, 0]);
 });
 
 test('errors', async () => {

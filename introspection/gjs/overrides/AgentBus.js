@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What makes the bus feel at home in JavaScript. GJS loads it by itself. What introspection gives is there as before.
 
-const {GLib, GObject} = imports.gi;
+const {Gio, GLib, GObject} = imports.gi;
 const System = imports.system;
 
 let AgentBus; // the namespace, once it is loaded
@@ -32,39 +32,160 @@ function countMessage(message) {
         count(SAMPLE * (MESSAGE_WEIGHT + weigh(message.get_payload() ?? message.get_frame()?.get_data())));
 }
 
-// JSON.stringify() would leave these out, or make something else of them without a word.
-function refuse(key, value) {
-    const isOdd = ['function', 'symbol', 'bigint'].includes(typeof value) || ArrayBuffer.isView(value) ||
-        value instanceof GLib.Variant || typeof value === 'number' && !Number.isFinite(value) ||
-        key === '' && value === undefined;
+// --- Arguments ---
 
-    if (!isOdd)
-        return value;
+// What JSON.stringify() would leave out, or make something else of without a word.
+function describe(value, original) {
+    switch (typeof value) {
+    case 'function': case 'symbol': case 'bigint': case 'undefined':
+        return `of type ${typeof value}`;
+    case 'number':
+        return Number.isFinite(value) ? null : `${value}`;
+    case 'object':
+        break;
+    default:
+        return null;
+    }
+    if (value === null) // also what Date.prototype.toJSON() makes of an invalid date
+        return original instanceof Date ? 'an invalid Date' : null;
+    if (Array.isArray(value))
+        return null;
 
-    const what = typeof value === 'object' ? value.constructor.name : typeof value === 'number' ? value : typeof value;
+    const prototype = Object.getPrototypeOf(value);
 
-    throw new TypeError(`${key === '' ? 'A payload' : `'${key}' in a payload`} cannot be ${what}`);
+    if (prototype === null || prototype === Object.prototype)
+        return null;
+    return value instanceof Promise ? 'a Promise (is there an await missing?)' : `of class ${value.constructor?.name}`;
 }
 
-function pack(value) {
+// A property that is undefined is left out, as everywhere in JavaScript; in an array it would become null.
+function check(key, value) {
+    if (value === undefined && key !== '' && !Array.isArray(this))
+        return value;
+    if (describe(value, this[key]) !== null)
+        throw new TypeError('not for JSON');
+    return value;
+}
+
+// Throws what says where in a payload the reason is for which it cannot be packed; returns if none is seen.
+function explain(original, path, within = []) {
+    const value = typeof original?.toJSON === 'function' ? original.toJSON() : original;
+    const what = describe(value, original);
+
+    if (what !== null)
+        throw new TypeError(`${path} is ${what}, which cannot be in a payload`);
+    if (typeof value === 'string' && /\0|[\ud800-\udfff]/u.test(value))
+        throw new TypeError(`${path} has a NUL character or half of a surrogate pair`);
+    if (typeof value !== 'object' || value === null)
+        return;
+    if (within.includes(value))
+        throw new TypeError(`${path} contains itself`);
+    within.push(value);
+    if (Array.isArray(value)) {
+        for (let i = 0; i < value.length; i++)
+            explain(value[i], `${path}[${i}]`, within);
+    } else {
+        for (const [key, item] of Object.entries(value).filter(([, one]) => one !== undefined)) {
+            explain(key, `a key of ${path}`);
+            explain(item, `${path}${/^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`}`, within);
+        }
+    }
+    within.pop();
+}
+
+function pack(value, path = 'payload') {
     if (value === null || value instanceof GLib.Variant)
         return value;
     if (value instanceof Uint8Array)
         return GLib.Variant.new_from_bytes(new GLib.VariantType('ay'), new GLib.Bytes(value), true);
 
-    return AgentBus.payload_from_json(JSON.stringify(value, refuse) ?? refuse('', value));
+    try {
+        return AgentBus.payload_from_json(JSON.stringify(value, check));
+    } catch (error) {
+        if (error instanceof InternalError)
+            throw new TypeError(`${path} is nested too deeply`);
+        explain(value, path);
+        throw error;
+    }
 }
 
-const toNumber = type => value => {
-    const number = typeof value === 'number' ? value : AgentBus[type][`${value}`.toUpperCase()];
+// The value of an enumeration, of itself or of its nick.
+function toNumber(type, value) {
+    const values = AgentBus[type];
+    const number = typeof value === 'string' ? values[value.toUpperCase().replace(/-/g, '_')] : value;
 
-    if (number === undefined)
+    if (typeof number !== 'number' || !Object.values(values).includes(number))
         throw new TypeError(`AgentBus.${type} has no '${value}'`);
     return number;
-};
+}
+
+// Of a number with a fraction GJS makes another one, and 0 of NaN.
+function toInteger(name, value) {
+    if (!Number.isSafeInteger(value) || value < 0)
+        throw new RangeError(`${name} is ${value}, but has to be a whole number`);
+    return value;
+}
 
 function addGetter(klass, name, get) {
     Object.defineProperty(klass.prototype, name, {get});
+}
+
+// @places: for each argument of a method the name of an enumeration, or of what has to be a whole number
+function checkArguments(klass, name, ...places) {
+    const original = klass.prototype[name];
+
+    klass.prototype[name] = function (...args) {
+        places.forEach((place, i) => {
+            args[i] = place in AgentBus ? toNumber(place, args[i]) : toInteger(place, args[i]);
+        });
+        return original.apply(this, args);
+    };
+}
+
+// A property that has a setter whose arguments are checked, in the three ways to write it.
+function checkProperty(klass, name) {
+    const spellings = [name, name.replace(/_/g, '-'), name.replace(/_./g, part => part[1].toUpperCase())];
+
+    for (const spelling of new Set(spellings)) {
+        Object.defineProperty(klass.prototype, spelling, {
+            get() {
+                return this[`get_${name}`]();
+            },
+            set(value) {
+                this[`set_${name}`](value);
+            },
+        });
+    }
+}
+
+// What new KLASS({...}) is given.
+function checkConstruction(klass) {
+    klass.prototype._init = function (properties = {}, ...rest) {
+        const checked = {...properties};
+
+        for (const key in checked) {
+            if (key === 'overflow')
+                checked[key] = toNumber('Overflow', checked[key]);
+            else if (/capacity$|timeout$|^max[-_]?[aAbB]/i.test(key))
+                checked[key] = toInteger(key, checked[key]);
+        }
+        return GObject.Object.prototype._init.call(this, checked, ...rest);
+    };
+}
+
+function addChecks() {
+    const {Bus, Message, RetryPolicy, RouterDispatcher, Subscriber} = AgentBus;
+
+    [Bus, RouterDispatcher, Subscriber].forEach(checkConstruction);
+    checkArguments(Message, 'set_ttl', 'ttl');
+    checkArguments(Bus, 'set_shutdown_timeout', 'timeout');
+    checkArguments(RouterDispatcher, 'set_capacity', 'capacity');
+    checkArguments(RouterDispatcher, 'get_timeout', 'MessageType');
+    checkArguments(RouterDispatcher, 'set_timeout', 'MessageType', 'timeout');
+    checkArguments(RetryPolicy, 'set_initial_delay', 'delay');
+    checkArguments(RetryPolicy, 'set_max_delay', 'delay');
+    checkProperty(Bus, 'shutdown_timeout');
+    checkProperty(RouterDispatcher, 'capacity');
 }
 
 // --- Messages ---
@@ -81,8 +202,9 @@ const constructors = {
 const settings = ['ttl', 'reliable', 'error_reply', 'cause', 'trace'];
 
 const convert = {
-    payload: pack, metadata: pack,
-    status: toNumber('TaskStatus'), direction: toNumber('FrameDirection'), channel: toNumber('Channel'),
+    payload: pack, metadata: value => pack(value, 'metadata'),
+    status: value => toNumber('TaskStatus', value), direction: value => toNumber('FrameDirection', value),
+    channel: value => toNumber('Channel', value),
 };
 
 // Message.NAME(...arguments, {options})
@@ -99,7 +221,7 @@ function addConstructor(name, nArgs, defaults, make) {
         for (const key in defaults) {
             const value = options[key] ?? defaults[key];
 
-            values[key] = convert[key]?.(value) ?? value;
+            values[key] = key in convert ? convert[key](value) : value;
         }
 
         const message = make(args, values);
@@ -135,9 +257,16 @@ function addMessages() {
         (args, {frame, kind, data, metadata, direction}) =>
             Message.new_frame(...args, frame ?? Frame.new(kind, data, metadata), direction));
 
-    for (const name of ['name', 'source', 'target', 'seq', 'task_id', 'task_name', 'status', 'reason', 'frame']) {
+    for (const name of ['name', 'channel', 'source', 'target', 'seq', 'sent_at', 'direction', 'reason', 'task_id',
+        'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace']) {
         addGetter(Message, name, function () {
             return this[`get_${name}`]();
+        });
+    }
+    for (const [name, get] of [['type', 'get_message_type'], ['reliable', 'is_reliable'],
+        ['error_reply', 'wants_error_reply']]) {
+        addGetter(Message, name, function () {
+            return this[get]();
         });
     }
     addGetter(Message, 'payload', function () {
@@ -222,11 +351,32 @@ function handle(subscriber, message, handler, owned = message) {
     }
 }
 
+// The detail of the signal for a type of MessageType, its nick in any spelling, or the name of a custom message.
+function toDetail(name) {
+    const {MessageType} = AgentBus;
+
+    if (typeof name === 'number' && name !== MessageType.CUSTOM)
+        return MessageType.to_string(toNumber('MessageType', name));
+    if (typeof name !== 'string' || name === '')
+        throw new TypeError(`on() wants a type or a name of messages, not ${name === '' ? 'an empty one' : name}`);
+
+    const type = MessageType[name.toUpperCase().replace(/-/g, '_')];
+
+    if (typeof type === 'number')
+        return MessageType.to_string(type);
+    if (name.includes('_'))
+        console.warn(`on('${name}'): no type of messages has this name, so only custom ones of this name are heard`);
+    return name;
+}
+
 // subscriber.on([name,] handler): an id for disconnect()
 function on(...args) {
     const handler = args.pop();
+    const signal = args.length === 0 ? 'message' : `message::${toDetail(args[0])}`;
 
-    return this.connect(['message', ...args].join('::'), (subscriber, message) => handle(subscriber, message, handler));
+    if (typeof handler !== 'function')
+        throw new TypeError(`on() wants a function, not ${handler}`);
+    return this.connect(signal, (subscriber, message) => handle(subscriber, message, handler));
 }
 
 // The loop has the message it asked for, until it asks for the next one or leaves. One that comes before it asks waits.
@@ -318,6 +468,50 @@ function guardHandlers(klass) {
 
 // --- Endings ---
 
+const isSignal = value => typeof value?.addEventListener === 'function' && 'aborted' in value;
+
+// A cancellable for one operation, of a Gio.Cancellable, of {signal}, where either will do, or of nothing. @leave ends
+// the listening, @getReason is what a signal was aborted with.
+function listen(options) {
+    const source = options === null || options instanceof Gio.Cancellable || isSignal(options) ? options
+        : options.signal ?? null;
+
+    if (source === null || source instanceof Gio.Cancellable)
+        return {cancellable: source, leave() {}, getReason() {}};
+    if (!isSignal(source))
+        throw new TypeError(`The signal is neither a Gio.Cancellable nor like an AbortSignal, but ${source}`);
+
+    const cancellable = new Gio.Cancellable();
+    const cancel = () => cancellable.cancel();
+
+    if (source.aborted)
+        cancel();
+    else
+        source.addEventListener('abort', cancel);
+    return {
+        cancellable,
+        leave: () => source.removeEventListener?.('abort', cancel),
+        getReason: () => source.aborted ? source.reason : undefined,
+    };
+}
+
+// A promise of what start(cancellable, callback) and finish(result) give.
+function promise(options, start, finish) {
+    const {cancellable, leave, getReason} = listen(options);
+
+    return new Promise((resolve, reject) => start(cancellable, (_object, result) => {
+        leave();
+        try {
+            resolve(finish(result));
+        } catch (error) {
+            const isCancelled = error instanceof GLib.Error &&
+                error.matches(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED);
+
+            reject(isCancelled ? getReason() ?? error : error);
+        }
+    }));
+}
+
 // Without a callback, NAME_async() returns a promise; all but the @nNeeded first arguments may be left out.
 function addPromise(klass, name, nNeeded) {
     const {[`${name}_async`]: start, [`${name}_finish`]: finish} = klass.prototype;
@@ -325,15 +519,13 @@ function addPromise(klass, name, nNeeded) {
     klass.prototype[`${name}_async`] = function (...args) {
         if (args.length > nNeeded + 1)
             return start.apply(this, args);
-        while (args.length < nNeeded + 1)
+        while (args.length < nNeeded)
             args.push(null);
-        return new Promise((resolve, reject) => start.call(this, ...args, (self, result) => {
-            try {
-                resolve(finish.call(self, result));
-            } catch (error) {
-                reject(error);
-            }
-        }));
+
+        const options = args[nNeeded] ?? null;
+
+        return promise(options, (...rest) => start.call(this, ...args.slice(0, nNeeded), ...rest),
+            result => finish.call(this, result));
     };
 }
 
@@ -342,6 +534,7 @@ function _init() {
 
     const {Bus, RouterDispatcher, Subscriber} = AgentBus;
 
+    addChecks();
     addMessages();
 
     deferByHand = Subscriber.prototype.defer;
@@ -359,8 +552,8 @@ function _init() {
     addPromise(RouterDispatcher, 'stop', 0);
     Bus.prototype.start = Bus.prototype.start_async;
     for (const klass of [Bus, RouterDispatcher]) {
-        klass.prototype.stop = function (cancellable = null) {
-            return this.stop_async(cancellable);
+        klass.prototype.stop = function (options = null) {
+            return this.stop_async(options);
         };
         addGetter(klass, 'statistics', function () {
             return this.get_statistics().recursiveUnpack();
