@@ -76,7 +76,8 @@ end)
 test('options', function()
    local message = Message.task_request('a', 'b', '7', { name = 'sum', ttl = 50, reliable = true, trace = 'trace' })
    assert_equal({ message.source, message.target, message.task_id, message.task_name }, { 'a', 'b', '7', 'sum' })
-   assert_equal({ message:get_ttl() == 50, message:is_reliable(), message:get_trace() }, { true, true, 'trace' })
+   assert_equal({ message.ttl == 50, message.reliable, message.trace, message.type },
+                { true, true, 'trace', 'TASK_REQUEST' })
    assert_equal(Message.task_response('a', 'b', '7', { status = 'FAILED' }):get_status(), 'FAILED')
    assert_equal(pcall(Message._end, 'a', 'b', { resaon = 'typo' }), false)
 end)
@@ -95,8 +96,90 @@ test('payloads', function()
 end)
 
 test('payload-errors', function()
-   local _, err = update('b', { a = { 1, { b = print } } })
-   assert_equal(tostring(err.message):find('payload.a[2].b is a function', 1, true) ~= nil, true)
+   local loop = {}
+   loop.a = { loop }
+   for _, case in ipairs {
+      { { a = { 1, { b = print } } }, 'payload.a[2].b is a function' },
+      { { 1, 2, x = 3 }, 'payload is neither an array nor an object: it has the keys 1 and "x"' },
+      { { a = { [1] = 1, [1.5] = 2 } }, 'payload.a is neither' }, { { 1, 2, nil, 4 }, 'payload[3] is nil' },
+      { { nil, 2 }, 'payload[1] is nil' }, { { a = { [5] = 1 } }, 'payload.a[1] is nil' },
+      { { [0] = 1 }, 'payload has a key that is a number' }, { AgentBus.Bus(), 'payload is a userdata' },
+      { GLib.Bytes.new('abc'), 'payload is a userdata' },
+      { { ['a b'] = AgentBus.Bus() }, 'payload["a b"] is a userdata' },
+      { loop, 'payload is nested too deeply' }, { { a = 'x\0' }, 'payload.a is no UTF-8' },
+      { { ['\255'] = 1 }, 'a key of payload is no UTF-8' }, { { a = 1 / 0 }, 'payload.a is inf' },
+      { { a = setmetatable({}, { __index = { 1 } }) }, 'payload.a is a table with a metatable' },
+   } do
+      local message, err = update('b', case[1])
+      assert_equal({ message == nil, err:matches(AgentBus.BusError, 'INVALID_MESSAGE') }, { true, true })
+      assert_equal(err.message:sub(1, #case[2]), case[2])
+   end
+   assert_equal(update('b', setmetatable({ 1 }, { __tostring = print })).payload, { 1 })
+end)
+
+-- What a function that raises says.
+local function raised(func, ...)
+   local ok, err = pcall(func, ...)
+   assert_equal(ok, false)
+   return tostring(err):gsub('^.-:%d+: ', '')
+end
+
+test('numbers', function()
+   local bus = AgentBus.Bus { shutdown_timeout = 5 }
+   local dispatcher = AgentBus.RouterDispatcher { bus = bus, route_table = AgentBus.RouteTable() }
+   local policy = AgentBus.RetryPolicy.new()
+   local Derived = App:class('Derived', AgentBus.Subscriber)
+   for _, odd in ipairs { 0.5, 0 / 0, 1 / 0, -1, '5' } do
+      for _, func in ipairs {
+         function() Message.activate('a', 'b', { ttl = odd }) end, function() AgentBus.Bus { capacity = odd } end,
+         function() Derived { name = 'a', max_bytes = odd } end, function() bus.shutdown_timeout = odd end,
+         function() dispatcher.capacity = odd end, function() dispatcher:set_timeout('SHUTDOWN', odd) end,
+         function() policy:set_initial_delay(odd) end, function() policy:set_max_delay(odd) end,
+      } do
+         assert_equal(raised(func):find('has to be a whole number', 1, true) ~= nil, true)
+      end
+   end
+   bus.shutdown_timeout = 7
+   assert_equal(bus.shutdown_timeout == 7, true)
+   assert_equal(Derived { name = 'a', max_bytes = 2 ^ 40 }.max_bytes == 2 ^ 40, true)
+end)
+
+test('nicks', function()
+   local function subscriber(overflow) return AgentBus.Subscriber { name = 'a', overflow = overflow }.overflow end
+   for _, overflow in ipairs { 'drop-oldest', 'drop_oldest', 'DROP_OLDEST', AgentBus.Overflow.DROP_OLDEST } do
+      assert_equal(subscriber(overflow), 'DROP_OLDEST')
+   end
+   assert_equal(raised(subscriber, 'odd'), "AgentBus.Overflow has no 'odd'")
+   assert_equal(raised(subscriber, 9):find('AgentBus.Overflow has no', 1, true), 1)
+   assert_equal(Message.custom('n', 'system', 'a', 'b').channel, 'SYSTEM')
+   assert_equal(Message.task_response('a', 'b', '1', { status = 'failed' }).status, 'FAILED')
+   assert_equal(raised(Message.custom, 'n', 'odd', 'a', 'b'), "AgentBus.Channel has no 'odd'")
+end)
+
+test('names', function()
+   local bus, worker = make_bus()
+   local n = 0
+   for _, name in ipairs { 'task_request', 'task-request', 'TASK_REQUEST', AgentBus.MessageType.TASK_REQUEST } do
+      worker:on(name, function() n = n + 1 end)
+   end
+   bus:send(Message.task_request('ui', 'worker', '1'))
+   wait_until(function() return worker.n_delivered == 1 end)
+   assert_equal(n, 4)
+   for _, args in ipairs { { AgentBus.MessageType.CUSTOM }, { 99 }, { '' }, { {} } } do
+      raised(worker.on, worker, args[1], print)
+   end
+   raised(worker.on, worker, nil, print)
+   raised(worker.on, worker, 'cancel')
+end)
+
+test('names-that-are-none', function()
+   local program = io.popen([[lua5.3 -e "
+      local worker = require('lgi').AgentBus.Subscriber { name = 'worker' }
+      for _, name in ipairs { 'task_request', 'plain', 'my-name', 'task_reqest' } do worker:on(name, print) end" 2>&1]])
+   local names = {}
+   for name in program:read('a'):gmatch("on%('(.-)'%): no type") do names[#names + 1] = name end
+   program:close()
+   assert_equal(names, { 'task_reqest' })
 end)
 
 test('on', function()

@@ -12,19 +12,138 @@ local log = lgi.log.domain 'AgentBus'
 -- takes one for whatever it does not own.
 Message._refsink = core.gi.AgentBus.Message.methods.ref
 
+-- --- Arguments ---
+
+-- A value of an enumeration may be given by its nick; what is none raises, wherever one is wanted.
+for _, name in ipairs { 'Channel', 'DispatchResult', 'DropReason', 'FrameDirection', 'MessageType', 'Overflow',
+                        'TaskStatus' } do
+   local enum = AgentBus[name]
+
+   function enum:_new(value)
+      local number = value
+      if type(value) == 'string' then number = self[value:upper():gsub('-', '_')] end
+      if type(number) ~= 'number' or type(self[number]) ~= 'string' then
+         error(("AgentBus.%s has no '%s'"):format(name, tostring(value)), 0)
+      end
+      return number
+   end
+end
+
+-- lgi would cut a fraction off, and make something of NaN.
+local function check_integer(name, value, level)
+   if math.type(value) ~= 'integer' and not (math.type(value) == 'float' and value % 1 == 0) or value < 0 then
+      error(('%s is %s, but has to be a whole number'):format(name, tostring(value)), level + 1)
+   end
+end
+
+-- Has a method check an argument.
+local function check_argument(class, method, place, name)
+   local original = class[method]
+
+   class[method] = function(...)
+      check_integer(name, (select(place, ...)), 2)
+      return original(...)
+   end
+end
+
+check_argument(Message, 'set_ttl', 2, 'ttl')
+check_argument(Bus, 'set_shutdown_timeout', 2, 'timeout')
+check_argument(AgentBus.RouterDispatcher, 'set_capacity', 2, 'capacity')
+check_argument(AgentBus.RouterDispatcher, 'set_timeout', 3, 'timeout')
+check_argument(AgentBus.RetryPolicy, 'set_initial_delay', 2, 'delay')
+check_argument(AgentBus.RetryPolicy, 'set_max_delay', 2, 'delay')
+
+-- Has an assignment use the setter. A class would find the attributes of another one it is derived from.
+local function check_property(class, name)
+   class._attribute = rawget(class, '_attribute') or {}
+   class._attribute[name] = {
+      get = function(self) return self['get_' .. name](self) end,
+      set = function(self, value) self['set_' .. name](self, value) end,
+   }
+end
+
+check_property(Bus, 'shutdown_timeout')
+check_property(AgentBus.RouterDispatcher, 'capacity')
+
+-- Has a constructor check its properties.
+local whole = { capacity = true, actor_capacity = true, max_bytes = true, max_age = true, shutdown_timeout = true }
+
+for _, class in ipairs { Bus, Subscriber, AgentBus.RouterDispatcher } do
+   local new = class._new
+
+   function class:_new(properties, ...)
+      if type(properties) == 'table' then
+         for name, value in pairs(properties) do
+            if whole[name] then check_integer(name, value, 2) end
+            if name == 'overflow' then AgentBus.Overflow(value) end
+         end
+      end
+      return new(self, properties, ...)
+   end
+end
+
 -- --- Payloads ---
 
-local function quote(text)
+local function quote(text, path)
+   if not utf8.len(text) or text:find('\0', 1, true) then
+      error(('%s is no UTF-8, or has a NUL character'):format(path), 0)
+   end
    return '"' .. text:gsub('[%c"\\\127]', function(c) return ('\\u%04x'):format(c:byte()) end) .. '"'
 end
 
--- What has a first element is an array; an empty table is an object.
-local function to_json(value, depth, path)
-   local kind = math.type(value) or type(value)
+local to_json
+
+-- A name of the language as it is, anything else in brackets.
+local function join(path, key)
+   if type(key) == 'string' and key:find('^[%a_][%w_]*$') then return path .. '.' .. key end
+   return ('%s[%s]'):format(path, type(key) == 'string' and ('%q'):format(key) or tostring(key))
+end
+
+local function array_to_json(value, n, depth, path)
    local parts = {}
 
-   if depth > 32 then error('the payload is nested too deeply', 0) end
-   if kind == 'string' then return quote(value) end
+   for i = 1, n do parts[i] = to_json(rawget(value, i), depth + 1, join(path, i)) end
+   return '[' .. table.concat(parts, ',') .. ']'
+end
+
+local function object_to_json(value, depth, path)
+   local parts = {}
+
+   for key, item in next, value do
+      if type(key) ~= 'string' then error(('%s has a key that is a %s'):format(path, type(key)), 0) end
+      parts[#parts + 1] = quote(key, 'a key of ' .. path) .. ':' .. to_json(item, depth + 1, join(path, key))
+   end
+   return '{' .. table.concat(parts, ',') .. '}'
+end
+
+-- How many elements an array has, or nil for an object. An empty table is an object. With a key that is a number above
+-- zero a table is an array, and then its keys have to be those from 1 on: JSON has no other keys in arrays, and no holes.
+local function count_array(value, path)
+   local n, largest = 0, 0
+
+   for key in next, value do
+      if math.type(key) == 'integer' and key > 0 then n, largest = n + 1, math.max(largest, key) end
+   end
+   if n == 0 then return nil end
+   for key in next, value do
+      if math.type(key) ~= 'integer' or key < 1 then
+         local text = type(key) == 'string' and ('%q'):format(key) or tostring(key)
+         error(('%s is neither an array nor an object: it has the keys 1 and %s'):format(path, text), 0)
+      end
+   end
+   if largest > n then
+      local hole = 1
+      while rawget(value, hole) ~= nil do hole = hole + 1 end
+      error(('%s is nil, which cannot be in an array'):format(join(path, hole)), 0)
+   end
+   return n
+end
+
+to_json = function(value, depth, path)
+   local kind = math.type(value) or type(value)
+
+   if depth > 32 then error('payload is nested too deeply', 0) end
+   if kind == 'string' then return quote(value, path) end
    if kind == 'integer' or kind == 'boolean' then return tostring(value) end
    if kind == 'float' then
       if value ~= value or value - value ~= 0 then
@@ -34,20 +153,20 @@ local function to_json(value, depth, path)
       return text:find('[.e]') and text or text .. '.0'
    end
    if kind ~= 'table' then error(('%s is a %s, which cannot be in a payload'):format(path, kind), 0) end
-   if value[1] ~= nil then
-      for i = 1, #value do parts[i] = to_json(value[i], depth + 1, ('%s[%d]'):format(path, i)) end
-      return '[' .. table.concat(parts, ',') .. ']'
+   -- What a metatable would add or hide is not seen below.
+   local meta = getmetatable(value)
+   if type(meta) ~= 'nil' and (type(meta) ~= 'table' or meta.__index or meta.__pairs) then
+      error(('%s is a table with a metatable, which cannot be in a payload'):format(path), 0)
    end
-   for key, item in pairs(value) do
-      if type(key) ~= 'string' then error(('%s has a key that is a %s'):format(path, type(key)), 0) end
-      parts[#parts + 1] = quote(key) .. ':' .. to_json(item, depth + 1, path .. '.' .. key)
-   end
-   return '{' .. table.concat(parts, ',') .. '}'
+
+   local n = count_array(value, path)
+   if n then return array_to_json(value, n, depth, path) end
+   return object_to_json(value, depth, path)
 end
 
 -- A payload, or nil and an error.
 local function pack(value)
-   if value == nil or type(value) == 'userdata' then return value end
+   if value == nil or GLib.Variant:is_type_of(value) then return value end
    local ok, json = pcall(to_json, value, 0, 'payload')
    if not ok then return nil, GLib.Error(AgentBus.BusError, 'INVALID_MESSAGE', '%s', json) end
    return AgentBus.payload_from_json(json)
@@ -134,10 +253,14 @@ end
 
 for name, shape in pairs(constructors) do add_constructor(name, shape) end
 
-Message._attribute = Message._attribute or {}
-for _, name in ipairs { 'name', 'source', 'target', 'seq', 'task_id', 'task_name', 'status', 'reason', 'frame' } do
+Message._attribute = rawget(Message, '_attribute') or {}
+for _, name in ipairs { 'name', 'channel', 'source', 'target', 'seq', 'sent_at', 'direction', 'reason', 'task_id',
+                        'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace' } do
    Message._attribute[name] = { get = function(self) return self['get_' .. name](self) end }
 end
+Message._attribute.type = { get = Message.get_message_type }
+Message._attribute.reliable = { get = Message.is_reliable }
+Message._attribute.error_reply = { get = Message.wants_error_reply }
 Message._attribute.payload = { get = function(self)
    local payload = self:get_payload()
    if payload then return unpack_variant(payload) end
@@ -198,11 +321,31 @@ function Subscriber:defer()
    return delivery
 end
 
+-- The detail of the signal for a type of MessageType, its nick in any spelling, or the name of a custom message.
+local function to_detail(name)
+   local type_name = name
+
+   if type(name) == 'number' then type_name = AgentBus.MessageType[name] end
+   if type(type_name) ~= 'string' or name == '' or type(name) == 'number' and type_name == 'CUSTOM' then
+      error(('on() wants a type or a name of messages, not %s'):format(tostring(name)), 3)
+   end
+
+   local symbol = type_name:upper():gsub('-', '_')
+   if type(AgentBus.MessageType[symbol]) == 'number' then return (symbol:lower():gsub('_', '-')) end
+   if name:find('_', 1, true) then
+      log.warning("on('%s'): no type of messages has this name, so only custom ones of this name are heard", name)
+   end
+   return name
+end
+
 -- subscriber:on([name,] handler). The handler runs in a coroutine. When it yields, the subscriber gets nothing more
 -- until it has ended. An error is counted, and the subscriber goes on.
-function Subscriber:on(name, handler)
-   if handler == nil then name, handler = nil, name end
+function Subscriber:on(...)
+   local n = select('#', ...)
+   local handler = select(n, ...)
+   local name = n > 1 and to_detail((...)) or nil
 
+   if type(handler) ~= 'function' then error('on() wants a function, not ' .. tostring(handler), 2) end
    self.on_message:connect(function(subscriber, message)
       local turn, ended, failure
 
@@ -228,6 +371,6 @@ end
 -- --- Statistics ---
 
 for _, class in ipairs { Bus, AgentBus.RouterDispatcher } do
-   class._attribute = class._attribute or {}
+   class._attribute = rawget(class, '_attribute') or {}
    class._attribute.statistics = { get = function(self) return unpack_variant(self:get_statistics()) end }
 end
