@@ -281,8 +281,8 @@ const TURN = Symbol('turn');
 
 const identify = message => `${message.get_seq()}/${message.get_sent_at()}`;
 
-// The delivery of the message in hand. All its handlers share it, and the last one that settles ends it, after they all
-// have returned. The subscriber does not hold it longer than that: one that nobody settles must be seen as dropped.
+// The delivery of the message in hand. All its async handlers share it, and the last one that settles ends it, after they
+// all have returned. The subscriber does not hold it longer than that: one that nobody settles must be seen as dropped.
 function takeDelivery(subscriber, message) {
     const id = identify(message);
 
@@ -317,10 +317,10 @@ function takeDelivery(subscriber, message) {
 
 let deferByHand; // what introspection gives
 
-// subscriber.defer(): async handlers and loops then do not hold the subscriber for this message.
+// subscriber.defer(): async handlers then do not hold the subscriber for this message.
 function defer() {
     if (this[TURN]?.delivery)
-        throw new Error('The message in hand belongs to an async handler or a loop: its delivery is theirs');
+        throw new Error('The message in hand belongs to an async handler: its delivery is its own');
 
     const delivery = deferByHand.call(this);
 
@@ -377,76 +377,6 @@ function on(...args) {
     if (typeof handler !== 'function')
         throw new TypeError(`on() wants a function, not ${handler}`);
     return this.connect(signal, (subscriber, message) => handle(subscriber, message, handler));
-}
-
-// The loop has the message it asked for, until it asks for the next one or leaves. One that comes before it asks waits.
-// It ends when its subscriber is on no bus, after the last message it was given.
-function iterate() {
-    let settle = null, asking = null, closed = false, bus = null, watch = 0;
-    const waiting = [];
-
-    const id = this.connect('message', (subscriber, message) => {
-        countMessage(message);
-        waiting.push([message, takeDelivery(subscriber, message)]);
-        give();
-    });
-    // Looks where the subscriber is, and has the loop told when that changes.
-    const hasLeft = () => {
-        const now = this.bus;
-
-        if (now !== bus) {
-            if (bus !== null)
-                bus.disconnect(watch);
-            bus = now;
-            watch = bus?.connect('unsubscribed', give) ?? 0;
-        }
-        // It may have left before there was anybody to be told.
-        return bus === null || this.bus === null;
-    };
-    const close = () => {
-        if (closed)
-            return;
-        closed = true;
-        this.disconnect(id);
-        if (bus !== null)
-            bus.disconnect(watch);
-        settle?.();
-        for (const [, abandon] of waiting)
-            abandon('The loop was left before it was given the message');
-        asking?.({done: true});
-        settle = asking = bus = null;
-    };
-    const give = () => {
-        if (asking === null)
-            return;
-        if (waiting.length === 0) {
-            if (hasLeft())
-                close();
-            return;
-        }
-
-        const [value, end] = waiting.shift();
-        const resolve = asking;
-
-        settle = end;
-        asking = null;
-        resolve({value, done: false});
-    };
-
-    return {
-        async next() {
-            settle?.();
-            settle = null;
-            return closed ? {done: true} : new Promise(resolve => {
-                asking = resolve;
-                give();
-            });
-        },
-        async return() {
-            close();
-            return {done: true};
-        },
-    };
 }
 
 // GJS hands a virtual function its message without a reference: one that is kept would be dangling. And it does not
@@ -529,6 +459,74 @@ function addPromise(klass, name, nNeeded) {
     };
 }
 
+// --- Receiving ---
+
+let receiveByHand; // what introspection gives
+
+// subscriber.receive({signal}): a promise of the next message. The subscriber is paused from then on, so that what
+// comes between two calls waits for the next one. With a number it is what introspection gives, and blocks.
+function receive(...args) {
+    if (typeof args[0] === 'number')
+        return receiveByHand.apply(this, args);
+    this.paused = true;
+    return this.receive_async(args[0]).then(message => {
+        countMessage(message);
+        return message;
+    });
+}
+
+const isClosed = error => error instanceof GLib.Error && error.matches(AgentBus.BusError, AgentBus.BusError.CLOSED);
+
+// for await (const message of subscriber): the message is in hand until the loop asks for the next one or leaves. Calls
+// of next() are served one after the other. The loop ends when its subscriber is on no bus.
+function iterate() {
+    const cancellable = new Gio.Cancellable();
+    let inHand = null, left = false, nWaiting = 0, last = null;
+
+    const complete = () => {
+        inHand?.complete();
+        inHand = null;
+    };
+    const take = async () => {
+        complete();
+        if (left)
+            return {done: true};
+        try {
+            inHand = await this.receive_delivery_async(cancellable);
+        } catch (error) {
+            if (!left && !isClosed(error))
+                throw error;
+            left = true;
+            return {done: true};
+        }
+
+        const value = inHand.message;
+
+        count(DELIVERY_WEIGHT);
+        countMessage(value);
+        if (left)
+            complete();
+        return {value, done: false};
+    };
+
+    this.paused = true;
+    return {
+        next() {
+            // At once, if it can be, so that it is served if the subscriber leaves now.
+            const result = nWaiting++ === 0 ? take() : last.then(take);
+
+            last = result.catch(() => {}).finally(() => nWaiting--);
+            return result;
+        },
+        async return() {
+            left = true;
+            cancellable.cancel();
+            complete();
+            return {done: true};
+        },
+    };
+}
+
 function _init() {
     AgentBus = this;
 
@@ -540,6 +538,8 @@ function _init() {
     deferByHand = Subscriber.prototype.defer;
     Subscriber.prototype.defer = defer;
     Subscriber.prototype.on = on;
+    receiveByHand = Subscriber.prototype.receive;
+    Subscriber.prototype.receive = receive;
     Subscriber.prototype[Symbol.asyncIterator] = iterate;
     Subscriber._classInit = function (klass) {
         guardHandlers(klass);
@@ -550,6 +550,8 @@ function _init() {
     addPromise(Bus, 'stop', 0);
     addPromise(Bus, 'unsubscribe', 1);
     addPromise(RouterDispatcher, 'stop', 0);
+    addPromise(Subscriber, 'receive', 0);
+    addPromise(Subscriber, 'receive_delivery', 0);
     Bus.prototype.start = Bus.prototype.start_async;
     for (const klass of [Bus, RouterDispatcher]) {
         klass.prototype.stop = function (options = null) {

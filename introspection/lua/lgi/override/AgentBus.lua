@@ -117,7 +117,7 @@ local function object_to_json(value, depth, path)
 end
 
 -- How many elements an array has, or nil for an object. An empty table is an object. With a key that is a number above
--- zero a table is an array, and then its keys have to be those from 1 on: JSON has no other keys in arrays, and no holes.
+-- zero a table is an array, and then its keys have to be those from 1 on: JSON has no other keys in arrays, no holes.
 local function count_array(value, path)
    local n, largest = 0, 0
 
