@@ -10,7 +10,7 @@ const POEM = 'A stream of words has no end that the reader has to wait for'.spli
 
 const sleep = milliseconds => new Promise(resolve => {
     GLib.timeout_add(GLib.PRIORITY_DEFAULT, milliseconds, () => {
-        resolve();
+        resolve(null);
         return GLib.SOURCE_REMOVE;
     });
 });

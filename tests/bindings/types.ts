@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What TypeScript has to accept of the bus with its overrides, and what it has to find wrong. It is checked, not run.
+
+import AgentBus from 'gi://AgentBus?version=1';
+import Gio from 'gi://Gio?version=2.0';
+import GLib from 'gi://GLib?version=2.0';
+import GObject from 'gi://GObject?version=2.0';
+
+const {Bus, Message, MessageType, Overflow, Subscriber, TaskStatus} = AgentBus;
+
+class Worker extends Subscriber {
+    static {
+        GObject.registerClass(this);
+    }
+
+    async on_message(message: AgentBus.Message) {
+        print(message.name, message.payload.word, message.ttl, message.task_id ?? 'no task');
+    }
+}
+
+const bus = new Bus({capacity: 8, shutdown_timeout: 100, totalOrder: true});
+const worker = new Worker({name: 'worker', overflow: 'drop-oldest', max_bytes: 1024});
+const other = new Subscriber({name: 'other', overflow: Overflow.DROP_NEWEST, maxAge: 5});
+const signal: AgentBus.SignalLike = {aborted: false, addEventListener() {}};
+
+bus.subscribe(worker);
+bus.shutdown_timeout = 5;
+worker.on(message => print(message.source));
+worker.on('cancel', async ({reason}) => print(reason));
+worker.on(MessageType.TASK_REQUEST, message => message.type === MessageType.TASK_REQUEST);
+worker.on('task-request', ({source, task_id}) =>
+    bus.send(Message.task_response('worker', source, task_id, {status: 'failed', payload: {word: 'no'}})));
+worker.connect('message', (self, message) => print(self.name, message.seq));
+worker.connect('message::cancel', (_self, message) => print(message.reason));
+worker.connect('notify::paused', () => {});
+bus.connect('dropped', (_bus, subscriber, reason, n, last) =>
+    print(subscriber?.name, AgentBus.DropReason.to_string(reason), n + 1, last.name));
+bus.send(Message.task_update('ui', 'worker', '1', {payload: [1, {a: 'b'}], ttl: 5}));
+bus.send(Message.task_response('ui', null, '1', {status: TaskStatus.RUNNING}));
+bus.send(Message.frame('ui', 'worker', {kind: 'audio', data: new Uint8Array(3), metadata: {rate: 1}}));
+bus.send(Message.new_activate('ui', 'worker', null));
+bus.send(Message.custom('mine', 'ui', 'worker', {channel: 'system', payload: new GLib.Variant('s', 'x')}));
+
+async function receive() {
+    const message: AgentBus.Message = await worker.receive({signal});
+    const delivery = await worker.receive_delivery_async(new Gio.Cancellable());
+
+    delivery.complete();
+    worker.paused = false;
+    for await (const {payload, name} of other)
+        print(payload, name, message.payload);
+    await bus.unsubscribe_async('worker', {signal});
+    bus.stop_async(null, (self, result) => self?.stop_finish(result));
+    return await bus.stop() && bus.statistics.sent > 0;
+}
+
+receive().catch(error => error.matches(AgentBus.BusError, AgentBus.BusError.CLOSED));
+
+const dispatcher = new AgentBus.RouterDispatcher({bus, route_table: new AgentBus.RouteTable()});
+
+dispatcher.set_timeout('request-inference', 50);
+dispatcher.dispatch(Message.request_inference('ui', 'actor', {payload: null}));
+
+// @ts-expect-error: no such option
+Message.end('ui', 'worker', {resaon: 'typo'});
+// @ts-expect-error: a time is a number
+Message.end('ui', 'worker', {ttl: '5'});
+// @ts-expect-error: an update belongs to a task
+Message.task_update('ui', 'worker');
+// @ts-expect-error: no such property
+new Subscriber({nme: 'worker'});
+// @ts-expect-error: cannot be changed
+worker.name = 'another';
+// @ts-expect-error: not a message
+bus.send('message');
+// @ts-expect-error: no such type
+worker.on(MessageType.TASK_REQEST, () => {});
+// @ts-expect-error: a handler is a function
+worker.on('cancel');
+// @ts-expect-error: a signal has to be one
+bus.stop({signal: 'now'});
+// @ts-expect-error: a promise, not a message
+worker.receive().name;
+// @ts-expect-error: an info is no frame
+Message.agent_ready(AgentBus.Frame.new('audio', null, null));
