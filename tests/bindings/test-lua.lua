@@ -254,6 +254,38 @@ test('by-hand', function()
    assert_equal(failures[1]:find('belongs to') ~= nil, true)
 end)
 
+test('receive', function()
+   local bus, worker = make_bus()
+   local got = {}
+   local function take(message, err) got[#got + 1] = message and message.payload or err.code end
+   for i = 1, 2 do bus:send(update('worker', i)) end
+   assert_equal(worker:async_receive().payload, 1)
+   for _ = 1, 3 do turn() end
+   assert_equal({ worker.paused, worker.n_queued == 1 }, { true, true })
+   worker:receive(take)
+   worker:receive(take)
+   wait_until(function() return #got == 1 end)
+   bus:send(update('worker', 3))
+   wait_until(function() return #got == 2 end)
+   assert_equal(got, { 2, 3 })
+
+   local cancellable = Gio.Cancellable()
+   local cancelled
+   worker:receive(function(_, err) cancelled = err:matches(Gio.IOErrorEnum, 'CANCELLED') end, cancellable)
+   cancellable:cancel()
+   wait_until(function() return cancelled ~= nil end)
+   bus:send(update('worker', 4))
+   assert_equal({ cancelled, worker:receive(1000).payload }, { true, 4 })
+   local nothing, err = worker:receive(0)
+   assert_equal({ not nothing, err:matches(AgentBus.BusError, 'TIMED_OUT') }, { true, true })
+
+   local closed
+   worker:receive(function(_, failure) closed = failure:matches(AgentBus.BusError, 'CLOSED') end)
+   assert(bus:async_stop())
+   wait_until(function() return closed ~= nil end)
+   assert_equal(closed, true)
+end)
+
 test('fail', function()
    local bus, worker = make_bus()
    local delivery, failure

@@ -368,6 +368,31 @@ function Subscriber:on(...)
    end, name)
 end
 
+-- --- Receiving ---
+
+local receive, receive_async = Subscriber.receive, Subscriber.receive_async
+
+-- subscriber:receive(callback [, cancellable]) calls callback(message), or callback(nil, error). The subscriber is paused
+-- from then on, so that what comes between two calls waits for the next one. With a number in place of the callback it
+-- is what introspection gives, and blocks.
+function Subscriber:receive(callback, cancellable)
+   if type(callback) ~= 'function' then return receive(self, callback, cancellable) end
+   self.paused = true
+   receive_async(self, cancellable, function(_, result) callback(self:receive_finish(result)) end)
+end
+
+-- In a coroutine: message, err = subscriber:async_receive([cancellable])
+function Subscriber:async_receive(cancellable)
+   local co, done, message, err = coroutine.running(), false, nil, nil
+
+   self:receive(function(...)
+      done, message, err = true, ...
+      if coroutine.status(co) == 'suspended' then assert(coroutine.resume(co)) end
+   end, cancellable)
+   while not done do coroutine.yield() end
+   return message, err
+end
+
 -- --- Statistics ---
 
 for _, class in ipairs { Bus, AgentBus.RouterDispatcher } do
