@@ -22,6 +22,9 @@
  * If the last reference to a delivery is dropped before it is completed or failed, a warning is logged, and the subscriber
  * goes on with the next message.
  *
+ * An application cannot make one. A delivery that is constructed in another way has no message, and to complete it only logs
+ * a critical warning.
+ *
  * ```c
  * static gboolean
  * on_done (gpointer user_data)
@@ -332,8 +335,9 @@ gboolean
 agent_delivery_is_cancelled (AgentDelivery *self)
 {
   g_return_val_if_fail (AGENT_IS_DELIVERY (self), FALSE);
+  g_return_val_if_fail (self->hand != NULL, FALSE);
 
-  return self->hand != NULL && _agent_hand_is_cancelled (self->hand);
+  return _agent_hand_is_cancelled (self->hand);
 }
 
 /**
@@ -350,6 +354,7 @@ void
 agent_delivery_complete (AgentDelivery *self)
 {
   g_return_if_fail (AGENT_IS_DELIVERY (self));
+  g_return_if_fail (self->hand != NULL);
 
   if (!delivery_end_once (self))
     return;
@@ -419,6 +424,7 @@ agent_delivery_fail_message (AgentDelivery *self,
                              const char    *message)
 {
   g_return_if_fail (AGENT_IS_DELIVERY (self));
+  g_return_if_fail (self->hand != NULL);
   g_return_if_fail (message != NULL);
 
   delivery_fail (self, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED, message);

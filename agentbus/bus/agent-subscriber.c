@@ -895,7 +895,8 @@ agent_subscriber_dup_bus (AgentSubscriber *self)
  *
  * [class@AgentBus.Delivery] has examples.
  *
- * Returns: (transfer full): the delivery
+ * Returns: (transfer full) (nullable): the delivery, or %NULL if no handler is running or has deferred the message already,
+ *     which is a programming error
  *
  * Since: 0.1
  */

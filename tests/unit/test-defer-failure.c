@@ -369,6 +369,24 @@ assert_defer_is_critical (TestRecorder *recorder)
   g_test_assert_expected_messages ();
 }
 
+/* As scripts do it by mistake. */
+static void
+test_made_by_hand (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) delivery = g_object_new (AGENT_TYPE_DELIVERY, NULL);
+  g_autoptr (GError) error = g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED, "Failed");
+
+  g_assert_null (agent_delivery_get_message (delivery));
+  g_assert_null (agent_delivery_get_cancellable (delivery));
+  for (guint i = 0; i < 4; i++)
+    g_test_expect_message ("AgentBus", G_LOG_LEVEL_CRITICAL, "*self->hand != NULL*");
+  g_assert_false (agent_delivery_is_cancelled (delivery));
+  agent_delivery_complete (delivery);
+  agent_delivery_fail (delivery, error);
+  agent_delivery_fail_message (delivery, "Failed");
+  g_test_assert_expected_messages ();
+}
+
 static void
 test_defer_outside_a_handler (TestFixture *f)
 {
@@ -496,6 +514,7 @@ main (int   argc,
   ADD ("complete-twice", test_complete_twice);
   ADD ("complete-after-fail", test_complete_after_fail);
   ADD ("complete-twice-holds-the-next", test_complete_twice_holds_the_next);
+  ADD ("made-by-hand", test_made_by_hand);
   ADD ("defer-outside-a-handler", test_defer_outside_a_handler);
   ADD ("defer-twice", test_defer_twice);
   ADD ("defer-again-after-the-end", test_defer_again_after_the_end);
