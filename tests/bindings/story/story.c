@@ -102,6 +102,27 @@ test_defer (Story *story)
 }
 
 static void
+test_receive (Story *story)
+{
+  g_autoptr (GError) error = NULL;
+  AgentSubscriber *inbox = add_worker (story, "inbox", 0, AGENT_OVERFLOW_DROP_NEWEST);
+
+  agent_subscriber_set_paused (inbox, TRUE);
+  send_updates (story, "inbox", 1, 2);
+  agent_bus_send (story->bus, agent_message_new_cancel ("ui", "inbox", NULL));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (AgentMessage) message = agent_subscriber_receive (inbox, 0, NULL, NULL);
+
+      tell ("%s", word (message));
+    }
+  agent_subscriber_set_paused (inbox, FALSE);
+  expect ("cancel, 1, inbox 2", "");
+  attempt ("nothing", AGENT_BUS_ERROR_TIMED_OUT, agent_subscriber_receive (inbox, 0, NULL, &error) != NULL, &error);
+  expect ("nothing", "");
+}
+
+static void
 test_dispatch (Story *story)
 {
   g_autoptr (GError) error = NULL;
@@ -245,6 +266,7 @@ main (int argc, char **argv)
   add_case ("/story/priority", test_priority);
   add_case ("/story/drops", test_drops);
   add_case ("/story/defer", test_defer);
+  add_case ("/story/receive", test_receive);
   add_case ("/story/dispatch", test_dispatch);
   add_case ("/story/expiry", test_expiry);
   add_case ("/story/statistics", test_statistics);

@@ -83,6 +83,20 @@ function testDefer(story) {
     expect('4 delivered', '');
 }
 
+function testReceive(story) {
+    const inbox = story.addWorker('inbox');
+
+    inbox.paused = true;
+    story.sendUpdates('inbox', 1, 2);
+    story.bus.send(Message.new_cancel('ui', 'inbox', null));
+    for (let i = 0; i < 2; i++)
+        tell(word(inbox.receive(0, null)));
+    inbox.paused = false;
+    expect('cancel, 1, inbox 2', '');
+    attempt('nothing', Code.TIMED_OUT, () => inbox.receive(0, null));
+    expect('nothing', '');
+}
+
 function testDispatch(story) {
     story.dispatcher.capacity = 3;
     story.dispatch(update('actor', 1));
@@ -186,6 +200,7 @@ run({
     '/story/priority': testPriority,
     '/story/drops': testDrops,
     '/story/defer': testDefer,
+    '/story/receive': testReceive,
     '/story/dispatch': testDispatch,
     '/story/expiry': testExpiry,
     '/story/statistics': testStatistics,

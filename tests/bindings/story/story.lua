@@ -82,6 +82,18 @@ local function test_defer(story)
    expect('4 delivered', '')
 end
 
+local function test_receive(story)
+   local inbox = story:add_worker('inbox')
+   inbox.paused = true
+   story:send_updates('inbox', 1, 2)
+   story.bus:send(Message.new_cancel('ui', 'inbox', nil))
+   for _ = 1, 2 do tell('%s', word(inbox:receive(0))) end
+   inbox.paused = false
+   expect('cancel, 1, inbox 2', '')
+   attempt('nothing', 'TIMED_OUT', inbox:receive(0))
+   expect('nothing', '')
+end
+
 local function test_dispatch(story)
    story.dispatcher.capacity = 3
    story:dispatch(update('actor', 1))
@@ -181,6 +193,7 @@ teller.run {
    { '/story/priority', test_priority },
    { '/story/drops', test_drops },
    { '/story/defer', test_defer },
+   { '/story/receive', test_receive },
    { '/story/dispatch', test_dispatch },
    { '/story/expiry', test_expiry },
    { '/story/statistics', test_statistics },

@@ -82,6 +82,19 @@ def test_defer(story):
     expect('4 delivered', '')
 
 
+def test_receive(story):
+    inbox = story.add_worker('inbox')
+    inbox.props.paused = True
+    story.send_updates('inbox', 1, 2)
+    story.bus.send(Message.new_cancel('ui', 'inbox', None))
+    for _ in range(2):
+        tell(word(inbox.receive(0)))
+    inbox.props.paused = False
+    expect('cancel, 1, inbox 2', '')
+    attempt('nothing', Error.TIMED_OUT, inbox.receive, 0)
+    expect('nothing', '')
+
+
 def test_dispatch(story):
     story.dispatcher.props.capacity = 3
     story.dispatch(update('actor', 1))
@@ -180,6 +193,7 @@ run({
     '/story/priority': test_priority,
     '/story/drops': test_drops,
     '/story/defer': test_defer,
+    '/story/receive': test_receive,
     '/story/dispatch': test_dispatch,
     '/story/expiry': test_expiry,
     '/story/statistics': test_statistics,

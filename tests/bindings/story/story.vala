@@ -74,6 +74,20 @@ void test_defer (Story story) throws Error {
   expect ("4 delivered", "");
 }
 
+void test_receive (Story story) throws Error {
+  var inbox = story.add_worker ("inbox");
+
+  inbox.paused = true;
+  story.send_updates ("inbox", 1, 2);
+  story.bus.send (new AgentBus.Message.cancel ("ui", "inbox", null));
+  for (int i = 0; i < 2; i++)
+    tell (word (inbox.receive (0)));
+  inbox.paused = false;
+  expect ("cancel, 1, inbox 2", "");
+  attempt ("nothing", AgentBus.BusError.TIMED_OUT, () => inbox.receive (0));
+  expect ("nothing", "");
+}
+
 void test_dispatch (Story story) throws Error {
   story.dispatcher.capacity = 3;
   story.dispatch (update ("actor", 1));
@@ -189,6 +203,7 @@ int main (string[] args) {
   add_case ("/story/priority", test_priority);
   add_case ("/story/drops", test_drops);
   add_case ("/story/defer", test_defer);
+  add_case ("/story/receive", test_receive);
   add_case ("/story/dispatch", test_dispatch);
   add_case ("/story/expiry", test_expiry);
   add_case ("/story/statistics", test_statistics);
