@@ -35,7 +35,7 @@ void test_errors () {
 
 async void stop (AgentBus.Bus bus, MainLoop loop) {
   try {
-    assert (yield bus.stop_async (null));
+    assert (yield bus.stop_async ());
   } catch (Error e) {
     assert_not_reached ();
   }
