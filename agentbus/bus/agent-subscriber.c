@@ -590,6 +590,21 @@ agent_subscriber_class_init (AgentSubscriberClass *klass)
   g_object_class_install_properties (object_class, N_PROPS, props);
 
   /**
+   * AgentSubscriberClass::message:
+   * @self: the subscriber
+   * @message: the message
+   *
+   * Handles one message.
+   *
+   * A subclass implements it to get all messages of the subscriber, one at a time, in the subscriber's own context. It is
+   * called after the handlers that are connected to [signal@AgentBus.Subscriber::message]. To go on with the message after
+   * it returns, it calls [method@AgentBus.Subscriber.defer]; to keep the message, it takes a reference with
+   * [method@AgentBus.Message.ref]. The parent class has no such function to call.
+   *
+   * Since: 0.1
+   */
+
+  /**
    * AgentSubscriber::message:
    * @self: the subscriber
    * @message: the message

@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Makes the reference: runs gi-docgen, and then mends what that leaves undone in its pages.
+
+- A constructor that a page names becomes a link to a method that does not exist.
+- Types without a C name in the GIR get the namespace instead of its prefix: AgentBusDropReason for AgentDropReason.
+- Class structures without documentation say so, and rows without a value stand empty.
+- The pages of doc/ have neither a list of all pages nor a way to the next one.
+- The functions of a large type come in one long list. doc/groups.toml puts them in order.
+
+Usage: reference.py GI-DOCGEN CONFIG GROUPS GIR OUTPUT CONTENT-DIR…
+"""
+
+import html
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+import xml.etree.ElementTree as ElementTree
+
+CORE = '{http://www.gtk.org/introspection/core/1.0}'
+C = '{http://www.gtk.org/introspection/c/1.0}'
+
+STYLE = '''
+/* The pages, see doc/reference.py of the library. */
+.page-turner {
+  display: flex;
+  flex-wrap: wrap;
+  justify-content: space-between;
+  gap: 1em;
+  margin: 3em 0 1em;
+  padding-top: 1em;
+  border-top: 1px solid var(--box-bg);
+}
+
+.page-turner .next {
+  margin-left: auto;
+  text-align: right;
+}
+
+.page-turner small {
+  display: block;
+  color: var(--text-color-muted);
+}
+
+.docblock > h5.group {
+  margin: 1.5em 0 0.5em;
+  font-size: 1.05em;
+}
+'''
+
+
+class Names:
+    """What C calls the types of the namespace, by the names that gi-docgen makes up."""
+
+    def __init__(self, gir):
+        namespace = ElementTree.parse(gir).getroot().find(CORE + 'namespace')
+        c_names = {element.get('name'): element.get(C + 'type') for element in namespace if element.get(C + 'type')}
+        glued = {namespace.get('name') + name: c_name for name, c_name in c_names.items()}
+        self.wrong = {name: c_name for name, c_name in glued.items() if name not in c_names.values()}
+        self.values = {c_name for element in namespace if element.tag in (CORE + 'enumeration', CORE + 'bitfield')
+                       for c_name in [element.get(C + 'type')]}
+
+    def mend(self, text):
+        def replace(match):
+            name = self.wrong.get(match[1])
+            if name is None:
+                return match[0]
+            # A value is not passed by a pointer.
+            return name + match[2] + ('' if name in self.values else match[3])
+
+        text = re.sub(r'(?<![\w])(\w+?)((?:Class)?</span>)(<span class="o">\*</span>)', replace, text)
+        return re.sub(r'(?<=struct )(\w+?)((?:Class)?)(?= \{)()', replace, text)
+
+
+def mend_links(text, names):
+    """A link to a method that is not there is meant for the constructor or the function of that name."""
+    def replace(match):
+        if match[1] in names:
+            return match[0]
+        stem = match[1].removeprefix('method.')
+        found = [name for name in (f'ctor.{stem}', f'type_func.{stem}') if name in names]
+        return f'href="{found[0]}' if found else match[0]
+
+    return re.sub(r'href="(method\.[\w.-]+\.html)', replace, text)
+
+
+def mend_gaps(text):
+    # A member that is a virtual function has a page of its own.
+    text = re.sub(r'(<dt><code>(\w+): \w[^<]*\(\* \w+\)[^<]*</code></dt>\s*)<dd>No description available\.</dd>',
+                  r'\1<dd>See <a href="#virtual-methods">the virtual methods</a>.</dd>', text)
+    text = re.sub(r'<dd>No description available\.</dd>\s*</dd>', '</dd>', text)
+    text = re.sub(r'<dd>No description available\.</dd>', '', text)
+    text = re.sub(r'<div class="docblock">\s*No description available\.\s*</div>', '', text)
+    # A row of the index whose address nobody has filled in.
+    return re.sub(r'\s*<tr><td><em>\w+</em></td><td><a href="" class="external"></a></td></tr>', '', text)
+
+
+class Pages:
+    """The pages of doc/, in the order in which one reads them."""
+
+    def __init__(self, config, folders):
+        self.pages = []
+        for name in config['extra']['content_files']:
+            source = next(folder / name for folder in folders if (folder / name).exists())
+            title = re.match(r'Title: (.+)\n', source.read_text(encoding='utf-8'))[1]
+            self.pages.append((pathlib.Path(name).with_suffix('.html').name, title))
+
+    def mend(self, name, text):
+        names = [page for page, _ in self.pages]
+        if name != 'index.html' and name not in names:
+            return text
+        text = text.replace('      <div class="section generator">', self.list(name) + '      <div class="section generator">', 1)
+        if name == 'index.html':
+            return text.replace('Additional documentation', 'Pages', 1)
+        head, end, tail = text.rpartition('</section>')
+        return head + self.turner(names.index(name)) + end + tail
+
+    def list(self, current):
+        links = ''.join(f'    <a{" class=" + chr(34) + "current" + chr(34) if name == current else ""} '
+                        f'href="{name}">{html.escape(title)}</a>\n' for name, title in self.pages)
+        return f'<div class="section pages">\n  <h5>Pages</h5>\n  <div class="links">\n{links}  </div>\n</div>\n'
+
+    def turner(self, i):
+        def link(kind, word, j):
+            if not 0 <= j < len(self.pages):
+                return ''
+            name, title = self.pages[j]
+            return (f'    <a class="{kind}" rel="{"prev" if kind == "previous" else kind}" href="{name}">'
+                    f'<small>{word}</small>{html.escape(title)}</a>\n')
+
+        return ('  <nav class="page-turner">\n' + link('previous', 'Previous', i - 1) + link('next', 'Next', i + 1)
+                + '  </nav>\n')
+
+
+def mend_groups(name, text, groups):
+    """Puts the entries of each list into the order of its groups. Each entry has to be in one."""
+    for anchor, sections in groups.get(name.removesuffix('.html'), {}).items():
+        begin = text.index('<div class="docblock">', text.index(f'<h4 id="{anchor}">'))
+        begin += len('<div class="docblock">')
+        entries = list(re.compile(r'\s*<div class="(?:deprecated)?">\s*<h6><a href="[^"]*\.(\w+)\.html">.*?</div>\s*'
+                                  r'</div>(?=\s*(?:<div class="(?:deprecated)?">\s*<h6>|</div>))',
+                                  re.DOTALL).finditer(text, begin))
+        # What follows without a gap belongs to this list.
+        mine, end = {}, begin
+        for entry in entries:
+            if entry.start() != end:
+                break
+            mine[entry[1]], end = entry[0], entry.end()
+        listed = [entry for section in sections for entry in section['members']]
+        if sorted(listed) != sorted(mine):
+            sys.exit(f'{name}: {anchor}: not in one group of groups.toml: {sorted(set(listed) ^ set(mine))}')
+        text = text[:begin] + ''.join(
+            f'\n      <h5 class="group" id="{anchor}-{i}">{html.escape(section["title"])}</h5>\n'
+            + ''.join(mine[entry] for entry in section['members'])
+            for i, section in enumerate(sections, 1)) + text[end:]
+    return text
+
+
+def main(gi_docgen, config_path, groups_path, gir, output, *folders):
+    config = tomllib.loads(pathlib.Path(config_path).read_text(encoding='utf-8'))
+    groups = tomllib.loads(pathlib.Path(groups_path).read_text(encoding='utf-8'))
+    subprocess.run([gi_docgen, 'generate', '--quiet', '--fatal-warnings', '--no-namespace-dir',
+                    f'--config={config_path}', *(f'--content-dir={folder}' for folder in folders),
+                    f'--output-dir={output}', gir], check=True)
+
+    output = pathlib.Path(output)
+    names = {path.name for path in output.iterdir()}
+    types = Names(gir)
+    pages = Pages(config, [pathlib.Path(folder) for folder in folders])
+    for path in sorted(output.glob('*.html')):
+        old = path.read_text(encoding='utf-8')
+        new = mend_gaps(mend_links(types.mend(old), names))
+        new = mend_groups(path.name, pages.mend(path.name, new), groups)
+        if new != old:
+            path.write_text(new, encoding='utf-8')
+    with (output / 'style.css').open('a', encoding='utf-8') as style:
+        style.write(STYLE)
+
+
+main(*sys.argv[1:])
