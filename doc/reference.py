@@ -86,15 +86,22 @@ def mend_links(text, names):
     return re.sub(r'href="(method\.[\w.-]+\.html)', replace, text)
 
 
+# Newer versions make a paragraph of it.
+GAP = r'(?:<p>)?No description available\.(?:</p>)?'
+
+
 def mend_gaps(text):
     # A member that is a virtual function has a page of its own.
-    text = re.sub(r'(<dt><code>(\w+): \w[^<]*\(\* \w+\)[^<]*</code></dt>\s*)<dd>No description available\.</dd>',
+    text = re.sub(r'(<dt><code>\w+: \w[^<]*\(\* \w+\)[^<]*</code></dt>\s*)<dd>' + GAP + '</dd>',
                   r'\1<dd>See <a href="#virtual-methods">the virtual methods</a>.</dd>', text)
-    text = re.sub(r'<dd>No description available\.</dd>\s*</dd>', '</dd>', text)
-    text = re.sub(r'<dd>No description available\.</dd>', '', text)
-    text = re.sub(r'<div class="docblock">\s*No description available\.\s*</div>', '', text)
+    text = re.sub('<dd>' + GAP + '</dd>', '', text)
+    text = re.sub(r'<div class="docblock">\s*' + GAP + r'\s*</div>', '', text)
     # A row of the index whose address nobody has filled in.
     return re.sub(r'\s*<tr><td><em>\w+</em></td><td><a href="" class="external"></a></td></tr>', '', text)
+
+
+# What the last section of the list at the side begins with.
+END_OF_LIST = '      <div class="section generator">'
 
 
 class Pages:
@@ -111,15 +118,15 @@ class Pages:
         names = [page for page, _ in self.pages]
         if name != 'index.html' and name not in names:
             return text
-        text = text.replace('      <div class="section generator">', self.list(name) + '      <div class="section generator">', 1)
+        text = text.replace(END_OF_LIST, self.list(name) + END_OF_LIST, 1)
         if name == 'index.html':
             return text.replace('Additional documentation', 'Pages', 1)
         head, end, tail = text.rpartition('</section>')
         return head + self.turner(names.index(name)) + end + tail
 
     def list(self, current):
-        links = ''.join(f'    <a{" class=" + chr(34) + "current" + chr(34) if name == current else ""} '
-                        f'href="{name}">{html.escape(title)}</a>\n' for name, title in self.pages)
+        links = ''.join(f'    <a{mark} href="{name}">{html.escape(title)}</a>\n' for name, title in self.pages
+                        for mark in [' class="current"' if name == current else ''])
         return f'<div class="section pages">\n  <h5>Pages</h5>\n  <div class="links">\n{links}  </div>\n</div>\n'
 
     def turner(self, i):
