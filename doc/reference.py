@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Makes the reference: runs gi-docgen, and then mends what that leaves undone in its pages.
 
-- A constructor that a page names becomes a link to a method that does not exist.
 - Types without a C name in the GIR get the namespace instead of its prefix: AgentBusDropReason for AgentDropReason.
 - Class structures without documentation say so, and rows without a value stand empty.
 - The pages of doc/ have neither a list of all pages nor a way to the next one.
@@ -72,18 +71,6 @@ class Names:
 
         text = re.sub(r'(?<![\w])(\w+?)((?:Class)?</span>)(<span class="o">\*</span>)', replace, text)
         return re.sub(r'(?<=struct )(\w+?)((?:Class)?)(?= \{)()', replace, text)
-
-
-def mend_links(text, names):
-    """A link to a method that is not there is meant for the constructor or the function of that name."""
-    def replace(match):
-        if match[1] in names:
-            return match[0]
-        stem = match[1].removeprefix('method.')
-        found = [name for name in (f'ctor.{stem}', f'type_func.{stem}') if name in names]
-        return f'href="{found[0]}' if found else match[0]
-
-    return re.sub(r'href="(method\.[\w.-]+\.html)', replace, text)
 
 
 # Newer versions make a paragraph of it.
@@ -173,12 +160,11 @@ def main(gi_docgen, config_path, groups_path, gir, output, *folders):
                     f'--output-dir={output}', gir], check=True)
 
     output = pathlib.Path(output)
-    names = {path.name for path in output.iterdir()}
     types = Names(gir)
     pages = Pages(config, [pathlib.Path(folder) for folder in folders])
     for path in sorted(output.glob('*.html')):
         old = path.read_text(encoding='utf-8')
-        new = mend_gaps(mend_links(types.mend(old), names))
+        new = mend_gaps(types.mend(old))
         new = mend_groups(path.name, pages.mend(path.name, new), groups)
         if new != old:
             path.write_text(new, encoding='utf-8')

@@ -13,7 +13,8 @@ Looked at are the doc comments of agentbus/, README.md and the pages of doc/. Th
 - One behind <!-- example: prints "the sum is 5" -->. It is a short example without the comments, or a program that
   never ends: see forever().
 
-One that begins with a comment "With the overrides." runs with them, everything else without.
+One that begins with a comment "With the overrides." runs with them, everything else without. What is not there for one,
+such as GStreamer or GTK, makes its test a skipped one.
 """
 
 import collections
@@ -235,13 +236,25 @@ def run(*command, cwd=None, overrides=False):
     return result.stdout
 
 
-def split_flags():
-    return run('pkg-config', '--cflags', '--libs', 'agentbus-1').split()
+# What else a program includes or imports, what has to be there for it, and how the test asks for it.
+GSTREAMER = '#include <gst/'
+GTK = "gi.require_version('Gtk', '4.0')"
+
+
+def is_there(*command):
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
+def split_flags(*modules):
+    return run('pkg-config', '--cflags', '--libs', 'agentbus-1', *modules).split()
 
 
 def run_c(source, _overrides):
     executable = source.with_suffix('')
-    run('cc', '-Wall', '-Werror', source, '-o', executable, *split_flags(), cwd=source.parent)
+    modules = ['gstreamer-1.0'] if GSTREAMER in source.read_text(encoding='utf-8') else []
+    if modules and not is_there('pkg-config', *modules):
+        raise unittest.SkipTest('there is no GStreamer')
+    run('cc', '-Wall', '-Werror', source, '-o', executable, *split_flags(*modules), cwd=source.parent)
     return run(executable)
 
 
@@ -254,7 +267,23 @@ def run_vala(source, _overrides):
 
 
 def run_python(source, overrides):
-    return run(sys.executable, source, overrides=overrides)
+    if GTK not in source.read_text(encoding='utf-8'):
+        return run(sys.executable, source, overrides=overrides)
+    if not is_there(sys.executable, '-c', f'import gi; {GTK}') or shutil.which('xvfb-run') is None:
+        raise unittest.SkipTest('there is no GTK, or no screen for it')
+    # It has to say nothing but what it prints, also of what is not in the session of a test.
+    return run('xvfb-run', '--auto-servernum', 'env', 'GSK_RENDERER=cairo', 'GTK_A11Y=none', sys.executable, source,
+               overrides=overrides)
+
+
+def run_unit(source, _overrides):
+    """A unit of systemd."""
+    unit = source.with_name('agents.service')
+    # The program that it starts is not there.
+    unit.write_text(re.sub(r'^ExecStart=\S+ ', 'ExecStart=/bin/true ', source.read_text(encoding='utf-8'),
+                           flags=re.MULTILINE), encoding='utf-8')
+    said = run('systemd-analyze', 'verify', unit)
+    return said or 'the unit has no errors\n'
 
 
 def run_js(source, overrides):
@@ -274,6 +303,7 @@ LANGUAGES = {
     'js': (run_js, ['gjs'], ['introspection/AgentBus-1.typelib']),
     'vala': (run_vala, ['valac', 'cc', 'pkg-config'], ['introspection/agentbus-1.vapi']),
     'lua': (run_lua, ['lua5.3'], ['introspection/AgentBus-1.typelib']),
+    'ini': (run_unit, ['systemd-analyze'], []),
 }
 
 
@@ -285,7 +315,7 @@ def forever(text):
 
 def complete(example):
     """The whole program of an example."""
-    if example.complete:
+    if example.complete or example.language == 'ini':
         return example.text
 
     driver = DRIVERS.get(f'{example.path} {example.language}')
