@@ -6,8 +6,8 @@
 #
 #   test-abi.sh SOURCE-DIR HEADERS-DIR LIBRARY
 #
-# After a change that is meant, AGENTBUS_UPDATE=1 writes it down anew. One file serves all systems: what is of GLib is the
-# same in all its versions.
+# After a change that is meant, AGENTBUS_UPDATE=1 writes it down anew. One file serves Debian 12 and 13: what is used of
+# GLib is the same in both.
 set -eu
 
 written=$1/tests/interface/abi.xml
@@ -30,21 +30,18 @@ case $machine in
   *) skip "the interface is written down for x86-64, and this is for $machine" ;;
 esac
 
-if [ "${AGENTBUS_UPDATE-}" = 1 ]; then
-  # Where it was built is of no concern.
-  abidw --exported-interfaces-only --headers-dir "$headers" --drop-private-types --no-comp-dir-path --no-corpus-path \
-    --no-show-locs --type-id-style hash "$library" | sed "s,path='[^']*/agentbus/,path='agentbus/," >"$written"
-fi
+# The headers say which types are public. Where it was built is of no concern.
+now=$(mktemp)
+trap 'rm -f "$now"' EXIT
+abidw --exported-interfaces-only --headers-dir "$headers" --drop-private-types --no-comp-dir-path --no-corpus-path \
+  --no-show-locs --type-id-style hash "$library" | sed "s,path='[^']*/agentbus/,path='agentbus/," >"$now"
+[ -s "$now" ] || exit 1
 
-# The headers say which types are public.
+[ "${AGENTBUS_UPDATE-}" != 1 ] || cp "$now" "$written"
+
+# Both as files: of a library, abidiff would take the types of GLib for private ones and pass over them.
 status=0
-abidiff --headers-dir2 "$headers" "$written" "$library" || status=$?
-[ $((status & 3)) -eq 0 ] || exit 1
-
-# Bit 8: what was linked with the old one does not run with this one.
-if [ $((status & 8)) -ne 0 ]; then
-  echo "This breaks programs that were linked with the library."
-elif [ "$status" -ne 0 ]; then
-  echo "What is new has to be written down: AGENTBUS_UPDATE=1 meson test -C build abi"
-fi
+abidiff "$written" "$now" || status=$?
+[ "$status" -eq 0 ] ||
+  echo "If this is meant, and no program breaks by it: AGENTBUS_UPDATE=1 meson test -C build --suite interface"
 exit "$status"
