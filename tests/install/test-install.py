@@ -145,6 +145,71 @@ class Static(Consumer, unittest.TestCase):
     libraries = ['libagentbus-1.a']
 
 
+# What each language has to find, beside the interpreter and what it needs itself.
+LANGUAGES = {
+    'python': (['/usr/bin/python3', '-c'], """
+import gi
+gi.require_version('AgentBus', '1')
+from gi.repository import AgentBus
+print(AgentBus.Message.cancel('ui', 'worker').name)
+"""),
+    'js': (['gjs', '-c'], """
+imports.gi.versions.AgentBus = '1';
+print(imports.gi.AgentBus.Message.cancel('ui', 'worker').name);
+"""),
+    'lua': (['lua5.3', '-e'], """
+print(require('lgi').require('AgentBus', '1').Message.cancel('ui', 'worker').name)
+"""),
+}
+
+
+class Elsewhere(unittest.TestCase):
+    """Installed where nobody looks. What the summary of Meson says is to be run has to be enough."""
+
+    @classmethod
+    def setUpClass(cls):
+        if MESON is None or not (BUILD / 'introspection' / 'AgentBus-1.typelib').exists():
+            raise unittest.SkipTest('there is no meson, or no introspection')
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = pathlib.Path(folder.name).resolve()
+        said = cls.must([MESON, 'setup', '--buildtype=plain', f'--prefix={cls.root}/prefix', '-Dintrospection=enabled',
+                         '-Dtests=disabled', '-Dexamples=disabled', '-Ddocs=disabled', '-Dvapi=disabled',
+                         cls.root / 'build', SOURCE], env={**os.environ, 'CC': ' '.join(COMPILER)})
+        cls.must([MESON, 'install', '-C', cls.root / 'build'])
+        (cls.root / 'build').rename(cls.root / 'away')
+        cls.steps = re.findall(r'(export \S+)$', said[said.index('After the installation'):], re.MULTILINE)
+
+    @staticmethod
+    def must(command, **options):
+        done = run(command, **options)
+        if done.returncode != 0:
+            raise AssertionError(done.stdout)
+        return done.stdout
+
+    def run_there(self, *command):
+        # As a stranger: with nothing of this build.
+        told = {'LD_LIBRARY_PATH', 'PKG_CONFIG_PATH', 'GI_TYPELIB_PATH', 'GJS_PATH', 'PYTHONPATH', 'LUA_PATH',
+                'XDG_DATA_DIRS'}
+        env = {name: value for name, value in os.environ.items() if name not in told}
+        done = run(['sh', '-euc', '; '.join([*self.steps, '"$@"']), 'sh', *command], env=env, cwd=self.root)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def test_c(self):
+        flags = self.run_there('pkg-config', '--cflags', '--libs', 'agentbus-1').split()
+        (self.root / 'program.c').write_text(PROGRAM)
+        self.must([*COMPILER, self.root / 'program.c', '-o', self.root / 'program', *flags])
+        self.assertEqual(self.run_there(self.root / 'program'), 'AgentBus\n')
+
+    def test_other_languages_find_it_and_the_overrides(self):
+        for language, (command, text) in LANGUAGES.items():
+            with self.subTest(language):
+                if shutil.which(command[0]) is None:
+                    self.skipTest(f'there is no {command[0]}')
+                self.assertEqual(self.run_there(*command, text), 'cancel\n')
+
+
 class Versions(unittest.TestCase):
     """What the macros of agent-version.h and agent-visibility.h make the compiler say."""
 
