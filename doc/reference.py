@@ -43,6 +43,20 @@ STYLE = '''
   color: var(--text-color-muted);
 }
 
+/* A name in a table is not broken in the middle; a table that is too wide is moved to and fro. */
+.docblock > table {
+  display: block;
+  overflow-x: auto;
+  font-size: 0.88em;
+}
+
+.docblock > table code {
+  font-size: 1em;
+  white-space: nowrap;
+  overflow-wrap: normal;
+  word-break: normal;
+}
+
 .docblock > h5.group {
   margin: 1.5em 0 0.5em;
   font-size: 1.05em;
