@@ -5,6 +5,7 @@
 - Types without a C name in the GIR get the namespace instead of its prefix: AgentBusDropReason for AgentDropReason.
 - Class structures without documentation say so, and rows without a value stand empty.
 - The pages of doc/ have neither a list of all pages nor a way to the next one.
+- Long names in the tables are broken anywhere.
 - The functions of a large type come in one long list. doc/groups.toml puts them in order.
 
 Usage: reference.py GI-DOCGEN CONFIG GROUPS GIR OUTPUT CONTENT-DIR…
@@ -43,16 +44,13 @@ STYLE = '''
   color: var(--text-color-muted);
 }
 
-/* A name in a table is not broken in the middle; a table that is too wide is moved to and fro. */
+/* A name in a table is broken where mend_tables() says, and not in the middle of a word. */
 .docblock > table {
-  display: block;
-  overflow-x: auto;
   font-size: 0.88em;
 }
 
 .docblock > table code {
   font-size: 1em;
-  white-space: nowrap;
   overflow-wrap: normal;
   word-break: normal;
 }
@@ -99,6 +97,15 @@ def mend_gaps(text):
     text = re.sub(r'<div class="docblock">\s*' + GAP + r'\s*</div>', '', text)
     # A row of the index whose address nobody has filled in.
     return re.sub(r'\s*<tr><td><em>\w+</em></td><td><a href="" class="external"></a></td></tr>', '', text)
+
+
+def mend_tables(text):
+    """Says where a long name in a narrow column may be broken."""
+    def mend_code(match):
+        return '<code>' + re.sub(r'(?<=\w)([_/:.(]+)(?=\w)', r'\1<wbr>', match[1]) + '</code>'
+
+    return re.sub(r'<table>.*?</table>', lambda table: re.sub(r'<code>([^<>]{16,})</code>', mend_code, table[0]), text,
+                  flags=re.DOTALL)
 
 
 # What the last section of the list at the side begins with.
@@ -179,7 +186,7 @@ def main(gi_docgen, config_path, groups_path, gir, output, *folders):
     for path in sorted(output.glob('*.html')):
         old = path.read_text(encoding='utf-8')
         new = mend_gaps(types.mend(old))
-        new = mend_groups(path.name, pages.mend(path.name, new), groups)
+        new = mend_groups(path.name, pages.mend(path.name, mend_tables(new)), groups)
         if new != old:
             path.write_text(new, encoding='utf-8')
     with (output / 'style.css').open('a', encoding='utf-8') as style:
