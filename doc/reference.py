@@ -111,6 +111,9 @@ def mend_tables(text):
 # What the last section of the list at the side begins with.
 END_OF_LIST = '      <div class="section generator">'
 
+# The headings of the page, where there are any, and what was found.
+AFTER_PAGE = ['<div id="toc"', '<section id="search"']
+
 
 class Pages:
     """The pages of doc/, in the order in which one reads them."""
@@ -129,8 +132,10 @@ class Pages:
         text = text.replace(END_OF_LIST, self.list(name) + END_OF_LIST, 1)
         if name == 'index.html':
             return text.replace('Additional documentation', 'Pages', 1)
-        head, end, tail = text.rpartition('</section>')
-        return head + self.turner(names.index(name)) + end + tail
+        # What comes after the page is shown elsewhere, or not at all.
+        after = min(text.find(mark) for mark in AFTER_PAGE if mark in text)
+        end = text.rindex('</section>', 0, after)
+        return text[:end] + self.turner(names.index(name)) + text[end:]
 
     def list(self, current):
         links = ''.join(f'    <a{mark} href="{name}">{html.escape(title)}</a>\n' for name, title in self.pages

@@ -92,6 +92,8 @@ class Reference(unittest.TestCase):
         for i, name in enumerate(self.topics):
             turner = re.search(r'<nav class="page-turner">(.*?)</nav>', self.texts[name], re.DOTALL)
             self.assertIsNotNone(turner, name)
+            # What comes after it is hidden.
+            self.assertLess(turner.start(), self.texts[name].index('id="search"'))
             self.assertEqual(re.findall(r'href="([^"]+)"', turner[1]),
                              self.topics[max(i - 1, 0):i] + self.topics[i + 1:i + 2])
 
