@@ -271,7 +271,7 @@ def run_python(source, overrides):
         return run(sys.executable, source, overrides=overrides)
     if not is_there(sys.executable, '-c', f'import gi; {GTK}') or shutil.which('xvfb-run') is None:
         raise unittest.SkipTest('there is no GTK, or no screen for it')
-    # It has to say nothing but what it prints, also of what is not in the session of a test.
+    # There is neither a graphics card nor a session.
     return run('xvfb-run', '--auto-servernum', 'env', 'GSK_RENDERER=cairo', 'GTK_A11Y=none', sys.executable, source,
                overrides=overrides)
 
