@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Two workers with async handlers: each does one task at a time. One task is cancelled, and one finds no room."""
 
+import asyncio
+
 import gi
 
 gi.require_version('AgentBus', '1')
@@ -11,26 +13,26 @@ Message = AgentBus.Message
 
 
 class Worker(AgentBus.Subscriber):
-    """Works on a task in steps, and gives up when it is cancelled."""
+    """Works on a task in steps. A TASK_CANCEL cancels the coroutine, as asyncio cancels a task."""
 
     async def do_message(self, message):
         if message.type != AgentBus.MessageType.TASK_REQUEST:
             return
         status = 'completed'
-        for _ in range(message.payload['steps']):
-            if self.delivery.is_cancelled():
-                status = 'cancelled'
-                break
-            await AgentBus.sleep(5)
-        self.props.bus.send(Message.task_response(self.props.name, message.source, message.task_id, status=status))
+        try:
+            for _ in range(message.payload['steps']):
+                await asyncio.sleep(0.005)
+        except asyncio.CancelledError:
+            status = 'cancelled'
+        self.bus.send(Message.task_response(self.name, message.source, message.task_id, status=status))
 
 
 async def main():
     async with AgentBus.Bus() as bus:
         bus.connect('dropped', lambda bus, subscriber, reason, n, last:
                     print(f'{n} dropped: task {last.task_id}, {reason.value_nick}'))
-        client = AgentBus.Subscriber(name='client')
-        for subscriber in (client, Worker(name='anna', capacity=2), Worker(name='bert', capacity=2)):
+        client = AgentBus.Subscriber('client')
+        for subscriber in (client, Worker('anna', capacity=2), Worker('bert', capacity=2)):
             bus.subscribe(subscriber)
 
         bus.send(Message.task_request('client', 'anna', 'long', payload={'steps': 100000}))
@@ -47,4 +49,4 @@ async def main():
                 break
 
 
-AgentBus.run(main())
+asyncio.run(main())

@@ -259,7 +259,7 @@ class BesideTest(TestCase):
             self.context.iteration(True)
         self.bus.unsubscribe('worker')
         AgentBus.run(self.join(task))
-        self.assertEqual((self.failures, self.got), ([('1', '1'), ('2', '2')], ['1', '2', 'end']))
+        self.assertEqual((self.failures, self.got), ([('1', 'ValueError: 1'), ('2', 'ValueError: 2')], ['1', '2', 'end']))
 
 
 class AsyncioTest(TestCase):
@@ -295,7 +295,7 @@ class AsyncioTest(TestCase):
         await loop
         self.assertEqual([item for item in self.got if isinstance(item, str)], ['1', '2', 'end'])
         self.assertEqual([item for item in self.got if isinstance(item, tuple)], [('slow', here)] * 2)
-        self.assertEqual(self.failures, [('b', 'no')])
+        self.assertEqual(self.failures, [('b', 'ValueError: no')])
         if iterating is not None:
             iterating.cancel()
 

@@ -141,7 +141,7 @@ class HandlerTest(TestCase):
 
         AgentBus.run(main())
         self.assertEqual(self.got, ['1', '2', '3'])
-        self.assertEqual(self.failures, [('1', 'plain'), ('2', 'later')])
+        self.assertEqual(self.failures, [('1', 'ValueError: plain'), ('2', 'ValueError: later')])
         self.assertEqual(self.bus.statistics['failed'], 2)
 
     def test_a_handler_that_deferred_and_raises(self):
@@ -207,7 +207,7 @@ class HandlerTest(TestCase):
 
         AgentBus.run(main())
         self.assertEqual(got, [(name, i, True) for i in '12' for name in ('base', 'derived')])
-        self.assertEqual(sorted(self.failures), [('2', 'derived'), ('3', 'plain')])
+        self.assertEqual(sorted(self.failures), [('2', 'ValueError: derived'), ('3', 'ValueError: plain')])
 
     def test_kept_messages(self):
         @self.worker.on
@@ -348,7 +348,7 @@ class LoopTest(TestCase):
         asyncio.run(main())
         here = threading.get_ident()
         self.assertEqual(sorted(self.got), [(i, here) for i in ('1', '2', 'a', 'b')])
-        self.assertEqual(self.failures, [('b', 'no')])
+        self.assertEqual(self.failures, [('b', 'ValueError: no')])
 
     def test_foreign_thread(self):
         """A subscriber whose context another thread iterates: all of its handlers run there."""

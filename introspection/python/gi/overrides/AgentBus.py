@@ -4,56 +4,116 @@
 Coroutines run as tasks of the asyncio loop that runs in the thread, if there is one, else on the GLib main context.
 """
 
-import logging
+from __future__ import annotations
 
-from gi.repository import GLib
+import logging
+import typing
+
+from gi.repository import Gio, GLib
 
 from ..module import get_introspection_module
 from ..overrides import override
-from ._agentbus_message import Frame, Info, Message, pack
-from ._agentbus_subscriber import Subscriber
-from ._agentbus_waiting import Future, Task, awaitable, refuse_asyncio, run, sleep, spawn, wait
+from ._agentbus_asyncio import drive, foreign_loop, here, running_loop
+from ._agentbus_message import Frame, Info, Message, check_names, pack, whole
+from ._agentbus_subscriber import Handler, Subscriber
+from ._agentbus_waiting import (Future, Routine, begin, gather, refuse_asyncio, run, sleep, spawn, timeout,
+                                wait)
 
 AgentBus = get_introspection_module('AgentBus')
 _log = logging.getLogger('AgentBus')
-__all__ = ['Message', 'Frame', 'Info', 'Subscriber', 'Bus', 'RouteTable', 'RouterDispatcher',
-           'Future', 'Task', 'pack', 'run', 'spawn', 'sleep']
+__all__ = ['Message', 'Frame', 'Info', 'Subscriber', 'Handler', 'Bus', 'RouteTable', 'RouterDispatcher',
+           'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
+
+Callback = typing.Optional[typing.Callable[..., object]]
 
 
 class Bus(AgentBus.Bus):
     """`await bus.stop()`, `with bus:` and `async with bus:` stop it in the end; `bus.statistics` is a dict."""
 
-    stop_async = stop = awaitable(AgentBus.Bus.stop_async, AgentBus.Bus.stop_finish)
-    start_async = start = awaitable(AgentBus.Bus.start_async, AgentBus.Bus.start_finish)
-    unsubscribe_async = awaitable(AgentBus.Bus.unsubscribe_async, AgentBus.Bus.unsubscribe_finish, 2)
-    statistics = property(lambda self: self.get_statistics().unpack())
+    def __init__(self, **properties: typing.Any) -> None:
+        for key in ('capacity', 'shutdown_timeout'):
+            if key in properties:
+                properties[key] = whole(properties[key], key)
+        super().__init__(**properties)
+        drive()
 
-    def __enter__(self):
+    capacity = property(AgentBus.Bus.get_capacity)
+    n_subscribers = property(AgentBus.Bus.get_n_subscribers)
+    running = property(AgentBus.Bus.is_running)
+    shutdown_timeout = property(AgentBus.Bus.get_shutdown_timeout, AgentBus.Bus.set_shutdown_timeout)
+    total_order = property(AgentBus.Bus.get_total_order)
+
+    @property
+    def statistics(self) -> typing.Dict[str, typing.Any]:
+        """What get_statistics() returns, as a dict."""
+        return self.get_statistics().unpack()
+
+    def stop(self, cancellable: typing.Optional[Gio.Cancellable] = None, callback: Callback = None,
+             *user_data: typing.Any) -> Future[bool]:
+        """Stops the bus, when all subscribers have left. Await it, or give it a callback."""
+        return begin(AgentBus.Bus.stop_async, AgentBus.Bus.stop_finish, self, (), cancellable, callback, user_data)
+
+    def start(self, cancellable: typing.Optional[Gio.Cancellable] = None, callback: Callback = None,
+              *user_data: typing.Any) -> Future[bool]:
+        """Starts a bus that was stopped. Await it, or give it a callback."""
+        return begin(AgentBus.Bus.start_async, AgentBus.Bus.start_finish, self, (), cancellable, callback, user_data)
+
+    def unsubscribe_async(self, name: str, cancellable: typing.Optional[Gio.Cancellable] = None,
+                          callback: Callback = None, *user_data: typing.Any) -> Future[bool]:
+        """Takes a subscriber off the bus, and is through when it has left. Await it, or give it a callback."""
+        check_names({'name': name})
+        return begin(AgentBus.Bus.unsubscribe_async, AgentBus.Bus.unsubscribe_finish, self, (name,), cancellable,
+                     callback, user_data)
+
+    stop_async = stop
+    start_async = start
+
+    def subscribe(self, subscriber: Subscriber) -> bool:
+        """Puts a subscriber on the bus. It has to have a name."""
+        if isinstance(subscriber, AgentBus.Subscriber):
+            check_names({'name': subscriber.get_name()})
+        drive()
+        return super().subscribe(subscriber)
+
+    def unsubscribe(self, name: str) -> None:
+        """Takes a subscriber off the bus, and does not wait until it has left."""
+        check_names({'name': name})
+        super().unsubscribe(name)
+
+    def send(self, message: Message) -> int:
+        """Sends a message; may be called in any thread. Returns the number of subscribers that get it."""
+        drive()
+        return super().send(message)
+
+    def __enter__(self) -> Bus:
         refuse_asyncio('with bus', 'async with bus')
         return self
 
-    def __exit__(self, kind, *rest):
+    def __exit__(self, kind: typing.Optional[typing.Type[BaseException]], *rest: typing.Any) -> None:
         try:
             wait(self.stop())
         except GLib.Error:
             self._put_back(kind)
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> Bus:
+        drive()
+        if running_loop() is None and here.routine is None:
+            raise foreign_loop('what runs this coroutine')
         return self
 
-    async def __aexit__(self, kind, *rest):
+    async def __aexit__(self, kind: typing.Optional[typing.Type[BaseException]], *rest: typing.Any) -> None:
         try:
             await self.stop()
         except GLib.Error:
             self._put_back(kind)
 
-    def _put_back(self, kind):
+    def _put_back(self, kind: typing.Optional[typing.Type[BaseException]]) -> None:
         """An exception of the body is not to be hidden by one of the stop."""
         if kind is None:
             raise
         _log.exception('%r did not stop in time', self)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'<AgentBus.Bus {self.get_n_subscribers()} subscribers{"" if self.is_running() else ", stopped"}>'
 
 
@@ -62,49 +122,70 @@ class RouteTable(AgentBus.RouteTable):
 
     __iter__ = None  # the table cannot be listed
 
-    def __getitem__(self, actor):
+    def __getitem__(self, actor: str) -> typing.Optional[str]:
         if not self.contains(actor):
             raise KeyError(actor)
         return self.lookup(actor)
 
-    def __setitem__(self, actor, router):
+    def __setitem__(self, actor: str, router: typing.Optional[str]) -> None:
         if router is None:
             self.unassign(actor)
         else:
             self.assign(actor, router)
 
-    def __delitem__(self, actor):
+    def __delitem__(self, actor: str) -> None:
         if not self.remove(actor):
             raise KeyError(actor)
 
-    def __contains__(self, actor):
+    def __contains__(self, actor: object) -> bool:
         return self.contains(actor)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.get_n_actors()
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return True
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'<AgentBus.RouteTable {len(self)} actors>'
 
 
 class RouterDispatcher(AgentBus.RouterDispatcher):
     """`await dispatcher.stop()`; `dispatcher.statistics` is a dict."""
 
-    stop_async = stop = awaitable(AgentBus.RouterDispatcher.stop_async, AgentBus.RouterDispatcher.stop_finish)
-    statistics = property(lambda self: self.get_statistics().unpack())
-
-    def __init__(self, **properties):
+    def __init__(self, bus: typing.Optional[Bus] = None, route_table: typing.Optional[RouteTable] = None,
+                 **properties: typing.Any) -> None:
         # The library makes nothing then, and PyGObject would not survive that.
-        for name in ('bus', 'route_table'):
-            if properties.get(name) is None:
+        for name, value in (('bus', bus), ('route_table', route_table)):
+            if value is None:
                 raise TypeError(f'AgentBus.RouterDispatcher() needs {name}')
-        super().__init__(**properties)
+        for key in ('capacity', 'actor_capacity'):
+            if key in properties:
+                properties[key] = whole(properties[key], key)
+        super().__init__(bus=bus, route_table=route_table, **properties)
+        drive()
 
-    def __repr__(self):
+    bus = property(AgentBus.RouterDispatcher.get_bus)
+    route_table = property(AgentBus.RouterDispatcher.get_route_table)
+    capacity = property(AgentBus.RouterDispatcher.get_capacity)
+    n_parked = property(AgentBus.RouterDispatcher.get_n_parked)
+
+    @property
+    def statistics(self) -> typing.Dict[str, typing.Any]:
+        """What get_statistics() returns, as a dict."""
+        return self.get_statistics().unpack()
+
+    def stop(self, cancellable: typing.Optional[Gio.Cancellable] = None, callback: Callback = None,
+             *user_data: typing.Any) -> Future[bool]:
+        """Stops the dispatcher, when it holds no message any more. Await it, or give it a callback."""
+        return begin(AgentBus.RouterDispatcher.stop_async, AgentBus.RouterDispatcher.stop_finish, self, (),
+                     cancellable, callback, user_data)
+
+    stop_async = stop
+
+    def __repr__(self) -> str:
         return f'<AgentBus.RouterDispatcher {self.get_n_parked()} parked>'
 
 
-Bus, RouteTable, RouterDispatcher = override(Bus), override(RouteTable), override(RouterDispatcher)
+Bus, RouteTable, RouterDispatcher = (  # type: ignore[misc]
+    override(Bus), override(RouteTable), override(RouterDispatcher))

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Messages, and what they carry. A part of the overrides in AgentBus.py."""
 
+from __future__ import annotations
+
 import json
 import math
+import operator
+import typing
 
 from gi.repository import GLib
 
@@ -10,10 +14,13 @@ from ..module import get_introspection_module
 from ..overrides import override
 
 AgentBus = get_introspection_module('AgentBus')
+if typing.TYPE_CHECKING:
+    from gi.repository.AgentBus import Channel, FrameDirection, MessageType, TaskStatus
+
 OVERRIDES = 'gi.overrides.AgentBus'  # override() looks for the namespace there
 
 
-def _explain(value, path, within):
+def _explain(value: typing.Any, path: str, within: typing.Tuple[int, ...]) -> None:
     """Raises what says where in a payload the reason is for which it cannot be packed; returns if none is seen."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f'{path} is {value}, which cannot be in a payload')
@@ -36,7 +43,7 @@ def _explain(value, path, within):
         _explain(item, f'{path}[{key!r}]', (*within, id(value)))
 
 
-def pack(value):
+def pack(value: typing.Any) -> typing.Optional[GLib.Variant]:
     """A payload of what JSON can say, or of bytes. A GLib.Variant stays itself, None is no payload.
 
     As in JSON, a tuple becomes a list and a number that is a key a string. What cannot be packed raises TypeError or
@@ -58,12 +65,41 @@ def pack(value):
         raise ValueError(f'the payload cannot be packed: {getattr(error, "message", None) or error}') from None
 
 
-def _enum(kind, value):
+def enum(kind: typing.Any, value: typing.Any) -> typing.Any:
     """An enumeration's value by its nick: 'completed' for TaskStatus.COMPLETED."""
-    return getattr(kind, value.upper().replace('-', '_')) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    for found in kind.__enum_values__.values():
+        if found.value_nick == value.replace('_', '-'):
+            return found
+    nicks = ', '.join(found.value_nick for found in kind.__enum_values__.values())
+    raise ValueError(f'{value!r} is none of {nicks}')
 
 
-def _set(message, ttl=None, reliable=None, trace=None, cause=None, error_reply=None):
+def whole(value: typing.Any, what: str) -> int:
+    """A number for C, which would cut off a fraction."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+    if isinstance(value, float):
+        raise ValueError(f'{what} is {value}, and has to be a whole number')
+    raise TypeError(f'{what} has to be a whole number, not {value!r}')
+
+
+def check_names(names: typing.Mapping[str, typing.Optional[str]], optional: typing.Optional[str] = None) -> None:
+    """For a name that is missing C would only log, and return nothing."""
+    for what, name in names.items():
+        if not name:
+            raise ValueError(f'{what} is missing: it has to be a string that is not empty')
+    if optional == '':
+        raise ValueError('target is empty: leave it out, or None, for a message to all')
+
+
+def _set(message: typing.Any, ttl: typing.Optional[int] = None, reliable: typing.Optional[bool] = None,
+         trace: typing.Optional[str] = None, cause: typing.Optional[typing.Any] = None,
+         error_reply: typing.Optional[bool] = None) -> typing.Any:
     if ttl is not None:
         message.set_ttl(ttl)
     if reliable is not None:
@@ -80,34 +116,18 @@ def _set(message, ttl=None, reliable=None, trace=None, cause=None, error_reply=N
 _new = AgentBus.Message
 
 
-def _ending(new):
-    return staticmethod(lambda source, target=None, reason=None, **options:
-                        _set(new(source, target, reason), **options))
-
-
-def _part(new):
-    return staticmethod(lambda source, target, task_id, payload=None, **options:
-                        _set(new(source, target, task_id, pack(payload)), **options))
-
-
-def _answer(new):
-    return staticmethod(lambda source, target, task_id, payload=None, status='completed', **options: _set(
-        new(source, target, task_id, _enum(AgentBus.TaskStatus, status), pack(payload)), **options))
-
-
-def _routed(kind):
-    return staticmethod(lambda *args, **options: Message.routed(kind, *args, **options))
-
-
 class _FrameOrNew:
     """`message.frame` is the frame of a message, `Message.frame()` makes a message of one."""
 
-    def __get__(self, message, owner):
+    def __get__(self, message: typing.Any, owner: typing.Any) -> typing.Any:
         return self.new if message is None else message.get_frame()
 
     @staticmethod
-    def new(source, target, frame, direction='downstream', **options):
-        return _set(_new.new_frame(source, target, frame, _enum(AgentBus.FrameDirection, direction)), **options)
+    def new(source: str, target: typing.Optional[str], frame: Frame,
+            direction: typing.Union[FrameDirection, str] = 'downstream', **options: typing.Any) -> Message:
+        """Makes a message of a frame."""
+        check_names({'source': source}, target)
+        return _set(_new.new_frame(source, target, frame, enum(AgentBus.FrameDirection, direction)), **options)
 
 
 class Message(AgentBus.Message):
@@ -119,71 +139,214 @@ class Message(AgentBus.Message):
 
     __module__ = OVERRIDES
 
-    end = _ending(_new.new_end)
-    cancel = _ending(_new.new_cancel)
-    task_update = _part(_new.new_task_update)
-    task_update_urgent = _part(_new.new_task_update_urgent)
-    task_stream_start = _part(_new.new_task_stream_start)
-    task_stream_data = _part(_new.new_task_stream_data)
-    task_stream_end = _part(_new.new_task_stream_end)
-    task_response = _answer(_new.new_task_response)
-    task_response_urgent = _answer(_new.new_task_response_urgent)
-    request_inference = _routed('request-inference')
-    request_inference_batch = _routed('request-inference-batch')
-    flag_last_inference = _routed('flag-last-inference')
-    model_handshake = _routed('model-handshake')
-    model_version = _routed('model-version')
-    model_update = _routed('model-update')
-    send_trajectory = _routed('send-trajectory')
-    shutdown = _routed('shutdown')
-    frame = _FrameOrNew()
+    @staticmethod
+    def end(source: str, target: typing.Optional[str] = None, reason: typing.Optional[str] = None,
+            **options: typing.Any) -> Message:
+        """Asks the target to end what it does, in order."""
+        check_names({'source': source}, target)
+        return _set(_new.new_end(source, target, reason), **options)
 
     @staticmethod
-    def routed(kind, source, actor, payload=None, **options):
-        return _set(_new.new_routed(_enum(AgentBus.MessageType, kind), source, actor, pack(payload)), **options)
+    def cancel(source: str, target: typing.Optional[str] = None, reason: typing.Optional[str] = None,
+               **options: typing.Any) -> Message:
+        """Cancels all that the target does."""
+        check_names({'source': source}, target)
+        return _set(_new.new_cancel(source, target, reason), **options)
 
     @staticmethod
-    def activate(source, target=None, payload=None, **options):
-        return _set(_new.new_activate(source, target, pack(payload)), **options)
+    def task_update(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+                    **options: typing.Any) -> Message:
+        """Tells how far a task is."""
+        check_names({'source': source, 'task_id': task_id}, target)
+        return _set(_new.new_task_update(source, target, task_id, pack(payload)), **options)
 
     @staticmethod
-    def deactivate(source, target=None, **options):
-        return _set(_new.new_deactivate(source, target), **options)
+    def task_update_urgent(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+                           **options: typing.Any) -> Message:
+        """The same on the system channel."""
+        check_names({'source': source, 'task_id': task_id}, target)
+        return _set(_new.new_task_update_urgent(source, target, task_id, pack(payload)), **options)
 
     @staticmethod
-    def agent_ready(info, **options):
-        return _set(_new.new_agent_ready(info), **options)
+    def task_stream_start(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+                          **options: typing.Any) -> Message:
+        """Begins a stream of a task."""
+        check_names({'source': source, 'task_id': task_id}, target)
+        return _set(_new.new_task_stream_start(source, target, task_id, pack(payload)), **options)
 
     @staticmethod
-    def agent_registry(source, target, runner, infos, **options):
-        return _set(_new.new_agent_registry(source, target, runner, infos), **options)
+    def task_stream_data(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+                         **options: typing.Any) -> Message:
+        """The next part of a stream."""
+        check_names({'source': source, 'task_id': task_id}, target)
+        return _set(_new.new_task_stream_data(source, target, task_id, pack(payload)), **options)
 
     @staticmethod
-    def agent_error(source, target, error, **options):
-        return _set(_new.new_agent_error(source, target, error), **options)
+    def task_stream_end(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+                        **options: typing.Any) -> Message:
+        """Ends a stream of a task."""
+        check_names({'source': source, 'task_id': task_id}, target)
+        return _set(_new.new_task_stream_end(source, target, task_id, pack(payload)), **options)
 
     @staticmethod
-    def task_request(source, target, task_id, name=None, payload=None, **options):
+    def task_response(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+                      status: typing.Union[TaskStatus, str] = 'completed', **options: typing.Any) -> Message:
+        """Tells what came of a task."""
+        check_names({'source': source, 'task_id': task_id}, target)
+        return _set(
+            _new.new_task_response(source, target, task_id, enum(AgentBus.TaskStatus, status), pack(payload)), **options)
+
+    @staticmethod
+    def task_response_urgent(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+                             status: typing.Union[TaskStatus, str] = 'completed', **options: typing.Any) -> Message:
+        """The same on the system channel."""
+        check_names({'source': source, 'task_id': task_id}, target)
+        return _set(
+            _new.new_task_response_urgent(source, target, task_id, enum(AgentBus.TaskStatus, status), pack(payload)), **options)
+
+    @staticmethod
+    def task_request(source: str, target: typing.Optional[str], task_id: str, name: typing.Optional[str] = None,
+                     payload: typing.Any = None, **options: typing.Any) -> Message:
+        """Asks the target to do a task."""
+        check_names({'source': source, 'task_id': task_id}, target)
         return _set(_new.new_task_request(source, target, task_id, name, pack(payload)), **options)
 
     @staticmethod
-    def task_update_request(source, target, task_id, **options):
+    def task_update_request(source: str, target: typing.Optional[str], task_id: str, **options: typing.Any) -> Message:
+        """Asks how far a task is."""
+        check_names({'source': source, 'task_id': task_id}, target)
         return _set(_new.new_task_update_request(source, target, task_id), **options)
 
     @staticmethod
-    def task_cancel(source, target, task_id, reason=None, **options):
+    def task_cancel(source: str, target: typing.Optional[str], task_id: str, reason: typing.Optional[str] = None,
+                    **options: typing.Any) -> Message:
+        """Cancels one task."""
+        check_names({'source': source, 'task_id': task_id}, target)
         return _set(_new.new_task_cancel(source, target, task_id, reason), **options)
 
     @staticmethod
-    def custom(name, source, target=None, payload=None, channel='data', **options):
-        return _set(_new.new_custom(name, _enum(AgentBus.Channel, channel), source, target, pack(payload)), **options)
+    def activate(source: str, target: typing.Optional[str] = None, payload: typing.Any = None,
+                 **options: typing.Any) -> Message:
+        """Activates an agent."""
+        check_names({'source': source}, target)
+        return _set(_new.new_activate(source, target, pack(payload)), **options)
 
+    @staticmethod
+    def deactivate(source: str, target: typing.Optional[str] = None, **options: typing.Any) -> Message:
+        """Deactivates an agent."""
+        check_names({'source': source}, target)
+        return _set(_new.new_deactivate(source, target), **options)
+
+    @staticmethod
+    def agent_ready(info: Info, **options: typing.Any) -> Message:
+        """Tells all that an agent is ready."""
+        return _set(_new.new_agent_ready(info), **options)
+
+    @staticmethod
+    def agent_registry(source: str, target: typing.Optional[str], runner: str, infos: typing.Sequence[Info],
+                       **options: typing.Any) -> Message:
+        """Tells which agents a runner has."""
+        check_names({'source': source}, target)
+        return _set(_new.new_agent_registry(source, target, runner, infos), **options)
+
+    @staticmethod
+    def agent_error(source: str, target: typing.Optional[str], error: str, **options: typing.Any) -> Message:
+        """Tells that an agent failed."""
+        check_names({'source': source}, target)
+        return _set(_new.new_agent_error(source, target, error), **options)
+
+    @staticmethod
+    def custom(name: str, source: str, target: typing.Optional[str] = None, payload: typing.Any = None,
+               channel: typing.Union[Channel, str] = 'data', **options: typing.Any) -> Message:
+        """A message of the application's own type."""
+        check_names({'name': name, 'source': source}, target)
+        return _set(_new.new_custom(name, enum(AgentBus.Channel, channel), source, target, pack(payload)), **options)
+
+    @staticmethod
+    def routed(kind: typing.Union[MessageType, str], source: str, actor: str, payload: typing.Any = None,
+               **options: typing.Any) -> Message:
+        """A message that a dispatcher brings to an actor."""
+        check_names({'source': source, 'actor': actor})
+        return _set(_new.new_routed(enum(AgentBus.MessageType, kind), source, actor, pack(payload)), **options)
+
+    @staticmethod
+    def request_inference(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
+        """REQUEST_INFERENCE, for a dispatcher."""
+        check_names({'source': source, 'actor': actor})
+        return _set(_new.new_routed(AgentBus.MessageType.REQUEST_INFERENCE, source, actor, pack(payload)), **options)
+
+    @staticmethod
+    def request_inference_batch(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
+        """REQUEST_INFERENCE_BATCH, for a dispatcher."""
+        check_names({'source': source, 'actor': actor})
+        return _set(
+            _new.new_routed(AgentBus.MessageType.REQUEST_INFERENCE_BATCH, source, actor, pack(payload)), **options)
+
+    @staticmethod
+    def flag_last_inference(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
+        """FLAG_LAST_INFERENCE, for a dispatcher."""
+        check_names({'source': source, 'actor': actor})
+        return _set(_new.new_routed(AgentBus.MessageType.FLAG_LAST_INFERENCE, source, actor, pack(payload)), **options)
+
+    @staticmethod
+    def model_handshake(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
+        """MODEL_HANDSHAKE, for a dispatcher."""
+        check_names({'source': source, 'actor': actor})
+        return _set(_new.new_routed(AgentBus.MessageType.MODEL_HANDSHAKE, source, actor, pack(payload)), **options)
+
+    @staticmethod
+    def model_version(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
+        """MODEL_VERSION, for a dispatcher."""
+        check_names({'source': source, 'actor': actor})
+        return _set(_new.new_routed(AgentBus.MessageType.MODEL_VERSION, source, actor, pack(payload)), **options)
+
+    @staticmethod
+    def model_update(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
+        """MODEL_UPDATE, for a dispatcher."""
+        check_names({'source': source, 'actor': actor})
+        return _set(_new.new_routed(AgentBus.MessageType.MODEL_UPDATE, source, actor, pack(payload)), **options)
+
+    @staticmethod
+    def send_trajectory(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
+        """SEND_TRAJECTORY, for a dispatcher."""
+        check_names({'source': source, 'actor': actor})
+        return _set(_new.new_routed(AgentBus.MessageType.SEND_TRAJECTORY, source, actor, pack(payload)), **options)
+
+    @staticmethod
+    def shutdown(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
+        """SHUTDOWN, for a dispatcher."""
+        check_names({'source': source, 'actor': actor})
+        return _set(_new.new_routed(AgentBus.MessageType.SHUTDOWN, source, actor, pack(payload)), **options)
+
+    frame = _FrameOrNew()
+
+    name = property(_new.get_name)
     type = property(_new.get_message_type)
+    channel = property(_new.get_channel)
+    source = property(_new.get_source)
+    target = property(_new.get_target)
+    seq = property(_new.get_seq)
+    sent_at = property(_new.get_sent_at)
+    direction = property(_new.get_direction)
+    reason = property(_new.get_reason)
+    task_id = property(_new.get_task_id)
+    task_name = property(_new.get_task_name)
+    status = property(_new.get_status)
+    info = property(_new.get_info)
+    infos = property(_new.get_infos)
+    runner = property(_new.get_runner)
+    ttl = property(_new.get_ttl)
+    cause = property(_new.get_cause)
+    trace = property(_new.get_trace)
     reliable = property(_new.is_reliable)
     error_reply = property(_new.wants_error_reply)
 
+    def set_ttl(self, ttl: int) -> None:
+        """Milliseconds after which the message is not wanted any more; a whole number."""
+        super().set_ttl(whole(ttl, 'ttl'))
+
     @property
-    def payload(self):
+    def payload(self) -> typing.Any:
         """Python values; NaN and infinity in a dict or list are None, since JSON has no word for them."""
         payload = self.get_payload()
         if payload is None:
@@ -193,31 +356,67 @@ class Message(AgentBus.Message):
             return json.loads(self.dup_payload_json())  # text is several times faster than unpack()
         return payload.get_data_as_bytes().get_data() or b'' if kind == 'ay' else payload.unpack()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'<AgentBus.Message {self.to_string()}>'
 
 
-for _name in ('name', 'channel', 'source', 'target', 'seq', 'sent_at', 'direction', 'reason', 'task_id', 'task_name',
-              'status', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace'):
-    setattr(Message, _name, property(getattr(_new, f'get_{_name}')))
-Message = override(Message)
+Message = override(Message)  # type: ignore[misc]
 
 
 class Frame(AgentBus.Frame):
+    """Frame('audio', b'12', {'rate': 16000}): data is bytes or GLib.Bytes, metadata a dict or GLib.Variant."""
+
     __module__ = OVERRIDES
 
-    def __repr__(self):
+    def __new__(cls, kind: str, data: typing.Union[bytes, bytearray, memoryview, GLib.Bytes, None] = None,
+                metadata: typing.Union[typing.Mapping[str, typing.Any], GLib.Variant, None] = None) -> Frame:
+        check_names({'kind': kind})
+        if data is not None and not isinstance(data, GLib.Bytes):
+            data = GLib.Bytes.new(bytes(data))
+        if metadata is not None and not isinstance(metadata, GLib.Variant):
+            metadata = pack(dict(metadata))
+        return AgentBus.Frame.new(kind, data, metadata)
+
+    id = property(AgentBus.Frame.get_id)
+    kind = property(AgentBus.Frame.get_kind)
+    pts = property(AgentBus.Frame.get_pts, AgentBus.Frame.set_pts)
+
+    @property
+    def data(self) -> typing.Optional[bytes]:
+        """A copy of the data, or None."""
+        data = self.get_data()
+        return None if data is None else data.get_data() or b''
+
+    @property
+    def metadata(self) -> typing.Any:
+        """A dict, or None."""
+        metadata = self.get_metadata()
+        return None if metadata is None else metadata.unpack()
+
+    def __repr__(self) -> str:
         data = self.get_data()
         return f'<AgentBus.Frame {self.get_id()} {self.get_kind()!r} {data.get_size() if data else 0} bytes>'
 
 
 class Info(AgentBus.Info):
+    """Info('worker', 'runner', parent=None, active=True, bridged=False, started_at=0)."""
+
     __module__ = OVERRIDES
 
-    def __repr__(self):
+    def __new__(cls, name: str, runner: str = '', parent: typing.Optional[str] = None, active: bool = True,
+                bridged: bool = False, started_at: int = 0) -> Info:
+        check_names({'name': name})
+        return AgentBus.Info.new(name, runner, parent, active, bridged, started_at)
+
+    name = property(AgentBus.Info.get_name)
+    runner = property(AgentBus.Info.get_runner)
+    parent = property(AgentBus.Info.get_parent)
+    active = property(AgentBus.Info.is_active)
+    bridged = property(AgentBus.Info.is_bridged)
+    started_at = property(AgentBus.Info.get_started_at)
+
+    def __repr__(self) -> str:
         return f'<AgentBus.Info {self.get_name()!r} of {self.get_runner()!r}>'
 
 
-Frame, Info = override(Frame), override(Info)
-
-
+Frame, Info = override(Frame), override(Info)  # type: ignore[misc]

@@ -1,67 +1,133 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Handlers and loops. A part of the overrides in AgentBus.py."""
 
+from __future__ import annotations
+
 import asyncio
 import functools
 import inspect
 import logging
 import threading
+import traceback
+import typing
+import warnings
 import weakref
 
-from gi.repository import GLib
+from gi.repository import GLib, GObject
 
 from ..module import get_introspection_module
 from ..overrides import override
+from ._agentbus_asyncio import drive, stop
+from ._agentbus_message import Message, enum, whole
 from ._agentbus_waiting import Future, spawn
+
+if typing.TYPE_CHECKING:
+    from gi.repository.AgentBus import Delivery, MessageType
 
 AgentBus = get_introspection_module('AgentBus')
 OVERRIDES = 'gi.overrides.AgentBus'  # override() looks for the namespace there
 _log = logging.getLogger('AgentBus')
 
 
-def _identify(message):
+def _identify(message: typing.Any) -> typing.Tuple[int, int]:
     return message.get_seq(), message.get_sent_at()
 
 
 class _Turn:
     """The message in hand, for all that go on with it. They share its delivery, and the last one ends it."""
 
-    def __init__(self, subscriber, message):
-        self.subscriber, self.errors = subscriber, []
+    def __init__(self, subscriber: typing.Any, message: typing.Any) -> None:
+        self.subscriber = subscriber
+        self.errors: typing.List[BaseException] = []
         self.lock = threading.Lock()
         self.n_left = 1  # (lock) of those that go on, and one for the handlers that have not been called yet
+        self.by_hand = subscriber._deferred == _identify(message)
         # By hand is by hand: then it is for the one who did so to say how it went.
-        self.delivery = None if subscriber._deferred == _identify(message) else AgentBus.Subscriber.defer(subscriber)
+        self.delivery = None if self.by_hand else AgentBus.Subscriber.defer(subscriber)
         subscriber._turn = weakref.ref(self)  # a coroutine that is forgotten must not keep it
 
-    def add(self, awaitable):
+    def take(self) -> typing.Any:
+        """The delivery, for a plain handler that ends it by hand."""
+        if self.delivery is None:
+            raise RuntimeError('the delivery of this message was taken by hand already')
+        self.by_hand = True
+        return self.delivery
+
+    def add(self, awaitable: typing.Awaitable[typing.Any], cancel: bool) -> None:
         with self.lock:
             self.n_left += 1
         future = awaitable if isinstance(awaitable, Future) else spawn(awaitable)
-        future.add_done_callback(self.end)
+        end = functools.partial(self.end, _Canceller(future, self.delivery) if cancel else None)
+        future.add_done_callback(end)
 
-    def end(self, future):
+    def end(self, canceller: typing.Optional[_Canceller], future: typing.Any) -> None:
+        was_cancelled = canceller is not None and canceller.finish()
         error = asyncio.CancelledError('cancelled') if future.cancelled() else future.exception()
-        if error is not None:
+        # Who was cancelled by a message did what it was told.
+        if error is not None and not (was_cancelled and future.cancelled()):
             self.fail(error)
         self.release()
 
-    def fail(self, error):
-        _log.error('A handler of %r failed', self.subscriber, exc_info=error)
+    def fail(self, error: BaseException) -> None:
+        if not isinstance(error, (SystemExit, KeyboardInterrupt)):  # which are raised where the loop runs
+            _log.error('A handler of %r failed', self.subscriber, exc_info=error)
         self.errors.append(error)
 
-    def release(self):
+    def release(self) -> None:
         with self.lock:
             self.n_left -= 1
             over = self.n_left == 0
-        if not over or self.delivery is None:
+        delivery = self.delivery
+        if not over or delivery is None:
             return
-        if self.errors:
-            error = self.errors[0]
-            self.delivery.fail_message(getattr(error, 'message', None) or str(error) or type(error).__name__)
-        else:
-            self.delivery.complete()
         self.delivery = None
+        if self.by_hand:
+            return
+        if not self.errors:
+            delivery.complete()
+        elif isinstance(self.errors[0], GLib.Error):
+            delivery.fail(self.errors[0])
+        else:
+            delivery.fail_message(describe(self.errors[0]))
+
+
+def describe(error: BaseException) -> str:
+    """As the last line of a traceback."""
+    return ''.join(traceback.format_exception_only(type(error), error)).strip().replace('\0', '')
+
+
+def _call_weak(reference: weakref.WeakMethod) -> None:
+    method = reference()
+    if method is not None:
+        method()
+
+
+class _Canceller:
+    """Cancels a coroutine when the message that it works on is cancelled."""
+
+    def __init__(self, future: typing.Any, delivery: typing.Any) -> None:
+        self.future, self.was_cancelled, self.handler = future, False, 0
+        if delivery is None or future.done() or not hasattr(future, 'cancel'):
+            return
+        self.cancellable = delivery.get_cancellable()
+        # In the subscriber's context, where the coroutine runs as well. What C holds must not keep a coroutine that
+        # everybody else has forgotten.
+        cancel = weakref.WeakMethod(self.cancel)
+        self.handler = GObject.Object.connect(self.cancellable, 'cancelled', lambda _cancellable: _call_weak(cancel))
+        if self.cancellable.is_cancelled():
+            self.cancel()
+
+    def cancel(self) -> None:
+        if not self.was_cancelled and not self.future.done():
+            self.was_cancelled = True
+            self.future.cancel()
+
+    def finish(self) -> bool:
+        if self.handler != 0:
+            # Not disconnect() of the cancellable, which waits for the handler that this may be called by.
+            GObject.Object.disconnect(self.cancellable, self.handler)
+            self.handler = 0
+        return self.was_cancelled
 
 
 class _Loop:
@@ -110,7 +176,7 @@ class _Loop:
 
     def has_left(self):
         """Looks where the subscriber is, and has the loop told when that changes."""
-        bus = self.subscriber.props.bus
+        bus = self.subscriber.dup_bus()
         if bus is None:
             return True
         if self.bus is None or self.bus() != bus:
@@ -118,7 +184,7 @@ class _Loop:
             self.bus = bus.weak_ref(self.tell)  # a loop does not keep its bus
             self.handler = bus.connect('unsubscribed', self.tell)
             # It may have left before there was anybody to be told.
-            return self.subscriber.props.bus is None
+            return self.subscriber.dup_bus() is None
         return False
 
     def unwatch(self):
@@ -146,15 +212,58 @@ class _Loop:
             self.taken.pop()[1].set_exception(RuntimeError('the loop was left before it was given the message'))
 
 
-class _Handler:
+Plain = typing.Callable[..., typing.Any]
+F = typing.TypeVar('F', bound=typing.Callable[..., typing.Any])
+
+
+def wants_delivery(function: Plain) -> bool:
+    """Whether a handler has to be given two arguments."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    needed = [parameter for parameter in parameters if parameter.default is parameter.empty
+              and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)]
+    return len(needed) > 1
+
+
+def is_async(function: Plain) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, '__call__', None))
+
+
+def name_of(kind: typing.Union[str, MessageType, None]) -> typing.Optional[str]:
+    """The name of a type, as messages have it."""
+    if kind is None:
+        return None
+    if isinstance(kind, AgentBus.MessageType):
+        return kind.value_nick
+    if not isinstance(kind, str):
+        raise TypeError(f'on() takes the name of a type and a handler, not {kind!r}')
+    known = kind.lower().replace('_', '-')
+    if known in {value.value_nick for value in AgentBus.MessageType.__enum_values__.values()}:
+        return known
+    if '_' in kind:
+        warnings.warn(f'{kind!r} is no type of the bus: only messages of the application that have this name '
+                      'will be heard', stacklevel=3)
+    return kind
+
+
+class Handler:
     """What on() returns: disconnect() ends it."""
 
-    def __init__(self, subscriber, name, function):
-        self.subscriber, self.name, self.function = weakref.ref(subscriber), name, function
+    def __init__(self, subscriber: Subscriber, name: typing.Optional[str], function: Plain, cancel: bool) -> None:
+        self.name, self.function, self.cancel = name, function, cancel
+        self.is_gone = False
+        self.is_async = is_async(function)
+        self.wants_delivery = wants_delivery(function)
+        self._subscriber = weakref.ref(subscriber)
 
-    def disconnect(self):
-        """Ends it; a second time does nothing."""
-        subscriber = self.subscriber()
+    def disconnect(self) -> None:
+        """Ends it, at once; a second time does nothing."""
+        self.is_gone = True
+        subscriber = self._subscriber()
         if subscriber is not None:
             subscriber._handlers = tuple(handler for handler in subscriber._handlers if handler is not self)
 
@@ -168,81 +277,137 @@ class Subscriber(AgentBus.Subscriber):
 
     __module__ = OVERRIDES
 
-    _handlers = ()
+    _handlers: typing.Tuple[Handler, ...] = ()
     _listening = False
     _has_method = False
-    _deferred = None  # the message that was deferred by hand
-    _turn = None      # a weak reference to the last turn
-    _open = None      # the turn that do_message is still to join
+    _deferred: typing.Optional[typing.Tuple[int, int]] = None  # the message that was deferred by hand
+    _turn: typing.Optional[weakref.ref[_Turn]] = None          # the last turn
+    _open: typing.Optional[_Turn] = None                       # the turn that do_message is still to join
 
-    def __init_subclass__(cls, **kwargs):
+    def __init__(self, name: typing.Optional[str] = None, **properties: typing.Any) -> None:
+        if name is not None:
+            properties['name'] = name
+        if isinstance(properties.get('overflow'), str):
+            properties['overflow'] = enum(AgentBus.Overflow, properties['overflow'])
+        for key in ('capacity', 'max_age', 'max_bytes'):
+            if key in properties:
+                properties[key] = whole(properties[key], key)
+        super().__init__(**properties)
+        drive()
+
+    name = property(AgentBus.Subscriber.get_name)
+    bus = property(AgentBus.Subscriber.dup_bus)
+    capacity = property(AgentBus.Subscriber.get_capacity)
+    overflow = property(AgentBus.Subscriber.get_overflow)
+    max_age = property(AgentBus.Subscriber.get_max_age)
+    max_bytes = property(AgentBus.Subscriber.get_max_bytes)
+    main_context = property(AgentBus.Subscriber.get_main_context)
+    n_delivered = property(AgentBus.Subscriber.get_n_delivered)
+    n_dropped = property(AgentBus.Subscriber.get_n_dropped)
+    n_queued = property(AgentBus.Subscriber.get_n_queued)
+
+    def __init_subclass__(cls, **kwargs: typing.Any) -> None:
         super().__init_subclass__(**kwargs)
         original = cls.__dict__.get('do_message')
         if original is None:
             return
+        two = wants_delivery(functools.partial(original, None))
 
         @functools.wraps(original)
-        def do_message(self, message):
+        def do_message(self: Subscriber, message: typing.Any, *rest: typing.Any) -> typing.Any:
             if type(self).do_message is not do_message:
-                return original(self, message)  # from the method of a subclass
+                return original(self, message, *rest)  # from the method of a subclass
             turn, self._open = self._open, None
-            self._handle(message, (functools.partial(original, self),), turn)
+            method = Handler(self, None, functools.partial(original, self), True)
+            method.wants_delivery = two
+            return self._handle(message, (method,), turn)
         cls.do_message = do_message
         cls._has_method = True
 
-    def on(self, name=None, handler=None):
+    @typing.overload
+    def on(self, name: F, *, cancel: bool = True) -> Handler: ...
+
+    @typing.overload
+    def on(self, name: typing.Union[str, MessageType, None] = None, handler: None = None, *,
+           cancel: bool = True) -> typing.Callable[[F], F]: ...
+
+    @typing.overload
+    def on(self, name: typing.Union[str, MessageType, None], handler: Plain, *, cancel: bool = True) -> Handler: ...
+
+    def on(self, name: typing.Any = None, handler: typing.Optional[Plain] = None, *, cancel: bool = True) -> typing.Any:
         """Calls handler(message), plain or async: on(f), on('cancel', f), or as a decorator @on('cancel').
+
+        A handler of two parameters is given the delivery, too. An async one need not end it; a plain one has to call
+        complete(), fail() or fail_message(). A coroutine is cancelled when its message is, unless `cancel` is False.
 
         Returns what to disconnect() again; as a decorator, the function.
         """
         if callable(name):
             name, handler = None, name
+        name = name_of(name)
         if handler is None:
-            return lambda function: (self.on(name, function), function)[1]
-        entry = _Handler(self, name, handler)
+            def decorate(function: F) -> F:
+                self.on(name, function, cancel=cancel)
+                return function
+            return decorate
+        if not callable(handler):
+            raise TypeError(f'a handler is to be called, and {handler!r} cannot be')
+        drive()
+        entry = Handler(self, name, handler, cancel)
         self._handlers += (entry,)
         if not self._listening:
             self._listening = True
             self.connect('message', Subscriber._on_message)
         return entry
 
-    def _on_message(self, message):
+    def _on_message(self, message: typing.Any) -> None:
         handlers = self._handlers
         if handlers:
             name = message.get_name()
-            self._handle(message, [h.function for h in handlers if h.name is None or h.name == name], None,
-                         self._has_method)
+            self._handle(message, [h for h in handlers if h.name is None or h.name == name], None, self._has_method)
 
-    def _handle(self, message, functions, turn, has_more=False):
-        awaitables, errors = [], []
-        for function in functions:
+    def _handle(self, message: typing.Any, handlers: typing.Sequence[Handler], turn: typing.Optional[_Turn],
+                has_more: bool = False) -> None:
+        errors: typing.List[BaseException] = []
+        awaitables = []
+        for handler in handlers:
+            if handler.is_gone:
+                continue  # another handler of this message disconnected it
             try:
-                result = function(message)
-            except Exception as error:
+                if handler.wants_delivery:
+                    turn = turn or _Turn(self, message)
+                    delivery = turn.delivery if handler.is_async else turn.take()
+                    result = handler.function(message, delivery)
+                else:
+                    result = handler.function(message)
+            except BaseException as error:
                 errors.append(error)
             else:
                 if inspect.isawaitable(result):
-                    awaitables.append(result)
+                    awaitables.append((result, handler.cancel))
         if turn is None and (awaitables or errors):
             turn = _Turn(self, message)
         if turn is None:
             return
         for error in errors:
             turn.fail(error)
-        for awaitable in awaitables:
-            turn.add(awaitable)
+        for awaitable, cancel in awaitables:
+            turn.add(awaitable, cancel)
         if has_more:
             self._open = turn
         else:
             turn.release()
+        for error in errors:
+            if isinstance(error, (SystemExit, KeyboardInterrupt)):
+                stop(error)
 
     @property
-    def delivery(self):
+    def delivery(self) -> typing.Optional[Delivery]:
         """The delivery in the hand of an async handler, to ask it is_cancelled(), or None."""
         turn = self._turn() if self._turn is not None else None
         return turn.delivery if turn is not None else None
 
-    def defer(self):
+    def defer(self) -> Delivery:
         """Takes the delivery by hand: async handlers and loops then do not hold the subscriber for this message."""
         if self.delivery is not None:
             raise RuntimeError('the message in hand belongs to an async handler or a loop: its delivery is theirs')
@@ -252,7 +417,7 @@ class Subscriber(AgentBus.Subscriber):
         self._deferred = _identify(delivery.get_message())
         return delivery
 
-    async def __aiter__(self):
+    async def __aiter__(self) -> typing.AsyncIterator[Message]:
         """The next message comes when it is asked for; leaving the loop completes the last one.
 
         The loop ends when the subscriber is on no bus, after the last message that it was given.
@@ -272,8 +437,8 @@ class Subscriber(AgentBus.Subscriber):
             if done is not None:
                 done.set_result()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'<AgentBus.{type(self).__name__} {self.get_name()!r} {self.get_n_queued()} queued>'
 
 
-Subscriber = override(Subscriber)
+Subscriber = override(Subscriber)  # type: ignore[misc]
