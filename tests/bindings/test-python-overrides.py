@@ -4,6 +4,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import threading
 import unittest
@@ -96,6 +97,168 @@ class MessageTest(unittest.TestCase):
                   AgentBus.Info.new('a', 'runner', None, True, False, 0)]
         for thing in things:
             self.assertRegex(repr(thing), '^<AgentBus.[A-Z]')
+
+
+class PropertyTest(unittest.TestCase):
+    def test_properties(self):
+        bus = AgentBus.Bus(capacity=3, shutdown_timeout=5)
+        worker = AgentBus.Subscriber('worker', capacity=2, overflow='drop-oldest')
+        self.assertEqual((bus.capacity, bus.shutdown_timeout, bus.running, bus.n_subscribers), (3, 5, True, 0))
+        bus.shutdown_timeout = 7
+        self.assertEqual(bus.get_shutdown_timeout(), 7)
+        bus.subscribe(worker)
+        self.assertEqual((worker.name, worker.capacity, worker.bus, worker.n_queued), ('worker', 2, bus, 0))
+        self.assertEqual(worker.overflow, AgentBus.Overflow.DROP_OLDEST)
+
+    def test_frames_and_infos(self):
+        frame = AgentBus.Frame('audio', b'12', {'rate': 16000})
+        self.assertEqual((frame.kind, frame.data, frame.metadata, frame.pts), ('audio', b'12', {'rate': 16000}, -1))
+        frame.pts = 5
+        self.assertEqual(frame.get_pts(), 5)
+        for data in (bytearray(b'12'), memoryview(b'12'), GLib.Bytes.new(b'12')):
+            self.assertEqual(AgentBus.Frame('audio', data).data, b'12')
+        self.assertEqual((AgentBus.Frame('audio').data, AgentBus.Frame('audio', b'').data), (None, b''))
+        info = AgentBus.Info('worker', 'runner', active=False)
+        self.assertEqual((info.name, info.runner, info.parent, info.active), ('worker', 'runner', None, False))
+
+    def test_what_is_no_whole_number(self):
+        message = Message.end('a', ttl=500.0)
+        self.assertEqual(message.ttl, 500)
+        for wrong in (0.5, float('nan'), float('inf')):
+            self.assertRaises(ValueError, Message.end, 'a', ttl=wrong)
+            self.assertRaises(ValueError, message.set_ttl, wrong)
+            self.assertRaises(ValueError, AgentBus.Bus, capacity=wrong)
+            self.assertRaises(ValueError, AgentBus.Subscriber, 'w', max_age=wrong)
+        for wrong in (-1, float('nan'), float('inf')):
+            self.assertRaises(ValueError, AgentBus.sleep, wrong)
+        self.assertRaises(TypeError, message.set_ttl, '5')
+
+    def test_what_is_missing(self):
+        bus = AgentBus.Bus()
+        for call in (lambda: bus.subscribe(AgentBus.Subscriber()), lambda: bus.subscribe(AgentBus.Subscriber('')),
+                     lambda: bus.unsubscribe(''), lambda: bus.unsubscribe_async(''), lambda: Message.end(''),
+                     lambda: Message.end('a', ''), lambda: Message.task_request('a', 'b', ''),
+                     lambda: Message.task_request(None, 'b', '1'), lambda: Message.shutdown('a', ''),
+                     lambda: Message.custom('', 'a'), lambda: AgentBus.Frame(''), lambda: AgentBus.Info(''),
+                     lambda: AgentBus.RouteTable().__setitem__('', 'a'),
+                     lambda: AgentBus.RouteTable().__setitem__('a', ''),
+                     lambda: Message.task_response('a', 'b', '1', status='compelted')):
+            self.assertRaises(ValueError, call)
+
+
+class RoutineTest(TestCase):
+    def test_run_takes_a_coroutine(self):
+        for wrong in (None, 1, lambda: None):
+            self.assertRaises(TypeError, AgentBus.run, wrong)
+            self.assertRaises(TypeError, AgentBus.spawn, wrong)
+
+    def test_cancel(self):
+        async def wait():
+            try:
+                await AgentBus.Future()
+            finally:
+                await AgentBus.sleep(1)
+                self.got.append('through')
+
+        async def main():
+            routine = AgentBus.spawn(wait())
+            await AgentBus.sleep(1)
+            self.assertTrue(routine.cancel())
+            with self.assertRaises(asyncio.CancelledError):
+                await routine
+            self.assertTrue(routine.cancelled())
+            self.assertFalse(routine.cancel())
+
+        for run in (AgentBus.run, asyncio.run):
+            run(main())
+        self.assertEqual(self.got, ['through'] * 2)
+
+    def test_cancel_reaches_what_is_awaited(self):
+        async def inner():
+            try:
+                await AgentBus.Future()
+            except asyncio.CancelledError:
+                self.got.append('inner')
+                raise
+
+        async def outer():
+            await AgentBus.spawn(inner())
+
+        async def main():
+            routine = AgentBus.spawn(outer())
+            await AgentBus.sleep(1)
+            routine.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await routine
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['inner'])
+
+    def test_cancel_oneself(self):
+        async def wait():
+            routines[0].cancel()
+            self.got.append('goes on')
+            await AgentBus.sleep(0)
+            self.got.append('never')
+
+        async def begin():
+            await AgentBus.sleep(0)
+            await wait()
+        routines = []
+
+        async def main():
+            routines.append(AgentBus.spawn(begin()))
+            with self.assertRaises(asyncio.CancelledError):
+                await routines[0]
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['goes on'])
+
+    def test_gather_and_timeout(self):
+        async def work(result, milliseconds=1):
+            await AgentBus.sleep(milliseconds)
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        async def main():
+            self.assertEqual(await AgentBus.gather(), [])
+            self.assertEqual(await AgentBus.gather(work(1, 3), work(2), AgentBus.spawn(work(3))), [1, 2, 3])
+            never = AgentBus.spawn(work(1, 100000))
+            with self.assertRaises(KeyError):
+                await AgentBus.gather(never, work(KeyError()))
+            with self.assertRaises(asyncio.CancelledError):
+                await never
+            self.assertEqual(await AgentBus.timeout(work(4), 60), 4)
+            with self.assertRaises(KeyError):
+                await AgentBus.timeout(work(KeyError()), 60)
+            with self.assertRaises(asyncio.TimeoutError):
+                await AgentBus.timeout(work(5, 100000), 0.001)
+            with self.assertRaises(asyncio.TimeoutError):
+                await AgentBus.timeout(AgentBus.Future(), 0.001)
+
+        for run in (AgentBus.run, asyncio.run):
+            run(main())
+
+    def test_what_nobody_asks_for_is_logged(self):
+        async def fail():
+            await AgentBus.sleep(0)
+            raise KeyError('word')
+
+        async def wait():
+            await AgentBus.Future()
+
+        logging.disable(logging.NOTSET)
+        with self.assertLogs('AgentBus') as logged:
+            AgentBus.spawn(fail())
+            AgentBus.run(self.sleep())
+            gc.collect()
+        self.assertEqual([(record.levelname, record.exc_info[0]) for record in logged.records], [('ERROR', KeyError)])
+        with self.assertLogs('AgentBus') as logged:
+            AgentBus.spawn(wait())
+            gc.collect()
+        self.assertEqual([record.levelname for record in logged.records], ['WARNING'])
+
+    async def sleep(self):
+        await AgentBus.sleep(2)
 
 
 class HandlerTest(TestCase):
@@ -246,11 +409,40 @@ class HandlerTest(TestCase):
         self.assertEqual(self.got, ['1', '2'])
         self.assertEqual(len(warnings), 1)
 
-    def test_cancelled(self):
-        @self.worker.on('task-update')
+    def test_a_coroutine_is_cancelled(self):
+        """By a message that cancels what it works on; that is no failure."""
         async def handler(message):
-            while not self.worker.delivery.is_cancelled():
+            try:
+                await AgentBus.Future()
+            except asyncio.CancelledError:
+                self.got.append(message.task_id)
+                raise
+
+        async def main():
+            self.bus.subscribe(self.worker)
+            self.send('1', '2')
+            await AgentBus.sleep(1)
+            self.bus.send(Message.task_cancel('ui', 'worker', '1'))
+            while self.got != ['1'] or self.worker.delivery is None:
                 await AgentBus.sleep(1)
+            self.bus.send(Message.cancel('ui', 'worker'))
+            while self.got != ['1', '2']:
+                await AgentBus.sleep(1)
+            self.assertTrue(await self.bus.unsubscribe_async(name='worker'))
+
+        for run in (AgentBus.run, asyncio.run):
+            entry = self.worker.on('task-update', handler)
+            run(main())
+            self.got.clear()
+            entry.disconnect()
+        self.assertEqual(self.failures, [])
+
+    def test_a_coroutine_that_is_not_to_be_cancelled(self):
+        @self.worker.on('task-update', cancel=False)
+        async def handler(message, delivery):
+            while not delivery.is_cancelled():
+                await AgentBus.sleep(1)
+            await AgentBus.sleep(1)
             self.got.append(message.task_id)
 
         async def main():
@@ -263,6 +455,80 @@ class HandlerTest(TestCase):
 
         AgentBus.run(main())
         self.assertEqual(self.got, ['1'])
+
+    def test_cancelled_while_it_was_called(self):
+        """Before it has waited for the first time."""
+        @self.worker.on('task-update')
+        async def handler(message):
+            self.bus.send(Message.task_cancel('ui', 'worker', message.task_id))
+            await AgentBus.Future()
+
+        async def main():
+            self.bus.subscribe(self.worker)
+            self.send('1', '2')
+            while self.worker.n_delivered < 4:
+                await AgentBus.sleep(1)
+
+        for run in (AgentBus.run, asyncio.run):
+            run(main())
+            self.bus.unsubscribe('worker')
+            self.drain()
+            self.worker = AgentBus.Subscriber('worker')
+            self.worker.on('task-update', handler)
+
+    def test_a_plain_handler_with_the_delivery(self):
+        self.worker.on(lambda message, delivery: self.got.append(delivery))
+        self.bus.subscribe(self.worker)
+        self.send('1', '2')
+        self.drain()
+        self.assertEqual(len(self.got), 1)
+        self.got[0].complete()
+        self.drain()
+        self.got[1].fail_message('by hand')
+        self.drain()
+        self.assertEqual(self.failures, [('2', 'by hand')])
+
+    def test_a_default_is_no_second_argument(self):
+        def handler(message, got=self.got):
+            got.append(message.task_id)
+
+        self.worker.on(handler)
+        self.worker.on(self.got.append)
+        self.bus.subscribe(self.worker)
+        self.send('1')
+        self.drain()
+        self.assertEqual((self.got[0], self.got[1].task_id), ('1', '1'))
+
+    def test_names(self):
+        for name in ('task_update', 'task-update', AgentBus.MessageType.TASK_UPDATE, 'TASK_UPDATE'):
+            self.worker.on(name, lambda message: self.got.append(message.task_id))
+        self.bus.subscribe(self.worker)
+        self.send('1')
+        self.drain()
+        self.assertEqual(self.got, ['1'] * 4)
+        with self.assertWarns(UserWarning):
+            self.worker.on('task_udpate', self.got.append)
+        for wrong in ((1, self.got.append), ('cancel', 1)):
+            self.assertRaises(TypeError, self.worker.on, *wrong)
+
+    def test_disconnected_while_it_is_called(self):
+        entries = [self.worker.on(lambda message: (self.got.append(1), entries[1].disconnect())),
+                   self.worker.on(lambda message: self.got.append(2)),
+                   self.worker.on(lambda message: self.got.append(3))]
+        self.bus.subscribe(self.worker)
+        self.send('1')
+        self.drain()
+        self.assertEqual(self.got, [1, 3])
+
+    def test_failures_say_of_what_kind(self):
+        def handler(message):
+            raise {'1': KeyError('word'), '2': ValueError(), '3': GLib.Error('text', 'app', 1)}[message.task_id]
+
+        self.worker.on(handler)
+        self.bus.subscribe(self.worker)
+        self.send('1', '2', '3')
+        self.drain()
+        self.assertEqual(self.failures, [('1', "KeyError: 'word'"), ('2', 'ValueError'), ('3', 'text')])
 
     def test_nothing_stays_behind(self):
         @self.worker.on

@@ -128,6 +128,7 @@ class RouteTable(AgentBus.RouteTable):
         return self.lookup(actor)
 
     def __setitem__(self, actor: str, router: typing.Optional[str]) -> None:
+        check_names({'actor': actor} if router is None else {'actor': actor, 'router': router})
         if router is None:
             self.unassign(actor)
         else:
