@@ -24,7 +24,9 @@ class Worker(AgentBus.Subscriber):
                 await asyncio.sleep(0.005)
         except asyncio.CancelledError:
             status = 'cancelled'
-        self.bus.send(Message.task_response(self.name, message.source, message.task_id, status=status))
+        answer = Message.task_response(self.name, message.source, message.task_id, status=status)
+        if self.bus is not None:
+            self.bus.send(answer)
 
 
 async def main():
@@ -41,7 +43,7 @@ async def main():
 
         left = {'long', 'one', 'two'}
         async for answer in client:
-            left.discard(answer.task_id)
+            left -= {answer.task_id}
             print(f'{answer.source}: task {answer.task_id} {answer.status.value_nick}')
             if answer.task_id == 'two':
                 bus.send(Message.task_cancel('client', 'anna', 'long', 'it takes too long'))

@@ -19,7 +19,10 @@ from ._agentbus_subscriber import Handler, Subscriber
 from ._agentbus_waiting import (Future, Routine, begin, gather, refuse_asyncio, run, sleep, spawn, timeout,
                                 wait)
 
-AgentBus = get_introspection_module('AgentBus')
+if typing.TYPE_CHECKING:
+    from gi.repository import AgentBus
+else:
+    AgentBus = get_introspection_module('AgentBus')
 _log = logging.getLogger('AgentBus')
 __all__ = ['Message', 'Frame', 'Info', 'Subscriber', 'Handler', 'Bus', 'RouteTable', 'RouterDispatcher',
            'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
@@ -58,17 +61,18 @@ class Bus(AgentBus.Bus):
         """Starts a bus that was stopped. Await it, or give it a callback."""
         return begin(AgentBus.Bus.start_async, AgentBus.Bus.start_finish, self, (), cancellable, callback, user_data)
 
-    def unsubscribe_async(self, name: str, cancellable: typing.Optional[Gio.Cancellable] = None,
-                          callback: Callback = None, *user_data: typing.Any) -> Future[bool]:
+    def unsubscribe_async(  # type: ignore[override]
+            self, name: str, cancellable: typing.Optional[Gio.Cancellable] = None, callback: Callback = None,
+            *user_data: typing.Any) -> Future[bool]:
         """Takes a subscriber off the bus, and is through when it has left. Await it, or give it a callback."""
         check_names({'name': name})
         return begin(AgentBus.Bus.unsubscribe_async, AgentBus.Bus.unsubscribe_finish, self, (name,), cancellable,
                      callback, user_data)
 
-    stop_async = stop
-    start_async = start
+    stop_async = stop  # type: ignore[assignment]
+    start_async = start  # type: ignore[assignment]
 
-    def subscribe(self, subscriber: Subscriber) -> bool:
+    def subscribe(self, subscriber: Subscriber) -> bool:  # type: ignore[override]
         """Puts a subscriber on the bus. It has to have a name."""
         if isinstance(subscriber, AgentBus.Subscriber):
             check_names({'name': subscriber.get_name()})
@@ -80,7 +84,7 @@ class Bus(AgentBus.Bus):
         check_names({'name': name})
         super().unsubscribe(name)
 
-    def send(self, message: Message) -> int:
+    def send(self, message: Message) -> int:  # type: ignore[override]
         """Sends a message; may be called in any thread. Returns the number of subscribers that get it."""
         drive()
         return super().send(message)
@@ -139,7 +143,7 @@ class RouteTable(AgentBus.RouteTable):
             raise KeyError(actor)
 
     def __contains__(self, actor: object) -> bool:
-        return self.contains(actor)
+        return isinstance(actor, str) and self.contains(actor)
 
     def __len__(self) -> int:
         return self.get_n_actors()
@@ -182,7 +186,7 @@ class RouterDispatcher(AgentBus.RouterDispatcher):
         return begin(AgentBus.RouterDispatcher.stop_async, AgentBus.RouterDispatcher.stop_finish, self, (),
                      cancellable, callback, user_data)
 
-    stop_async = stop
+    stop_async = stop  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f'<AgentBus.RouterDispatcher {self.get_n_parked()} parked>'

@@ -14,7 +14,10 @@ from gi.repository import GLib
 
 from ..module import get_introspection_module
 
-AgentBus = get_introspection_module('AgentBus')
+if typing.TYPE_CHECKING:
+    from gi.repository import AgentBus
+else:
+    AgentBus = get_introspection_module('AgentBus')
 
 # Loops that iterate the main context by themselves: their classes, or those of their selectors, are from here.
 GLIB_LOOPS = {'asyncio_glib', 'asyncio_gtk', 'gbulb', 'gi', 'pgi'}

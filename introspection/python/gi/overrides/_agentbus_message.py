@@ -13,9 +13,11 @@ from gi.repository import GLib
 from ..module import get_introspection_module
 from ..overrides import override
 
-AgentBus = get_introspection_module('AgentBus')
 if typing.TYPE_CHECKING:
+    from gi.repository import AgentBus
     from gi.repository.AgentBus import Channel, FrameDirection, MessageType, TaskStatus
+else:
+    AgentBus = get_introspection_module('AgentBus')
 
 OVERRIDES = 'gi.overrides.AgentBus'  # override() looks for the namespace there
 
@@ -113,11 +115,17 @@ def _set(message: typing.Any, ttl: typing.Optional[int] = None, reliable: typing
     return message
 
 
-_new = AgentBus.Message
+_new: typing.Any = AgentBus.Message
 
 
 class _FrameOrNew:
     """`message.frame` is the frame of a message, `Message.frame()` makes a message of one."""
+
+    @typing.overload
+    def __get__(self, message: None, owner: typing.Any) -> typing.Callable[..., Message]: ...
+
+    @typing.overload
+    def __get__(self, message: Message, owner: typing.Any) -> typing.Optional[Frame]: ...
 
     def __get__(self, message: typing.Any, owner: typing.Any) -> typing.Any:
         return self.new if message is None else message.get_frame()
@@ -154,71 +162,81 @@ class Message(AgentBus.Message):
         return _set(_new.new_cancel(source, target, reason), **options)
 
     @staticmethod
-    def task_update(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+    def task_update(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
+                    payload: typing.Any = None,
                     **options: typing.Any) -> Message:
         """Tells how far a task is."""
         check_names({'source': source, 'task_id': task_id}, target)
         return _set(_new.new_task_update(source, target, task_id, pack(payload)), **options)
 
     @staticmethod
-    def task_update_urgent(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+    def task_update_urgent(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
+                           payload: typing.Any = None,
                            **options: typing.Any) -> Message:
         """The same on the system channel."""
         check_names({'source': source, 'task_id': task_id}, target)
         return _set(_new.new_task_update_urgent(source, target, task_id, pack(payload)), **options)
 
     @staticmethod
-    def task_stream_start(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+    def task_stream_start(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
+                          payload: typing.Any = None,
                           **options: typing.Any) -> Message:
         """Begins a stream of a task."""
         check_names({'source': source, 'task_id': task_id}, target)
         return _set(_new.new_task_stream_start(source, target, task_id, pack(payload)), **options)
 
     @staticmethod
-    def task_stream_data(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+    def task_stream_data(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
+                         payload: typing.Any = None,
                          **options: typing.Any) -> Message:
         """The next part of a stream."""
         check_names({'source': source, 'task_id': task_id}, target)
         return _set(_new.new_task_stream_data(source, target, task_id, pack(payload)), **options)
 
     @staticmethod
-    def task_stream_end(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+    def task_stream_end(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
+                        payload: typing.Any = None,
                         **options: typing.Any) -> Message:
         """Ends a stream of a task."""
         check_names({'source': source, 'task_id': task_id}, target)
         return _set(_new.new_task_stream_end(source, target, task_id, pack(payload)), **options)
 
     @staticmethod
-    def task_response(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+    def task_response(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
+                      payload: typing.Any = None,
                       status: typing.Union[TaskStatus, str] = 'completed', **options: typing.Any) -> Message:
         """Tells what came of a task."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(
-            _new.new_task_response(source, target, task_id, enum(AgentBus.TaskStatus, status), pack(payload)), **options)
+        status = enum(AgentBus.TaskStatus, status)
+        return _set(_new.new_task_response(source, target, task_id, status, pack(payload)), **options)
 
     @staticmethod
-    def task_response_urgent(source: str, target: typing.Optional[str], task_id: str, payload: typing.Any = None,
+    def task_response_urgent(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
+                             payload: typing.Any = None,
                              status: typing.Union[TaskStatus, str] = 'completed', **options: typing.Any) -> Message:
         """The same on the system channel."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(
-            _new.new_task_response_urgent(source, target, task_id, enum(AgentBus.TaskStatus, status), pack(payload)), **options)
+        status = enum(AgentBus.TaskStatus, status)
+        return _set(_new.new_task_response_urgent(source, target, task_id, status, pack(payload)), **options)
 
     @staticmethod
-    def task_request(source: str, target: typing.Optional[str], task_id: str, name: typing.Optional[str] = None,
+    def task_request(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
+                     name: typing.Optional[str] = None,
                      payload: typing.Any = None, **options: typing.Any) -> Message:
         """Asks the target to do a task."""
         check_names({'source': source, 'task_id': task_id}, target)
         return _set(_new.new_task_request(source, target, task_id, name, pack(payload)), **options)
 
     @staticmethod
-    def task_update_request(source: str, target: typing.Optional[str], task_id: str, **options: typing.Any) -> Message:
+    def task_update_request(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
+                            **options: typing.Any) -> Message:
         """Asks how far a task is."""
         check_names({'source': source, 'task_id': task_id}, target)
         return _set(_new.new_task_update_request(source, target, task_id), **options)
 
     @staticmethod
-    def task_cancel(source: str, target: typing.Optional[str], task_id: str, reason: typing.Optional[str] = None,
+    def task_cancel(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
+                    reason: typing.Optional[str] = None,
                     **options: typing.Any) -> Message:
         """Cancels one task."""
         check_names({'source': source, 'task_id': task_id}, target)
@@ -353,7 +371,7 @@ class Message(AgentBus.Message):
             return None
         kind = payload.get_type_string()
         if kind in ('a{sv}', 'av'):
-            return json.loads(self.dup_payload_json())  # text is several times faster than unpack()
+            return json.loads(self.dup_payload_json() or 'null')  # text is several times faster than unpack()
         return payload.get_data_as_bytes().get_data() or b'' if kind == 'ay' else payload.unpack()
 
     def __repr__(self) -> str:
@@ -375,7 +393,8 @@ class Frame(AgentBus.Frame):
             data = GLib.Bytes.new(bytes(data))
         if metadata is not None and not isinstance(metadata, GLib.Variant):
             metadata = pack(dict(metadata))
-        return AgentBus.Frame.new(kind, data, metadata)
+        frame: typing.Any = AgentBus.Frame.new(kind, data, metadata)
+        return frame
 
     id = property(AgentBus.Frame.get_id)
     kind = property(AgentBus.Frame.get_kind)
@@ -406,7 +425,8 @@ class Info(AgentBus.Info):
     def __new__(cls, name: str, runner: str = '', parent: typing.Optional[str] = None, active: bool = True,
                 bridged: bool = False, started_at: int = 0) -> Info:
         check_names({'name': name})
-        return AgentBus.Info.new(name, runner, parent, active, bridged, started_at)
+        info: typing.Any = AgentBus.Info.new(name, runner, parent, active, bridged, started_at)
+        return info
 
     name = property(AgentBus.Info.get_name)
     runner = property(AgentBus.Info.get_runner)

@@ -22,9 +22,10 @@ from ._agentbus_message import Message, enum, whole
 from ._agentbus_waiting import Future, spawn
 
 if typing.TYPE_CHECKING:
+    from gi.repository import AgentBus
     from gi.repository.AgentBus import Delivery, MessageType
-
-AgentBus = get_introspection_module('AgentBus')
+else:
+    AgentBus = get_introspection_module('AgentBus')
 OVERRIDES = 'gi.overrides.AgentBus'  # override() looks for the namespace there
 _log = logging.getLogger('AgentBus')
 
@@ -148,7 +149,7 @@ class _Loop:
         """In the subscriber's context."""
         if self.closed:
             return None
-        done = Future()
+        done: Future[None] = Future()
         self.taken.append((message, done))
         self.wake()
         return done
@@ -163,7 +164,7 @@ class _Loop:
     async def next(self):
         """A message and the future to end it, or None if no other will come."""
         while not self.taken:
-            waiter = Future()
+            waiter: Future[None] = Future()
             self.waiters[:] = [waiter]
             left = self.has_left()
             # Either may have happened since: what is to be given goes first.
@@ -188,8 +189,8 @@ class _Loop:
         return False
 
     def unwatch(self):
-        bus = self.bus and self.bus()
-        if bus is not None:
+        bus = self.bus() if self.bus is not None else None
+        if self.bus is not None and bus is not None:
             self.bus.unref()
             bus.disconnect(self.handler)
         self.bus = None
@@ -295,7 +296,12 @@ class Subscriber(AgentBus.Subscriber):
         super().__init__(**properties)
         drive()
 
-    name = property(AgentBus.Subscriber.get_name)
+    @property
+    def name(self) -> str:
+        """Its name on the bus."""
+        name: typing.Any = self.get_name()  # None is for those who have none yet
+        return name
+
     bus = property(AgentBus.Subscriber.dup_bus)
     capacity = property(AgentBus.Subscriber.get_capacity)
     overflow = property(AgentBus.Subscriber.get_overflow)
@@ -308,7 +314,7 @@ class Subscriber(AgentBus.Subscriber):
 
     def __init_subclass__(cls, **kwargs: typing.Any) -> None:
         super().__init_subclass__(**kwargs)
-        original = cls.__dict__.get('do_message')
+        original: typing.Any = cls.__dict__.get('do_message')
         if original is None:
             return
         two = wants_delivery(functools.partial(original, None))
@@ -321,15 +327,15 @@ class Subscriber(AgentBus.Subscriber):
             method = Handler(self, None, functools.partial(original, self), True)
             method.wants_delivery = two
             return self._handle(message, (method,), turn)
-        cls.do_message = do_message
+        setattr(cls, 'do_message', do_message)
         cls._has_method = True
-
-    @typing.overload
-    def on(self, name: F, *, cancel: bool = True) -> Handler: ...
 
     @typing.overload
     def on(self, name: typing.Union[str, MessageType, None] = None, handler: None = None, *,
            cancel: bool = True) -> typing.Callable[[F], F]: ...
+
+    @typing.overload
+    def on(self, name: Plain, *, cancel: bool = True) -> Handler: ...
 
     @typing.overload
     def on(self, name: typing.Union[str, MessageType, None], handler: Plain, *, cancel: bool = True) -> Handler: ...
@@ -389,17 +395,17 @@ class Subscriber(AgentBus.Subscriber):
             turn = _Turn(self, message)
         if turn is None:
             return
-        for error in errors:
-            turn.fail(error)
+        for reason in errors:
+            turn.fail(reason)
         for awaitable, cancel in awaitables:
             turn.add(awaitable, cancel)
         if has_more:
             self._open = turn
         else:
             turn.release()
-        for error in errors:
-            if isinstance(error, (SystemExit, KeyboardInterrupt)):
-                stop(error)
+        for reason in errors:
+            if isinstance(reason, (SystemExit, KeyboardInterrupt)):
+                stop(reason)
 
     @property
     def delivery(self) -> typing.Optional[Delivery]:

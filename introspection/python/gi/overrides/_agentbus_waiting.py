@@ -423,7 +423,7 @@ def sleep(milliseconds: float) -> Future[None]:
         return future
     drive()
     context = hash(GLib.MainContext.ref_thread_default())
-    timers = _timers.__dict__
+    timers: typing.Dict[typing.Any, _Timer] = _timers.__dict__
     # Another context may have been at this address before: its timer went with it.
     if context not in timers or timers[context].is_destroyed():
         timers[context] = _Timer()
