@@ -139,7 +139,7 @@ class Overrides:
                 text = ast.unparse(node)
                 if node.targets[0].id == '__all__':
                     self.public = ast.literal_eval(node.value)
-                elif '= typing.' in text:
+                elif '= typing.' in text and text not in self.aliases:
                     self.aliases.append(text)
 
 
@@ -152,7 +152,7 @@ def shorten(node):
     kind = ast.FunctionDef if is_generator else type(node)
     short = kind(**{field: getattr(node, field) for field in node._fields if field != 'body'},
                  body=[*body, ast.Expr(ast.Constant(...))])
-    return ast.unparse(ast.fix_missing_locations(short))
+    return ast.unparse(ast.fix_missing_locations(short)).replace('@attribute\n', '@property\n')
 
 
 def is_overload(node):
@@ -187,7 +187,7 @@ def members_in(node, element):
             if name.startswith('_'):
                 if name == '__iter__':
                     found[name] = '__iter__: None'
-            elif isinstance(value, ast.Call) and ast.unparse(value.func) == 'property':
+            elif isinstance(value, ast.Call) and ast.unparse(value.func) in ('property', 'attribute'):
                 found[name] = describe_property(element, name, value)
             else:
                 found[name] = ast.unparse(child)

@@ -110,6 +110,26 @@ class PropertyTest(unittest.TestCase):
         self.assertEqual((worker.name, worker.capacity, worker.bus, worker.n_queued), ('worker', 2, bus, 0))
         self.assertEqual(worker.overflow, AgentBus.Overflow.DROP_OLDEST)
 
+    def test_attributes_of_the_same_name(self):
+        """A program that keeps something under the name of a property goes on to do so."""
+        class Worker(AgentBus.Subscriber):
+            bus = 'class'
+
+            def __init__(self):
+                super().__init__('worker')
+                self.delivery = self.name = self.capacity = 5
+
+        worker = Worker()
+        self.assertEqual((worker.bus, worker.delivery, worker.name, worker.get_name()), ('class', 5, 5, 'worker'))
+        bus = AgentBus.Bus()
+        bus.statistics = {}
+        self.assertEqual(bus.statistics, {})
+        bus.subscribe(worker)
+        worker.on(lambda message: None)
+        bus.send(Message.end('a'))
+        while GLib.MainContext.default().iteration(False):
+            pass
+
     def test_frames_and_infos(self):
         frame = AgentBus.Frame('audio', b'12', {'rate': 16000})
         self.assertEqual((frame.kind, frame.data, frame.metadata, frame.pts), ('audio', b'12', {'rate': 16000}, -1))

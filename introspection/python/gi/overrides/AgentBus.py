@@ -14,7 +14,7 @@ from gi.repository import Gio, GLib
 from ..module import get_introspection_module
 from ..overrides import override
 from ._agentbus_asyncio import drive, foreign_loop, here, running_loop
-from ._agentbus_message import Frame, Info, Message, check_names, pack, whole
+from ._agentbus_message import Frame, Info, Message, attribute, check_names, pack, whole
 from ._agentbus_subscriber import Handler, Subscriber
 from ._agentbus_waiting import (Future, Routine, begin, gather, refuse_asyncio, run, sleep, spawn, timeout,
                                 wait)
@@ -40,13 +40,13 @@ class Bus(AgentBus.Bus):
         super().__init__(**properties)
         drive()
 
-    capacity = property(AgentBus.Bus.get_capacity)
-    n_subscribers = property(AgentBus.Bus.get_n_subscribers)
-    running = property(AgentBus.Bus.is_running)
+    capacity = attribute(AgentBus.Bus.get_capacity)
+    n_subscribers = attribute(AgentBus.Bus.get_n_subscribers)
+    running = attribute(AgentBus.Bus.is_running)
     shutdown_timeout = property(AgentBus.Bus.get_shutdown_timeout, AgentBus.Bus.set_shutdown_timeout)
-    total_order = property(AgentBus.Bus.get_total_order)
+    total_order = attribute(AgentBus.Bus.get_total_order)
 
-    @property
+    @attribute
     def statistics(self) -> typing.Dict[str, typing.Any]:
         """What get_statistics() returns, as a dict."""
         return self.get_statistics().unpack()
@@ -170,12 +170,12 @@ class RouterDispatcher(AgentBus.RouterDispatcher):
         super().__init__(bus=bus, route_table=route_table, **properties)
         drive()
 
-    bus = property(AgentBus.RouterDispatcher.get_bus)
-    route_table = property(AgentBus.RouterDispatcher.get_route_table)
-    capacity = property(AgentBus.RouterDispatcher.get_capacity)
-    n_parked = property(AgentBus.RouterDispatcher.get_n_parked)
+    bus = attribute(AgentBus.RouterDispatcher.get_bus)
+    route_table = attribute(AgentBus.RouterDispatcher.get_route_table)
+    capacity = attribute(AgentBus.RouterDispatcher.get_capacity)
+    n_parked = attribute(AgentBus.RouterDispatcher.get_n_parked)
 
-    @property
+    @attribute
     def statistics(self) -> typing.Dict[str, typing.Any]:
         """What get_statistics() returns, as a dict."""
         return self.get_statistics().unpack()

@@ -22,6 +22,9 @@ else:
 OVERRIDES = 'gi.overrides.AgentBus'  # override() looks for the namespace there
 
 
+T = typing.TypeVar('T')
+
+
 def _explain(value: typing.Any, path: str, within: typing.Tuple[int, ...]) -> None:
     """Raises what says where in a payload the reason is for which it cannot be packed; returns if none is seen."""
     if isinstance(value, float) and not math.isfinite(value):
@@ -88,6 +91,17 @@ def whole(value: typing.Any, what: str) -> int:
     if isinstance(value, float):
         raise ValueError(f'{what} is {value}, and has to be a whole number')
     raise TypeError(f'{what} has to be a whole number, not {value!r}')
+
+
+class attribute(typing.Generic[T]):
+    """A property for reading. A subclass of the application may set an attribute of this name, as before there was one."""
+
+    def __init__(self, get: typing.Callable[[typing.Any], T]) -> None:
+        self.get = get
+        self.__doc__ = get.__doc__
+
+    def __get__(self, thing: typing.Any, owner: typing.Any = None) -> T:
+        return typing.cast(T, self) if thing is None else self.get(thing)
 
 
 def check_names(names: typing.Mapping[str, typing.Optional[str]], optional: typing.Optional[str] = None) -> None:

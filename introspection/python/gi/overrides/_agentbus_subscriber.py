@@ -18,7 +18,7 @@ from gi.repository import GLib, GObject
 from ..module import get_introspection_module
 from ..overrides import override
 from ._agentbus_asyncio import drive, stop
-from ._agentbus_message import Message, enum, whole
+from ._agentbus_message import Message, attribute, enum, whole
 from ._agentbus_waiting import Future, spawn
 
 if typing.TYPE_CHECKING:
@@ -296,21 +296,21 @@ class Subscriber(AgentBus.Subscriber):
         super().__init__(**properties)
         drive()
 
-    @property
+    @attribute
     def name(self) -> str:
         """Its name on the bus."""
         name: typing.Any = self.get_name()  # None is for those who have none yet
         return name
 
-    bus = property(AgentBus.Subscriber.dup_bus)
-    capacity = property(AgentBus.Subscriber.get_capacity)
-    overflow = property(AgentBus.Subscriber.get_overflow)
-    max_age = property(AgentBus.Subscriber.get_max_age)
-    max_bytes = property(AgentBus.Subscriber.get_max_bytes)
-    main_context = property(AgentBus.Subscriber.get_main_context)
-    n_delivered = property(AgentBus.Subscriber.get_n_delivered)
-    n_dropped = property(AgentBus.Subscriber.get_n_dropped)
-    n_queued = property(AgentBus.Subscriber.get_n_queued)
+    bus = attribute(AgentBus.Subscriber.dup_bus)
+    capacity = attribute(AgentBus.Subscriber.get_capacity)
+    overflow = attribute(AgentBus.Subscriber.get_overflow)
+    max_age = attribute(AgentBus.Subscriber.get_max_age)
+    max_bytes = attribute(AgentBus.Subscriber.get_max_bytes)
+    main_context = attribute(AgentBus.Subscriber.get_main_context)
+    n_delivered = attribute(AgentBus.Subscriber.get_n_delivered)
+    n_dropped = attribute(AgentBus.Subscriber.get_n_dropped)
+    n_queued = attribute(AgentBus.Subscriber.get_n_queued)
 
     def __init_subclass__(cls, **kwargs: typing.Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -407,7 +407,7 @@ class Subscriber(AgentBus.Subscriber):
             if isinstance(reason, (SystemExit, KeyboardInterrupt)):
                 stop(reason)
 
-    @property
+    @attribute
     def delivery(self) -> typing.Optional[Delivery]:
         """The delivery in the hand of an async handler, to ask it is_cancelled(), or None."""
         turn = self._turn() if self._turn is not None else None
