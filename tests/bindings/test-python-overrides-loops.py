@@ -120,146 +120,156 @@ class EndTest(TestCase):
         self.assertEqual(self.got, ['a', 'end', 'b', 'end', 'c', 'end'])
 
     def test_it_moves_to_another_bus(self):
+        """The loop ends with the first bus; another one goes on with the second."""
         other = AgentBus.Bus()
         task = AgentBus.spawn(self.consume())
-        left = AgentBus.spawn(self.move(other))  # at once: it never was on no bus
-        while not left.done():
-            self.context.iteration(True)
-        self.drain()
-        self.assertEqual(self.got, [])
+        AgentBus.run(self.leave())
+        self.assertEqual(self.got, ['end'])
+        other.subscribe(self.worker)
+        task = AgentBus.spawn(self.consume())
         other.send(Message.cancel('ui', 'worker', 'there'))
         other.unsubscribe('worker')
         AgentBus.run(self.join(task))
-        self.assertEqual(self.got, ['there', 'end'])
+        self.assertEqual(self.got, ['end', 'there', 'end'])
 
-    async def move(self, other):
-        waiting = AgentBus.Future()
-        self.bus.unsubscribe_async('worker', None, lambda bus, result: (other.subscribe(self.worker),
-                                                                         waiting.set_result()))
-        await waiting
+    async def leave(self):
+        await self.bus.unsubscribe_async('worker')
 
     async def join(self, task):
         await task
 
 
 class BesideTest(TestCase):
-    def test_async_handlers(self):
-        """They share the message: the next one comes when both are through."""
-        for first in (True, False):
-            self.got.clear()
+    """While a loop or receive() waits, handlers get nothing."""
 
-            async def handler(message):
-                self.got.append(f'<{message.task_id}')
-                await AgentBus.sleep(2)
-                self.got.append(f'{message.task_id}>')
-
-            async def loop():
-                async for message in self.worker:
-                    self.got.append(f'({message.task_id}')
-                    await AgentBus.sleep(1)
-                    self.got.append(f'{message.task_id})')
-
-            entry = self.worker.on(handler) if first else None
-            task = AgentBus.spawn(loop())
-            entry = entry or self.worker.on(handler)
-            self.send('1', '2', '3')
-            while len(self.got) < 12:
-                self.context.iteration(True)
-            for n, i in enumerate('123'):
-                self.assertEqual(set(self.got[4 * n:4 * n + 4]), {f'<{i}', f'{i}>', f'({i}', f'{i})'})
-            entry.disconnect()
-            self.bus.unsubscribe('worker')
-            AgentBus.run(self.join(task))
-            self.bus.subscribe(self.worker)
-        self.assertEqual(self.failures, [])
-
-    async def join(self, task):
-        await task
-
-    def test_an_async_method(self):
-        got = self.got
-
-        class Worker(AgentBus.Subscriber):
-            async def do_message(self, message):
-                await AgentBus.sleep(2)
-                got.append(('method', message.task_id))
-
-        worker = Worker(name='other')
-
-        @worker.on
-        async def handler(message):
-            got.append(('handler', message.task_id))  # it never waits
+    def test_handlers_go_on_after_a_loop(self):
+        handled = []
+        self.worker.on(lambda message: handled.append(message.task_id))
 
         async def main():
-            self.bus.subscribe(worker)
-            for i in '12':
-                self.bus.send(Message.task_update('ui', 'other', i))
-            async for message in worker:
-                got.append(('loop', message.task_id))
+            self.send('1', '2', '3')
+            async for message in self.worker:
+                self.got.append(message.task_id)
                 if message.task_id == '2':
                     break
-            await self.bus.unsubscribe_async('other')
+            while not handled:
+                await AgentBus.sleep(1)
         AgentBus.run(main())
-        self.assertEqual([i for _, i in got], ['1', '1', '1', '2', '2', '2'])
-        self.assertEqual(self.failures, [])
+        self.assertEqual((self.got, handled), (['1', '2'], ['3']))
 
-    def test_two_loops(self):
+    def test_two_loops_share_what_comes(self):
         async def main():
             tasks = [AgentBus.spawn(self.consume()) for _ in range(2)]
-            self.send('1', '2')
+            self.send('1', '2', '3', '4')
             while len(self.got) < 4:
-                await AgentBus.sleep(0)
+                await AgentBus.sleep(1)
             await self.bus.stop()
-            for task in tasks:
-                await task
+            await AgentBus.gather(*tasks)
         AgentBus.run(main())
-        self.assertEqual(self.got, ['1', '1', '2', '2', 'end', 'end'])
+        self.assertEqual((sorted(self.got[:4]), self.got[4:]), (['1', '2', '3', '4'], ['end', 'end']))
 
-    def test_a_message_that_was_deferred_by_hand(self):
-        """The loop is given it, and does not hold the subscriber."""
-        deliveries = []
-        self.worker.on(lambda message: deliveries.append(self.worker.defer()))
-        task = AgentBus.spawn(self.consume())
-        self.send('1', '2')
-        self.drain()
-        self.assertEqual((self.got, len(deliveries)), (['1'], 1))
-        deliveries[0].complete()
-        self.drain()
-        self.assertEqual((self.got, len(deliveries)), (['1', '2'], 2))
-        deliveries[1].fail_message('by hand')
-        self.drain()
-        self.assertEqual(self.failures, [('2', 'by hand')])
-        self.bus.unsubscribe('worker')
-        AgentBus.run(self.join(task))
+    def test_a_handler_that_receives(self):
+        """It awaits an answer to its own request, and gets it."""
+        @self.worker.on('activate')
+        async def enter(message):
+            self.send('answer')
+            self.got.append((await self.worker.receive()).task_id)
 
-    def test_to_defer_what_is_in_hand(self):
-        class Worker(AgentBus.Subscriber):
-            def do_message(self, message):
-                self.defer()
+        async def main():
+            self.bus.send(Message.activate('ui', 'worker'))
+            while not self.got:
+                await AgentBus.sleep(1)
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['answer'])
 
-        worker = Worker(name='other')
+
+class ReceiveTest(TestCase):
+    def test_receive(self):
+        async def main():
+            self.send('1')
+            self.send_system('first')
+            self.assertEqual((await self.worker.receive()).reason, 'first')
+            self.assertEqual((await self.worker.receive(timeout=60)).task_id, '1')
+            with self.assertRaises(asyncio.TimeoutError):
+                await self.worker.receive(timeout=0.001)
+            self.assertTrue(self.worker.paused)
+            receipt = AgentBus.spawn(self.worker.receive())
+            await AgentBus.sleep(1)
+            self.bus.unsubscribe('worker')
+            with self.assertRaises(GLib.Error) as caught:
+                await receipt
+            self.assertTrue(caught.exception.matches(AgentBus.BusError.quark(), AgentBus.BusError.CLOSED))
+            with self.assertRaises(ValueError):
+                await self.worker.receive(timeout=float('nan'))
+        for run in (AgentBus.run, asyncio.run):
+            run(main())
+            self.bus.subscribe(self.worker)
+
+    def test_nothing_is_lost_at_a_timeout(self):
+        """Whatever meets: what was taken for one who has gone is for the next one."""
+        n = 300
+
+        async def take():
+            return (await self.worker.receive()).task_id
+
+        async def produce():
+            for number in range(n):
+                self.send(str(number))
+                await asyncio.sleep(0.0003)
+
+        async def main():
+            producing = asyncio.ensure_future(produce())
+            loop = self.worker.__aiter__()
+            ways = [take, lambda: loop.__anext__(), lambda: self.worker.receive(timeout=0.0003)]
+            turn = 0
+            while len(self.got) < n:
+                turn += 1
+                try:
+                    got = await asyncio.wait_for(ways[turn % 3](), 0.0003)
+                except asyncio.TimeoutError:
+                    continue
+                self.got.append(got if isinstance(got, str) else got.task_id)
+            await producing
+        asyncio.run(main())
+        self.assertEqual(self.got, [str(number) for number in range(n)])
+
+    def test_cancelled_with_the_message_in_its_hand(self):
+        async def main():
+            first = asyncio.ensure_future(self.worker.receive())
+            await asyncio.sleep(0)
+            self.send('1', '2')
+            while not self.worker.get_n_delivered() and self.worker.n_queued == 2:
+                self.context.iteration(True)
+            first.cancel()
+            await asyncio.wait([first])
+            self.got += [(await self.worker.receive()).task_id for _ in '12']
+        asyncio.run(main())
+        self.assertEqual(self.got, ['1', '2'])
+
+    def test_before_and_between_loops(self):
+        async def main():
+            for first in (0, 2):
+                self.send(*map(str, range(first, first + 2)))
+                self.send_system(f's{first}')
+                await AgentBus.sleep(2)
+                async for message in self.worker:
+                    self.got.append(message.task_id or message.reason)
+                    if len(self.got) % 3 == 0:
+                        break
+                await AgentBus.sleep(2)
+        self.worker.paused = True  # a subscriber that nobody listens to loses system messages otherwise
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['s0', '0', '1', 's2', '2', '3'])
+
+    def test_without_overrides_of_the_constructor(self):
+        worker = AgentBus.Subscriber.new('other')
         self.bus.subscribe(worker)
-        task = AgentBus.spawn(self.consume(worker))
-        self.bus.send(Message.task_update('ui', 'other', '1'))
-        while not self.failures:
-            self.context.iteration(True)
-        self.assertIn('belongs to', self.failures[0][1])
-        self.bus.unsubscribe('other')
-        AgentBus.run(self.join(task))
-        self.assertEqual(self.got, ['1', 'end'])
+        self.bus.send(Message.end('ui', 'other'))
 
-    def test_a_failure_beside_a_loop(self):
-        @self.worker.on
-        def handler(message):
-            raise ValueError(message.task_id)
-
-        task = AgentBus.spawn(self.consume())
-        self.send('1', '2')
-        while len(self.failures) < 2:
-            self.context.iteration(True)
-        self.bus.unsubscribe('worker')
-        AgentBus.run(self.join(task))
-        self.assertEqual((self.failures, self.got), ([('1', 'ValueError: 1'), ('2', 'ValueError: 2')], ['1', '2', 'end']))
+        async def main():
+            self.got.append((await worker.receive()).name)
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['end'])
 
 
 class AsyncioTest(TestCase):
@@ -348,7 +358,10 @@ class AsyncioTest(TestCase):
         """The main thread iterates the context: handlers run there, the loop and what it awaits in the other thread."""
         idents, main_loop = [], GLib.MainLoop()
 
-        @self.worker.on
+        other = AgentBus.Subscriber('other')
+        self.bus.subscribe(other)
+
+        @other.on
         async def handler(message):
             idents.append(threading.get_ident())
             await AgentBus.sleep(0)
@@ -359,7 +372,8 @@ class AsyncioTest(TestCase):
             await self.has_begun(loop)
             for number in range(200):
                 self.send(str(number))
-            while len(self.got) < 200:
+                self.bus.send(Message.task_update('ui', 'other', str(number)))
+            while len(self.got) < 200 or len(idents) < 400:
                 await AgentBus.sleep(0)
             self.assertTrue(await self.bus.stop())
             await loop
@@ -376,22 +390,6 @@ class AsyncioTest(TestCase):
         thread.join()
         self.assertEqual(self.got, [*map(str, range(200)), 'end'])
         self.assertEqual(set(idents), {threading.get_ident()})
-
-    def test_a_loop_that_is_cancelled(self):
-        """What it has taken, and was not given, has failed."""
-        async def main():
-            loop = asyncio.ensure_future(self.consume())
-            await self.has_begun(loop)
-            self.send('1', '2')
-            while not self.worker.get_n_delivered():
-                self.context.iteration(True)
-            loop.cancel()
-            while self.worker.get_n_delivered() < 2:
-                self.context.iteration(False)
-                await asyncio.sleep(0)
-        asyncio.run(main())
-        self.drain()
-        self.assertEqual((self.got, [i for i, _ in self.failures]), ([], ['1']))
 
     def test_a_closed_loop(self):
         """A sleeper whose asyncio loop is gone keeps nobody else asleep."""
@@ -516,7 +514,8 @@ class MemoryTest(TestCase):
 
         grown = AgentBus.run(consume())
         print(f'# {n} messages: {grown // 1024:+d} KiB')
-        self.assertLess(grown, 4 << 20)
+        # What PyGObject does not free of each callback that C is given.
+        self.assertLess(grown, (4 << 20) + 150 * n)
 
 
 if __name__ == '__main__':

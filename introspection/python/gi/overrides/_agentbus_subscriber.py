@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import functools
 import inspect
 import logging
@@ -13,13 +14,13 @@ import typing
 import warnings
 import weakref
 
-from gi.repository import GLib, GObject
+from gi.repository import Gio, GLib, GObject
 
 from ..module import get_introspection_module
 from ..overrides import override
 from ._agentbus_asyncio import drive, stop
 from ._agentbus_message import Message, attribute, enum, whole
-from ._agentbus_waiting import Future, spawn
+from ._agentbus_waiting import Future, sleep, spawn
 
 if typing.TYPE_CHECKING:
     from gi.repository import AgentBus
@@ -131,86 +132,109 @@ class _Canceller:
         return self.was_cancelled
 
 
-class _Loop:
-    """One `async for`: to its subscriber a handler that goes on until the loop asks for the next message.
-
-    It may be in another thread than the handlers, if it waits under asyncio.
-    """
-
-    def __init__(self, subscriber):
-        self.subscriber = subscriber
-        self.taken = []    # (message, future to end it), not given to the loop yet
-        self.waiters = []  # at most one future; who takes it out sets it
-        self.bus = self.handler = None
-        self.closed = False
-        self.entry = subscriber.on(self.take)
-
-    def take(self, message):
-        """In the subscriber's context."""
-        if self.closed:
-            return None
-        done: Future[None] = Future()
-        self.taken.append((message, done))
-        self.wake()
-        return done
-
-    def wake(self):
-        try:
-            waiter = self.waiters.pop()
-        except IndexError:
-            return
-        waiter.set_result()
-
-    async def next(self):
-        """A message and the future to end it, or None if no other will come."""
-        while not self.taken:
-            waiter: Future[None] = Future()
-            self.waiters[:] = [waiter]
-            left = self.has_left()
-            # Either may have happened since: what is to be given goes first.
-            if self.taken:
-                break
-            if left:
-                return None
-            await waiter
-        return self.taken.pop(0)
-
-    def has_left(self):
-        """Looks where the subscriber is, and has the loop told when that changes."""
-        bus = self.subscriber.dup_bus()
-        if bus is None:
-            return True
-        if self.bus is None or self.bus() != bus:
-            self.unwatch()
-            self.bus = bus.weak_ref(self.tell)  # a loop does not keep its bus
-            self.handler = bus.connect('unsubscribed', self.tell)
-            # It may have left before there was anybody to be told.
-            return self.subscriber.dup_bus() is None
-        return False
-
-    def unwatch(self):
-        bus = self.bus() if self.bus is not None else None
-        if self.bus is not None and bus is not None:
-            self.bus.unref()
-            bus.disconnect(self.handler)
-        self.bus = None
-
-    def tell(self, *_whom):
-        """In the bus's context, or where the bus is dropped. What waits without asyncio goes on where it is woken."""
-        context = self.subscriber.get_main_context()
-        if context.is_owner():
-            self.wake()
-            return
+def _call_in(context: GLib.MainContext, function: typing.Callable[[], object]) -> None:
+    """Calls it in the context: at once, or in the thread that iterates it."""
+    if not context.acquire():
         source = GLib.Idle(GLib.PRIORITY_DEFAULT)
-        source.set_callback(lambda *_: (self.wake(), GLib.SOURCE_REMOVE)[1])
+        source.set_callback(lambda *_: (function(), GLib.SOURCE_REMOVE)[1])
         source.attach(context)
+        return
+    context.push_thread_default()
+    try:
+        function()
+    finally:
+        context.pop_thread_default()
+        context.release()
 
-    def close(self):
-        self.closed = True
-        self.entry.disconnect()
-        self.unwatch()
-        while self.taken:
-            self.taken.pop()[1].set_exception(RuntimeError('the loop was left before it was given the message'))
+
+class _Receipt(Future[typing.Any]):
+    """One who waits for the next delivery of a subscriber. What comes when he has gone is for the next one."""
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        super().__init__()
+        self.subscriber, self.cancellable = subscriber, Gio.Cancellable()
+
+    async def wait(self) -> typing.Any:
+        subscriber = self.subscriber
+        drive()
+        # Between two of them, no handler is to take what comes.
+        subscriber.set_paused(True)
+        if subscriber._received:
+            return subscriber._received.popleft()
+        subscriber._receipts.append(self)
+        try:
+            _call_in(subscriber.get_main_context(), self.begin)
+            return await self
+        except BaseException:
+            self.withdraw()
+            raise
+
+    def begin(self) -> None:
+        self.subscriber.receive_delivery_async(self.cancellable, self.end)
+
+    def end(self, subscriber: typing.Any, result: Gio.AsyncResult, *_data: object) -> None:
+        try:
+            delivery = subscriber.receive_delivery_finish(result)
+        except GLib.Error as error:
+            if self in subscriber._receipts:
+                subscriber._receipts.remove(self)
+            if not self.done():
+                self.set_exception(error)
+        else:
+            subscriber._hand_out(delivery)
+
+    def expire(self, _timer: object) -> None:
+        if not self.done():
+            self.set_exception(asyncio.TimeoutError())
+
+    def withdraw(self) -> None:
+        if self in self.subscriber._receipts:
+            self.subscriber._receipts.remove(self)
+        if self.done() and self.exception() is None:
+            self.subscriber._hand_out(self.result())
+        else:
+            self.cancellable.cancel()
+
+
+class _Loop:
+    """One `async for`. It has a message in hand until it is asked for the next one, or nobody has the loop any more."""
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self.subscriber = subscriber
+        self.delivery: typing.Any = None
+        subscriber._loop = weakref.ref(self)
+
+    def __aiter__(self) -> _Loop:
+        return self
+
+    async def __anext__(self) -> Message:
+        """When this is cancelled, the loop goes on with the next one."""
+        self.complete()
+        try:
+            self.delivery = await _Receipt(self.subscriber).wait()
+        except GLib.Error as error:
+            if error.matches(AgentBus.BusError.quark(), AgentBus.BusError.CLOSED):
+                raise StopAsyncIteration from None
+            raise
+        return self.delivery.get_message()
+
+    def complete(self) -> None:
+        delivery, self.delivery = self.delivery, None
+        if delivery is not None:
+            delivery.complete()
+
+    async def aclose(self) -> None:
+        """Completes the last message."""
+        self.close()
+
+    def close(self) -> None:
+        self.complete()
+        # Those who have handlers as well go on with these; for others, messages wait for the next loop.
+        if self.subscriber._handlers or self.subscriber._has_method:
+            self.subscriber.set_paused(False)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 Plain = typing.Callable[..., typing.Any]
@@ -284,6 +308,7 @@ class Subscriber(AgentBus.Subscriber):
     _deferred: typing.Optional[typing.Tuple[int, int]] = None  # the message that was deferred by hand
     _turn: typing.Optional[weakref.ref[_Turn]] = None          # the last turn
     _open: typing.Optional[_Turn] = None                       # the turn that do_message is still to join
+    _loop: typing.Optional[weakref.ref[_Loop]] = None          # the last `async for`
 
     def __init__(self, name: typing.Optional[str] = None, **properties: typing.Any) -> None:
         if name is not None:
@@ -296,6 +321,14 @@ class Subscriber(AgentBus.Subscriber):
         super().__init__(**properties)
         drive()
 
+    @functools.cached_property
+    def _receipts(self) -> typing.Deque[_Receipt]:
+        return collections.deque()
+
+    @functools.cached_property
+    def _received(self) -> typing.Deque[typing.Any]:
+        return collections.deque()
+
     @attribute
     def name(self) -> str:
         """Its name on the bus."""
@@ -307,6 +340,7 @@ class Subscriber(AgentBus.Subscriber):
     overflow = attribute(AgentBus.Subscriber.get_overflow)
     max_age = attribute(AgentBus.Subscriber.get_max_age)
     max_bytes = attribute(AgentBus.Subscriber.get_max_bytes)
+    paused = property(AgentBus.Subscriber.get_paused, AgentBus.Subscriber.set_paused)
     main_context = attribute(AgentBus.Subscriber.get_main_context)
     n_delivered = attribute(AgentBus.Subscriber.get_n_delivered)
     n_dropped = attribute(AgentBus.Subscriber.get_n_dropped)
@@ -409,9 +443,12 @@ class Subscriber(AgentBus.Subscriber):
 
     @attribute
     def delivery(self) -> typing.Optional[Delivery]:
-        """The delivery in the hand of an async handler, to ask it is_cancelled(), or None."""
+        """The delivery in the hand of an async handler or of a loop, to ask it is_cancelled(), or None."""
         turn = self._turn() if self._turn is not None else None
-        return turn.delivery if turn is not None else None
+        if turn is not None and turn.delivery is not None:
+            return turn.delivery
+        loop = self._loop() if self._loop is not None else None
+        return loop.delivery if loop is not None else None
 
     def defer(self) -> Delivery:
         """Takes the delivery by hand: async handlers and loops then do not hold the subscriber for this message."""
@@ -423,25 +460,35 @@ class Subscriber(AgentBus.Subscriber):
         self._deferred = _identify(delivery.get_message())
         return delivery
 
-    async def __aiter__(self) -> typing.AsyncIterator[Message]:
+    def _hand_out(self, delivery: typing.Any) -> None:
+        """To the first who waits, or who will."""
+        while self._receipts:
+            receipt = self._receipts.popleft()
+            if not receipt.done():
+                receipt.set_result(delivery)
+                return
+        self._received.append(delivery)
+
+    async def receive(  # type: ignore[override]
+            self, timeout: typing.Optional[float] = None) -> Message:
+        """Awaits the next message. It counts as handled.
+
+        If none comes within so many seconds, asyncio.TimeoutError is raised. On no bus, and when the subscriber leaves its
+        bus, GLib.Error with BusError.CLOSED. From the first call on the subscriber is `paused`: its handlers get nothing.
+        """
+        receipt = _Receipt(self)
+        if timeout is not None:
+            sleep(1000 * timeout).add_done_callback(receipt.expire)
+        delivery = await receipt.wait()
+        delivery.complete()
+        return delivery.get_message()
+
+    def __aiter__(self) -> typing.AsyncIterator[Message]:
         """The next message comes when it is asked for; leaving the loop completes the last one.
 
         The loop ends when the subscriber is on no bus, after the last message that it was given.
         """
-        loop, done = _Loop(self), None
-        try:
-            while True:
-                item = await loop.next()
-                if item is None:
-                    break
-                message, done = item
-                yield message
-                done.set_result()
-                done = None
-        finally:
-            loop.close()
-            if done is not None:
-                done.set_result()
+        return _Loop(self)
 
     def __repr__(self) -> str:
         return f'<AgentBus.{type(self).__name__} {self.get_name()!r} {self.get_n_queued()} queued>'
