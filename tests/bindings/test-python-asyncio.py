@@ -134,23 +134,35 @@ class PlainTest(TestCase):
         self.assertEqual(set(self.got[:2]), {'timeout', 'idle'})
 
     def test_a_descriptor_that_is_opened_again(self):
-        """It has the number of one that was closed."""
+        """Between two waits of the loop: the context then waits for the same number as before."""
+        pipes = []
+
+        def ready(*_args):
+            self.got.append(1)
+            for fd in pipes:
+                os.close(fd)
+            if len(self.got) < 3:
+                watch()
+                asyncio.get_running_loop().call_later(0.001, os.write, pipes[1], b'1')
+            return GLib.SOURCE_REMOVE
+
+        def watch():
+            pipes[:] = os.pipe()
+            GLib.unix_fd_add_full(0, pipes[0], GLib.IOCondition.IN, ready)
+
         async def main():
             async with self.bus:
-                for number in range(3):
-                    read, write = os.pipe()
-                    GLib.unix_fd_add_full(0, read, GLib.IOCondition.IN, lambda *_args: self.got.append(1))
-                    await asyncio.sleep(0.001)
-                    os.write(write, b'1')
-                    await self.until(lambda: len(self.got) == number + 1)
-                    os.close(read)
-                    os.close(write)
+                watch()
+                os.write(pipes[1], b'1')
+                await self.until(lambda: len(self.got) == 3)
         asyncio.run(main())
 
     def test_a_file_that_is_always_ready(self):
         async def main():
             with tempfile.TemporaryFile() as file:
                 async with self.bus:
+                    for _ in range(10):
+                        await asyncio.sleep(0.001)
                     GLib.unix_fd_add_full(0, file.fileno(), GLib.IOCondition.IN, lambda *_args: self.got.append(1))
                     await self.until(lambda: self.got)
         asyncio.run(main())
