@@ -55,8 +55,11 @@
  *
  * ```python
  * # With the overrides.
+ * worker = AgentBus.Subscriber(name='worker')
+ * worker.on('cancel', lambda message: print(message.reason))  # prints: enough
+ *
  * with AgentBus.Bus() as bus:
- *     bus.subscribe(AgentBus.Subscriber(name='worker'))
+ *     bus.subscribe(worker)
  *     bus.send(AgentBus.Message.cancel('ui', 'worker', 'enough'))
  *
  * print(bus.statistics['delivered'])  # prints: 1
@@ -80,7 +83,10 @@
  *
  * ```js
  * // With the overrides.
- * bus.subscribe(new AgentBus.Subscriber({name: 'worker'}));
+ * const worker = new AgentBus.Subscriber({name: 'worker'});
+ *
+ * worker.on('cancel', message => print(message.reason)); // prints: enough
+ * bus.subscribe(worker);
  * bus.send(AgentBus.Message.cancel('ui', 'worker', {reason: 'enough'}));
  * await bus.stop();
  * print(bus.statistics.delivered); // prints: 1

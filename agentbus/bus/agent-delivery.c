@@ -402,6 +402,7 @@ agent_delivery_fail (AgentDelivery *self,
                      const GError  *error)
 {
   g_return_if_fail (AGENT_IS_DELIVERY (self));
+  g_return_if_fail (self->hand != NULL);
   g_return_if_fail (error != NULL);
 
   delivery_fail (self, error->domain, error->code, error->message);

@@ -70,7 +70,8 @@ receive_begin (AgentSubscriber *self,
  *              gpointer      user_data)
  * {
  *   AgentSubscriber *inbox = AGENT_SUBSCRIBER (source);
- *   g_autoptr (AgentMessage) message = agent_subscriber_receive_finish (inbox, result, NULL);
+ *   g_autoptr (AgentMessage) message =
+ *       agent_subscriber_receive_finish (inbox, result, NULL);
  *
  *   // prints: activate
  *   g_print ("%s\n", agent_message_get_name (message));
