@@ -108,6 +108,25 @@ send_refuse (AgentBus     *self,
   return 0;
 }
 
+/* Prints that @message is sent, and to whom it goes. */
+static void
+send_trace (AgentSnapshot *snapshot,
+            AgentMessage  *message)
+{
+  const char    *target = agent_message_get_target (message);
+  guint          n_mailboxes;
+  AgentMailbox **mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
+
+  _agent_message_trace (message, "is sent", NULL);
+  for (guint i = 0; i < n_mailboxes; i++)
+    {
+      const char *name = _agent_mailbox_get_name (mailboxes[i]);
+
+      if ((target == NULL || g_str_equal (target, name)) && !g_str_equal (agent_message_get_source (message), name))
+        _agent_message_trace (message, "goes to", name);
+    }
+}
+
 static guint
 send_unsent (AgentBus     *self,
              AgentMessage *message,
@@ -117,7 +136,7 @@ send_unsent (AgentBus     *self,
 
   send_stamp (self, message, sender);
   if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
-    _agent_message_trace (message, "is sent", NULL);
+    send_trace (snapshot, message);
 
   if (message->target != 0)
     return send_to_one (self, snapshot, message, sender);

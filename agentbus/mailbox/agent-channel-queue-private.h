@@ -56,14 +56,15 @@ struct _AgentChannelQueue
   guint64         n_kept_in;     /* (lock) how many messages that never give way were pushed: the last one's position */
   guint64         kept_bytes_in; /* (lock) the bytes of these messages, where bytes are limited */
   guint64         bytes_in;      /* (lock) the bytes of the messages that @n_in counts, where bytes are limited */
+  _Atomic gint64  scheduled_at;  /* when @scheduled was set last, in µs; changed with the lock held */
+  _Atomic guint64 n_out_before;  /* @n_out at that time; changed with the lock held */
 
   /* Senders use these with each message, so they are side by side. */
   guint64         max_bytes;     /* how many bytes may be queued, 0 for any number */
   AgentBlock     *tail;          /* (lock) (nullable) the block to which messages are added */
   _Atomic guint64 n_in;          /* how many messages were pushed and not taken back; changed with the lock held */
   _Atomic guint64 n_out_seen;    /* @n_out when a sender last read it; changed with the lock held */
-  _Atomic gint64  scheduled_at;  /* when @scheduled was set last, in µs; changed with the lock held */
-  _Atomic guint64 n_out_before;  /* @n_out at that time; changed with the lock held */
+  guint64         milestone;     /* (lock) the value of @n_in at which the next power of two is reached */
   guint           capacity;      /* how many messages may be queued */
   AgentSpinLock   lock;
   gboolean        scheduled;     /* (lock) */
@@ -144,25 +145,31 @@ static inline gboolean
 _agent_channel_queue_claim_token_locked (AgentChannelQueue *self,
                                          gint64             now)
 {
+  guint64 n_in;
+
   if (self->scheduled)
     return FALSE;
 
+  n_in = atomic_load_explicit (&self->n_in, memory_order_relaxed);
   self->scheduled = TRUE;
+  self->milestone = n_in + 1;
   atomic_store_explicit (&self->scheduled_at, now, memory_order_relaxed);
-  atomic_store_explicit (&self->n_out_before,
-                         atomic_load_explicit (&self->n_in, memory_order_relaxed) - 1,
-                         memory_order_relaxed);
+  atomic_store_explicit (&self->n_out_before, n_in - 1, memory_order_relaxed);
   return TRUE;
 }
 
-/* Whether the number of messages since the token was set is a power of two, from 2 on. */
+/* Called when a message has been pushed. Whether the number of messages since the token was set has reached a power of two,
+ * from 2 on: once for each. */
 static inline gboolean
-_agent_channel_queue_is_milestone_locked (AgentChannelQueue *self)
+_agent_channel_queue_reach_milestone_locked (AgentChannelQueue *self)
 {
-  guint64 n = atomic_load_explicit (&self->n_in, memory_order_relaxed) -
-              atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
+  guint64 n_in = atomic_load_explicit (&self->n_in, memory_order_relaxed);
 
-  return (n & (n - 1)) == 0 && n > 1;
+  if (G_LIKELY (n_in < self->milestone))
+    return FALSE;
+
+  self->milestone = 2 * n_in - atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
+  return TRUE;
 }
 
 /* Whether the receiver has taken nothing since the token was set, although that was @patience microseconds ago. Without the

@@ -2,7 +2,6 @@
 
 #include "config.h"
 
-#include "base/agent-debug-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
 /* How a sender pushes a message: the mailbox takes the message, or drops it or an older one, and never makes the sender
@@ -116,7 +115,7 @@ push_system (AgentMailbox *self,
         atomic_fetch_add (&self->n_cancels, 1);
       _agent_channel_queue_push_locked (queue, message, 0);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
-      milestone = _agent_channel_queue_is_milestone_locked (queue);
+      milestone = _agent_channel_queue_reach_milestone_locked (queue);
     }
   _agent_channel_queue_unlock (queue);
 
@@ -255,7 +254,7 @@ push_data_once (AgentMailbox *self,
     {
       _agent_channel_queue_push_locked (queue, message, size);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
-      milestone = _agent_channel_queue_is_milestone_locked (queue);
+      milestone = _agent_channel_queue_reach_milestone_locked (queue);
     }
   if (victims.n > 0)
     to_report = push_count_victims_locked (self, &victims, &lost);
@@ -339,9 +338,6 @@ _agent_mailbox_push (AgentMailbox *self,
                      AgentMessage *message,
                      AgentSender  *sender)
 {
-  if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
-    _agent_message_trace (message, "goes to", self->name);
-
   if (message->channel == AGENT_CHANNEL_SYSTEM)
     return push_system (self, message, sender);
 
