@@ -31,16 +31,17 @@ typedef struct
 /* How long a mailbox may wait to be served before a hint is given, in microseconds. */
 #define PATIENCE G_USEC_PER_SEC
 
-/* Whether the source comes to the mailbox when its context is iterated: a handler that is running, or a deferred delivery, is
- * no fault of the context. */
+/* Whether the source comes to @channel when its context is iterated. It is no fault of the context if a handler is running, a
+ * delivery is deferred, the subscriber is paused, or nobody listens. */
 static gboolean
-push_waits_for_context (AgentMailbox *self)
+push_waits_for_context (AgentMailbox *self,
+                        AgentChannel  channel)
 {
   gboolean waits;
 
   _agent_delivery_source_lock (self->source);
   waits = self->schedule.phase == AGENT_PHASE_OPEN && !self->schedule.serving &&
-          !_agent_schedule_is_busy (&self->schedule);
+          !_agent_schedule_has_to_wait (&self->schedule, channel);
   _agent_delivery_source_unlock (self->source);
 
   return waits;
@@ -74,7 +75,7 @@ push_look_at_context (AgentMailbox *self,
   guint64 n_queued;
 
   if (G_LIKELY (!_agent_channel_queue_is_forgotten (&self->queues[channel], now, PATIENCE)) ||
-      g_atomic_int_get (&self->hinted) || !push_waits_for_context (self) ||
+      g_atomic_int_get (&self->hinted) || !push_waits_for_context (self, channel) ||
       !push_confirm_forgotten (self, channel, now, &n_queued) ||
       !g_atomic_int_compare_and_exchange (&self->hinted, FALSE, TRUE))
     return;

@@ -84,6 +84,8 @@ AgentRelease   _agent_schedule_end_batch     (AgentSchedule     *self,
                                               AgentChannel       channel,
                                               gboolean           more);
 gboolean       _agent_schedule_is_busy       (AgentSchedule     *self);
+gboolean       _agent_schedule_has_to_wait   (AgentSchedule     *self,
+                                              AgentChannel       channel);
 void           _agent_schedule_nest          (AgentSchedule     *self,
                                               AgentReadyList    *list);
 

@@ -46,9 +46,10 @@ _agent_schedule_is_busy (AgentSchedule *self)
   return self->held || self->nesting || atomic_load (&self->paused);
 }
 
-static gboolean
-schedule_has_to_wait (AgentSchedule *self,
-                      AgentChannel   channel)
+/* Whether the mailbox is busy, or has data that nobody listens for. */
+gboolean
+_agent_schedule_has_to_wait (AgentSchedule *self,
+                             AgentChannel   channel)
 {
   return _agent_schedule_is_busy (self) || (channel == AGENT_CHANNEL_DATA && self->ready.is_unheard && !self->receiving);
 }
@@ -59,7 +60,7 @@ _agent_schedule_add (AgentSchedule  *self,
                      AgentReadyList *list,
                      AgentChannel    channel)
 {
-  if (schedule_has_to_wait (self, channel))
+  if (_agent_schedule_has_to_wait (self, channel))
     self->aside[channel] = TRUE;
   else
     schedule_make_ready (self, list, channel);
@@ -106,7 +107,7 @@ schedule_sort_out (AgentSchedule  *self,
 {
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     {
-      if (schedule_has_to_wait (self, channel))
+      if (_agent_schedule_has_to_wait (self, channel))
         schedule_set_aside (self, list, channel);
       else
         schedule_bring_back (self, list, channel);

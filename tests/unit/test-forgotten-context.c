@@ -178,6 +178,37 @@ test_busy_handler (TestFixture *f)
   test_drain (f);
 }
 
+/* Nor is a subscriber that nobody listens to, whose data waits, nor one that is paused. */
+static void
+test_nobody_listens (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = agent_subscriber_new ("a");
+  Hints hints;
+
+  hints_begin (&hints);
+  g_assert_true (agent_bus_subscribe (f->bus, a, NULL));
+  send_data (f, 3);
+  test_drain (f);
+  test_clock_advance (2 * G_USEC_PER_SEC);
+  send_data (f, 5);
+  hints_end (&hints, 0);
+}
+
+static void
+test_paused (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  Hints hints;
+
+  hints_begin (&hints);
+  agent_subscriber_set_paused (AGENT_SUBSCRIBER (a), TRUE);
+  send_data (f, 3);
+  test_drain (f);
+  test_clock_advance (2 * G_USEC_PER_SEC);
+  send_data (f, 5);
+  hints_end (&hints, 0);
+}
+
 static void
 send_on_hint (const char    *domain,
               GLogLevelFlags level,
@@ -220,6 +251,8 @@ main (int   argc,
   ADD ("full-of-the-newest", test_full_of_the_newest);
   ADD ("served-in-time", test_served_in_time);
   ADD ("busy-handler", test_busy_handler);
+  ADD ("nobody-listens", test_nobody_listens);
+  ADD ("paused", test_paused);
   ADD ("no-lock-is-held", test_no_lock_is_held);
 
   return g_test_run ();
