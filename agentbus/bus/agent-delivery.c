@@ -375,6 +375,8 @@ delivery_fail (AgentDelivery *self,
   g_autofree char *valid = NULL;
   g_autoptr (GError) error = NULL;
 
+  g_return_if_fail (self->hand != NULL);
+
   if (!delivery_end_once (self))
     return;
 
