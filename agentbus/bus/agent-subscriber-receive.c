@@ -262,10 +262,13 @@ receive_wait (AgentSubscriber *self,
               GCancellable    *cancellable,
               GError         **error)
 {
+  GMainContext *context = agent_subscriber_get_main_context (self);
   g_autoptr (GCancellable) end = g_cancellable_new ();
   Wait wait = { .end = end };
 
+  g_main_context_push_thread_default (context);
   receive_iterate (self, timeout, cancellable, &wait);
+  g_main_context_pop_thread_default (context);
   if (wait.timed_out && g_error_matches (wait.error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     {
       g_clear_error (&wait.error);
@@ -355,9 +358,7 @@ agent_subscriber_receive (AgentSubscriber *self,
   if (!g_main_context_acquire (context))
     g_return_val_if_reached (NULL);
 
-  g_main_context_push_thread_default (context);
   message = receive_in_context (self, timeout_ms, cancellable, error);
-  g_main_context_pop_thread_default (context);
   g_main_context_release (context);
 
   return message;

@@ -287,27 +287,35 @@ _agent_mailbox_begin_receive (AgentMailbox *self)
 }
 
 static void
-life_end_return (AgentMailbox *self)
+life_go_on (AgentMailbox *self,
+            AgentRelease  release)
 {
-  AgentReadyList *list = _agent_delivery_source_lock (self->source);
-  AgentRelease    release = _agent_schedule_end_return (&self->schedule, list);
-
-  _agent_delivery_source_unlock (self->source);
-
   if (release == AGENT_RELEASE_NOT_YET)
     _agent_mailbox_tell_progress (self);
   else
     life_release (self, release == AGENT_RELEASE_ABANDONED);
 }
 
+static void
+life_end_return (AgentMailbox *self)
+{
+  AgentReadyList *list = _agent_delivery_source_lock (self->source);
+  AgentRelease    release = _agent_schedule_end_return (&self->schedule, list);
+
+  _agent_delivery_source_unlock (self->source);
+  life_go_on (self, release);
+}
+
 void
 _agent_mailbox_end_receive (AgentMailbox *self)
 {
-  _agent_delivery_source_lock (self->source);
-  _agent_schedule_end_receive (&self->schedule);
-  _agent_delivery_source_unlock (self->source);
+  AgentReadyList *list = _agent_delivery_source_lock (self->source);
+  AgentRelease    release;
 
-  life_end_return (self);
+  _agent_schedule_end_receive (&self->schedule);
+  release = _agent_schedule_end_return (&self->schedule, list);
+  _agent_delivery_source_unlock (self->source);
+  life_go_on (self, release);
 }
 
 static void

@@ -34,6 +34,7 @@ static const BenchScenario scenarios[] = {
   { "bus_own_context_100", bench_bus_own_context, 100 },
 
   { "bus_deferred", bench_bus_deferred, 200000 },
+  { "bus_receive", bench_bus_receive, 1000000 },
 
   /* Bytes of a frame. */
   { "bus_payload_0", bench_bus_payload, 0 },

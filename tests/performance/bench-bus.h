@@ -30,6 +30,10 @@ void bench_bus_own_context     (const char *name,
 void bench_bus_deferred        (const char *name,
                                 guint       n);
 
+/* bench-bus-receive.c */
+void bench_bus_receive         (const char *name,
+                                guint       n);
+
 /* bench-bus-senders.c */
 void bench_bus_four_to_one     (const char *name,
                                 guint       n);

@@ -29,6 +29,7 @@ GROUPS = {
         ('10,000 subscribers, one after the other', 'bus_targeted_10000', 'delivered_per_s'),
         ('in one context, one at a time', 'bus_own_context_1', 'delivered_per_s'),
         ('in one context, a hundred at a time', 'bus_own_context_100', 'delivered_per_s'),
+        ('received in a thread without a main loop', 'bus_receive', 'received_per_s'),
         ('a deferred handler, completed at once', 'bus_deferred', 'delivered_per_s_completed_at_once'),
         ('a deferred handler, completed by another source', 'bus_deferred', 'delivered_per_s_completed_later'),
         ('frames of 160 bytes, each copied', 'bus_payload_160', 'delivered_per_s_copied'),
