@@ -64,10 +64,10 @@ struct _AgentChannelQueue
   AgentBlock     *tail;          /* (lock) (nullable) the block to which messages are added */
   _Atomic guint64 n_in;          /* how many messages were pushed and not taken back; changed with the lock held */
   _Atomic guint64 n_out_seen;    /* @n_out when a sender last read it; changed with the lock held */
-  guint64         milestone;     /* (lock) the value of @n_in at which the next power of two is reached */
+  guint32         milestone;     /* (lock) the value of @n_in, modulo 2^32, at which the next power of two is reached */
   guint           capacity;      /* how many messages may be queued */
   AgentSpinLock   lock;
-  gboolean        scheduled;     /* (lock) */
+  guint8          scheduled;     /* (lock) */
   guint8          closed;        /* (lock) */
   guint8          emptied;       /* (lock) the queue is closed, and all messages were taken back */
 
@@ -152,7 +152,7 @@ _agent_channel_queue_claim_token_locked (AgentChannelQueue *self,
 
   n_in = atomic_load_explicit (&self->n_in, memory_order_relaxed);
   self->scheduled = TRUE;
-  self->milestone = n_in + 1;
+  self->milestone = (guint32) n_in + 1;
   atomic_store_explicit (&self->scheduled_at, now, memory_order_relaxed);
   atomic_store_explicit (&self->n_out_before, n_in - 1, memory_order_relaxed);
   return TRUE;
@@ -165,10 +165,11 @@ _agent_channel_queue_reach_milestone_locked (AgentChannelQueue *self)
 {
   guint64 n_in = atomic_load_explicit (&self->n_in, memory_order_relaxed);
 
-  if (G_LIKELY (n_in < self->milestone))
+  /* The milestone is never more than half of the numbers away. */
+  if (G_LIKELY ((gint32) ((guint32) n_in - self->milestone) < 0))
     return FALSE;
 
-  self->milestone = 2 * n_in - atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
+  self->milestone = (guint32) (2 * n_in - atomic_load_explicit (&self->n_out_before, memory_order_relaxed));
   return TRUE;
 }
 
