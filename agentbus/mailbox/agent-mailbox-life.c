@@ -269,15 +269,15 @@ life_begin_return (AgentMailbox *self)
   _agent_delivery_source_unlock (self->source);
 }
 
-/* Messages are going to be received outside of a batch: the mailbox is not released before end_receive(). FALSE: it delivers
- * nothing any more. */
+/* Messages are going to be received outside of a batch: the mailbox is not released before end_receive(). FALSE: the mailbox
+ * delivers nothing any more, or others wait to receive already. */
 gboolean
 _agent_mailbox_begin_receive (AgentMailbox *self)
 {
   gboolean begun;
 
   _agent_delivery_source_lock (self->source);
-  begun = self->schedule.phase < AGENT_PHASE_FINISHED;
+  begun = self->schedule.phase < AGENT_PHASE_FINISHED && !self->schedule.receiving;
   if (begun)
     _agent_schedule_begin_return (&self->schedule);
   self->is_pulled = TRUE;
@@ -327,12 +327,24 @@ life_close_schedule (AgentMailbox *self)
   _agent_delivery_source_unlock (self->source);
 }
 
+static gboolean
+life_is_receiving (AgentMailbox *self)
+{
+  gboolean receiving;
+
+  _agent_delivery_source_lock (self->source);
+  receiving = self->schedule.receiving;
+  _agent_delivery_source_unlock (self->source);
+
+  return receiving;
+}
+
 /* From now on no message comes in, and a pause is over. Queued data is discarded. The message in hand and the queued system
  * messages are still handled, or received; if nobody listens, they are discarded. */
 void
 _agent_mailbox_close (AgentMailbox *self)
 {
-  gboolean listens = _agent_mailbox_is_heard (self) || self->schedule.receiving;
+  gboolean listens = _agent_mailbox_is_heard (self) || life_is_receiving (self);
   guint    n_discarded;
 
   life_begin_return (self);

@@ -29,7 +29,7 @@ _agent_mailbox_receive_now (AgentMailbox *self)
 {
   AgentMessage *message = NULL;
 
-  if (_agent_schedule_is_receiving (&self->schedule) || !_agent_mailbox_begin_receive (self))
+  if (!_agent_mailbox_begin_receive (self))
     return NULL;
 
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS && message == NULL; channel++)
