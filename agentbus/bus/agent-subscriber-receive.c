@@ -6,15 +6,6 @@
 #include "base/agent-source-private.h"
 #include "bus/agent-subscriber-private.h"
 
-static GError *
-receive_new_closed_error (AgentSubscriber *self)
-{
-  return g_error_new (AGENT_BUS_ERROR,
-                      AGENT_BUS_ERROR_CLOSED,
-                      "Subscriber '%s' is on no bus: there is nothing to receive",
-                      agent_subscriber_get_name (self));
-}
-
 static gboolean
 receive_is_in_context (AgentSubscriber *self)
 {
@@ -23,17 +14,21 @@ receive_is_in_context (AgentSubscriber *self)
   return context == agent_subscriber_get_main_context (self);
 }
 
-/* Takes @task. */
 static void
-receive_begin (AgentSubscriber *self,
-               GTask           *task,
-               gboolean         in_hand)
+receive_begin (AgentSubscriber    *self,
+               GCancellable       *cancellable,
+               GAsyncReadyCallback callback,
+               gpointer            user_data,
+               gpointer            tag,
+               gboolean            in_hand)
 {
+  GTask        *task = g_task_new (self, cancellable, callback, user_data);
   AgentMailbox *mailbox = _agent_subscriber_ref_mailbox (self);
 
+  g_task_set_source_tag (task, tag);
   if (mailbox == NULL)
     {
-      g_task_return_error (task, receive_new_closed_error (self));
+      g_task_return_error (task, _agent_mailbox_new_closed_error (agent_subscriber_get_name (self)));
       g_object_unref (task);
       return;
     }
@@ -92,15 +87,11 @@ agent_subscriber_receive_async (AgentSubscriber    *self,
                                 GAsyncReadyCallback callback,
                                 gpointer            user_data)
 {
-  GTask *task;
-
   g_return_if_fail (AGENT_IS_SUBSCRIBER (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
   g_return_if_fail (receive_is_in_context (self));
 
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, agent_subscriber_receive_async);
-  receive_begin (self, task, FALSE);
+  receive_begin (self, cancellable, callback, user_data, agent_subscriber_receive_async, FALSE);
 }
 
 /**
@@ -150,15 +141,11 @@ agent_subscriber_receive_delivery_async (AgentSubscriber    *self,
                                          GAsyncReadyCallback callback,
                                          gpointer            user_data)
 {
-  GTask *task;
-
   g_return_if_fail (AGENT_IS_SUBSCRIBER (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
   g_return_if_fail (receive_is_in_context (self));
 
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, agent_subscriber_receive_delivery_async);
-  receive_begin (self, task, TRUE);
+  receive_begin (self, cancellable, callback, user_data, agent_subscriber_receive_delivery_async, TRUE);
 }
 
 /**
@@ -292,7 +279,7 @@ receive_in_context (AgentSubscriber *self,
 
   if (mailbox == NULL)
     {
-      g_propagate_error (error, receive_new_closed_error (self));
+      g_propagate_error (error, _agent_mailbox_new_closed_error (agent_subscriber_get_name (self)));
       return NULL;
     }
 

@@ -878,18 +878,12 @@ agent_subscriber_get_n_dropped (AgentSubscriber *self)
 AgentBus *
 agent_subscriber_dup_bus (AgentSubscriber *self)
 {
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-
-  AgentMailbox *mailbox = NULL;
+  AgentMailbox *mailbox;
   AgentBus     *bus;
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
 
-  g_mutex_lock (&priv->lock);
-  if (priv->claimed)
-    mailbox = _agent_mailbox_ref (priv->mailbox);
-  g_mutex_unlock (&priv->lock);
-
+  mailbox = _agent_subscriber_ref_mailbox (self);
   if (mailbox == NULL)
     return NULL;
 

@@ -71,8 +71,6 @@ typedef struct
 typedef void (*AgentLeftFunc) (gpointer data,
                                gboolean abandoned);
 
-typedef struct _AgentReceipts AgentReceipts;
-
 struct _AgentMailbox
 {
   guint                max_age;   /* milliseconds, 0 for any */
@@ -100,7 +98,7 @@ struct _AgentMailbox
   _Atomic gint         n_cancels; /* how many CANCELs and TASK_CANCELs of the system channel are not taken yet */
   AgentDropBox         drops;
   GSList              *leavers;   /* (source's lock) (owned) what to call when the subscriber is released */
-  AgentReceipts       *receipts;  /* (source's lock) (owned) (nullable) who waits to receive; made at first use */
+  GQueue              *receipts;  /* (source's lock) (owned) (nullable) who waits to receive; made at first use */
   GHashTable          *unhandled; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
 
   char                 name[];
@@ -171,6 +169,8 @@ AgentMessage    *_agent_mailbox_receive_now    (AgentMailbox               *self
 void             _agent_mailbox_set_paused     (AgentMailbox               *self,
                                                 gboolean                    paused);
 void             _agent_mailbox_end_receipts   (AgentMailbox               *self);
+GError          *_agent_mailbox_new_closed_error
+                                               (const char                 *name);
 
 /* Between its files, in the subscriber's context */
 gboolean         _agent_mailbox_can_give       (AgentMailbox               *self,

@@ -23,11 +23,6 @@ typedef struct
   GSource      *cancelled; /* (owned) (nullable) */
 } Receipt;
 
-struct _AgentReceipts
-{
-  GQueue waiting; /* of Receipt (owned) */
-};
-
 static gint64
 receive_get_iteration (void)
 {
@@ -63,8 +58,8 @@ receive_add (AgentMailbox *self,
   if (added)
     {
       if (self->receipts == NULL)
-        self->receipts = g_new0 (AgentReceipts, 1);
-      g_queue_push_tail (&self->receipts->waiting, receipt);
+        self->receipts = g_queue_new ();
+      g_queue_push_tail (self->receipts, receipt);
       _agent_schedule_set_receiving (&self->schedule, list, TRUE);
       self->is_pulled = TRUE;
     }
@@ -79,10 +74,10 @@ receive_remove (AgentMailbox *self,
                 Receipt      *receipt)
 {
   AgentReadyList *list = _agent_delivery_source_lock (self->source);
-  gboolean        removed = self->receipts != NULL && g_queue_remove (&self->receipts->waiting, receipt);
+  gboolean        removed = self->receipts != NULL && g_queue_remove (self->receipts, receipt);
 
   if (removed)
-    _agent_schedule_set_receiving (&self->schedule, list, self->receipts->waiting.length > 0);
+    _agent_schedule_set_receiving (&self->schedule, list, self->receipts->length > 0);
   _agent_delivery_source_unlock (self->source);
 
   return removed;
@@ -93,10 +88,10 @@ static Receipt *
 receive_take_first (AgentMailbox *self)
 {
   AgentReadyList *list = _agent_delivery_source_lock (self->source);
-  Receipt        *receipt = self->receipts != NULL ? g_queue_pop_head (&self->receipts->waiting) : NULL;
+  Receipt        *receipt = self->receipts != NULL ? g_queue_pop_head (self->receipts) : NULL;
 
   if (receipt != NULL)
-    _agent_schedule_set_receiving (&self->schedule, list, self->receipts->waiting.length > 0);
+    _agent_schedule_set_receiving (&self->schedule, list, self->receipts->length > 0);
   _agent_delivery_source_unlock (self->source);
 
   return receipt;
@@ -113,7 +108,7 @@ _agent_mailbox_can_give (AgentMailbox *self,
   gboolean can;
 
   _agent_delivery_source_lock (self->source);
-  can = !receive_is_new (g_queue_peek_head (&self->receipts->waiting));
+  can = !receive_is_new (g_queue_peek_head (self->receipts));
   _agent_delivery_source_unlock (self->source);
 
   if (!can)
@@ -153,12 +148,12 @@ _agent_mailbox_give (AgentMailbox *self,
   receive_free_receipt (receipt);
 }
 
-static void
-receive_return_closed (GTask      *task,
-                       const char *name)
+/* What those get who want to receive from the subscriber @name, which is on no bus. */
+GError *
+_agent_mailbox_new_closed_error (const char *name)
 {
-  g_task_return_new_error (
-      task, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "Subscriber '%s' is on no bus: there is nothing to receive", name);
+  return g_error_new (
+      AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "Subscriber '%s' is on no bus: there is nothing to receive", name);
 }
 
 /* The mailbox delivers nothing any more. In any thread. */
@@ -169,11 +164,11 @@ _agent_mailbox_end_receipts (AgentMailbox *self)
 
   while ((receipt = receive_take_first (self)) != NULL)
     {
-      receive_return_closed (receipt->task, self->name);
+      g_task_return_error (receipt->task, _agent_mailbox_new_closed_error (self->name));
       receive_free_receipt (receipt);
     }
 
-  g_clear_pointer (&self->receipts, g_free);
+  g_clear_pointer (&self->receipts, g_queue_free);
 }
 
 /* --- For those who receive --- */
@@ -232,7 +227,7 @@ _agent_mailbox_receive_async (AgentMailbox *self,
   receive_watch_cancellable (receipt);
   if (!receive_add (self, receipt))
     {
-      receive_return_closed (task, self->name);
+      g_task_return_error (task, _agent_mailbox_new_closed_error (self->name));
       receive_free_receipt (receipt);
     }
 }
