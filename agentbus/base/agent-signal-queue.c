@@ -121,6 +121,7 @@ _agent_signal_queue_new (GObject        *object,
                                              name,
                                              signal_queue_dispatch,
                                              NULL,
+                                             NULL,
                                              _agent_signal_queue_ref (self),
                                              (GDestroyNotify) _agent_signal_queue_unref);
 

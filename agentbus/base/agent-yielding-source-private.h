@@ -35,14 +35,14 @@ AgentYieldingSource *_agent_yielding_source_new       (GMainContext        *cont
                                                        const char          *name,
                                                        AgentYieldingFunc    func,
                                                        AgentYieldingNested  nested,
+                                                       AgentYieldingFunc    look,
                                                        gpointer             data,
                                                        GDestroyNotify       destroy);
 void                 _agent_yielding_source_free      (AgentYieldingSource *self);
 void                 _agent_yielding_source_begin     (AgentYieldingSource *self);
 void                 _agent_yielding_source_be_urgent (AgentYieldingSource *self);
 void                 _agent_yielding_source_be_polite (AgentYieldingSource *self);
-void                 _agent_yielding_source_set_look  (AgentYieldingSource *self,
-                                                       AgentYieldingFunc    look,
+void                 _agent_yielding_source_set_looks (AgentYieldingSource *self,
                                                        gboolean             looks);
 void                 _agent_yielding_source_rest      (AgentYieldingSource *self);
 

@@ -144,13 +144,15 @@ yielding_source_add (AgentYieldingSource *self,
 }
 
 /* @context: the caller holds a reference until it has called free(), as a GSource must not be used after its context is
- * freed. @name: a static string. @nested: (nullable): see AgentYieldingNested. @destroy: called by free(), or at the
+ * freed. @name: a static string. @nested: (nullable): see AgentYieldingNested. @look: (nullable):
+ * see set_looks(). @destroy: called by free(), or at the
  * end of the dispatch if one is under way. */
 AgentYieldingSource *
 _agent_yielding_source_new (GMainContext       *context,
                             const char         *name,
                             AgentYieldingFunc   func,
                             AgentYieldingNested nested,
+                            AgentYieldingFunc   look,
                             gpointer            data,
                             GDestroyNotify      destroy)
 {
@@ -162,6 +164,7 @@ _agent_yielding_source_new (GMainContext       *context,
   g_atomic_ref_count_init (&self->shared->ref_count);
   self->shared->func = func;
   self->shared->nested = nested;
+  self->shared->look = look;
   self->shared->data = data;
   self->shared->destroy = destroy;
   self->main_source = yielding_source_add (self, &yielding_main_funcs, G_PRIORITY_DEFAULT, -1);
@@ -207,13 +210,11 @@ _agent_yielding_source_be_polite (AgentYieldingSource *self)
     self->polite_source = yielding_source_add (self, &yielding_polite_funcs, G_PRIORITY_DEFAULT_IDLE, 0);
 }
 
-/* From now on @look is called at the start of each iteration of the context, or is not. @look: static, and the same each time */
+/* From now on the look function is called at the start of each iteration of the context, or is not. */
 void
-_agent_yielding_source_set_look (AgentYieldingSource *self,
-                                 AgentYieldingFunc    look,
-                                 gboolean             looks)
+_agent_yielding_source_set_looks (AgentYieldingSource *self,
+                                  gboolean             looks)
 {
-  self->shared->look = look;
   g_atomic_int_set (&self->shared->looks, looks);
 }
 

@@ -314,7 +314,11 @@ source_ask_unheard_locked (AgentDeliverySource *self,
 }
 
 static void
-source_update_look_locked (AgentDeliverySource *self);
+source_update_looks_locked (AgentDeliverySource *self)
+{
+  if (self->source != NULL)
+    _agent_yielding_source_set_looks (self->source, self->ready.unheard.length > 0);
+}
 
 /* An AgentYieldingFunc: GLib does not tell when a handler is connected, so this looks at the start of each iteration. */
 static void
@@ -329,15 +333,8 @@ source_look (gpointer data)
        n_left > 0 && (mailbox = _agent_schedule_next_unheard (&self->ready)) != NULL;
        n_left--)
     source_ask_unheard_locked (self, mailbox);
-  source_update_look_locked (self);
+  source_update_looks_locked (self);
   _agent_delivery_source_unlock (self);
-}
-
-static void
-source_update_look_locked (AgentDeliverySource *self)
-{
-  if (self->source != NULL)
-    _agent_yielding_source_set_look (self->source, source_look, self->ready.unheard.length > 0);
 }
 
 /* Nobody listens to @mailbox: its data waits until somebody does. */
@@ -347,7 +344,7 @@ _agent_delivery_source_set_unheard (AgentDeliverySource *self,
 {
   g_mutex_lock (&self->lock);
   _agent_schedule_set_unheard (mailbox, &self->ready, TRUE);
-  source_update_look_locked (self);
+  source_update_looks_locked (self);
   _agent_delivery_source_unlock (self);
 }
 
@@ -386,6 +383,7 @@ delivery_source_new (GMainContext             *context,
                                              "[agentbus] delivery",
                                              source_dispatch,
                                              source_is_needed_in_handler,
+                                             source_look,
                                              _agent_delivery_source_ref (self),
                                              (GDestroyNotify) _agent_delivery_source_unref);
 
