@@ -267,6 +267,28 @@ receive_wait (AgentSubscriber *self,
   return wait.message;
 }
 
+/* FALSE: the subscriber is on no bus.
+ *
+ * @message: (out) (transfer full) (nullable): the next message, if there is one that this thread may take */
+static gboolean
+receive_now (AgentSubscriber *self,
+             gboolean         owns_context,
+             AgentMessage   **message,
+             GError         **error)
+{
+  AgentMailbox *mailbox = _agent_subscriber_ref_mailbox (self);
+
+  if (mailbox == NULL)
+    {
+      g_propagate_error (error, _agent_mailbox_new_closed_error (agent_subscriber_get_name (self)));
+      return FALSE;
+    }
+
+  *message = _agent_mailbox_receive_now (mailbox, owns_context);
+  _agent_mailbox_unref (mailbox);
+  return TRUE;
+}
+
 /* In the thread that owns the subscriber's context. */
 static AgentMessage *
 receive_in_context (AgentSubscriber *self,
@@ -274,18 +296,9 @@ receive_in_context (AgentSubscriber *self,
                     GCancellable    *cancellable,
                     GError         **error)
 {
-  AgentMailbox *mailbox = _agent_subscriber_ref_mailbox (self);
-  AgentMessage *message;
+  AgentMessage *message = NULL;
 
-  if (mailbox == NULL)
-    {
-      g_propagate_error (error, _agent_mailbox_new_closed_error (agent_subscriber_get_name (self)));
-      return NULL;
-    }
-
-  message = _agent_mailbox_receive_now (mailbox);
-  _agent_mailbox_unref (mailbox);
-  if (message != NULL)
+  if (!receive_now (self, TRUE, &message, error) || message != NULL)
     return message;
   if (timeout != 0)
     return receive_wait (self, timeout, cancellable, error);
@@ -304,8 +317,8 @@ receive_in_context (AgentSubscriber *self,
  * Receives the next message in a thread without a main loop. Which message that is says
  * [method@AgentBus.Subscriber.receive_async].
  *
- * No other thread may own the subscriber's context, [property@AgentBus.Subscriber:main-context]. While this waits, it iterates
- * that context, so that what else is attached to it goes on.
+ * No other thread may iterate the subscriber's context, [property@AgentBus.Subscriber:main-context]. While this waits, it owns
+ * and iterates that context, so that what else is attached to it goes on.
  *
  * It fails with %AGENT_BUS_ERROR_TIMED_OUT if no message comes in time, with %AGENT_BUS_ERROR_CLOSED when the subscriber is on
  * no bus or leaves it, and with %G_IO_ERROR_CANCELLED.
@@ -331,7 +344,7 @@ agent_subscriber_receive (AgentSubscriber *self,
                           GError         **error)
 {
   GMainContext *context;
-  AgentMessage *message;
+  AgentMessage *message = NULL;
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
   g_return_val_if_fail (timeout_ms >= -1, NULL);
@@ -340,6 +353,10 @@ agent_subscriber_receive (AgentSubscriber *self,
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return NULL;
+
+  /* The context is not acquired where there is a message, because that would double the costs. */
+  if (!receive_now (self, FALSE, &message, error) || message != NULL)
+    return message;
 
   context = agent_subscriber_get_main_context (self);
   if (!g_main_context_acquire (context))

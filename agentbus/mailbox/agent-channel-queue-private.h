@@ -207,6 +207,16 @@ _agent_channel_queue_is_full (AgentChannelQueue *self)
   return (gint64) (n_in - n_out) >= capacity;
 }
 
+/* The receiver, without the lock. Whether nothing is queued. Unlike pop(), this leaves the token as it is.
+ *
+ * Acquire: the messages that @n_in counts are seen by pop(). Relaxed: the receiver writes @n_out itself. */
+static inline gboolean
+_agent_channel_queue_is_empty (AgentChannelQueue *self)
+{
+  return self->index >= self->n_seen && atomic_load_explicit (&self->n_in, memory_order_acquire) ==
+                                            atomic_load_explicit (&self->n_out, memory_order_relaxed);
+}
+
 /* Returns 0 where bytes are not limited, since to measure a message costs more than to send it. */
 static inline gsize
 _agent_channel_queue_measure (AgentChannelQueue *self,

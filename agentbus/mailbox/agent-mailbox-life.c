@@ -269,26 +269,10 @@ life_begin_return (AgentMailbox *self)
   _agent_delivery_source_unlock (self->source);
 }
 
-/* Messages are going to be received outside of a batch: the mailbox is not released before end_receive(). FALSE: the mailbox
- * delivers nothing any more, or others wait to receive already. */
-gboolean
-_agent_mailbox_begin_receive (AgentMailbox *self)
-{
-  gboolean begun;
-
-  _agent_delivery_source_lock (self->source);
-  begun = self->schedule.phase < AGENT_PHASE_FINISHED && !self->schedule.receiving;
-  if (begun)
-    _agent_schedule_begin_return (&self->schedule);
-  self->is_pulled = TRUE;
-  _agent_delivery_source_unlock (self->source);
-
-  return begun;
-}
-
-static void
-life_go_on (AgentMailbox *self,
-            AgentRelease  release)
+/* Does what the schedule has said under the source's lock. With no lock held. */
+void
+_agent_mailbox_go_on (AgentMailbox *self,
+                      AgentRelease  release)
 {
   if (release == AGENT_RELEASE_NOT_YET)
     _agent_mailbox_tell_progress (self);
@@ -303,19 +287,7 @@ life_end_return (AgentMailbox *self)
   AgentRelease    release = _agent_schedule_end_return (&self->schedule, list);
 
   _agent_delivery_source_unlock (self->source);
-  life_go_on (self, release);
-}
-
-void
-_agent_mailbox_end_receive (AgentMailbox *self)
-{
-  AgentReadyList *list = _agent_delivery_source_lock (self->source);
-  AgentRelease    release;
-
-  _agent_schedule_end_receive (&self->schedule);
-  release = _agent_schedule_end_return (&self->schedule, list);
-  _agent_delivery_source_unlock (self->source);
-  life_go_on (self, release);
+  _agent_mailbox_go_on (self, release);
 }
 
 static void

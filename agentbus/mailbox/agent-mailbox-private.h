@@ -165,7 +165,8 @@ void             _agent_mailbox_warn_if_unheard
 void             _agent_mailbox_receive_async  (AgentMailbox               *self,
                                                 GTask                      *task,
                                                 gboolean                    in_hand);
-AgentMessage    *_agent_mailbox_receive_now    (AgentMailbox               *self);
+AgentMessage    *_agent_mailbox_receive_now    (AgentMailbox               *self,
+                                                gboolean                    owns_context);
 void             _agent_mailbox_set_paused     (AgentMailbox               *self,
                                                 gboolean                    paused);
 void             _agent_mailbox_end_receipts   (AgentMailbox               *self);
@@ -182,12 +183,16 @@ AgentMessage    *_agent_mailbox_pop            (AgentMailbox               *self
                                                 AgentChannel                channel);
 gboolean         _agent_mailbox_expire         (AgentMailbox               *self,
                                                 AgentMessage               *message);
+gboolean         _agent_mailbox_is_expired     (AgentMailbox               *self,
+                                                AgentMessage               *message);
+void             _agent_mailbox_drop_expired   (AgentMailbox               *self,
+                                                AgentMessage               *message);
 void             _agent_mailbox_count_delivered
                                                (AgentMailbox               *self);
 void             _agent_mailbox_hold           (AgentMailbox               *self,
                                                 AgentHand                  *hand);
-gboolean         _agent_mailbox_begin_receive  (AgentMailbox               *self);
-void             _agent_mailbox_end_receive    (AgentMailbox               *self);
+void             _agent_mailbox_go_on          (AgentMailbox               *self,
+                                                AgentRelease                release);
 
 /* The life of a subscription */
 void             _agent_mailbox_attach         (AgentMailbox               *self,

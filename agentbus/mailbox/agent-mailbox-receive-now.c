@@ -4,39 +4,87 @@
 
 #include "mailbox/agent-mailbox-private.h"
 
-/* How a thread that does not iterate the main context receives: it takes the next message out of the channels itself. */
+/*
+ * How a thread that does not iterate the main context receives: it takes the next message out of the channels itself.
+ *
+ * The source's lock is held meanwhile. A thread that serves the mailbox says so under the same lock, so only one thread at a
+ * time takes messages out.
+ */
 
-/* The next message of @channel that is not too old: (transfer full) (nullable). */
+/* (transfer full) (nullable) */
 static AgentMessage *
-receive_now_pop (AgentMailbox *self,
-                 AgentChannel  channel)
-{
-  AgentMessage *message;
-
-  while ((message = _agent_mailbox_pop (self, channel)) != NULL)
-    {
-      if (!_agent_mailbox_expire (self, message))
-        return message;
-    }
-
-  return NULL;
-}
-
-/* The next message: (transfer full) (nullable). In the thread that owns the subscriber's context. NULL: there is none, or others
- * wait for it already. */
-AgentMessage *
-_agent_mailbox_receive_now (AgentMailbox *self)
+receive_now_pop_locked (AgentMailbox *self)
 {
   AgentMessage *message = NULL;
 
-  if (!_agent_mailbox_begin_receive (self))
-    return NULL;
-
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS && message == NULL; channel++)
-    message = receive_now_pop (self, channel);
+    if (!_agent_channel_queue_is_empty (&self->queues[channel]))
+      message = _agent_mailbox_pop (self, channel);
+
+  return message;
+}
+
+/* Takes @expired, with no lock held. The mailbox is not released meanwhile: receive_now_take() has seen to that. */
+static void
+receive_now_drop (AgentMailbox *self,
+                  AgentMessage *expired)
+{
+  AgentReadyList *list;
+  AgentRelease    release;
+
+  _agent_mailbox_drop_expired (self, expired);
+
+  list = _agent_delivery_source_lock (self->source);
+  release = _agent_schedule_end_return (&self->schedule, list);
+  _agent_delivery_source_unlock (self->source);
+  _agent_mailbox_go_on (self, release);
+}
+
+/* The next message: (transfer full) (nullable).
+ *
+ * @expired: (out): it is too old, and the caller has to drop it */
+static AgentMessage *
+receive_now_take (AgentMailbox *self,
+                  gboolean      owns_context,
+                  gboolean     *expired)
+{
+  AgentReadyList *list = _agent_delivery_source_lock (self->source);
+  AgentMessage   *message = NULL;
+  AgentRelease    release = AGENT_RELEASE_NOT_YET;
+
+  *expired = FALSE;
+  self->is_pulled = TRUE;
+  if (_agent_schedule_can_receive (&self->schedule, owns_context))
+    message = receive_now_pop_locked (self);
   if (message != NULL)
-    _agent_mailbox_count_delivered (self);
-  _agent_mailbox_end_receive (self);
+    {
+      *expired = _agent_mailbox_is_expired (self, message);
+      if (*expired)
+        _agent_schedule_begin_return (&self->schedule);
+      else
+        _agent_mailbox_count_delivered (self);
+      release = _agent_schedule_end_receive (&self->schedule, list);
+    }
+  _agent_delivery_source_unlock (self->source);
+
+  if (message != NULL)
+    _agent_mailbox_go_on (self, release);
+  return message;
+}
+
+/* The next message: (transfer full) (nullable). In any thread. NULL: there is none, or others wait for it already, or another
+ * thread may be handling one.
+ *
+ * @owns_context: whether this thread owns the subscriber's context. It may receive in a handler, too. */
+AgentMessage *
+_agent_mailbox_receive_now (AgentMailbox *self,
+                            gboolean      owns_context)
+{
+  AgentMessage *message;
+  gboolean      expired;
+
+  while ((message = receive_now_take (self, owns_context, &expired)) != NULL && expired)
+    receive_now_drop (self, message);
 
   return message;
 }

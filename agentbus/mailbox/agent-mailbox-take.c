@@ -9,9 +9,9 @@
 
 /* The age limit of a subscriber applies to data only, and the ttl of a message to both channels. The ttl counts from the
  * sending, and the limit from the moment when the message enters the channel. */
-static gboolean
-take_is_expired (AgentMailbox *self,
-                 AgentMessage *message)
+gboolean
+_agent_mailbox_is_expired (AgentMailbox *self,
+                           AgentMessage *message)
 {
   guint  max_age = message->channel == AGENT_CHANNEL_DATA ? self->max_age : 0;
   gint64 age;
@@ -24,9 +24,10 @@ take_is_expired (AgentMailbox *self,
          (max_age != 0 && age >= ((gint64) max_age + message->delay) * 1000);
 }
 
-static void
-take_drop_expired (AgentMailbox *self,
-                   AgentMessage *message)
+/* Takes @message, and counts it as expired. With no lock held. */
+void
+_agent_mailbox_drop_expired (AgentMailbox *self,
+                             AgentMessage *message)
 {
   gboolean      to_report = FALSE;
   AgentMessage *previous = NULL;
@@ -42,10 +43,10 @@ gboolean
 _agent_mailbox_expire (AgentMailbox *self,
                        AgentMessage *message)
 {
-  gboolean expired = take_is_expired (self, message);
+  gboolean expired = _agent_mailbox_is_expired (self, message);
 
   if (expired)
-    take_drop_expired (self, message);
+    _agent_mailbox_drop_expired (self, message);
   return expired;
 }
 

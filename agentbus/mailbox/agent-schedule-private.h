@@ -107,7 +107,10 @@ void           _agent_schedule_set_receiving (AgentSchedule     *self,
 void           _agent_schedule_set_paused    (AgentSchedule     *self,
                                               AgentReadyList    *list,
                                               gboolean           paused);
-void           _agent_schedule_end_receive   (AgentSchedule     *self);
+gboolean       _agent_schedule_can_receive   (AgentSchedule     *self,
+                                              gboolean           owns_context);
+AgentRelease   _agent_schedule_end_receive   (AgentSchedule     *self,
+                                              AgentReadyList    *list);
 
 /* Listening */
 void           _agent_schedule_set_unheard   (AgentSchedule     *self,

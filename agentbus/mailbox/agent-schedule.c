@@ -349,12 +349,24 @@ _agent_schedule_set_paused (AgentSchedule  *self,
   schedule_sort_out (self, list);
 }
 
-/* Messages were received outside of a batch. */
-void
-_agent_schedule_end_receive (AgentSchedule *self)
+/* Whether a message may be taken outside of a batch. While the mailbox is served, only the thread that serves may do so: a
+ * handler that receives. */
+gboolean
+_agent_schedule_can_receive (AgentSchedule *self,
+                             gboolean       owns_context)
+{
+  return self->phase < AGENT_PHASE_FINISHED && !self->receiving && (owns_context || !self->serving);
+}
+
+/* A message was taken outside of a batch. */
+AgentRelease
+_agent_schedule_end_receive (AgentSchedule  *self,
+                             AgentReadyList *list)
 {
   if (!self->serving && self->hands == NULL)
     schedule_note_handled (self);
+
+  return schedule_settle (self, list);
 }
 
 /* --- Listening --- */

@@ -565,6 +565,76 @@ test_look (TestFixture *f)
   g_assert_cmpuint (test_number (message), ==, 1);
 }
 
+/* System messages come first here, too, and what is too old is counted and skipped. */
+static void
+test_look_at_both_channels (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f);
+  g_autoptr (AgentMessage) old = test_data ("test", "a", 1);
+  g_autoptr (AgentMessage) system = NULL;
+  g_autoptr (AgentMessage) data = NULL;
+
+  test_clock_freeze ();
+  agent_message_set_ttl (old, 10);
+  agent_bus_send (f->bus, g_steal_pointer (&old));
+  send_number (f, 2);
+  agent_bus_send (f->bus, agent_message_new_activate ("test", "a", NULL));
+  test_clock_advance (11000);
+
+  system = agent_subscriber_receive (a, 0, NULL, NULL);
+  g_assert_cmpstr (agent_message_get_name (system), ==, "activate");
+  data = agent_subscriber_receive (a, 0, NULL, NULL);
+  g_assert_cmpuint (test_number (data), ==, 2);
+  g_assert_cmpuint (agent_subscriber_get_n_dropped (a), ==, 1);
+  g_assert_cmpuint (agent_subscriber_get_n_delivered (a), ==, 2);
+  g_assert_cmpuint (agent_subscriber_get_n_queued (a), ==, 0);
+  test_clock_release ();
+}
+
+static void
+on_message_look (AgentSubscriber *subscriber,
+                 AgentMessage    *message,
+                 gpointer         user_data)
+{
+  AgentMessage **next = user_data;
+
+  if (*next == NULL)
+    *next = agent_subscriber_receive (subscriber, 0, NULL, NULL);
+}
+
+/* Whoever takes the last system message of a subscriber that is leaving ends the subscription. */
+static void
+test_look_while_leaving (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f);
+  g_autoptr (AgentMessage) message = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_signal_connect (a, "message", G_CALLBACK (on_message_look), NULL);
+  agent_bus_send (f->bus, agent_message_new_activate ("test", "a", NULL));
+  agent_bus_unsubscribe_async (f->bus, "a", NULL, NULL, NULL);
+  message = agent_subscriber_receive (a, 0, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (agent_message_get_name (message), ==, "activate");
+  g_assert_null (agent_subscriber_receive (a, 0, NULL, &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED);
+  test_drain (f);
+}
+
+static void
+test_look_in_a_handler (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f);
+  g_autoptr (AgentMessage) next = NULL;
+
+  g_signal_connect (a, "message", G_CALLBACK (on_message_look), &next);
+  send_number (f, 1);
+  send_number (f, 2);
+  test_drain (f);
+  g_assert_cmpuint (test_number (next), ==, 2);
+  g_assert_cmpuint (agent_subscriber_get_n_delivered (a), ==, 2);
+}
+
 static void
 test_times_out (TestFixture *f)
 {
@@ -666,6 +736,9 @@ main (int   argc,
   ADD ("leaves-paused-without-handler", test_leaves_paused_without_handler);
   ADD ("bus-goes", test_bus_goes);
   ADD ("look", test_look);
+  ADD ("look-at-both-channels", test_look_at_both_channels);
+  ADD ("look-while-leaving", test_look_while_leaving);
+  ADD ("look-in-a-handler", test_look_in_a_handler);
   ADD ("times-out", test_times_out);
   ADD ("cancelled-in-a-thread", test_cancelled_in_a_thread);
   ADD ("thread", test_thread);

@@ -410,6 +410,20 @@ test_return_waits (Fixture      *self,
   g_assert_cmpint (_agent_schedule_end_return (&self->schedule, &self->list), ==, AGENT_RELEASE_FINISHED);
 }
 
+/* While one thread serves the mailbox, no other one takes messages out. */
+static void
+test_receive_beside_a_batch (Fixture      *self,
+                             gconstpointer data)
+{
+  schedule_add (self, AGENT_CHANNEL_DATA);
+  g_assert_true (_agent_schedule_can_receive (&self->schedule, FALSE));
+  assert_begins (self, AGENT_CHANNEL_DATA);
+  g_assert_false (_agent_schedule_can_receive (&self->schedule, FALSE));
+  g_assert_true (_agent_schedule_can_receive (&self->schedule, TRUE));
+  end_batch (self, AGENT_CHANNEL_DATA, FALSE);
+  g_assert_true (_agent_schedule_can_receive (&self->schedule, FALSE));
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -435,6 +449,7 @@ main (int   argc,
   ADD ("close-waits-for-the-handler", test_close_waits_for_the_handler);
   ADD ("abandon", test_abandon);
   ADD ("return-waits", test_return_waits);
+  ADD ("receive-beside-a-batch", test_receive_beside_a_batch);
 
 #undef ADD
 
