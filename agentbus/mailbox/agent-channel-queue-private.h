@@ -56,15 +56,14 @@ struct _AgentChannelQueue
   guint64         n_kept_in;     /* (lock) how many messages that never give way were pushed: the last one's position */
   guint64         kept_bytes_in; /* (lock) the bytes of these messages, where bytes are limited */
   guint64         bytes_in;      /* (lock) the bytes of the messages that @n_in counts, where bytes are limited */
-  _Atomic gint64  scheduled_at;  /* when @scheduled was set last, in µs; changed with the lock held */
-  _Atomic guint64 n_out_before;  /* @n_out at that time; changed with the lock held */
 
   /* Senders use these with each message, so they are side by side. */
   guint64         max_bytes;     /* how many bytes may be queued, 0 for any number */
   AgentBlock     *tail;          /* (lock) (nullable) the block to which messages are added */
   _Atomic guint64 n_in;          /* how many messages were pushed and not taken back; changed with the lock held */
   _Atomic guint64 n_out_seen;    /* @n_out when a sender last read it; changed with the lock held */
-  guint32         milestone;     /* (lock) the value of @n_in, modulo 2^32, at which the next power of two is reached */
+  _Atomic guint   n_out_before;  /* @n_out, modulo 2^32, when @scheduled was set last; changed with the lock held */
+  _Atomic guint   scheduled_at;  /* when that was, in µs modulo 2^32; changed with the lock held */
   guint           capacity;      /* how many messages may be queued */
   AgentSpinLock   lock;
   guint8          scheduled;     /* (lock) */
@@ -77,12 +76,12 @@ struct _AgentChannelQueue
   AgentBlock     *head;        /* (nullable) the block in hand; changed with the lock held */
   guint           index;       /* the next slot to read in @head */
   guint           n_seen;      /* how many slots of @head are known to be filled */
+  _Atomic gint    claiming;    /* the receiver is claiming a message, and may not have counted it in @n_out yet */
   gboolean        measures;    /* whether bytes are limited: the receiver's own copy of @max_bytes != 0 */
   _Atomic guint64 n_out;       /* how many messages the receiver has taken */
   _Atomic guint64 bytes_out;
   _Atomic guint64 n_kept_out;
   _Atomic guint64 kept_bytes_out;
-  _Atomic gint    claiming;    /* the receiver is claiming a message, and may not have counted it in @n_out yet */
 };
 
 /* How far a walk through a queue has come, see peek(). */
@@ -145,43 +144,36 @@ static inline gboolean
 _agent_channel_queue_claim_token_locked (AgentChannelQueue *self,
                                          gint64             now)
 {
-  guint64 n_in;
-
   if (self->scheduled)
     return FALSE;
 
-  n_in = atomic_load_explicit (&self->n_in, memory_order_relaxed);
   self->scheduled = TRUE;
-  self->milestone = (guint32) n_in + 1;
-  atomic_store_explicit (&self->scheduled_at, now, memory_order_relaxed);
-  atomic_store_explicit (&self->n_out_before, n_in - 1, memory_order_relaxed);
+  atomic_store_explicit (&self->scheduled_at, (guint) now, memory_order_relaxed);
+  atomic_store_explicit (
+      &self->n_out_before, (guint) atomic_load_explicit (&self->n_in, memory_order_relaxed) - 1, memory_order_relaxed);
   return TRUE;
 }
 
-/* Called when a message has been pushed. Whether the number of messages since the token was set has reached a power of two,
- * from 2 on: once for each. */
+/* Called when a message has been pushed. Whether the number of messages since the token was set is a power of two, from 2
+ * on. */
 static inline gboolean
-_agent_channel_queue_reach_milestone_locked (AgentChannelQueue *self)
+_agent_channel_queue_is_milestone_locked (AgentChannelQueue *self)
 {
-  guint64 n_in = atomic_load_explicit (&self->n_in, memory_order_relaxed);
+  guint n = (guint) atomic_load_explicit (&self->n_in, memory_order_relaxed) -
+            atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
 
-  /* The milestone is never more than half of the numbers away. */
-  if (G_LIKELY ((gint32) ((guint32) n_in - self->milestone) < 0))
-    return FALSE;
-
-  self->milestone = (guint32) (2 * n_in - atomic_load_explicit (&self->n_out_before, memory_order_relaxed));
-  return TRUE;
+  return (n & (n - 1)) == 0 && n > 1;
 }
 
-/* Whether the receiver has taken nothing since the token was set, although that was @patience microseconds ago. Without the
- * lock, this is a guess. */
+/* Whether the receiver has taken nothing since the token was set, although that was @patience microseconds ago, or 2^32
+ * microseconds more. Without the lock, this is a guess. */
 static inline gboolean
 _agent_channel_queue_is_forgotten (AgentChannelQueue *self,
                                    gint64             now,
-                                   gint64             patience)
+                                   guint              patience)
 {
-  return now - atomic_load_explicit (&self->scheduled_at, memory_order_relaxed) >= patience &&
-         atomic_load_explicit (&self->n_out, memory_order_relaxed) ==
+  return (guint) now - atomic_load_explicit (&self->scheduled_at, memory_order_relaxed) >= patience &&
+         (guint) atomic_load_explicit (&self->n_out, memory_order_relaxed) ==
              atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
 }
 

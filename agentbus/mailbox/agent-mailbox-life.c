@@ -27,11 +27,14 @@ life_get_mailbox (AgentSchedule *schedule)
 static GSList *
 life_take_leavers (AgentMailbox *self)
 {
-  GSList *leavers;
+  AgentMailboxExtras *extras;
+  GSList             *leavers = NULL;
 
   _agent_delivery_source_lock (self->source);
   _agent_schedule_leave (&self->schedule);
-  leavers = g_slist_reverse (g_steal_pointer (&self->leavers));
+  extras = _agent_mailbox_extras_peek (&self->extras);
+  if (extras != NULL)
+    leavers = g_slist_reverse (g_steal_pointer (&extras->leavers));
   _agent_delivery_source_unlock (self->source);
 
   return leavers;
@@ -90,15 +93,16 @@ _agent_mailbox_add_leaver (AgentMailbox *self,
                            AgentLeftFunc func,
                            gpointer      data)
 {
-  Leaver  *leaver = g_new (Leaver, 1);
-  gboolean added;
+  AgentMailboxExtras *extras = _agent_mailbox_extras_get (&self->extras);
+  Leaver             *leaver = g_new (Leaver, 1);
+  gboolean            added;
 
   leaver->func = func;
   leaver->data = data;
   _agent_delivery_source_lock (self->source);
   added = self->schedule.phase != AGENT_PHASE_LEFT;
   if (added)
-    self->leavers = g_slist_prepend (self->leavers, leaver);
+    extras->leavers = g_slist_prepend (extras->leavers, leaver);
   _agent_delivery_source_unlock (self->source);
 
   if (!added)

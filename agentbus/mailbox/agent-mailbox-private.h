@@ -6,6 +6,7 @@
 #include "mailbox/agent-delivery-source-private.h"
 #include "mailbox/agent-drop-box-private.h"
 #include "mailbox/agent-ledger-private.h"
+#include "mailbox/agent-mailbox-extras-private.h"
 #include "mailbox/agent-mailbox-owner-private.h"
 #include "mailbox/agent-mailbox-watch-private.h"
 #include "mailbox/agent-sender-private.h"
@@ -71,6 +72,14 @@ typedef struct
 typedef void (*AgentLeftFunc) (gpointer data,
                                gboolean abandoned);
 
+/* What has happened to a mailbox once. */
+enum
+{
+  AGENT_MARK_UNHEARD = 1 << 0,   /* it was logged that nobody listens */
+  AGENT_MARK_FORGOTTEN = 1 << 1, /* it was logged that nothing iterates the context */
+  AGENT_MARK_PULLED = 1 << 2,    /* somebody has received from it */
+};
+
 struct _AgentMailbox
 {
   guint                max_age;   /* milliseconds, 0 for any */
@@ -90,16 +99,11 @@ struct _AgentMailbox
   AgentSchedule        schedule;
 
   gatomicrefcount      ref_count;
-  gint                 n_failed;    /* (atomic) */
-  gint                 n_unhandled; /* (atomic) */
-  gint                 warned;      /* (atomic) whether it was logged that nobody listens */
-  gboolean             is_pulled;   /* (source's lock) whether somebody has received from it */
-  gint                 hinted;      /* (atomic) it was said that nothing iterates the context */
+  gint                 n_failed;  /* (atomic) */
+  guint                marks;     /* (atomic) AGENT_MARK_ flags */
   _Atomic gint         n_cancels; /* how many CANCELs and TASK_CANCELs of the system channel are not taken yet */
   AgentDropBox         drops;
-  GSList              *leavers;   /* (source's lock) (owned) what to call when the subscriber is released */
-  GQueue              *receipts;  /* (source's lock) (owned) (nullable) who waits to receive; made at first use */
-  GHashTable          *unhandled; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
+  AgentMailboxExtras  *extras;    /* (owned) (nullable) */
 
   char                 name[];
 };
@@ -116,6 +120,10 @@ gpointer         _agent_mailbox_dup_bus        (AgentMailbox               *self
 void             _agent_mailbox_get_ledger     (AgentMailbox               *self,
                                                 AgentLedger                *ledger);
 void             _agent_mailbox_count_failed   (AgentMailbox               *self);
+gboolean         _agent_mailbox_mark           (AgentMailbox               *self,
+                                                guint                       mark);
+gboolean         _agent_mailbox_has_mark       (AgentMailbox               *self,
+                                                guint                       mark);
 gboolean         _agent_mailbox_count_drops    (AgentMailbox               *self,
                                                 AgentDropReason             reason,
                                                 guint64                     n,

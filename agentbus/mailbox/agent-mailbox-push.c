@@ -75,9 +75,9 @@ push_look_at_context (AgentMailbox *self,
   guint64 n_queued;
 
   if (G_LIKELY (!_agent_channel_queue_is_forgotten (&self->queues[channel], now, PATIENCE)) ||
-      g_atomic_int_get (&self->hinted) || !push_waits_for_context (self, channel) ||
+      _agent_mailbox_has_mark (self, AGENT_MARK_FORGOTTEN) || !push_waits_for_context (self, channel) ||
       !push_confirm_forgotten (self, channel, now, &n_queued) ||
-      !g_atomic_int_compare_and_exchange (&self->hinted, FALSE, TRUE))
+      !_agent_mailbox_mark (self, AGENT_MARK_FORGOTTEN))
     return;
 
   _agent_sender_add_hint (
@@ -116,7 +116,7 @@ push_system (AgentMailbox *self,
         atomic_fetch_add (&self->n_cancels, 1);
       _agent_channel_queue_push_locked (queue, message, 0);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
-      milestone = _agent_channel_queue_reach_milestone_locked (queue);
+      milestone = _agent_channel_queue_is_milestone_locked (queue);
     }
   _agent_channel_queue_unlock (queue);
 
@@ -255,7 +255,7 @@ push_data_once (AgentMailbox *self,
     {
       _agent_channel_queue_push_locked (queue, message, size);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
-      milestone = _agent_channel_queue_reach_milestone_locked (queue);
+      milestone = _agent_channel_queue_is_milestone_locked (queue);
     }
   if (victims.n > 0)
     to_report = push_count_victims_locked (self, &victims, &lost);

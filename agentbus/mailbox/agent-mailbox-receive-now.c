@@ -53,7 +53,7 @@ receive_now_take (AgentMailbox *self,
   AgentRelease    release = AGENT_RELEASE_NOT_YET;
 
   *expired = FALSE;
-  self->is_pulled = TRUE;
+  _agent_mailbox_mark (self, AGENT_MARK_PULLED);
   if (_agent_schedule_can_receive (&self->schedule, owns_context))
     message = receive_now_pop_locked (self);
   if (message != NULL)

@@ -52,18 +52,17 @@ static gboolean
 receive_add (AgentMailbox *self,
              Receipt      *receipt)
 {
-  AgentReadyList *list = _agent_delivery_source_lock (self->source);
-  gboolean        added = self->schedule.phase < AGENT_PHASE_FINISHED;
+  AgentMailboxExtras *extras = _agent_mailbox_extras_get (&self->extras);
+  AgentReadyList     *list = _agent_delivery_source_lock (self->source);
+  gboolean            added = self->schedule.phase < AGENT_PHASE_FINISHED;
 
   if (added)
     {
-      if (self->receipts == NULL)
-        self->receipts = g_queue_new ();
-      g_queue_push_tail (self->receipts, receipt);
+      g_queue_push_tail (&extras->receipts, receipt);
       _agent_schedule_set_receiving (&self->schedule, list, TRUE);
-      self->is_pulled = TRUE;
     }
   _agent_delivery_source_unlock (self->source);
+  _agent_mailbox_mark (self, AGENT_MARK_PULLED);
 
   return added;
 }
@@ -73,11 +72,12 @@ static gboolean
 receive_remove (AgentMailbox *self,
                 Receipt      *receipt)
 {
-  AgentReadyList *list = _agent_delivery_source_lock (self->source);
-  gboolean        removed = self->receipts != NULL && g_queue_remove (self->receipts, receipt);
+  AgentMailboxExtras *extras = _agent_mailbox_extras_get (&self->extras);
+  AgentReadyList     *list = _agent_delivery_source_lock (self->source);
+  gboolean            removed = g_queue_remove (&extras->receipts, receipt);
 
   if (removed)
-    _agent_schedule_set_receiving (&self->schedule, list, self->receipts->length > 0);
+    _agent_schedule_set_receiving (&self->schedule, list, extras->receipts.length > 0);
   _agent_delivery_source_unlock (self->source);
 
   return removed;
@@ -87,11 +87,12 @@ receive_remove (AgentMailbox *self,
 static Receipt *
 receive_take_first (AgentMailbox *self)
 {
-  AgentReadyList *list = _agent_delivery_source_lock (self->source);
-  Receipt        *receipt = self->receipts != NULL ? g_queue_pop_head (self->receipts) : NULL;
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+  AgentReadyList     *list = _agent_delivery_source_lock (self->source);
+  Receipt            *receipt = extras != NULL ? g_queue_pop_head (&extras->receipts) : NULL;
 
   if (receipt != NULL)
-    _agent_schedule_set_receiving (&self->schedule, list, self->receipts->length > 0);
+    _agent_schedule_set_receiving (&self->schedule, list, extras->receipts.length > 0);
   _agent_delivery_source_unlock (self->source);
 
   return receipt;
@@ -105,10 +106,11 @@ gboolean
 _agent_mailbox_can_give (AgentMailbox *self,
                          AgentBudget  *budget)
 {
-  gboolean can;
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+  gboolean            can;
 
   _agent_delivery_source_lock (self->source);
-  can = !receive_is_new (g_queue_peek_head (self->receipts));
+  can = !receive_is_new (g_queue_peek_head (&extras->receipts));
   _agent_delivery_source_unlock (self->source);
 
   if (!can)
@@ -167,8 +169,6 @@ _agent_mailbox_end_receipts (AgentMailbox *self)
       g_task_return_error (receipt->task, _agent_mailbox_new_closed_error (self->name));
       receive_free_receipt (receipt);
     }
-
-  g_clear_pointer (&self->receipts, g_queue_free);
 }
 
 /* --- For those who receive --- */

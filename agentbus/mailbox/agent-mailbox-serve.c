@@ -64,11 +64,13 @@ static void
 serve_log_unhandled (AgentMailbox *self,
                      AgentMessage *message)
 {
-  const char *name = agent_message_get_name (message);
+  AgentMailboxExtras *extras = _agent_mailbox_extras_get (&self->extras);
+  const char         *name = agent_message_get_name (message);
 
-  if (self->unhandled == NULL)
-    self->unhandled = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, g_free, NULL);
-  if (g_hash_table_size (self->unhandled) < MAX_UNHANDLED_NAMES && g_hash_table_add (self->unhandled, g_strdup (name)))
+  if (extras->unhandled_names == NULL)
+    extras->unhandled_names = g_hash_table_new_full (_agent_string_hash_func, g_str_equal, g_free, NULL);
+  if (g_hash_table_size (extras->unhandled_names) < MAX_UNHANDLED_NAMES &&
+      g_hash_table_add (extras->unhandled_names, g_strdup (name)))
     g_debug ("Subscriber '%s' has no handler for '%s'", self->name, name);
 }
 
@@ -77,7 +79,7 @@ serve_count_unhandled (AgentMailbox *self,
                        AgentMessage *message,
                        Hearing      *hearing)
 {
-  g_atomic_int_inc (&self->n_unhandled);
+  g_atomic_int_inc (&_agent_mailbox_extras_get (&self->extras)->n_unhandled);
   if (hearing->any)
     serve_log_unhandled (self, message);
   else

@@ -47,12 +47,12 @@ _agent_mailbox_unref (AgentMailbox *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
-  g_assert (self->schedule.hands == NULL && self->leavers == NULL && self->receipts == NULL);
+  g_assert (self->schedule.hands == NULL);
 
   _agent_drop_box_clear (&self->drops);
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     _agent_channel_queue_clear (&self->queues[channel]);
-  g_clear_pointer (&self->unhandled, g_hash_table_unref);
+  _agent_mailbox_extras_clear (&self->extras);
   g_clear_pointer (&self->source, _agent_delivery_source_unref);
   _agent_mailbox_owner_unref (self->owner);
   g_free (self);
@@ -88,11 +88,26 @@ _agent_mailbox_is_heard (AgentMailbox *self)
          subscriber == NULL || _agent_signal_is_heard (subscriber, self->receiver.signal);
 }
 
+/* Sets an AGENT_MARK_. In any thread. Returns whether it was not set before. */
+gboolean
+_agent_mailbox_mark (AgentMailbox *self,
+                     guint         mark)
+{
+  return !_agent_mailbox_has_mark (self, mark) && (g_atomic_int_or (&self->marks, mark) & mark) == 0;
+}
+
+gboolean
+_agent_mailbox_has_mark (AgentMailbox *self,
+                         guint         mark)
+{
+  return (g_atomic_int_get (&self->marks) & mark) != 0;
+}
+
 /* Warns once that nobody listens. With no lock held. */
 void
 _agent_mailbox_warn_unheard (AgentMailbox *self)
 {
-  if (g_atomic_int_compare_and_exchange (&self->warned, FALSE, TRUE))
+  if (_agent_mailbox_mark (self, AGENT_MARK_UNHEARD))
     g_warning ("Nobody listens to subscriber '%s': it has no handler of `message', its class has no such virtual function, "
                "and nobody receives from it",
                self->name);
@@ -101,13 +116,7 @@ _agent_mailbox_warn_unheard (AgentMailbox *self)
 static gboolean
 mailbox_is_pulled (AgentMailbox *self)
 {
-  gboolean pulled;
-
-  _agent_delivery_source_lock (self->source);
-  pulled = self->is_pulled || atomic_load (&self->schedule.paused);
-  _agent_delivery_source_unlock (self->source);
-
-  return pulled;
+  return _agent_mailbox_has_mark (self, AGENT_MARK_PULLED) || atomic_load (&self->schedule.paused);
 }
 
 /* Warns once if nobody takes messages out: there is no handler, and nobody has received any or may do so yet. With no lock
@@ -131,11 +140,12 @@ void
 _agent_mailbox_get_ledger (AgentMailbox *self,
                            AgentLedger  *ledger)
 {
-  AgentChannelQueue *system = &self->queues[AGENT_CHANNEL_SYSTEM];
-  AgentChannelQueue *data = &self->queues[AGENT_CHANNEL_DATA];
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+  AgentChannelQueue  *system = &self->queues[AGENT_CHANNEL_SYSTEM];
+  AgentChannelQueue  *data = &self->queues[AGENT_CHANNEL_DATA];
 
   ledger->failed = g_atomic_int_get (&self->n_failed);
-  ledger->unhandled = g_atomic_int_get (&self->n_unhandled);
+  ledger->unhandled = extras != NULL ? g_atomic_int_get (&extras->n_unhandled) : 0;
   ledger->delivered = atomic_load (&self->n_delivered);
 
   _agent_channel_queue_lock (system);

@@ -25,9 +25,8 @@ G_BEGIN_DECLS
 typedef struct
 {
   GList  links[AGENT_N_CHANNELS];
-  GList  unheard_link;
-  guint8 is_ready[AGENT_N_CHANNELS]; /* whether the link is in its list */
-  guint8 is_unheard;                 /* the same for @unheard_link */
+  guint8 is_ready[AGENT_N_CHANNELS]; /* whether the link is in the list of the channel */
+  guint8 is_unheard;                 /* whether the link of the data channel is in the list of the unheard ones instead */
 } AgentReadyItem;
 
 /* An item of the stack. */

@@ -9,10 +9,9 @@ _agent_ready_item_init (AgentReadyItem *self)
 {
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     self->links[channel].data = self;
-  self->unheard_link.data = self;
 }
 
-/* Does nothing if @item is in the list already. */
+/* Does nothing if @item is in the list already. An item whose data is ready is not among the unheard ones. */
 void
 _agent_ready_list_add (AgentReadyList *self,
                        AgentReadyItem *item,
@@ -21,6 +20,8 @@ _agent_ready_list_add (AgentReadyList *self,
   if (item->is_ready[channel])
     return;
 
+  if (channel == AGENT_CHANNEL_DATA)
+    _agent_ready_list_set_unheard (self, item, FALSE);
   item->is_ready[channel] = TRUE;
   g_queue_push_tail_link (&self->lists[channel], &item->links[channel]);
   if (channel == AGENT_CHANNEL_SYSTEM)
@@ -63,6 +64,7 @@ _agent_ready_list_take (AgentReadyList *self,
   return NULL;
 }
 
+/* An item that is among the unheard ones is not in the list of the data channel. */
 void
 _agent_ready_list_set_unheard (AgentReadyList *self,
                                AgentReadyItem *item,
@@ -71,11 +73,13 @@ _agent_ready_list_set_unheard (AgentReadyList *self,
   if (item->is_unheard == unheard)
     return;
 
+  if (unheard)
+    _agent_ready_list_remove (self, item, AGENT_CHANNEL_DATA);
   item->is_unheard = unheard;
   if (unheard)
-    g_queue_push_tail_link (&self->unheard, &item->unheard_link);
+    g_queue_push_tail_link (&self->unheard, &item->links[AGENT_CHANNEL_DATA]);
   else
-    g_queue_unlink (&self->unheard, &item->unheard_link);
+    g_queue_unlink (&self->unheard, &item->links[AGENT_CHANNEL_DATA]);
 }
 
 /* One that nobody listens to, another one each time: (nullable). */

@@ -60,13 +60,13 @@ typedef struct
   guint8             has_cancel;  /* one of the hands has to be tripped */
   guint8             receiving;   /* somebody waits to receive; changed by the context's thread only */
   guint8             aside[AGENT_N_CHANNELS]; /* whether to put it into the list when it is not busy any more */
+  _Atomic gint       paused;      /* handlers get nothing; changed with the lock held */
 
   /* Senders change what follows. The receiver reads what stands before with each message. */
   char               padding[AGENT_CACHE_LINE];
   AgentIncomingItem  incoming;
   _Atomic gint       is_finished; /* whether @phase is FINISHED or later, for threads without the lock */
   _Atomic gint       watched;     /* AGENT_WATCH_ flags */
-  _Atomic gint       paused;      /* handlers get nothing; changed with the lock held */
 } AgentSchedule;
 
 void           _agent_schedule_init          (AgentSchedule     *self,

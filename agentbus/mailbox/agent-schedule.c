@@ -380,6 +380,8 @@ _agent_schedule_set_unheard (AgentSchedule  *self,
   if (self->phase >= AGENT_PHASE_FINISHED)
     return;
 
+  if (unheard)
+    schedule_set_aside (self, list, AGENT_CHANNEL_DATA);
   _agent_ready_list_set_unheard (list, &self->ready, unheard);
   schedule_sort_out (self, list);
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "mailbox/agent-mailbox-extras-private.h"
+
+/* Any thread. If two threads make the block at the same time, the one that comes second throws its block away. */
+AgentMailboxExtras *
+_agent_mailbox_extras_get (AgentMailboxExtras **place)
+{
+  AgentMailboxExtras *self = g_atomic_pointer_get (place);
+
+  if (G_LIKELY (self != NULL))
+    return self;
+
+  self = g_new0 (AgentMailboxExtras, 1);
+  if (g_atomic_pointer_compare_and_exchange (place, NULL, self))
+    return self;
+
+  g_free (self);
+  return g_atomic_pointer_get (place);
+}
+
+/* No other thread uses the mailbox any more. */
+void
+_agent_mailbox_extras_clear (AgentMailboxExtras **place)
+{
+  AgentMailboxExtras *self = g_steal_pointer (place);
+
+  if (self == NULL)
+    return;
+
+  g_assert (self->leavers == NULL && self->receipts.length == 0);
+
+  g_clear_pointer (&self->unhandled_names, g_hash_table_unref);
+  g_free (self);
+}
