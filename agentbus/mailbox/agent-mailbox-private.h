@@ -187,16 +187,6 @@ gboolean         _agent_mailbox_can_give       (AgentMailbox               *self
 void             _agent_mailbox_give           (AgentMailbox               *self,
                                                 gpointer                    subscriber,
                                                 AgentMessage               *message);
-AgentMessage    *_agent_mailbox_pop            (AgentMailbox               *self,
-                                                AgentChannel                channel);
-gboolean         _agent_mailbox_expire         (AgentMailbox               *self,
-                                                AgentMessage               *message);
-gboolean         _agent_mailbox_is_expired     (AgentMailbox               *self,
-                                                AgentMessage               *message);
-void             _agent_mailbox_drop_expired   (AgentMailbox               *self,
-                                                AgentMessage               *message);
-void             _agent_mailbox_count_delivered
-                                               (AgentMailbox               *self);
 void             _agent_mailbox_hold           (AgentMailbox               *self,
                                                 AgentHand                  *hand);
 void             _agent_mailbox_go_on          (AgentMailbox               *self,

@@ -116,7 +116,7 @@ push_system (AgentMailbox *self,
         atomic_fetch_add (&self->n_cancels, 1);
       _agent_channel_queue_push_locked (queue, message, 0);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
-      milestone = _agent_channel_queue_is_milestone_locked (queue);
+      milestone = !claimed && _agent_channel_queue_is_milestone_locked (queue);
     }
   _agent_channel_queue_unlock (queue);
 
@@ -255,7 +255,7 @@ push_data_once (AgentMailbox *self,
     {
       _agent_channel_queue_push_locked (queue, message, size);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
-      milestone = _agent_channel_queue_is_milestone_locked (queue);
+      milestone = !claimed && _agent_channel_queue_is_milestone_locked (queue);
     }
   if (victims.n > 0)
     to_report = push_count_victims_locked (self, &victims, &lost);

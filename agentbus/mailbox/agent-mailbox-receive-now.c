@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "mailbox/agent-mailbox-private.h"
+#include "mailbox/agent-mailbox-take-private.h"
 
 /*
  * How a thread that does not iterate the main context receives: it takes the next message out of the channels itself.

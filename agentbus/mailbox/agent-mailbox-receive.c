@@ -4,7 +4,7 @@
 
 #include "agent-bus-error.h"
 #include "base/agent-source-private.h"
-#include "mailbox/agent-mailbox-private.h"
+#include "mailbox/agent-mailbox-take-private.h"
 
 /*
  * How somebody receives messages, instead of having the handler called.

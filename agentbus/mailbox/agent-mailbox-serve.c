@@ -5,7 +5,7 @@
 #include "base/agent-debug-private.h"
 #include "base/agent-signal-private.h"
 #include "base/agent-string-hash-private.h"
-#include "mailbox/agent-mailbox-private.h"
+#include "mailbox/agent-mailbox-take-private.h"
 
 /* How messages get out of the mailbox and into the handler, or to those who receive. */
 
@@ -151,10 +151,9 @@ serve_one (AgentMailbox *self,
            AgentMessage *message,
            Hearing      *hearing)
 {
-  if (_agent_mailbox_expire (self, message))
-    return;
-
-  if (_agent_schedule_is_receiving (&self->schedule))
+  if (G_UNLIKELY (_agent_mailbox_is_expired (self, message)))
+    _agent_mailbox_drop_expired (self, message);
+  else if (_agent_schedule_is_receiving (&self->schedule))
     _agent_mailbox_give (self, subscriber, message);
   else
     serve_deliver (self, subscriber, message, hearing);

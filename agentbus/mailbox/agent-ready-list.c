@@ -20,7 +20,7 @@ _agent_ready_list_add (AgentReadyList *self,
   if (item->is_ready[channel])
     return;
 
-  if (channel == AGENT_CHANNEL_DATA)
+  if (channel == AGENT_CHANNEL_DATA && item->is_unheard)
     _agent_ready_list_set_unheard (self, item, FALSE);
   item->is_ready[channel] = TRUE;
   g_queue_push_tail_link (&self->lists[channel], &item->links[channel]);

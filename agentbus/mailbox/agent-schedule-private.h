@@ -83,7 +83,6 @@ AgentRelease   _agent_schedule_end_batch     (AgentSchedule     *self,
                                               AgentReadyList    *list,
                                               AgentChannel       channel,
                                               gboolean           more);
-gboolean       _agent_schedule_is_busy       (AgentSchedule     *self);
 gboolean       _agent_schedule_has_to_wait   (AgentSchedule     *self,
                                               AgentChannel       channel);
 void           _agent_schedule_nest          (AgentSchedule     *self,
@@ -134,6 +133,13 @@ gboolean       _agent_schedule_has_handled   (AgentSchedule     *self,
                                               guint64            position);
 gboolean       _agent_schedule_ask_again     (AgentSchedule     *self,
                                               AgentReadyList    *list);
+
+/* Whether the next message has to wait: nobody receives, and the handler must not be called. */
+static inline gboolean
+_agent_schedule_is_busy (AgentSchedule *self)
+{
+  return !self->receiving && (self->held || self->nesting || atomic_load (&self->paused));
+}
 
 /* Any thread, without the lock.
  *

@@ -36,16 +36,6 @@ schedule_make_ready (AgentSchedule  *self,
     _agent_ready_list_add (list, &self->ready, channel);
 }
 
-/* Whether the next message has to wait: nobody receives, and the handler must not be called. */
-gboolean
-_agent_schedule_is_busy (AgentSchedule *self)
-{
-  if (self->receiving)
-    return FALSE;
-
-  return self->held || self->nesting || atomic_load (&self->paused);
-}
-
 /* Whether the mailbox is busy, or has data that nobody listens for. */
 gboolean
 _agent_schedule_has_to_wait (AgentSchedule *self,
@@ -100,10 +90,17 @@ schedule_bring_back (AgentSchedule  *self,
   self->aside[channel] = FALSE;
 }
 
-/* What the mailbox has to wait for has changed. */
+/* Most mailboxes never wait for anything but messages. */
+static inline gboolean
+schedule_has_anything_to_sort (AgentSchedule *self)
+{
+  return self->aside[AGENT_CHANNEL_SYSTEM] || self->aside[AGENT_CHANNEL_DATA] || self->ready.is_unheard ||
+         self->has_cancel || _agent_schedule_is_busy (self);
+}
+
 static void
-schedule_sort_out (AgentSchedule  *self,
-                   AgentReadyList *list)
+schedule_sort_out_both (AgentSchedule  *self,
+                        AgentReadyList *list)
 {
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     {
@@ -116,6 +113,15 @@ schedule_sort_out (AgentSchedule  *self,
   /* A busy mailbox is served only to trip a hand. */
   if (self->has_cancel)
     schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+}
+
+/* What the mailbox has to wait for has changed. */
+static inline void
+schedule_sort_out (AgentSchedule  *self,
+                   AgentReadyList *list)
+{
+  if (G_UNLIKELY (schedule_has_anything_to_sort (self)))
+    schedule_sort_out_both (self, list);
 }
 
 /* Precondition: no handler is running and no delivery is deferred. */
@@ -173,6 +179,9 @@ schedule_settle (AgentSchedule  *self,
                  AgentReadyList *list)
 {
   AgentPhase phase;
+
+  if (G_LIKELY (self->phase == AGENT_PHASE_OPEN))
+    return AGENT_RELEASE_NOT_YET;
 
   schedule_go_on_closing (self, list);
   phase = self->phase;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "mailbox/agent-mailbox-private.h"
+
+G_BEGIN_DECLS
+
+/* How one message is taken out of the mailbox, or expires. For the thread that serves, which does this with each message. */
+
+gboolean _agent_mailbox_is_too_old   (AgentMailbox *self,
+                                      AgentMessage *message);
+void     _agent_mailbox_drop_expired (AgentMailbox *self,
+                                      AgentMessage *message);
+
+static inline gboolean
+_agent_mailbox_is_expired (AgentMailbox *self,
+                           AgentMessage *message)
+{
+  return (message->ttl != 0 || self->max_age != 0) && _agent_mailbox_is_too_old (self, message);
+}
+
+/* The next message of @channel: (transfer full) (nullable). */
+static inline AgentMessage *
+_agent_mailbox_pop (AgentMailbox *self,
+                    AgentChannel  channel)
+{
+  AgentMessage *message = _agent_channel_queue_pop (&self->queues[channel]);
+
+  if (channel == AGENT_CHANNEL_SYSTEM && message != NULL && _agent_message_is_cancel (message))
+    atomic_fetch_sub (&self->n_cancels, 1);
+  return message;
+}
+
+static inline void
+_agent_mailbox_count_delivered (AgentMailbox *self)
+{
+  /* Relaxed: only the thread that serves writes it, and the source's lock orders one such thread after the other. */
+  guint64 n_delivered = atomic_load_explicit (&self->n_delivered, memory_order_relaxed);
+
+  atomic_store_explicit (&self->n_delivered, n_delivered + 1, memory_order_release);
+}
+
+G_END_DECLS
