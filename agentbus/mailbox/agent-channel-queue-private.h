@@ -26,6 +26,8 @@ G_BEGIN_DECLS
  * pushes it, and this number is the position of the message. The receiver counts it when it takes it. A thread that takes
  * messages back changes neither of the two numbers.
  *
+ * While some messages wait for room, the room is reserved for them: to all others the queue looks full.
+ *
  * @scheduled is a token. The sender that sets it has to schedule the mailbox, so that the receiver comes. The receiver
  * clears it when it finds the queue empty. So a burst of messages costs one wakeup.
  *
@@ -53,6 +55,7 @@ struct _AgentChannelQueue
   AgentBlock     *evict_block;   /* (lock) (nullable) the block with the first message that can be dropped */
   AgentBlock     *kept_tail;     /* (lock) (nullable) the last block before @evict_block that is not @head */
   guint           evict_index;   /* (lock) the slot of @evict_block from which on messages can be dropped */
+  guint           limit;         /* (lock) how many messages may be queued */
   guint64         n_kept_in;     /* (lock) how many messages that never give way were pushed: the last one's position */
   guint64         kept_bytes_in; /* (lock) the bytes of these messages, where bytes are limited */
   guint64         bytes_in;      /* (lock) the bytes of the messages that @n_in counts, where bytes are limited */
@@ -64,7 +67,7 @@ struct _AgentChannelQueue
   _Atomic guint64 n_out_seen;    /* @n_out when a sender last read it; changed with the lock held */
   _Atomic guint   n_out_before;  /* @n_out, modulo 2^32, when @scheduled was set last; changed with the lock held */
   _Atomic guint   scheduled_at;  /* when that was, in µs modulo 2^32; changed with the lock held */
-  guint           capacity;      /* how many messages may be queued */
+  _Atomic guint   capacity;      /* @limit, or 0 while the room is reserved; changed with the lock held */
   AgentSpinLock   lock;
   guint8          scheduled;     /* (lock) */
   guint8          closed;        /* (lock) */
@@ -99,7 +102,13 @@ void          _agent_channel_queue_init         (AgentChannelQueue *self,
 void          _agent_channel_queue_clear        (AgentChannelQueue *self);
 
 /* Senders */
+void          _agent_channel_queue_reserve_locked
+                                                (AgentChannelQueue *self,
+                                                 gboolean           reserved);
 gboolean      _agent_channel_queue_has_room_locked
+                                                (AgentChannelQueue *self,
+                                                 gsize              size);
+gboolean      _agent_channel_queue_has_reserved_room_locked
                                                 (AgentChannelQueue *self,
                                                  gsize              size);
 void          _agent_channel_queue_push_locked  (AgentChannelQueue *self,
@@ -182,7 +191,8 @@ _agent_channel_queue_is_forgotten (AgentChannelQueue *self,
 static inline gboolean
 _agent_channel_queue_is_full (AgentChannelQueue *self)
 {
-  gint64 capacity = self->capacity;
+  /* Relaxed: a sender that comes at the same time as a change may see it or not. */
+  gint64 capacity = atomic_load_explicit (&self->capacity, memory_order_relaxed);
 
   /* Acquire: the sender that stored @n_in had read the receiver's count before that, and the counts that are read below
    * must not be older than that one. With an older count, the queue would look full although it never was. */

@@ -131,7 +131,8 @@ _agent_channel_queue_init (AgentChannelQueue *self,
                            guint64            max_bytes)
 {
   memset (self, 0, sizeof *self);
-  self->capacity = capacity;
+  self->limit = capacity;
+  atomic_init (&self->capacity, capacity);
   self->max_bytes = max_bytes;
   self->measures = max_bytes != 0;
 }
@@ -158,20 +159,49 @@ _agent_channel_queue_get_length_locked (AgentChannelQueue *self)
   return queue_get_n_in (self) - n_out;
 }
 
-gboolean
-_agent_channel_queue_has_room_locked (AgentChannelQueue *self,
-                                      gsize              size)
+static inline guint
+queue_get_capacity (AgentChannelQueue *self)
+{
+  return atomic_load_explicit (&self->capacity, memory_order_relaxed);
+}
+
+/* Keeps the room for the messages that wait for it, or opens it to all again. */
+void
+_agent_channel_queue_reserve_locked (AgentChannelQueue *self,
+                                     gboolean           reserved)
+{
+  atomic_store_explicit (&self->capacity, reserved ? 0 : self->limit, memory_order_relaxed);
+}
+
+static inline gboolean
+queue_has_room_locked (AgentChannelQueue *self,
+                       guint              capacity,
+                       gsize              size)
 {
   guint64 n_out = atomic_load_explicit (&self->n_out_seen, memory_order_relaxed);
 
-  if (queue_get_n_in (self) - n_out >= self->capacity &&
-      _agent_channel_queue_get_length_locked (self) >= self->capacity)
+  if (queue_get_n_in (self) - n_out >= capacity && _agent_channel_queue_get_length_locked (self) >= capacity)
     return FALSE;
 
   if (self->max_bytes == 0)
     return TRUE;
 
   return self->bytes_in - atomic_load (&self->bytes_out) + size <= self->max_bytes;
+}
+
+gboolean
+_agent_channel_queue_has_room_locked (AgentChannelQueue *self,
+                                      gsize              size)
+{
+  return queue_has_room_locked (self, queue_get_capacity (self), size);
+}
+
+/* For a message for which the room is reserved. */
+gboolean
+_agent_channel_queue_has_reserved_room_locked (AgentChannelQueue *self,
+                                               gsize              size)
+{
+  return queue_has_room_locked (self, self->limit, size);
 }
 
 /* Takes @message. Asks neither for room nor whether the queue is closed. */
@@ -339,7 +369,7 @@ _agent_channel_queue_can_make_room_locked (AgentChannelQueue *self,
   guint64 n_kept = self->n_kept_in - atomic_load (&self->n_kept_out);
   guint64 kept_bytes = self->kept_bytes_in - atomic_load (&self->kept_bytes_out);
 
-  return n_kept < self->capacity && (self->max_bytes == 0 || kept_bytes + size <= self->max_bytes);
+  return n_kept < queue_get_capacity (self) && (self->max_bytes == 0 || kept_bytes + size <= self->max_bytes);
 }
 
 /* Whether there is room, or will be once the receiver has counted the message that it is claiming right now: its thread may
@@ -352,7 +382,7 @@ _agent_channel_queue_will_have_room_locked (AgentChannelQueue *self,
   gboolean taking = atomic_load_explicit (&self->claiming, memory_order_acquire);
 
   if (taking && n_out == atomic_load_explicit (&self->n_out, memory_order_acquire))
-    return queue_get_n_in (self) - n_out <= self->capacity;
+    return queue_get_n_in (self) - n_out <= queue_get_capacity (self);
 
   return _agent_channel_queue_has_room_locked (self, size);
 }

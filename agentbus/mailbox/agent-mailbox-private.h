@@ -59,6 +59,14 @@ typedef enum
   AGENT_OFFER_CLOSED,
 } AgentOfferResult;
 
+/* Where an offered message stands if there is no room for it. */
+typedef enum
+{
+  AGENT_OFFER_DIRECT, /* it does not wait, and needs no room if it is reliable */
+  AGENT_OFFER_BEHIND, /* it waits behind others that wait already */
+  AGENT_OFFER_FIRST,  /* no message before it waits */
+} AgentOfferPlace;
+
 /* What is left to do for an accepted message, with no lock held. */
 typedef struct
 {
@@ -139,8 +147,14 @@ gboolean         _agent_mailbox_push           (AgentMailbox               *self
                                                 AgentSender                *sender);
 AgentOfferResult _agent_mailbox_offer          (AgentMailbox               *self,
                                                 AgentMessage               *message,
-                                                gboolean                    first_in_line,
+                                                AgentOfferPlace             place,
+                                                _Atomic guint64            *last_seq,
                                                 AgentOffer                 *offer);
+gboolean         _agent_mailbox_make_room      (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentSender                *sender);
+void             _agent_mailbox_reserve_room   (AgentMailbox               *self,
+                                                gboolean                    reserved);
 void             _agent_mailbox_end_offer      (AgentMailbox               *self,
                                                 AgentChannel                channel,
                                                 AgentOffer                 *offer);

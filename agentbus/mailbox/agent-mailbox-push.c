@@ -344,3 +344,27 @@ _agent_mailbox_push (AgentMailbox *self,
 
   return push_data (self, message, sender);
 }
+
+/* Has older messages give way to @message, which is going to be offered. FALSE: none may. With no lock held. */
+gboolean
+_agent_mailbox_make_room (AgentMailbox *self,
+                          AgentMessage *message,
+                          AgentSender  *sender)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  Victims            victims = { sender, sender->n_garbage, 0, NULL };
+  AgentMessage      *lost = NULL;
+  PushResult         result;
+  gboolean           to_report = FALSE;
+
+  _agent_channel_queue_lock (queue);
+  result = push_make_room_locked (self, message, _agent_channel_queue_measure (queue, message), &victims);
+  if (victims.n > 0)
+    to_report = push_count_victims_locked (self, &victims, &lost);
+  _agent_channel_queue_unlock (queue);
+
+  _agent_mailbox_report_drops (self, to_report);
+  if (victims.n > 0)
+    push_unref_victims (self, &victims, lost);
+  return result != PUSH_FULL;
+}

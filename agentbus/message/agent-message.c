@@ -330,6 +330,28 @@ _agent_message_copy_unsent (AgentMessage *self)
   return copy;
 }
 
+/* Marks @message as sent, and returns it. A message that was sent before stays as it is, and a copy of it is returned instead.
+ * Takes @message. */
+AgentMessage *
+_agent_message_take_unsent (AgentMessage *message)
+{
+  AgentMessage *copy;
+
+  /* A thread that has the only reference needs no locked instruction. */
+  if (g_atomic_int_get (&message->ref_count) == 1 && !message->sent)
+    {
+      message->sent = TRUE;
+      return message;
+    }
+  if (g_atomic_int_compare_and_exchange (&message->sent, FALSE, TRUE))
+    return message;
+
+  copy = _agent_message_copy_unsent (message);
+  copy->sent = TRUE;
+  agent_message_unref (message);
+  return copy;
+}
+
 /* Adds the references for all receivers of a broadcast by one atomic operation. */
 void
 _agent_message_add_refs (AgentMessage *self,
