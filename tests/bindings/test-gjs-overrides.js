@@ -356,6 +356,57 @@ test('next-at-once', async () => {
     assertEqual([await bus.stop(), bus.statistics.failed], [true, 0]);
 });
 
+// What a next() got that had lost a race goes to the one that is called after it.
+test('next-given-up', async () => {
+    const [bus, worker] = makeBus();
+    const iterator = worker[Symbol.asyncIterator]();
+    const give = payload => bus.send(update('worker', payload));
+    const giveUp = async () => assertEqual(await Promise.race([iterator.next(), turn().then(() => 'late')]), 'late');
+    const take = async () => (await iterator.next()).value.payload;
+
+    // What comes while later calls wait, or while nobody does.
+    for (let i = 0; i < 3; i++)
+        await giveUp();
+    give(0);
+    give(1);
+    assertEqual([await take(), await take()], [0, 1]);
+    await giveUp();
+    give(2);
+    await until(() => worker.n_queued === 0);
+    assertEqual(await take(), 2);
+    // What nobody asks for any more is not delivered without a word.
+    await giveUp();
+    give(3);
+    await until(() => worker.n_queued === 0);
+    await iterator.return();
+    assertEqual([await bus.stop(), bus.statistics.delivered, bus.statistics.failed], [true, 4, 1]);
+});
+
+test('next-not-given-up', async () => {
+    const [bus, worker] = makeBus();
+    const iterator = worker[Symbol.asyncIterator]();
+    const got = [];
+    const note = ({value}) => got.push(value.payload);
+
+    for (let i = 0; i < 3; i++)
+        bus.send(update('worker', i));
+    // Who awaits it, or lets it win a race, need not look at it.
+    await iterator.next();
+    await Promise.race([iterator.next(), new Promise(() => {})]);
+    note(await iterator.next());
+    // A call that came later is not before one whose callback waits.
+    iterator.next().then(note);
+    iterator.next().then(note);
+    await turn();
+    iterator.next().then(note);
+    for (let i = 3; i < 6; i++)
+        bus.send(update('worker', i));
+    await until(() => got.length === 4);
+    assertEqual(got, [2, 3, 4, 5]);
+    await iterator.return();
+    assertEqual([await bus.stop(), bus.statistics.failed], [true, 0]);
+});
+
 test('receive', async () => {
     const [bus, worker] = makeBus();
     const abort = new Abort();

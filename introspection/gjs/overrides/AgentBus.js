@@ -477,50 +477,119 @@ function receive(...args) {
 
 const isClosed = error => error instanceof GLib.Error && error.matches(AgentBus.BusError, AgentBus.BusError.CLOSED);
 
+// A call of next(). One whose promise was raced with another one may have been given up, which nobody tells: only what it
+// resolves to is then looked at, or is not. What is awaited is never given up. So each of two calls at once gets a message.
+class Next {
+    constructor(number) {
+        this.number = number;
+        this.lastBefore = Infinity; // number of the last call before the promise was raced
+        this.unseen = false;
+        this.promise = new Promise((resolve, reject) => Object.assign(this, {resolve, reject}));
+    }
+
+    // Promise.race() and the like call then(), which await does not. @getNumber: the number of the last call so far
+    watch(getNumber) {
+        const value = (...args) => {
+            Promise.resolve().then(() => (this.lastBefore = Math.min(this.lastBefore, getNumber())));
+            return Promise.prototype.then.apply(this.promise, args);
+        };
+
+        Object.defineProperty(this.promise, 'then', {value});
+        return this;
+    }
+
+    isGivenUpFor(call) {
+        return this.unseen && call.number > this.lastBefore;
+    }
+
+    settle(value) {
+        if (this.lastBefore === Infinity) {
+            this.resolve({value, done: false});
+            return;
+        }
+
+        const see = result => {
+            this.unseen = false;
+            return result;
+        };
+
+        // What wins a race is asked whether it is a promise.
+        this.resolve(Object.create({get then() {
+            return see(undefined);
+        }}, {
+            value: {get: () => see(value), enumerable: true},
+            done: {get: () => see(false), enumerable: true},
+        }));
+        this.unseen = true;
+    }
+}
+
 // for await (const message of subscriber): the message is in hand until the loop asks for the next one or leaves. Calls
-// of next() are served one after the other. The loop ends when its subscriber is on no bus.
+// of next() are served one after the other; what one of them got after it had been given up, the following one gets. The
+// loop ends when its subscriber is on no bus.
 function iterate() {
     const cancellable = new Gio.Cancellable();
-    let inHand = null, left = false, nWaiting = 0, last = null;
+    const calls = [];
+    let inHand = null, holder = null, left = false, serving = false, number = 0;
 
     const complete = () => {
         inHand?.complete();
-        inHand = null;
+        inHand = holder = null;
     };
-    const take = async () => {
+    const receive = async () => {
         complete();
-        if (left)
-            return {done: true};
-        try {
-            inHand = await this.receive_delivery_async(cancellable);
-        } catch (error) {
-            if (!left && !isClosed(error))
-                throw error;
-            left = true;
-            return {done: true};
-        }
-
-        const value = inHand.message;
-
+        inHand = await this.receive_delivery_async(cancellable);
         count(DELIVERY_WEIGHT);
-        countMessage(value);
-        if (left)
-            complete();
-        return {value, done: false};
+        countMessage(inHand.message);
+    };
+    const serve = async () => {
+        serving = true;
+        while (calls.length > 0) {
+            let failure = null;
+
+            try {
+                if (holder?.isGivenUpFor(calls[0]))
+                    await null; // who got it now looks at it first
+                if (!left && !holder?.isGivenUpFor(calls[0]))
+                    await receive();
+            } catch (error) {
+                left ||= isClosed(error);
+                failure = left ? null : error;
+            }
+
+            const call = calls.shift();
+
+            if (failure !== null) {
+                call.reject(failure);
+            } else if (inHand === null) {
+                call.resolve({done: true});
+            } else {
+                holder = call;
+                call.settle(inHand.message);
+            }
+            if (left)
+                complete();
+        }
+        serving = false;
     };
 
     this.paused = true;
     return {
         next() {
-            // At once, if it can be, so that it is served if the subscriber leaves now.
-            const result = nWaiting++ === 0 ? take() : last.then(take);
+            const call = new Next(++number).watch(() => number);
 
-            last = result.catch(() => {}).finally(() => nWaiting--);
-            return result;
+            calls.push(call);
+            if (!serving)
+                serve(); // at once, so that it is served if the subscriber leaves now
+            return call.promise;
         },
         async return() {
             left = true;
             cancellable.cancel();
+            if (holder?.unseen) {
+                inHand.fail_message('Nobody looked at what next() gave');
+                inHand = null;
+            }
             complete();
             return {done: true};
         },
