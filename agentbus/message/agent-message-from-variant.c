@@ -99,7 +99,7 @@ from_variant_read_type (GVariant         *variant,
 
 /**
  * agent_message_new_from_variant:
- * @variant: (transfer none): A wire form; a floating reference is sunk.
+ * @variant: (transfer none): A wire form, of type `(ysa{sv})`; a floating reference is sunk.
  * @error: Return location for an error, or %NULL.
  *
  * Creates a message from its wire form; see [method@AgentBus.Message.to_variant].

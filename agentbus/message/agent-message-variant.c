@@ -58,7 +58,7 @@ to_variant_make_record (AgentMessage *self)
  * another byte order must convert them, as D-Bus does. GLib reads no more than 128 levels of nesting,
  * and the wire form itself needs five of them.
  *
- * Returns: (transfer full): the wire form, not floating
+ * Returns: (transfer full): the wire form, of type `(ysa{sv})`; not floating
  *
  * Since: 0.1
  */

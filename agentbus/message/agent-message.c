@@ -636,7 +636,8 @@ agent_message_get_sent_at (AgentMessage *self)
  * Gets the payload of a message. The arguments of an activation, a response, an update and a part of a
  * stream are payloads too.
  *
- * Returns: (transfer none) (nullable): the payload, or %NULL if the message has none
+ * Returns: (transfer none) (nullable): the payload, of the type that the sender gave it, such as
+ * `a{sv}`, or %NULL if the message has none
  *
  * Since: 0.1
  */
@@ -816,8 +817,8 @@ agent_message_get_info (AgentMessage *self)
  *
  * The array belongs to the message and must not be changed.
  *
- * Returns: (transfer none) (nullable) (element-type AgentInfo): the agents, or %NULL for all other
- * types
+ * Returns: (transfer none) (nullable) (element-type AgentInfo): the agents, each an
+ * [struct@AgentBus.Info], or %NULL for all other types
  *
  * Since: 0.1
  */
