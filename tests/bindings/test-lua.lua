@@ -289,14 +289,20 @@ end)
 test('fail', function()
    local bus, worker = make_bus()
    local delivery, failure
-   bus.on_failed = function(_, _, message, err) failure = err.message end
+   bus.on_failed = function(_, _, message, err)
+      -- The error is only there for the call.
+      failure = { err.message, err.code, err.domain, err:matches(Gio.IOErrorEnum, 'NOT_FOUND') }
+   end
    worker:on(function() delivery = worker:defer() end)
-   bus:send(update('worker'))
-   wait_until(function() return delivery ~= nil end)
-   local _, err = bus:subscribe(worker)
-   delivery:fail(err)
-   wait_until(function() return failure ~= nil end)
-   assert_equal(failure, err.message)
+   for _, err in ipairs { select(2, bus:subscribe(worker)), GLib.Error(Gio.IOErrorEnum, 'NOT_FOUND', 'no file') } do
+      delivery, failure = nil, nil
+      bus:send(update('worker'))
+      wait_until(function() return delivery ~= nil end)
+      delivery:fail(err)
+      wait_until(function() return failure ~= nil end)
+      assert_equal(failure, { err.message, err.code, err.domain, err.domain == Gio.IOErrorEnum })
+   end
+   assert_equal(bus.statistics.failed, 2)
 end)
 
 test('forgotten', function()

@@ -4,7 +4,7 @@
 local core = require 'lgi.core'
 local lgi = require 'lgi'
 
-local AgentBus, GLib = lgi.AgentBus, lgi.GLib
+local AgentBus, GLib, ti = lgi.AgentBus, lgi.GLib, require('lgi.ffi').types
 local Bus, Delivery, Message, Subscriber = AgentBus.Bus, AgentBus.Delivery, AgentBus.Message, AgentBus.Subscriber
 local log = lgi.log.domain 'AgentBus'
 
@@ -268,10 +268,12 @@ end }
 
 -- --- Handlers ---
 
--- lgi ends the process when it is to pass an error on.
-function Delivery:fail(err)
-   self:fail_message(err.message)
-end
+-- lgi ends the process when it is to pass an error on, but knows it as a record.
+Delivery.fail = core.callable.new {
+   name = 'AgentBus.Delivery.fail',
+   addr = core.gi.AgentBus.resolve.agent_delivery_fail,
+   ret = ti.void, core.gi.AgentBus.Subscriber.methods.defer.return_type, GLib.Error,
+}
 
 -- By the address of a subscriber, what goes on with its message in hand; who goes on keeps it.
 local turns = setmetatable({}, { __mode = 'v' })
