@@ -469,13 +469,25 @@ class Subscriber(AgentBus.Subscriber):
                 return
         self._received.append(delivery)
 
-    async def receive(  # type: ignore[override]
-            self, timeout: typing.Optional[float] = None) -> Message:
+    @typing.overload  # type: ignore[override]
+    def receive(self, timeout: typing.Optional[float] = None) -> typing.Coroutine[typing.Any, typing.Any, Message]: ...
+
+    @typing.overload
+    def receive(self, timeout_ms: int, cancellable: typing.Optional[Gio.Cancellable]) -> Message: ...
+
+    def receive(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
         """Awaits the next message. It counts as handled.
 
         If none comes within so many seconds, asyncio.TimeoutError is raised. On no bus, and when the subscriber leaves its
         bus, GLib.Error with BusError.CLOSED. From the first call on the subscriber is `paused`: its handlers get nothing.
+
+        With milliseconds and a cancellable or None, it is what introspection gives, and blocks.
         """
+        if len(args) > 1 or 'cancellable' in kwargs or 'timeout_ms' in kwargs:
+            return super().receive(*args, **kwargs)
+        return self._receive(*args, **kwargs)
+
+    async def _receive(self, timeout: typing.Optional[float] = None) -> Message:
         receipt = _Receipt(self)
         if timeout is not None:
             sleep(1000 * timeout).add_done_callback(receipt.expire)
