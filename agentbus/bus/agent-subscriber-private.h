@@ -3,22 +3,13 @@
 #pragma once
 
 #include "bus/agent-subscriber.h"
-#include "mailbox/agent-mailbox-private.h"
+#include "bus/agent-subscription-private.h"
 
 G_BEGIN_DECLS
 
-AgentMailbox *_agent_subscriber_new_mailbox (AgentSubscriber   *self,
-                                             AgentMailboxOwner *owner,
-                                             guint              default_capacity);
-gboolean      _agent_subscriber_claim       (AgentSubscriber   *self,
-                                             AgentMailbox      *mailbox,
-                                             GError           **error);
-void          _agent_subscriber_unclaim     (AgentSubscriber   *self);
-gboolean      _agent_subscriber_is_paused   (AgentSubscriber   *self);
-gboolean      _agent_subscriber_change_paused
-                                            (AgentSubscriber   *self,
-                                             gboolean           paused);
-AgentMailbox *_agent_subscriber_ref_mailbox (AgentSubscriber   *self);
-void          _agent_subscriber_detach      (AgentSubscriber   *self);
+AgentMailbox      *_agent_subscriber_new_mailbox      (AgentSubscriber   *self,
+                                                       AgentMailboxOwner *owner,
+                                                       guint              default_capacity);
+AgentSubscription *_agent_subscriber_get_subscription (AgentSubscriber   *self);
 
 G_END_DECLS

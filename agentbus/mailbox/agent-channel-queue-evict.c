@@ -11,7 +11,8 @@
  * and what it reads is written with the lock held.
  */
 
-static AgentMessage *
+/* Takes back the next message of @block that may be dropped. Returns its slot, or 0. */
+static guintptr
 queue_evict_from_block_locked (AgentChannelQueue *self,
                                AgentBlock        *block)
 {
@@ -25,10 +26,10 @@ queue_evict_from_block_locked (AgentChannelQueue *self,
       guintptr slot = atomic_load_explicit (place, memory_order_acquire);
 
       if (slot != 0 && (slot & AGENT_SLOT_KEPT) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
-        return _agent_slot_get_message (slot);
+        return slot;
     }
 
-  return NULL;
+  return 0;
 }
 
 /* Removes the empty slots of a block that the receiver does not have in hand. Returns how many messages are left in it.
@@ -118,15 +119,15 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self)
 {
   while (self->evict_block != NULL)
     {
-      AgentBlock   *block = self->evict_block;
-      AgentBlock   *next = block->next;
-      AgentMessage *message = queue_evict_from_block_locked (self, block);
+      AgentBlock *block = self->evict_block;
+      AgentBlock *next = block->next;
+      guintptr    slot = queue_evict_from_block_locked (self, block);
 
-      if (message != NULL)
+      if (slot != 0)
         {
           _agent_channel_queue_add_n_in (self, -1);
-          self->bytes_in -= _agent_channel_queue_measure (self, message);
-          return message;
+          self->bytes_in -= _agent_slot_get_size (slot);
+          return _agent_slot_get_message (slot);
         }
 
       if (next == NULL)
@@ -147,7 +148,9 @@ _agent_channel_queue_can_make_room_locked (AgentChannelQueue *self,
   guint64 n_kept = self->n_kept_in - atomic_load (&self->n_kept_out);
   guint64 kept_bytes = self->kept_bytes_in - atomic_load (&self->kept_bytes_out);
 
-  return n_kept < _agent_channel_queue_get_capacity (self) && (self->max_bytes == 0 || kept_bytes + size <= self->max_bytes);
+  guint64 max_bytes = atomic_load_explicit (&self->max_bytes, memory_order_relaxed);
+
+  return n_kept < _agent_channel_queue_get_capacity (self) && (max_bytes == 0 || kept_bytes + size <= max_bytes);
 }
 
 /* Whether there is room, or will be once the receiver has counted the message that it is claiming right now: its thread may

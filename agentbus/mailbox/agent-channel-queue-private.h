@@ -61,7 +61,7 @@ struct _AgentChannelQueue
   guint64         bytes_in;      /* (lock) the bytes of the messages that @n_in counts, where bytes are limited */
 
   /* Senders use these with each message, so they are side by side. */
-  guint64         max_bytes;     /* how many bytes may be queued, 0 for any number */
+  _Atomic guint64 max_bytes;     /* how many bytes may be queued, 0 for any number; changed with the lock held */
   AgentBlock     *tail;          /* (lock) (nullable) the block to which messages are added */
   _Atomic guint64 n_in;          /* how many messages were pushed and not taken back; changed with the lock held */
   _Atomic guint64 n_out_seen;    /* @n_out when a sender last read it; changed with the lock held */
@@ -80,7 +80,6 @@ struct _AgentChannelQueue
   guint           index;       /* the next slot to read in @head */
   guint           n_seen;      /* how many slots of @head are known to be filled */
   _Atomic gint    claiming;    /* the receiver is claiming a message, and may not have counted it in @n_out yet */
-  gboolean        measures;    /* whether bytes are limited: the receiver's own copy of @max_bytes != 0 */
   _Atomic guint64 n_out;       /* how many messages the receiver has taken */
   _Atomic guint64 bytes_out;
   _Atomic guint64 n_kept_out;
@@ -100,6 +99,10 @@ void          _agent_channel_queue_init         (AgentChannelQueue *self,
                                                  guint              capacity,
                                                  guint64            max_bytes);
 void          _agent_channel_queue_clear        (AgentChannelQueue *self);
+void          _agent_channel_queue_set_limits_locked
+                                                (AgentChannelQueue *self,
+                                                 guint              capacity,
+                                                 guint64            max_bytes);
 
 /* Senders */
 void          _agent_channel_queue_reserve_locked
@@ -219,12 +222,14 @@ _agent_channel_queue_is_empty (AgentChannelQueue *self)
                                             atomic_load_explicit (&self->n_out, memory_order_relaxed);
 }
 
-/* Returns 0 where bytes are not limited, since to measure a message costs more than to send it. */
+/* Returns 0 where bytes are not limited, since to measure a message costs more than to send it.
+ *
+ * Relaxed: a message that comes at the same time as a change may be measured or not; its slot says whether it was. */
 static inline gsize
 _agent_channel_queue_measure (AgentChannelQueue *self,
                               AgentMessage      *message)
 {
-  return self->max_bytes != 0 ? _agent_message_get_size (message) : 0;
+  return atomic_load_explicit (&self->max_bytes, memory_order_relaxed) != 0 ? _agent_message_get_size (message) : 0;
 }
 
 G_END_DECLS

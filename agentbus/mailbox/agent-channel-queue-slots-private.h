@@ -8,20 +8,31 @@ G_BEGIN_DECLS
 
 /* What the files of a channel queue share: agent-channel-queue.c, and agent-channel-queue-evict.c for what gives way. */
 
-/* The tag in the slot of a message that never gives way. Messages are aligned, so the lowest bit of a slot is free. A
- * sender reads the tag and not the message, which the receiver may be freeing at that moment. */
-#define AGENT_SLOT_KEPT ((guintptr) 1)
+/* The tags of a slot. Messages are aligned, so the lowest bits are free. A sender reads the tags and not the message, which
+ * the receiver may be freeing at that moment. */
+#define AGENT_SLOT_KEPT     ((guintptr) 1) /* the message never gives way */
+#define AGENT_SLOT_MEASURED ((guintptr) 2) /* its bytes were counted, since bytes were limited when it was pushed */
+#define AGENT_SLOT_TAGS     ((guintptr) 3)
 
 static inline guintptr
-_agent_slot_new (AgentMessage *message)
+_agent_slot_new (AgentMessage *message,
+                 gboolean      measured)
 {
-  return (guintptr) message | (_agent_message_is_kept (message) ? AGENT_SLOT_KEPT : 0);
+  return (guintptr) message | (_agent_message_is_kept (message) ? AGENT_SLOT_KEPT : 0) |
+         (measured ? AGENT_SLOT_MEASURED : 0);
 }
 
 static inline AgentMessage *
 _agent_slot_get_message (guintptr slot)
 {
-  return (AgentMessage *) (slot & ~AGENT_SLOT_KEPT);
+  return (AgentMessage *) (slot & ~AGENT_SLOT_TAGS);
+}
+
+/* How many bytes the message counts for. */
+static inline gsize
+_agent_slot_get_size (guintptr slot)
+{
+  return (slot & AGENT_SLOT_MEASURED) != 0 ? _agent_message_get_size (_agent_slot_get_message (slot)) : 0;
 }
 
 static inline guint64

@@ -102,8 +102,7 @@ _agent_channel_queue_init (AgentChannelQueue *self,
   memset (self, 0, sizeof *self);
   self->limit = capacity;
   atomic_init (&self->capacity, capacity);
-  self->max_bytes = max_bytes;
-  self->measures = max_bytes != 0;
+  atomic_init (&self->max_bytes, max_bytes);
 }
 
 /* Precondition: the queue is empty. */
@@ -136,20 +135,32 @@ _agent_channel_queue_reserve_locked (AgentChannelQueue *self,
   atomic_store_explicit (&self->capacity, reserved ? 0 : self->limit, memory_order_relaxed);
 }
 
+/* More messages than these limits allow may be queued already: they stay. */
+void
+_agent_channel_queue_set_limits_locked (AgentChannelQueue *self,
+                                        guint              capacity,
+                                        guint64            max_bytes)
+{
+  gboolean reserved = _agent_channel_queue_get_capacity (self) == 0;
+
+  self->limit = capacity;
+  _agent_channel_queue_reserve_locked (self, reserved);
+  atomic_store_explicit (&self->max_bytes, max_bytes, memory_order_relaxed);
+}
+
 static inline gboolean
 queue_has_room_locked (AgentChannelQueue *self,
                        guint              capacity,
                        gsize              size)
 {
   guint64 n_out = atomic_load_explicit (&self->n_out_seen, memory_order_relaxed);
+  guint64 max_bytes;
 
   if (_agent_channel_queue_get_n_in (self) - n_out >= capacity && _agent_channel_queue_get_length_locked (self) >= capacity)
     return FALSE;
 
-  if (self->max_bytes == 0)
-    return TRUE;
-
-  return self->bytes_in - atomic_load (&self->bytes_out) + size <= self->max_bytes;
+  max_bytes = atomic_load_explicit (&self->max_bytes, memory_order_relaxed);
+  return max_bytes == 0 || self->bytes_in - atomic_load (&self->bytes_out) + size <= max_bytes;
 }
 
 gboolean
@@ -184,7 +195,7 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
     }
 
   n_filled = atomic_load_explicit (&tail->n_filled, memory_order_relaxed);
-  atomic_store_explicit (&tail->slots[n_filled], _agent_slot_new (message), memory_order_relaxed);
+  atomic_store_explicit (&tail->slots[n_filled], _agent_slot_new (message, size > 0), memory_order_relaxed);
   /* From here on, the receiver may have handled and freed the message. */
   atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
   _agent_channel_queue_add_n_in (self, 1);
@@ -350,7 +361,7 @@ static inline void
 queue_count_out (AgentChannelQueue *self,
                  guintptr           slot)
 {
-  gsize size = self->measures ? _agent_message_get_size (_agent_slot_get_message (slot)) : 0;
+  gsize size = _agent_slot_get_size (slot);
 
   if (size > 0)
     queue_add_out (&self->bytes_out, size);

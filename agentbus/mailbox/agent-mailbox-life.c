@@ -166,12 +166,13 @@ static const AgentDeliveryFuncs delivery_funcs = {
  * @context keeps @context alive as long as there are any. */
 void
 _agent_mailbox_attach (AgentMailbox *self,
-                       GMainContext *context)
+                       GMainContext *context,
+                       gint          priority)
 {
   if (_agent_debug_is_on (AGENT_DEBUG_CONTEXTS))
     _agent_debug_print ("'%s' gets its messages in context %p", self->name, (gpointer) context);
 
-  self->source = _agent_delivery_source_get (context, &delivery_funcs);
+  self->source = _agent_delivery_source_get (context, priority, &delivery_funcs);
   _agent_mailbox_ref (self);
 }
 

@@ -58,7 +58,7 @@ offer_note_delay (AgentMailbox *self,
 {
   gint64 delay;
 
-  if (self->max_age == 0 || message->channel != AGENT_CHANNEL_DATA)
+  if (atomic_load (&self->max_age) == 0 || message->channel != AGENT_CHANNEL_DATA)
     return;
 
   delay = (_agent_clock_now () - message->sent_at + 999) / 1000;

@@ -40,13 +40,19 @@ typedef struct
   gboolean   always_emit; /* the signal is emitted also if it has no handler */
 } AgentReceiver;
 
+/* The limits of a data channel. They may change. */
+typedef struct
+{
+  guint   capacity;  /* messages */
+  guint64 max_bytes; /* 0 for any number */
+  guint   max_age;   /* milliseconds, 0 for any */
+} AgentLimits;
+
 /* The settings of a subscriber. */
 typedef struct
 {
   const char   *name;
-  guint         capacity;  /* messages */
-  guint64       max_bytes; /* 0 for any number */
-  guint         max_age;   /* milliseconds, 0 for any */
+  AgentLimits   limits;
   AgentOverflow overflow;
   gboolean      paused;
 } AgentMailboxSettings;
@@ -90,7 +96,7 @@ enum
 
 struct _AgentMailbox
 {
-  guint                max_age;   /* milliseconds, 0 for any */
+  _Atomic guint        max_age;   /* milliseconds, 0 for any */
   AgentOverflow        overflow;
   AgentMailboxOwner   *owner;     /* (owned) */
   AgentDeliverySource *source;    /* (owned) (nullable) set once, before any thread can send */
@@ -189,6 +195,8 @@ void             _agent_mailbox_receive_async  (AgentMailbox               *self
                                                 gboolean                    in_hand);
 AgentMessage    *_agent_mailbox_receive_now    (AgentMailbox               *self,
                                                 gboolean                    owns_context);
+void             _agent_mailbox_set_limits     (AgentMailbox               *self,
+                                                const AgentLimits          *limits);
 void             _agent_mailbox_set_paused     (AgentMailbox               *self,
                                                 gboolean                    paused);
 void             _agent_mailbox_end_receipts   (AgentMailbox               *self);
@@ -208,7 +216,8 @@ void             _agent_mailbox_go_on          (AgentMailbox               *self
 
 /* The life of a subscription */
 void             _agent_mailbox_attach         (AgentMailbox               *self,
-                                                GMainContext               *context);
+                                                GMainContext               *context,
+                                                gint                        priority);
 void             _agent_mailbox_withdraw       (AgentMailbox               *self);
 void             _agent_mailbox_close          (AgentMailbox               *self);
 gboolean         _agent_mailbox_abandon        (AgentMailbox               *self);

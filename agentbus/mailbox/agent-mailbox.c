@@ -21,17 +21,31 @@ _agent_mailbox_new (AgentMailboxOwner          *owner,
   g_atomic_ref_count_init (&self->ref_count);
   memcpy (self->name, settings->name, name_size);
   self->hash = _agent_string_hash (self->name, name_size - 1);
-  self->max_age = settings->max_age;
+  atomic_init (&self->max_age, settings->limits.max_age);
   self->overflow = settings->overflow;
   self->owner = _agent_mailbox_owner_ref (owner);
   self->receiver = *receiver;
   _agent_channel_queue_init (&self->queues[AGENT_CHANNEL_SYSTEM], G_MAXUINT, 0);
-  _agent_channel_queue_init (&self->queues[AGENT_CHANNEL_DATA], settings->capacity, settings->max_bytes);
+  _agent_channel_queue_init (&self->queues[AGENT_CHANNEL_DATA], settings->limits.capacity, settings->limits.max_bytes);
   _agent_schedule_init (&self->schedule, self->queues);
   atomic_init (&self->schedule.paused, settings->paused);
   _agent_drop_box_init (&self->drops, subscriber);
 
   return self;
+}
+
+/* Changes the limits of the data channel. What is queued stays. In any thread; if there may be more room, the caller calls
+ * tell_progress(). */
+void
+_agent_mailbox_set_limits (AgentMailbox      *self,
+                           const AgentLimits *limits)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  atomic_store (&self->max_age, limits->max_age);
+  _agent_channel_queue_lock (queue);
+  _agent_channel_queue_set_limits_locked (queue, limits->capacity, limits->max_bytes);
+  _agent_channel_queue_unlock (queue);
 }
 
 AgentMailbox *

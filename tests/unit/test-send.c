@@ -438,6 +438,105 @@ test_async_bytes (TestFixture *f)
   test_listen (a);
 }
 
+/* --- Limits that change --- */
+
+static void
+test_capacity_grows (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, AGENT_OVERFLOW_DROP_NEWEST);
+  Result results[2];
+
+  fill (f);
+  send_and_forget (f, 10, &results[0]);
+  send_and_forget (f, 11, &results[1]);
+  agent_subscriber_set_capacity (a, CAPACITY + 1);
+  test_run_until (f, &results[0].over);
+  g_assert_false (results[1].over);
+  agent_subscriber_set_capacity (a, 0);
+  test_run_until (f, &results[1].over);
+  g_assert_true (try_send (f, 12, 0));
+  g_assert_cmpuint (agent_subscriber_get_n_queued (a), ==, CAPACITY + 3);
+  test_listen (a);
+}
+
+static void
+test_capacity_shrinks (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, AGENT_OVERFLOW_DROP_NEWEST);
+
+  fill (f);
+  g_object_set (a, "capacity", 1, NULL);
+  g_assert_cmpuint (agent_subscriber_get_n_queued (a), ==, CAPACITY);
+  g_assert_false (try_send (f, 2, AGENT_BUS_ERROR_FULL));
+  assert_next (a, 0);
+  g_assert_false (try_send (f, 2, AGENT_BUS_ERROR_FULL));
+  assert_next (a, 1);
+  g_assert_true (try_send (f, 2, 0));
+  assert_next (a, 2);
+  test_assert_balanced (f->bus);
+}
+
+static void
+send_sized (TestFixture *f,
+            guint        number)
+{
+  char task_id[16];
+
+  g_snprintf (task_id, sizeof task_id, "%u", number);
+  agent_bus_send (f->bus, agent_message_new_task_update ("test", "a", task_id, g_variant_new_uint64 (number)));
+}
+
+/* Only messages that were pushed while bytes were limited count, wherever they leave the queue. */
+static void
+test_max_bytes_changes (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = g_object_new (
+      AGENT_TYPE_SUBSCRIBER, "name", "a", "overflow", AGENT_OVERFLOW_DROP_OLDEST, NULL);
+
+  agent_bus_subscribe (f->bus, a, NULL);
+  for (guint i = 0; i < 4; i++)
+    send_sized (f, i);
+
+  /* The four do not count: two more fit. For a third one, all that is older than the last one has to give way. */
+  agent_subscriber_set_max_bytes (a, 2 * sizeof (guint64));
+  send_sized (f, 4);
+  send_sized (f, 5);
+  assert_next (a, 0);
+  send_sized (f, 6);
+  g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_FULL], ==, 4);
+  assert_next (a, 5);
+  assert_next (a, 6);
+
+  /* What was pushed while there was no limit does not count when it is taken out either. */
+  agent_subscriber_set_max_bytes (a, 0);
+  for (guint i = 0; i < 4; i++)
+    send_sized (f, i);
+  agent_subscriber_set_max_bytes (a, sizeof (guint64));
+  for (guint i = 0; i < 4; i++)
+    assert_next (a, i);
+  send_sized (f, 4);
+  send_sized (f, 5);
+  assert_next (a, 5);
+  test_assert_balanced (f->bus);
+  test_drain (f);
+  test_expect_log (f, "is full");
+}
+
+static void
+test_max_age_changes (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, AGENT_OVERFLOW_DROP_NEWEST);
+
+  test_clock_freeze ();
+  g_assert_true (try_send (f, 0, 0));
+  test_clock_advance (20000);
+  g_assert_true (try_send (f, 1, 0));
+  agent_subscriber_set_max_age (a, 10);
+  assert_next (a, 1);
+  g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_EXPIRED], ==, 1);
+  test_clock_release ();
+}
+
 /* --- Threads --- */
 
 #define N_THREADS 3
@@ -526,6 +625,10 @@ main (int   argc,
   ADD ("async-refused", test_async_refused);
   ADD ("async-drop-oldest", test_async_drop_oldest);
   ADD ("async-bytes", test_async_bytes);
+  ADD ("capacity-grows", test_capacity_grows);
+  ADD ("capacity-shrinks", test_capacity_shrinks);
+  ADD ("max-bytes-changes", test_max_bytes_changes);
+  ADD ("max-age-changes", test_max_age_changes);
   ADD ("async-threads", test_async_threads);
 
   return g_test_run ();
