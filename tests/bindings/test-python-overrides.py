@@ -530,6 +530,7 @@ class HandlerTest(TestCase):
             self.worker.on('task_udpate', self.got.append)
         for wrong in ((1, self.got.append), ('cancel', 1)):
             self.assertRaises(TypeError, self.worker.on, *wrong)
+        self.assertRaises(ValueError, self.worker.on, '', self.got.append)
 
     def test_disconnected_while_it_is_called(self):
         entries = [self.worker.on(lambda message: (self.got.append(1), entries[1].disconnect())),
@@ -539,6 +540,41 @@ class HandlerTest(TestCase):
         self.send('1')
         self.drain()
         self.assertEqual(self.got, [1, 3])
+
+    def test_what_no_handler_wants_is_counted(self):
+        handler = self.worker.on('cancel', lambda message: self.got.append(message.name))
+        self.bus.subscribe(self.worker)
+        self.bus.send(Message.cancel('ui', 'worker'))
+        self.send('1')
+        self.drain()
+        self.assertEqual(self.got, ['cancel'])
+        self.assertEqual(self.bus.statistics['unhandled'], 1)
+        # Without any handler, data waits for the next one.
+        handler.disconnect()
+        self.send('2')
+        self.drain()
+        self.assertEqual(self.worker.n_queued, 1)
+        self.worker.on('task-update', lambda message: self.got.append(message.task_id))
+        self.drain()
+        self.assertEqual(self.got, ['cancel', '2'])
+        self.assertEqual(self.bus.statistics['unhandled'], 1)
+
+    def test_handlers_that_change_while_they_are_called(self):
+        def one(message):
+            self.got.append(('one', message.task_id))
+            named.disconnect()
+            if message.task_id == '1':
+                self.worker.on('task-update', late)
+
+        def late(message):
+            self.got.append(('late', message.task_id))
+
+        named = self.worker.on('task-update', one)
+        self.worker.on(lambda message: self.got.append(('all', message.task_id)))
+        self.bus.subscribe(self.worker)
+        self.send('1', '2', '3')
+        self.drain()
+        self.assertEqual(self.got, [('one', '1'), ('all', '1'), ('all', '2'), ('late', '2'), ('all', '3'), ('late', '3')])
 
     def test_failures_say_of_what_kind(self):
         def handler(message):
