@@ -165,8 +165,37 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
                                   G_TYPE_ERROR);
 }
 
+/* @name: (nullable): who dropped the messages; NULL if no subscriber did, and then the target is what may be misspelt */
+static void
+report_log_drops (const AgentDropRecord *record,
+                  AgentDropReason        reason,
+                  const char            *name)
+{
+  const char *target = name != NULL ? name : agent_message_get_target (record->last);
+  const char *quote = target != NULL ? "'" : "";
+
+  g_debug ("%" G_GUINT64_FORMAT " %s dropped: %s, %sfrom '%s' to %s%s%s",
+           record->n,
+           _agent_plural (record->n, "message", "messages"),
+           agent_drop_reason_to_string (reason),
+           record->n > 1 ? "the last one " : "",
+           agent_message_get_source (record->last),
+           quote,
+           target != NULL ? target : "all",
+           quote);
+}
+
+static void
+report_log_all_drops (const AgentDropRecord *records,
+                      const char            *name)
+{
+  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+    if (records[reason].n > 0)
+      report_log_drops (&records[reason], reason, name);
+}
+
 /* @subscriber: (nullable)
- * @name: the name of @subscriber, or "nobody" */
+ * @name: (nullable): see report_log_drops() */
 static void
 report_emit_drops (AgentBus        *bus,
                    gpointer         subscriber,
@@ -177,12 +206,7 @@ report_emit_drops (AgentBus        *bus,
     {
       if (records[reason].n == 0)
         continue;
-      g_debug ("%" G_GUINT64_FORMAT " %s from '%s' to '%s' dropped: %s",
-               records[reason].n,
-               _agent_plural (records[reason].n, "message", "messages"),
-               agent_message_get_source (records[reason].last),
-               name,
-               agent_drop_reason_to_string (reason));
+      report_log_drops (&records[reason], reason, name);
       g_signal_emit (bus, signals[DROPPED], 0, subscriber, reason, records[reason].n, records[reason].last);
     }
 }
@@ -210,13 +234,12 @@ report_tell_entry (AgentBus       *bus,
 {
   guint64                     totals[AGENT_N_DROP_REASONS];
   g_autofree AgentDropRecord *records = _agent_drop_box_take (&entry->mailbox->drops, totals);
-  const char                 *name = entry->subscriber != NULL ? _agent_mailbox_get_name (entry->mailbox) : "nobody";
 
   if (records == NULL)
     return;
 
   report_log_full (entry->mailbox, records, totals);
-  report_emit_drops (bus, entry->subscriber, name, records);
+  report_emit_drops (bus, entry->subscriber, _agent_mailbox_get_name (entry->mailbox), records);
   _agent_drop_records_clear (records);
 }
 
@@ -239,7 +262,7 @@ report_tell_bus_drops (AgentBusReport *self,
   AgentDropRecord records[AGENT_N_DROP_REASONS];
 
   _agent_drop_list_take_records (self->drops, records);
-  report_emit_drops (bus, NULL, "nobody", records);
+  report_emit_drops (bus, NULL, NULL, records);
   _agent_drop_records_clear (records);
 }
 
@@ -403,6 +426,8 @@ report_tell_without_subscriber (AgentBusReport *self,
 
   if (heard)
     _agent_drop_list_add_records (self->drops, records);
+  else
+    report_log_all_drops (records, _agent_mailbox_get_name (mailbox));
   if (!_agent_drop_list_is_closed (self->drops))
     report_log_full (mailbox, records, totals);
   _agent_drop_records_clear (records);

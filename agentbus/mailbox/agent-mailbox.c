@@ -122,7 +122,7 @@ void
 _agent_mailbox_warn_unheard (AgentMailbox *self)
 {
   if (_agent_mailbox_mark (self, AGENT_MARK_UNHEARD))
-    g_warning ("Nobody listens to subscriber '%s': it has no handler of `message', its class has no such virtual function, "
+    g_warning ("Nobody listens to subscriber '%s': it has no handler of 'message', its class has no such virtual function, "
                "and nobody receives from it",
                self->name);
 }
