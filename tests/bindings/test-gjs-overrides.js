@@ -96,6 +96,8 @@ test('options', async () => {
         [50, true, true, 'trace', cause.seq, AgentBus.MessageType.TASK_REQUEST]);
     assertEqual(Message.task_response('a', 'b', '7', {status: 'failed'}).status, AgentBus.TaskStatus.FAILED);
     assertEqual((await caught(() => Message.end('a', 'b', {resaon: 'typo'}))) instanceof TypeError, true);
+    assertEqual((await caught(() => Message.end('a', 'b', 'enough'))).message,
+        'Message.end() wants its options as an object, not enough');
     assertEqual((await caught(() => Message.task_response('a', 'b', '7', {status: 'odd'}))) instanceof TypeError, true);
     assertEqual(`${message}`.startsWith('#0 task-request a -> b task=7 name=sum'), true);
 });
@@ -429,6 +431,9 @@ test('receive', async () => {
     assertEqual(worker.receive(1000, null).payload, 3);
     assertEqual((await caught(() => worker.receive(0, null))).matches(AgentBus.BusError, AgentBus.BusError.TIMED_OUT),
         true);
+
+    // Whoever means another option would wait for ever.
+    assertEqual((await caught(() => worker.receive({timeout: 20}))).message, "Waiting has no option 'timeout', only signal");
 
     const last = worker.receive();
 

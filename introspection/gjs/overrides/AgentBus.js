@@ -214,6 +214,8 @@ function addConstructor(name, nArgs, defaults, make) {
         const unknown = Object.keys(options).find(key => !(key in defaults) && !settings.includes(key));
         const values = {};
 
+        if (typeof options !== 'object')
+            throw new TypeError(`Message.${name}() wants its options as an object, not ${options}`);
         if (unknown !== undefined)
             throw new TypeError(`Message.${name}() has no option '${unknown}'`);
         while (args.length < nArgs)
@@ -403,9 +405,12 @@ const isSignal = value => typeof value?.addEventListener === 'function' && 'abor
 // A cancellable for one operation, of a Gio.Cancellable, of {signal}, where either will do, or of nothing. @leave ends
 // the listening, @getReason is what a signal was aborted with.
 function listen(options) {
-    const source = options === null || options instanceof Gio.Cancellable || isSignal(options) ? options
-        : options.signal ?? null;
+    const isSource = options === null || options instanceof Gio.Cancellable || isSignal(options);
+    const unknown = isSource ? undefined : Object.keys(options).find(key => key !== 'signal');
+    const source = isSource ? options : options.signal ?? null;
 
+    if (unknown !== undefined)
+        throw new TypeError(`Waiting has no option '${unknown}', only signal`);
     if (source === null || source instanceof Gio.Cancellable)
         return {cancellable: source, leave() {}, getReason() {}};
     if (!isSignal(source))
