@@ -138,6 +138,11 @@ class PropertyTest(unittest.TestCase):
         for data in (bytearray(b'12'), memoryview(b'12'), GLib.Bytes.new(b'12')):
             self.assertEqual(AgentBus.Frame('audio', data).data, b'12')
         self.assertEqual((AgentBus.Frame('audio').data, AgentBus.Frame('audio', b'').data), (None, b''))
+        for wrong in ('12', 5):
+            with self.assertRaisesRegex(TypeError, 'bytes-like'):
+                AgentBus.Frame('audio', wrong)
+        with self.assertRaisesRegex(TypeError, "no option 'tll'"):
+            Message.cancel('ui', 'worker', tll=5)
         info = AgentBus.Info('worker', 'runner', active=False)
         self.assertEqual((info.name, info.runner, info.parent, info.active), ('worker', 'runner', None, False))
 

@@ -115,7 +115,9 @@ def check_names(names: typing.Mapping[str, typing.Optional[str]], optional: typi
 
 def _set(message: typing.Any, ttl: typing.Optional[int] = None, reliable: typing.Optional[bool] = None,
          trace: typing.Optional[str] = None, cause: typing.Optional[typing.Any] = None,
-         error_reply: typing.Optional[bool] = None) -> typing.Any:
+         error_reply: typing.Optional[bool] = None, **unknown: typing.Any) -> typing.Any:
+    if unknown:
+        raise TypeError(f'a message has no option {next(iter(unknown))!r}')
     if ttl is not None:
         message.set_ttl(ttl)
     if reliable is not None:
@@ -404,7 +406,8 @@ class Frame(AgentBus.Frame):
                 metadata: typing.Union[typing.Mapping[str, typing.Any], GLib.Variant, None] = None) -> Frame:
         check_names({'kind': kind})
         if data is not None and not isinstance(data, GLib.Bytes):
-            data = GLib.Bytes.new(bytes(data))
+            # Not of data itself: bytes(5) is five zeros.
+            data = GLib.Bytes.new(bytes(memoryview(data)))
         if metadata is not None and not isinstance(metadata, GLib.Variant):
             metadata = pack(dict(metadata))
         frame: typing.Any = AgentBus.Frame.new(kind, data, metadata)
