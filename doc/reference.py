@@ -29,6 +29,8 @@ class Names:
     def __init__(self, gir):
         namespace = ElementTree.parse(gir).getroot().find(CORE + 'namespace')
         c_names = {element.get('name'): element.get(C + 'type') for element in namespace if element.get(C + 'type')}
+        self.namespace = namespace.get('name')
+        self.c_names = c_names
         glued = {namespace.get('name') + name: c_name for name, c_name in c_names.items()}
         self.wrong = {name: c_name for name, c_name in glued.items() if name not in c_names.values()}
         self.values = {c_name for element in namespace if element.tag in (CORE + 'enumeration', CORE + 'bitfield')
@@ -43,7 +45,9 @@ class Names:
             return name + match[2] + ('' if name in self.values else match[3])
 
         text = re.sub(r'(?<![\w])(\w+?)((?:Class)?</span>)(<span class="o">\*</span>)', replace, text)
-        return re.sub(r'(?<=struct )(\w+?)((?:Class)?)(?= \{)()', replace, text)
+        text = re.sub(r'(?<=struct )(\w+?)((?:Class)?)(?= \{)()', replace, text)
+        # The name of a virtual function.
+        return re.sub(rf'\b{self.namespace}\.(\w+)(?=Class\.\w)', lambda match: self.c_names.get(match[1], match[0]), text)
 
 
 # Newer versions make a paragraph of it.

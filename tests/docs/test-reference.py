@@ -109,6 +109,7 @@ class Reference(unittest.TestCase):
         # The names of files in the pages about the inside are no types.
         found = [line for line in self.grep(glued) if line.partition(':')[0] not in self.topics]
         self.assertEqual(found, [])
+        self.assertEqual(self.grep(r'\bAgentBus\.\w+Class\.'), [])
 
     def test_no_mark_is_left_over(self):
         self.assertEqual(self.grep(r'\[(?:id|func|class|struct|method|ctor|signal|property|enum|error|const)@[^\]]*\]'), [])
