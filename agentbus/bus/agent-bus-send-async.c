@@ -85,11 +85,13 @@ send_async_to (AgentBus     *self,
  *   g_autoptr (GError) error = NULL;
  *
  *   if (!agent_bus_send_finish (AGENT_BUS (source), result, &error))
- *     g_print ("%s\n", error->message); // prints: There is no subscriber 'nobody' to send to
+ *     // prints: There is no subscriber 'nobody' to send to
+ *     g_print ("%s\n", error->message);
  * }
  *
  * g_autoptr (AgentMessage) message =
- *     agent_message_new_custom ("level", AGENT_CHANNEL_DATA, "ui", "nobody", NULL);
+ *   agent_message_new_custom ("level", AGENT_CHANNEL_DATA, "ui", "nobody",
+ *                             NULL);
  *
  * agent_bus_send_async (bus, message, NULL, on_sent, NULL);
  * ```

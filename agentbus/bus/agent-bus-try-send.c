@@ -148,11 +148,13 @@ try_send_to (AgentBus     *self,
  *
  * ```c
  * g_autoptr (AgentMessage) message =
- *     agent_message_new_custom ("level", AGENT_CHANNEL_DATA, "ui", "nobody", NULL);
+ *   agent_message_new_custom ("level", AGENT_CHANNEL_DATA, "ui", "nobody",
+ *                             NULL);
  * g_autoptr (GError) error = NULL;
  *
  * if (!agent_bus_try_send (bus, message, &error))
- *   g_print ("%s\n", error->message); // prints: There is no subscriber 'nobody' to send to
+ *   // prints: There is no subscriber 'nobody' to send to
+ *   g_print ("%s\n", error->message);
  * ```
  *
  * Returns: whether the message was sent
