@@ -108,7 +108,7 @@ _agent_frame_new_with_id (
     guint64 id, const char *kind, GBytes *data, GVariant *metadata, gint64 pts)
 {
   gsize       kind_size = strlen (kind) + 1;
-  gboolean    pooled;
+  guint8      pooled;
   AgentFrame *self = _agent_message_pool_alloc (sizeof (AgentFrame) + kind_size, &pooled);
 
   g_atomic_ref_count_init (&self->ref_count);

@@ -24,7 +24,7 @@ void     _agent_message_pool_give (gpointer block);
 /* @pooled: (out): whether the memory comes from the pool; to be passed to _agent_message_pool_free(). */
 static inline gpointer
 _agent_message_pool_alloc (gsize     size,
-                           gboolean *pooled)
+                           guint8   *pooled)
 {
   *pooled = size <= AGENT_MESSAGE_POOL_BLOCK_SIZE;
   return *pooled ? _agent_message_pool_take () : g_malloc (size);
@@ -32,7 +32,7 @@ _agent_message_pool_alloc (gsize     size,
 
 static inline void
 _agent_message_pool_free (gpointer memory,
-                          gboolean pooled)
+                          guint8   pooled)
 {
   if (pooled)
     _agent_message_pool_give (memory);

@@ -37,11 +37,28 @@ print_enum (GString    *out,
 }
 
 static void
-print_payload (GString  *out,
+print_cut (GString    *out,
+           const char *text)
+{
+  const char *end;
+
+  if (strlen (text) <= PRINTED_BYTES_MAX)
+    {
+      g_string_append_printf (out, " %s", text);
+      return;
+    }
+
+  end = g_utf8_find_prev_char (text, text + PRINTED_BYTES_MAX + 1);
+  g_string_append_c (out, ' ');
+  g_string_append_len (out, text, end - text);
+  g_string_append (out, "...");
+}
+
+static void
+print_variant (GString  *out,
                GVariant *payload)
 {
   g_autofree char *text = NULL;
-  const char      *end;
 
   if (g_variant_get_size (payload) > PRINTABLE_BYTES_MAX)
     {
@@ -53,16 +70,21 @@ print_payload (GString  *out,
     }
 
   text = g_variant_print (payload, FALSE);
-  if (strlen (text) <= PRINTED_BYTES_MAX)
-    {
-      g_string_append_printf (out, " %s", text);
-      return;
-    }
+  print_cut (out, text);
+}
 
-  end = g_utf8_find_prev_char (text, text + PRINTED_BYTES_MAX + 1);
-  g_string_append_c (out, ' ');
-  g_string_append_len (out, text, end - text);
-  g_string_append (out, "...");
+/* A payload that was given as text is printed as it is, and no GVariant is made of it. */
+static void
+print_payload (GString      *out,
+               AgentMessage *self)
+{
+  const char *json = _agent_message_get_given_json (self);
+  GVariant   *payload = json == NULL ? agent_message_get_payload (self) : NULL;
+
+  if (json != NULL)
+    print_cut (out, json);
+  else if (payload != NULL)
+    print_variant (out, payload);
 }
 
 static void
@@ -82,10 +104,7 @@ static void
 print_content (GString      *out,
                AgentMessage *self)
 {
-  GVariant *payload = agent_message_get_payload (self);
-
-  if (payload != NULL)
-    print_payload (out, payload);
+  print_payload (out, self);
 
   if (self->type == AGENT_MESSAGE_TYPE_FRAME)
     {

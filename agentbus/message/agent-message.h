@@ -133,6 +133,14 @@ gint64             agent_message_get_sent_at             (AgentMessage       *se
 AGENT_AVAILABLE_IN_0_1
 GVariant          *agent_message_get_payload             (AgentMessage       *self);
 AGENT_AVAILABLE_IN_0_1
+gboolean           agent_message_set_payload_json        (AgentMessage       *self,
+                                                          const char         *text,
+                                                          GError            **error);
+AGENT_AVAILABLE_IN_0_1
+gboolean           agent_message_has_payload_json        (AgentMessage       *self);
+AGENT_AVAILABLE_IN_0_1
+const char        *agent_message_get_payload_json        (AgentMessage       *self);
+AGENT_AVAILABLE_IN_0_1
 char              *agent_message_dup_payload_json        (AgentMessage       *self) G_GNUC_WARN_UNUSED_RESULT;
 AGENT_AVAILABLE_IN_0_1
 AgentFrame        *agent_message_get_frame               (AgentMessage       *self);
