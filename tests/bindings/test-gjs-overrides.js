@@ -122,6 +122,23 @@ class Named {
     }
 }
 
+test('payloads-travel-as-text', async () => {
+    const payload = {id: 17, price: 1.5, tags: ['a', null], left: undefined, ok: true};
+    const message = Message.custom('order', 'a', 'b', {payload});
+
+    assertEqual([message.has_payload_json(), message.get_payload_json()], [true, JSON.stringify(payload)]);
+    const again = Message.new_from_variant(message.to_variant());
+    assertEqual([again.get_payload_json(), again.payload], [JSON.stringify(payload), JSON.parse(JSON.stringify(payload))]);
+    for (const packed of [null, new GLib.Variant('x', 1), new Uint8Array([1])])
+        assertEqual(update('b', packed).has_payload_json(), false);
+
+    const numbers = update('b', new GLib.Variant('(su)', ['x', 1]));
+    assertEqual([numbers.get_payload_json(), numbers.payload], ['["x",1]', ['x', 1]]);
+    const bare = Object.create(null);
+    bare.x = [1];
+    assertEqual(update('b', bare).payload, {x: [1]});
+});
+
 test('payloads-beyond-json', async () => {
     const loop = {};
     const deep = {};

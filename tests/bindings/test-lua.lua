@@ -95,6 +95,14 @@ test('payloads', function()
    end
 end)
 
+test('payloads-travel-as-text', function()
+   local message = update('b', { 1, 'x', { a = 1.5 } })
+   assert_equal({ message:has_payload_json(), message:get_payload_json() }, { true, '[1,"x",{"a":1.5}]' })
+   assert_equal(Message.new_from_variant(message:to_variant()).payload, { 1, 'x', { a = 1.5 } })
+   assert_equal(update('b', GLib.Variant('x', 1)):has_payload_json(), false)
+   assert_equal(update('b'):has_payload_json(), false)
+end)
+
 test('payload-errors', function()
    local loop = {}
    loop.a = { loop }

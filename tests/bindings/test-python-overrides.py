@@ -4,6 +4,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import threading
@@ -26,6 +27,32 @@ class MessageTest(unittest.TestCase):
         self.assertEqual(Message.task_update('a', 'b', '1', variant).payload, ('x', 1))
         self.assertEqual(AgentBus.pack({1: (2, 3)}).unpack(), {'1': [2, 3]})
         self.assertEqual(Message.task_update('a', 'b', '1', bytearray(b'12')).payload, b'12')
+
+    def test_payloads_travel_as_text(self):
+        value = {'id': 17, 'price': 1.5, 'tags': ['a', None], 'ok': True}
+        message = Message.custom('order', 'a', 'b', value)
+        self.assertTrue(message.has_payload_json())
+        self.assertEqual(message.get_payload_json(), json.dumps(value))
+        again = Message.new_from_variant(message.to_variant())
+        self.assertEqual(again.get_payload_json(), json.dumps(value))
+        self.assertEqual(again.payload, value)
+        self.assertEqual(again.get_payload().unpack(), value)
+        for packed in None, GLib.Variant('x', 1), b'12', AgentBus.pack(value):
+            self.assertFalse(Message.task_update('a', 'b', '1', packed).has_payload_json())
+
+    def test_reading_text_changes_no_payload(self):
+        for variant in GLib.Variant('(su)', ('x', 1)), GLib.Variant('ay', b'12'), GLib.Variant('a{us}', {1: 'a'}):
+            message = Message.task_update('a', 'b', '1', variant)
+            before = message.payload
+            self.assertTrue(message.get_payload_json())
+            self.assertEqual(message.payload, before)
+
+    def test_payloads_as_before(self):
+        """Text gives what a GLib.Variant between both gave."""
+        for value in ({'a': 1, 'b': [1.0, -0.0, 1e-7, 12345678901234567890.0]}, {1: 'x', None: 2, True: 3, 1.5: 4},
+                      [(1, 2), []], {'ü': 'ä😀\x7f"\\/'}, 10**18, -10**18, 'a\tb\n'):
+            packed = Message.task_update('a', 'b', '1', AgentBus.pack(value)).payload
+            self.assertEqual(repr(Message.task_update('a', 'b', '1', value).payload), repr(packed))
 
     def test_payloads_that_cannot_be(self):
         itself = []

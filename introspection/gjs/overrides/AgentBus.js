@@ -29,7 +29,14 @@ const weigh = content => content?.byteLength ?? content?.toArray?.().length ?? c
 // To ask for a size costs more than the rest of a plain handler, so a few messages stand for all.
 function countMessage(message) {
     if (Math.random() * SAMPLE < 1)
-        count(SAMPLE * (MESSAGE_WEIGHT + weigh(message.get_payload() ?? message.get_frame()?.get_data())));
+        count(SAMPLE * (MESSAGE_WEIGHT + weighMessage(message)));
+}
+
+// Nothing is built of a text for this.
+function weighMessage(message) {
+    if (message.has_payload_json())
+        return message.dup_payload_json().length;
+    return weigh(message.get_payload() ?? message.get_frame()?.get_data());
 }
 
 // --- Arguments ---
@@ -93,19 +100,87 @@ function explain(original, path, within = []) {
     within.pop();
 }
 
+// Whether JSON.stringify() says all of a value. Then nobody has to check what it comes by, which takes longer than all
+// the rest.
+function isSimple(value, depth = 0) {
+    switch (typeof value) {
+    case 'string': case 'boolean':
+        return true;
+    case 'number':
+        return Number.isFinite(value);
+    case 'object':
+        break;
+    default:
+        return false;
+    }
+    if (value === null)
+        return true;
+    if (depth > 32 || value.toJSON !== undefined)
+        return false;
+    if (Object.getPrototypeOf(value) === Object.prototype) {
+        for (const key in value) {
+            const item = value[key];
+
+            if (typeof item !== 'string' && item !== undefined && !isSimple(item, depth + 1))
+                return false;
+        }
+        return true;
+    }
+    if (!Array.isArray(value))
+        return false;
+    for (let i = 0; i < value.length; i++) {
+        if (!isSimple(value[i], depth + 1))
+            return false;
+    }
+    return true;
+}
+
+function toJson(value) {
+    return isSimple(value) ? JSON.stringify(value) : JSON.stringify(value, check);
+}
+
+// Throws what says best why a value cannot be packed.
+function refuse(error, value, path) {
+    if (error instanceof InternalError)
+        throw new TypeError(`${path} is nested too deeply`);
+    explain(value, path);
+    throw error;
+}
+
+// Variants and bytes travel as they are, all else as text.
+function isJson(value) {
+    if (typeof value !== 'object' || value === null)
+        return value !== null;
+    return Object.getPrototypeOf(value) === Object.prototype ||
+        !(value instanceof GLib.Variant || value instanceof Uint8Array);
+}
+
 function pack(value, path = 'payload') {
     if (value === null || value instanceof GLib.Variant)
         return value;
     if (value instanceof Uint8Array)
         return GLib.Variant.new_from_bytes(new GLib.VariantType('ay'), new GLib.Bytes(value), true);
-
     try {
-        return AgentBus.payload_from_json(JSON.stringify(value, check));
+        return AgentBus.payload_from_json(toJson(value));
     } catch (error) {
-        if (error instanceof InternalError)
-            throw new TypeError(`${path} is nested too deeply`);
-        explain(value, path);
-        throw error;
+        return refuse(error, value, path);
+    }
+}
+
+// The text of a payload. Nothing is built of it.
+function packText(value) {
+    try {
+        return toJson(value);
+    } catch (error) {
+        return refuse(error, value, 'payload');
+    }
+}
+
+function setText(message, text, value) {
+    try {
+        message.set_payload_json(text);
+    } catch (error) {
+        refuse(error, value, 'payload');
     }
 }
 
@@ -208,56 +283,81 @@ const convert = {
 };
 
 // Message.NAME(...arguments, {options})
+//
+// @make: makes the message of the arguments and of the options that have defaults, in this order
 function addConstructor(name, nArgs, defaults, make) {
+    const keys = Object.keys(defaults);
+    const known = new Set([...keys, ...settings]);
+
     AgentBus.Message[name] = (...args) => {
-        const options = args.length > nArgs ? args.pop() ?? {} : {};
-        const unknown = Object.keys(options).find(key => !(key in defaults) && !settings.includes(key));
-        const values = {};
+        const options = (args.length > nArgs ? args.pop() : null) ?? {};
+        let hasSettings = false, text = null, weight = 0;
 
         if (typeof options !== 'object')
             throw new TypeError(`Message.${name}() wants its options as an object, not ${options}`);
-        if (unknown !== undefined)
-            throw new TypeError(`Message.${name}() has no option '${unknown}'`);
+
+        for (const key in options) {
+            if (!known.has(key))
+                throw new TypeError(`Message.${name}() has no option '${key}'`);
+            hasSettings ||= !(key in defaults);
+        }
         while (args.length < nArgs)
             args.push(null);
-        for (const key in defaults) {
-            const value = options[key] ?? defaults[key];
+        for (let i = 0; i < keys.length; i++) {
+            const key = keys[i];
+            let value = options[key] ?? defaults[key];
 
-            values[key] = key in convert ? convert[key](value) : value;
+            if (key === 'payload' && isJson(value)) {
+                text = packText(value);
+                value = null;
+            } else if (key in convert) {
+                value = convert[key](value);
+            }
+            if (key === 'payload' || key === 'data')
+                weight = text?.length ?? weigh(value);
+            args.push(value);
         }
 
-        const message = make(args, values);
+        const message = make(...args);
 
-        for (const key of settings.filter(setting => options[setting] !== undefined))
-            message[`set_${key}`](options[key]);
-        count(MESSAGE_WEIGHT + weigh(values.payload ?? values.data));
+        if (text !== null)
+            setText(message, text, options.payload);
+        if (hasSettings)
+            applySettings(message, options);
+        count(MESSAGE_WEIGHT + weight);
         return message;
     };
+}
+
+function applySettings(message, options) {
+    for (const key of settings) {
+        if (options[key] !== undefined)
+            message[`set_${key}`](options[key]);
+    }
 }
 
 function addMessages() {
     const {Frame, Message, MessageType} = AgentBus;
 
     for (const [name, [nArgs, defaults]] of Object.entries(constructors)) {
-        addConstructor(name, nArgs, defaults,
-            (args, values) => Message[`new_${name}`](...args, ...Object.values(values)));
+        addConstructor(name, nArgs, defaults, Message[`new_${name}`].bind(Message));
     }
     for (let type = MessageType.REQUEST_INFERENCE; type <= MessageType.SHUTDOWN; type++) {
         addConstructor(MessageType.to_string(type).replace(/-/g, '_'), 2, {payload: null},
-            (args, {payload}) => Message.new_routed(type, ...args, payload));
+            (...args) => Message.new_routed(type, ...args));
     }
     // An array of boxed values does not arrive in C, so the agents are given as objects, in the wire form.
-    addConstructor('agent_registry', 2, {runner: '', infos: []}, ([source, target], {runner, infos}) => {
+    addConstructor('agent_registry', 2, {runner: '', infos: []}, (source, target, runner, infos) => {
         const content = pack({source, runner, ...target === null ? {} : {target}}).deepUnpack();
 
         content.infos = new GLib.Variant('aa{sv}', infos.map(info => pack(info).deepUnpack()));
         return Message.new_from_variant(new GLib.Variant('(ysa{sv})', [1, 'agent-registry', content]));
     });
     addConstructor('custom', 3, {channel: 'data', payload: null},
-        ([name, ...args], {channel, payload}) => Message.new_custom(name, channel, ...args, payload));
+        (name, source, target, channel, payload) => Message.new_custom(name, channel, source, target, payload));
     addConstructor('frame', 2, {frame: null, kind: null, data: null, metadata: null, direction: 'downstream'},
-        (args, {frame, kind, data, metadata, direction}) =>
-            Message.new_frame(...args, frame ?? Frame.new(kind, data, metadata), direction));
+        (source, target, frame, kind, data, metadata, direction) =>
+            Message.new_frame(source, target, frame ?? Frame.new(kind, data, metadata), direction));
 
     for (const name of ['name', 'channel', 'source', 'target', 'seq', 'sent_at', 'direction', 'reason', 'task_id',
         'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace']) {

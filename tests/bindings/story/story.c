@@ -243,6 +243,28 @@ test_stop (Story *story)
 }
 
 static void
+test_text (Story *story)
+{
+  g_autoptr (AgentMessage) message = agent_message_new_task_request ("ui", "worker", "42", "sum", NULL);
+  g_autoptr (GVariant) seven = agent_payload_from_json ("[ 7 ]", NULL);
+  g_autoptr (AgentMessage) made = agent_message_new_task_update ("ui", "worker", "42", seven);
+  g_autoptr (AgentMessage) again = NULL;
+  g_autoptr (GVariant) variant = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *meant = NULL;
+
+  attempt ("refused", AGENT_BUS_ERROR_INVALID_MESSAGE, agent_message_set_payload_json (message, "{\"n\": 1", &error), &error);
+  agent_message_set_payload_json (message, "{\"n\": 1.50, \"n\": [2]}", NULL);
+  variant = agent_message_to_variant (message);
+  again = agent_message_new_from_variant (variant, NULL);
+  meant = agent_payload_to_json (agent_message_get_payload (again));
+  tell ("%s %s", agent_message_has_payload_json (again) ? "given" : "made", agent_message_get_payload_json (again));
+  tell ("meant %s", meant);
+  tell ("%s %s", agent_message_has_payload_json (made) ? "given" : "made", agent_message_get_payload_json (made));
+  expect ("refused, given {\"n\": 1.50, \"n\": [2]}, meant {\"n\":[2]}, made [7]", "");
+}
+
+static void
 test_round_trip (Story *story)
 {
   g_autoptr (GVariant) payload = agent_payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}", NULL);
@@ -272,6 +294,7 @@ main (int argc, char **argv)
   add_case ("/story/statistics", test_statistics);
   add_case ("/story/errors", test_errors);
   add_case ("/story/stop", test_stop);
+  add_case ("/story/text", test_text);
   add_case ("/story/round-trip", test_round_trip);
   return g_test_run ();
 }

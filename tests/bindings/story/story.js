@@ -185,6 +185,21 @@ function testStop(story) {
     expect('started, running, worker 4', '');
 }
 
+function testText() {
+    const message = Message.new_task_request('ui', 'worker', '42', 'sum', null);
+
+    attempt('refused', Code.INVALID_MESSAGE, () => message.set_payload_json('{"n": 1'));
+    message.set_payload_json('{"n": 1.50, "n": [2]}');
+
+    const again = Message.new_from_variant(message.to_variant());
+    const made = Message.new_task_update('ui', 'worker', '42', AgentBus.payload_from_json('[ 7 ]'));
+
+    tell(`${again.has_payload_json() ? 'given' : 'made'} ${again.get_payload_json()}`);
+    tell(`meant ${AgentBus.payload_to_json(again.get_payload())}`);
+    tell(`${made.has_payload_json() ? 'given' : 'made'} ${made.get_payload_json()}`);
+    expect('refused, given {"n": 1.50, "n": [2]}, meant {"n":[2]}, made [7]', '');
+}
+
 function testRoundTrip() {
     const payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}');
     const message = Message.new_task_request('ui', 'worker', '42', 'sum', payload);
@@ -206,5 +221,6 @@ run({
     '/story/statistics': testStatistics,
     '/story/errors': testErrors,
     '/story/stop': testStop,
+    '/story/text': testText,
     '/story/round-trip': testRoundTrip,
 });

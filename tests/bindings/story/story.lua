@@ -179,6 +179,18 @@ local function test_stop(story)
    expect('started, running, worker 4', '')
 end
 
+local function test_text()
+   local message = Message.new_task_request('ui', 'worker', '42', 'sum', nil)
+   attempt('refused', 'INVALID_MESSAGE', message:set_payload_json('{"n": 1'))
+   assert(message:set_payload_json('{"n": 1.50, "n": [2]}'))
+   local again = Message.new_from_variant(message:to_variant())
+   tell('%s %s', again:has_payload_json() and 'given' or 'made', again:get_payload_json())
+   tell('meant %s', AgentBus.payload_to_json(again:get_payload()))
+   local made = Message.new_task_update('ui', 'worker', '42', AgentBus.payload_from_json('[ 7 ]'))
+   tell('%s %s', made:has_payload_json() and 'given' or 'made', made:get_payload_json())
+   expect('refused, given {"n": 1.50, "n": [2]}, meant {"n":[2]}, made [7]', '')
+end
+
 local function test_round_trip()
    local payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
    local message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
@@ -199,5 +211,6 @@ teller.run {
    { '/story/statistics', test_statistics },
    { '/story/errors', test_errors },
    { '/story/stop', test_stop },
+   { '/story/text', test_text },
    { '/story/round-trip', test_round_trip },
 }

@@ -179,6 +179,18 @@ def test_stop(story):
     expect('started, running, worker 4', '')
 
 
+def test_text(story):
+    message = Message.new_task_request('ui', 'worker', '42', 'sum', None)
+    attempt('refused', Error.INVALID_MESSAGE, message.set_payload_json, '{"n": 1')
+    message.set_payload_json('{"n": 1.50, "n": [2]}')
+    again = Message.new_from_variant(message.to_variant())
+    tell(f'{"given" if again.has_payload_json() else "made"} {again.get_payload_json()}')
+    tell(f'meant {AgentBus.payload_to_json(again.get_payload())}')
+    made = Message.new_task_update('ui', 'worker', '42', AgentBus.payload_from_json('[ 7 ]'))
+    tell(f'{"given" if made.has_payload_json() else "made"} {made.get_payload_json()}')
+    expect('refused, given {"n": 1.50, "n": [2]}, meant {"n":[2]}, made [7]', '')
+
+
 def test_round_trip(story):
     payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
     message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
@@ -199,5 +211,6 @@ run({
     '/story/statistics': test_statistics,
     '/story/errors': test_errors,
     '/story/stop': test_stop,
+    '/story/text': test_text,
     '/story/round-trip': test_round_trip,
 })

@@ -185,6 +185,19 @@ void test_stop (Story story) throws Error {
   expect ("started, running, worker 4", "");
 }
 
+void test_text (Story story) throws Error {
+  var message = new AgentBus.Message.task_request ("ui", "worker", "42", "sum", null);
+  attempt ("refused", AgentBus.BusError.INVALID_MESSAGE, () => message.set_payload_json ("{\"n\": 1"));
+  message.set_payload_json ("{\"n\": 1.50, \"n\": [2]}");
+  var again = new AgentBus.Message.from_variant (message.to_variant ());
+  var made = new AgentBus.Message.task_update ("ui", "worker", "42", AgentBus.payload_from_json ("[ 7 ]"));
+
+  tell ((again.has_payload_json () ? "given " : "made ") + again.get_payload_json ());
+  tell ("meant " + AgentBus.payload_to_json (again.get_payload ()));
+  tell ((made.has_payload_json () ? "given " : "made ") + made.get_payload_json ());
+  expect ("refused, given {\"n\": 1.50, \"n\": [2]}, meant {\"n\":[2]}, made [7]", "");
+}
+
 void test_round_trip (Story story) throws Error {
   var payload = AgentBus.payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}");
   var message = new AgentBus.Message.task_request ("ui", "worker", "42", "sum", payload);
@@ -209,6 +222,7 @@ int main (string[] args) {
   add_case ("/story/statistics", test_statistics);
   add_case ("/story/errors", test_errors);
   add_case ("/story/stop", test_stop);
+  add_case ("/story/text", test_text);
   add_case ("/story/round-trip", test_round_trip);
   return Test.run ();
 }

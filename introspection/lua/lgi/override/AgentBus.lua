@@ -164,12 +164,11 @@ to_json = function(value, depth, path)
    return object_to_json(value, depth, path)
 end
 
--- A payload, or nil and an error.
+-- The text of a payload, or nil and an error.
 local function pack(value)
-   if value == nil or GLib.Variant:is_type_of(value) then return value end
    local ok, json = pcall(to_json, value, 0, 'payload')
    if not ok then return nil, GLib.Error(AgentBus.BusError, 'INVALID_MESSAGE', '%s', json) end
-   return AgentBus.payload_from_json(json)
+   return json
 end
 
 local function unpack_variant(variant)
@@ -226,7 +225,7 @@ local function add_constructor(name, shape)
    -- Message._end, since "end" is a word of the language.
    Message[name] = function(...)
       local args, options = { ... }, select(n_args + 1, ...) or {}
-      local n = n_args
+      local n, json = n_args, nil
 
       for key in pairs(options) do
          if not known[key] then error(('Message.%s() has no option %q'):format(name, key), 2) end
@@ -234,16 +233,21 @@ local function add_constructor(name, shape)
       for i = 2, #shape do
          local value = options[shape[i]]
          if value == nil then value = defaults[shape[i]] end
-         if shape[i] == 'payload' then
+         if shape[i] == 'payload' and value ~= nil and not GLib.Variant:is_type_of(value) then
             local err
-            value, err = pack(value)
+            json, err = pack(value)
             if err then return nil, err end
+            value = nil
          end
          n = n + 1
          args[n] = value
       end
 
       local message = make(table.unpack(args, 1, n))
+      if json then
+         local ok, err = message:set_payload_json(json)
+         if not ok then return nil, err end
+      end
       for _, key in ipairs(settings) do
          if options[key] ~= nil then message['set_' .. key](message, options[key]) end
       end

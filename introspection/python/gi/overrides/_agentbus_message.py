@@ -48,6 +48,25 @@ def _explain(value: typing.Any, path: str, within: typing.Tuple[int, ...]) -> No
         _explain(item, f'{path}[{key!r}]', (*within, id(value)))
 
 
+_encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps() would make a new encoder for each call
+
+
+def _refuse(value: typing.Any, error: Exception) -> typing.NoReturn:
+    """Raises what says best why a value cannot be packed."""
+    try:
+        _explain(value, 'payload', ())
+    except (TypeError, ValueError) as reason:
+        raise reason from None
+    except RecursionError:
+        pass
+    raise ValueError(f'the payload cannot be packed: {getattr(error, "message", None) or error}') from None
+
+
+_REFUSED = (TypeError, ValueError, RecursionError, GLib.Error)
+_BYTES = (bytes, bytearray, memoryview)
+_PACKED = (GLib.Variant, *_BYTES)  # what is no JSON
+
+
 def pack(value: typing.Any) -> typing.Optional[GLib.Variant]:
     """A payload of what JSON can say, or of bytes. A GLib.Variant stays itself, None is no payload.
 
@@ -56,18 +75,28 @@ def pack(value: typing.Any) -> typing.Optional[GLib.Variant]:
     """
     if value is None or isinstance(value, GLib.Variant):
         return value
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, _BYTES):
         return GLib.Variant.new_from_bytes(GLib.VariantType('ay'), GLib.Bytes.new(bytes(value)), True)
     try:
-        return AgentBus.payload_from_json(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError, GLib.Error) as error:
-        try:
-            _explain(value, 'payload', ())
-        except (TypeError, ValueError) as reason:
-            raise reason from None
-        except RecursionError:
-            pass
-        raise ValueError(f'the payload cannot be packed: {getattr(error, "message", None) or error}') from None
+        return AgentBus.payload_from_json(_encode(value))
+    except _REFUSED as error:
+        _refuse(value, error)
+
+
+def _carry(payload: typing.Any, make: typing.Callable[..., typing.Any], *arguments: typing.Any) -> typing.Any:
+    """A message that make() makes of the arguments and the payload. What pack() would make JSON of travels as text."""
+    if payload is None or isinstance(payload, _PACKED):
+        return make(*arguments, pack(payload))
+    try:
+        text = _encode(payload)
+    except _REFUSED as error:
+        _refuse(payload, error)
+    message = make(*arguments, None)
+    try:
+        message.set_payload_json(text)
+    except GLib.Error as error:
+        _refuse(payload, error)
+    return message
 
 
 def enum(kind: typing.Any, value: typing.Any) -> typing.Any:
@@ -183,7 +212,7 @@ class Message(AgentBus.Message):
                     **options: typing.Any) -> Message:
         """Tells how far a task is."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_update(source, target, task_id, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_update, source, target, task_id), **options)
 
     @staticmethod
     def task_update_urgent(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -191,7 +220,7 @@ class Message(AgentBus.Message):
                            **options: typing.Any) -> Message:
         """The same on the system channel."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_update_urgent(source, target, task_id, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_update_urgent, source, target, task_id), **options)
 
     @staticmethod
     def task_stream_start(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -199,7 +228,7 @@ class Message(AgentBus.Message):
                           **options: typing.Any) -> Message:
         """Begins a stream of a task."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_stream_start(source, target, task_id, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_stream_start, source, target, task_id), **options)
 
     @staticmethod
     def task_stream_data(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -207,7 +236,7 @@ class Message(AgentBus.Message):
                          **options: typing.Any) -> Message:
         """The next part of a stream."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_stream_data(source, target, task_id, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_stream_data, source, target, task_id), **options)
 
     @staticmethod
     def task_stream_end(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -215,7 +244,7 @@ class Message(AgentBus.Message):
                         **options: typing.Any) -> Message:
         """Ends a stream of a task."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_stream_end(source, target, task_id, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_stream_end, source, target, task_id), **options)
 
     @staticmethod
     def task_response(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -224,7 +253,7 @@ class Message(AgentBus.Message):
         """Tells what came of a task."""
         check_names({'source': source, 'task_id': task_id}, target)
         status = enum(AgentBus.TaskStatus, status)
-        return _set(_new.new_task_response(source, target, task_id, status, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_response, source, target, task_id, status), **options)
 
     @staticmethod
     def task_response_urgent(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -233,7 +262,7 @@ class Message(AgentBus.Message):
         """The same on the system channel."""
         check_names({'source': source, 'task_id': task_id}, target)
         status = enum(AgentBus.TaskStatus, status)
-        return _set(_new.new_task_response_urgent(source, target, task_id, status, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_response_urgent, source, target, task_id, status), **options)
 
     @staticmethod
     def task_request(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -241,7 +270,7 @@ class Message(AgentBus.Message):
                      payload: typing.Any = None, **options: typing.Any) -> Message:
         """Asks the target to do a task."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_request(source, target, task_id, name, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_request, source, target, task_id, name), **options)
 
     @staticmethod
     def task_update_request(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -263,7 +292,7 @@ class Message(AgentBus.Message):
                  **options: typing.Any) -> Message:
         """Activates an agent."""
         check_names({'source': source}, target)
-        return _set(_new.new_activate(source, target, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_activate, source, target), **options)
 
     @staticmethod
     def deactivate(source: str, target: typing.Optional[str] = None, **options: typing.Any) -> Message:
@@ -294,63 +323,64 @@ class Message(AgentBus.Message):
                channel: typing.Union[Channel, str] = 'data', **options: typing.Any) -> Message:
         """A message of the application's own type."""
         check_names({'name': name, 'source': source}, target)
-        return _set(_new.new_custom(name, enum(AgentBus.Channel, channel), source, target, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_custom, name, enum(AgentBus.Channel, channel), source, target), **options)
 
     @staticmethod
     def routed(kind: typing.Union[MessageType, str], source: str, actor: str, payload: typing.Any = None,
                **options: typing.Any) -> Message:
         """A message that a dispatcher brings to an actor."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(enum(AgentBus.MessageType, kind), source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, enum(AgentBus.MessageType, kind), source, actor), **options)
 
     @staticmethod
     def request_inference(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """REQUEST_INFERENCE, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.REQUEST_INFERENCE, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.REQUEST_INFERENCE, source, actor), **options)
 
     @staticmethod
     def request_inference_batch(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """REQUEST_INFERENCE_BATCH, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
         return _set(
-            _new.new_routed(AgentBus.MessageType.REQUEST_INFERENCE_BATCH, source, actor, pack(payload)), **options)
+            _carry(payload, _new.new_routed, AgentBus.MessageType.REQUEST_INFERENCE_BATCH, source, actor), **options)
 
     @staticmethod
     def flag_last_inference(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """FLAG_LAST_INFERENCE, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.FLAG_LAST_INFERENCE, source, actor, pack(payload)), **options)
+        return _set(
+            _carry(payload, _new.new_routed, AgentBus.MessageType.FLAG_LAST_INFERENCE, source, actor), **options)
 
     @staticmethod
     def model_handshake(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """MODEL_HANDSHAKE, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.MODEL_HANDSHAKE, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.MODEL_HANDSHAKE, source, actor), **options)
 
     @staticmethod
     def model_version(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """MODEL_VERSION, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.MODEL_VERSION, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.MODEL_VERSION, source, actor), **options)
 
     @staticmethod
     def model_update(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """MODEL_UPDATE, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.MODEL_UPDATE, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.MODEL_UPDATE, source, actor), **options)
 
     @staticmethod
     def send_trajectory(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """SEND_TRAJECTORY, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.SEND_TRAJECTORY, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.SEND_TRAJECTORY, source, actor), **options)
 
     @staticmethod
     def shutdown(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """SHUTDOWN, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.SHUTDOWN, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.SHUTDOWN, source, actor), **options)
 
     frame = _FrameOrNew()
 
@@ -382,6 +412,8 @@ class Message(AgentBus.Message):
     @property
     def payload(self) -> typing.Any:
         """Python values; NaN and infinity in a dict or list are None, since JSON has no word for them."""
+        if self.has_payload_json():
+            return json.loads(self.get_payload_json() or 'null')
         payload = self.get_payload()
         if payload is None:
             return None
