@@ -91,13 +91,14 @@ static void
 print_frame (GString    *out,
              AgentFrame *frame)
 {
-  GBytes *data = agent_frame_get_data (frame);
+  gsize size;
 
+  agent_frame_get_contents (frame, &size);
   g_string_append_printf (out,
                           " frame=%" G_GUINT64_FORMAT " kind=%s bytes=%" G_GSIZE_FORMAT,
                           agent_frame_get_id (frame),
                           agent_frame_get_kind (frame),
-                          data != NULL ? g_bytes_get_size (data) : 0);
+                          size);
 }
 
 static void

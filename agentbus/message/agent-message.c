@@ -377,11 +377,12 @@ _agent_message_drop_refs (AgentMessage *self,
 static gsize
 message_size_frame (AgentFrame *frame)
 {
-  GBytes   *data = agent_frame_get_data (frame);
   GVariant *metadata = agent_frame_get_metadata (frame);
+  gsize     size;
 
-  return (data != NULL ? g_bytes_get_size (data) : 0) +
-         (metadata != NULL ? g_variant_get_size (metadata) : 0);
+  agent_frame_get_contents (frame, &size);
+
+  return size + (metadata != NULL ? g_variant_get_size (metadata) : 0);
 }
 
 static gsize

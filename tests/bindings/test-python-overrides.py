@@ -157,6 +157,16 @@ class PropertyTest(unittest.TestCase):
         while GLib.MainContext.default().iteration(False):
             pass
 
+    def test_frames_of_all_sizes(self):
+        for data in None, b'', b'\0', bytes(range(256)) * 4, bytes(1025), bytes(10**6):
+            for frame in AgentBus.Frame('audio', data), AgentBus.Frame('audio', data and GLib.Bytes.new(data)):
+                self.assertEqual(frame.data, data)
+                self.assertEqual(frame.get_data() and frame.get_data().get_data(), data or (data and b''))
+                message = Message.frame('a', 'b', frame)
+                self.assertEqual(Message.new_from_variant(message.to_variant()).frame.data, data)
+        self.assertEqual(AgentBus.Frame('audio', memoryview(b'12')).data, b'12')
+        self.assertEqual(AgentBus.Frame('audio', GLib.Bytes.new(b'')).data, b'')
+
     def test_frames_and_infos(self):
         frame = AgentBus.Frame('audio', b'12', {'rate': 16000})
         self.assertEqual((frame.kind, frame.data, frame.metadata, frame.pts), ('audio', b'12', {'rate': 16000}, -1))

@@ -39,6 +39,8 @@ bus.send(Message.task_update('ui', 'worker', '1', {payload: [1, {a: 'b'}], ttl: 
 bus.send(Message.task_response('ui', null, '1', {status: TaskStatus.RUNNING}));
 bus.send(Message.frame('ui', 'worker', {kind: 'audio', data: new Uint8Array(3), metadata: {rate: 1}}));
 bus.send(Message.new_activate('ui', 'worker', null));
+bus.send(Message.new_frame('ui', 'worker', AgentBus.Frame.new_copy('audio', new Uint8Array(3), null),
+    AgentBus.FrameDirection.DOWNSTREAM));
 bus.send(Message.custom('mine', 'ui', 'worker', {channel: 'system', payload: new GLib.Variant('s', 'x')}));
 
 async function receive() {

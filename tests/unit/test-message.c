@@ -644,6 +644,7 @@ test_size (void)
 {
   g_autoptr (GBytes) data = g_bytes_new_static ("12345", 5);
   g_autoptr (AgentFrame) bare = agent_frame_new ("audio", NULL, NULL);
+  g_autoptr (AgentFrame) copied = agent_frame_new_copy ("audio", "12345", 5, NULL);
   g_autoptr (AgentFrame) full =
       agent_frame_new ("audio", data, g_variant_new_parsed ("{'a': <byte 1>}"));
   g_autoptr (AgentInfo) info = agent_info_new ("ab", "c", "def", TRUE, FALSE, 0);
@@ -657,6 +658,9 @@ test_size (void)
   assert_size (agent_message_new_task_update ("a", "b", "t", NULL), 0);
   assert_size (agent_message_new_task_update ("a", "b", "t", g_variant_new_string ("123")), 4);
   assert_size (agent_message_new_frame ("a", "b", bare, 0), 0);
+  assert_size (agent_message_new_frame ("a", "b", copied, 0), 5);
+  g_assert_nonnull (agent_frame_get_data (copied));
+  assert_size (agent_message_new_frame ("a", "b", copied, 0), 5);
   assert_size (agent_message_new_frame ("a", "b", full, 0), 5 + metadata);
   assert_size (agent_message_new_agent_ready (info), 9);
   assert_size (agent_message_new_agent_registry ("a", "b", "r", infos), 18);

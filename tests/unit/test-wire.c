@@ -313,9 +313,11 @@ test_round_trip_frames (void)
 {
   g_autoptr (GBytes) nothing = g_bytes_new_static (NULL, 0);
   g_autoptr (AgentFrame) bare = agent_frame_new ("x", NULL, NULL);
+  g_autoptr (AgentFrame) copied = agent_frame_new_copy ("x", "123", 3, NULL);
   g_autoptr (AgentFrame) empty = agent_frame_new ("x", nothing, g_variant_new_parsed ("@a{sv} {}"));
 
   assert_round_trip (agent_message_new_frame ("a", NULL, bare, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+  assert_round_trip (agent_message_new_frame ("a", NULL, copied, AGENT_FRAME_DIRECTION_DOWNSTREAM));
   assert_round_trip (agent_message_new_frame ("a", NULL, empty, AGENT_FRAME_DIRECTION_DOWNSTREAM));
 }
 

@@ -36,7 +36,7 @@ function countMessage(message) {
 function weighMessage(message) {
     if (message.has_payload_json())
         return message.dup_payload_json().length;
-    return weigh(message.get_payload() ?? message.get_frame()?.get_data());
+    return weigh(message.get_payload() ?? message.get_frame()?.get_contents());
 }
 
 // --- Arguments ---

@@ -437,12 +437,14 @@ class Frame(AgentBus.Frame):
     def __new__(cls, kind: str, data: typing.Union[bytes, bytearray, memoryview, GLib.Bytes, None] = None,
                 metadata: typing.Union[typing.Mapping[str, typing.Any], GLib.Variant, None] = None) -> Frame:
         check_names({'kind': kind})
-        if data is not None and not isinstance(data, GLib.Bytes):
-            # Not of data itself: bytes(5) is five zeros.
-            data = GLib.Bytes.new(bytes(memoryview(data)))
         if metadata is not None and not isinstance(metadata, GLib.Variant):
             metadata = pack(dict(metadata))
-        frame: typing.Any = AgentBus.Frame.new(kind, data, metadata)
+        frame: typing.Any
+        if data is None or isinstance(data, GLib.Bytes):
+            frame = AgentBus.Frame.new(kind, data, metadata)
+        else:
+            # Not of data itself: bytes(5) is five zeros.
+            frame = AgentBus.Frame.new_copy(kind, bytes(memoryview(data)), metadata)
         return frame
 
     id = property(AgentBus.Frame.get_id)
@@ -452,8 +454,8 @@ class Frame(AgentBus.Frame):
     @property
     def data(self) -> typing.Optional[bytes]:
         """A copy of the data, or None."""
-        data = self.get_data()
-        return None if data is None else data.get_data() or b''
+        contents = self.get_contents()
+        return None if not contents and self.get_data() is None else contents
 
     @property
     def metadata(self) -> typing.Any:
