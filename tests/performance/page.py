@@ -90,6 +90,7 @@ PEER_GROUPS = {
     'million/s': {
         'stream_1to1': 'one to one',
         'stream_1to1_payload': 'with 160 bytes',
+        'stream_1to1_640': 'with 640',
         'fanout_16': 'one to 16',
         'senders_4to1': 'four to one',
         'targeted_1000': 'one of 1,000',
