@@ -158,6 +158,25 @@ test_agrees_on_depth (void)
       }
 }
 
+/* What lies beside is no deeper. */
+static void
+test_agrees_on_siblings (void)
+{
+  g_autoptr (GString) arrays = g_string_new ("[0");
+  g_autoptr (GString) objects = g_string_new ("{\"k\":0");
+
+  for (guint i = 0; i < 40; i++)
+    {
+      g_string_append (arrays, ",[[],[1]]");
+      g_string_append (objects, ",\"k\":{\"k\":{}}");
+    }
+  g_string_append_c (arrays, ']');
+  g_string_append_c (objects, '}');
+
+  g_assert_true (assert_agrees (arrays->str));
+  g_assert_true (assert_agrees (objects->str));
+}
+
 static void
 append_value (GRand   *rand,
               GString *text,
@@ -524,6 +543,7 @@ main (int   argc,
 
   test_add_func ("/agentbus/payload-text/agrees-on-pieces", test_agrees_on_pieces);
   test_add_func ("/agentbus/payload-text/agrees-on-depth", test_agrees_on_depth);
+  test_add_func ("/agentbus/payload-text/agrees-on-siblings", test_agrees_on_siblings);
   test_add_func ("/agentbus/payload-text/agrees-at-random", test_agrees_at_random);
   test_add_func ("/agentbus/payload-text/check-builds-nothing", test_check_builds_nothing);
   test_add_func ("/agentbus/payload-text/verbatim", test_verbatim);
