@@ -46,13 +46,13 @@ _agent_payload_is_text (gconstpointer content)
 static inline AgentPayloadText *
 _agent_payload_to_text (gpointer content)
 {
-  return (AgentPayloadText *) ((char *) content - AGENT_PAYLOAD_TEXT_BIT);
+  return (gpointer) ((guintptr) content - AGENT_PAYLOAD_TEXT_BIT);
 }
 
 static inline gpointer
 _agent_payload_from_text (AgentPayloadText *text)
 {
-  return (char *) text + AGENT_PAYLOAD_TEXT_BIT;
+  return (gpointer) ((guintptr) text + AGENT_PAYLOAD_TEXT_BIT);
 }
 
 G_END_DECLS
