@@ -66,12 +66,14 @@ struct _AgentChannelQueue
   _Atomic guint64 n_in;          /* how many messages were pushed and not taken back; changed with the lock held */
   _Atomic guint64 n_out_seen;    /* @n_out when a sender last read it; changed with the lock held */
   _Atomic guint   n_out_before;  /* @n_out, modulo 2^32, when @scheduled was set last; changed with the lock held */
+  guint           look_at;       /* (lock) the value of @n_in, modulo 2^32, at which a sender takes a closer look */
   _Atomic guint   scheduled_at;  /* when that was, in µs modulo 2^32; changed with the lock held */
   _Atomic guint   capacity;      /* @limit, or 0 while the room is reserved; changed with the lock held */
   AgentSpinLock   lock;
   guint8          scheduled;     /* (lock) */
   guint8          closed;        /* (lock) */
   guint8          emptied;       /* (lock) the queue is closed, and all messages were taken back */
+  _Atomic guint8  slow;          /* the receiver lags behind; changed with the lock held */
 
   /* The receiver changes these with each message, and senders seldom read them. So they must not share a cache line with the
    * fields before. */
@@ -84,6 +86,13 @@ struct _AgentChannelQueue
   _Atomic guint64 bytes_out;
   _Atomic guint64 n_kept_out;
   _Atomic guint64 kept_bytes_out;
+};
+
+/* What a sender may find when it takes a closer look. */
+enum
+{
+  AGENT_LOOK_MILESTONE = 1 << 0, /* the number of messages since the token was set is a power of two, from 2 on */
+  AGENT_LOOK_SLOW = 1 << 1,      /* the queue has got nearly full, and is not slow yet */
 };
 
 /* How far a walk through a queue has come, see peek(). */
@@ -128,6 +137,10 @@ void          _agent_channel_queue_close_locked (AgentChannelQueue *self);
 guint         _agent_channel_queue_take_all_locked
                                                 (AgentChannelQueue *self,
                                                  GPtrArray         *messages);
+guint         _agent_channel_queue_look_locked  (AgentChannelQueue *self,
+                                                 gsize              size);
+gboolean      _agent_channel_queue_has_recovered_locked
+                                                (AgentChannelQueue *self);
 guint64       _agent_channel_queue_get_length_locked
                                                 (AgentChannelQueue *self);
 
@@ -160,21 +173,22 @@ _agent_channel_queue_claim_token_locked (AgentChannelQueue *self,
     return FALSE;
 
   self->scheduled = TRUE;
+  self->look_at = (guint) atomic_load_explicit (&self->n_in, memory_order_relaxed) + 1;
   atomic_store_explicit (&self->scheduled_at, (guint) now, memory_order_relaxed);
   atomic_store_explicit (
       &self->n_out_before, (guint) atomic_load_explicit (&self->n_in, memory_order_relaxed) - 1, memory_order_relaxed);
   return TRUE;
 }
 
-/* Called when a message has been pushed. Whether the number of messages since the token was set is a power of two, from 2
- * on. */
+/* Called when a message of @size has been pushed. Whether to call look_locked(). */
 static inline gboolean
-_agent_channel_queue_is_milestone_locked (AgentChannelQueue *self)
+_agent_channel_queue_has_to_look_locked (AgentChannelQueue *self,
+                                         gsize              size)
 {
-  guint n = (guint) atomic_load_explicit (&self->n_in, memory_order_relaxed) -
-            atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
+  guint n_in = (guint) atomic_load_explicit (&self->n_in, memory_order_relaxed);
 
-  return (n & (n - 1)) == 0 && n > 1;
+  /* The next look is never more than half of the numbers away. */
+  return G_UNLIKELY ((gint) (n_in - self->look_at) >= 0) || size > 0;
 }
 
 /* Whether the receiver has taken nothing since the token was set, although that was @patience microseconds ago, or 2^32

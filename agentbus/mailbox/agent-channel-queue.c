@@ -144,6 +144,7 @@ _agent_channel_queue_set_limits_locked (AgentChannelQueue *self,
   gboolean reserved = _agent_channel_queue_get_capacity (self) == 0;
 
   self->limit = capacity;
+  self->look_at = (guint) _agent_channel_queue_get_n_in (self) + 1;
   _agent_channel_queue_reserve_locked (self, reserved);
   atomic_store_explicit (&self->max_bytes, max_bytes, memory_order_relaxed);
 }

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include <glib.h>
+#include "mailbox/agent-flow-private.h"
 
 G_BEGIN_DECLS
 
@@ -17,6 +17,7 @@ typedef struct
   GQueue      receipts;        /* (source's lock) (owned) who waits to receive */
   GHashTable *unhandled_names; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
   gint        n_unhandled;     /* (atomic) */
+  AgentFlow   flow;
 } AgentMailboxExtras;
 
 AgentMailboxExtras *_agent_mailbox_extras_get   (AgentMailboxExtras **place);

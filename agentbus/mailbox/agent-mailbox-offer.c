@@ -85,6 +85,9 @@ offer_accept_locked (AgentMailbox    *self,
   offer->position = queue->n_kept_in;
   /* The message may have been sent long ago. */
   offer->wake = !queue->scheduled && _agent_channel_queue_claim_token_locked (queue, _agent_clock_now ());
+  offer->found = 0;
+  if (_agent_channel_queue_has_to_look_locked (queue, size))
+    offer->found = _agent_channel_queue_look_locked (queue, size);
   offer->cancel = g_steal_pointer (cancel);
 }
 
@@ -136,6 +139,14 @@ _agent_mailbox_reserve_room (AgentMailbox *self,
   _agent_channel_queue_unlock (queue);
 }
 
+static void
+offer_warn_many (AgentMailbox *self)
+{
+  g_autofree char *text = _agent_mailbox_dup_many_text (self);
+
+  g_warning ("%s", text);
+}
+
 /* Does what is left to do for an accepted message. With no lock held. */
 void
 _agent_mailbox_end_offer (AgentMailbox *self,
@@ -146,5 +157,7 @@ _agent_mailbox_end_offer (AgentMailbox *self,
     _agent_mailbox_add_system (self, offer->wake, offer->cancel);
   else if (offer->wake)
     _agent_delivery_source_add_data (self->source, &self->schedule);
+  if ((offer->found & AGENT_LOOK_SLOW) != 0 && _agent_mailbox_note_slow (self, channel) && channel == AGENT_CHANNEL_SYSTEM)
+    offer_warn_many (self);
   g_clear_pointer (&offer->cancel, agent_message_unref);
 }

@@ -77,6 +77,7 @@ typedef enum
 typedef struct
 {
   guint64       position; /* of the message in its channel */
+  guint         found;    /* AGENT_LOOK_ flags */
   gboolean      wake;     /* the mailbox has to be scheduled */
   AgentMessage *cancel;   /* (owned) (nullable) the message, if it is a CANCEL or TASK_CANCEL */
 } AgentOffer;
@@ -167,6 +168,13 @@ void             _agent_mailbox_end_offer      (AgentMailbox               *self
 void             _agent_mailbox_add_system     (AgentMailbox               *self,
                                                 gboolean                    claimed,
                                                 AgentMessage               *cancel);
+
+/* Any thread, for a mailbox that gets long */
+gboolean         _agent_mailbox_note_slow      (AgentMailbox               *self,
+                                                AgentChannel                channel);
+void             _agent_mailbox_look_for_recovery
+                                               (AgentMailbox               *self);
+char            *_agent_mailbox_dup_many_text  (AgentMailbox               *self);
 
 /* Any thread, for the watches */
 gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,

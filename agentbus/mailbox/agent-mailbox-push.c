@@ -82,10 +82,25 @@ push_look_at_context (AgentMailbox *self,
 
   _agent_sender_add_hint (
       sender,
+      G_LOG_LEVEL_MESSAGE,
       g_strdup_printf ("'%s' has been given no message for more than a second, and %" G_GUINT64_FORMAT
                        " wait: nothing iterates its main context. Run a main loop in the thread that is to call its handlers",
                        self->name,
                        n_queued));
+}
+
+/* @found: AGENT_LOOK_ flags */
+static void
+push_note_found (AgentMailbox *self,
+                 AgentChannel  channel,
+                 guint         found,
+                 gint64        now,
+                 AgentSender  *sender)
+{
+  if ((found & AGENT_LOOK_MILESTONE) != 0)
+    push_look_at_context (self, channel, now, sender);
+  if ((found & AGENT_LOOK_SLOW) != 0 && _agent_mailbox_note_slow (self, channel) && channel == AGENT_CHANNEL_SYSTEM)
+    _agent_sender_add_hint (sender, G_LOG_LEVEL_WARNING, _agent_mailbox_dup_many_text (self));
 }
 
 static void
@@ -105,7 +120,7 @@ push_system (AgentMailbox *self,
   AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
   gint64             now = message->sent_at;
   gboolean           claimed = FALSE;
-  gboolean           milestone = FALSE;
+  guint              found = 0;
   gboolean           closed;
 
   _agent_channel_queue_lock (queue);
@@ -116,7 +131,8 @@ push_system (AgentMailbox *self,
         atomic_fetch_add (&self->n_cancels, 1);
       _agent_channel_queue_push_locked (queue, message, 0);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
-      milestone = !claimed && _agent_channel_queue_is_milestone_locked (queue);
+      if (_agent_channel_queue_has_to_look_locked (queue, 0))
+        found = _agent_channel_queue_look_locked (queue, 0);
     }
   _agent_channel_queue_unlock (queue);
 
@@ -128,8 +144,8 @@ push_system (AgentMailbox *self,
     }
 
   _agent_mailbox_add_system (self, claimed, cancel);
-  if (G_UNLIKELY (milestone))
-    push_look_at_context (self, AGENT_CHANNEL_SYSTEM, now, sender);
+  if (G_UNLIKELY (found != 0))
+    push_note_found (self, AGENT_CHANNEL_SYSTEM, found, now, sender);
   return TRUE;
 }
 
@@ -247,7 +263,7 @@ push_data_once (AgentMailbox *self,
   gint64             now = message->sent_at;
   gboolean           to_report = FALSE;
   gboolean           claimed = FALSE;
-  gboolean           milestone = FALSE;
+  guint              found = 0;
 
   _agent_channel_queue_lock (queue);
   result = push_make_room_locked (self, message, size, &victims);
@@ -255,7 +271,8 @@ push_data_once (AgentMailbox *self,
     {
       _agent_channel_queue_push_locked (queue, message, size);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
-      milestone = !claimed && _agent_channel_queue_is_milestone_locked (queue);
+      if (_agent_channel_queue_has_to_look_locked (queue, size))
+        found = _agent_channel_queue_look_locked (queue, size);
     }
   if (victims.n > 0)
     to_report = push_count_victims_locked (self, &victims, &lost);
@@ -266,8 +283,10 @@ push_data_once (AgentMailbox *self,
   _agent_mailbox_report_drops (self, to_report);
   if (victims.n > 0)
     push_unref_victims (self, &victims, lost);
-  if (G_UNLIKELY (milestone || victims.n > 0))
-    push_look_at_context (self, AGENT_CHANNEL_DATA, now, sender);
+  if (victims.n > 0)
+    found |= AGENT_LOOK_MILESTONE | AGENT_LOOK_SLOW;
+  if (G_UNLIKELY (found != 0))
+    push_note_found (self, AGENT_CHANNEL_DATA, found, now, sender);
   return result;
 }
 
@@ -326,10 +345,10 @@ push_data (AgentMailbox *self,
 
   if (result == PUSH_ACCEPTED)
     return TRUE;
-  if (result == PUSH_FULL)
-    push_look_at_context (self, AGENT_CHANNEL_DATA, now, sender);
   if (result == PUSH_CLOSED || !push_drop (self, message, sender))
     push_refuse (self, message, sender);
+  if (result == PUSH_FULL)
+    push_note_found (self, AGENT_CHANNEL_DATA, AGENT_LOOK_MILESTONE | AGENT_LOOK_SLOW, now, sender);
   return FALSE;
 }
 

@@ -270,6 +270,10 @@ _agent_mailbox_ask_again (AgentMailbox *self)
 void
 _agent_mailbox_tell_progress (AgentMailbox *self)
 {
-  if (_agent_schedule_take_watched (&self->schedule))
+  gint watched = _agent_schedule_take_watched (&self->schedule);
+
+  if ((watched & AGENT_WATCH_SLOW) != 0)
+    _agent_mailbox_look_for_recovery (self);
+  if ((watched & (AGENT_WATCH_ROOM | AGENT_WATCH_PROGRESS)) != 0)
     _agent_mailbox_watches_tell (&self->owner->watches, self, AGENT_MAILBOX_PROGRESSED);
 }
