@@ -93,9 +93,13 @@ _agent_mailbox_look_for_recovery (AgentMailbox *self)
     flow_change (self, FALSE, 0);
 }
 
-/* For the log: many system messages wait. (transfer full) */
+/* What to log of @channel, which has become slow: (transfer full) (nullable). Of the data channel, drops are logged. */
 char *
-_agent_mailbox_dup_many_text (AgentMailbox *self)
+_agent_mailbox_dup_warning (AgentMailbox *self,
+                            AgentChannel  channel)
 {
+  if (channel == AGENT_CHANNEL_DATA || !_agent_mailbox_mark (self, AGENT_MARK_MANY))
+    return NULL;
+
   return g_strdup_printf ("System channel of '%s' is long, and nothing bounds it: the subscriber does not keep up", self->name);
 }

@@ -140,11 +140,15 @@ _agent_mailbox_reserve_room (AgentMailbox *self,
 }
 
 static void
-offer_warn_many (AgentMailbox *self)
+offer_note_slow (AgentMailbox *self,
+                 AgentChannel  channel)
 {
-  g_autofree char *text = _agent_mailbox_dup_many_text (self);
+  g_autofree char *warning = NULL;
 
-  g_warning ("%s", text);
+  if (_agent_mailbox_note_slow (self, channel))
+    warning = _agent_mailbox_dup_warning (self, channel);
+  if (warning != NULL)
+    g_warning ("%s", warning);
 }
 
 /* Does what is left to do for an accepted message. With no lock held. */
@@ -157,7 +161,7 @@ _agent_mailbox_end_offer (AgentMailbox *self,
     _agent_mailbox_add_system (self, offer->wake, offer->cancel);
   else if (offer->wake)
     _agent_delivery_source_add_data (self->source, &self->schedule);
-  if ((offer->found & AGENT_LOOK_SLOW) != 0 && _agent_mailbox_note_slow (self, channel) && channel == AGENT_CHANNEL_SYSTEM)
-    offer_warn_many (self);
+  if ((offer->found & AGENT_LOOK_SLOW) != 0)
+    offer_note_slow (self, channel);
   g_clear_pointer (&offer->cancel, agent_message_unref);
 }

@@ -93,6 +93,7 @@ enum
   AGENT_MARK_UNHEARD = 1 << 0,   /* it was logged that nobody listens */
   AGENT_MARK_FORGOTTEN = 1 << 1, /* it was logged that nothing iterates the context */
   AGENT_MARK_PULLED = 1 << 2,    /* somebody has received from it */
+  AGENT_MARK_MANY = 1 << 3,      /* it was logged that many system messages wait */
 };
 
 struct _AgentMailbox
@@ -174,7 +175,8 @@ gboolean         _agent_mailbox_note_slow      (AgentMailbox               *self
                                                 AgentChannel                channel);
 void             _agent_mailbox_look_for_recovery
                                                (AgentMailbox               *self);
-char            *_agent_mailbox_dup_many_text  (AgentMailbox               *self);
+char            *_agent_mailbox_dup_warning    (AgentMailbox               *self,
+                                                AgentChannel                channel);
 
 /* Any thread, for the watches */
 gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,

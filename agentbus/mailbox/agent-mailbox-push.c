@@ -97,10 +97,14 @@ push_note_found (AgentMailbox *self,
                  gint64        now,
                  AgentSender  *sender)
 {
+  char *warning = NULL;
+
   if ((found & AGENT_LOOK_MILESTONE) != 0)
     push_look_at_context (self, channel, now, sender);
-  if ((found & AGENT_LOOK_SLOW) != 0 && _agent_mailbox_note_slow (self, channel) && channel == AGENT_CHANNEL_SYSTEM)
-    _agent_sender_add_hint (sender, G_LOG_LEVEL_WARNING, _agent_mailbox_dup_many_text (self));
+  if ((found & AGENT_LOOK_SLOW) != 0 && _agent_mailbox_note_slow (self, channel))
+    warning = _agent_mailbox_dup_warning (self, channel);
+  if (warning != NULL)
+    _agent_sender_add_hint (sender, G_LOG_LEVEL_WARNING, warning);
 }
 
 static void
@@ -193,7 +197,8 @@ push_evict_locked (AgentMailbox *self,
   return PUSH_AGAIN;
 }
 
-static PushResult
+/* Inline: it is part of every push, and has a second caller. */
+static inline PushResult
 push_make_room_locked (AgentMailbox *self,
                        AgentMessage *message,
                        gsize         size,
