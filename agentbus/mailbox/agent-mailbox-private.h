@@ -136,10 +136,6 @@ gpointer         _agent_mailbox_dup_bus        (AgentMailbox               *self
 void             _agent_mailbox_get_ledger     (AgentMailbox               *self,
                                                 AgentLedger                *ledger);
 void             _agent_mailbox_count_failed   (AgentMailbox               *self);
-gboolean         _agent_mailbox_mark           (AgentMailbox               *self,
-                                                guint                       mark);
-gboolean         _agent_mailbox_has_mark       (AgentMailbox               *self,
-                                                guint                       mark);
 gboolean         _agent_mailbox_count_drops    (AgentMailbox               *self,
                                                 AgentDropReason             reason,
                                                 guint64                     n,
@@ -235,5 +231,20 @@ gboolean         _agent_mailbox_has_left       (AgentMailbox               *self
 gboolean         _agent_mailbox_add_leaver     (AgentMailbox               *self,
                                                 AgentLeftFunc               func,
                                                 gpointer                    data);
+
+static inline gboolean
+_agent_mailbox_has_mark (AgentMailbox *self,
+                         guint         mark)
+{
+  return (g_atomic_int_get (&self->marks) & mark) != 0;
+}
+
+/* Sets an AGENT_MARK_. In any thread. Returns whether it was not set before. */
+static inline gboolean
+_agent_mailbox_mark (AgentMailbox *self,
+                     guint         mark)
+{
+  return !_agent_mailbox_has_mark (self, mark) && (g_atomic_int_or (&self->marks, mark) & mark) == 0;
+}
 
 G_END_DECLS

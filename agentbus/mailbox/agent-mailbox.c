@@ -102,21 +102,6 @@ _agent_mailbox_is_heard (AgentMailbox *self)
          subscriber == NULL || _agent_signal_is_heard (subscriber, self->receiver.signal);
 }
 
-/* Sets an AGENT_MARK_. In any thread. Returns whether it was not set before. */
-gboolean
-_agent_mailbox_mark (AgentMailbox *self,
-                     guint         mark)
-{
-  return !_agent_mailbox_has_mark (self, mark) && (g_atomic_int_or (&self->marks, mark) & mark) == 0;
-}
-
-gboolean
-_agent_mailbox_has_mark (AgentMailbox *self,
-                         guint         mark)
-{
-  return (g_atomic_int_get (&self->marks) & mark) != 0;
-}
-
 /* Warns once that nobody listens. With no lock held. */
 void
 _agent_mailbox_warn_unheard (AgentMailbox *self)
