@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 
 typedef struct _AgentRoom AgentRoom;
 
-/* The functions are in several files: what a bus is (agent-bus.c), which subscribers it has (agent-bus-members.c), and how
- * messages are sent (agent-bus-send.c, -try-send.c, -send-async.c). */
+/* The functions are in several files: what a bus is (agent-bus.c), which subscribers it has (agent-bus-members.c), how
+ * messages are sent (agent-bus-send.c, -try-send.c, -send-async.c), and how they are passed on (agent-bus-forward.c). */
 struct _AgentBus
 {
   GObject         parent_instance;
@@ -26,7 +26,7 @@ struct _AgentBus
   AgentRoom      *room;             /* (atomic) (owned) (nullable) made at first use */
 
   GMutex          order_lock;       /* held while a message is stamped and queued, with total order */
-  guint64         n_restamped;      /* (order_lock) how many messages got a second number */
+  guint64         n_restamped;      /* (order_lock) how many numbers are second ones, or of messages that were not sent */
   _Atomic guint64 n_unstamped;      /* how many messages were refused before they got a number */
 
   /* All senders change this. So it must not share a cache line with the fields that all senders read. */
@@ -39,6 +39,11 @@ struct _AgentBus
 guint64          _agent_bus_get_ledger   (AgentBus                     *self,
                                           AgentLedger                  *total,
                                           GVariantBuilder              *by_name);
+
+/* Any thread */
+gboolean         _agent_bus_forward      (AgentBus                     *self,
+                                          AgentMessage                 *message,
+                                          GError                      **error);
 
 /* Any thread, for a watch that hands messages over itself */
 guint            _agent_bus_add_watch    (AgentBus                     *self,

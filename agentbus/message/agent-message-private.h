@@ -63,8 +63,12 @@ typedef struct
 AgentMessage *_agent_message_new_from_parts (const AgentMessageParts *parts);
 AgentMessageParts
               _agent_message_get_parts      (AgentMessage            *self);
+gpointer      _agent_message_ref_content    (AgentMessageType         type,
+                                             gpointer                 content);
 AgentMessage *_agent_message_copy_unsent    (AgentMessage            *self);
 AgentMessage *_agent_message_take_unsent    (AgentMessage            *message);
+AgentMessage *_agent_message_copy_sent      (AgentMessage            *self,
+                                             const char              *target);
 AgentMessage *_agent_message_new_loss       (AgentMessage            *lost,
                                              const char              *source,
                                              const char              *text);

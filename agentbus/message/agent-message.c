@@ -124,9 +124,9 @@ message_free_content (AgentMessageType type,
     _agent_message_payload_free (content);
 }
 
-static gpointer
-message_ref_content (AgentMessageType type,
-                     gpointer         content)
+gpointer
+_agent_message_ref_content (AgentMessageType type,
+                            gpointer         content)
 {
   if (content == NULL)
     return NULL;
@@ -308,47 +308,6 @@ _agent_message_get_parts (AgentMessage *self)
     .status = self->status,
     .content = g_atomic_pointer_get (&self->content),
   };
-}
-
-/* A message is sent only once: if the application sends one again, the bus sends this copy. */
-AgentMessage *
-_agent_message_copy_unsent (AgentMessage *self)
-{
-  AgentMessageParts parts = _agent_message_get_parts (self);
-  AgentMessage     *copy;
-
-  parts.content = message_ref_content (self->type, parts.content);
-  copy = _agent_message_new_from_parts (&parts);
-
-  copy->ttl = self->ttl;
-  copy->reliable = self->reliable;
-  copy->error_reply = self->error_reply;
-  copy->cause = self->cause;
-  copy->trace = g_strdup (self->trace);
-
-  return copy;
-}
-
-/* Marks @message as sent, and returns it. A message that was sent before stays as it is, and a copy of it is returned instead.
- * Takes @message. */
-AgentMessage *
-_agent_message_take_unsent (AgentMessage *message)
-{
-  AgentMessage *copy;
-
-  /* A thread that has the only reference needs no locked instruction. */
-  if (g_atomic_int_get (&message->ref_count) == 1 && !message->sent)
-    {
-      message->sent = TRUE;
-      return message;
-    }
-  if (g_atomic_int_compare_and_exchange (&message->sent, FALSE, TRUE))
-    return message;
-
-  copy = _agent_message_copy_unsent (message);
-  copy->sent = TRUE;
-  agent_message_unref (message);
-  return copy;
 }
 
 /* Adds the references for all receivers of a broadcast by one atomic operation. */

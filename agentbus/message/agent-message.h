@@ -112,6 +112,12 @@ AgentMessage      *agent_message_new_custom              (const char         *na
                                                           GVariant           *payload) G_GNUC_WARN_UNUSED_RESULT;
 
 AGENT_AVAILABLE_IN_0_1
+AgentMessage      *agent_message_copy                    (AgentMessage       *self) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_0_1
+AgentMessage      *agent_message_copy_full               (AgentMessage       *self,
+                                                          const char         *source,
+                                                          const char         *target) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_0_1
 AgentMessage      *agent_message_ref                     (AgentMessage       *self);
 AGENT_AVAILABLE_IN_0_1
 void               agent_message_unref                   (AgentMessage       *self);
