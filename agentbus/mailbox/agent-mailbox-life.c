@@ -87,6 +87,19 @@ _agent_mailbox_has_left (AgentMailbox *self)
   return left;
 }
 
+/* Whether the watches may have been told already that the mailbox leaves. If not, they are told later. */
+gboolean
+_agent_mailbox_is_released (AgentMailbox *self)
+{
+  gboolean released;
+
+  _agent_delivery_source_lock (self->source);
+  released = self->schedule.phase >= AGENT_PHASE_RELEASED;
+  _agent_delivery_source_unlock (self->source);
+
+  return released;
+}
+
 /* Has @func called once, when the subscriber is released. FALSE: it is released already, and @func will not be called. */
 gboolean
 _agent_mailbox_add_leaver (AgentMailbox *self,

@@ -179,6 +179,7 @@ gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self
                                                 AgentChannel                channel,
                                                 guint64                     position);
 gboolean         _agent_mailbox_ask_again      (AgentMailbox               *self);
+gboolean         _agent_mailbox_is_released    (AgentMailbox               *self);
 void             _agent_mailbox_tell_progress  (AgentMailbox               *self);
 
 /* The subscriber's context */

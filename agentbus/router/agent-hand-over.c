@@ -83,7 +83,7 @@ _agent_hand_over_try (AgentHandOver *self,
   AgentOffer       offer = { .wake = FALSE };
   AgentOfferResult result;
 
-  if (lane->router == NULL)
+  if (lane->router == NULL || lane->held)
     return AGENT_WAIT_ROUTE;
 
   mailbox = hand_over_find_mailbox (self, lane);

@@ -57,8 +57,9 @@ struct _AgentLane
   guint           wait : 3;      /* (parking) an AgentWait; ROUTER stands for ROOM too: the station knows which it is */
 
   /* (shard) The route */
-  guint16         removed;       /* it is in no table any more */
-  guint16         known;         /* the route table has heard of the actor */
+  guint8          removed;       /* it is in no table any more */
+  guint8          known;         /* the route table has heard of the actor */
+  guint8          held;          /* nothing goes out: messages that come before all others are on their way to the lane */
   AgentName      *router;        /* (owned) (nullable) */
   guint64         generation;    /* of the directory when @mailbox was looked up */
   AgentMailbox   *mailbox;       /* (unowned) (nullable) the router's; valid with a snapshot of that generation */
@@ -101,6 +102,13 @@ static inline AgentParked *
 _agent_lane_get_first (AgentLane *self)
 {
   return self->parked.head != NULL ? self->parked.head->data : NULL;
+}
+
+/* (transfer none) (nullable): the message that goes last. With the lock of the parking held. */
+static inline AgentParked *
+_agent_lane_get_last (AgentLane *self)
+{
+  return self->parked.tail != NULL ? self->parked.tail->data : NULL;
 }
 
 G_END_DECLS

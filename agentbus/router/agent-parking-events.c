@@ -64,12 +64,15 @@ events_on_route_changed (gpointer    data,
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     events_change_lane (self, actor, channel);
 
+  _agent_parking_tell_rename_losses (self);
   _agent_parking_settle (self);
   _agent_sender_collect (_agent_sender_get ());
 }
 
 const AgentRouteWatchFuncs _agent_parking_route_funcs = {
   .changed = events_on_route_changed,
+  .begin_rename = _agent_parking_begin_rename,
+  .end_rename = _agent_parking_end_rename,
 };
 
 /* --- The bus --- */
@@ -100,6 +103,8 @@ events_on_mailbox (gpointer          data,
   for (guint i = 0; event == AGENT_MAILBOX_LEFT && i < AGENT_PARKING_N_SHARDS; i++)
     events_forget_mailbox (&self->shards[i], mailbox);
 
+  if (event == AGENT_MAILBOX_LEFT)
+    _agent_aliases_forget (&self->aliases, mailbox);
   _agent_parking_flush_station (self, _agent_mailbox_get_name (mailbox), FALSE);
   _agent_sender_collect (_agent_sender_get ());
 }
@@ -171,6 +176,7 @@ events_on_give_back (gpointer      data,
 
   for (guint i = messages->len; i > 0; i--)
     {
+      messages->pdata[i - 1] = _agent_parking_readdress (self, messages->pdata[i - 1]);
       if (events_take_back (self, mailbox, messages->pdata[i - 1], &reasons[i - 1]))
         messages->pdata[i - 1] = NULL;
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bus/agent-bus-private.h"
+#include "router/agent-aliases-private.h"
 #include "router/agent-hand-over-private.h"
 #include "router/agent-histogram-private.h"
 #include "router/agent-lane-private.h"
@@ -81,6 +82,9 @@ struct _AgentParking
   guint64                  n_swept;      /* (lock) changes of the table when all lanes were looked through last */
   gint64                   swept_at;     /* (lock) */
   AgentHistogram           latency;
+
+  AgentAliases             aliases;       /* of actors that got other ids */
+  AgentLosses              rename_losses; /* (lock) of lanes whose actors got other ids, until somebody may be told */
 };
 
 static inline AgentParkingPhase
@@ -201,6 +205,21 @@ AgentDispatchResult _agent_parking_dispatch   (AgentParking            *self,
 
 extern const AgentRouteWatchFuncs _agent_parking_route_funcs;
 extern const AgentMailboxWatchFuncs   _agent_parking_watch_funcs;
+
+/* --- agent-parking-rename.c: an actor gets another id --- */
+
+void               _agent_parking_begin_rename
+                                              (gpointer                 data,
+                                               const char              *actor,
+                                               const char              *new_id);
+void               _agent_parking_end_rename  (gpointer                 data,
+                                               const char              *actor,
+                                               const char              *new_id,
+                                               gboolean                 done);
+void               _agent_parking_tell_rename_losses
+                                              (AgentParking            *self);
+AgentMessage      *_agent_parking_readdress   (AgentParking            *self,
+                                               AgentMessage            *message);
 
 /* --- agent-parking-timer.c: the first deadline has come --- */
 
