@@ -8,6 +8,13 @@
 
 /* How a message is handed over that the mailbox takes or leaves: if there is no room, its owner keeps it, and may wait. */
 
+/* A reliable message that no watch wants back goes in above the limits, as with a push. */
+static gboolean
+offer_needs_room (AgentMessage *message)
+{
+  return message->channel == AGENT_CHANNEL_DATA && (message->origin != 0 || !message->reliable);
+}
+
 /* A message that is larger than the bytes that may be queued gets in when no other message is queued. */
 static gboolean
 offer_fits_locked (AgentChannelQueue *queue,
@@ -33,14 +40,13 @@ offer_waits_locked (AgentMailbox *self,
 
 static gboolean
 offer_has_room_locked (AgentMailbox   *self,
-                       AgentMessage   *message,
                        gsize           size,
                        AgentOfferPlace place)
 {
   switch (place)
     {
     case AGENT_OFFER_DIRECT:
-      return message->reliable || _agent_channel_queue_has_room_locked (&self->queues[AGENT_CHANNEL_DATA], size);
+      return _agent_channel_queue_has_room_locked (&self->queues[AGENT_CHANNEL_DATA], size);
     case AGENT_OFFER_BEHIND:
       return (atomic_load (&self->schedule.watched) & AGENT_WATCH_ROOM) == 0 && !offer_waits_locked (self, size);
     case AGENT_OFFER_FIRST:
@@ -116,7 +122,7 @@ _agent_mailbox_offer (AgentMailbox    *self,
   _agent_channel_queue_lock (queue);
   if (queue->closed)
     result = AGENT_OFFER_CLOSED;
-  else if (message->channel == AGENT_CHANNEL_DATA && !offer_has_room_locked (self, message, size, place))
+  else if (offer_needs_room (message) && !offer_has_room_locked (self, size, place))
     result = AGENT_OFFER_FULL;
   else
     offer_accept_locked (self, message, size, last_seq, &cancel, offer);
@@ -164,4 +170,19 @@ _agent_mailbox_end_offer (AgentMailbox *self,
   if ((offer->found & AGENT_LOOK_SLOW) != 0)
     offer_note_slow (self, channel);
   g_clear_pointer (&offer->cancel, agent_message_unref);
+}
+
+/* The position of the last message in a channel that never gives way: for has_handled(). */
+guint64
+_agent_mailbox_get_last_position (AgentMailbox *self,
+                                  AgentChannel  channel)
+{
+  AgentChannelQueue *queue = &self->queues[channel];
+  guint64            position;
+
+  _agent_channel_queue_lock (queue);
+  position = queue->n_kept_in;
+  _agent_channel_queue_unlock (queue);
+
+  return position;
 }

@@ -68,7 +68,7 @@ typedef enum
 /* Where an offered message stands if there is no room for it. */
 typedef enum
 {
-  AGENT_OFFER_DIRECT, /* it does not wait, and needs no room if it is reliable */
+  AGENT_OFFER_DIRECT, /* it does not wait */
   AGENT_OFFER_BEHIND, /* it waits behind others that wait already */
   AGENT_OFFER_FIRST,  /* no message before it waits */
 } AgentOfferPlace;
@@ -178,6 +178,9 @@ char            *_agent_mailbox_dup_warning    (AgentMailbox               *self
 gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,
                                                 AgentChannel                channel,
                                                 guint64                     position);
+guint64          _agent_mailbox_get_last_position
+                                               (AgentMailbox               *self,
+                                                AgentChannel                channel);
 gboolean         _agent_mailbox_ask_again      (AgentMailbox               *self);
 gboolean         _agent_mailbox_is_released    (AgentMailbox               *self);
 void             _agent_mailbox_tell_progress  (AgentMailbox               *self);

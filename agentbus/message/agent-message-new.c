@@ -616,9 +616,16 @@ agent_message_new_task_stream_end (const char *source,
                       .content = message_new_sink_payload (data));
 }
 
+static gboolean
+message_new_is_routed (AgentMessageType type)
+{
+  return (type >= AGENT_MESSAGE_TYPE_REQUEST_INFERENCE && type <= AGENT_MESSAGE_TYPE_SHUTDOWN) ||
+         type == AGENT_MESSAGE_TYPE_HAND_OFF;
+}
+
 /**
  * agent_message_new_routed:
- * @type: One of the eight routing protocols, from `REQUEST_INFERENCE` to `SHUTDOWN`.
+ * @type: One of the eight routing protocols, from `REQUEST_INFERENCE` to `SHUTDOWN`, or `HAND_OFF`.
  * @source: The name of the sender, not empty.
  * @actor_id: The id of the actor that the message is for, or comes from, not empty.
  * @payload: (transfer none) (nullable): The data of the protocol, of any type, such as `a{sv}`, or
@@ -638,8 +645,7 @@ agent_message_new_routed (AgentMessageType type,
                           const char      *actor_id,
                           GVariant        *payload)
 {
-  g_return_val_if_fail (
-      type >= AGENT_MESSAGE_TYPE_REQUEST_INFERENCE && type <= AGENT_MESSAGE_TYPE_SHUTDOWN, NULL);
+  g_return_val_if_fail (message_new_is_routed (type), NULL);
   g_return_val_if_fail (message_new_is_name (source), NULL);
   g_return_val_if_fail (message_new_is_name (actor_id), NULL);
 

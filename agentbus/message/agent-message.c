@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "agent-enums-private.h"
 #include "message/agent-message-private.h"
 #include "message/agent-message.h"
 
@@ -385,7 +386,7 @@ _agent_message_get_size (AgentMessage *self)
 static const GQuark *
 message_get_builtin_quarks (void)
 {
-  static GQuark quarks[AGENT_MESSAGE_TYPE_CUSTOM];
+  static GQuark quarks[AGENT_N_MESSAGE_TYPES];
   static gsize  ready; /* (atomic) */
 
   if (g_once_init_enter (&ready))

@@ -57,9 +57,11 @@ struct _AgentLane
   guint           wait : 3;      /* (parking) an AgentWait; ROUTER stands for ROOM too: the station knows which it is */
 
   /* (shard) The route */
-  guint8          removed;       /* it is in no table any more */
-  guint8          known;         /* the route table has heard of the actor */
-  guint8          held;          /* nothing goes out: messages that come before all others are on their way to the lane */
+  guint           removed : 1;   /* it is in no table any more */
+  guint           known : 1;     /* the route table has heard of the actor */
+  guint           pending : 1;   /* @last_mailbox is told who gets the actor when it has handled the system messages */
+  guint           handed_off : 1; /* @last_mailbox was told who gets the actor, at @last_position: the shard knows */
+  guint           held : 1;      /* nothing goes out: messages that come before all others are on their way to the lane */
   AgentName      *router;        /* (owned) (nullable) */
   guint64         generation;    /* of the directory when @mailbox was looked up */
   AgentMailbox   *mailbox;       /* (unowned) (nullable) the router's; valid with a snapshot of that generation */

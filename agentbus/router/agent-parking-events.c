@@ -18,9 +18,10 @@ events_ref_changed_lane (AgentParking *self,
                          AgentChannel  channel,
                          gboolean     *known)
 {
-  AgentLaneKey key = { _agent_string_hash (actor, strlen (actor)), actor, channel };
-  AgentShard  *shard = _agent_parking_get_shard (self, key.hash);
-  AgentLane   *lane;
+  AgentLaneKey  key = { _agent_string_hash (actor, strlen (actor)), actor, channel };
+  AgentShard   *shard = _agent_parking_get_shard (self, key.hash);
+  AgentHandOver hand_over = _agent_parking_new_hand_over (self, _agent_sender_get ());
+  AgentLane    *lane;
 
   _agent_spin_lock_lock (&shard->lock);
   lane = _agent_shard_lookup (shard, &key);
@@ -29,6 +30,8 @@ events_ref_changed_lane (AgentParking *self,
       _agent_lane_ref (lane);
       _agent_parking_read_route (self, lane);
       *known = lane->known;
+      if (channel == AGENT_CHANNEL_DATA)
+        _agent_hand_over_hand_off (&hand_over, shard, lane);
       if (!lane->known)
         _agent_parking_part_with (self, shard, lane);
     }
@@ -106,6 +109,8 @@ events_on_mailbox (gpointer          data,
   if (event == AGENT_MAILBOX_LEFT)
     _agent_aliases_forget (&self->aliases, mailbox);
   _agent_parking_flush_station (self, _agent_mailbox_get_name (mailbox), FALSE);
+  if (event != AGENT_MAILBOX_SUBSCRIBED)
+    self->funcs->progressed (self->owner, mailbox);
   _agent_sender_collect (_agent_sender_get ());
 }
 

@@ -54,6 +54,10 @@ typedef struct
   void (*deadline) (gpointer owner,
                     gint64   time);
 
+  /* @mailbox has handled messages, or will not handle any more. With no lock held. */
+  void (*progressed) (gpointer      owner,
+                      AgentMailbox *mailbox);
+
   /* Nothing is accepted any more, and nothing is parked. With no lock held. */
   void (*drained)  (gpointer owner);
 } AgentParkingFuncs;
@@ -71,6 +75,7 @@ struct _AgentParking
   guint                    actor_capacity;
   gint                     capacity;     /* (atomic) a guint */
   gint                     park_unknown; /* (atomic) */
+  gint                     hand_off;     /* (atomic) */
   gint                     phase;        /* (atomic) AgentParkingPhase */
   gint                     timeouts[AGENT_N_MESSAGE_TYPES]; /* (atomic) ms, guints */
 
@@ -86,6 +91,14 @@ struct _AgentParking
   AgentAliases             aliases;       /* of actors that got other ids */
   AgentLosses              rename_losses; /* (lock) of lanes whose actors got other ids, until somebody may be told */
 };
+
+/* How the thread hands over messages of a lane. */
+static inline AgentHandOver
+_agent_parking_new_hand_over (AgentParking *self,
+                              AgentSender  *sender)
+{
+  return (AgentHandOver){ .bus = self->bus, .sender = sender, .hands_off = g_atomic_int_get (&self->hand_off) };
+}
 
 static inline AgentParkingPhase
 _agent_parking_get_phase (AgentParking *self)

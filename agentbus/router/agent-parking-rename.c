@@ -64,10 +64,13 @@ _agent_parking_begin_rename (gpointer    data,
 /* The next message of the new lane goes behind the last one of the old lane. A mailbox that is released has given back all it
  * had, and the lanes have forgotten it or are about to. */
 static void
-rename_take_last_place (AgentShard *to_shard,
+rename_take_last_place (AgentShard *from_shard,
+                        AgentShard *to_shard,
                         AgentLane  *from,
                         AgentLane  *to)
 {
+  if (from->handed_off && !to->handed_off)
+    _agent_shard_set_heir (to_shard, to, _agent_shard_get_heir (from_shard, from));
   if (from->last_mailbox == NULL || to->last_mailbox != NULL || _agent_mailbox_is_released (from->last_mailbox))
     return;
 
@@ -98,7 +101,7 @@ rename_lane (AgentParking   *self,
   move.from = _agent_lane_ref (from);
   move.to = _agent_lane_ref (_agent_parking_get_lane (self, to_shard, &to_key));
   _agent_parking_read_route (self, move.to);
-  rename_take_last_place (to_shard, from, move.to);
+  rename_take_last_place (from_shard, to_shard, from, move.to);
   move.to->held = TRUE;
   _agent_parking_part_with (self, from_shard, from);
   return move;

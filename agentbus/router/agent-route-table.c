@@ -359,7 +359,8 @@ agent_route_table_class_init (AgentRouteTableClass *klass)
    * @actors: (array zero-terminated=1): whose routes changed, each of them once
    *
    * Tells of a batch of changes, once for the whole batch: one call of [method@AgentBus.RouteTable.assign_many],
-   * [method@AgentBus.RouteTable.restore] or [method@AgentBus.RouteTable.rebalance]. There is no [signal@AgentBus.RouteTable::changed] for what is told
+   * [method@AgentBus.RouteTable.restore], [method@AgentBus.RouteTable.rebalance] or
+   * [method@AgentBus.RouterDispatcher.drain_router_async]. There is no [signal@AgentBus.RouteTable::changed] for what is told
    * here. All other functions, [method@AgentBus.RouteTable.move_all] as well, tell of each actor by itself.
    *
    * What the routes are by now is what [method@AgentBus.RouteTable.lookup] says.

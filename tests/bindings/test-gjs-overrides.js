@@ -71,7 +71,7 @@ test('messages', () => {
 
     for (const name of ['activate', 'deactivate', 'end', 'cancel', 'agent_error', 'request_inference',
         'request_inference_batch', 'flag_last_inference', 'model_handshake', 'model_version', 'model_update',
-        'send_trajectory', 'shutdown'])
+        'send_trajectory', 'shutdown', 'hand_off'])
         messages.push(Message[name]('a', 'b'));
     for (const name of ['request', 'response', 'response_urgent', 'update', 'update_urgent', 'update_request', 'cancel',
         'stream_start', 'stream_data', 'stream_end'])
@@ -79,7 +79,7 @@ test('messages', () => {
 
     const types = messages.map(message => message.get_message_type()).sort((a, b) => a - b);
 
-    assertEqual(types, [...Array(AgentBus.MessageType.CUSTOM + 1).keys()]);
+    assertEqual(types, [...Array(AgentBus.MessageType.HAND_OFF + 1).keys()]);
     assertEqual(messages[0].frame.get_metadata().recursiveUnpack(), {rate: 16000});
     assertEqual(messages[2].get_infos().length, 1);
     assertEqual(messages[3].get_channel(), AgentBus.Channel.SYSTEM);
@@ -798,6 +798,73 @@ test('statistics', async () => {
     assertEqual([sent, offered, delivered, queued, failed, dropped['no-target']], [2, 2, 1, 0, 0, 1]);
     assertEqual(subscribers.worker.delivered, 1);
     assertEqual(`${bus}`, '[AgentBus.Bus subscribers=1 sent=2 delivered=1 queued=0]');
+});
+
+test('copy and forward', async () => {
+    const [bus, worker] = makeBus();
+    const first = Message.task_request('ui', 'worker', '1', {payload: [1], ttl: 500});
+    const other = new Subscriber({name: 'other'});
+    const got = [];
+
+    assertEqual([first.copy().source, first.copy().target, first.copy().ttl, first.copy().payload],
+        ['ui', 'worker', 500, [1]]);
+
+    const copy = first.copy({source: 'me', target: null, ttl: 7});
+
+    assertEqual([copy.source, copy.target, copy.ttl, copy.seq], ['me', null, 7, 0]);
+    assertEqual((await caught(() => first.copy({colour: 1}))) instanceof TypeError, true);
+    other.on(message => got.push([message.source, message.task_id]));
+    bus.subscribe(other);
+    worker.on(async () => {
+        const delivery = worker.defer();
+
+        assertEqual((await caught(() => delivery.forward('nobody'))).matches(
+            AgentBus.BusError, AgentBus.BusError.NOT_FOUND), true);
+        delivery.forward('other');
+    });
+    bus.send(first);
+    await until(() => got.length === 1);
+    assertEqual(got, [['ui', '1']]);
+});
+
+test('many routes', async () => {
+    const routes = new AgentBus.RouteTable();
+    const changed = [];
+
+    routes.connect('changed-many', (_routes, actors) => changed.push(actors));
+    assertEqual(routes.assign_many(['b', 'a'], 'worker'), 2);
+    routes.unassign('c');
+    assertEqual([[...routes], routes.list_actors('worker')], [['a', 'b', 'c'], ['a', 'b']]);
+
+    const before = routes.snapshot();
+
+    assertEqual(before, {a: 'worker', b: 'worker', c: null});
+    assertEqual(routes.rebalance(['other'], {other: 2}),
+        [['a', 'worker', 'other'], ['b', 'worker', 'other'], ['c', null, 'other']]);
+    routes.rename('a', 'd');
+    routes.restore(before);
+    assertEqual(routes.snapshot(), before);
+    await until(() => changed.length === 3);
+    assertEqual(changed, [['b', 'a'], ['a', 'b', 'c'], ['d', 'a', 'b', 'c']]);
+    assertEqual((await caught(() => routes.rebalance(['a'], {a: -1}))) instanceof RangeError, true);
+    assertEqual((await caught(() => routes.restore({'': 'a'}))).matches(
+        AgentBus.BusError, AgentBus.BusError.INVALID_MESSAGE), true);
+});
+
+test('scaling', async () => {
+    const [bus, worker] = makeBus();
+    const route_table = new AgentBus.RouteTable();
+    const dispatcher = new AgentBus.RouterDispatcher({bus, route_table, hand_off: true});
+    const got = [];
+
+    worker.on(message => got.push([message.name, message.target, message.payload]));
+    route_table.assign('actor', 'worker');
+    dispatcher.dispatch(Message.request_inference('ui', 'actor', {payload: 1}));
+    route_table.assign('actor', 'other');
+    route_table.assign('quiet', 'worker');
+    assertEqual(await dispatcher.drain_router('worker'), true);
+    assertEqual(got, [['request-inference', 'actor', 1], ['hand-off', 'actor', 'other']]);
+    assertEqual(route_table.lookup('quiet'), null);
 });
 
 test('dispatcher', async () => {

@@ -394,6 +394,39 @@ test('dispatcher', function()
    assert_equal(dispatcher:async_stop(), true)
 end)
 
+test('many routes', function()
+   local routes = AgentBus.RouteTable()
+   local listed = {}
+   assert_equal(routes:assign_many({ 'b', 'a' }, 'worker') == 2, true)
+   routes:unassign('c')
+   for actor, router in routes:actors() do listed[#listed + 1] = actor .. '=' .. router end
+   assert_equal(listed, { 'a=worker', 'b=worker', 'c=' })
+   assert_equal(routes:list_actors('worker'), { 'a', 'b' })
+   local before = routes:snapshot()
+   assert_equal(routes:rebalance({ 'other' }, { other = 2 }),
+                { { 'a', 'worker', 'other' }, { 'b', 'worker', 'other' }, { 'c', '', 'other' } })
+   assert_equal(routes:rename('a', 'd'), true)
+   local done, err = routes:rename('nobody', 'x')
+   assert_equal({ done, err:matches(AgentBus.BusError, 'NOT_FOUND') }, { false, true })
+   assert_equal(routes:restore(before), true)
+   assert_equal(routes:list_actors(), { 'a', 'b', 'c' })
+end)
+
+test('scaling', function()
+   local bus, worker = make_bus()
+   local routes = AgentBus.RouteTable()
+   local dispatcher = AgentBus.RouterDispatcher { bus = bus, route_table = routes, hand_off = true }
+   local got = {}
+   worker:on(function(message) got[#got + 1] = message.name .. ' ' .. message.target .. ' ' .. message.payload end)
+   routes:assign('actor', 'worker')
+   dispatcher:dispatch(Message.routed('REQUEST_INFERENCE', 'ui', 'actor', { payload = 1 }):copy())
+   routes:assign('actor', 'other')
+   routes:assign('quiet', 'worker')
+   assert_equal(dispatcher:async_drain_router('worker'), true)
+   assert_equal(got, { 'request-inference actor 1', 'hand-off actor other' })
+   assert_equal(routes:lookup('quiet'), nil)
+end)
+
 test('flat', function()
    local bus, worker = make_bus()
    local n, before = 0, nil

@@ -92,7 +92,7 @@ class MessageTest(unittest.TestCase):
         for name in ('task_update', 'task_update_urgent', 'task_stream_start', 'task_stream_data', 'task_stream_end'):
             messages.append(getattr(Message, name)('a', 'b', '1', {'x': 1}))
         for name in ('request_inference', 'request_inference_batch', 'flag_last_inference', 'model_handshake',
-                     'model_version', 'model_update', 'send_trajectory', 'shutdown'):
+                     'model_version', 'model_update', 'send_trajectory', 'shutdown', 'hand_off'):
             messages.append(getattr(Message, name)('a', 'actor', {'x': 1}))
             self.assertEqual(messages[-1].name, name.replace('_', '-'))
         self.assertEqual({m.type for m in messages}, set(AgentBus.MessageType.__enum_values__.values()))
@@ -793,6 +793,75 @@ class LoopTest(TestCase):
                 AgentBus.RouterDispatcher(**incomplete)
         self.drain()
         self.assertEqual(self.got, ['actor'])
+
+
+    def test_copy_and_forward(self):
+        first = Message.task_request('ui', 'worker', '1', payload=[1], ttl=500, reliable=True)
+        self.bus.send(first)
+        same, other, to_all = first.copy(), first.copy(source='me', target='b', ttl=7), first.copy(target=None)
+        self.assertEqual((same.source, same.target, same.ttl, same.reliable, same.seq, same.payload),
+                         ('ui', 'worker', 500, True, 0, [1]))
+        self.assertEqual((other.source, other.target, other.ttl), ('me', 'b', 7))
+        self.assertEqual((to_all.source, to_all.target), ('ui', None))
+        for wrong in ({'source': ''}, {'target': ''}, {'target': 3}, {'colour': 1}):
+            self.assertRaises((TypeError, ValueError), first.copy, **wrong)
+
+        other = AgentBus.Subscriber(name='other')
+        other.on(lambda message: self.got.append((message.source, message.task_id)))
+        self.bus.subscribe(other)
+
+        def pass_on(message):
+            delivery = self.worker.defer()
+            with self.assertRaises(GLib.Error):
+                delivery.forward('nobody')
+            delivery.forward('other')
+        self.worker.on(pass_on)
+        self.bus.subscribe(self.worker)
+        self.bus.send(Message.task_request('ui', 'worker', '2'))
+        self.drain()
+        self.assertEqual(self.got, [('ui', '2')])
+
+    def test_many_routes(self):
+        routes = AgentBus.RouteTable()
+        changed = []
+        routes.connect('changed-many', lambda routes, actors: changed.append(actors))
+        self.assertEqual(routes.assign_many(['b', 'a'], 'worker'), 2)
+        routes['c'] = None
+        self.assertEqual((list(routes), dict(routes)), (['a', 'b', 'c'], {'a': 'worker', 'b': 'worker', 'c': None}))
+        self.assertEqual((routes.list_actors('worker'), routes.items()[2]), (['a', 'b'], ('c', None)))
+        before = routes.snapshot()
+        self.assertEqual(routes.rebalance(['other'], {'other': 2}),
+                         [('a', 'worker', 'other'), ('b', 'worker', 'other'), ('c', None, 'other')])
+        routes.rename('a', 'd')
+        routes.restore(before)
+        self.assertEqual(routes.snapshot(), before)
+        self.drain()
+        self.assertEqual(changed, [['b', 'a'], ['a', 'b', 'c'], ['d', 'a', 'b', 'c']])
+        for wrong in (lambda: routes.assign_many('abc', 'worker'), lambda: routes.assign_many(['a', ''], 'worker'),
+                      lambda: routes.rebalance('worker'), lambda: routes.rebalance(['a'], {'a': -1}),
+                      lambda: routes.rename('a', ''), lambda: routes.restore({'': 'a'})):
+            self.assertRaises((TypeError, ValueError), wrong)
+        for wrong in (lambda: routes.rename('nobody', 'x'), lambda: routes.rename('a', 'b'),
+                      lambda: routes.restore(GLib.Variant('s', 'a'))):
+            self.assertRaises(GLib.Error, wrong)
+        self.assertEqual(routes.snapshot(), before)
+
+    def test_scaling(self):
+        routes = AgentBus.RouteTable()
+        dispatcher = AgentBus.RouterDispatcher(bus=self.bus, route_table=routes, hand_off=True)
+        self.assertTrue(dispatcher.hand_off)
+        self.worker.on(lambda message: self.got.append((message.name, message.target, message.payload)))
+        self.bus.subscribe(self.worker)
+        routes['actor'] = 'worker'
+        dispatcher.dispatch(Message.request_inference('ui', 'actor', 1))
+        routes['actor'] = 'other'
+
+        async def main():
+            routes['quiet'] = 'worker'
+            return await dispatcher.drain_router('worker')
+        self.assertTrue(AgentBus.run(main()))
+        self.assertEqual(self.got, [('request-inference', 'actor', 1), ('hand-off', 'actor', 'other')])
+        self.assertIsNone(routes['quiet'])
 
 
 class MemoryTest(TestCase):

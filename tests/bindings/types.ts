@@ -62,6 +62,18 @@ const dispatcher = new AgentBus.RouterDispatcher({bus, route_table: new AgentBus
 
 dispatcher.set_timeout('request-inference', 50);
 dispatcher.dispatch(Message.request_inference('ui', 'actor', {payload: null}));
+dispatcher.dispatch(Message.hand_off('ui', 'actor', {payload: 'worker'}).copy({target: 'other', ttl: 5}));
+
+async function scale(routes: InstanceType<typeof AgentBus.RouteTable>) {
+    const moves: [string, string | null, string][] = routes.rebalance(['worker'], {worker: 2});
+
+    for (const actor of routes)
+        routes.rename(actor, `${actor}-${moves.length}`);
+    routes.restore({...routes.snapshot(), another: null});
+    return await dispatcher.drain_router('worker');
+}
+
+scale(dispatcher.get_route_table()).then((through: boolean) => through);
 
 // @ts-expect-error: no such option
 Message.end('ui', 'worker', {resaon: 'typo'});

@@ -43,6 +43,7 @@ static const struct
   { "send-trajectory", ROUTED },
   { "shutdown", ROUTED },
   { "custom", "name! channel payload payload-json " COMMON },
+  { "hand-off", ROUTED },
 };
 
 #define INFO "name! runner! parent active bridged started-at"

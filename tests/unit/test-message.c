@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define N_TYPES (AGENT_MESSAGE_TYPE_CUSTOM + 1)
+#define N_TYPES (AGENT_MESSAGE_TYPE_HAND_OFF + 1)
 
 /* Takes over a critical of the library, and fails if there is none. */
 #define assert_critical(statement, text)                                    \
@@ -52,6 +52,7 @@ static const struct
   { "send-trajectory", AGENT_CHANNEL_DATA },
   { "shutdown", AGENT_CHANNEL_SYSTEM },
   { "custom", AGENT_CHANNEL_DATA },
+  { "hand-off", AGENT_CHANNEL_DATA },
 };
 
 static void

@@ -123,7 +123,7 @@ assert_kept (const char *nick,
 static void
 test_each_field (void)
 {
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     {
       const char           *nick = agent_message_type_to_string (type);
       const AgentWireTable *table = &_agent_wire_message;
@@ -199,7 +199,7 @@ static void
 test_promised (void)
 {
   for (guint i = 0; i < _agent_wire_message.n_fields; i++)
-    for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+    for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
       assert_promised (&_agent_wire_message.fields[i],
                        1u << type,
                        NULL,
@@ -382,7 +382,7 @@ assert_guarded (const char *nick,
 static void
 test_each_refusal (void)
 {
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     for (guint i = 0; i < _agent_wire_message.n_fields; i++)
       assert_guarded (agent_message_type_to_string (type), _agent_wire_message.fields[i].key);
 }

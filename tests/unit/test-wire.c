@@ -152,7 +152,8 @@ make_bare_message (AgentMessageType type)
     parts.reason = "";
   if (type == AGENT_MESSAGE_TYPE_CUSTOM)
     parts.label = "mine";
-  if (type >= AGENT_MESSAGE_TYPE_REQUEST_INFERENCE && type <= AGENT_MESSAGE_TYPE_SHUTDOWN)
+  if ((type >= AGENT_MESSAGE_TYPE_REQUEST_INFERENCE && type <= AGENT_MESSAGE_TYPE_SHUTDOWN) ||
+      type == AGENT_MESSAGE_TYPE_HAND_OFF)
     parts.target = "actor";
   parts.task_id = agent_message_get_task_id (full);
 
@@ -289,7 +290,7 @@ assert_complete (AgentMessage *message)
 static void
 test_complete (void)
 {
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     {
       g_autoptr (AgentMessage) message = make_full_message (type);
 
@@ -300,7 +301,7 @@ test_complete (void)
 static void
 test_round_trip (void)
 {
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     {
       assert_round_trip (make_full_message (type));
       assert_round_trip (make_message (type));
@@ -727,7 +728,7 @@ test_nested_too_deep (void)
 static void
 test_wrong_types (void)
 {
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     {
       g_autoptr (AgentMessage) message = make_full_message (type);
       g_autoptr (GVariant) wire = agent_message_to_variant (message);
@@ -852,7 +853,7 @@ test_mutations (void)
   g_autoptr (GPtrArray) wires = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
   guint n_sound[2] = { 0 };
 
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     {
       g_autoptr (AgentMessage) message = make_full_message (type);
 

@@ -342,7 +342,9 @@ function addMessages() {
     for (const [name, [nArgs, defaults]] of Object.entries(constructors)) {
         addConstructor(name, nArgs, defaults, Message[`new_${name}`].bind(Message));
     }
-    for (let type = MessageType.REQUEST_INFERENCE; type <= MessageType.SHUTDOWN; type++) {
+    for (let type = MessageType.REQUEST_INFERENCE; type <= MessageType.HAND_OFF; type++) {
+        if (type === MessageType.CUSTOM)
+            continue;
         addConstructor(MessageType.to_string(type).replace(/-/g, '_'), 2, {payload: null},
             (...args) => Message.new_routed(type, ...args));
     }
@@ -375,6 +377,55 @@ function addMessages() {
         return JSON.parse(this.dup_payload_json());
     });
     Message.prototype.toString = Message.prototype.to_string;
+    // message.copy({source, target, options}): target null for everybody
+    Message.prototype.copy = function ({source = null, target = this.target, ...options} = {}) {
+        const unknown = Object.keys(options).find(key => !settings.includes(key));
+
+        if (unknown !== undefined)
+            throw new TypeError(`message.copy() has no option '${unknown}'`);
+
+        const copy = this.copy_full(source, target);
+
+        for (const key in options)
+            copy[`set_${key}`](options[key]);
+        return copy;
+    };
+}
+
+// --- Routes ---
+
+// Objects in place of variants; an actor without a router has null.
+function addRoutes() {
+    const {prototype} = AgentBus.RouteTable;
+    const {rebalance, restore, snapshot} = prototype;
+
+    prototype[Symbol.iterator] = function () {
+        return this.list_actors(null)[Symbol.iterator]();
+    };
+    prototype.snapshot = function () {
+        const routes = snapshot.call(this).deepUnpack();
+
+        return Object.fromEntries(Object.entries(routes).map(([actor, router]) => [actor, router || null]));
+    };
+    prototype.restore = function (routes) {
+        if (!(routes instanceof GLib.Variant)) {
+            const entries = Object.entries(routes).map(([actor, router]) => [actor, router ?? '']);
+
+            routes = new GLib.Variant('a{ss}', Object.fromEntries(entries));
+        }
+        return restore.call(this, routes);
+    };
+    prototype.rebalance = function (routers, weights = null) {
+        if (weights !== null && !(weights instanceof GLib.Variant)) {
+            if (!Object.values(weights).every(weight => weight >= 0 && weight < Infinity))
+                throw new RangeError('a weight has to be 0 or more');
+            weights = new GLib.Variant('a{sd}', weights);
+        }
+
+        const moves = rebalance.call(this, routers, weights).deepUnpack();
+
+        return moves.map(([actor, before, now]) => [actor, before || null, now]);
+    };
 }
 
 // --- Handlers ---
@@ -708,6 +759,7 @@ function _init() {
 
     addChecks();
     addMessages();
+    addRoutes();
 
     deferByHand = Subscriber.prototype.defer;
     Subscriber.prototype.defer = defer;
@@ -724,6 +776,8 @@ function _init() {
     addPromise(Bus, 'stop', 0);
     addPromise(Bus, 'unsubscribe', 1);
     addPromise(RouterDispatcher, 'stop', 0);
+    addPromise(RouterDispatcher, 'drain_router', 1);
+    RouterDispatcher.prototype.drain_router = RouterDispatcher.prototype.drain_router_async;
     addPromise(Subscriber, 'receive', 0);
     addPromise(Subscriber, 'receive_delivery', 0);
     Bus.prototype.start = Bus.prototype.start_async;

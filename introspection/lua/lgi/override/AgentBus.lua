@@ -399,6 +399,37 @@ function Subscriber:async_receive(cancellable)
    return message, err
 end
 
+-- --- Routes ---
+
+local RouteTable = AgentBus.RouteTable
+local snapshot, restore, rebalance = RouteTable.snapshot, RouteTable.restore, RouteTable.rebalance
+
+-- { actor = router }, with '' for none
+function RouteTable:snapshot()
+   local routes = {}
+   for actor, router in snapshot(self):pairs() do routes[actor] = router end
+   return routes
+end
+
+-- A variant, or a table as snapshot() returns it.
+function RouteTable:restore(routes)
+   if type(routes) == 'table' then routes = GLib.Variant('a{ss}', routes) end
+   return restore(self, routes)
+end
+
+-- for actor, router in routes:actors() do: sorted by the actors, with '' for no router
+function RouteTable:actors()
+   return snapshot(self):pairs()
+end
+
+-- The moves: { { actor, before, now } }, with '' for no router before.
+function RouteTable:rebalance(routers, weights)
+   local moves = {}
+   if type(weights) == 'table' then weights = GLib.Variant('a{sd}', weights) end
+   for i, move in rebalance(self, routers, weights):ipairs() do moves[i] = { table.unpack(move, 1, 3) } end
+   return moves
+end
+
 -- --- Statistics ---
 
 for _, class in ipairs { Bus, AgentBus.RouterDispatcher } do

@@ -382,6 +382,19 @@ class Message(AgentBus.Message):
         check_names({'source': source, 'actor': actor})
         return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.SHUTDOWN, source, actor), **options)
 
+    @staticmethod
+    def hand_off(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
+        """HAND_OFF, for a dispatcher, which sends them itself as well."""
+        check_names({'source': source, 'actor': actor})
+        return _set(_new.new_routed(AgentBus.MessageType.HAND_OFF, source, actor, pack(payload)), **options)
+
+    def copy(self, *, source: typing.Optional[str] = None, target: typing.Any = ...,
+             **options: typing.Any) -> Message:
+        """The same once more, not sent yet; with another source, target (None for everybody) or options, if given."""
+        target = self.get_target() if target is ... else target
+        check_names({} if source is None else {'source': source}, target)
+        return _set(self.copy_full(source, target), **options)
+
     frame = _FrameOrNew()
 
     name = property(_new.get_name)
