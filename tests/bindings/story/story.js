@@ -125,6 +125,27 @@ function testExpiry(story) {
     expect('parked 2, removed', '2 lost no-target');
 }
 
+function testScale(story) {
+    story.dispatcher.hand_off = true;
+    story.addWorker('old');
+    story.addWorker('new');
+    tell(`${story.routes.assign_many(['x', 'y'], 'old')} assigned`);
+    story.dispatch(update('x', 1));
+    story.routes.rename('y', 'z');
+    attempt('no actor', Code.NOT_FOUND, () => story.routes.rename('y', 'z'));
+    tell(`${story.routes.rebalance(['new'], null).n_children()} moved`);
+    story.dispatch(update('x', 2));
+    tell(story.routes.list_actors('new').join(' '));
+    expect('2 assigned, delivered 1, no actor, 2 moved, parked 2, x z, old 1, old hand-off, new 2', '');
+    tell(finish(story.dispatcher, 'drain_router', 'new') ? 'drained' : 'late');
+    tell(story.routes.lookup('x') ?? 'nobody');
+    attempt('no snapshot', Code.INVALID_MESSAGE, () => story.routes.restore(new GLib.Variant('s', 'text')));
+    story.routes.restore(story.routes.snapshot());
+    tell(`${story.routes.n_actors} known`);
+    story.bus.send(update('old', 3).copy_full('me', 'new'));
+    expect('new hand-off, drained, nobody, no snapshot, 2 known, new 3', '');
+}
+
 function testStatistics(story) {
     const worker = story.addWorker('worker', 2);
 
@@ -218,6 +239,7 @@ run({
     '/story/receive': testReceive,
     '/story/dispatch': testDispatch,
     '/story/expiry': testExpiry,
+    '/story/scale': testScale,
     '/story/statistics': testStatistics,
     '/story/errors': testErrors,
     '/story/stop': testStop,

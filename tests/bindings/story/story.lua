@@ -121,6 +121,27 @@ local function test_expiry(story)
    expect('parked 2, removed', '2 lost no-target')
 end
 
+local function test_scale(story)
+   story.dispatcher.hand_off = true
+   story:add_worker('old')
+   story:add_worker('new')
+   tell('%d assigned', story.routes:assign_many({ 'x', 'y' }, 'old'))
+   story:dispatch(update('x', 1))
+   story.routes:rename('y', 'z')
+   attempt('no actor', 'NOT_FOUND', story.routes:rename('y', 'z'))
+   tell('%d moved', story.routes:rebalance({ 'new' }, nil):n_children())
+   story:dispatch(update('x', 2))
+   tell(table.concat(story.routes:list_actors('new'), ' '))
+   expect('2 assigned, delivered 1, no actor, 2 moved, parked 2, x z, old 1, old hand-off, new 2', '')
+   tell(finish(story.dispatcher, 'drain_router', 'new') and 'drained' or 'late')
+   tell(story.routes:lookup('x') or 'nobody')
+   attempt('no snapshot', 'INVALID_MESSAGE', story.routes:restore(GLib.Variant('s', 'text')))
+   story.routes:restore(story.routes:snapshot())
+   tell('%d known', story.routes.n_actors)
+   story.bus:send(update('old', 3):copy_full('me', 'new'))
+   expect('new hand-off, drained, nobody, no snapshot, 2 known, new 3', '')
+end
+
 local function test_statistics(story)
    local worker = story:add_worker('worker', 2)
    story:send_updates('worker', 1, 3)
@@ -208,6 +229,7 @@ teller.run {
    { '/story/receive', test_receive },
    { '/story/dispatch', test_dispatch },
    { '/story/expiry', test_expiry },
+   { '/story/scale', test_scale },
    { '/story/statistics', test_statistics },
    { '/story/errors', test_errors },
    { '/story/stop', test_stop },

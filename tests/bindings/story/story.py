@@ -122,6 +122,27 @@ def test_expiry(story):
     expect('parked 2, removed', '2 lost no-target')
 
 
+def test_scale(story):
+    story.dispatcher.props.hand_off = True
+    story.add_worker('old')
+    story.add_worker('new')
+    tell(f'{story.routes.assign_many(["x", "y"], "old")} assigned')
+    story.dispatch(update('x', 1))
+    story.routes.rename('y', 'z')
+    attempt('no actor', Error.NOT_FOUND, story.routes.rename, 'y', 'z')
+    tell(f'{len(story.routes.rebalance(["new"], None))} moved')
+    story.dispatch(update('x', 2))
+    tell(' '.join(story.routes.list_actors('new')))
+    expect('2 assigned, delivered 1, no actor, 2 moved, parked 2, x z, old 1, old hand-off, new 2', '')
+    tell('drained' if finish(story.dispatcher, 'drain_router', 'new') else 'late')
+    tell(story.routes.lookup('x') or 'nobody')
+    attempt('no snapshot', Error.INVALID_MESSAGE, story.routes.restore, GLib.Variant('s', 'text'))
+    story.routes.restore(story.routes.snapshot())
+    tell(f'{story.routes.get_n_actors()} known')
+    story.bus.send(update('old', 3).copy_full('me', 'new'))
+    expect('new hand-off, drained, nobody, no snapshot, 2 known, new 3', '')
+
+
 def test_statistics(story):
     worker = story.add_worker('worker', 2)
     story.send_updates('worker', 1, 3)
@@ -208,6 +229,7 @@ run({
     '/story/receive': test_receive,
     '/story/dispatch': test_dispatch,
     '/story/expiry': test_expiry,
+    '/story/scale': test_scale,
     '/story/statistics': test_statistics,
     '/story/errors': test_errors,
     '/story/stop': test_stop,
