@@ -88,6 +88,7 @@ struct _AgentParking
   gint64                   swept_at;     /* (lock) */
   AgentHistogram           latency;
 
+  GMutex                   rename_lock;   /* held while an actor gets another id, taken before all others */
   AgentAliases             aliases;       /* of actors that got other ids */
   AgentLosses              rename_losses; /* (lock) of lanes whose actors got other ids, until somebody may be told */
 };
@@ -231,8 +232,10 @@ void               _agent_parking_end_rename  (gpointer                 data,
                                                gboolean                 done);
 void               _agent_parking_tell_rename_losses
                                               (AgentParking            *self);
-AgentMessage      *_agent_parking_readdress   (AgentParking            *self,
-                                               AgentMessage            *message);
+void               _agent_parking_wait_for_rename
+                                              (AgentParking            *self);
+AgentMessage      *_agent_parking_readdress   (AgentMessage            *message,
+                                               const char              *new_id);
 
 /* --- agent-parking-timer.c: the first deadline has come --- */
 

@@ -56,6 +56,7 @@ _agent_parking_begin_rename (gpointer    data,
 {
   AgentParking *self = data;
 
+  g_mutex_lock (&self->rename_lock);
   rename_lock_shards (rename_get_shard (self, actor), rename_get_shard (self, new_id));
 }
 
@@ -69,6 +70,8 @@ rename_take_last_place (AgentShard *from_shard,
                         AgentLane  *from,
                         AgentLane  *to)
 {
+  if (from->pending)
+    _agent_shard_set_pending (to_shard, to, TRUE);
   if (from->handed_off && !to->handed_off)
     _agent_shard_set_heir (to_shard, to, _agent_shard_get_heir (from_shard, from));
   if (from->last_mailbox == NULL || to->last_mailbox != NULL || _agent_mailbox_is_released (from->last_mailbox))
@@ -224,6 +227,15 @@ _agent_parking_end_rename (gpointer    data,
 
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     rename_move (self, &moves[channel]);
+  g_mutex_unlock (&self->rename_lock);
+}
+
+/* With no lock held. */
+void
+_agent_parking_wait_for_rename (AgentParking *self)
+{
+  g_mutex_lock (&self->rename_lock);
+  g_mutex_unlock (&self->rename_lock);
 }
 
 /* --- After it --- */
@@ -246,16 +258,11 @@ _agent_parking_tell_rename_losses (AgentParking *self)
 /* A message that a router gives back to an actor that has another id by now is addressed anew. Takes @message, and returns the
  * one that goes on: (transfer full). */
 AgentMessage *
-_agent_parking_readdress (AgentParking *self,
-                          AgentMessage *message)
+_agent_parking_readdress (AgentMessage *message,
+                          const char   *new_id)
 {
-  g_autofree char *new_id = _agent_aliases_resolve (&self->aliases, message);
-  AgentMessage    *copy;
+  AgentMessage *copy = _agent_message_copy_sent (message, new_id);
 
-  if (new_id == NULL)
-    return message;
-
-  copy = _agent_message_copy_sent (message, new_id);
   agent_message_unref (message);
   return copy;
 }

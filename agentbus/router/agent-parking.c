@@ -58,6 +58,7 @@ _agent_parking_new (AgentBus                *bus,
   g_mutex_init (&self->lock);
   _agent_parking_lot_init (&self->lot);
   _agent_aliases_init (&self->aliases);
+  g_mutex_init (&self->rename_lock);
   self->next_time = AGENT_PARKING_LOT_NEVER;
 
   return self;
@@ -81,6 +82,7 @@ _agent_parking_unref (AgentParking *self)
     _agent_shard_clear (&self->shards[i]);
   _agent_parking_lot_clear (&self->lot);
   _agent_aliases_clear (&self->aliases);
+  g_mutex_clear (&self->rename_lock);
   g_mutex_clear (&self->lock);
   g_object_unref (self->routes);
   g_object_unref (self->bus);
