@@ -184,11 +184,11 @@ hand_over_move_state (AgentHandOver *self,
 {
   for (;;)
     {
-      if (data_lane->handed_off && !hand_over_is_handed_off (data_lane))
+      if (data_lane->hand_off == AGENT_HAND_OFF_SENT && !hand_over_is_handed_off (data_lane))
         return AGENT_WAIT_PREVIOUS;
-      if (data_lane->handed_off && g_strcmp0 (_agent_shard_get_heir (shard, data_lane), router) == 0)
+      if (data_lane->hand_off == AGENT_HAND_OFF_SENT && g_strcmp0 (_agent_shard_get_heir (shard, data_lane), router) == 0)
         return AGENT_WAIT_NONE;
-      if (data_lane->handed_off)
+      if (data_lane->hand_off == AGENT_HAND_OFF_SENT)
         hand_over_inherit (self, shard, data_lane);
 
       _agent_shard_set_pending (shard, data_lane, FALSE);

@@ -70,9 +70,9 @@ rename_take_last_place (AgentShard *from_shard,
                         AgentLane  *from,
                         AgentLane  *to)
 {
-  if (from->pending)
+  if (from->hand_off == AGENT_HAND_OFF_PENDING && to->hand_off == AGENT_HAND_OFF_NONE)
     _agent_shard_set_pending (to_shard, to, TRUE);
-  if (from->handed_off && !to->handed_off)
+  if (from->hand_off == AGENT_HAND_OFF_SENT && to->hand_off != AGENT_HAND_OFF_SENT)
     _agent_shard_set_heir (to_shard, to, _agent_shard_get_heir (from_shard, from));
   if (from->last_mailbox == NULL || to->last_mailbox != NULL || _agent_mailbox_is_released (from->last_mailbox))
     return;

@@ -121,7 +121,7 @@ _agent_shard_set_pending (AgentShard *self,
                           AgentLane  *lane,
                           gboolean    pending)
 {
-  if (lane->pending == pending)
+  if ((lane->hand_off == AGENT_HAND_OFF_PENDING) == (pending != FALSE))
     return;
 
   if (self->pending == NULL)
@@ -130,7 +130,7 @@ _agent_shard_set_pending (AgentShard *self,
     g_hash_table_add (self->pending, lane);
   else
     g_hash_table_remove (self->pending, lane);
-  lane->pending = pending != FALSE;
+  lane->hand_off = pending ? AGENT_HAND_OFF_PENDING : AGENT_HAND_OFF_NONE;
   g_atomic_int_set (&self->n_pending, (gint) g_hash_table_size (self->pending));
 }
 
@@ -173,7 +173,7 @@ _agent_shard_set_heir (AgentShard *self,
     self->heirs = g_hash_table_new_full (NULL, NULL, NULL, shard_unref_heir);
 
   g_hash_table_insert (self->heirs, lane, heir != NULL ? _agent_name_ref (heir) : NULL);
-  lane->handed_off = TRUE;
+  lane->hand_off = AGENT_HAND_OFF_SENT;
 }
 
 /* (transfer none) (nullable): of a lane that is handed off */
@@ -188,10 +188,10 @@ void
 _agent_shard_forget_heir (AgentShard *self,
                           AgentLane  *lane)
 {
-  if (!lane->handed_off)
+  if (lane->hand_off != AGENT_HAND_OFF_SENT)
     return;
 
-  lane->handed_off = FALSE;
+  lane->hand_off = AGENT_HAND_OFF_NONE;
   g_hash_table_remove (self->heirs, lane);
 }
 
