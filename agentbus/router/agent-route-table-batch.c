@@ -468,7 +468,7 @@ batch_forget_entry (AgentRouteTable *self,
 /**
  * agent_route_table_restore:
  * @self: a route table
- * @snapshot: (transfer none): what [method@AgentBus.RouteTable.snapshot] has returned; a floating reference is sunk
+ * @snapshot: (transfer none): what [method@AgentBus.RouteTable.snapshot] has returned, of the type `a{ss}`; a floating reference is sunk
  * @error: return location for a [error@AgentBus.BusError]
  *
  * Replaces everything in the table.

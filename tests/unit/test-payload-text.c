@@ -92,8 +92,8 @@ static const char *const pieces[] = {
   "NaN",
   "Infinity",
   "'a'",
-  "\xef\xbb\xbf"
-  "1",
+  ("\xef\xbb\xbf"
+   "1"),
   "\xff",
   "\"\xed\xa0\x80\"",
   "1 \x01",
