@@ -134,6 +134,7 @@ struct _AgentDelivery
   AgentMailbox    *mailbox;
   AgentSubscriber *subscriber;
   AgentHand       *hand;
+  guint64          n_missed;
   gint             done; /* (atomic) completed, failed or dropped */
 };
 
@@ -142,6 +143,7 @@ enum
   PROP_0,
   PROP_MESSAGE,
   PROP_CANCELLABLE,
+  PROP_N_MISSED,
   N_PROPS
 };
 
@@ -160,6 +162,7 @@ _agent_delivery_new (AgentMailbox    *mailbox,
   self->mailbox = _agent_mailbox_ref (mailbox);
   self->subscriber = g_object_ref (subscriber);
   self->hand = hand;
+  self->n_missed = _agent_mailbox_get_n_missed (mailbox);
 
   return self;
 }
@@ -241,6 +244,9 @@ agent_delivery_get_property (GObject    *object,
     case PROP_CANCELLABLE:
       g_value_set_object (value, agent_delivery_get_cancellable (self));
       break;
+    case PROP_N_MISSED:
+      g_value_set_uint64 (value, agent_delivery_get_n_missed (self));
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -278,12 +284,40 @@ agent_delivery_class_init (AgentDeliveryClass *klass)
   props[PROP_CANCELLABLE] =
       g_param_spec_object ("cancellable", NULL, NULL, G_TYPE_CANCELLABLE, flags);
 
+  /**
+   * AgentDelivery:n-missed: (getter get_n_missed)
+   *
+   * How many data messages were lost right before the message in hand, since the data message before: see
+   * [method@AgentBus.Subscriber.get_n_missed]. It never changes.
+   *
+   * Since: 0.1
+   */
+  props[PROP_N_MISSED] = g_param_spec_uint64 ("n-missed", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+
   g_object_class_install_properties (object_class, N_PROPS, props);
 }
 
 static void
 agent_delivery_init (AgentDelivery *self)
 {
+}
+
+/**
+ * agent_delivery_get_n_missed: (get-property n-missed)
+ * @self: a delivery
+ *
+ * Gets how many data messages were lost right before the message in hand.
+ *
+ * Returns: a number of messages
+ *
+ * Since: 0.1
+ */
+guint64
+agent_delivery_get_n_missed (AgentDelivery *self)
+{
+  g_return_val_if_fail (AGENT_IS_DELIVERY (self), 0);
+
+  return self->n_missed;
 }
 
 /**

@@ -20,6 +20,8 @@ AgentMessage *agent_delivery_get_message     (AgentDelivery *self);
 AGENT_AVAILABLE_IN_0_1
 GCancellable *agent_delivery_get_cancellable (AgentDelivery *self);
 AGENT_AVAILABLE_IN_0_1
+guint64       agent_delivery_get_n_missed    (AgentDelivery *self);
+AGENT_AVAILABLE_IN_0_1
 gboolean      agent_delivery_is_cancelled    (AgentDelivery *self);
 AGENT_AVAILABLE_IN_0_1
 void          agent_delivery_complete        (AgentDelivery *self);

@@ -368,6 +368,56 @@ agent_subscriber_receive (AgentSubscriber *self,
   return message;
 }
 
+/* --- What was missed --- */
+
+/**
+ * agent_subscriber_get_n_missed:
+ * @self: a subscriber
+ *
+ * Gets how many data messages were lost right before the one that the subscriber was given last.
+ *
+ * Call it in a handler, or when a message was received. It counts what was dropped since the data message before because the
+ * channel was full (%AGENT_DROP_REASON_FULL) or because it was too old (%AGENT_DROP_REASON_EXPIRED). So a subscriber learns in
+ * the place where something is missing that it is. At a system message it is 0.
+ *
+ * [property@AgentBus.Delivery:n-missed] is the same for a delivery.
+ *
+ * ```c
+ * static void
+ * on_message (AgentSubscriber *subscriber,
+ *             AgentMessage    *message,
+ *             gpointer         user_data)
+ * {
+ *   guint64 n_missed = agent_subscriber_get_n_missed (subscriber);
+ *
+ *   if (n_missed > 0)
+ *     g_print ("%" G_GUINT64_FORMAT " are missing\n", n_missed);
+ * }
+ *
+ * g_signal_connect (subscriber, "message", G_CALLBACK (on_message), NULL);
+ * ```
+ *
+ * Returns: a number of messages
+ *
+ * Since: 0.1
+ */
+guint64
+agent_subscriber_get_n_missed (AgentSubscriber *self)
+{
+  AgentMailbox *mailbox;
+  guint64       n_missed;
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
+
+  mailbox = _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (self));
+  if (mailbox == NULL)
+    return 0;
+
+  n_missed = _agent_mailbox_get_n_missed (mailbox);
+  _agent_mailbox_unref (mailbox);
+  return n_missed;
+}
+
 /* --- Pausing --- */
 
 /**

@@ -67,6 +67,8 @@ guint64          agent_subscriber_get_n_delivered  (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_n_dropped    (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
+guint64          agent_subscriber_get_n_missed     (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_0_1
 AgentBus        *agent_subscriber_dup_bus          (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 AgentDelivery   *agent_subscriber_defer            (AgentSubscriber *self) G_GNUC_WARN_UNUSED_RESULT;

@@ -11,10 +11,47 @@
  * and what it reads is written with the lock held.
  */
 
-/* Takes back the next message of @block that may be dropped. Returns its slot, or 0. */
+/* Tags the message at @place. Returns it: (transfer none) (nullable). NULL: the receiver has taken it. */
+static AgentMessage *
+queue_tag_slot (_Atomic guintptr *place)
+{
+  guintptr slot = atomic_load (place);
+
+  if (slot != 0 && ((slot & AGENT_SLOT_GAP) != 0 || atomic_compare_exchange_strong (place, &slot, slot | AGENT_SLOT_GAP)))
+    return _agent_slot_get_message (slot);
+
+  return NULL;
+}
+
+/* Tags the first message from slot @index of @block on, wherever that is: (transfer none) (nullable). */
+static AgentMessage *
+queue_tag_from_locked (AgentBlock *block,
+                       guint       index)
+{
+  for (; block != NULL; block = block->next, index = 0)
+    {
+      guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
+
+      for (; index < n_filled; index++)
+        {
+          AgentMessage *message = queue_tag_slot (&block->slots[index]);
+
+          if (message != NULL)
+            return message;
+        }
+    }
+
+  return NULL;
+}
+
+/* Takes back the next message of @block that may be dropped. Returns its slot, or 0. The message behind it is tagged before: if
+ * the receiver takes that one meanwhile, it waits for the lock to learn what was lost.
+ *
+ * @next: (out) (nullable): the message behind it */
 static guintptr
 queue_evict_from_block_locked (AgentChannelQueue *self,
-                               AgentBlock        *block)
+                               AgentBlock        *block,
+                               AgentMessage     **next)
 {
   guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
 
@@ -25,7 +62,11 @@ queue_evict_from_block_locked (AgentChannelQueue *self,
        * counted in @n_out, or @claiming set. */
       guintptr slot = atomic_load_explicit (place, memory_order_acquire);
 
-      if (slot != 0 && (slot & AGENT_SLOT_KEPT) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
+      if (slot == 0 || (slot & AGENT_SLOT_KEPT) != 0)
+        continue;
+
+      *next = queue_tag_from_locked (block, self->evict_index);
+      if (atomic_compare_exchange_strong (place, &slot, 0))
         return slot;
     }
 
@@ -113,27 +154,34 @@ queue_retire_block_locked (AgentChannelQueue *self,
     self->kept_tail = block;
 }
 
-/* Takes back the oldest message that may be dropped: (transfer full) (nullable). */
+/* Takes back the oldest message that may be dropped: (transfer full) (nullable).
+ *
+ * @gap: (out): whether messages before it were lost
+ * @next: (out) (nullable): the message behind it, which has the tag of a gap: it stays where it is until the caller unlocks or
+ *   the receiver takes it */
 AgentMessage *
-_agent_channel_queue_evict_locked (AgentChannelQueue *self)
+_agent_channel_queue_evict_locked (AgentChannelQueue *self,
+                                   gboolean          *gap,
+                                   AgentMessage     **next)
 {
   while (self->evict_block != NULL)
     {
       AgentBlock *block = self->evict_block;
-      AgentBlock *next = block->next;
-      guintptr    slot = queue_evict_from_block_locked (self, block);
+      AgentBlock *next_block = block->next;
+      guintptr    slot = queue_evict_from_block_locked (self, block, next);
 
       if (slot != 0)
         {
           _agent_channel_queue_add_n_in (self, -1);
           self->bytes_in -= _agent_slot_get_size (slot);
+          *gap = (slot & AGENT_SLOT_GAP) != 0;
           return _agent_slot_get_message (slot);
         }
 
-      if (next == NULL)
+      if (next_block == NULL)
         return NULL;
       queue_retire_block_locked (self, block);
-      self->evict_block = next;
+      self->evict_block = next_block;
       self->evict_index = 0;
     }
 

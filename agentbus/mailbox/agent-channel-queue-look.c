@@ -64,7 +64,7 @@ _agent_channel_queue_look_locked (AgentChannelQueue *self,
   guint64  length = n_in - atomic_load_explicit (&self->n_out_seen, memory_order_relaxed);
   guint    n = (guint) n_in - atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
   guint    distance = look_get_distance (n);
-  gboolean slow = atomic_load_explicit (&self->slow, memory_order_relaxed);
+  gboolean slow = _agent_channel_queue_has_mark (self, AGENT_QUEUE_SLOW);
 
   if (!slow && length >= slow_length)
     length = _agent_channel_queue_get_length_locked (self);

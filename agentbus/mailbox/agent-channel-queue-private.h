@@ -28,6 +28,8 @@ G_BEGIN_DECLS
  *
  * While some messages wait for room, the room is reserved for them: to all others the queue looks full.
  *
+ * A message before which others were lost has a tag in its slot. The mailbox knows how many were lost.
+ *
  * @scheduled is a token. The sender that sets it has to schedule the mailbox, so that the receiver comes. The receiver
  * clears it when it finds the queue empty. So a burst of messages costs one wakeup.
  *
@@ -73,7 +75,7 @@ struct _AgentChannelQueue
   guint8          scheduled;     /* (lock) */
   guint8          closed;        /* (lock) */
   guint8          emptied;       /* (lock) the queue is closed, and all messages were taken back */
-  _Atomic guint8  slow;          /* the receiver lags behind; changed with the lock held */
+  _Atomic guint8  marks;         /* AGENT_QUEUE_ flags */
 
   /* The receiver changes these with each message, and senders seldom read them. So they must not share a cache line with the
    * fields before. */
@@ -81,11 +83,18 @@ struct _AgentChannelQueue
   AgentBlock     *head;        /* (nullable) the block in hand; changed with the lock held */
   guint           index;       /* the next slot to read in @head */
   guint           n_seen;      /* how many slots of @head are known to be filled */
-  _Atomic gint    claiming;    /* the receiver is claiming a message, and may not have counted it in @n_out yet */
+  _Atomic guint8  claiming;    /* the receiver is claiming a message, and may not have counted it in @n_out yet */
+  guint8          gap;         /* the message that was taken last follows a gap; the receiver resets it */
   _Atomic guint64 n_out;       /* how many messages the receiver has taken */
   _Atomic guint64 bytes_out;
   _Atomic guint64 n_kept_out;
   _Atomic guint64 kept_bytes_out;
+};
+
+enum
+{
+  AGENT_QUEUE_SLOW = 1 << 0, /* the receiver lags behind; changed with the lock held */
+  AGENT_QUEUE_GAP = 1 << 1,  /* messages were refused that belong before the next one that is pushed */
 };
 
 /* What a sender may find when it takes a closer look. */
@@ -123,10 +132,12 @@ gboolean      _agent_channel_queue_has_room_locked
 gboolean      _agent_channel_queue_has_reserved_room_locked
                                                 (AgentChannelQueue *self,
                                                  gsize              size);
-void          _agent_channel_queue_push_locked  (AgentChannelQueue *self,
+gboolean      _agent_channel_queue_push_locked  (AgentChannelQueue *self,
                                                  AgentMessage      *message,
                                                  gsize              size);
-AgentMessage *_agent_channel_queue_evict_locked (AgentChannelQueue *self);
+AgentMessage *_agent_channel_queue_evict_locked (AgentChannelQueue *self,
+                                                 gboolean          *gap,
+                                                 AgentMessage     **next);
 gboolean      _agent_channel_queue_can_make_room_locked
                                                 (AgentChannelQueue *self,
                                                  gsize              size);
@@ -234,6 +245,32 @@ _agent_channel_queue_is_empty (AgentChannelQueue *self)
 {
   return self->index >= self->n_seen && atomic_load_explicit (&self->n_in, memory_order_acquire) ==
                                             atomic_load_explicit (&self->n_out, memory_order_relaxed);
+}
+
+/* Any thread. A mark that is set already is only looked at, since the senders of a flood would take turns with its cache line.
+ *
+ * Relaxed: a mark is a hint, and what it hints at is looked at under a lock. */
+static inline gboolean
+_agent_channel_queue_has_mark (AgentChannelQueue *self,
+                               guint8             mark)
+{
+  return (atomic_load_explicit (&self->marks, memory_order_relaxed) & mark) != 0;
+}
+
+static inline void
+_agent_channel_queue_set_mark (AgentChannelQueue *self,
+                               guint8             mark)
+{
+  if (!_agent_channel_queue_has_mark (self, mark))
+    atomic_fetch_or (&self->marks, mark);
+}
+
+static inline void
+_agent_channel_queue_clear_mark (AgentChannelQueue *self,
+                                 guint8             mark)
+{
+  if (_agent_channel_queue_has_mark (self, mark))
+    atomic_fetch_and (&self->marks, (guint8) ~mark);
 }
 
 /* Returns 0 where bytes are not limited, since to measure a message costs more than to send it.

@@ -12,7 +12,8 @@ G_BEGIN_DECLS
  * the receiver may be freeing at that moment. */
 #define AGENT_SLOT_KEPT     ((guintptr) 1) /* the message never gives way */
 #define AGENT_SLOT_MEASURED ((guintptr) 2) /* its bytes were counted, since bytes were limited when it was pushed */
-#define AGENT_SLOT_TAGS     ((guintptr) 3)
+#define AGENT_SLOT_GAP      ((guintptr) 4) /* messages before it were lost */
+#define AGENT_SLOT_TAGS     ((guintptr) 7)
 
 static inline guintptr
 _agent_slot_new (AgentMessage *message,

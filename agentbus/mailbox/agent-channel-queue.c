@@ -179,13 +179,15 @@ _agent_channel_queue_has_reserved_room_locked (AgentChannelQueue *self,
   return queue_has_room_locked (self, self->limit, size);
 }
 
-/* Takes @message. Asks neither for room nor whether the queue is closed. */
-void
+/* Takes @message. Asks neither for room nor whether the queue is closed. Returns whether the message got the tag of a gap, as
+ * the mark was set: then the caller clears the mark, before it unlocks. */
+gboolean
 _agent_channel_queue_push_locked (AgentChannelQueue *self,
                                   AgentMessage      *message,
                                   gsize              size)
 {
   gboolean    kept = _agent_message_is_kept (message);
+  gboolean    gap = _agent_channel_queue_has_mark (self, AGENT_QUEUE_GAP);
   AgentBlock *tail = self->tail;
   guint       n_filled;
 
@@ -196,7 +198,7 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
     }
 
   n_filled = atomic_load_explicit (&tail->n_filled, memory_order_relaxed);
-  atomic_store_explicit (&tail->slots[n_filled], _agent_slot_new (message, size > 0), memory_order_relaxed);
+  atomic_store_explicit (&tail->slots[n_filled], _agent_slot_new (message, size > 0) | (gap ? AGENT_SLOT_GAP : 0), memory_order_relaxed);
   /* From here on, the receiver may have handled and freed the message. */
   atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
   _agent_channel_queue_add_n_in (self, 1);
@@ -206,6 +208,8 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
       self->n_kept_in++;
       self->kept_bytes_in += size;
     }
+
+  return gap;
 }
 
 /* From now on, no message may be pushed. */
@@ -387,6 +391,8 @@ queue_claim (AgentChannelQueue *self,
   slot = atomic_exchange (place, 0);
   if (slot != 0)
     queue_count_out (self, slot);
+  if (G_UNLIKELY ((slot & AGENT_SLOT_GAP) != 0))
+    self->gap = TRUE;
   atomic_store_explicit (&self->claiming, FALSE, memory_order_release);
 
   return _agent_slot_get_message (slot);

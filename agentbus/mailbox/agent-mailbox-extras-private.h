@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mailbox/agent-flow-private.h"
+#include "mailbox/agent-gaps-private.h"
 
 G_BEGIN_DECLS
 
@@ -18,6 +19,10 @@ typedef struct
   GHashTable *unhandled_names; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
   gint        n_unhandled;     /* (atomic) */
   AgentFlow   flow;
+  AgentGaps   gaps;            /* (data queue's lock) */
+  guint64     n_missed_next;   /* (thread that serves) how many messages were lost before the next data message */
+  _Atomic guint64
+              n_missed;        /* the same, for the message that was delivered last; changed by the thread that serves */
 } AgentMailboxExtras;
 
 AgentMailboxExtras *_agent_mailbox_extras_get   (AgentMailboxExtras **place);

@@ -32,6 +32,7 @@ _agent_mailbox_extras_clear (AgentMailboxExtras **place)
 
   g_assert (self->leavers == NULL && self->receipts.length == 0);
 
+  _agent_gaps_clear (&self->gaps);
   g_clear_pointer (&self->unhandled_names, g_hash_table_unref);
   g_free (self);
 }

@@ -37,7 +37,8 @@ flow_set_slow (AgentMailbox *self,
   gboolean           changed;
 
   _agent_channel_queue_lock (queue);
-  changed = !atomic_exchange (&queue->slow, TRUE);
+  changed = !_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW);
+  _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SLOW);
   *n_queued = _agent_channel_queue_get_length_locked (queue);
   _agent_channel_queue_unlock (queue);
 
@@ -53,8 +54,9 @@ flow_is_still_slow (AgentMailbox *self,
   gboolean           slow;
 
   _agent_channel_queue_lock (queue);
-  slow = atomic_load (&queue->slow) && !_agent_channel_queue_has_recovered_locked (queue);
-  atomic_store (&queue->slow, slow);
+  slow = _agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW) && !_agent_channel_queue_has_recovered_locked (queue);
+  if (!slow)
+    _agent_channel_queue_clear_mark (queue, AGENT_QUEUE_SLOW);
   _agent_channel_queue_unlock (queue);
 
   return slow;
@@ -69,7 +71,7 @@ _agent_mailbox_note_slow (AgentMailbox *self,
 {
   guint64 n_queued;
 
-  if (G_LIKELY (atomic_load (&self->queues[channel].slow)) || !flow_set_slow (self, channel, &n_queued))
+  if (G_LIKELY (_agent_channel_queue_has_mark (&self->queues[channel], AGENT_QUEUE_SLOW)) || !flow_set_slow (self, channel, &n_queued))
     return FALSE;
 
   flow_change (self, TRUE, n_queued);

@@ -87,7 +87,8 @@ offer_accept_locked (AgentMailbox    *self,
     message->seq = atomic_fetch_add_explicit (last_seq, 1, memory_order_relaxed) + 1;
   if (*cancel != NULL)
     atomic_fetch_add (&self->n_cancels, 1);
-  _agent_channel_queue_push_locked (queue, message, size);
+  if (G_UNLIKELY (_agent_channel_queue_push_locked (queue, message, size)))
+    _agent_mailbox_put_refused_locked (self, message);
   offer->position = queue->n_kept_in;
   /* The message may have been sent long ago. */
   offer->wake = !queue->scheduled && _agent_channel_queue_claim_token_locked (queue, _agent_clock_now ());

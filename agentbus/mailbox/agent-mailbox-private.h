@@ -99,7 +99,8 @@ enum
 struct _AgentMailbox
 {
   _Atomic guint        max_age;   /* milliseconds, 0 for any */
-  AgentOverflow        overflow;
+  guint8               overflow;  /* an AgentOverflow */
+  guint8               missed;    /* (thread that serves) call tell_missed() with the next message */
   AgentMailboxOwner   *owner;     /* (owned) */
   AgentDeliverySource *source;    /* (owned) (nullable) set once, before any thread can send */
   AgentReceiver        receiver;
@@ -173,6 +174,29 @@ void             _agent_mailbox_look_for_recovery
                                                (AgentMailbox               *self);
 char            *_agent_mailbox_dup_warning    (AgentMailbox               *self,
                                                 AgentChannel                channel);
+
+/* Lost messages: senders, with the lock of the data queue, but for note_refused() */
+void             _agent_mailbox_note_refused   (AgentMailbox               *self);
+void             _agent_mailbox_put_refused_locked
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *message);
+void             _agent_mailbox_put_evicted_locked
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                gboolean                    gap,
+                                                AgentMessage               *next);
+void             _agent_mailbox_count_evicted_locked
+                                               (AgentMailbox               *self,
+                                                guint                       n);
+
+/* Lost messages: the thread that takes messages out */
+void             _agent_mailbox_take_gap       (AgentMailbox               *self,
+                                                AgentMessage               *message);
+void             _agent_mailbox_note_expired   (AgentMailbox               *self,
+                                                AgentMessage               *message);
+void             _agent_mailbox_tell_missed    (AgentMailbox               *self,
+                                                AgentChannel                channel);
+guint64          _agent_mailbox_get_n_missed   (AgentMailbox               *self);
 
 /* Any thread, for the watches */
 gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,

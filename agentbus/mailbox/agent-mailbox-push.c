@@ -184,11 +184,14 @@ push_evict_locked (AgentMailbox *self,
 
   while (victims->n < MAX_VICTIMS)
     {
-      AgentMessage *victim = _agent_channel_queue_evict_locked (queue);
+      gboolean      gap = FALSE;
+      AgentMessage *next = NULL;
+      AgentMessage *victim = _agent_channel_queue_evict_locked (queue, &gap, &next);
 
       if (victim == NULL)
         return _agent_channel_queue_will_have_room_locked (queue, size) ? PUSH_ACCEPTED : PUSH_FULL;
 
+      _agent_mailbox_put_evicted_locked (self, victim, gap, next);
       push_add_victim (victims, victim);
       if (_agent_channel_queue_has_room_locked (queue, size))
         return PUSH_ACCEPTED;
@@ -233,6 +236,7 @@ push_count_victims_locked (AgentMailbox  *self,
   if (_agent_mailbox_count_drops (
           self, AGENT_DROP_REASON_FULL, victims->n, victims->last, &previous, &to_report))
     victims->last = previous;
+  _agent_mailbox_count_evicted_locked (self, victims->n);
 
   return to_report;
 }
@@ -274,7 +278,8 @@ push_data_once (AgentMailbox *self,
   result = push_make_room_locked (self, message, size, &victims);
   if (result == PUSH_ACCEPTED)
     {
-      _agent_channel_queue_push_locked (queue, message, size);
+      if (G_UNLIKELY (_agent_channel_queue_push_locked (queue, message, size)))
+        _agent_mailbox_put_refused_locked (self, message);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
       if (_agent_channel_queue_has_to_look_locked (queue, size))
         found = _agent_channel_queue_look_locked (queue, size);
@@ -334,6 +339,7 @@ push_drop (AgentMailbox *self,
       return FALSE;
     }
 
+  _agent_mailbox_note_refused (self);
   push_note_loss (self, lost, sender);
   _agent_mailbox_report_drops (self, to_report);
   _agent_sender_unref_later (sender, previous);

@@ -60,9 +60,14 @@ receive_now_take (AgentMailbox *self,
     {
       *expired = _agent_mailbox_is_expired (self, message);
       if (*expired)
-        _agent_schedule_begin_return (&self->schedule);
+        {
+          _agent_mailbox_note_expired (self, message);
+          _agent_schedule_begin_return (&self->schedule);
+        }
       else
-        _agent_mailbox_count_delivered (self);
+        {
+          _agent_mailbox_count_delivered (self, message);
+        }
       release = _agent_schedule_end_receive (&self->schedule, list);
     }
   _agent_delivery_source_unlock (self->source);

@@ -140,7 +140,7 @@ _agent_mailbox_give (AgentMailbox *self,
 
   g_assert (receipt != NULL);
 
-  _agent_mailbox_count_delivered (self);
+  _agent_mailbox_count_delivered (self, message);
   /* A cancellation that comes from now on is too late. */
   _agent_source_clear (&receipt->cancelled);
   if (receipt->in_hand)

@@ -109,7 +109,7 @@ serve_deliver (AgentMailbox *self,
                AgentMessage *message,
                Hearing      *hearing)
 {
-  _agent_mailbox_count_delivered (self);
+  _agent_mailbox_count_delivered (self, message);
 
   if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
     _agent_message_trace (message, "is given to the handlers of", self->name);
@@ -152,11 +152,18 @@ serve_one (AgentMailbox *self,
            Hearing      *hearing)
 {
   if (G_UNLIKELY (_agent_mailbox_is_expired (self, message)))
-    _agent_mailbox_drop_expired (self, message);
+    {
+      _agent_mailbox_note_expired (self, message);
+      _agent_mailbox_drop_expired (self, message);
+    }
   else if (_agent_schedule_is_receiving (&self->schedule))
-    _agent_mailbox_give (self, subscriber, message);
+    {
+      _agent_mailbox_give (self, subscriber, message);
+    }
   else
-    serve_deliver (self, subscriber, message, hearing);
+    {
+      serve_deliver (self, subscriber, message, hearing);
+    }
 }
 
 /* Hands out messages until there are none, until the batch or the budget is over, or until serve_has_to_stop(). TRUE: there

@@ -34,18 +34,24 @@ _agent_mailbox_pop (AgentMailbox *self,
 {
   AgentMessage *message = _agent_channel_queue_pop (&self->queues[channel]);
 
+  if (G_UNLIKELY (self->queues[channel].gap))
+    _agent_mailbox_take_gap (self, message);
   if (channel == AGENT_CHANNEL_SYSTEM && message != NULL && _agent_message_is_cancel (message))
     atomic_fetch_sub (&self->n_cancels, 1);
   return message;
 }
 
+/* @message is about to be delivered. */
 static inline void
-_agent_mailbox_count_delivered (AgentMailbox *self)
+_agent_mailbox_count_delivered (AgentMailbox *self,
+                                AgentMessage *message)
 {
   /* Relaxed: only the thread that serves writes it, and the source's lock orders one such thread after the other. */
   guint64 n_delivered = atomic_load_explicit (&self->n_delivered, memory_order_relaxed);
 
   atomic_store_explicit (&self->n_delivered, n_delivered + 1, memory_order_release);
+  if (G_UNLIKELY (self->missed))
+    _agent_mailbox_tell_missed (self, message->channel);
 }
 
 G_END_DECLS

@@ -111,9 +111,11 @@ static AgentMessage *
 evict (AgentChannelQueue *queue)
 {
   AgentMessage *message;
+  AgentMessage *next;
+  gboolean      gap;
 
   _agent_channel_queue_lock (queue);
-  message = _agent_channel_queue_evict_locked (queue);
+  message = _agent_channel_queue_evict_locked (queue, &gap, &next);
   _agent_channel_queue_unlock (queue);
 
   return message;

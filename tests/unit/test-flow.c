@@ -238,6 +238,241 @@ test_leaves (TestFixture *f)
   g_assert_null (strstr (told->str, "recovered"));
 }
 
+/* --- What is missing --- */
+
+/* The numbers of the messages, each with what was missed before it. */
+static void
+on_message_note_missed (AgentSubscriber *subscriber,
+                        AgentMessage    *message,
+                        gpointer         user_data)
+{
+  guint64 n_missed = agent_subscriber_get_n_missed (subscriber);
+
+  if (agent_message_get_channel (message) == AGENT_CHANNEL_SYSTEM)
+    g_string_append (user_data, "s");
+  else
+    g_string_append_printf (user_data, "%u", test_number (message));
+  if (n_missed > 0)
+    g_string_append_printf (user_data, "(%" G_GUINT64_FORMAT ")", n_missed);
+  g_string_append (user_data, " ");
+}
+
+static void
+send_numbers (TestFixture *f,
+              guint        first,
+              guint        last)
+{
+  for (guint i = first; i <= last; i++)
+    agent_bus_send (f->bus, test_data ("test", "a", i));
+}
+
+static void
+send_reliable (TestFixture *f,
+               guint        number)
+{
+  AgentMessage *message = test_data ("test", "a", number);
+
+  agent_message_set_reliable (message, TRUE);
+  agent_bus_send (f->bus, message);
+}
+
+static void
+assert_got (TestFixture *f,
+            GString     *got,
+            const char  *expected)
+{
+  test_drain (f);
+  g_assert_cmpstr (got->str, ==, expected);
+  g_string_truncate (got, 0);
+}
+
+static void
+test_missed_newest (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 2, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (GString) got = g_string_new (NULL);
+
+  g_signal_connect (a, "message", G_CALLBACK (on_message_note_missed), got);
+  send_numbers (f, 1, 5);
+  assert_got (f, got, "1 2 ");
+
+  /* What was lost is told with the next message, also to one that is reliable and goes in while the channel is full. */
+  send_numbers (f, 6, 8);
+  send_reliable (f, 9);
+  send_numbers (f, 10, 10);
+  agent_bus_send (f->bus, agent_message_new_activate ("test", "a", NULL));
+  assert_got (f, got, "s 6(3) 7 9(1) ");
+  send_numbers (f, 11, 11);
+  assert_got (f, got, "11(1) ");
+  send_numbers (f, 12, 12);
+  assert_got (f, got, "12 ");
+  test_expect_log (f, "is full");
+}
+
+static void
+test_missed_oldest (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 3, AGENT_OVERFLOW_DROP_OLDEST);
+  g_autoptr (GString) got = g_string_new (NULL);
+
+  g_signal_connect (a, "message", G_CALLBACK (on_message_note_missed), got);
+  send_numbers (f, 1, 10);
+  assert_got (f, got, "8(7) 9 10 ");
+
+  /* Reliable messages stay, and the gap is behind them. */
+  send_reliable (f, 1);
+  send_numbers (f, 2, 3);
+  send_reliable (f, 4);
+  send_numbers (f, 5, 6);
+  assert_got (f, got, "1 4(2) 6(1) ");
+
+  /* All that is queued is reliable: then the newest one is refused. */
+  for (guint i = 1; i <= 3; i++)
+    send_reliable (f, i);
+  send_numbers (f, 4, 5);
+  send_reliable (f, 6);
+  assert_got (f, got, "1 2 3 6(2) ");
+  test_expect_log (f, "is full");
+}
+
+static void
+test_missed_expired (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 10, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (GString) got = g_string_new (NULL);
+
+  test_clock_freeze ();
+  g_signal_connect (a, "message", G_CALLBACK (on_message_note_missed), got);
+  agent_subscriber_set_max_age (a, 10);
+  send_numbers (f, 1, 3);
+  test_clock_advance (20000);
+  send_numbers (f, 4, 5);
+  agent_bus_send (f->bus, agent_message_new_activate ("test", "a", NULL));
+  assert_got (f, got, "s 4(3) 5 ");
+  test_clock_release ();
+}
+
+static void
+on_received_note_missed (GObject      *source,
+                         GAsyncResult *result,
+                         gpointer      user_data)
+{
+  AgentSubscriber *a = AGENT_SUBSCRIBER (source);
+  g_autoptr (AgentMessage) message = agent_subscriber_receive_finish (a, result, NULL);
+
+  on_message_note_missed (a, message, user_data);
+}
+
+static void
+on_delivery_note_missed (GObject      *source,
+                         GAsyncResult *result,
+                         gpointer      user_data)
+{
+  g_autoptr (AgentDelivery) delivery =
+      agent_subscriber_receive_delivery_finish (AGENT_SUBSCRIBER (source), result, NULL);
+  guint64 n_missed;
+
+  g_object_get (delivery, "n-missed", &n_missed, NULL);
+  g_string_append_printf (
+      user_data, "%u(%" G_GUINT64_FORMAT ") ", test_number (agent_delivery_get_message (delivery)), n_missed);
+  agent_delivery_complete (delivery);
+}
+
+static void
+test_missed_received (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 3, AGENT_OVERFLOW_DROP_OLDEST);
+  g_autoptr (AgentMessage) message = NULL;
+  g_autoptr (GString) got = g_string_new (NULL);
+
+  send_numbers (f, 1, 5);
+  message = agent_subscriber_receive (a, 0, NULL, NULL);
+  g_assert_cmpuint (test_number (message), ==, 3);
+  g_assert_cmpuint (agent_subscriber_get_n_missed (a), ==, 2);
+  agent_subscriber_receive_async (a, NULL, on_received_note_missed, got);
+  assert_got (f, got, "4 ");
+  send_numbers (f, 6, 8);
+  agent_subscriber_receive_delivery_async (a, NULL, on_delivery_note_missed, got);
+  agent_subscriber_receive_async (a, NULL, on_received_note_missed, got);
+  assert_got (f, got, "6(1) 7 ");
+  test_expect_log (f, "is full");
+}
+
+/* --- Threads --- */
+
+#define N_FLOOD 20000
+
+static gpointer
+flood (gpointer data)
+{
+  for (guint i = 1; i <= N_FLOOD; i++)
+    agent_bus_send (data, test_data ("test", "a", i));
+  return NULL;
+}
+
+typedef struct
+{
+  guint64  n_delivered;
+  guint64  n_missed;
+  guint    last;
+  gboolean over;
+} Count;
+
+/* One sender: so each number that is left out is one that was missed right there. */
+static void
+on_message_count (AgentSubscriber *subscriber,
+                  AgentMessage    *message,
+                  gpointer         user_data)
+{
+  Count  *count = user_data;
+  guint64 n_missed = agent_subscriber_get_n_missed (subscriber);
+
+  if (g_str_equal (agent_message_get_source (message), "end"))
+    {
+      count->n_missed += n_missed;
+      count->over = TRUE;
+      return;
+    }
+  g_assert_cmpuint (test_number (message), ==, count->last + 1 + n_missed);
+  count->last = test_number (message);
+  count->n_missed += n_missed;
+  count->n_delivered++;
+}
+
+static void
+check_flood (TestFixture  *f,
+             AgentOverflow overflow)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 16, overflow);
+  Count         count = { 0 };
+  GThread      *thread;
+  AgentMessage *end = test_data ("end", "a", 0);
+
+  g_signal_connect (a, "message", G_CALLBACK (on_message_count), &count);
+  thread = g_thread_new ("flood", flood, f->bus);
+  while (test_ledger (f->bus).sent < N_FLOOD)
+    g_main_context_iteration (f->context, FALSE);
+  g_thread_join (thread);
+  agent_message_set_reliable (end, TRUE);
+  agent_bus_send (f->bus, end);
+  test_run_until (f, &count.over);
+  g_assert_cmpuint (count.n_delivered + count.n_missed, ==, N_FLOOD);
+  test_drain (f);
+  g_string_truncate (f->log, 0);
+}
+
+static void
+test_missed_flood_newest (TestFixture *f)
+{
+  check_flood (f, AGENT_OVERFLOW_DROP_NEWEST);
+}
+
+static void
+test_missed_flood_oldest (TestFixture *f)
+{
+  check_flood (f, AGENT_OVERFLOW_DROP_OLDEST);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -255,6 +490,12 @@ main (int   argc,
   ADD ("handlers", test_handlers);
   ADD ("unheard", test_unheard);
   ADD ("leaves", test_leaves);
+  ADD ("missed-newest", test_missed_newest);
+  ADD ("missed-oldest", test_missed_oldest);
+  ADD ("missed-expired", test_missed_expired);
+  ADD ("missed-received", test_missed_received);
+  ADD ("missed-flood-newest", test_missed_flood_newest);
+  ADD ("missed-flood-oldest", test_missed_flood_oldest);
 
   return g_test_run ();
 }

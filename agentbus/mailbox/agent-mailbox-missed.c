@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "mailbox/agent-mailbox-private.h"
+
+/*
+ * How a subscriber learns what it has missed: with each data message, how many data messages before it were lost because the
+ * channel was full or they expired.
+ *
+ * A message behind a gap has a tag in its slot, so that the others cost nothing.
+ */
+
+static AgentGaps *
+missed_get_gaps (AgentMailbox *self)
+{
+  return &_agent_mailbox_extras_get (&self->extras)->gaps;
+}
+
+/* --- Senders --- */
+
+/* A message was refused, for lack of room. With no lock held. */
+void
+_agent_mailbox_note_refused (AgentMailbox *self)
+{
+  _agent_channel_queue_set_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
+}
+
+/* @message was just pushed, with the tag of a gap.
+ *
+ * A sender counts a message as dropped before it sets the mark. So what is not counted here has the mark set once more. */
+void
+_agent_mailbox_put_refused_locked (AgentMailbox *self,
+                                   AgentMessage *message)
+{
+  AgentGaps *gaps = missed_get_gaps (self);
+  guint64    totals[AGENT_N_DROP_REASONS];
+  guint64    n_refused;
+
+  _agent_channel_queue_clear_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
+  _agent_drop_box_read (&self->drops, totals);
+  n_refused = totals[AGENT_DROP_REASON_FULL] - gaps->n_evicted;
+  _agent_gaps_add (gaps, message, n_refused - gaps->n_refused + gaps->n_waiting);
+  gaps->n_refused = n_refused;
+  gaps->n_waiting = 0;
+}
+
+/* @message has given way.
+ *
+ * @gap: whether messages before it were lost
+ * @next: (nullable): the message behind it, which has the tag of a gap */
+void
+_agent_mailbox_put_evicted_locked (AgentMailbox *self,
+                                   AgentMessage *message,
+                                   gboolean      gap,
+                                   AgentMessage *next)
+{
+  AgentGaps *gaps = missed_get_gaps (self);
+  guint64    n = gap ? _agent_gaps_take (gaps, message) + 1 : 1;
+
+  if (next != NULL)
+    {
+      _agent_gaps_add (gaps, next, n);
+    }
+  else
+    {
+      gaps->n_waiting += n;
+      _agent_channel_queue_set_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
+    }
+}
+
+/* @n messages that have given way were counted as dropped. */
+void
+_agent_mailbox_count_evicted_locked (AgentMailbox *self,
+                                     guint         n)
+{
+  missed_get_gaps (self)->n_evicted += n;
+}
+
+/* --- The thread that takes messages out --- */
+
+/* @message was taken out, with the tag of a gap. */
+void
+_agent_mailbox_take_gap (AgentMailbox *self,
+                         AgentMessage *message)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_get (&self->extras);
+  AgentChannelQueue  *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  queue->gap = FALSE;
+  _agent_channel_queue_lock (queue);
+  extras->n_missed_next += _agent_gaps_take (&extras->gaps, message);
+  _agent_channel_queue_unlock (queue);
+  self->missed = TRUE;
+}
+
+/* @message, which was taken out, has expired. */
+void
+_agent_mailbox_note_expired (AgentMailbox *self,
+                             AgentMessage *message)
+{
+  if (message->channel != AGENT_CHANNEL_DATA)
+    return;
+
+  _agent_mailbox_extras_get (&self->extras)->n_missed_next++;
+  self->missed = TRUE;
+}
+
+/* A message of @channel is about to be delivered. Called if something was missed for this one or the one before. */
+void
+_agent_mailbox_tell_missed (AgentMailbox *self,
+                            AgentChannel  channel)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_get (&self->extras);
+  guint64             n_missed = channel == AGENT_CHANNEL_DATA ? extras->n_missed_next : 0;
+
+  /* Relaxed: whoever reads it was given the message. */
+  atomic_store_explicit (&extras->n_missed, n_missed, memory_order_relaxed);
+  extras->n_missed_next -= n_missed;
+  self->missed = n_missed > 0 || extras->n_missed_next > 0;
+}
+
+/* How many data messages were lost since the data message before, at the message that was delivered last. */
+guint64
+_agent_mailbox_get_n_missed (AgentMailbox *self)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+
+  return extras != NULL ? atomic_load_explicit (&extras->n_missed, memory_order_relaxed) : 0;
+}
