@@ -12,15 +12,18 @@ members_add (AgentBus        *self,
              AgentMailbox    *mailbox,
              GError         **error)
 {
-  if (!_agent_subscriber_claim (subscriber, mailbox, error))
+  AgentSubscription *subscription = _agent_subscriber_get_subscription (subscriber);
+
+  if (!_agent_subscription_claim (subscription, mailbox, error))
     return FALSE;
 
+  _agent_subscription_bring_accepts (subscription, mailbox);
   _agent_mailbox_attach (mailbox, agent_subscriber_get_main_context (subscriber));
   if (_agent_directory_add (self->directory, mailbox, error))
     return TRUE;
 
   _agent_mailbox_withdraw (mailbox);
-  _agent_subscriber_unclaim (subscriber);
+  _agent_subscription_unclaim (subscription);
   return FALSE;
 }
 

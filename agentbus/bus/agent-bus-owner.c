@@ -58,7 +58,7 @@ owner_left (AgentMailboxOwner *owner,
   gpointer       subscriber = _agent_bus_report_departed (self->report, mailbox);
 
   _agent_mailbox_watches_tell (&owner->watches, mailbox, AGENT_MAILBOX_LEFT);
-  _agent_subscriber_detach (subscriber);
+  _agent_subscription_detach (_agent_subscriber_get_subscription (subscriber));
   _agent_directory_forget (self->directory, mailbox);
   _agent_bus_report_unsubscribed (self->report, _agent_mailbox_get_name (mailbox));
 

@@ -68,6 +68,62 @@ send_to_one (AgentBus      *self,
   return 0;
 }
 
+/* Pushes @message to all of @mailboxes but @own. */
+static guint
+send_to_list (AgentMailbox **mailboxes,
+              guint          n_mailboxes,
+              AgentMailbox  *own,
+              AgentMessage  *message,
+              AgentSender   *sender)
+{
+  guint n_accepted = 0;
+
+  for (guint i = 0; i < n_mailboxes; i++)
+    {
+      if (mailboxes[i] != own)
+        n_accepted += _agent_mailbox_push (mailboxes[i], message, sender);
+    }
+
+  return n_accepted;
+}
+
+static gboolean
+send_is_other (AgentMailbox *mailbox,
+               gconstpointer own)
+{
+  return mailbox != own;
+}
+
+/* Sends a broadcast where some subscribers take only some of them. @own: (nullable): the mailbox of the source */
+static guint
+send_to_takers (AgentBus           *self,
+                AgentInterestIndex *interests,
+                AgentMailbox       *own,
+                AgentMessage       *message,
+                AgentSender        *sender)
+{
+  g_auto (AgentAudience) audience;
+  AgentMailbox **open;
+  guint          n_open;
+  guint          n_addressed;
+
+  _agent_audience_init (&audience);
+  _agent_interest_index_find (interests, message, &audience);
+  _agent_audience_filter (&audience, send_is_other, own);
+  open = _agent_interest_index_get_open (interests, &n_open);
+  n_addressed = audience.n + n_open - (own != NULL && _agent_interest_index_is_open (interests, own));
+
+  if (n_addressed == 0)
+    {
+      send_drop (self, AGENT_DROP_REASON_NO_TARGET, message, sender);
+      return 0;
+    }
+
+  _agent_message_add_refs (message, n_addressed - 1);
+  return send_to_list (open, n_open, own, message, sender) +
+         send_to_list (audience.mailboxes, audience.n, own, message, sender);
+}
+
 /* Adds the references of all addressees in one step. */
 static guint
 send_to_all (AgentBus      *self,
@@ -80,7 +136,9 @@ send_to_all (AgentBus      *self,
   guint          n_mailboxes;
   AgentMailbox **mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
   guint          n_addressed = n_mailboxes - (own != NULL);
-  guint          n_accepted = 0;
+
+  if (G_UNLIKELY (_agent_snapshot_get_interests (snapshot) != NULL))
+    return send_to_takers (self, _agent_snapshot_get_interests (snapshot), own, message, sender);
 
   if (n_addressed == 0)
     {
@@ -89,13 +147,7 @@ send_to_all (AgentBus      *self,
     }
 
   _agent_message_add_refs (message, n_addressed - 1);
-  for (guint i = 0; i < n_mailboxes; i++)
-    {
-      if (mailboxes[i] != own)
-        n_accepted += _agent_mailbox_push (mailboxes[i], message, sender);
-    }
-
-  return n_accepted;
+  return send_to_list (mailboxes, n_mailboxes, own, message, sender);
 }
 
 static guint
@@ -108,23 +160,47 @@ send_refuse (AgentBus     *self,
   return 0;
 }
 
+/* Finds those to whom @message may go, in time that depends on the number of subscribers. */
+static void
+send_find_audience (AgentSnapshot *snapshot,
+                    AgentMessage  *message,
+                    AgentAudience *audience)
+{
+  AgentInterestIndex *interests = _agent_snapshot_get_interests (snapshot);
+  AgentMailbox      **mailboxes;
+  guint               n_mailboxes;
+
+  if (interests != NULL && message->target == 0)
+    {
+      _agent_interest_index_find (interests, message, audience);
+      mailboxes = _agent_interest_index_get_open (interests, &n_mailboxes);
+    }
+  else
+    {
+      mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
+    }
+  _agent_audience_add_list (audience, mailboxes, n_mailboxes);
+}
+
 /* Prints that @message is sent, and to whom it goes. */
 static void
 send_trace (AgentSnapshot *snapshot,
             AgentMessage  *message)
 {
-  const char    *target = agent_message_get_target (message);
-  guint          n_mailboxes;
-  AgentMailbox **mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
+  const char   *target = agent_message_get_target (message);
+  AgentAudience audience;
 
+  _agent_audience_init (&audience);
+  send_find_audience (snapshot, message, &audience);
   _agent_message_trace (message, "is sent", NULL);
-  for (guint i = 0; i < n_mailboxes; i++)
+  for (guint i = 0; i < audience.n; i++)
     {
-      const char *name = _agent_mailbox_get_name (mailboxes[i]);
+      const char *name = _agent_mailbox_get_name (audience.mailboxes[i]);
 
       if ((target == NULL || g_str_equal (target, name)) && !g_str_equal (agent_message_get_source (message), name))
         _agent_message_trace (message, "goes to", name);
     }
+  _agent_audience_clear (&audience);
 }
 
 static guint

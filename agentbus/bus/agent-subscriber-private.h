@@ -3,22 +3,32 @@
 #pragma once
 
 #include "bus/agent-subscriber.h"
-#include "mailbox/agent-mailbox-private.h"
+#include "bus/agent-subscription-private.h"
 
 G_BEGIN_DECLS
 
-AgentMailbox *_agent_subscriber_new_mailbox (AgentSubscriber   *self,
-                                             AgentMailboxOwner *owner,
-                                             guint              default_capacity);
-gboolean      _agent_subscriber_claim       (AgentSubscriber   *self,
-                                             AgentMailbox      *mailbox,
-                                             GError           **error);
-void          _agent_subscriber_unclaim     (AgentSubscriber   *self);
-gboolean      _agent_subscriber_is_paused   (AgentSubscriber   *self);
-gboolean      _agent_subscriber_change_paused
-                                            (AgentSubscriber   *self,
-                                             gboolean           paused);
-AgentMailbox *_agent_subscriber_ref_mailbox (AgentSubscriber   *self);
-void          _agent_subscriber_detach      (AgentSubscriber   *self);
+AgentSubscription *_agent_subscriber_get_subscription (AgentSubscriber   *self);
+AgentMailbox      *_agent_subscriber_new_mailbox      (AgentSubscriber   *self,
+                                                       AgentMailboxOwner *owner,
+                                                       guint              default_capacity);
+
+static inline AgentMailbox *
+_agent_subscriber_ref_mailbox (AgentSubscriber *self)
+{
+  return _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (self));
+}
+
+static inline gboolean
+_agent_subscriber_is_paused (AgentSubscriber *self)
+{
+  return _agent_subscription_is_paused (_agent_subscriber_get_subscription (self));
+}
+
+static inline gboolean
+_agent_subscriber_change_paused (AgentSubscriber *self,
+                                 gboolean         paused)
+{
+  return _agent_subscription_change_paused (_agent_subscriber_get_subscription (self), paused);
+}
 
 G_END_DECLS

@@ -2,7 +2,6 @@
 
 #include "config.h"
 
-#include "agent-bus-error.h"
 #include "bus/agent-bus.h"
 #include "base/agent-utf8-private.h"
 #include "bus/agent-delivery-private.h"
@@ -137,19 +136,14 @@
 
 typedef struct
 {
-  char         *name;
-  GMainContext *context;
-  guint         capacity;
-  guint64       max_bytes;
-  guint         max_age;
-  AgentOverflow overflow;
-  gint          paused;      /* (atomic) changed with the lock held */
-  gboolean      always_emit; /* a class closure was overridden, and replaces the call of the vfunc */
-
-  GMutex        lock;
-  gboolean      claimed; /* (lock) whether the subscriber is on a bus, or is still leaving one: there is a @mailbox then */
-  AgentMailbox *mailbox; /* (lock) (nullable) the mailbox of the current or the last subscription */
-  AgentLedger   earlier; /* (lock) the sum of the ledgers of the subscriptions before that */
+  char             *name;
+  GMainContext     *context;
+  guint             capacity;
+  guint64           max_bytes;
+  guint             max_age;
+  AgentOverflow     overflow;
+  gboolean          always_emit; /* a class closure was overridden, and replaces the call of the vfunc */
+  AgentSubscription subscription;
 } AgentSubscriberPrivate;
 
 enum
@@ -162,6 +156,7 @@ enum
   PROP_MAX_AGE,
   PROP_OVERFLOW,
   PROP_PAUSED,
+  PROP_ACCEPTS,
   PROP_N_QUEUED,
   PROP_N_DELIVERED,
   PROP_N_DROPPED,
@@ -182,106 +177,12 @@ G_DEFINE_TYPE_WITH_PRIVATE (AgentSubscriber, agent_subscriber, G_TYPE_OBJECT)
 
 /* --- For the bus and the mailbox --- */
 
-/* The subscriber gets @mailbox for its next subscription. Fails if the subscription before is not over yet. */
-gboolean
-_agent_subscriber_claim (AgentSubscriber *self,
-                         AgentMailbox    *mailbox,
-                         GError         **error)
-{
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-  AgentMailbox           *old = NULL;
-  AgentLedger             ledger;
-  gboolean                claimed;
-
-  g_mutex_lock (&priv->lock);
-  claimed = !priv->claimed;
-  if (claimed)
-    {
-      priv->claimed = TRUE;
-      old = priv->mailbox;
-      priv->mailbox = _agent_mailbox_ref (mailbox);
-      if (old != NULL)
-        {
-          _agent_mailbox_get_ledger (old, &ledger);
-          _agent_ledger_add (&priv->earlier, &ledger);
-        }
-    }
-  g_mutex_unlock (&priv->lock);
-
-  g_clear_pointer (&old, _agent_mailbox_unref);
-  if (!claimed)
-    g_set_error (error,
-                 AGENT_BUS_ERROR,
-                 AGENT_BUS_ERROR_EXISTS,
-                 "Subscriber '%s' is on a bus, or has not left it yet",
-                 priv->name);
-  return claimed;
-}
-
-gboolean
-_agent_subscriber_is_paused (AgentSubscriber *self)
+AgentSubscription *
+_agent_subscriber_get_subscription (AgentSubscriber *self)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
 
-  return g_atomic_int_get (&priv->paused);
-}
-
-/* Returns whether the value has changed. */
-gboolean
-_agent_subscriber_change_paused (AgentSubscriber *self,
-                                 gboolean         paused)
-{
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-  gboolean                changed;
-
-  g_mutex_lock (&priv->lock);
-  changed = g_atomic_int_get (&priv->paused) != paused;
-  g_atomic_int_set (&priv->paused, paused);
-  if (changed && priv->claimed)
-    _agent_mailbox_set_paused (priv->mailbox, paused);
-  g_mutex_unlock (&priv->lock);
-
-  return changed;
-}
-
-/* The mailbox of the current subscription: (transfer full) (nullable). */
-AgentMailbox *
-_agent_subscriber_ref_mailbox (AgentSubscriber *self)
-{
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-  AgentMailbox           *mailbox;
-
-  g_mutex_lock (&priv->lock);
-  mailbox = priv->claimed ? _agent_mailbox_ref (priv->mailbox) : NULL;
-  g_mutex_unlock (&priv->lock);
-
-  return mailbox;
-}
-
-/* The subscription is over; its figures stay. */
-void
-_agent_subscriber_detach (AgentSubscriber *self)
-{
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-
-  g_mutex_lock (&priv->lock);
-  priv->claimed = FALSE;
-  g_mutex_unlock (&priv->lock);
-}
-
-/* The subscription has not begun after all, and its mailbox is forgotten. */
-void
-_agent_subscriber_unclaim (AgentSubscriber *self)
-{
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-  AgentMailbox           *mailbox;
-
-  g_mutex_lock (&priv->lock);
-  mailbox = g_steal_pointer (&priv->mailbox);
-  priv->claimed = FALSE;
-  g_mutex_unlock (&priv->lock);
-
-  _agent_mailbox_unref (mailbox);
+  return &priv->subscription;
 }
 
 static gpointer
@@ -310,7 +211,7 @@ _agent_subscriber_new_mailbox (AgentSubscriber   *self,
                                        .max_bytes = priv->max_bytes,
                                        .max_age = priv->max_age,
                                        .overflow = priv->overflow,
-                                       .paused = g_atomic_int_get (&priv->paused) };
+                                       .paused = _agent_subscriber_is_paused (self) };
 
   return _agent_mailbox_new (owner, self, &receiver, &settings);
 }
@@ -338,10 +239,10 @@ agent_subscriber_finalize (GObject *object)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (AGENT_SUBSCRIBER (object));
 
-  g_clear_pointer (&priv->mailbox, _agent_mailbox_unref);
+  _agent_subscription_clear_interest (&priv->subscription);
+  _agent_subscription_clear (&priv->subscription);
   g_clear_pointer (&priv->context, g_main_context_unref);
   g_clear_pointer (&priv->name, g_free);
-  g_mutex_clear (&priv->lock);
 
   G_OBJECT_CLASS (agent_subscriber_parent_class)->finalize (object);
 }
@@ -376,6 +277,9 @@ agent_subscriber_get_property (GObject    *object,
       break;
     case PROP_PAUSED:
       g_value_set_boolean (value, _agent_subscriber_is_paused (self));
+      break;
+    case PROP_ACCEPTS:
+      g_value_take_boxed (value, agent_subscriber_dup_accepts (self));
       break;
     case PROP_N_QUEUED:
       g_value_set_uint64 (value, agent_subscriber_get_n_queued (self));
@@ -436,6 +340,9 @@ agent_subscriber_set_property (GObject      *object,
     case PROP_PAUSED:
       if (_agent_subscriber_change_paused (AGENT_SUBSCRIBER (object), g_value_get_boolean (value)))
         g_object_notify_by_pspec (object, pspec);
+      break;
+    case PROP_ACCEPTS:
+      agent_subscriber_set_accepts (AGENT_SUBSCRIBER (object), g_value_get_boxed (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -531,6 +438,32 @@ subscriber_install_paused (GObjectClass *object_class)
 }
 
 static void
+subscriber_install_accepts (GObjectClass *object_class)
+{
+  /**
+   * AgentSubscriber:accepts: (getter dup_accepts) (setter set_accepts)
+   *
+   * The names of the messages that the subscriber takes when they are sent to all: `cancel`, `task-update`, or the name of a
+   * custom message, as in the detail of [signal@AgentBus.Subscriber::message]. %NULL for all names, which is the default; an
+   * empty list for none.
+   *
+   * A broadcast with another name is not offered to the subscriber: it takes no room, wakes nobody and is counted nowhere,
+   * and it costs its sender nothing. If no subscriber takes a broadcast, it is dropped once with the reason
+   * %AGENT_DROP_REASON_NO_TARGET. A message whose target is the subscriber always comes.
+   *
+   * May be changed at any time, in any thread. What was sent before the change stays in the queue.
+   *
+   * Since: 0.1
+   */
+  props[PROP_ACCEPTS] = g_param_spec_boxed (
+      "accepts",
+      NULL,
+      NULL,
+      G_TYPE_STRV,
+      G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+}
+
+static void
 subscriber_install_state (GObjectClass *object_class)
 {
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
@@ -586,6 +519,7 @@ agent_subscriber_class_init (AgentSubscriberClass *klass)
 
   subscriber_install_settings (object_class);
   subscriber_install_paused (object_class);
+  subscriber_install_accepts (object_class);
   subscriber_install_state (object_class);
   g_object_class_install_properties (object_class, N_PROPS, props);
 
@@ -637,7 +571,7 @@ agent_subscriber_init (AgentSubscriber *self)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
 
-  g_mutex_init (&priv->lock);
+  _agent_subscription_init (&priv->subscription);
 }
 
 /* --- Public --- */
@@ -781,21 +715,57 @@ agent_subscriber_get_overflow (AgentSubscriber *self)
   return priv->overflow;
 }
 
-static void
-subscriber_get_ledger (AgentSubscriber *self,
-                       AgentLedger     *ledger)
+/**
+ * agent_subscriber_dup_accepts: (get-property accepts)
+ * @self: a subscriber
+ *
+ * Gets the names of the broadcasts that the subscriber takes. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable) (array zero-terminated=1): the names, each once, or %NULL for all
+ *
+ * Since: 0.1
+ */
+char **
+agent_subscriber_dup_accepts (AgentSubscriber *self)
 {
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-  AgentLedger             current = {
-                0,
-  };
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
 
-  g_mutex_lock (&priv->lock);
-  if (priv->mailbox != NULL)
-    _agent_mailbox_get_ledger (priv->mailbox, &current);
-  *ledger = priv->earlier;
-  _agent_ledger_add (ledger, &current);
-  g_mutex_unlock (&priv->lock);
+  return _agent_subscription_dup_accepts (_agent_subscriber_get_subscription (self));
+}
+
+static gboolean
+subscriber_are_names (const char *const *names)
+{
+  for (guint i = 0; names != NULL && names[i] != NULL; i++)
+    {
+      if (*names[i] == '\0' || !_agent_utf8_is_string (names[i]))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/**
+ * agent_subscriber_set_accepts: (set-property accepts)
+ * @self: a subscriber
+ * @accepts: (nullable) (array zero-terminated=1): names of messages, none of them empty; %NULL for all names
+ *
+ * Sets the names of the broadcasts that the subscriber takes, see [property@AgentBus.Subscriber:accepts].
+ *
+ * May be called from any thread, also while the subscriber is on a bus. A broadcast that is sent after this function has
+ * returned goes by the new names.
+ *
+ * Since: 0.1
+ */
+void
+agent_subscriber_set_accepts (AgentSubscriber   *self,
+                              const char *const *accepts)
+{
+  g_return_if_fail (AGENT_IS_SUBSCRIBER (self));
+  g_return_if_fail (subscriber_are_names (accepts));
+
+  if (_agent_subscription_change_accepts (_agent_subscriber_get_subscription (self), accepts))
+    g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ACCEPTS]);
 }
 
 /**
@@ -815,7 +785,7 @@ agent_subscriber_get_n_queued (AgentSubscriber *self)
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
 
-  subscriber_get_ledger (self, &ledger);
+  _agent_subscription_get_ledger (_agent_subscriber_get_subscription (self), &ledger);
   return ledger.queued;
 }
 
@@ -838,7 +808,7 @@ agent_subscriber_get_n_delivered (AgentSubscriber *self)
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
 
-  subscriber_get_ledger (self, &ledger);
+  _agent_subscription_get_ledger (_agent_subscriber_get_subscription (self), &ledger);
   return ledger.delivered;
 }
 
@@ -861,7 +831,7 @@ agent_subscriber_get_n_dropped (AgentSubscriber *self)
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
 
-  subscriber_get_ledger (self, &ledger);
+  _agent_subscription_get_ledger (_agent_subscriber_get_subscription (self), &ledger);
   return _agent_ledger_get_dropped (&ledger);
 }
 
@@ -921,10 +891,7 @@ agent_subscriber_defer (AgentSubscriber *self)
   g_return_val_if_fail (g_main_context_is_owner (priv->context), NULL);
 
   /* If no handler is running, another thread may be subscribing the subscriber at this moment. */
-  g_mutex_lock (&priv->lock);
-  mailbox = priv->mailbox != NULL ? _agent_mailbox_ref (priv->mailbox) : NULL;
-  g_mutex_unlock (&priv->lock);
-
+  mailbox = _agent_subscription_ref_last_mailbox (&priv->subscription);
   if (mailbox != NULL)
     hand = _agent_mailbox_defer (mailbox);
   if (hand != NULL)

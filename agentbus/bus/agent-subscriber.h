@@ -50,6 +50,12 @@ guint            agent_subscriber_get_max_age      (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 AgentOverflow    agent_subscriber_get_overflow     (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
+char           **agent_subscriber_dup_accepts      (AgentSubscriber *self) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_0_1
+void             agent_subscriber_set_accepts      (AgentSubscriber *self,
+                                                    const char * const
+                                                                    *accepts);
+AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_n_queued     (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_n_delivered  (AgentSubscriber *self);

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include <glib.h>
+#include "mailbox/agent-interest-private.h"
 
 G_BEGIN_DECLS
 
@@ -13,10 +13,11 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  GSList     *leavers;         /* (source's lock) (owned) what to call when the subscriber is released */
-  GQueue      receipts;        /* (source's lock) (owned) who waits to receive */
-  GHashTable *unhandled_names; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
-  gint        n_unhandled;     /* (atomic) */
+  GSList        *leavers;         /* (source's lock) (owned) what to call when the subscriber is released */
+  GQueue         receipts;        /* (source's lock) (owned) who waits to receive */
+  GHashTable    *unhandled_names; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
+  gint           n_unhandled;     /* (atomic) */
+  AgentInterest *interest;        /* (directory's lock) (owned) (nullable) which broadcasts the mailbox takes */
 } AgentMailboxExtras;
 
 AgentMailboxExtras *_agent_mailbox_extras_get   (AgentMailboxExtras **place);

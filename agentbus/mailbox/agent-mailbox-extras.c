@@ -33,5 +33,6 @@ _agent_mailbox_extras_clear (AgentMailboxExtras **place)
   g_assert (self->leavers == NULL && self->receipts.length == 0);
 
   g_clear_pointer (&self->unhandled_names, g_hash_table_unref);
+  _agent_interest_free (self->interest);
   g_free (self);
 }

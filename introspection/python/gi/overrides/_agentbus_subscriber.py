@@ -335,6 +335,7 @@ class Subscriber(AgentBus.Subscriber):
         name: typing.Any = self.get_name()  # None is for those who have none yet
         return name
 
+    accepts = property(AgentBus.Subscriber.dup_accepts, AgentBus.Subscriber.set_accepts)
     bus = attribute(AgentBus.Subscriber.dup_bus)
     capacity = attribute(AgentBus.Subscriber.get_capacity)
     overflow = attribute(AgentBus.Subscriber.get_overflow)

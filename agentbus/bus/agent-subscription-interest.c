@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "bus/agent-bus-owner-private.h"
+#include "bus/agent-subscription-private.h"
+
+static AgentDirectory *
+interest_get_directory (AgentMailbox *mailbox)
+{
+  return ((AgentBusOwner *) mailbox->owner)->directory;
+}
+
+static void
+interest_free (AgentSubscriptionInterest *self)
+{
+  _agent_interest_free (self->interest);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
+
+void
+_agent_subscription_clear_interest (AgentSubscription *self)
+{
+  g_clear_pointer (&self->interest, interest_free);
+}
+
+/* (transfer none) (nullable): NULL before the first use */
+static AgentSubscriptionInterest *
+interest_peek (AgentSubscription *self)
+{
+  return g_atomic_pointer_get (&self->interest);
+}
+
+/* If two threads make it at the same time, the one that comes second throws its own away. */
+static AgentSubscriptionInterest *
+interest_get (AgentSubscription *self)
+{
+  AgentSubscriptionInterest *own = interest_peek (self);
+
+  if (own != NULL)
+    return own;
+
+  own = g_new0 (AgentSubscriptionInterest, 1);
+  g_mutex_init (&own->lock);
+  own->interest = _agent_interest_new ();
+  if (g_atomic_pointer_compare_and_exchange (&self->interest, NULL, own))
+    return own;
+
+  interest_free (own);
+  return interest_peek (self);
+}
+
+/* Called after claim(), before @mailbox is on the bus. A change that comes later finds the mailbox itself. */
+void
+_agent_subscription_bring_accepts (AgentSubscription *self,
+                                   AgentMailbox      *mailbox)
+{
+  AgentSubscriptionInterest *own = interest_peek (self);
+
+  if (own == NULL)
+    return;
+
+  g_mutex_lock (&own->lock);
+  _agent_directory_set_accepts (
+      interest_get_directory (mailbox), mailbox, (const char *const *) own->interest->accepts);
+  g_mutex_unlock (&own->lock);
+}
+
+/* Returns whether the names have changed. */
+gboolean
+_agent_subscription_change_accepts (AgentSubscription *self,
+                                    const char *const *accepts)
+{
+  AgentSubscriptionInterest *own;
+  AgentMailbox              *mailbox = NULL;
+  gboolean                   changed;
+
+  if (accepts == NULL && interest_peek (self) == NULL)
+    return FALSE;
+
+  own = interest_get (self);
+  g_mutex_lock (&own->lock);
+  changed = _agent_interest_set_accepts (own->interest, accepts);
+  if (changed)
+    mailbox = _agent_subscription_ref_mailbox (self);
+  if (mailbox != NULL)
+    _agent_directory_set_accepts (
+        interest_get_directory (mailbox), mailbox, (const char *const *) own->interest->accepts);
+  g_mutex_unlock (&own->lock);
+
+  g_clear_pointer (&mailbox, _agent_mailbox_unref);
+  return changed;
+}
+
+/* (transfer full) (nullable) */
+GStrv
+_agent_subscription_dup_accepts (AgentSubscription *self)
+{
+  AgentSubscriptionInterest *own = interest_peek (self);
+  GStrv                      accepts;
+
+  if (own == NULL)
+    return NULL;
+
+  g_mutex_lock (&own->lock);
+  accepts = g_strdupv (own->interest->accepts);
+  g_mutex_unlock (&own->lock);
+
+  return accepts;
+}

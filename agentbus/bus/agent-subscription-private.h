@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "mailbox/agent-mailbox-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * What a subscriber is on a bus: the mailbox of its current subscription, and what holds for all its subscriptions. It is
+ * part of the subscriber. All functions but init() and clear() may be called in any thread.
+ *
+ * The functions are in two files: how a subscription begins and ends (agent-subscription.c), and which broadcasts it takes
+ * (-interest.c).
+ */
+
+/* Which broadcasts the subscriber takes. It is made at first use; the mailbox of each subscription gets a copy.
+ *
+ * The lock is held from a change until the bus knows of it, so that two threads cannot tell the bus of their changes in the
+ * wrong order. No other lock of the library is held when it is taken. */
+typedef struct
+{
+  GMutex         lock;
+  AgentInterest *interest; /* (lock) (owned) */
+} AgentSubscriptionInterest;
+
+typedef struct
+{
+  GMutex                     lock;
+  gint                       paused;   /* (atomic) changed with the lock held */
+  gboolean                   claimed;  /* (lock) whether the subscriber is on a bus, or is still leaving one: there is a @mailbox then */
+  AgentMailbox              *mailbox;  /* (lock) (nullable) the mailbox of the current or the last subscription */
+  AgentLedger                earlier;  /* (lock) the sum of the ledgers of the subscriptions before that */
+  AgentSubscriptionInterest *interest; /* (atomic) (owned) (nullable) */
+} AgentSubscription;
+
+void          _agent_subscription_init             (AgentSubscription  *self);
+void          _agent_subscription_clear            (AgentSubscription  *self);
+gboolean      _agent_subscription_claim            (AgentSubscription  *self,
+                                                    AgentMailbox       *mailbox,
+                                                    GError            **error);
+void          _agent_subscription_unclaim          (AgentSubscription  *self);
+void          _agent_subscription_detach           (AgentSubscription  *self);
+AgentMailbox *_agent_subscription_ref_mailbox      (AgentSubscription  *self);
+AgentMailbox *_agent_subscription_ref_last_mailbox (AgentSubscription  *self);
+gboolean      _agent_subscription_is_paused        (AgentSubscription  *self);
+gboolean      _agent_subscription_change_paused    (AgentSubscription  *self,
+                                                    gboolean            paused);
+void          _agent_subscription_get_ledger       (AgentSubscription  *self,
+                                                    AgentLedger        *ledger);
+
+/* Which broadcasts it takes */
+gboolean      _agent_subscription_change_accepts   (AgentSubscription  *self,
+                                                    const char * const *accepts);
+GStrv         _agent_subscription_dup_accepts      (AgentSubscription  *self);
+void          _agent_subscription_bring_accepts    (AgentSubscription  *self,
+                                                    AgentMailbox       *mailbox);
+void          _agent_subscription_clear_interest   (AgentSubscription  *self);
+
+G_END_DECLS
