@@ -20,7 +20,10 @@ members_add (AgentBus        *self,
   _agent_subscription_bring_accepts (subscription, mailbox);
   _agent_mailbox_attach (mailbox, agent_subscriber_get_main_context (subscriber));
   if (_agent_directory_add (self->directory, mailbox, error))
-    return TRUE;
+    {
+      _agent_subscription_bring_patterns (subscription, mailbox);
+      return TRUE;
+    }
 
   _agent_mailbox_withdraw (mailbox);
   _agent_subscription_unclaim (subscription);

@@ -94,7 +94,23 @@ send_is_other (AgentMailbox *mailbox,
   return mailbox != own;
 }
 
-/* Sends a broadcast where some subscribers take only some of them. @own: (nullable): the mailbox of the source */
+/* The mailboxes that take all broadcasts like @message. @interests: (nullable) */
+static AgentMailbox **
+send_get_open (AgentInterestIndex *interests,
+               AgentMessage       *message,
+               guint              *n_open)
+{
+  *n_open = 0;
+  if (interests == NULL || message->topic != NULL)
+    return NULL;
+
+  return _agent_interest_index_get_open (interests, n_open);
+}
+
+/* Sends a broadcast that has a topic, or where some subscribers take only some of them.
+ *
+ * @interests: (nullable)
+ * @own: (nullable): the mailbox of the source */
 static guint
 send_to_takers (AgentBus           *self,
                 AgentInterestIndex *interests,
@@ -108,10 +124,11 @@ send_to_takers (AgentBus           *self,
   guint          n_addressed;
 
   _agent_audience_init (&audience);
-  _agent_interest_index_find (interests, message, &audience);
+  if (interests != NULL)
+    _agent_interest_index_find (interests, message, &audience);
   _agent_audience_filter (&audience, send_is_other, own);
-  open = _agent_interest_index_get_open (interests, &n_open);
-  n_addressed = audience.n + n_open - (own != NULL && _agent_interest_index_is_open (interests, own));
+  open = send_get_open (interests, message, &n_open);
+  n_addressed = audience.n + n_open - (n_open > 0 && own != NULL && _agent_interest_index_is_open (interests, own));
 
   if (n_addressed == 0)
     {
@@ -131,15 +148,18 @@ send_to_all (AgentBus      *self,
              AgentMessage  *message,
              AgentSender   *sender)
 {
-  const char    *source = _agent_message_string (message, message->source);
-  AgentMailbox  *own = _agent_snapshot_lookup (snapshot, source, message->hash);
-  guint          n_mailboxes;
-  AgentMailbox **mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
-  guint          n_addressed = n_mailboxes - (own != NULL);
+  const char         *source = _agent_message_string (message, message->source);
+  AgentMailbox       *own = _agent_snapshot_lookup (snapshot, source, message->hash);
+  AgentInterestIndex *interests = _agent_snapshot_get_interests (snapshot);
+  AgentMailbox      **mailboxes;
+  guint               n_mailboxes;
+  guint               n_addressed;
 
-  if (G_UNLIKELY (_agent_snapshot_get_interests (snapshot) != NULL))
-    return send_to_takers (self, _agent_snapshot_get_interests (snapshot), own, message, sender);
+  if (G_UNLIKELY (interests != NULL || message->topic != NULL))
+    return send_to_takers (self, interests, own, message, sender);
 
+  mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
+  n_addressed = n_mailboxes - (own != NULL);
   if (n_addressed == 0)
     {
       send_drop (self, AGENT_DROP_REASON_NO_TARGET, message, sender);
@@ -167,18 +187,16 @@ send_find_audience (AgentSnapshot *snapshot,
                     AgentAudience *audience)
 {
   AgentInterestIndex *interests = _agent_snapshot_get_interests (snapshot);
+  gboolean            choose = message->target == 0 && (interests != NULL || message->topic != NULL);
   AgentMailbox      **mailboxes;
   guint               n_mailboxes;
 
-  if (interests != NULL && message->target == 0)
-    {
-      _agent_interest_index_find (interests, message, audience);
-      mailboxes = _agent_interest_index_get_open (interests, &n_mailboxes);
-    }
+  if (choose && interests != NULL)
+    _agent_interest_index_find (interests, message, audience);
+  if (choose)
+    mailboxes = send_get_open (interests, message, &n_mailboxes);
   else
-    {
-      mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
-    }
+    mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
   _agent_audience_add_list (audience, mailboxes, n_mailboxes);
 }
 

@@ -279,6 +279,13 @@ directory_set_interests_locked (AgentDirectory     *self,
   directory_set_names_locked (self, _agent_mailbox_trie_ref (self->by_name), self->n_names, interests);
 }
 
+static gboolean
+directory_has_locked (AgentDirectory *self,
+                      AgentMailbox   *mailbox)
+{
+  return directory_find_locked (self, _agent_mailbox_get_name (mailbox)) == mailbox;
+}
+
 /* From now on, @mailbox takes broadcasts with these names: (nullable). If it is not on the bus yet, it will do so when it is
  * added. */
 void
@@ -291,7 +298,7 @@ _agent_directory_set_accepts (AgentDirectory    *self,
 
   g_mutex_lock (&self->lock);
   interest = _agent_mailbox_get_interest (mailbox);
-  if (directory_find_locked (self, _agent_mailbox_get_name (mailbox)) == mailbox)
+  if (directory_has_locked (self, mailbox))
     {
       index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
       _agent_interest_index_change_accepts (index, mailbox, (const char *const *) interest->accepts, FALSE);
@@ -299,6 +306,53 @@ _agent_directory_set_accepts (AgentDirectory    *self,
       directory_set_interests_locked (self, _agent_interest_index_end (index));
     }
   _agent_interest_set_accepts (interest, accepts);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+directory_add_patterns_locked (AgentDirectory    *self,
+                               AgentMailbox      *mailbox,
+                               const char *const *patterns)
+{
+  AgentInterest      *interest = _agent_mailbox_get_interest (mailbox);
+  AgentInterestIndex *index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
+
+  for (guint i = 0; patterns[i] != NULL; i++)
+    {
+      if (_agent_interest_add_pattern (interest, patterns[i]))
+        _agent_interest_index_change_pattern (index, mailbox, patterns[i], TRUE);
+    }
+  directory_set_interests_locked (self, _agent_interest_index_end (index));
+}
+
+/* From now on, @mailbox gets broadcasts whose topics match @patterns, too. Does nothing if it is not on the bus. */
+void
+_agent_directory_add_patterns (AgentDirectory    *self,
+                               AgentMailbox      *mailbox,
+                               const char *const *patterns)
+{
+  g_mutex_lock (&self->lock);
+  if (directory_has_locked (self, mailbox))
+    directory_add_patterns_locked (self, mailbox, patterns);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Does nothing if @mailbox is not on the bus, or does not have @pattern. */
+void
+_agent_directory_remove_pattern (AgentDirectory *self,
+                                 AgentMailbox   *mailbox,
+                                 const char     *pattern)
+{
+  AgentInterestIndex *index;
+
+  g_mutex_lock (&self->lock);
+  if (directory_has_locked (self, mailbox) &&
+      _agent_interest_remove_pattern (_agent_mailbox_get_interest (mailbox), pattern))
+    {
+      index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
+      _agent_interest_index_change_pattern (index, mailbox, pattern, FALSE);
+      directory_set_interests_locked (self, _agent_interest_index_end (index));
+    }
   g_mutex_unlock (&self->lock);
 }
 
@@ -388,8 +442,7 @@ _agent_directory_count_failed (AgentDirectory *self,
                                AgentMailbox   *mailbox)
 {
   g_mutex_lock (&self->lock);
-  if (g_hash_table_contains (self->leaving, mailbox) ||
-      directory_find_locked (self, _agent_mailbox_get_name (mailbox)) == mailbox)
+  if (g_hash_table_contains (self->leaving, mailbox) || directory_has_locked (self, mailbox))
     _agent_mailbox_count_failed (mailbox);
   else
     directory_count_late_failure_locked (self, mailbox);

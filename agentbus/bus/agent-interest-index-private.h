@@ -31,6 +31,10 @@ void                _agent_interest_index_change_accepts (AgentInterestIndex  *s
                                                           AgentMailbox        *mailbox,
                                                           const char * const  *accepts,
                                                           gboolean             add);
+void                _agent_interest_index_change_pattern (AgentInterestIndex  *self,
+                                                          AgentMailbox        *mailbox,
+                                                          const char          *pattern,
+                                                          gboolean             add);
 AgentInterestIndex *_agent_interest_index_end            (AgentInterestIndex  *self);
 
 AgentMailbox      **_agent_interest_index_get_open       (AgentInterestIndex  *self,

@@ -15,6 +15,7 @@ struct _AgentInterestIndex
   AgentMailboxTrie         *open;      /* (owned) (nullable) the mailboxes that take all names */
   _Atomic (AgentMailbox **) open_list; /* (owned) (nullable) the same as a list, unowned; NULL until the first broadcast */
   AgentTopicIndex          *by_name;   /* (owned) (nullable) the other mailboxes, by each name that they take */
+  AgentTopicIndex          *by_topic;  /* (owned) (nullable) the mailboxes that have patterns */
 };
 
 /* @self: (nullable) */
@@ -39,6 +40,7 @@ _agent_interest_index_unref (AgentInterestIndex *self)
   g_free (atomic_load (&self->open_list));
   _agent_mailbox_trie_unref (self->open);
   _agent_topic_index_unref (self->by_name);
+  _agent_topic_index_unref (self->by_topic);
   g_free (self);
 }
 
@@ -71,6 +73,7 @@ _agent_interest_index_begin (AgentInterestIndex *self,
   copy = interest_index_new (self->open, self->n_open);
   copy->n_choosy = self->n_choosy;
   copy->by_name = _agent_topic_index_ref (self->by_name);
+  copy->by_topic = _agent_topic_index_ref (self->by_topic);
   return copy;
 }
 
@@ -86,7 +89,7 @@ interest_index_change_open (AgentInterestIndex *self,
   _agent_mailbox_trie_unref (old);
 }
 
-/* For one name. */
+/* For one name or one pattern, in one of the two indexes. */
 static void
 interest_index_change_topic (AgentTopicIndex **index,
                              const AgentToken *tokens,
@@ -126,6 +129,20 @@ _agent_interest_index_change_accepts (AgentInterestIndex *self,
     }
 }
 
+/* Precondition: @pattern is valid, and @mailbox does not have it if @add is TRUE, and has it if not. */
+void
+_agent_interest_index_change_pattern (AgentInterestIndex *self,
+                                      AgentMailbox       *mailbox,
+                                      const char         *pattern,
+                                      gboolean            add)
+{
+  AgentTopic  topic;
+  const char *problem = _agent_topic_split_pattern (&topic, pattern);
+
+  g_assert (problem == NULL);
+  interest_index_change_topic (&self->by_topic, topic.tokens, topic.n_tokens, mailbox, add);
+}
+
 /* @interest: (nullable): when @mailbox is removed, the same as when it was added */
 void
 _agent_interest_index_change_member (AgentInterestIndex  *self,
@@ -134,15 +151,23 @@ _agent_interest_index_change_member (AgentInterestIndex  *self,
                                      gboolean             add)
 {
   const char *const *accepts = interest != NULL ? (const char *const *) interest->accepts : NULL;
+  GHashTableIter     iter;
+  gpointer           pattern;
 
   _agent_interest_index_change_accepts (self, mailbox, accepts, add);
+  if (interest == NULL || interest->patterns == NULL)
+    return;
+
+  g_hash_table_iter_init (&iter, interest->patterns);
+  while (g_hash_table_iter_next (&iter, &pattern, NULL))
+    _agent_interest_index_change_pattern (self, mailbox, pattern, add);
 }
 
-/* Takes @self. Returns the index: (transfer full) (nullable); NULL if all mailboxes take everything. */
+/* Takes @self. Returns the index: (transfer full) (nullable); NULL if all mailboxes take all names, and none has a pattern. */
 AgentInterestIndex *
 _agent_interest_index_end (AgentInterestIndex *self)
 {
-  if (self->n_choosy > 0)
+  if (self->n_choosy > 0 || self->by_topic != NULL)
     return self;
 
   _agent_interest_index_unref (self);
@@ -182,7 +207,42 @@ _agent_interest_index_is_open (AgentInterestIndex *self,
   return _agent_mailbox_trie_lookup (self->open, mailbox->name, mailbox->hash) == mailbox;
 }
 
-/* Finds the mailboxes that take the name of @message, but not those that take all names. */
+/* What is looked up for each mailbox that has a pattern. */
+typedef struct
+{
+  AgentInterestIndex *index;
+  AgentToken          name; /* of the message */
+} NameFilter;
+
+static gboolean
+interest_index_takes_name (AgentMailbox *mailbox,
+                           gconstpointer data)
+{
+  const NameFilter *filter = data;
+
+  return _agent_interest_index_is_open (filter->index, mailbox) ||
+         _agent_topic_index_has (filter->index->by_name, &filter->name, mailbox);
+}
+
+/* Precondition: a message that has a topic has a valid one. */
+static void
+interest_index_find_topic (AgentInterestIndex *self,
+                           AgentMessage       *message,
+                           const AgentToken   *name,
+                           AgentAudience      *audience)
+{
+  AgentTopic topic;
+
+  _agent_topic_split (&topic, message->topic);
+  _agent_topic_index_find (self->by_topic, topic.tokens, topic.n_tokens, audience);
+  _agent_audience_make_unique (audience);
+
+  if (self->n_choosy > 0)
+    _agent_audience_filter (audience, interest_index_takes_name, &(NameFilter){ self, *name });
+}
+
+/* Finds the mailboxes that take @message. For a message without a topic, those that take all names take it, too; they are not
+ * found here: see get_open(). */
 void
 _agent_interest_index_find (AgentInterestIndex *self,
                             AgentMessage       *message,
@@ -192,5 +252,8 @@ _agent_interest_index_find (AgentInterestIndex *self,
   AgentToken  name;
 
   _agent_token_init (&name, text, strlen (text));
-  _agent_topic_index_find (self->by_name, &name, 1, audience);
+  if (message->topic != NULL)
+    interest_index_find_topic (self, message, &name, audience);
+  else
+    _agent_topic_index_find (self->by_name, &name, 1, audience);
 }

@@ -67,6 +67,16 @@ AGENT_AVAILABLE_IN_0_1
 AgentDelivery   *agent_subscriber_defer            (AgentSubscriber *self) G_GNUC_WARN_UNUSED_RESULT;
 
 AGENT_AVAILABLE_IN_0_1
+gboolean         agent_subscriber_add_topic               (AgentSubscriber    *self,
+                                                           const char         *pattern,
+                                                           GError            **error);
+AGENT_AVAILABLE_IN_0_1
+gboolean         agent_subscriber_remove_topic            (AgentSubscriber    *self,
+                                                           const char         *pattern);
+AGENT_AVAILABLE_IN_0_1
+char           **agent_subscriber_list_topics             (AgentSubscriber    *self) G_GNUC_WARN_UNUSED_RESULT;
+
+AGENT_AVAILABLE_IN_0_1
 gboolean         agent_subscriber_get_paused              (AgentSubscriber    *self);
 AGENT_AVAILABLE_IN_0_1
 void             agent_subscriber_set_paused              (AgentSubscriber    *self,

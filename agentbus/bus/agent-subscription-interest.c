@@ -12,6 +12,13 @@ interest_get_directory (AgentMailbox *mailbox)
 }
 
 static void
+interest_tell_patterns (AgentMailbox      *mailbox,
+                        const char *const *patterns)
+{
+  _agent_directory_add_patterns (interest_get_directory (mailbox), mailbox, patterns);
+}
+
+static void
 interest_free (AgentSubscriptionInterest *self)
 {
   _agent_interest_free (self->interest);
@@ -108,4 +115,81 @@ _agent_subscription_dup_accepts (AgentSubscription *self)
   g_mutex_unlock (&own->lock);
 
   return accepts;
+}
+
+/* Called when @mailbox is on the bus. A pattern that is added at the same time may be brought twice, which does no harm. */
+void
+_agent_subscription_bring_patterns (AgentSubscription *self,
+                                    AgentMailbox      *mailbox)
+{
+  AgentSubscriptionInterest *own = interest_peek (self);
+  g_auto (GStrv) patterns = NULL;
+
+  if (own == NULL)
+    return;
+
+  g_mutex_lock (&own->lock);
+  patterns = _agent_interest_list_patterns (own->interest);
+  if (*patterns != NULL)
+    interest_tell_patterns (mailbox, (const char *const *) patterns);
+  g_mutex_unlock (&own->lock);
+}
+
+/* Precondition: @pattern is valid. */
+void
+_agent_subscription_add_pattern (AgentSubscription *self,
+                                 const char        *pattern)
+{
+  AgentSubscriptionInterest *own = interest_get (self);
+  AgentMailbox              *mailbox = NULL;
+
+  g_mutex_lock (&own->lock);
+  if (_agent_interest_add_pattern (own->interest, pattern))
+    mailbox = _agent_subscription_ref_mailbox (self);
+  if (mailbox != NULL)
+    interest_tell_patterns (mailbox, (const char *const[]){ pattern, NULL });
+  g_mutex_unlock (&own->lock);
+
+  g_clear_pointer (&mailbox, _agent_mailbox_unref);
+}
+
+/* Returns whether it was there. */
+gboolean
+_agent_subscription_remove_pattern (AgentSubscription *self,
+                                    const char        *pattern)
+{
+  AgentSubscriptionInterest *own = interest_peek (self);
+  AgentMailbox              *mailbox = NULL;
+  gboolean                   removed;
+
+  if (own == NULL)
+    return FALSE;
+
+  g_mutex_lock (&own->lock);
+  removed = _agent_interest_remove_pattern (own->interest, pattern);
+  if (removed)
+    mailbox = _agent_subscription_ref_mailbox (self);
+  if (mailbox != NULL)
+    _agent_directory_remove_pattern (interest_get_directory (mailbox), mailbox, pattern);
+  g_mutex_unlock (&own->lock);
+
+  g_clear_pointer (&mailbox, _agent_mailbox_unref);
+  return removed;
+}
+
+/* (transfer full) */
+GStrv
+_agent_subscription_list_patterns (AgentSubscription *self)
+{
+  AgentSubscriptionInterest *own = interest_peek (self);
+  GStrv                      patterns;
+
+  if (own == NULL)
+    return g_new0 (char *, 1);
+
+  g_mutex_lock (&own->lock);
+  patterns = _agent_interest_list_patterns (own->interest);
+  g_mutex_unlock (&own->lock);
+
+  return patterns;
 }

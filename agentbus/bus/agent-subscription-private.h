@@ -55,6 +55,13 @@ gboolean      _agent_subscription_change_accepts   (AgentSubscription  *self,
 GStrv         _agent_subscription_dup_accepts      (AgentSubscription  *self);
 void          _agent_subscription_bring_accepts    (AgentSubscription  *self,
                                                     AgentMailbox       *mailbox);
+void          _agent_subscription_add_pattern      (AgentSubscription  *self,
+                                                    const char         *pattern);
+gboolean      _agent_subscription_remove_pattern   (AgentSubscription  *self,
+                                                    const char         *pattern);
+GStrv         _agent_subscription_list_patterns    (AgentSubscription  *self);
+void          _agent_subscription_bring_patterns   (AgentSubscription  *self,
+                                                    AgentMailbox       *mailbox);
 void          _agent_subscription_clear_interest   (AgentSubscription  *self);
 
 G_END_DECLS

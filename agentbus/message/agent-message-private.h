@@ -28,6 +28,7 @@ struct _AgentMessage
   guint64    hash;        /* of the target, or of the source if there is no target */
   guint64    cause;       /* the seq of the message that caused this one, or 0 */
   char      *trace;       /* (owned) (nullable) */
+  char      *topic;       /* (owned) (nullable) */
   gpointer   content;     /* (owned) (nullable) the type depends on @type: see agent-message.c */
 
   /* The options of the sender. One thread may copy the message while another one stamps it, so these fields share no

@@ -326,6 +326,7 @@ _agent_message_copy_unsent (AgentMessage *self)
   copy->error_reply = self->error_reply;
   copy->cause = self->cause;
   copy->trace = g_strdup (self->trace);
+  copy->topic = g_strdup (self->topic);
 
   return copy;
 }
@@ -350,6 +351,7 @@ _agent_message_drop_refs (AgentMessage *self,
   if (self->content != NULL)
     message_free_content (self->type, self->content);
   g_free (self->trace);
+  g_free (self->topic);
   _agent_message_pool_free (self, self->pooled);
 }
 

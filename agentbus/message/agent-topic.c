@@ -102,7 +102,7 @@ _agent_topic_split_pattern (AgentTopic *self,
     {
       self->tokens[i].wildcard = topic_get_wildcard (&self->tokens[i]);
       if (self->tokens[i].wildcard == '>' && i + 1 < self->n_tokens)
-        problem = "has “>” before its end";
+        problem = "has '>' before its end";
     }
 
   return problem;

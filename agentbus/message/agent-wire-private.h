@@ -72,6 +72,7 @@ typedef struct
   gboolean          error_reply;
   guint64           cause;
   const char       *trace;       /* (nullable) */
+  const char       *topic;       /* (nullable) */
 } AgentMessageRecord;
 
 typedef struct
@@ -105,6 +106,7 @@ extern const AgentWireTable _agent_wire_info;
 
 extern const AgentWireKind  _agent_wire_string;
 extern const AgentWireKind  _agent_wire_custom_name;
+extern const AgentWireKind  _agent_wire_topic;
 extern const AgentWireKind  _agent_wire_enum;
 extern const AgentWireKind  _agent_wire_channel;
 extern const AgentWireKind  _agent_wire_uint64;
