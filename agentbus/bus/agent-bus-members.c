@@ -21,7 +21,7 @@ members_add (AgentBus        *self,
   _agent_mailbox_attach (mailbox, agent_subscriber_get_main_context (subscriber));
   if (_agent_directory_add (self->directory, mailbox, error))
     {
-      _agent_subscription_bring_patterns (subscription, mailbox);
+      _agent_subscription_bring_patterns (subscription, self, mailbox);
       return TRUE;
     }
 
@@ -333,6 +333,7 @@ agent_bus_stop_async (AgentBus           *self,
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, agent_bus_stop_async);
   members_end (self, _agent_directory_close (self->directory), task);
+  g_ptr_array_unref (_agent_retained_clear (self->owner->retained));
 }
 
 /**

@@ -22,7 +22,7 @@ struct _AgentBus
   AgentBusReport *report;           /* of @owner */
 
   GMutex          order_lock;       /* held while a message is stamped and queued, with total order */
-  guint64         n_restamped;      /* (order_lock) how many messages got a second number */
+  guint64         n_restamped;      /* (order_lock) how many messages got a number without a send */
   _Atomic guint64 n_unstamped;      /* how many messages were refused before they got a number */
 
   /* All senders change this. So it must not share a cache line with the fields that all senders read. */
@@ -35,6 +35,12 @@ struct _AgentBus
 guint64          _agent_bus_get_ledger   (AgentBus                     *self,
                                           AgentLedger                  *total,
                                           GVariantBuilder              *by_name);
+
+void             _agent_bus_add_patterns (AgentBus                     *self,
+                                          AgentMailbox                 *mailbox,
+                                          const char * const           *patterns,
+                                          const char * const           *accepts,
+                                          AgentSender                  *sender);
 
 /* Any thread, for a watch that hands messages over itself */
 guint            _agent_bus_add_watch    (AgentBus                     *self,

@@ -251,6 +251,34 @@ send_in_order (AgentBus     *self,
   return n_accepted;
 }
 
+/* Sends a message that is retained. Meanwhile no subscriber gets a new pattern: each of them either has its pattern already, or
+ * finds the message here. */
+static guint
+send_retained (AgentBus     *self,
+               AgentMessage *message,
+               AgentSender  *sender)
+{
+  AgentRetained *retained = self->owner->retained;
+  AgentMessage  *old = NULL;
+  guint          n_accepted;
+
+  _agent_retained_lock (retained);
+  if (_agent_directory_is_open (self->directory))
+    {
+      agent_message_ref (message);
+      n_accepted = self->total_order ? send_in_order (self, message, sender) : send_unsent (self, message, sender);
+      old = _agent_retained_keep_locked (retained, message);
+    }
+  else
+    {
+      n_accepted = send_refuse (self, message, sender);
+    }
+  _agent_retained_unlock (retained);
+
+  _agent_sender_unref_later (sender, old);
+  return n_accepted;
+}
+
 /**
  * agent_bus_send:
  * @self: a bus
@@ -282,6 +310,8 @@ agent_bus_send (AgentBus     *self,
 
   if (!_agent_directory_is_open (self->directory))
     n_accepted = send_refuse (self, message, sender);
+  else if (G_UNLIKELY (message->retained && message->topic != NULL && message->target == 0))
+    n_accepted = send_retained (self, message, sender);
   else if (self->total_order)
     n_accepted = send_in_order (self, message, sender);
   else

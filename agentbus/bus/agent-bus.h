@@ -79,6 +79,10 @@ guint            agent_bus_send                 (AgentBus            *self,
                                                  AgentMessage        *message);
 
 AGENT_AVAILABLE_IN_0_1
+void             agent_bus_clear_retained       (AgentBus            *self,
+                                                 const char          *topic);
+
+AGENT_AVAILABLE_IN_0_1
 void             agent_bus_start_async          (AgentBus            *self,
                                                  GCancellable        *cancellable,
                                                  GAsyncReadyCallback  callback,

@@ -41,6 +41,9 @@ AgentMailbox      **_agent_interest_index_get_open       (AgentInterestIndex  *s
                                                           guint               *n_mailboxes);
 gboolean            _agent_interest_index_is_open        (AgentInterestIndex  *self,
                                                           AgentMailbox        *mailbox);
+gboolean            _agent_interest_index_has_topic      (AgentInterestIndex  *self,
+                                                          AgentMailbox        *mailbox,
+                                                          const char          *topic);
 void                _agent_interest_index_find           (AgentInterestIndex  *self,
                                                           AgentMessage        *message,
                                                           AgentAudience       *audience);

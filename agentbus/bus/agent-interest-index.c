@@ -207,6 +207,18 @@ _agent_interest_index_is_open (AgentInterestIndex *self,
   return _agent_mailbox_trie_lookup (self->open, mailbox->name, mailbox->hash) == mailbox;
 }
 
+/* Whether @mailbox has a pattern for @topic, which is valid. */
+gboolean
+_agent_interest_index_has_topic (AgentInterestIndex *self,
+                                 AgentMailbox       *mailbox,
+                                 const char         *topic)
+{
+  AgentTopic tokens;
+
+  _agent_topic_split (&tokens, topic);
+  return _agent_topic_index_finds (self->by_topic, tokens.tokens, tokens.n_tokens, mailbox);
+}
+
 /* What is looked up for each mailbox that has a pattern. */
 typedef struct
 {

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "bus/agent-bus-owner-private.h"
+#include "bus/agent-bus-private.h"
 #include "bus/agent-subscription-private.h"
 
 static AgentDirectory *
@@ -11,11 +11,15 @@ interest_get_directory (AgentMailbox *mailbox)
   return ((AgentBusOwner *) mailbox->owner)->directory;
 }
 
+/* Called with the lock held. */
 static void
-interest_tell_patterns (AgentMailbox      *mailbox,
-                        const char *const *patterns)
+interest_tell_patterns (AgentSubscriptionInterest *self,
+                        AgentBus                  *bus,
+                        AgentMailbox              *mailbox,
+                        const char *const         *patterns,
+                        AgentSender               *sender)
 {
-  _agent_directory_add_patterns (interest_get_directory (mailbox), mailbox, patterns);
+  _agent_bus_add_patterns (bus, mailbox, patterns, (const char *const *) self->interest->accepts, sender);
 }
 
 static void
@@ -117,22 +121,26 @@ _agent_subscription_dup_accepts (AgentSubscription *self)
   return accepts;
 }
 
-/* Called when @mailbox is on the bus. A pattern that is added at the same time may be brought twice, which does no harm. */
+/* Called when @mailbox is on @bus. A pattern that is added at the same time may be brought twice, which does no harm. */
 void
 _agent_subscription_bring_patterns (AgentSubscription *self,
+                                    AgentBus          *bus,
                                     AgentMailbox      *mailbox)
 {
   AgentSubscriptionInterest *own = interest_peek (self);
+  AgentSender               *sender;
   g_auto (GStrv) patterns = NULL;
 
   if (own == NULL)
     return;
 
+  sender = _agent_sender_get ();
   g_mutex_lock (&own->lock);
   patterns = _agent_interest_list_patterns (own->interest);
   if (*patterns != NULL)
-    interest_tell_patterns (mailbox, (const char *const *) patterns);
+    interest_tell_patterns (own, bus, mailbox, (const char *const *) patterns, sender);
   g_mutex_unlock (&own->lock);
+  _agent_sender_collect (sender);
 }
 
 /* Precondition: @pattern is valid. */
@@ -141,16 +149,23 @@ _agent_subscription_add_pattern (AgentSubscription *self,
                                  const char        *pattern)
 {
   AgentSubscriptionInterest *own = interest_get (self);
+  AgentSender               *sender = _agent_sender_get ();
   AgentMailbox              *mailbox = NULL;
+  AgentBus                  *bus = NULL;
 
   g_mutex_lock (&own->lock);
   if (_agent_interest_add_pattern (own->interest, pattern))
     mailbox = _agent_subscription_ref_mailbox (self);
   if (mailbox != NULL)
-    interest_tell_patterns (mailbox, (const char *const[]){ pattern, NULL });
+    bus = _agent_mailbox_dup_bus (mailbox);
+  if (bus != NULL)
+    interest_tell_patterns (own, bus, mailbox, (const char *const[]){ pattern, NULL }, sender);
   g_mutex_unlock (&own->lock);
 
+  /* The bus may end with the last reference, and messages too: this runs code of the application. */
+  _agent_sender_collect (sender);
   g_clear_pointer (&mailbox, _agent_mailbox_unref);
+  g_clear_object (&bus);
 }
 
 /* Returns whether it was there. */

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "agent-types.h"
 #include "mailbox/agent-mailbox-private.h"
 
 G_BEGIN_DECLS
@@ -61,6 +62,7 @@ gboolean      _agent_subscription_remove_pattern   (AgentSubscription  *self,
                                                     const char         *pattern);
 GStrv         _agent_subscription_list_patterns    (AgentSubscription  *self);
 void          _agent_subscription_bring_patterns   (AgentSubscription  *self,
+                                                    AgentBus           *bus,
                                                     AgentMailbox       *mailbox);
 void          _agent_subscription_clear_interest   (AgentSubscription  *self);
 

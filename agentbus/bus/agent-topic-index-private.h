@@ -30,6 +30,10 @@ void             _agent_topic_index_find   (AgentTopicIndex  *self,
                                             const AgentToken *tokens,
                                             guint             n_tokens,
                                             AgentAudience    *audience);
+gboolean         _agent_topic_index_finds  (AgentTopicIndex  *self,
+                                            const AgentToken *tokens,
+                                            guint             n_tokens,
+                                            AgentMailbox     *mailbox);
 gboolean         _agent_topic_index_has    (AgentTopicIndex  *self,
                                             const AgentToken *token,
                                             AgentMailbox     *mailbox);

@@ -202,6 +202,31 @@ _agent_topic_index_find (AgentTopicIndex  *self,
     _agent_audience_add (audience, self->exact, self->n_exact);
 }
 
+static gboolean
+topic_index_is_in (AgentMailboxTrie *set,
+                   AgentMailbox     *mailbox)
+{
+  return _agent_mailbox_trie_lookup (set, mailbox->name, mailbox->hash) == mailbox;
+}
+
+/* Whether @mailbox has a pattern for the topic. */
+gboolean
+_agent_topic_index_finds (AgentTopicIndex  *self,
+                          const AgentToken *tokens,
+                          guint             n_tokens,
+                          AgentMailbox     *mailbox)
+{
+  for (; self != NULL && n_tokens > 0; tokens++, n_tokens--)
+    {
+      if (topic_index_is_in (self->rest, mailbox) ||
+          _agent_topic_index_finds (self->any, tokens + 1, n_tokens - 1, mailbox))
+        return TRUE;
+      self = (AgentTopicIndex *) _agent_token_trie_lookup (self->children, tokens);
+    }
+
+  return self != NULL && topic_index_is_in (self->exact, mailbox);
+}
+
 /* Whether @mailbox has the pattern that is just this token. */
 gboolean
 _agent_topic_index_has (AgentTopicIndex  *self,
@@ -214,5 +239,5 @@ _agent_topic_index_has (AgentTopicIndex  *self,
     return FALSE;
 
   child = (AgentTopicIndex *) _agent_token_trie_lookup (self->children, token);
-  return child != NULL && _agent_mailbox_trie_lookup (child->exact, mailbox->name, mailbox->hash) == mailbox;
+  return child != NULL && topic_index_is_in (child->exact, mailbox);
 }

@@ -36,6 +36,7 @@ from_variant_make (const AgentMessageRecord *record)
   message->cause = record->cause;
   message->trace = g_strdup (record->trace);
   message->topic = g_strdup (record->topic);
+  message->retained = record->retained;
 
   return message;
 }

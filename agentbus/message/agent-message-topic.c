@@ -85,3 +85,53 @@ agent_message_set_topic (AgentMessage *self,
   old = self->topic;
   self->topic = g_strdup (topic);
 }
+
+/**
+ * agent_message_is_retained:
+ * @self: a message
+ *
+ * Tells whether the bus keeps a message for subscribers that come later.
+ *
+ * Returns: %TRUE if the bus keeps it
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_message_is_retained (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->retained;
+}
+
+/**
+ * agent_message_set_retained:
+ * @self: a message that has not been sent
+ * @retained: whether the bus keeps it
+ *
+ * Sets whether the bus keeps a message for subscribers that come later.
+ *
+ * The bus keeps the last retained message of each topic. A subscriber gets a copy of it when it adds a pattern that matches
+ * the topic ([method@AgentBus.Subscriber.add_topic]), or is subscribed with such a pattern, before anything that is sent on
+ * this topic later. The copy has a new sequence number, and the time of the first send. It is not given to its own source,
+ * nor if its time to live is over, nor if the subscriber has another pattern for this topic already or does not accept the
+ * name. It counts as offered to the subscriber, like a message that is sent to it, and is dropped if there is no room for it.
+ *
+ * The bus keeps it until the next retained message of the topic, until `agent_bus_clear_retained()`, or until the bus is
+ * stopped. It keeps those of 10,000 topics; when there is one more, it forgets the topic with the oldest message.
+ *
+ * This has no effect for a message without a topic, or with a target. A retained message that no subscriber takes when it is
+ * sent counts as dropped with the reason %AGENT_DROP_REASON_NO_TARGET, as any other, although it may be given to somebody
+ * later.
+ *
+ * Since: 0.1
+ */
+void
+agent_message_set_retained (AgentMessage *self,
+                            gboolean      retained)
+{
+  g_return_if_fail (self != NULL);
+  g_return_if_fail (!g_atomic_int_get (&self->sent));
+
+  self->retained = retained != FALSE;
+}

@@ -18,6 +18,7 @@ to_variant_make_record (AgentMessage *self)
     .cause = self->cause,
     .trace = self->trace,
     .topic = self->topic,
+    .retained = self->retained,
   };
 }
 
@@ -40,6 +41,7 @@ to_variant_make_record (AgentMessage *self)
  * - `ttl` (`u`): milliseconds, 0 if absent.
  * - `reliable`, `error-reply` (`b`): false if absent.
  * - `trace` (`s`).
+ * - `retained` (`b`): false if absent.
  * - `topic` (`s`): see [func@AgentBus.topic_is_valid].
  * - `task-id` (`s`): required for tasks, and `agent-error` may have it; not empty.
  * - `task-name` (`s`).

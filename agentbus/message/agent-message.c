@@ -324,6 +324,7 @@ _agent_message_copy_unsent (AgentMessage *self)
   copy->ttl = self->ttl;
   copy->reliable = self->reliable;
   copy->error_reply = self->error_reply;
+  copy->retained = self->retained;
   copy->cause = self->cause;
   copy->trace = g_strdup (self->trace);
   copy->topic = g_strdup (self->topic);

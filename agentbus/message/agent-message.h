@@ -187,6 +187,11 @@ const char        *agent_message_get_topic               (AgentMessage       *se
 AGENT_AVAILABLE_IN_0_1
 void               agent_message_set_topic               (AgentMessage       *self,
                                                           const char         *topic);
+AGENT_AVAILABLE_IN_0_1
+gboolean           agent_message_is_retained             (AgentMessage       *self);
+AGENT_AVAILABLE_IN_0_1
+void               agent_message_set_retained            (AgentMessage       *self,
+                                                          gboolean            retained);
 
 AGENT_AVAILABLE_IN_0_1
 GVariant          *agent_message_to_variant              (AgentMessage       *self) G_GNUC_WARN_UNUSED_RESULT;

@@ -73,6 +73,7 @@ typedef struct
   guint64           cause;
   const char       *trace;       /* (nullable) */
   const char       *topic;       /* (nullable) */
+  gboolean          retained;
 } AgentMessageRecord;
 
 typedef struct

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define COMMON "source! target " OPTIONS
-#define OPTIONS "seq sent-at ttl reliable error-reply cause trace topic "
+#define OPTIONS "seq sent-at ttl reliable error-reply cause trace topic retained "
 #define ROUTED "source! target! payload " OPTIONS
 #define TASK "task-id! " COMMON
 
@@ -56,6 +56,7 @@ static const TestWireKey keys[] = {
   { "cause", "t" },
   { "trace", "s" },
   { "topic", "s", .filled = TRUE, .topic = TRUE },
+  { "retained", "b" },
   { "name", "s", .filled = TRUE },
   { "channel", "s", .words = "system data" },
   { "runner", "s" },

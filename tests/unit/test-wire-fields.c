@@ -20,6 +20,7 @@ static const char *const samples[][2] = {
   { "cause", "uint64 18446744073709551615" },
   { "trace", "'00-1-2-01'" },
   { "topic", "'a.b'" },
+  { "retained", "true" },
   { "name", "'mine'" },
   { "channel", "'system'" },
   { "runner", "'r'" },
