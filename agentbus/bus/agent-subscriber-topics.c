@@ -7,6 +7,28 @@
 #include "message/agent-topic-private.h"
 
 /**
+ * agent_subscriber_accepts_all:
+ * @self: a subscriber
+ *
+ * Tells whether the subscriber takes broadcasts with any name, that is, whether [property@AgentBus.Subscriber:accepts] is
+ * %NULL. Some languages cannot tell %NULL from an empty list. May be called from any thread.
+ *
+ * Returns: %TRUE if it takes all names
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_subscriber_accepts_all (AgentSubscriber *self)
+{
+  g_auto (GStrv) accepts = NULL;
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), FALSE);
+
+  accepts = _agent_subscription_dup_accepts (_agent_subscriber_get_subscription (self));
+  return accepts == NULL;
+}
+
+/**
  * agent_subscriber_add_topic:
  * @self: a subscriber
  * @pattern: a pattern for topics

@@ -56,6 +56,8 @@ void             agent_subscriber_set_accepts      (AgentSubscriber *self,
                                                     const char * const
                                                                     *accepts);
 AGENT_AVAILABLE_IN_0_1
+gboolean         agent_subscriber_accepts_all      (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_n_queued     (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_n_delivered  (AgentSubscriber *self);
