@@ -254,7 +254,7 @@ send_another (gpointer data)
 {
   TestFixture *f = data;
 
-  agent_bus_send (f->bus, new_message ("test", "t", 9));
+  send_retained (f, "u", 9);
 }
 
 static AgentMessage *
@@ -276,6 +276,7 @@ test_free (TestFixture *f)
   g_autoptr (TestRecorder) a = test_recorder_new ("a", NULL, NULL);
 
   add_topic (a, "t");
+  add_topic (a, "u");
   agent_bus_send (f->bus, new_loaded (f));
   agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL);
   assert_got (f, a, "1");
@@ -344,6 +345,45 @@ test_random (TestFixture *f)
   _agent_retained_free (retained);
 }
 
+/* --- At the same moment --- */
+
+static AgentBus *bus_at_publication; /* (nullable) */
+
+void __real__agent_directory_add_patterns (AgentDirectory    *self,
+                                           AgentMailbox      *mailbox,
+                                           const char *const *patterns);
+void __wrap__agent_directory_add_patterns (AgentDirectory    *self,
+                                           AgentMailbox      *mailbox,
+                                           const char *const *patterns);
+
+/* Another thread may send as soon as the patterns are known. */
+void
+__wrap__agent_directory_add_patterns (AgentDirectory    *self,
+                                      AgentMailbox      *mailbox,
+                                      const char *const *patterns)
+{
+  __real__agent_directory_add_patterns (self, mailbox, patterns);
+  if (bus_at_publication != NULL)
+    agent_bus_send (bus_at_publication, new_message ("test", "t", 2));
+}
+
+/* What is retained comes before what is sent at that moment. */
+static void
+test_first (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  g_autoptr (TestRecorder) b = test_recorder_new ("b", NULL, NULL);
+
+  send_retained (f, "t", 1);
+  bus_at_publication = f->bus;
+  add_topic (a, "t");
+  add_topic (b, "t");
+  agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (b), NULL);
+  bus_at_publication = NULL;
+  assert_got (f, a, "1 2 2");
+  assert_got (f, b, "1 2");
+}
+
 /* --- From another thread --- */
 
 typedef struct
@@ -373,7 +413,7 @@ check_in_threads (TestFixture *f)
   GThread *thread = g_thread_new ("send", send_in_thread, &worker);
 
   agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL);
-  for (guint round = 0; round < 300; round++)
+  for (guint round = 0; round < 100; round++)
     {
       add_topic (a, round % 2 == 0 ? "t" : "*");
       while (agent_subscriber_get_n_queued (AGENT_SUBSCRIBER (a)) < 3)
@@ -426,6 +466,7 @@ main (int    argc,
   test_add ("/agentbus/retained/bound", test_bound);
   test_add ("/agentbus/retained/free", test_free);
   test_add ("/agentbus/retained/random", test_random);
+  test_add ("/agentbus/retained/first", test_first);
   test_add ("/agentbus/retained/threads", test_threads);
   test_add ("/agentbus/retained/threads-in-order", test_threads_in_order);
 

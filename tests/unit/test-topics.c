@@ -191,6 +191,7 @@ test_life (TestFixture *f)
 
   test_unsubscribe (f, "a", NULL);
   g_assert_cmpuint (send_topic (f, "before"), ==, 0);
+  g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_NO_TARGET], ==, 1);
   g_assert_true (remove_topic (a, "after"));
   agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL);
   send_topic (f, "before");
