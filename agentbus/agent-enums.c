@@ -36,7 +36,8 @@
   X (MODEL_UPDATE,            "model-update",            SYSTEM),   \
   X (SEND_TRAJECTORY,         "send-trajectory",         DATA),     \
   X (SHUTDOWN,                "shutdown",                SYSTEM),   \
-  X (CUSTOM,                  "custom",                  DATA)
+  X (CUSTOM,                  "custom",                  DATA),     \
+  X (HAND_OFF,                "hand-off",                DATA)
 
 #define AS_ENUM_VALUE(NAME, nick, channel) G_DEFINE_ENUM_VALUE (AGENT_MESSAGE_TYPE_##NAME, nick)
 #define AS_TABLE_ROW(NAME, nick, channel) [AGENT_MESSAGE_TYPE_##NAME] = { nick, AGENT_CHANNEL_##channel }

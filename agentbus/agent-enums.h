@@ -47,6 +47,7 @@ G_BEGIN_DECLS
  * @AGENT_MESSAGE_TYPE_SEND_TRAJECTORY: Brings a finished trajectory.
  * @AGENT_MESSAGE_TYPE_SHUTDOWN: The actor is to shut down.
  * @AGENT_MESSAGE_TYPE_CUSTOM: A type that the application defines, with a name and a channel of its choice.
+ * @AGENT_MESSAGE_TYPE_HAND_OFF: A router loses an actor: see [property@AgentBus.RouterDispatcher:hand-off].
  *
  * The types of messages.
  *
@@ -84,6 +85,7 @@ typedef enum
   AGENT_MESSAGE_TYPE_SEND_TRAJECTORY,
   AGENT_MESSAGE_TYPE_SHUTDOWN,
   AGENT_MESSAGE_TYPE_CUSTOM,
+  AGENT_MESSAGE_TYPE_HAND_OFF,
 } AgentMessageType;
 
 /**

@@ -6,9 +6,10 @@
 - Class structures without documentation say so, and rows without a value stand empty.
 - The pages of doc/ have neither a list of all pages nor a way to the next one.
 - Long names in the tables are broken anywhere.
+- Some colours are hard to read, and a narrow window cuts off what is wide. doc/reference.css says it better.
 - The functions of a large type come in one long list. doc/groups.toml puts them in order.
 
-Usage: reference.py GI-DOCGEN CONFIG GROUPS GIR OUTPUT CONTENT-DIR…
+Usage: reference.py GI-DOCGEN CONFIG GROUPS STYLE GIR OUTPUT CONTENT-DIR…
 """
 
 import html
@@ -22,52 +23,14 @@ import xml.etree.ElementTree as ElementTree
 CORE = '{http://www.gtk.org/introspection/core/1.0}'
 C = '{http://www.gtk.org/introspection/c/1.0}'
 
-STYLE = '''
-/* The pages, see doc/reference.py of the library. */
-.page-turner {
-  display: flex;
-  flex-wrap: wrap;
-  justify-content: space-between;
-  gap: 1em;
-  margin: 3em 0 1em;
-  padding-top: 1em;
-  border-top: 1px solid var(--box-bg);
-}
-
-.page-turner .next {
-  margin-left: auto;
-  text-align: right;
-}
-
-.page-turner small {
-  display: block;
-  color: var(--text-color-muted);
-}
-
-/* A name in a table is broken where mend_tables() says, and not in the middle of a word. */
-.docblock > table {
-  font-size: 0.88em;
-}
-
-.docblock > table code {
-  font-size: 1em;
-  overflow-wrap: normal;
-  word-break: normal;
-}
-
-.docblock > h5.group {
-  margin: 1.5em 0 0.5em;
-  font-size: 1.05em;
-}
-'''
-
-
 class Names:
     """What C calls the types of the namespace, by the names that gi-docgen makes up."""
 
     def __init__(self, gir):
         namespace = ElementTree.parse(gir).getroot().find(CORE + 'namespace')
         c_names = {element.get('name'): element.get(C + 'type') for element in namespace if element.get(C + 'type')}
+        self.namespace = namespace.get('name')
+        self.c_names = c_names
         glued = {namespace.get('name') + name: c_name for name, c_name in c_names.items()}
         self.wrong = {name: c_name for name, c_name in glued.items() if name not in c_names.values()}
         self.values = {c_name for element in namespace if element.tag in (CORE + 'enumeration', CORE + 'bitfield')
@@ -82,7 +45,9 @@ class Names:
             return name + match[2] + ('' if name in self.values else match[3])
 
         text = re.sub(r'(?<![\w])(\w+?)((?:Class)?</span>)(<span class="o">\*</span>)', replace, text)
-        return re.sub(r'(?<=struct )(\w+?)((?:Class)?)(?= \{)()', replace, text)
+        text = re.sub(r'(?<=struct )(\w+?)((?:Class)?)(?= \{)()', replace, text)
+        # The name of a virtual function.
+        return re.sub(rf'\b{self.namespace}\.(\w+)(?=Class\.\w)', lambda match: self.c_names.get(match[1], match[0]), text)
 
 
 # Newer versions make a paragraph of it.
@@ -178,7 +143,7 @@ def mend_groups(name, text, groups):
     return text
 
 
-def main(gi_docgen, config_path, groups_path, gir, output, *folders):
+def main(gi_docgen, config_path, groups_path, style_path, gir, output, *folders):
     config = tomllib.loads(pathlib.Path(config_path).read_text(encoding='utf-8'))
     groups = tomllib.loads(pathlib.Path(groups_path).read_text(encoding='utf-8'))
     subprocess.run([gi_docgen, 'generate', '--quiet', '--fatal-warnings', '--no-namespace-dir',
@@ -195,7 +160,7 @@ def main(gi_docgen, config_path, groups_path, gir, output, *folders):
         if new != old:
             path.write_text(new, encoding='utf-8')
     with (output / 'style.css').open('a', encoding='utf-8') as style:
-        style.write(STYLE)
+        style.write(pathlib.Path(style_path).read_text(encoding='utf-8'))
 
 
 main(*sys.argv[1:])

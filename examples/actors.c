@@ -244,7 +244,7 @@ run (const Options *options,
   g_autoptr (AgentBus) bus = agent_bus_new ();
   g_autoptr (AgentRouteTable) routes = agent_route_table_new ();
   g_autoptr (AgentRouterDispatcher) dispatcher = agent_router_dispatcher_new (bus, routes);
-  g_autoptr (Staff) staff = staff_new (bus, routes, trainers, options->n_actors);
+  g_autoptr (Staff) staff = staff_new (dispatcher, trainers, options->n_actors);
   g_autoptr (Arena) arena = arena_new (dispatcher, staff, trainers, options->n_actors);
   g_autoptr (GError) error = NULL;
   Progress progress = { .dispatcher = dispatcher, .staff = staff, .trainers = trainers };

@@ -21,6 +21,13 @@ on_response (AgentSubscriber *client, AgentMessage *message, GMainLoop *loop)
   g_main_loop_quit (loop);
 }
 
+static void
+on_stopped (GObject *bus, GAsyncResult *result, gpointer loop)
+{
+  agent_bus_stop_finish (AGENT_BUS (bus), result, NULL);
+  g_main_loop_quit (loop);
+}
+
 int
 main (void)
 {
@@ -34,6 +41,9 @@ main (void)
   if (!agent_bus_subscribe (bus, worker, NULL) || !agent_bus_subscribe (bus, client, NULL))
     return 1;
   agent_bus_send (bus, agent_message_new_task_request ("client", "worker", "1", "sum", numbers));
+  g_main_loop_run (loop);
+
+  agent_bus_stop_async (bus, NULL, on_stopped, loop);
   g_main_loop_run (loop);
   return 0;
 }

@@ -26,3 +26,6 @@ assert(bus:subscribe(worker))
 assert(bus:subscribe(client))
 bus:send(Message.task_request('client', 'worker', '1', { name = 'sum', payload = { 1, 2, 3 } }))
 loop:run()
+
+bus:stop_async(nil, function() loop:quit() end)
+loop:run()

@@ -29,5 +29,8 @@ int main () {
     int[] numbers = {1, 2, 3};
     bus.send (new AgentBus.Message.task_request ("client", "worker", "1", "sum", numbers));
     loop.run ();
+
+    bus.stop_async.begin (null, () => loop.quit ());
+    loop.run ();
     return 0;
 }

@@ -70,7 +70,7 @@ class Window(Gtk.ApplicationWindow):
         spinner = Gtk.Spinner(spinning=True, width_request=160, height_request=160, vexpand=True,
                               halign=Gtk.Align.CENTER, valign=Gtk.Align.CENTER)
         self.add_tick_callback(self.on_frame)
-        self.label = Gtk.Label(margin_bottom=12)
+        self.label = Gtk.Label(margin_bottom=12, justify=Gtk.Justification.CENTER)
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12)
         box.append(spinner)
         box.append(self.label)

@@ -119,6 +119,7 @@ _agent_signal_queue_new (GObject        *object,
   g_queue_init (&self->events);
   self->source = _agent_yielding_source_new (context,
                                              name,
+                                             G_PRIORITY_DEFAULT,
                                              signal_queue_dispatch,
                                              NULL,
                                              NULL,

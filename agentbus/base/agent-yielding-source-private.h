@@ -7,9 +7,9 @@
 G_BEGIN_DECLS
 
 /*
- * A source of a context that is urgent, polite or at rest. An urgent source is dispatched at normal priority. A polite
+ * A source of a context that is urgent, polite or at rest. An urgent source is dispatched at its own priority. A polite
  * source is dispatched at idle priority in the first iteration, for example after a redraw. If the context had more
- * urgent work in that iteration, the source is dispatched at normal priority in the next one. So a flood of messages
+ * urgent work in that iteration, the source is dispatched at its own priority in the next one. So a flood of messages
  * does not stop the application from drawing, and a busy application does not stop the delivery of messages.
  *
  * While the source is urgent or polite, each iteration dispatches this source or another one. So a loop that iterates
@@ -33,6 +33,7 @@ typedef gboolean (*AgentYieldingNested) (gpointer data);
 
 AgentYieldingSource *_agent_yielding_source_new       (GMainContext        *context,
                                                        const char          *name,
+                                                       gint                 priority,
                                                        AgentYieldingFunc    func,
                                                        AgentYieldingNested  nested,
                                                        AgentYieldingFunc    look,

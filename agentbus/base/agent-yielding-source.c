@@ -38,6 +38,7 @@ struct _AgentYieldingSource
 {
   GMainContext   *context;
   const char     *name;
+  gint            priority;
   YieldingShared *shared;
   GSource        *main_source;
   GSource        *polite_source; /* (nullable) */
@@ -150,6 +151,7 @@ yielding_source_add (AgentYieldingSource *self,
 AgentYieldingSource *
 _agent_yielding_source_new (GMainContext       *context,
                             const char         *name,
+                            gint                priority,
                             AgentYieldingFunc   func,
                             AgentYieldingNested nested,
                             AgentYieldingFunc   look,
@@ -160,6 +162,7 @@ _agent_yielding_source_new (GMainContext       *context,
 
   self->context = context;
   self->name = name;
+  self->priority = priority;
   self->shared = g_new0 (YieldingShared, 1);
   g_atomic_ref_count_init (&self->shared->ref_count);
   self->shared->func = func;
@@ -167,7 +170,7 @@ _agent_yielding_source_new (GMainContext       *context,
   self->shared->look = look;
   self->shared->data = data;
   self->shared->destroy = destroy;
-  self->main_source = yielding_source_add (self, &yielding_main_funcs, G_PRIORITY_DEFAULT, -1);
+  self->main_source = yielding_source_add (self, &yielding_main_funcs, priority, -1);
 
   return self;
 }
@@ -207,7 +210,7 @@ _agent_yielding_source_be_polite (AgentYieldingSource *self)
   g_atomic_int_set (&self->shared->polite, POLITE_WAITS);
   g_atomic_int_set (&self->shared->urgent, FALSE);
   if (self->polite_source == NULL)
-    self->polite_source = yielding_source_add (self, &yielding_polite_funcs, G_PRIORITY_DEFAULT_IDLE, 0);
+    self->polite_source = yielding_source_add (self, &yielding_polite_funcs, MAX (self->priority, G_PRIORITY_DEFAULT_IDLE), 0);
 }
 
 /* From now on the look function is called at the start of each iteration of the context, or is not. */

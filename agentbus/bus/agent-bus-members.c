@@ -2,9 +2,26 @@
 
 #include "config.h"
 
+#include "agent-bus-error.h"
 #include "bus/agent-bus-private.h"
 #include "bus/agent-ending-private.h"
 #include "bus/agent-subscriber-private.h"
+
+static gboolean
+members_claim (AgentSubscriber *subscriber,
+               AgentMailbox    *mailbox,
+               GError         **error)
+{
+  gboolean claimed = _agent_subscription_claim (_agent_subscriber_get_subscription (subscriber), mailbox);
+
+  if (!claimed)
+    g_set_error (error,
+                 AGENT_BUS_ERROR,
+                 AGENT_BUS_ERROR_EXISTS,
+                 "Subscriber '%s' is on a bus, or has not left it yet",
+                 agent_subscriber_get_name (subscriber));
+  return claimed;
+}
 
 static gboolean
 members_add (AgentBus        *self,
@@ -14,19 +31,19 @@ members_add (AgentBus        *self,
 {
   AgentSubscription *subscription = _agent_subscriber_get_subscription (subscriber);
 
-  if (!_agent_subscription_claim (subscription, mailbox, error))
-    return FALSE;
-
-  _agent_subscription_bring_accepts (subscription, mailbox);
-  _agent_mailbox_attach (mailbox, agent_subscriber_get_main_context (subscriber));
-  if (_agent_directory_add (self->directory, mailbox, error))
+  _agent_mailbox_attach (mailbox, agent_subscriber_get_main_context (subscriber), agent_subscriber_get_priority (subscriber));
+  if (members_claim (subscriber, mailbox, error))
     {
-      _agent_subscription_bring_patterns (subscription, self, mailbox);
-      return TRUE;
+      _agent_subscription_bring_accepts (subscription, mailbox);
+      if (_agent_directory_add (self->directory, mailbox, error))
+        {
+          _agent_subscription_bring_patterns (subscription, self, mailbox);
+          return TRUE;
+        }
+      _agent_subscription_unclaim (subscription);
     }
 
   _agent_mailbox_withdraw (mailbox);
-  _agent_subscription_unclaim (subscription);
   return FALSE;
 }
 

@@ -14,6 +14,13 @@ owner_has_drops (AgentMailboxOwner *owner,
 }
 
 static void
+owner_flow_changed (AgentMailboxOwner *owner,
+                    AgentMailbox      *mailbox)
+{
+  _agent_bus_report_flow (((AgentBusOwner *) owner)->report, mailbox);
+}
+
+static void
 owner_refused (AgentMailboxOwner *owner,
                AgentMailbox      *mailbox,
                AgentMessage      *message,
@@ -84,6 +91,7 @@ owner_free (AgentMailboxOwner *owner)
 
 static const AgentMailboxOwnerFuncs owner_funcs = {
   .has_drops = owner_has_drops,
+  .flow_changed = owner_flow_changed,
   .refused = owner_refused,
   .lost = owner_lost,
   .failed = owner_failed,

@@ -7,8 +7,10 @@
 
 G_BEGIN_DECLS
 
-/* The functions are in three files: what a bus is (agent-bus.c), which subscribers it has (agent-bus-members.c), and how
- * messages are sent (agent-bus-send.c). */
+typedef struct _AgentRoom AgentRoom;
+
+/* The functions are in several files: what a bus is (agent-bus.c), which subscribers it has (agent-bus-members.c), how
+ * messages are sent (agent-bus-send.c, -try-send.c, -send-async.c), and how they are passed on (agent-bus-forward.c). */
 struct _AgentBus
 {
   GObject         parent_instance;
@@ -21,8 +23,10 @@ struct _AgentBus
   AgentDirectory *directory;        /* of @owner */
   AgentBusReport *report;           /* of @owner */
 
+  AgentRoom      *room;             /* (atomic) (owned) (nullable) made at first use */
+
   GMutex          order_lock;       /* held while a message is stamped and queued, with total order */
-  guint64         n_restamped;      /* (order_lock) how many messages got a number without a send */
+  guint64         n_restamped;      /* (order_lock) how many numbers are second ones, or of messages that were not sent */
   _Atomic guint64 n_unstamped;      /* how many messages were refused before they got a number */
 
   /* All senders change this. So it must not share a cache line with the fields that all senders read. */
@@ -42,6 +46,11 @@ void             _agent_bus_add_patterns (AgentBus                     *self,
                                           const char * const           *accepts,
                                           AgentSender                  *sender);
 
+/* Any thread */
+gboolean         _agent_bus_forward      (AgentBus                     *self,
+                                          AgentMessage                 *message,
+                                          GError                      **error);
+
 /* Any thread, for a watch that hands messages over itself */
 guint            _agent_bus_add_watch    (AgentBus                     *self,
                                           const AgentMailboxWatchFuncs *funcs,
@@ -59,5 +68,27 @@ AgentOfferResult _agent_bus_offer        (AgentBus                     *self,
                                           gboolean                      first_in_line,
                                           AgentOffer                   *offer,
                                           AgentSender                  *sender);
+
+/* Any thread, for a sender that keeps the message if it is not accepted */
+AgentMailbox    *_agent_bus_find_target  (AgentBus                     *self,
+                                          AgentMessage                 *message,
+                                          AgentSender                  *sender,
+                                          GError                      **error);
+AgentMessage    *_agent_bus_begin_offer  (AgentMessage                 *message,
+                                          AgentSender                  *sender);
+void             _agent_bus_cancel_offer (AgentMessage                 *offered);
+AgentOfferResult _agent_bus_offer_unnumbered
+                                         (AgentBus                     *self,
+                                          AgentMailbox                 *mailbox,
+                                          AgentMessage                 *offered,
+                                          AgentOfferPlace               place,
+                                          AgentOffer                   *offer);
+AgentOfferResult _agent_bus_offer_now    (AgentBus                     *self,
+                                          AgentMailbox                 *mailbox,
+                                          AgentMessage                 *offered,
+                                          AgentSender                  *sender);
+GError          *_agent_bus_new_offer_error
+                                         (AgentMailbox                 *mailbox,
+                                          AgentOfferResult              result);
 
 G_END_DECLS

@@ -36,6 +36,8 @@ void            _agent_bus_report_failed          (AgentBusReport  *self,
                                                    const GError    *error);
 void            _agent_bus_report_mailbox         (AgentBusReport  *self,
                                                    AgentMailbox    *mailbox);
+void            _agent_bus_report_flow            (AgentBusReport  *self,
+                                                   AgentMailbox    *mailbox);
 gpointer        _agent_bus_report_departed        (AgentBusReport  *self,
                                                    AgentMailbox    *mailbox);
 void            _agent_bus_report_drop            (AgentBusReport  *self,

@@ -16,6 +16,8 @@ enum
   UNSUBSCRIBED,
   DROPPED,
   FAILED,
+  SLOW,
+  RECOVERED,
   N_SIGNALS
 };
 
@@ -26,6 +28,7 @@ typedef enum
   NOTICE_SUBSCRIBED,
   NOTICE_UNSUBSCRIBED,
   NOTICE_FAILED,
+  NOTICE_FLOW,          /* a mailbox has become slow or has recovered */
   NOTICE_MAILBOX_DROPS, /* the mailboxes of a batch have dropped messages, which are in their drop boxes */
   NOTICE_BUS_DROPS,     /* messages came to no mailbox, and are in the drop list */
 } NoticeKind;
@@ -34,6 +37,7 @@ typedef struct
 {
   NoticeKind       kind;
   AgentSubscriber *subscriber; /* (owned) (nullable) */
+  AgentMailbox    *mailbox;    /* (owned) (nullable) */
   AgentMessage    *message;    /* (owned) (nullable) */
   char            *text;       /* (owned) (nullable) */
   GError          *error;      /* (owned) (nullable) */
@@ -54,6 +58,7 @@ report_free_notice (gpointer data)
 
   g_clear_pointer (&notice->batch, _agent_drop_batch_free);
   g_clear_object (&notice->subscriber);
+  g_clear_pointer (&notice->mailbox, _agent_mailbox_unref);
   g_clear_pointer (&notice->message, agent_message_unref);
   g_free (notice->text);
   g_clear_error (&notice->error);
@@ -61,6 +66,60 @@ report_free_notice (gpointer data)
 }
 
 /* --- Signals --- */
+
+static void
+report_install_flow_signals (GType type)
+{
+  /**
+   * AgentBus::slow:
+   * @self: the bus
+   * @subscriber: the subscriber that lags behind
+   * @n_queued: how many messages waited in the channel when that was noticed
+   *
+   * A subscriber does not keep up: it has dropped messages because its data channel is full, or more than three quarters of
+   * its [property@AgentBus.Subscriber:capacity] or of its [property@AgentBus.Subscriber:max-bytes] are in use, or 10,000 system
+   * messages wait. With a capacity below 4, only drops count.
+   *
+   * It comes once, until the subscriber has recovered. Emitted in the bus's context.
+   *
+   * Since: 0.1
+   */
+  signals[SLOW] = g_signal_new ("slow",
+                                type,
+                                G_SIGNAL_RUN_LAST,
+                                0,
+                                NULL,
+                                NULL,
+                                NULL,
+                                G_TYPE_NONE,
+                                2,
+                                AGENT_TYPE_SUBSCRIBER,
+                                G_TYPE_UINT64);
+
+  /**
+   * AgentBus::recovered:
+   * @self: the bus
+   * @subscriber: the subscriber that was slow
+   * @n_dropped: how many messages there was no room for since it had been told to be slow
+   *
+   * A subscriber that was slow has caught up: less than a quarter of what its channels may have is queued.
+   *
+   * If it was slow for a short time only, this comes right after [signal@AgentBus.Bus::slow]. Emitted in the bus's context.
+   *
+   * Since: 0.1
+   */
+  signals[RECOVERED] = g_signal_new ("recovered",
+                                     type,
+                                     G_SIGNAL_RUN_LAST,
+                                     0,
+                                     NULL,
+                                     NULL,
+                                     NULL,
+                                     G_TYPE_NONE,
+                                     2,
+                                     AGENT_TYPE_SUBSCRIBER,
+                                     G_TYPE_UINT64);
+}
 
 void
 _agent_bus_report_install_signals (AgentBusClass *klass)
@@ -163,10 +222,41 @@ _agent_bus_report_install_signals (AgentBusClass *klass)
                                   AGENT_TYPE_SUBSCRIBER,
                                   AGENT_TYPE_MESSAGE,
                                   G_TYPE_ERROR);
+
+  report_install_flow_signals (type);
+}
+
+/* @name: (nullable): who dropped the messages; NULL if no subscriber did, and then the target is what may be misspelt */
+static void
+report_log_drops (const AgentDropRecord *record,
+                  AgentDropReason        reason,
+                  const char            *name)
+{
+  const char *target = name != NULL ? name : agent_message_get_target (record->last);
+  const char *quote = target != NULL ? "'" : "";
+
+  g_debug ("%" G_GUINT64_FORMAT " %s dropped: %s, %sfrom '%s' to %s%s%s",
+           record->n,
+           _agent_plural (record->n, "message", "messages"),
+           agent_drop_reason_to_string (reason),
+           record->n > 1 ? "the last one " : "",
+           agent_message_get_source (record->last),
+           quote,
+           target != NULL ? target : "all",
+           quote);
+}
+
+static void
+report_log_all_drops (const AgentDropRecord *records,
+                      const char            *name)
+{
+  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+    if (records[reason].n > 0)
+      report_log_drops (&records[reason], reason, name);
 }
 
 /* @subscriber: (nullable)
- * @name: the name of @subscriber, or "nobody" */
+ * @name: (nullable): see report_log_drops() */
 static void
 report_emit_drops (AgentBus        *bus,
                    gpointer         subscriber,
@@ -177,12 +267,7 @@ report_emit_drops (AgentBus        *bus,
     {
       if (records[reason].n == 0)
         continue;
-      g_debug ("%" G_GUINT64_FORMAT " %s from '%s' to '%s' dropped: %s",
-               records[reason].n,
-               _agent_plural (records[reason].n, "message", "messages"),
-               agent_message_get_source (records[reason].last),
-               name,
-               agent_drop_reason_to_string (reason));
+      report_log_drops (&records[reason], reason, name);
       g_signal_emit (bus, signals[DROPPED], 0, subscriber, reason, records[reason].n, records[reason].last);
     }
 }
@@ -210,13 +295,12 @@ report_tell_entry (AgentBus       *bus,
 {
   guint64                     totals[AGENT_N_DROP_REASONS];
   g_autofree AgentDropRecord *records = _agent_drop_box_take (&entry->mailbox->drops, totals);
-  const char                 *name = entry->subscriber != NULL ? _agent_mailbox_get_name (entry->mailbox) : "nobody";
 
   if (records == NULL)
     return;
 
   report_log_full (entry->mailbox, records, totals);
-  report_emit_drops (bus, entry->subscriber, name, records);
+  report_emit_drops (bus, entry->subscriber, _agent_mailbox_get_name (entry->mailbox), records);
   _agent_drop_records_clear (records);
 }
 
@@ -239,8 +323,26 @@ report_tell_bus_drops (AgentBusReport *self,
   AgentDropRecord records[AGENT_N_DROP_REASONS];
 
   _agent_drop_list_take_records (self->drops, records);
-  report_emit_drops (bus, NULL, "nobody", records);
+  report_emit_drops (bus, NULL, NULL, records);
   _agent_drop_records_clear (records);
+}
+
+/* Of a subscriber that has left meanwhile, nothing is told. */
+static void
+report_tell_flow (AgentBus     *bus,
+                  AgentMailbox *mailbox)
+{
+  g_autoptr (GObject) subscriber = _agent_mailbox_dup_subscriber (mailbox);
+  AgentFlowNews news;
+
+  _agent_flow_take (&_agent_mailbox_extras_get (&mailbox->extras)->flow, &news);
+  if (subscriber == NULL)
+    return;
+
+  if (news.slow)
+    g_signal_emit (bus, signals[SLOW], 0, subscriber, news.n_queued);
+  if (news.recovered)
+    g_signal_emit (bus, signals[RECOVERED], 0, subscriber, news.n_dropped);
 }
 
 /* An AgentSignalFunc. */
@@ -261,6 +363,9 @@ report_emit_notice (GObject *object,
       break;
     case NOTICE_FAILED:
       g_signal_emit (bus, signals[FAILED], 0, notice->subscriber, notice->message, notice->error);
+      break;
+    case NOTICE_FLOW:
+      report_tell_flow (bus, notice->mailbox);
       break;
     case NOTICE_MAILBOX_DROPS:
       report_tell_batch (notice->report, bus, notice->batch);
@@ -327,14 +432,18 @@ _agent_bus_report_dup_bus (AgentBusReport *self)
 
 /* --- Any thread --- */
 
-/* Takes the references of @notice. */
-static void
+/* Takes the references of @notice. Returns whether it will be told. */
+static gboolean
 report_add_notice (AgentBusReport *self,
                    Notice          notice)
 {
+  gboolean added;
+
   notice.report = self;
-  if (_agent_signal_queue_add (self->signals, g_memdup2 (&notice, sizeof notice)))
+  added = _agent_signal_queue_add (self->signals, g_memdup2 (&notice, sizeof notice));
+  if (added)
     _agent_drop_list_end_batch (self->drops);
+  return added;
 }
 
 /* Whether @signal has handlers. If it has none, a notice for it would only lie in the queue as long as the bus's context is
@@ -386,6 +495,18 @@ _agent_bus_report_mailbox (AgentBusReport *self,
   _agent_drop_list_add_mailbox (self->drops, mailbox);
 }
 
+/* @mailbox has become slow, or has recovered. News that cannot be told is forgotten. */
+void
+_agent_bus_report_flow (AgentBusReport *self,
+                        AgentMailbox   *mailbox)
+{
+  gboolean      heard = report_is_heard (self, SLOW) || report_is_heard (self, RECOVERED);
+  AgentFlowNews news;
+
+  if (!heard || !report_add_notice (self, (Notice){ .kind = NOTICE_FLOW, .mailbox = _agent_mailbox_ref (mailbox) }))
+    _agent_flow_take (&_agent_mailbox_extras_get (&mailbox->extras)->flow, &news);
+}
+
 /* Tells of the drops of @mailbox as drops of no subscriber, since its subscriber is not kept until the bus's context could
  * name it.
  *
@@ -403,6 +524,8 @@ report_tell_without_subscriber (AgentBusReport *self,
 
   if (heard)
     _agent_drop_list_add_records (self->drops, records);
+  else
+    report_log_all_drops (records, _agent_mailbox_get_name (mailbox));
   if (!_agent_drop_list_is_closed (self->drops))
     report_log_full (mailbox, records, totals);
   _agent_drop_records_clear (records);

@@ -7,27 +7,6 @@
 #include "base/agent-string-hash-private.h"
 #include "bus/agent-bus-private.h"
 
-/* A message that was sent before stays as it is, and a copy of it is sent instead. Takes @message. */
-static AgentMessage *
-send_take_unsent (AgentMessage *message)
-{
-  AgentMessage *copy;
-
-  /* A thread that has the only reference needs no locked instruction. */
-  if (g_atomic_int_get (&message->ref_count) == 1 && !message->sent)
-    {
-      message->sent = TRUE;
-      return message;
-    }
-  if (g_atomic_int_compare_and_exchange (&message->sent, FALSE, TRUE))
-    return message;
-
-  copy = _agent_message_copy_unsent (message);
-  copy->sent = TRUE;
-  agent_message_unref (message);
-  return copy;
-}
-
 static void
 send_stamp (AgentBus     *self,
             AgentMessage *message,
@@ -306,7 +285,7 @@ agent_bus_send (AgentBus     *self,
   g_return_val_if_fail (message != NULL, 0);
 
   sender = _agent_sender_get ();
-  message = send_take_unsent (message);
+  message = _agent_message_take_unsent (message);
 
   if (!_agent_directory_is_open (self->directory))
     n_accepted = send_refuse (self, message, sender);
@@ -351,7 +330,7 @@ _agent_bus_accept (AgentBus     *self,
                    guint         origin,
                    AgentSender  *sender)
 {
-  message = send_take_unsent (message);
+  message = _agent_message_take_unsent (message);
   message->origin = origin;
 
   if (self->total_order)
@@ -368,19 +347,19 @@ _agent_bus_accept (AgentBus     *self,
  * If other senders have sent messages meanwhile, those have higher numbers. So a copy with the highest number is offered.
  * When it is accepted, it takes the place of @message. */
 static AgentOfferResult
-send_offer_in_order (AgentBus      *self,
-                     AgentMailbox  *mailbox,
-                     AgentMessage **message,
-                     gboolean       first_in_line,
-                     AgentOffer    *offer,
-                     AgentSender   *sender)
+send_offer_in_order (AgentBus       *self,
+                     AgentMailbox   *mailbox,
+                     AgentMessage  **message,
+                     AgentOfferPlace place,
+                     AgentOffer     *offer,
+                     AgentSender    *sender)
 {
   guint64          last_seq = atomic_load_explicit (&self->last_seq, memory_order_relaxed);
   AgentMessage    *copy;
   AgentOfferResult result;
 
   if ((*message)->seq == last_seq)
-    return _agent_mailbox_offer (mailbox, *message, first_in_line, offer);
+    return _agent_mailbox_offer (mailbox, *message, place, NULL, offer);
 
   copy = _agent_message_copy_unsent (*message);
   copy->sent = TRUE;
@@ -388,7 +367,7 @@ send_offer_in_order (AgentBus      *self,
   copy->sent_at = (*message)->sent_at;
   copy->seq = last_seq + 1;
 
-  result = _agent_mailbox_offer (mailbox, copy, first_in_line, offer);
+  result = _agent_mailbox_offer (mailbox, copy, place, NULL, offer);
   if (result != AGENT_OFFER_ACCEPTED)
     {
       agent_message_unref (copy);
@@ -415,13 +394,14 @@ _agent_bus_offer (AgentBus      *self,
                   AgentOffer    *offer,
                   AgentSender   *sender)
 {
+  AgentOfferPlace  place = first_in_line ? AGENT_OFFER_FIRST : AGENT_OFFER_BEHIND;
   AgentOfferResult result;
 
   if (!self->total_order)
-    return _agent_mailbox_offer (mailbox, *message, first_in_line, offer);
+    return _agent_mailbox_offer (mailbox, *message, place, NULL, offer);
 
   g_mutex_lock (&self->order_lock);
-  result = send_offer_in_order (self, mailbox, message, first_in_line, offer, sender);
+  result = send_offer_in_order (self, mailbox, message, place, offer, sender);
   g_mutex_unlock (&self->order_lock);
 
   return result;

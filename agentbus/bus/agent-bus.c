@@ -4,6 +4,7 @@
 
 #include "base/agent-plural-private.h"
 #include "bus/agent-bus-private.h"
+#include "bus/agent-room-private.h"
 
 /**
  * AgentBus:
@@ -179,6 +180,8 @@ agent_bus_finalize (GObject *object)
 {
   AgentBus *self = AGENT_BUS (object);
 
+  if (self->room != NULL)
+    _agent_room_free (self->room, self);
   _agent_mailbox_owner_unref (&self->owner->base);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_mutex_clear (&self->order_lock);

@@ -77,6 +77,20 @@ AgentSubscriber *agent_bus_lookup               (AgentBus            *self,
 AGENT_AVAILABLE_IN_0_1
 guint            agent_bus_send                 (AgentBus            *self,
                                                  AgentMessage        *message);
+AGENT_AVAILABLE_IN_0_1
+gboolean         agent_bus_try_send             (AgentBus            *self,
+                                                 AgentMessage        *message,
+                                                 GError             **error);
+AGENT_AVAILABLE_IN_0_1
+void             agent_bus_send_async           (AgentBus            *self,
+                                                 AgentMessage        *message,
+                                                 GCancellable        *cancellable,
+                                                 GAsyncReadyCallback  callback,
+                                                 gpointer             user_data);
+AGENT_AVAILABLE_IN_0_1
+gboolean         agent_bus_send_finish          (AgentBus            *self,
+                                                 GAsyncResult        *result,
+                                                 GError             **error);
 
 AGENT_AVAILABLE_IN_0_1
 void             agent_bus_clear_retained       (AgentBus            *self,

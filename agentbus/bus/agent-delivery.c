@@ -3,7 +3,12 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
+#include "base/agent-clock-private.h"
+#include "base/agent-utf8-private.h"
+#include "bus/agent-bus-private.h"
 #include "bus/agent-delivery-private.h"
+
+#define USEC_PER_MSEC 1000
 
 /**
  * AgentDelivery:
@@ -12,7 +17,7 @@
  *
  * A handler gets it from [method@AgentBus.Subscriber.defer] and says when it is done with
  * [method@AgentBus.Delivery.complete], [method@AgentBus.Delivery.fail] or
- * [method@AgentBus.Delivery.fail_message]: once, from any thread, also after the subscriber has been
+ * [method@AgentBus.Delivery.fail_message], or passes the message on with [method@AgentBus.Delivery.forward]: once, from any thread, also after the subscriber has been
  * unsubscribed. Until then the subscriber gets nothing more.
  *
  * A %AGENT_MESSAGE_TYPE_CANCEL for the subscriber, or a %AGENT_MESSAGE_TYPE_TASK_CANCEL with the message's task
@@ -431,4 +436,94 @@ agent_delivery_fail_message (AgentDelivery *self,
   g_return_if_fail (message != NULL);
 
   delivery_fail (self, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED, message);
+}
+
+/* What is left of the message's ttl. Returns FALSE if nothing is. */
+static gboolean
+delivery_get_ttl_left (AgentMessage *message,
+                       guint        *ttl,
+                       GError      **error)
+{
+  gint64 left = message->sent_at + (gint64) message->ttl * USEC_PER_MSEC - _agent_clock_now ();
+
+  *ttl = message->ttl != 0 && left > 0 ? (guint) ((left + USEC_PER_MSEC - 1) / USEC_PER_MSEC) : 0;
+  if (message->ttl == 0 || left > 0)
+    return TRUE;
+
+  g_set_error (error,
+               AGENT_BUS_ERROR,
+               AGENT_BUS_ERROR_TIMED_OUT,
+               "The message '%s' cannot be passed on: its time is over",
+               agent_message_get_name (message));
+  return FALSE;
+}
+
+static gboolean
+delivery_pass_on (AgentDelivery *self,
+                  const char    *target,
+                  GError       **error)
+{
+  AgentMessage *message = self->hand->message;
+  g_autoptr (AgentBus) bus = _agent_mailbox_dup_bus (self->mailbox);
+  g_autoptr (AgentMessage) copy = NULL;
+  guint ttl;
+
+  if (bus == NULL)
+    {
+      g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "The bus is gone");
+      return FALSE;
+    }
+  if (!delivery_get_ttl_left (message, &ttl, error))
+    return FALSE;
+
+  copy = agent_message_copy_full (message, NULL, target);
+  agent_message_set_ttl (copy, ttl);
+  if (!_agent_bus_forward (bus, copy, error))
+    return FALSE;
+
+  copy = NULL;
+  return TRUE;
+}
+
+/**
+ * agent_delivery_forward:
+ * @self: a delivery
+ * @target: the name of another subscriber
+ * @error: return location for a [error@AgentBus.BusError]
+ *
+ * Passes the message on to another subscriber, in its place, and completes the delivery.
+ *
+ * The subscriber gets a copy with the same source, to which it answers as if the message had come to it at once. The copy has
+ * the same cause, trace and options, and as ttl what is left of it: see [method@AgentBus.Message.copy_full]. It gets a
+ * sequence number of its own.
+ *
+ * It is not dropped for lack of room, or because the subscriber is not there: then this returns %FALSE, the delivery is not
+ * completed, and the handler may try another subscriber or fail the delivery.
+ *
+ * May be called from any thread, once with success.
+ *
+ * Returns: %TRUE if the subscriber has the message now, or %FALSE with %AGENT_BUS_ERROR_NOT_FOUND if there is no subscriber of
+ *   that name, or it is the source of the message, %AGENT_BUS_ERROR_FULL if it has no room, %AGENT_BUS_ERROR_TIMED_OUT if the
+ *   message's ttl is over, or %AGENT_BUS_ERROR_CLOSED if the bus is stopped
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_delivery_forward (AgentDelivery *self,
+                        const char    *target,
+                        GError       **error)
+{
+  g_return_val_if_fail (AGENT_IS_DELIVERY (self), FALSE);
+  g_return_val_if_fail (self->hand != NULL, FALSE);
+  g_return_val_if_fail (target != NULL && *target != '\0', FALSE);
+  g_return_val_if_fail (_agent_utf8_is_string (target), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+  g_return_val_if_fail (!g_atomic_int_get (&self->done), FALSE);
+
+  if (!delivery_pass_on (self, target, error))
+    return FALSE;
+
+  if (delivery_end_once (self))
+    _agent_mailbox_resume (self->mailbox, self->hand);
+  return TRUE;
 }

@@ -29,5 +29,9 @@ void          agent_delivery_fail            (AgentDelivery *self,
 AGENT_AVAILABLE_IN_0_1
 void          agent_delivery_fail_message    (AgentDelivery *self,
                                               const char    *message);
+AGENT_AVAILABLE_IN_0_1
+gboolean      agent_delivery_forward         (AgentDelivery *self,
+                                              const char    *target,
+                                              GError       **error);
 
 G_END_DECLS

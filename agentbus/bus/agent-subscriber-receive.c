@@ -23,7 +23,7 @@ receive_begin (AgentSubscriber    *self,
                gboolean            in_hand)
 {
   GTask        *task = g_task_new (self, cancellable, callback, user_data);
-  AgentMailbox *mailbox = _agent_subscriber_ref_mailbox (self);
+  AgentMailbox *mailbox = _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (self));
 
   g_task_set_source_tag (task, tag);
   if (mailbox == NULL)
@@ -276,7 +276,7 @@ receive_now (AgentSubscriber *self,
              AgentMessage   **message,
              GError         **error)
 {
-  AgentMailbox *mailbox = _agent_subscriber_ref_mailbox (self);
+  AgentMailbox *mailbox = _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (self));
 
   if (mailbox == NULL)
     {
@@ -385,7 +385,7 @@ agent_subscriber_get_paused (AgentSubscriber *self)
 {
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), FALSE);
 
-  return _agent_subscriber_is_paused (self);
+  return _agent_subscription_is_paused (_agent_subscriber_get_subscription (self));
 }
 
 /**
@@ -406,6 +406,6 @@ agent_subscriber_set_paused (AgentSubscriber *self,
 {
   g_return_if_fail (AGENT_IS_SUBSCRIBER (self));
 
-  if (_agent_subscriber_change_paused (self, paused != FALSE))
+  if (_agent_subscription_set_paused (_agent_subscriber_get_subscription (self), paused != FALSE))
     g_object_notify (G_OBJECT (self), "paused");
 }

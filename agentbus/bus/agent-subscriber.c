@@ -138,9 +138,7 @@ typedef struct
 {
   char             *name;
   GMainContext     *context;
-  guint             capacity;
-  guint64           max_bytes;
-  guint             max_age;
+  gint              priority;
   AgentOverflow     overflow;
   gboolean          always_emit; /* a class closure was overridden, and replaces the call of the vfunc */
   AgentSubscription subscription;
@@ -155,6 +153,7 @@ enum
   PROP_MAX_BYTES,
   PROP_MAX_AGE,
   PROP_OVERFLOW,
+  PROP_PRIORITY,
   PROP_PAUSED,
   PROP_ACCEPTS,
   PROP_N_QUEUED,
@@ -202,16 +201,13 @@ _agent_subscriber_new_mailbox (AgentSubscriber   *self,
                                guint              default_capacity)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  AgentMailboxSettings    settings = { .name = priv->name, .overflow = priv->overflow };
   AgentReceiver           receiver = { .handle = (AgentReceiverFunc) AGENT_SUBSCRIBER_GET_CLASS (self)->message,
                                        .new_hand = subscriber_new_hand,
                                        .signal = signals[MESSAGE],
                                        .always_emit = priv->always_emit };
-  AgentMailboxSettings    settings = { .name = priv->name,
-                                       .capacity = priv->capacity != 0 ? priv->capacity : default_capacity,
-                                       .max_bytes = priv->max_bytes,
-                                       .max_age = priv->max_age,
-                                       .overflow = priv->overflow,
-                                       .paused = _agent_subscriber_is_paused (self) };
+
+  _agent_subscription_prepare (&priv->subscription, default_capacity, &settings);
 
   return _agent_mailbox_new (owner, self, &receiver, &settings);
 }
@@ -253,7 +249,8 @@ agent_subscriber_get_property (GObject    *object,
                                GValue     *value,
                                GParamSpec *pspec)
 {
-  AgentSubscriber *self = AGENT_SUBSCRIBER (object);
+  AgentSubscriber   *self = AGENT_SUBSCRIBER (object);
+  AgentSubscription *subscription = _agent_subscriber_get_subscription (self);
 
   switch (prop_id)
     {
@@ -264,19 +261,22 @@ agent_subscriber_get_property (GObject    *object,
       g_value_set_boxed (value, agent_subscriber_get_main_context (self));
       break;
     case PROP_CAPACITY:
-      g_value_set_uint (value, agent_subscriber_get_capacity (self));
+      g_value_set_uint (value, _agent_subscription_get_limits (subscription).capacity);
       break;
     case PROP_MAX_BYTES:
-      g_value_set_uint64 (value, agent_subscriber_get_max_bytes (self));
+      g_value_set_uint64 (value, _agent_subscription_get_limits (subscription).max_bytes);
       break;
     case PROP_MAX_AGE:
-      g_value_set_uint (value, agent_subscriber_get_max_age (self));
+      g_value_set_uint (value, _agent_subscription_get_limits (subscription).max_age);
       break;
     case PROP_OVERFLOW:
       g_value_set_enum (value, agent_subscriber_get_overflow (self));
       break;
+    case PROP_PRIORITY:
+      g_value_set_int (value, agent_subscriber_get_priority (self));
+      break;
     case PROP_PAUSED:
-      g_value_set_boolean (value, _agent_subscriber_is_paused (self));
+      g_value_set_boolean (value, _agent_subscription_is_paused (subscription));
       break;
     case PROP_ACCEPTS:
       g_value_take_boxed (value, agent_subscriber_dup_accepts (self));
@@ -310,6 +310,18 @@ subscriber_dup_name (const GValue *value)
 }
 
 static void
+subscriber_set_limit (GObject              *object,
+                      GParamSpec           *pspec,
+                      AgentLimitsChangeFunc change,
+                      guint64               value)
+{
+  AgentSubscription *subscription = _agent_subscriber_get_subscription (AGENT_SUBSCRIBER (object));
+
+  if (_agent_subscription_change_limits (subscription, change, value))
+    g_object_notify_by_pspec (object, pspec);
+}
+
+static void
 agent_subscriber_set_property (GObject      *object,
                                guint         prop_id,
                                const GValue *value,
@@ -326,19 +338,22 @@ agent_subscriber_set_property (GObject      *object,
       priv->context = g_value_dup_boxed (value);
       break;
     case PROP_CAPACITY:
-      priv->capacity = g_value_get_uint (value);
+      subscriber_set_limit (object, pspec, _agent_limits_set_capacity, g_value_get_uint (value));
       break;
     case PROP_MAX_BYTES:
-      priv->max_bytes = g_value_get_uint64 (value);
+      subscriber_set_limit (object, pspec, _agent_limits_set_max_bytes, g_value_get_uint64 (value));
       break;
     case PROP_MAX_AGE:
-      priv->max_age = g_value_get_uint (value);
+      subscriber_set_limit (object, pspec, _agent_limits_set_max_age, g_value_get_uint (value));
+      break;
+    case PROP_PRIORITY:
+      priv->priority = g_value_get_int (value);
       break;
     case PROP_OVERFLOW:
       priv->overflow = g_value_get_enum (value);
       break;
     case PROP_PAUSED:
-      if (_agent_subscriber_change_paused (AGENT_SUBSCRIBER (object), g_value_get_boolean (value)))
+      if (_agent_subscription_set_paused (&priv->subscription, g_value_get_boolean (value)))
         g_object_notify_by_pspec (object, pspec);
       break;
     case PROP_ACCEPTS:
@@ -374,38 +389,6 @@ subscriber_install_settings (GObjectClass *object_class)
       g_param_spec_boxed ("main-context", NULL, NULL, G_TYPE_MAIN_CONTEXT, flags);
 
   /**
-   * AgentSubscriber:capacity: (getter get_capacity)
-   *
-   * How many messages may wait in the data channel; 0 for the bus's [property@AgentBus.Bus:capacity].
-   *
-   * Since: 0.1
-   */
-  props[PROP_CAPACITY] = g_param_spec_uint ("capacity", NULL, NULL, 0, G_MAXUINT, 0, flags);
-
-  /**
-   * AgentSubscriber:max-bytes: (getter get_max_bytes)
-   *
-   * How many bytes of payload and frame data may wait in the data channel; 0 for any number.
-   *
-   * A video frame is larger than a word. This property bounds the memory, and the capacity bounds the number of messages.
-   *
-   * Since: 0.1
-   */
-  props[PROP_MAX_BYTES] = g_param_spec_uint64 ("max-bytes", NULL, NULL, 0, G_MAXUINT64, 0, flags);
-
-  /**
-   * AgentSubscriber:max-age: (getter get_max_age)
-   *
-   * How old a data message may be when it is first in line, in milliseconds; 0 for any age.
-   *
-   * An older message is dropped with the reason %AGENT_DROP_REASON_EXPIRED, like a message whose own time to live
-   * ([method@AgentBus.Message.set_ttl]) is over.
-   *
-   * Since: 0.1
-   */
-  props[PROP_MAX_AGE] = g_param_spec_uint ("max-age", NULL, NULL, 0, G_MAXUINT, 0, flags);
-
-  /**
    * AgentSubscriber:overflow: (getter get_overflow)
    *
    * Which message is dropped when one more comes to a full data channel.
@@ -418,6 +401,61 @@ subscriber_install_settings (GObjectClass *object_class)
                                             AGENT_TYPE_OVERFLOW,
                                             AGENT_OVERFLOW_DROP_NEWEST,
                                             flags);
+
+  /**
+   * AgentSubscriber:priority: (getter get_priority)
+   *
+   * The priority at which the subscriber is served in its context: that of the source that calls its handlers, by default
+   * %G_PRIORITY_DEFAULT.
+   *
+   * A context serves the subscribers of one priority in turn, those with system messages first. A subscriber of a lower
+   * priority, which is a greater number, is served when nothing of a higher one is left: give %G_PRIORITY_DEFAULT_IDLE to one
+   * that may wait until the user interface is drawn.
+   *
+   * Since: 0.1
+   */
+  props[PROP_PRIORITY] = g_param_spec_int ("priority", NULL, NULL, G_MININT, G_MAXINT, G_PRIORITY_DEFAULT, flags);
+}
+
+static void
+subscriber_install_limits (GObjectClass *object_class)
+{
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS;
+
+  /**
+   * AgentSubscriber:capacity: (getter get_capacity) (setter set_capacity)
+   *
+   * How many messages may wait in the data channel; 0 for the bus's [property@AgentBus.Bus:capacity].
+   *
+   * It may be changed at any time. To lower it drops nothing: what is queued stays.
+   *
+   * Since: 0.1
+   */
+  props[PROP_CAPACITY] = g_param_spec_uint ("capacity", NULL, NULL, 0, G_MAXUINT, 0, flags);
+
+  /**
+   * AgentSubscriber:max-bytes: (getter get_max_bytes) (setter set_max_bytes)
+   *
+   * How many bytes of payload and frame data may wait in the data channel; 0 for any number.
+   *
+   * A video frame is larger than a word. This property bounds the memory, and the capacity bounds the number of messages.
+   * It may be changed at any time. To lower it drops nothing.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAX_BYTES] = g_param_spec_uint64 ("max-bytes", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+
+  /**
+   * AgentSubscriber:max-age: (getter get_max_age) (setter set_max_age)
+   *
+   * How old a data message may be when it is first in line, in milliseconds; 0 for any age.
+   *
+   * An older message is dropped with the reason %AGENT_DROP_REASON_EXPIRED, like a message whose own time to live
+   * ([method@AgentBus.Message.set_ttl]) is over. It may be changed at any time, also for what is queued.
+   *
+   * Since: 0.1
+   */
+  props[PROP_MAX_AGE] = g_param_spec_uint ("max-age", NULL, NULL, 0, G_MAXUINT, 0, flags);
 }
 
 static void
@@ -518,6 +556,7 @@ agent_subscriber_class_init (AgentSubscriberClass *klass)
   object_class->set_property = agent_subscriber_set_property;
 
   subscriber_install_settings (object_class);
+  subscriber_install_limits (object_class);
   subscriber_install_paused (object_class);
   subscriber_install_accepts (object_class);
   subscriber_install_state (object_class);
@@ -636,66 +675,6 @@ agent_subscriber_get_main_context (AgentSubscriber *self)
 }
 
 /**
- * agent_subscriber_get_capacity: (get-property capacity)
- * @self: a subscriber
- *
- * Gets how many messages may wait in the data channel.
- *
- * Returns: a number of messages; 0 for the capacity of the bus
- *
- * Since: 0.1
- */
-guint
-agent_subscriber_get_capacity (AgentSubscriber *self)
-{
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-
-  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
-
-  return priv->capacity;
-}
-
-/**
- * agent_subscriber_get_max_bytes: (get-property max-bytes)
- * @self: a subscriber
- *
- * Gets how many bytes may wait in the data channel.
- *
- * Returns: a number of bytes; 0 for any number
- *
- * Since: 0.1
- */
-guint64
-agent_subscriber_get_max_bytes (AgentSubscriber *self)
-{
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-
-  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
-
-  return priv->max_bytes;
-}
-
-/**
- * agent_subscriber_get_max_age: (get-property max-age)
- * @self: a subscriber
- *
- * Gets how old a data message may be when it is first in line.
- *
- * Returns: milliseconds; 0 for any age
- *
- * Since: 0.1
- */
-guint
-agent_subscriber_get_max_age (AgentSubscriber *self)
-{
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-
-  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
-
-  return priv->max_age;
-}
-
-/**
  * agent_subscriber_get_overflow: (get-property overflow)
  * @self: a subscriber
  *
@@ -766,6 +745,26 @@ agent_subscriber_set_accepts (AgentSubscriber   *self,
 
   if (_agent_subscription_change_accepts (_agent_subscriber_get_subscription (self), accepts))
     g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ACCEPTS]);
+}
+
+/**
+ * agent_subscriber_get_priority: (get-property priority)
+ * @self: a subscriber
+ *
+ * Gets the priority at which the subscriber is served in its context.
+ *
+ * Returns: a priority as of a `GSource`
+ *
+ * Since: 0.1
+ */
+gint
+agent_subscriber_get_priority (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), G_PRIORITY_DEFAULT);
+
+  return priv->priority;
 }
 
 /**
@@ -853,7 +852,7 @@ agent_subscriber_dup_bus (AgentSubscriber *self)
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
 
-  mailbox = _agent_subscriber_ref_mailbox (self);
+  mailbox = _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (self));
   if (mailbox == NULL)
     return NULL;
 
@@ -892,6 +891,7 @@ agent_subscriber_defer (AgentSubscriber *self)
 
   /* If no handler is running, another thread may be subscribing the subscriber at this moment. */
   mailbox = _agent_subscription_ref_last_mailbox (&priv->subscription);
+
   if (mailbox != NULL)
     hand = _agent_mailbox_defer (mailbox);
   if (hand != NULL)

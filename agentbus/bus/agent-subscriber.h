@@ -44,11 +44,22 @@ GMainContext    *agent_subscriber_get_main_context (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 guint            agent_subscriber_get_capacity     (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
+void             agent_subscriber_set_capacity     (AgentSubscriber *self,
+                                                    guint            capacity);
+AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_max_bytes    (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_0_1
+void             agent_subscriber_set_max_bytes    (AgentSubscriber *self,
+                                                    guint64          max_bytes);
 AGENT_AVAILABLE_IN_0_1
 guint            agent_subscriber_get_max_age      (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
+void             agent_subscriber_set_max_age      (AgentSubscriber *self,
+                                                    guint            max_age);
+AGENT_AVAILABLE_IN_0_1
 AgentOverflow    agent_subscriber_get_overflow     (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_0_1
+gint             agent_subscriber_get_priority     (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 char           **agent_subscriber_dup_accepts      (AgentSubscriber *self) G_GNUC_WARN_UNUSED_RESULT;
 AGENT_AVAILABLE_IN_0_1

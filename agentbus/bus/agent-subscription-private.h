@@ -8,11 +8,10 @@
 G_BEGIN_DECLS
 
 /*
- * What a subscriber is on a bus: the mailbox of its current subscription, and what holds for all its subscriptions. It is
- * part of the subscriber. All functions but init() and clear() may be called in any thread.
+ * What connects a subscriber with the bus that it is on: the mailbox of its subscription, and what a mailbox takes over from it
+ * and may change. It also keeps the figures of the subscriptions before.
  *
- * The functions are in two files: how a subscription begins and ends (agent-subscription.c), and which broadcasts it takes
- * (-interest.c).
+ * All functions but init() and clear() may be called in any thread.
  */
 
 /* Which broadcasts the subscriber takes. It is made at first use; the mailbox of each subscription gets a copy.
@@ -27,28 +26,52 @@ typedef struct
 
 typedef struct
 {
-  GMutex                     lock;
-  gint                       paused;   /* (atomic) changed with the lock held */
-  gboolean                   claimed;  /* (lock) whether the subscriber is on a bus, or is still leaving one: there is a @mailbox then */
-  AgentMailbox              *mailbox;  /* (lock) (nullable) the mailbox of the current or the last subscription */
-  AgentLedger                earlier;  /* (lock) the sum of the ledgers of the subscriptions before that */
+  GMutex        lock;
+  gint          paused;           /* (atomic) changed with the lock held */
+  AgentLimits   limits;           /* (lock) as they were set: the capacity may be 0 */
+  guint         default_capacity; /* (lock) of the bus */
+  gboolean      claimed;          /* (lock) whether the subscriber is on a bus, or is still leaving one: there is a @mailbox */
+  AgentMailbox *mailbox;          /* (lock) (nullable) the mailbox of the current or the last subscription */
+  AgentLedger   earlier;          /* (lock) the sum of the ledgers of the subscriptions before that */
+
   AgentSubscriptionInterest *interest; /* (atomic) (owned) (nullable) */
 } AgentSubscription;
 
-void          _agent_subscription_init             (AgentSubscription  *self);
-void          _agent_subscription_clear            (AgentSubscription  *self);
-gboolean      _agent_subscription_claim            (AgentSubscription  *self,
-                                                    AgentMailbox       *mailbox,
-                                                    GError            **error);
-void          _agent_subscription_unclaim          (AgentSubscription  *self);
-void          _agent_subscription_detach           (AgentSubscription  *self);
-AgentMailbox *_agent_subscription_ref_mailbox      (AgentSubscription  *self);
-AgentMailbox *_agent_subscription_ref_last_mailbox (AgentSubscription  *self);
-gboolean      _agent_subscription_is_paused        (AgentSubscription  *self);
-gboolean      _agent_subscription_change_paused    (AgentSubscription  *self,
-                                                    gboolean            paused);
-void          _agent_subscription_get_ledger       (AgentSubscription  *self,
-                                                    AgentLedger        *ledger);
+/* Changes one limit. Returns whether @value differs from the limit before. */
+typedef gboolean (*AgentLimitsChangeFunc) (AgentLimits *limits,
+                                           guint64      value);
+
+gboolean      _agent_limits_set_capacity        (AgentLimits          *self,
+                                                 guint64               value);
+gboolean      _agent_limits_set_max_bytes       (AgentLimits          *self,
+                                                 guint64               value);
+gboolean      _agent_limits_set_max_age         (AgentLimits          *self,
+                                                 guint64               value);
+
+void          _agent_subscription_init          (AgentSubscription    *self);
+void          _agent_subscription_clear         (AgentSubscription    *self);
+
+/* The course of a subscription */
+void          _agent_subscription_prepare       (AgentSubscription    *self,
+                                                 guint                 default_capacity,
+                                                 AgentMailboxSettings *settings);
+gboolean      _agent_subscription_claim         (AgentSubscription    *self,
+                                                 AgentMailbox         *mailbox);
+void          _agent_subscription_unclaim       (AgentSubscription    *self);
+void          _agent_subscription_detach        (AgentSubscription    *self);
+
+AgentMailbox *_agent_subscription_ref_mailbox   (AgentSubscription    *self);
+AgentMailbox *_agent_subscription_ref_last_mailbox
+                                                (AgentSubscription    *self);
+gboolean      _agent_subscription_is_paused     (AgentSubscription    *self);
+gboolean      _agent_subscription_set_paused    (AgentSubscription    *self,
+                                                 gboolean              paused);
+AgentLimits   _agent_subscription_get_limits    (AgentSubscription    *self);
+gboolean      _agent_subscription_change_limits (AgentSubscription    *self,
+                                                 AgentLimitsChangeFunc change,
+                                                 guint64               value);
+void          _agent_subscription_get_ledger    (AgentSubscription    *self,
+                                                 AgentLedger          *ledger);
 
 /* Which broadcasts it takes */
 gboolean      _agent_subscription_change_accepts   (AgentSubscription  *self,

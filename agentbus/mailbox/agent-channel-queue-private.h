@@ -26,6 +26,8 @@ G_BEGIN_DECLS
  * pushes it, and this number is the position of the message. The receiver counts it when it takes it. A thread that takes
  * messages back changes neither of the two numbers.
  *
+ * While some messages wait for room, the room is reserved for them: to all others the queue looks full.
+ *
  * @scheduled is a token. The sender that sets it has to schedule the mailbox, so that the receiver comes. The receiver
  * clears it when it finds the queue empty. So a burst of messages costs one wakeup.
  *
@@ -53,22 +55,25 @@ struct _AgentChannelQueue
   AgentBlock     *evict_block;   /* (lock) (nullable) the block with the first message that can be dropped */
   AgentBlock     *kept_tail;     /* (lock) (nullable) the last block before @evict_block that is not @head */
   guint           evict_index;   /* (lock) the slot of @evict_block from which on messages can be dropped */
+  guint           limit;         /* (lock) how many messages may be queued */
   guint64         n_kept_in;     /* (lock) how many messages that never give way were pushed: the last one's position */
   guint64         kept_bytes_in; /* (lock) the bytes of these messages, where bytes are limited */
   guint64         bytes_in;      /* (lock) the bytes of the messages that @n_in counts, where bytes are limited */
 
   /* Senders use these with each message, so they are side by side. */
-  guint64         max_bytes;     /* how many bytes may be queued, 0 for any number */
+  _Atomic guint64 max_bytes;     /* how many bytes may be queued, 0 for any number; changed with the lock held */
   AgentBlock     *tail;          /* (lock) (nullable) the block to which messages are added */
   _Atomic guint64 n_in;          /* how many messages were pushed and not taken back; changed with the lock held */
   _Atomic guint64 n_out_seen;    /* @n_out when a sender last read it; changed with the lock held */
   _Atomic guint   n_out_before;  /* @n_out, modulo 2^32, when @scheduled was set last; changed with the lock held */
+  guint           look_at;       /* (lock) the value of @n_in, modulo 2^32, at which a sender takes a closer look */
   _Atomic guint   scheduled_at;  /* when that was, in µs modulo 2^32; changed with the lock held */
-  guint           capacity;      /* how many messages may be queued */
+  _Atomic guint   capacity;      /* @limit, or 0 while the room is reserved; changed with the lock held */
   AgentSpinLock   lock;
   guint8          scheduled;     /* (lock) */
   guint8          closed;        /* (lock) */
   guint8          emptied;       /* (lock) the queue is closed, and all messages were taken back */
+  _Atomic guint8  slow;          /* the receiver lags behind; changed with the lock held */
 
   /* The receiver changes these with each message, and senders seldom read them. So they must not share a cache line with the
    * fields before. */
@@ -77,11 +82,17 @@ struct _AgentChannelQueue
   guint           index;       /* the next slot to read in @head */
   guint           n_seen;      /* how many slots of @head are known to be filled */
   _Atomic gint    claiming;    /* the receiver is claiming a message, and may not have counted it in @n_out yet */
-  gboolean        measures;    /* whether bytes are limited: the receiver's own copy of @max_bytes != 0 */
   _Atomic guint64 n_out;       /* how many messages the receiver has taken */
   _Atomic guint64 bytes_out;
   _Atomic guint64 n_kept_out;
   _Atomic guint64 kept_bytes_out;
+};
+
+/* What a sender may find when it takes a closer look. */
+enum
+{
+  AGENT_LOOK_MILESTONE = 1 << 0, /* the number of messages since the token was set is a power of two, from 2 on */
+  AGENT_LOOK_SLOW = 1 << 1,      /* the queue has got nearly full, and is not slow yet */
 };
 
 /* How far a walk through a queue has come, see peek(). */
@@ -97,9 +108,19 @@ void          _agent_channel_queue_init         (AgentChannelQueue *self,
                                                  guint              capacity,
                                                  guint64            max_bytes);
 void          _agent_channel_queue_clear        (AgentChannelQueue *self);
+void          _agent_channel_queue_set_limits_locked
+                                                (AgentChannelQueue *self,
+                                                 guint              capacity,
+                                                 guint64            max_bytes);
 
 /* Senders */
+void          _agent_channel_queue_reserve_locked
+                                                (AgentChannelQueue *self,
+                                                 gboolean           reserved);
 gboolean      _agent_channel_queue_has_room_locked
+                                                (AgentChannelQueue *self,
+                                                 gsize              size);
+gboolean      _agent_channel_queue_has_reserved_room_locked
                                                 (AgentChannelQueue *self,
                                                  gsize              size);
 void          _agent_channel_queue_push_locked  (AgentChannelQueue *self,
@@ -116,6 +137,10 @@ void          _agent_channel_queue_close_locked (AgentChannelQueue *self);
 guint         _agent_channel_queue_take_all_locked
                                                 (AgentChannelQueue *self,
                                                  GPtrArray         *messages);
+guint         _agent_channel_queue_look_locked  (AgentChannelQueue *self,
+                                                 gsize              size);
+gboolean      _agent_channel_queue_has_recovered_locked
+                                                (AgentChannelQueue *self);
 guint64       _agent_channel_queue_get_length_locked
                                                 (AgentChannelQueue *self);
 
@@ -148,21 +173,22 @@ _agent_channel_queue_claim_token_locked (AgentChannelQueue *self,
     return FALSE;
 
   self->scheduled = TRUE;
+  self->look_at = (guint) atomic_load_explicit (&self->n_in, memory_order_relaxed) + 1;
   atomic_store_explicit (&self->scheduled_at, (guint) now, memory_order_relaxed);
   atomic_store_explicit (
       &self->n_out_before, (guint) atomic_load_explicit (&self->n_in, memory_order_relaxed) - 1, memory_order_relaxed);
   return TRUE;
 }
 
-/* Called when a message has been pushed. Whether the number of messages since the token was set is a power of two, from 2
- * on. */
+/* Called when a message of @size has been pushed. Whether to call look_locked(). */
 static inline gboolean
-_agent_channel_queue_is_milestone_locked (AgentChannelQueue *self)
+_agent_channel_queue_has_to_look_locked (AgentChannelQueue *self,
+                                         gsize              size)
 {
-  guint n = (guint) atomic_load_explicit (&self->n_in, memory_order_relaxed) -
-            atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
+  guint n_in = (guint) atomic_load_explicit (&self->n_in, memory_order_relaxed);
 
-  return (n & (n - 1)) == 0 && n > 1;
+  /* The next look is never more than half of the numbers away. */
+  return G_UNLIKELY ((gint) (n_in - self->look_at) >= 0) || size > 0;
 }
 
 /* Whether the receiver has taken nothing since the token was set, although that was @patience microseconds ago, or 2^32
@@ -182,7 +208,8 @@ _agent_channel_queue_is_forgotten (AgentChannelQueue *self,
 static inline gboolean
 _agent_channel_queue_is_full (AgentChannelQueue *self)
 {
-  gint64 capacity = self->capacity;
+  /* Relaxed: a sender that comes at the same time as a change may see it or not. */
+  gint64 capacity = atomic_load_explicit (&self->capacity, memory_order_relaxed);
 
   /* Acquire: the sender that stored @n_in had read the receiver's count before that, and the counts that are read below
    * must not be older than that one. With an older count, the queue would look full although it never was. */
@@ -209,12 +236,14 @@ _agent_channel_queue_is_empty (AgentChannelQueue *self)
                                             atomic_load_explicit (&self->n_out, memory_order_relaxed);
 }
 
-/* Returns 0 where bytes are not limited, since to measure a message costs more than to send it. */
+/* Returns 0 where bytes are not limited, since to measure a message costs more than to send it.
+ *
+ * Relaxed: a message that comes at the same time as a change may be measured or not; its slot says whether it was. */
 static inline gsize
 _agent_channel_queue_measure (AgentChannelQueue *self,
                               AgentMessage      *message)
 {
-  return self->max_bytes != 0 ? _agent_message_get_size (message) : 0;
+  return atomic_load_explicit (&self->max_bytes, memory_order_relaxed) != 0 ? _agent_message_get_size (message) : 0;
 }
 
 G_END_DECLS

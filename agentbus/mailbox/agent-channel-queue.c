@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "mailbox/agent-channel-queue-private.h"
+#include "mailbox/agent-channel-queue-slots-private.h"
 
 /* The first block is small, since many subscribers get few messages. With the traffic, blocks grow up to a kilobyte. The
  * header of a block is as large as two slots, so a block has a power of two of bytes, and malloc wastes nothing. */
@@ -19,22 +19,6 @@
 
 /* How many messages ahead of the one that is taken. */
 #define PREFETCH 2
-
-/* The tag in the slot of a message that never gives way. Messages are aligned, so the lowest bit of a slot is free. A
- * sender reads the tag and not the message, which the receiver may be freeing at that moment. */
-#define KEPT_TAG ((guintptr) 1)
-
-static inline guintptr
-queue_new_slot (AgentMessage *message)
-{
-  return (guintptr) message | (_agent_message_is_kept (message) ? KEPT_TAG : 0);
-}
-
-static inline AgentMessage *
-queue_get_message (guintptr slot)
-{
-  return (AgentMessage *) (slot & ~KEPT_TAG);
-}
 
 static AgentBlock *
 queue_new_block (guint size)
@@ -83,16 +67,16 @@ queue_add_block_locked (AgentChannelQueue *self)
 }
 
 /* Takes the first block behind @head: (nullable). */
-static AgentBlock *
-queue_pop_block_locked (AgentChannelQueue *self)
+AgentBlock *
+_agent_channel_queue_pop_block_locked (AgentChannelQueue *self)
 {
   return self->blocks != NULL ? g_async_queue_try_pop (self->blocks) : NULL;
 }
 
 /* Keeps the larger one of @block, which is empty, and the spare block. So steady traffic allocates nothing. */
-static void
-queue_recycle_block_locked (AgentChannelQueue *self,
-                            AgentBlock        *block)
+void
+_agent_channel_queue_recycle_block_locked (AgentChannelQueue *self,
+                                           AgentBlock        *block)
 {
   AgentBlock *spare = self->spare;
 
@@ -110,41 +94,26 @@ queue_recycle_block_locked (AgentChannelQueue *self,
   self->spare = block;
 }
 
-static inline guint64
-queue_get_n_in (AgentChannelQueue *self)
-{
-  return atomic_load_explicit (&self->n_in, memory_order_relaxed);
-}
-
-/* The lock is held, so only one thread writes the count at a time, and it needs no locked instruction. Release: see
- * _agent_channel_queue_is_full(). */
-static inline void
-queue_add_n_in (AgentChannelQueue *self,
-                gint64             n)
-{
-  atomic_store_explicit (&self->n_in, queue_get_n_in (self) + n, memory_order_release);
-}
-
 void
 _agent_channel_queue_init (AgentChannelQueue *self,
                            guint              capacity,
                            guint64            max_bytes)
 {
   memset (self, 0, sizeof *self);
-  self->capacity = capacity;
-  self->max_bytes = max_bytes;
-  self->measures = max_bytes != 0;
+  self->limit = capacity;
+  atomic_init (&self->capacity, capacity);
+  atomic_init (&self->max_bytes, max_bytes);
 }
 
 /* Precondition: the queue is empty. */
 void
 _agent_channel_queue_clear (AgentChannelQueue *self)
 {
-  g_assert (queue_get_n_in (self) == atomic_load (&self->n_out));
+  g_assert (_agent_channel_queue_get_n_in (self) == atomic_load (&self->n_out));
 
   g_clear_pointer (&self->head, g_free);
   g_clear_pointer (&self->spare, g_free);
-  for (AgentBlock *block; (block = queue_pop_block_locked (self)) != NULL;)
+  for (AgentBlock *block; (block = _agent_channel_queue_pop_block_locked (self)) != NULL;)
     g_free (block);
   g_clear_pointer (&self->blocks, g_async_queue_unref);
 }
@@ -155,23 +124,59 @@ _agent_channel_queue_get_length_locked (AgentChannelQueue *self)
   guint64 n_out = atomic_load_explicit (&self->n_out, memory_order_acquire);
 
   atomic_store_explicit (&self->n_out_seen, n_out, memory_order_relaxed);
-  return queue_get_n_in (self) - n_out;
+  return _agent_channel_queue_get_n_in (self) - n_out;
+}
+
+/* Keeps the room for the messages that wait for it, or opens it to all again. */
+void
+_agent_channel_queue_reserve_locked (AgentChannelQueue *self,
+                                     gboolean           reserved)
+{
+  atomic_store_explicit (&self->capacity, reserved ? 0 : self->limit, memory_order_relaxed);
+}
+
+/* More messages than these limits allow may be queued already: they stay. */
+void
+_agent_channel_queue_set_limits_locked (AgentChannelQueue *self,
+                                        guint              capacity,
+                                        guint64            max_bytes)
+{
+  gboolean reserved = _agent_channel_queue_get_capacity (self) == 0;
+
+  self->limit = capacity;
+  self->look_at = (guint) _agent_channel_queue_get_n_in (self) + 1;
+  _agent_channel_queue_reserve_locked (self, reserved);
+  atomic_store_explicit (&self->max_bytes, max_bytes, memory_order_relaxed);
+}
+
+static inline gboolean
+queue_has_room_locked (AgentChannelQueue *self,
+                       guint              capacity,
+                       gsize              size)
+{
+  guint64 n_out = atomic_load_explicit (&self->n_out_seen, memory_order_relaxed);
+  guint64 max_bytes;
+
+  if (_agent_channel_queue_get_n_in (self) - n_out >= capacity && _agent_channel_queue_get_length_locked (self) >= capacity)
+    return FALSE;
+
+  max_bytes = atomic_load_explicit (&self->max_bytes, memory_order_relaxed);
+  return max_bytes == 0 || self->bytes_in - atomic_load (&self->bytes_out) + size <= max_bytes;
 }
 
 gboolean
 _agent_channel_queue_has_room_locked (AgentChannelQueue *self,
                                       gsize              size)
 {
-  guint64 n_out = atomic_load_explicit (&self->n_out_seen, memory_order_relaxed);
+  return queue_has_room_locked (self, _agent_channel_queue_get_capacity (self), size);
+}
 
-  if (queue_get_n_in (self) - n_out >= self->capacity &&
-      _agent_channel_queue_get_length_locked (self) >= self->capacity)
-    return FALSE;
-
-  if (self->max_bytes == 0)
-    return TRUE;
-
-  return self->bytes_in - atomic_load (&self->bytes_out) + size <= self->max_bytes;
+/* For a message for which the room is reserved. */
+gboolean
+_agent_channel_queue_has_reserved_room_locked (AgentChannelQueue *self,
+                                               gsize              size)
+{
+  return queue_has_room_locked (self, self->limit, size);
 }
 
 /* Takes @message. Asks neither for room nor whether the queue is closed. */
@@ -191,170 +196,16 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
     }
 
   n_filled = atomic_load_explicit (&tail->n_filled, memory_order_relaxed);
-  atomic_store_explicit (&tail->slots[n_filled], queue_new_slot (message), memory_order_relaxed);
+  atomic_store_explicit (&tail->slots[n_filled], _agent_slot_new (message, size > 0), memory_order_relaxed);
   /* From here on, the receiver may have handled and freed the message. */
   atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
-  queue_add_n_in (self, 1);
+  _agent_channel_queue_add_n_in (self, 1);
   self->bytes_in += size;
   if (kept)
     {
       self->n_kept_in++;
       self->kept_bytes_in += size;
     }
-}
-
-static AgentMessage *
-queue_evict_from_block_locked (AgentChannelQueue *self,
-                               AgentBlock        *block)
-{
-  guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
-
-  while (self->evict_index < n_filled)
-    {
-      _Atomic guintptr *place = &block->slots[self->evict_index++];
-      /* Acquire: a thread that finds the slot empty because the receiver has taken the message also finds the message
-       * counted in @n_out, or @claiming set. */
-      guintptr slot = atomic_load_explicit (place, memory_order_acquire);
-
-      if (slot != 0 && (slot & KEPT_TAG) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
-        return queue_get_message (slot);
-    }
-
-  return NULL;
-}
-
-/* Removes the empty slots of a block that the receiver does not have in hand. Returns how many messages are left in it.
- *
- * Relaxed: the receiver and the senders get at the block only under the lock. */
-static guint
-queue_compact_block_locked (AgentBlock *block)
-{
-  guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
-  guint n_left = 0;
-
-  for (guint i = 0; i < n_filled; i++)
-    {
-      guintptr slot = atomic_load_explicit (&block->slots[i], memory_order_relaxed);
-
-      if (slot != 0)
-        atomic_store_explicit (&block->slots[n_left++], slot, memory_order_relaxed);
-    }
-
-  block->end = n_left;
-  atomic_store_explicit (&block->n_filled, n_left, memory_order_relaxed);
-  return n_left;
-}
-
-/* Moves messages from the start of the compact block @from to the end of @to, as many as @to has room for. Returns how many
- * are left in @from. */
-static guint
-queue_move_slots_locked (AgentBlock *from,
-                         AgentBlock *to)
-{
-  guint n_moved = MIN (from->end, to->size - to->end);
-
-  for (guint i = 0; i < n_moved; i++)
-    atomic_store_explicit (&to->slots[to->end + i],
-                           atomic_load_explicit (&from->slots[i], memory_order_relaxed),
-                           memory_order_relaxed);
-  for (guint i = 0; i < n_moved; i++)
-    atomic_store_explicit (&from->slots[i], 0, memory_order_relaxed);
-
-  to->end += n_moved;
-  atomic_store_explicit (&to->n_filled, to->end, memory_order_relaxed);
-  return queue_compact_block_locked (from);
-}
-
-static void
-queue_remove_block_locked (AgentChannelQueue *self,
-                           AgentBlock        *block)
-{
-  AgentBlock *previous = self->kept_tail != NULL ? self->kept_tail : self->head;
-
-  if (previous != NULL)
-    previous->next = block->next;
-
-  /* If no messages that never give way stand before it, the block is the first one. Otherwise GLib looks for it from the
-   * other end. */
-  if (self->kept_tail == NULL)
-    queue_pop_block_locked (self);
-  else
-    g_async_queue_remove (self->blocks, block);
-  queue_recycle_block_locked (self, block);
-}
-
-/* Called when all messages of @block that may be dropped have been, and there is another block behind it. Removes what is
- * empty, unless the receiver has the block in hand. */
-static void
-queue_retire_block_locked (AgentChannelQueue *self,
-                           AgentBlock        *block)
-{
-  guint n_left;
-
-  if (block == self->head)
-    return;
-
-  n_left = queue_compact_block_locked (block);
-  if (n_left > 0 && self->kept_tail != NULL)
-    n_left = queue_move_slots_locked (block, self->kept_tail);
-
-  if (n_left == 0)
-    queue_remove_block_locked (self, block);
-  else
-    self->kept_tail = block;
-}
-
-/* Takes back the oldest message that may be dropped: (transfer full) (nullable). */
-AgentMessage *
-_agent_channel_queue_evict_locked (AgentChannelQueue *self)
-{
-  while (self->evict_block != NULL)
-    {
-      AgentBlock   *block = self->evict_block;
-      AgentBlock   *next = block->next;
-      AgentMessage *message = queue_evict_from_block_locked (self, block);
-
-      if (message != NULL)
-        {
-          queue_add_n_in (self, -1);
-          self->bytes_in -= _agent_channel_queue_measure (self, message);
-          return message;
-        }
-
-      if (next == NULL)
-        return NULL;
-      queue_retire_block_locked (self, block);
-      self->evict_block = next;
-      self->evict_index = 0;
-    }
-
-  return NULL;
-}
-
-/* Whether there would be room if all messages that may be dropped were dropped. If not, no message should give way. */
-gboolean
-_agent_channel_queue_can_make_room_locked (AgentChannelQueue *self,
-                                           gsize              size)
-{
-  guint64 n_kept = self->n_kept_in - atomic_load (&self->n_kept_out);
-  guint64 kept_bytes = self->kept_bytes_in - atomic_load (&self->kept_bytes_out);
-
-  return n_kept < self->capacity && (self->max_bytes == 0 || kept_bytes + size <= self->max_bytes);
-}
-
-/* Whether there is room, or will be once the receiver has counted the message that it is claiming right now: its thread may
- * have been stopped between the two steps of queue_claim(). For a sender that finds nothing to evict. */
-gboolean
-_agent_channel_queue_will_have_room_locked (AgentChannelQueue *self,
-                                            gsize              size)
-{
-  guint64  n_out = atomic_load_explicit (&self->n_out, memory_order_acquire);
-  gboolean taking = atomic_load_explicit (&self->claiming, memory_order_acquire);
-
-  if (taking && n_out == atomic_load_explicit (&self->n_out, memory_order_acquire))
-    return queue_get_n_in (self) - n_out <= self->capacity;
-
-  return _agent_channel_queue_has_room_locked (self, size);
 }
 
 /* From now on, no message may be pushed. */
@@ -375,7 +226,7 @@ queue_take_block_locked (AgentBlock *block,
       guintptr slot = atomic_load_explicit (&block->slots[i], memory_order_relaxed);
 
       if (slot != 0)
-        g_ptr_array_add (messages, queue_get_message (slot));
+        g_ptr_array_add (messages, _agent_slot_get_message (slot));
     }
 
   g_free (block);
@@ -396,7 +247,7 @@ queue_take_head_locked (AgentChannelQueue *self,
       guintptr slot = atomic_exchange (&head->slots[i - 1], 0);
 
       if (slot != 0)
-        g_ptr_array_add (messages, queue_get_message (slot));
+        g_ptr_array_add (messages, _agent_slot_get_message (slot));
     }
 
   for (guint i = n_before, k = messages->len; i + 1 < k; i++, k--)
@@ -422,7 +273,7 @@ _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
   self->emptied = TRUE;
   self->evict_block = NULL;
   self->kept_tail = NULL;
-  for (AgentBlock *block; (block = queue_pop_block_locked (self)) != NULL;)
+  for (AgentBlock *block; (block = _agent_channel_queue_pop_block_locked (self)) != NULL;)
     queue_take_block_locked (block, newer);
   if (self->head != NULL)
     {
@@ -431,7 +282,7 @@ _agent_channel_queue_take_all_locked (AgentChannelQueue *self,
     }
   g_ptr_array_extend (messages, newer, NULL, NULL);
 
-  queue_add_n_in (self, -(gint64) (messages->len - n_before));
+  _agent_channel_queue_add_n_in (self, -(gint64) (messages->len - n_before));
   return messages->len - n_before;
 }
 
@@ -441,7 +292,7 @@ queue_advance_locked (AgentChannelQueue *self)
 {
   if (self->head == NULL || self->index == self->head->end)
     {
-      AgentBlock *next = queue_pop_block_locked (self);
+      AgentBlock *next = _agent_channel_queue_pop_block_locked (self);
 
       if (next == NULL)
         return FALSE;
@@ -453,7 +304,7 @@ queue_advance_locked (AgentChannelQueue *self)
           self->evict_index = 0;
         }
       if (self->head != NULL)
-        queue_recycle_block_locked (self, self->head);
+        _agent_channel_queue_recycle_block_locked (self, self->head);
       self->head = next;
       self->index = 0;
     }
@@ -494,7 +345,7 @@ queue_prefetch (AgentChannelQueue *self)
 
   /* Relaxed: the message is not read, and an old value costs nothing but the time of the prefetch. */
   slot = atomic_load_explicit (&self->head->slots[self->index + PREFETCH], memory_order_relaxed);
-  __builtin_prefetch (queue_get_message (slot));
+  __builtin_prefetch (_agent_slot_get_message (slot));
 }
 
 /* Only the receiver writes the counter, so it needs no locked instruction. */
@@ -511,11 +362,11 @@ static inline void
 queue_count_out (AgentChannelQueue *self,
                  guintptr           slot)
 {
-  gsize size = self->measures ? _agent_message_get_size (queue_get_message (slot)) : 0;
+  gsize size = _agent_slot_get_size (slot);
 
   if (size > 0)
     queue_add_out (&self->bytes_out, size);
-  if (slot & KEPT_TAG)
+  if (slot & AGENT_SLOT_KEPT)
     {
       queue_add_out (&self->kept_bytes_out, size);
       queue_add_out (&self->n_kept_out, 1);
@@ -538,7 +389,7 @@ queue_claim (AgentChannelQueue *self,
     queue_count_out (self, slot);
   atomic_store_explicit (&self->claiming, FALSE, memory_order_release);
 
-  return queue_get_message (slot);
+  return _agent_slot_get_message (slot);
 }
 
 /* The queued message after the one at @place, which moves on to it: (transfer none) (nullable). */
@@ -556,7 +407,7 @@ _agent_channel_queue_peek_locked (AgentChannelQueue      *self,
           guintptr slot = atomic_load_explicit (&place->block->slots[place->index++], memory_order_relaxed);
 
           if (slot != 0)
-            return queue_get_message (slot);
+            return _agent_slot_get_message (slot);
         }
 
       *place = (AgentChannelQueuePlace){ place->block->next, 0 };

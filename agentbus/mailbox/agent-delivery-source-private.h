@@ -47,6 +47,7 @@ typedef struct
 } AgentDeliveryFuncs;
 
 AgentDeliverySource *_agent_delivery_source_get        (GMainContext             *context,
+                                                        gint                      priority,
                                                         const AgentDeliveryFuncs *funcs);
 void                 _agent_delivery_source_put        (AgentDeliverySource      *self);
 AgentDeliverySource *_agent_delivery_source_ref        (AgentDeliverySource      *self);

@@ -6,10 +6,17 @@
 #include "mailbox/agent-delivery-source-private.h"
 #include "mailbox/agent-patience-private.h"
 
+/* There is one source for each context and priority in use. */
+typedef struct
+{
+  GMainContext *context; /* (owned) while there are mailboxes */
+  gint          priority;
+} SourceKey;
+
 struct _AgentDeliverySource
 {
+  SourceKey                 key; /* first */
   gatomicrefcount           ref_count;
-  GMainContext             *context;     /* (owned) while there are mailboxes */
   guint                     n_mailboxes; /* (sources_lock) */
   const AgentDeliveryFuncs *funcs;
   AgentPatience             patience; /* (the context's thread) */
@@ -34,7 +41,7 @@ struct _AgentDeliverySource
 #define NAP 5
 
 static GMutex      sources_lock;
-static GHashTable *sources; /* (sources_lock) GMainContext → AgentDeliverySource, both unowned */
+static GHashTable *sources; /* (sources_lock) SourceKey → AgentDeliverySource, both unowned */
 
 /* --- Arming --- */
 
@@ -369,18 +376,38 @@ _agent_delivery_source_unref (AgentDeliverySource *self)
   g_free (self);
 }
 
+static guint
+source_hash_key (gconstpointer data)
+{
+  const SourceKey *key = data;
+
+  return g_direct_hash (key->context) + (guint) key->priority * 31;
+}
+
+static gboolean
+source_equal_keys (gconstpointer a,
+                   gconstpointer b)
+{
+  const SourceKey *one = a;
+  const SourceKey *other = b;
+
+  return one->context == other->context && one->priority == other->priority;
+}
+
 static AgentDeliverySource *
-delivery_source_new (GMainContext             *context,
+delivery_source_new (const SourceKey          *key,
                      const AgentDeliveryFuncs *funcs)
 {
   AgentDeliverySource *self = g_new0 (AgentDeliverySource, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
-  self->context = g_main_context_ref (context);
+  self->key = *key;
+  g_main_context_ref (key->context);
   self->funcs = funcs;
   g_mutex_init (&self->lock);
-  self->source = _agent_yielding_source_new (context,
+  self->source = _agent_yielding_source_new (key->context,
                                              "[agentbus] delivery",
+                                             key->priority,
                                              source_dispatch,
                                              source_is_needed_in_handler,
                                              source_look,
@@ -390,22 +417,24 @@ delivery_source_new (GMainContext             *context,
   return self;
 }
 
-/* There is one more mailbox in @context. Returns its source: (transfer full). The mailbox calls put() when it has finished,
+/* There is one more mailbox in @context that is served at @priority. Returns its source: (transfer full). The mailbox calls put() when it has finished,
  * and unref() when it is freed. */
 AgentDeliverySource *
 _agent_delivery_source_get (GMainContext             *context,
+                            gint                      priority,
                             const AgentDeliveryFuncs *funcs)
 {
+  const SourceKey      key = { context, priority };
   AgentDeliverySource *self;
 
   g_mutex_lock (&sources_lock);
   if (sources == NULL)
-    sources = g_hash_table_new (NULL, NULL);
-  self = g_hash_table_lookup (sources, context);
+    sources = g_hash_table_new (source_hash_key, source_equal_keys);
+  self = g_hash_table_lookup (sources, &key);
   if (self == NULL)
     {
-      self = delivery_source_new (context, funcs);
-      g_hash_table_insert (sources, context, self);
+      self = delivery_source_new (&key, funcs);
+      g_hash_table_insert (sources, &self->key, self);
     }
   else
     {
@@ -417,7 +446,7 @@ _agent_delivery_source_get (GMainContext             *context,
   return self;
 }
 
-/* TRUE: it was the last mailbox of the context. */
+/* TRUE: it was the last mailbox of the source. */
 static gboolean
 source_forget_mailbox (AgentDeliverySource *self)
 {
@@ -426,7 +455,7 @@ source_forget_mailbox (AgentDeliverySource *self)
   g_mutex_lock (&sources_lock);
   last = --self->n_mailboxes == 0;
   if (last)
-    g_hash_table_remove (sources, self->context);
+    g_hash_table_remove (sources, &self->key);
   if (last && g_hash_table_size (sources) == 0)
     g_clear_pointer (&sources, g_hash_table_unref);
   g_mutex_unlock (&sources_lock);
@@ -453,7 +482,7 @@ _agent_delivery_source_put (AgentDeliverySource *self)
   while (g_atomic_int_get (&self->n_waking) > 0)
     g_usleep (NAP);
   _agent_yielding_source_free (source);
-  g_main_context_unref (self->context);
+  g_main_context_unref (self->key.context);
 }
 
 /* --- Senders --- */

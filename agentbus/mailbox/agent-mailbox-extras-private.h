@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "mailbox/agent-flow-private.h"
 #include "mailbox/agent-interest-private.h"
 
 G_BEGIN_DECLS
@@ -18,6 +19,7 @@ typedef struct
   GHashTable    *unhandled_names; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
   gint           n_unhandled;     /* (atomic) */
   AgentInterest *interest;        /* (directory's lock) (owned) (nullable) which broadcasts the mailbox takes */
+  AgentFlow      flow;
 } AgentMailboxExtras;
 
 AgentMailboxExtras *_agent_mailbox_extras_get   (AgentMailboxExtras **place);

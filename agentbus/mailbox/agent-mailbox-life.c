@@ -87,6 +87,19 @@ _agent_mailbox_has_left (AgentMailbox *self)
   return left;
 }
 
+/* Whether the watches may have been told already that the mailbox leaves. If not, they are told later. */
+gboolean
+_agent_mailbox_is_released (AgentMailbox *self)
+{
+  gboolean released;
+
+  _agent_delivery_source_lock (self->source);
+  released = self->schedule.phase >= AGENT_PHASE_RELEASED;
+  _agent_delivery_source_unlock (self->source);
+
+  return released;
+}
+
 /* Has @func called once, when the subscriber is released. FALSE: it is released already, and @func will not be called. */
 gboolean
 _agent_mailbox_add_leaver (AgentMailbox *self,
@@ -166,12 +179,13 @@ static const AgentDeliveryFuncs delivery_funcs = {
  * @context keeps @context alive as long as there are any. */
 void
 _agent_mailbox_attach (AgentMailbox *self,
-                       GMainContext *context)
+                       GMainContext *context,
+                       gint          priority)
 {
   if (_agent_debug_is_on (AGENT_DEBUG_CONTEXTS))
     _agent_debug_print ("'%s' gets its messages in context %p", self->name, (gpointer) context);
 
-  self->source = _agent_delivery_source_get (context, &delivery_funcs);
+  self->source = _agent_delivery_source_get (context, priority, &delivery_funcs);
   _agent_mailbox_ref (self);
 }
 

@@ -6,26 +6,54 @@
 #include "base/agent-debug-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
-/* How a watch hands a message over: the mailbox takes it, or the watch keeps it and waits. */
+/* How a message is handed over that the mailbox takes or leaves: if there is no room, its owner keeps it, and may wait. */
 
-/* A message that is not first in line waits behind the messages that wait for room already. A message that is larger than
- * the bytes that may be queued gets in when no other message is queued. */
+/* A reliable message that no watch wants back goes in above the limits, as with a push. */
 static gboolean
-offer_has_room_locked (AgentMailbox *self,
-                       gsize         size,
-                       gboolean      first_in_line)
+offer_needs_room (AgentMessage *message)
+{
+  return message->channel == AGENT_CHANNEL_DATA && (message->origin != 0 || !message->reliable);
+}
+
+/* A message that is larger than the bytes that may be queued gets in when no other message is queued. */
+static gboolean
+offer_fits_locked (AgentChannelQueue *queue,
+                   gsize              size)
+{
+  return _agent_channel_queue_has_reserved_room_locked (queue, size) || _agent_channel_queue_get_length_locked (queue) == 0;
+}
+
+static gboolean
+offer_waits_locked (AgentMailbox *self,
+                    gsize         size)
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
 
-  if (!first_in_line && (atomic_load (&self->schedule.watched) & AGENT_WATCH_ROOM) != 0)
+  if (_agent_channel_queue_has_reserved_room_locked (queue, size))
     return FALSE;
-  if (_agent_channel_queue_has_room_locked (queue, size))
-    return TRUE;
 
   /* See _agent_schedule_is_watched(). */
   _agent_schedule_watch (&self->schedule, AGENT_WATCH_ROOM);
   atomic_thread_fence (memory_order_seq_cst);
-  return _agent_channel_queue_has_room_locked (queue, size) || _agent_channel_queue_get_length_locked (queue) == 0;
+  return !offer_fits_locked (queue, size);
+}
+
+static gboolean
+offer_has_room_locked (AgentMailbox   *self,
+                       gsize           size,
+                       AgentOfferPlace place)
+{
+  switch (place)
+    {
+    case AGENT_OFFER_DIRECT:
+      return _agent_channel_queue_has_room_locked (&self->queues[AGENT_CHANNEL_DATA], size);
+    case AGENT_OFFER_BEHIND:
+      return (atomic_load (&self->schedule.watched) & AGENT_WATCH_ROOM) == 0 && !offer_waits_locked (self, size);
+    case AGENT_OFFER_FIRST:
+      return !offer_waits_locked (self, size);
+    default:
+      g_assert_not_reached ();
+    }
 }
 
 /* The age limit of the subscriber counts from the moment when the message enters its channel, and the message may have
@@ -36,42 +64,51 @@ offer_note_delay (AgentMailbox *self,
 {
   gint64 delay;
 
-  if (self->max_age == 0 || message->channel != AGENT_CHANNEL_DATA)
+  if (atomic_load (&self->max_age) == 0 || message->channel != AGENT_CHANNEL_DATA)
     return;
 
   delay = (_agent_clock_now () - message->sent_at + 999) / 1000;
   message->delay = (guint) CLAMP (delay, 0, G_MAXUINT);
 }
 
-/* @cancel: (inout) (transfer full) (nullable): moved into @offer */
+/* @last_seq: (nullable): the number of the last message, if @message has none yet
+ * @cancel: (inout) (transfer full) (nullable): moved into @offer */
 static void
-offer_accept_locked (AgentMailbox  *self,
-                     AgentMessage  *message,
-                     gsize          size,
-                     AgentMessage **cancel,
-                     AgentOffer    *offer)
+offer_accept_locked (AgentMailbox    *self,
+                     AgentMessage    *message,
+                     gsize            size,
+                     _Atomic guint64 *last_seq,
+                     AgentMessage   **cancel,
+                     AgentOffer      *offer)
 {
   AgentChannelQueue *queue = &self->queues[message->channel];
 
+  if (last_seq != NULL)
+    message->seq = atomic_fetch_add_explicit (last_seq, 1, memory_order_relaxed) + 1;
   if (*cancel != NULL)
     atomic_fetch_add (&self->n_cancels, 1);
   _agent_channel_queue_push_locked (queue, message, size);
   offer->position = queue->n_kept_in;
   /* The message may have been sent long ago. */
   offer->wake = !queue->scheduled && _agent_channel_queue_claim_token_locked (queue, _agent_clock_now ());
+  offer->found = 0;
+  if (_agent_channel_queue_has_to_look_locked (queue, size))
+    offer->found = _agent_channel_queue_look_locked (queue, size);
   offer->cancel = g_steal_pointer (cancel);
 }
 
 /* Like a push, but @message stays the caller's if it is not accepted, no message gives way to it, and none is counted as
  * dropped. If there is no room, the watches are told as soon as there may be. May be called with locks held.
  *
- * @first_in_line: whether no message before this one waits for room
+ * @place: where it stands if there is no room
+ * @last_seq: (nullable): the number of the last message, if @message gets its number only when it is accepted
  * @offer: (out): pass it to end_offer() after unlocking */
 AgentOfferResult
-_agent_mailbox_offer (AgentMailbox *self,
-                      AgentMessage *message,
-                      gboolean      first_in_line,
-                      AgentOffer   *offer)
+_agent_mailbox_offer (AgentMailbox    *self,
+                      AgentMessage    *message,
+                      AgentOfferPlace  place,
+                      _Atomic guint64 *last_seq,
+                      AgentOffer      *offer)
 {
   AgentChannelQueue *queue = &self->queues[message->channel];
   gsize              size = _agent_channel_queue_measure (queue, message);
@@ -85,15 +122,39 @@ _agent_mailbox_offer (AgentMailbox *self,
   _agent_channel_queue_lock (queue);
   if (queue->closed)
     result = AGENT_OFFER_CLOSED;
-  else if (message->channel == AGENT_CHANNEL_DATA && !offer_has_room_locked (self, size, first_in_line))
+  else if (offer_needs_room (message) && !offer_has_room_locked (self, size, place))
     result = AGENT_OFFER_FULL;
   else
-    offer_accept_locked (self, message, size, &cancel, offer);
+    offer_accept_locked (self, message, size, last_seq, &cancel, offer);
   _agent_channel_queue_unlock (queue);
 
   /* This is not the last reference, for the caller has one as well. */
   g_clear_pointer (&cancel, agent_message_unref);
   return result;
+}
+
+/* While the room is reserved, only offers that wait get in, and reliable messages. */
+void
+_agent_mailbox_reserve_room (AgentMailbox *self,
+                             gboolean      reserved)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  _agent_channel_queue_lock (queue);
+  _agent_channel_queue_reserve_locked (queue, reserved);
+  _agent_channel_queue_unlock (queue);
+}
+
+static void
+offer_note_slow (AgentMailbox *self,
+                 AgentChannel  channel)
+{
+  g_autofree char *warning = NULL;
+
+  if (_agent_mailbox_note_slow (self, channel))
+    warning = _agent_mailbox_dup_warning (self, channel);
+  if (warning != NULL)
+    g_warning ("%s", warning);
 }
 
 /* Does what is left to do for an accepted message. With no lock held. */
@@ -106,5 +167,22 @@ _agent_mailbox_end_offer (AgentMailbox *self,
     _agent_mailbox_add_system (self, offer->wake, offer->cancel);
   else if (offer->wake)
     _agent_delivery_source_add_data (self->source, &self->schedule);
+  if ((offer->found & AGENT_LOOK_SLOW) != 0)
+    offer_note_slow (self, channel);
   g_clear_pointer (&offer->cancel, agent_message_unref);
+}
+
+/* The position of the last message in a channel that never gives way: for has_handled(). */
+guint64
+_agent_mailbox_get_last_position (AgentMailbox *self,
+                                  AgentChannel  channel)
+{
+  AgentChannelQueue *queue = &self->queues[channel];
+  guint64            position;
+
+  _agent_channel_queue_lock (queue);
+  position = queue->n_kept_in;
+  _agent_channel_queue_unlock (queue);
+
+  return position;
 }

@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  * The owner of a mailbox: the bus, as its mailboxes know it. It lives as long as any of them.
  *
  * The bus implements the functions. Each of them is called seldom, in any thread and with no lock of the mailbox held. During
- * a push, the sender may hold the lock that orders all messages: has_drops() and refused() may be called with that lock held.
+ * a push, the sender may hold the lock that orders all messages: has_drops(), flow_changed() and refused() may be called with that lock held.
  */
 typedef struct _AgentMailbox           AgentMailbox;
 typedef struct _AgentMailboxOwner      AgentMailboxOwner;
@@ -22,6 +22,11 @@ struct _AgentMailboxOwnerFuncs
 {
   /* The drop box of @mailbox has drops again, after the owner had taken all of them. */
   void     (*has_drops) (AgentMailboxOwner *owner,
+                         AgentMailbox      *mailbox);
+
+  /* There is news in the flow of @mailbox. */
+  void     (*flow_changed)
+                        (AgentMailboxOwner *owner,
                          AgentMailbox      *mailbox);
 
   /* @mailbox is closed, and @message came too late. Takes @message. */

@@ -40,13 +40,19 @@ typedef struct
   gboolean   always_emit; /* the signal is emitted also if it has no handler */
 } AgentReceiver;
 
+/* The limits of a data channel. They may change. */
+typedef struct
+{
+  guint   capacity;  /* messages */
+  guint64 max_bytes; /* 0 for any number */
+  guint   max_age;   /* milliseconds, 0 for any */
+} AgentLimits;
+
 /* The settings of a subscriber. */
 typedef struct
 {
   const char   *name;
-  guint         capacity;  /* messages */
-  guint64       max_bytes; /* 0 for any number */
-  guint         max_age;   /* milliseconds, 0 for any */
+  AgentLimits   limits;
   AgentOverflow overflow;
   gboolean      paused;
 } AgentMailboxSettings;
@@ -59,10 +65,19 @@ typedef enum
   AGENT_OFFER_CLOSED,
 } AgentOfferResult;
 
+/* Where an offered message stands if there is no room for it. */
+typedef enum
+{
+  AGENT_OFFER_DIRECT, /* it does not wait */
+  AGENT_OFFER_BEHIND, /* it waits behind others that wait already */
+  AGENT_OFFER_FIRST,  /* no message before it waits */
+} AgentOfferPlace;
+
 /* What is left to do for an accepted message, with no lock held. */
 typedef struct
 {
   guint64       position; /* of the message in its channel */
+  guint         found;    /* AGENT_LOOK_ flags */
   gboolean      wake;     /* the mailbox has to be scheduled */
   AgentMessage *cancel;   /* (owned) (nullable) the message, if it is a CANCEL or TASK_CANCEL */
 } AgentOffer;
@@ -78,11 +93,12 @@ enum
   AGENT_MARK_UNHEARD = 1 << 0,   /* it was logged that nobody listens */
   AGENT_MARK_FORGOTTEN = 1 << 1, /* it was logged that nothing iterates the context */
   AGENT_MARK_PULLED = 1 << 2,    /* somebody has received from it */
+  AGENT_MARK_MANY = 1 << 3,      /* it was logged that many system messages wait */
 };
 
 struct _AgentMailbox
 {
-  guint                max_age;   /* milliseconds, 0 for any */
+  _Atomic guint        max_age;   /* milliseconds, 0 for any */
   AgentOverflow        overflow;
   AgentMailboxOwner   *owner;     /* (owned) */
   AgentDeliverySource *source;    /* (owned) (nullable) set once, before any thread can send */
@@ -120,10 +136,6 @@ gpointer         _agent_mailbox_dup_bus        (AgentMailbox               *self
 void             _agent_mailbox_get_ledger     (AgentMailbox               *self,
                                                 AgentLedger                *ledger);
 void             _agent_mailbox_count_failed   (AgentMailbox               *self);
-gboolean         _agent_mailbox_mark           (AgentMailbox               *self,
-                                                guint                       mark);
-gboolean         _agent_mailbox_has_mark       (AgentMailbox               *self,
-                                                guint                       mark);
 gboolean         _agent_mailbox_count_drops    (AgentMailbox               *self,
                                                 AgentDropReason             reason,
                                                 guint64                     n,
@@ -143,8 +155,14 @@ gboolean         _agent_mailbox_push           (AgentMailbox               *self
                                                 AgentSender                *sender);
 AgentOfferResult _agent_mailbox_offer          (AgentMailbox               *self,
                                                 AgentMessage               *message,
-                                                gboolean                    first_in_line,
+                                                AgentOfferPlace             place,
+                                                _Atomic guint64            *last_seq,
                                                 AgentOffer                 *offer);
+gboolean         _agent_mailbox_make_room      (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentSender                *sender);
+void             _agent_mailbox_reserve_room   (AgentMailbox               *self,
+                                                gboolean                    reserved);
 void             _agent_mailbox_end_offer      (AgentMailbox               *self,
                                                 AgentChannel                channel,
                                                 AgentOffer                 *offer);
@@ -152,11 +170,23 @@ void             _agent_mailbox_add_system     (AgentMailbox               *self
                                                 gboolean                    claimed,
                                                 AgentMessage               *cancel);
 
+/* Any thread, for a mailbox that gets long */
+gboolean         _agent_mailbox_note_slow      (AgentMailbox               *self,
+                                                AgentChannel                channel);
+void             _agent_mailbox_look_for_recovery
+                                               (AgentMailbox               *self);
+char            *_agent_mailbox_dup_warning    (AgentMailbox               *self,
+                                                AgentChannel                channel);
+
 /* Any thread, for the watches */
 gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,
                                                 AgentChannel                channel,
                                                 guint64                     position);
+guint64          _agent_mailbox_get_last_position
+                                               (AgentMailbox               *self,
+                                                AgentChannel                channel);
 gboolean         _agent_mailbox_ask_again      (AgentMailbox               *self);
+gboolean         _agent_mailbox_is_released    (AgentMailbox               *self);
 void             _agent_mailbox_tell_progress  (AgentMailbox               *self);
 
 /* The subscriber's context */
@@ -179,6 +209,8 @@ void             _agent_mailbox_receive_async  (AgentMailbox               *self
                                                 gboolean                    in_hand);
 AgentMessage    *_agent_mailbox_receive_now    (AgentMailbox               *self,
                                                 gboolean                    owns_context);
+void             _agent_mailbox_set_limits     (AgentMailbox               *self,
+                                                const AgentLimits          *limits);
 void             _agent_mailbox_set_paused     (AgentMailbox               *self,
                                                 gboolean                    paused);
 void             _agent_mailbox_end_receipts   (AgentMailbox               *self);
@@ -198,7 +230,8 @@ void             _agent_mailbox_go_on          (AgentMailbox               *self
 
 /* The life of a subscription */
 void             _agent_mailbox_attach         (AgentMailbox               *self,
-                                                GMainContext               *context);
+                                                GMainContext               *context,
+                                                gint                        priority);
 void             _agent_mailbox_withdraw       (AgentMailbox               *self);
 void             _agent_mailbox_close          (AgentMailbox               *self);
 gboolean         _agent_mailbox_abandon        (AgentMailbox               *self);
@@ -206,5 +239,20 @@ gboolean         _agent_mailbox_has_left       (AgentMailbox               *self
 gboolean         _agent_mailbox_add_leaver     (AgentMailbox               *self,
                                                 AgentLeftFunc               func,
                                                 gpointer                    data);
+
+static inline gboolean
+_agent_mailbox_has_mark (AgentMailbox *self,
+                         guint         mark)
+{
+  return (g_atomic_int_get (&self->marks) & mark) != 0;
+}
+
+/* Sets an AGENT_MARK_. In any thread. Returns whether it was not set before. */
+static inline gboolean
+_agent_mailbox_mark (AgentMailbox *self,
+                     guint         mark)
+{
+  return !_agent_mailbox_has_mark (self, mark) && (g_atomic_int_or (&self->marks, mark) & mark) == 0;
+}
 
 G_END_DECLS

@@ -82,10 +82,29 @@ push_look_at_context (AgentMailbox *self,
 
   _agent_sender_add_hint (
       sender,
+      G_LOG_LEVEL_MESSAGE,
       g_strdup_printf ("'%s' has been given no message for more than a second, and %" G_GUINT64_FORMAT
                        " wait: nothing iterates its main context. Run a main loop in the thread that is to call its handlers",
                        self->name,
                        n_queued));
+}
+
+/* @found: AGENT_LOOK_ flags */
+static void
+push_note_found (AgentMailbox *self,
+                 AgentChannel  channel,
+                 guint         found,
+                 gint64        now,
+                 AgentSender  *sender)
+{
+  char *warning = NULL;
+
+  if ((found & AGENT_LOOK_MILESTONE) != 0)
+    push_look_at_context (self, channel, now, sender);
+  if ((found & AGENT_LOOK_SLOW) != 0 && _agent_mailbox_note_slow (self, channel))
+    warning = _agent_mailbox_dup_warning (self, channel);
+  if (warning != NULL)
+    _agent_sender_add_hint (sender, G_LOG_LEVEL_WARNING, warning);
 }
 
 static void
@@ -105,7 +124,7 @@ push_system (AgentMailbox *self,
   AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
   gint64             now = message->sent_at;
   gboolean           claimed = FALSE;
-  gboolean           milestone = FALSE;
+  guint              found = 0;
   gboolean           closed;
 
   _agent_channel_queue_lock (queue);
@@ -116,7 +135,8 @@ push_system (AgentMailbox *self,
         atomic_fetch_add (&self->n_cancels, 1);
       _agent_channel_queue_push_locked (queue, message, 0);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
-      milestone = !claimed && _agent_channel_queue_is_milestone_locked (queue);
+      if (_agent_channel_queue_has_to_look_locked (queue, 0))
+        found = _agent_channel_queue_look_locked (queue, 0);
     }
   _agent_channel_queue_unlock (queue);
 
@@ -128,8 +148,8 @@ push_system (AgentMailbox *self,
     }
 
   _agent_mailbox_add_system (self, claimed, cancel);
-  if (G_UNLIKELY (milestone))
-    push_look_at_context (self, AGENT_CHANNEL_SYSTEM, now, sender);
+  if (G_UNLIKELY (found != 0))
+    push_note_found (self, AGENT_CHANNEL_SYSTEM, found, now, sender);
   return TRUE;
 }
 
@@ -177,7 +197,8 @@ push_evict_locked (AgentMailbox *self,
   return PUSH_AGAIN;
 }
 
-static PushResult
+/* Inline: it is part of every push, and has a second caller. */
+static inline PushResult
 push_make_room_locked (AgentMailbox *self,
                        AgentMessage *message,
                        gsize         size,
@@ -247,7 +268,7 @@ push_data_once (AgentMailbox *self,
   gint64             now = message->sent_at;
   gboolean           to_report = FALSE;
   gboolean           claimed = FALSE;
-  gboolean           milestone = FALSE;
+  guint              found = 0;
 
   _agent_channel_queue_lock (queue);
   result = push_make_room_locked (self, message, size, &victims);
@@ -255,7 +276,8 @@ push_data_once (AgentMailbox *self,
     {
       _agent_channel_queue_push_locked (queue, message, size);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
-      milestone = !claimed && _agent_channel_queue_is_milestone_locked (queue);
+      if (_agent_channel_queue_has_to_look_locked (queue, size))
+        found = _agent_channel_queue_look_locked (queue, size);
     }
   if (victims.n > 0)
     to_report = push_count_victims_locked (self, &victims, &lost);
@@ -266,8 +288,10 @@ push_data_once (AgentMailbox *self,
   _agent_mailbox_report_drops (self, to_report);
   if (victims.n > 0)
     push_unref_victims (self, &victims, lost);
-  if (G_UNLIKELY (milestone || victims.n > 0))
-    push_look_at_context (self, AGENT_CHANNEL_DATA, now, sender);
+  if (victims.n > 0)
+    found |= AGENT_LOOK_MILESTONE | AGENT_LOOK_SLOW;
+  if (G_UNLIKELY (found != 0))
+    push_note_found (self, AGENT_CHANNEL_DATA, found, now, sender);
   return result;
 }
 
@@ -326,10 +350,10 @@ push_data (AgentMailbox *self,
 
   if (result == PUSH_ACCEPTED)
     return TRUE;
-  if (result == PUSH_FULL)
-    push_look_at_context (self, AGENT_CHANNEL_DATA, now, sender);
   if (result == PUSH_CLOSED || !push_drop (self, message, sender))
     push_refuse (self, message, sender);
+  if (result == PUSH_FULL)
+    push_note_found (self, AGENT_CHANNEL_DATA, AGENT_LOOK_MILESTONE | AGENT_LOOK_SLOW, now, sender);
   return FALSE;
 }
 
@@ -343,4 +367,28 @@ _agent_mailbox_push (AgentMailbox *self,
     return push_system (self, message, sender);
 
   return push_data (self, message, sender);
+}
+
+/* Has older messages give way to @message, which is going to be offered. FALSE: none may. With no lock held. */
+gboolean
+_agent_mailbox_make_room (AgentMailbox *self,
+                          AgentMessage *message,
+                          AgentSender  *sender)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  Victims            victims = { sender, sender->n_garbage, 0, NULL };
+  AgentMessage      *lost = NULL;
+  PushResult         result;
+  gboolean           to_report = FALSE;
+
+  _agent_channel_queue_lock (queue);
+  result = push_make_room_locked (self, message, _agent_channel_queue_measure (queue, message), &victims);
+  if (victims.n > 0)
+    to_report = push_count_victims_locked (self, &victims, &lost);
+  _agent_channel_queue_unlock (queue);
+
+  _agent_mailbox_report_drops (self, to_report);
+  if (victims.n > 0)
+    push_unref_victims (self, &victims, lost);
+  return result != PUSH_FULL;
 }

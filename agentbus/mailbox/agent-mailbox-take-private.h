@@ -13,11 +13,18 @@ gboolean _agent_mailbox_is_too_old   (AgentMailbox *self,
 void     _agent_mailbox_drop_expired (AgentMailbox *self,
                                       AgentMessage *message);
 
+/* Relaxed: a message that is taken out while the age limit changes may fall under either. */
+static inline guint
+_agent_mailbox_get_max_age (AgentMailbox *self)
+{
+  return atomic_load_explicit (&self->max_age, memory_order_relaxed);
+}
+
 static inline gboolean
 _agent_mailbox_is_expired (AgentMailbox *self,
                            AgentMessage *message)
 {
-  return (message->ttl != 0 || self->max_age != 0) && _agent_mailbox_is_too_old (self, message);
+  return (message->ttl != 0 || _agent_mailbox_get_max_age (self) != 0) && _agent_mailbox_is_too_old (self, message);
 }
 
 /* The next message of @channel: (transfer full) (nullable). */

@@ -21,17 +21,31 @@ _agent_mailbox_new (AgentMailboxOwner          *owner,
   g_atomic_ref_count_init (&self->ref_count);
   memcpy (self->name, settings->name, name_size);
   self->hash = _agent_string_hash (self->name, name_size - 1);
-  self->max_age = settings->max_age;
+  atomic_init (&self->max_age, settings->limits.max_age);
   self->overflow = settings->overflow;
   self->owner = _agent_mailbox_owner_ref (owner);
   self->receiver = *receiver;
   _agent_channel_queue_init (&self->queues[AGENT_CHANNEL_SYSTEM], G_MAXUINT, 0);
-  _agent_channel_queue_init (&self->queues[AGENT_CHANNEL_DATA], settings->capacity, settings->max_bytes);
+  _agent_channel_queue_init (&self->queues[AGENT_CHANNEL_DATA], settings->limits.capacity, settings->limits.max_bytes);
   _agent_schedule_init (&self->schedule, self->queues);
   atomic_init (&self->schedule.paused, settings->paused);
   _agent_drop_box_init (&self->drops, subscriber);
 
   return self;
+}
+
+/* Changes the limits of the data channel. What is queued stays. In any thread; if there may be more room, the caller calls
+ * tell_progress(). */
+void
+_agent_mailbox_set_limits (AgentMailbox      *self,
+                           const AgentLimits *limits)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  atomic_store (&self->max_age, limits->max_age);
+  _agent_channel_queue_lock (queue);
+  _agent_channel_queue_set_limits_locked (queue, limits->capacity, limits->max_bytes);
+  _agent_channel_queue_unlock (queue);
 }
 
 AgentMailbox *
@@ -88,27 +102,12 @@ _agent_mailbox_is_heard (AgentMailbox *self)
          subscriber == NULL || _agent_signal_is_heard (subscriber, self->receiver.signal);
 }
 
-/* Sets an AGENT_MARK_. In any thread. Returns whether it was not set before. */
-gboolean
-_agent_mailbox_mark (AgentMailbox *self,
-                     guint         mark)
-{
-  return !_agent_mailbox_has_mark (self, mark) && (g_atomic_int_or (&self->marks, mark) & mark) == 0;
-}
-
-gboolean
-_agent_mailbox_has_mark (AgentMailbox *self,
-                         guint         mark)
-{
-  return (g_atomic_int_get (&self->marks) & mark) != 0;
-}
-
 /* Warns once that nobody listens. With no lock held. */
 void
 _agent_mailbox_warn_unheard (AgentMailbox *self)
 {
   if (_agent_mailbox_mark (self, AGENT_MARK_UNHEARD))
-    g_warning ("Nobody listens to subscriber '%s': it has no handler of `message', its class has no such virtual function, "
+    g_warning ("Nobody listens to subscriber '%s': it has no handler of 'message', its class has no such virtual function, "
                "and nobody receives from it",
                self->name);
 }
@@ -276,6 +275,10 @@ _agent_mailbox_ask_again (AgentMailbox *self)
 void
 _agent_mailbox_tell_progress (AgentMailbox *self)
 {
-  if (_agent_schedule_take_watched (&self->schedule))
+  gint watched = _agent_schedule_take_watched (&self->schedule);
+
+  if ((watched & AGENT_WATCH_SLOW) != 0)
+    _agent_mailbox_look_for_recovery (self);
+  if ((watched & (AGENT_WATCH_ROOM | AGENT_WATCH_PROGRESS)) != 0)
     _agent_mailbox_watches_tell (&self->owner->watches, self, AGENT_MAILBOX_PROGRESSED);
 }

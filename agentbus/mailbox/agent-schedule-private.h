@@ -43,6 +43,7 @@ enum
 {
   AGENT_WATCH_ROOM = 1 << 0,     /* a watch has messages that wait for room in the data channel */
   AGENT_WATCH_PROGRESS = 1 << 1, /* a watch waits until messages are handled */
+  AGENT_WATCH_SLOW = 1 << 2,     /* the mailbox itself waits until less is queued */
 };
 
 /* The small fields are bytes, since there is one schedule for each subscriber. */
@@ -161,11 +162,11 @@ _agent_schedule_is_watched (AgentSchedule *self)
   return atomic_load_explicit (&self->watched, memory_order_relaxed) != 0;
 }
 
-/* Any thread, without the lock. TRUE: the caller has to tell the watches. */
-static inline gboolean
+/* Any thread, without the lock. Returns the AGENT_WATCH_ flags; the caller has to tell who waits. */
+static inline gint
 _agent_schedule_take_watched (AgentSchedule *self)
 {
-  return _agent_schedule_is_watched (self) && atomic_exchange (&self->watched, 0) != 0;
+  return _agent_schedule_is_watched (self) ? atomic_exchange (&self->watched, 0) : 0;
 }
 
 /* The thread that serves, without the lock. Whether the handler must not get the next message. Relaxed: a pause that comes from

@@ -50,6 +50,7 @@ void         _agent_sender_add_loss      (AgentSender       *self,
                                           const char        *name,
                                           AgentDropReason    reason);
 void         _agent_sender_add_hint      (AgentSender       *self,
+                                          GLogLevelFlags     level,
                                           char              *text);
 void         _agent_sender_tell_losses   (AgentSender       *self);
 

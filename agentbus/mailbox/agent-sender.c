@@ -10,6 +10,7 @@ typedef struct
   AgentMessage      *message; /* (owned) (nullable) */
   char              *name;    /* (owned) (nullable) the subscriber, or the text of the hint */
   AgentDropReason    reason;
+  GLogLevelFlags     level; /* of a hint */
 } Loss;
 
 /* The sender of the calling thread, which each send reads. With this model, it is found without a call, and takes some
@@ -109,12 +110,14 @@ _agent_sender_add_loss (AgentSender       *self,
  *
  * @text: (transfer full) */
 void
-_agent_sender_add_hint (AgentSender *self,
-                        char        *text)
+_agent_sender_add_hint (AgentSender   *self,
+                        GLogLevelFlags level,
+                        char          *text)
 {
   Loss *hint = g_new0 (Loss, 1);
 
   hint->name = text;
+  hint->level = level;
   self->losses = g_slist_prepend (self->losses, hint);
 }
 
@@ -140,7 +143,7 @@ _agent_sender_tell_losses (AgentSender *self)
       if (loss->owner != NULL)
         sender_tell_loss (self, loss);
       else
-        g_message ("%s", loss->name);
+        g_log (G_LOG_DOMAIN, loss->level, "%s", loss->name);
       g_free (loss->name);
       g_free (loss);
     }

@@ -14,8 +14,10 @@
  *
  * A unit of the data that flows through a pipeline: some audio, a picture, a piece of text.
  *
- * A frame has a kind that says what its data is, the data itself, and metadata. The data is never
- * copied: all receivers, in all threads, read the same bytes.
+ * A frame has a kind that says what its data is, the data itself, and metadata. All receivers, in all
+ * threads, read the same bytes. A frame that is made by [ctor@AgentBus.Frame.new] refers to bytes that are
+ * there already. For a few bytes, such as some milliseconds of sound, [ctor@AgentBus.Frame.new_copy] is
+ * faster: the frame then holds a copy of them.
  *
  * ```c
  * g_autoptr (GBytes) pcm = g_bytes_new_take (g_malloc0 (640), 640);
@@ -84,13 +86,23 @@
 struct _AgentFrame
 {
   gatomicrefcount ref_count;
-  gboolean        pooled; /* whether the memory comes from the pool */
+  guint8          pooled;   /* for _agent_message_pool_free() */
+  guint8          has_copy; /* whether @block begins with the data */
+  guint16         size;     /* of the data in @block */
   guint64         id;
-  GBytes         *data;     /* (nullable) */
-  GVariant       *metadata; /* (nullable) */
+  GBytes         *data;     /* (atomic) (owned) (nullable) if @has_copy, NULL until somebody asks for it */
+  GVariant       *metadata; /* (owned) (nullable) */
   gint64          pts;      /* microseconds, or -1 */
-  char            kind[];
+  const char     *kind;     /* in @block, after the data */
+
+  /* Aligned as memory from malloc() is, since the data may be of any type. */
+  guint8 block[] __attribute__ ((aligned (16)));
 };
+
+/* More data than this does not lie in the frame itself. */
+#define COPY_SIZE_MAX 1024
+
+G_STATIC_ASSERT (sizeof (AgentFrame) + COPY_SIZE_MAX + 64 <= AGENT_MESSAGE_POOL_BLOCK_SIZE_MAX);
 
 G_DEFINE_BOXED_TYPE (AgentFrame, agent_frame, agent_frame_ref, agent_frame_unref)
 
@@ -103,23 +115,48 @@ frame_next_id (void)
   return __atomic_add_fetch (&last_id, 1, __ATOMIC_RELAXED);
 }
 
+/* Has no data yet, and room for @size bytes before the kind. */
+static inline AgentFrame *
+frame_alloc (const char *kind,
+             gsize       size,
+             GVariant   *metadata)
+{
+  gsize       kind_size = strlen (kind) + 1;
+  guint8      pooled;
+  AgentFrame *self = _agent_message_pool_alloc (sizeof (AgentFrame) + size + kind_size, &pooled);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->pooled = pooled;
+  self->has_copy = FALSE;
+  self->size = 0;
+  self->id = frame_next_id ();
+  self->data = NULL;
+  self->metadata = metadata != NULL ? g_variant_ref_sink (metadata) : NULL;
+  self->pts = -1;
+  self->kind = memcpy (self->block + size, kind, kind_size);
+
+  return self;
+}
+
 AgentFrame *
 _agent_frame_new_with_id (
     guint64 id, const char *kind, GBytes *data, GVariant *metadata, gint64 pts)
 {
-  gsize       kind_size = strlen (kind) + 1;
-  gboolean    pooled;
-  AgentFrame *self = _agent_message_pool_alloc (sizeof (AgentFrame) + kind_size, &pooled);
+  AgentFrame *self = frame_alloc (kind, 0, metadata);
 
-  g_atomic_ref_count_init (&self->ref_count);
-  self->pooled = pooled;
-  self->id = id != 0 ? id : frame_next_id ();
-  self->data = data != NULL ? g_bytes_ref (data) : NULL;
-  self->metadata = metadata != NULL ? g_variant_ref_sink (metadata) : NULL;
+  if (id != 0)
+    self->id = id;
+  if (data != NULL)
+    self->data = g_bytes_ref (data);
   self->pts = pts;
-  memcpy (self->kind, kind, kind_size);
 
   return self;
+}
+
+static inline gboolean
+frame_is_metadata (GVariant *metadata)
+{
+  return metadata == NULL || g_variant_is_of_type (metadata, G_VARIANT_TYPE_VARDICT);
 }
 
 /**
@@ -144,10 +181,65 @@ agent_frame_new (const char *kind,
 {
   g_return_val_if_fail (kind != NULL && *kind != '\0', NULL);
   g_return_val_if_fail (_agent_utf8_is_string (kind), NULL);
-  g_return_val_if_fail (metadata == NULL || g_variant_is_of_type (metadata, G_VARIANT_TYPE_VARDICT),
-                        NULL);
+  g_return_val_if_fail (frame_is_metadata (metadata), NULL);
 
   return _agent_frame_new_with_id (0, kind, data, metadata, -1);
+}
+
+/**
+ * agent_frame_new_copy:
+ * @kind: What the data is, not empty; such as `audio/raw`.
+ * @data: (array length=size) (element-type guint8) (nullable): The data, or %NULL for none.
+ * @size: How many bytes @data has.
+ * @metadata: (transfer none) (nullable): More about the data, of type `a{sv}`; a floating reference
+ * is sunk.
+ *
+ * Creates a frame with a new id and a copy of the data.
+ *
+ * Up to a kilobyte of data lies in the memory of the frame itself, and nothing else is allocated for it.
+ * So this is the faster way to send small frames; for large ones, or for bytes that are shared already,
+ * use [ctor@AgentBus.Frame.new].
+ *
+ * ```c
+ * const gint16 pcm[80] = { 0 };
+ * g_autoptr (AgentFrame) frame =
+ *   agent_frame_new_copy ("audio/raw", pcm, sizeof pcm, NULL);
+ * gsize size;
+ *
+ * agent_frame_get_contents (frame, &size);
+ * g_print ("%zu bytes\n", size); // prints: 160 bytes
+ * ```
+ *
+ * Returns: (transfer full): a new frame
+ *
+ * Since: 0.1
+ */
+AgentFrame *
+agent_frame_new_copy (const char   *kind,
+                      gconstpointer data,
+                      gsize         size,
+                      GVariant     *metadata)
+{
+  AgentFrame *self;
+
+  g_return_val_if_fail (kind != NULL && *kind != '\0', NULL);
+  g_return_val_if_fail (_agent_utf8_is_string (kind), NULL);
+  g_return_val_if_fail (data != NULL || size == 0, NULL);
+  g_return_val_if_fail (frame_is_metadata (metadata), NULL);
+
+  if (data == NULL || size > COPY_SIZE_MAX)
+    {
+      self = frame_alloc (kind, 0, metadata);
+      self->data = data != NULL ? g_bytes_new (data, size) : NULL;
+      return self;
+    }
+
+  self = frame_alloc (kind, size, metadata);
+  self->has_copy = TRUE;
+  self->size = (guint16) size;
+  memcpy (self->block, data, size);
+
+  return self;
 }
 
 /**
@@ -241,7 +333,11 @@ agent_frame_get_kind (AgentFrame *self)
  *
  * Gets the data of a frame.
  *
- * These are the bytes that the frame was created with, not a copy.
+ * These are the bytes that the frame was created with, not a copy. If the frame itself holds the data,
+ * because it came from [ctor@AgentBus.Frame.new_copy], the first call copies it, and all calls in all
+ * threads return the same copy. [method@AgentBus.Frame.get_contents] copies nothing.
+ *
+ * This may be called from any thread.
  *
  * Returns: (transfer none) (nullable): the data, or %NULL if the frame has none
  *
@@ -250,9 +346,62 @@ agent_frame_get_kind (AgentFrame *self)
 GBytes *
 agent_frame_get_data (AgentFrame *self)
 {
+  GBytes *data;
+  GBytes *made;
+
   g_return_val_if_fail (self != NULL, NULL);
 
-  return self->data;
+  data = g_atomic_pointer_get (&self->data);
+  if (data != NULL || !self->has_copy)
+    return data;
+
+  made = g_bytes_new (self->block, self->size);
+  if (g_atomic_pointer_compare_and_exchange (&self->data, NULL, made))
+    return made;
+
+  /* Another thread was first. */
+  g_bytes_unref (made);
+
+  return g_atomic_pointer_get (&self->data);
+}
+
+/**
+ * agent_frame_get_contents:
+ * @self: A frame.
+ * @size: (out): Return location for the number of bytes.
+ *
+ * Gets the bytes of a frame where they are.
+ *
+ * They are valid for as long as the frame is, and must not be changed. They are aligned for any type if
+ * the frame itself holds them.
+ *
+ * This may be called from any thread.
+ *
+ * Returns: (transfer none) (array length=size) (element-type guint8) (nullable): the bytes, or %NULL if
+ *   there are none
+ *
+ * Since: 0.1
+ */
+gconstpointer
+agent_frame_get_contents (AgentFrame *self,
+                          gsize      *size)
+{
+  GBytes *data;
+
+  g_return_val_if_fail (size != NULL, NULL);
+
+  *size = 0;
+  g_return_val_if_fail (self != NULL, NULL);
+
+  if (self->has_copy)
+    {
+      *size = self->size;
+      return self->size > 0 ? self->block : NULL;
+    }
+
+  data = self->data;
+
+  return data != NULL ? g_bytes_get_data (data, size) : NULL;
 }
 
 /**

@@ -4,30 +4,11 @@
 
 #include "message/agent-json-reader-private.h"
 
-#include "agent-bus-error.h"
+#include "message/agent-json-scanner-private.h"
 
 #include <errno.h>
 #include <math.h>
 #include <string.h>
-
-/* Each nested object or array is one more level of recursion. GLib accepts 128 levels when it reads a GVariant from
- * bytes, and an object takes three of them. So each payload that is read here can also be sent to another process. */
-#define DEPTH_MAX 32
-
-/*
- * JSON-GLib must not be used for text that a peer sends. Version 1.6 leaks if the text has an error, wraps numbers that
- * are too large, passes half of a surrogate pair to GLib, and accepts text that is not JSON. If names are repeated, or
- * chosen to collide, each member of an object takes one step for each member before it: half a megabyte of text takes
- * 15 seconds.
- */
-typedef struct
-{
-  const char *start;
-  const char *at;
-  guint       depth;
-  GString    *text; /* the last string */
-  GError    **error;
-} JsonReader;
 
 typedef struct
 {
@@ -36,190 +17,26 @@ typedef struct
   guint     position;
 } JsonMember;
 
-static GVariant *json_read_value (JsonReader *self);
-
-static gboolean
-json_refuse (JsonReader *self,
-             const char *problem)
-{
-  g_set_error (self->error,
-               AGENT_BUS_ERROR,
-               AGENT_BUS_ERROR_INVALID_MESSAGE,
-               "%s at byte %" G_GSIZE_FORMAT " of JSON text",
-               problem,
-               (gsize) (self->at - self->start));
-
-  return FALSE;
-}
-
-static char
-json_skip_space (JsonReader *self)
-{
-  while (*self->at == ' ' || *self->at == '\t' || *self->at == '\r' || *self->at == '\n')
-    self->at++;
-
-  return *self->at;
-}
-
-static gboolean
-json_read_unit (JsonReader *self,
-                gunichar   *unit)
-{
-  *unit = 0;
-
-  for (guint i = 0; i < 4; i++, self->at++)
-    {
-      if (!g_ascii_isxdigit (*self->at))
-        return json_refuse (self, "Bad escape");
-
-      *unit = *unit * 16 + (gunichar) g_ascii_xdigit_value (*self->at);
-    }
-
-  return TRUE;
-}
-
-/* Reads what follows `\u`. A GVariant can hold neither NUL nor half of a surrogate pair. */
-static gboolean
-json_read_unicode (JsonReader *self)
-{
-  gunichar character;
-  gunichar low;
-
-  if (!json_read_unit (self, &character))
-    return FALSE;
-  if (character == 0)
-    return json_refuse (self, "NUL character");
-
-  if (character >= 0xd800 && character <= 0xdfff)
-    {
-      if (character > 0xdbff || self->at[0] != '\\' || self->at[1] != 'u')
-        return json_refuse (self, "Half of a surrogate pair");
-
-      self->at += 2;
-      if (!json_read_unit (self, &low))
-        return FALSE;
-      if (low < 0xdc00 || low > 0xdfff)
-        return json_refuse (self, "Half of a surrogate pair");
-
-      character = 0x10000 + ((character - 0xd800) << 10) + (low - 0xdc00);
-    }
-
-  g_string_append_unichar (self->text, character);
-
-  return TRUE;
-}
-
-static gboolean
-json_read_escape (JsonReader *self)
-{
-  static const char letters[] = "\"\\/bfnrt";
-  static const char meanings[] = "\"\\/\b\f\n\r\t";
-  char              letter = *self->at;
-  const char       *found;
-
-  if (letter == 'u')
-    {
-      self->at++;
-      return json_read_unicode (self);
-    }
-
-  found = letter != '\0' ? strchr (letters, letter) : NULL;
-  if (found == NULL)
-    return json_refuse (self, "Bad escape");
-
-  self->at++;
-  g_string_append_c (self->text, meanings[found - letters]);
-
-  return TRUE;
-}
-
-/* Reads what follows the opening quotation mark. */
-static gboolean
-json_read_string (JsonReader *self)
-{
-  g_string_truncate (self->text, 0);
-
-  while (*self->at != '"')
-    {
-      if ((guchar) *self->at < ' ')
-        return json_refuse (self, *self->at == '\0' ? "Unexpected end" : "Control character");
-
-      if (*self->at != '\\')
-        g_string_append_c (self->text, *self->at++);
-      else
-        {
-          self->at++;
-          if (!json_read_escape (self))
-            return FALSE;
-        }
-    }
-
-  self->at++;
-
-  return TRUE;
-}
-
-static gboolean
-json_skip_digits (JsonReader *self)
-{
-  const char *start = self->at;
-
-  while (g_ascii_isdigit (*self->at))
-    self->at++;
-
-  return self->at != start;
-}
-
-static gboolean
-json_skip_number (JsonReader *self,
-                  gboolean   *integer)
-{
-  if (*self->at == '-')
-    self->at++;
-  if (*self->at == '0')
-    self->at++;
-  else if (!json_skip_digits (self))
-    return FALSE;
-
-  *integer = *self->at != '.' && *self->at != 'e' && *self->at != 'E';
-
-  if (*self->at == '.')
-    {
-      self->at++;
-      if (!json_skip_digits (self))
-        return FALSE;
-    }
-
-  if (*self->at == 'e' || *self->at == 'E')
-    {
-      self->at++;
-      if (*self->at == '+' || *self->at == '-')
-        self->at++;
-      return json_skip_digits (self);
-    }
-
-  return TRUE;
-}
+static GVariant *reader_read_value (AgentJsonScanner *self);
 
 static GVariant *
-json_read_number (JsonReader *self)
+reader_read_number (AgentJsonScanner *self)
 {
   const char *start = self->at;
+  char       *end;
   gboolean    integer;
   gint64      whole;
   double      real;
 
-  if (!json_skip_number (self, &integer))
-    {
-      json_refuse (self, "Bad number");
-      return NULL;
-    }
+  if (!_agent_json_scanner_skip_number (self, &integer))
+    return NULL;
 
   errno = 0;
   if (integer)
     {
-      whole = g_ascii_strtoll (start, NULL, 10);
-      if (errno != ERANGE)
+      /* After a 0, GLib reads on where JSON ends the number. */
+      whole = g_ascii_strtoll (start, &end, 10);
+      if (errno != ERANGE || end != self->at)
         return g_variant_new_int64 (whole);
     }
   else
@@ -230,47 +47,40 @@ json_read_number (JsonReader *self)
     }
 
   self->at = start;
-  json_refuse (self, "Number out of range");
+  _agent_json_scanner_refuse (self, "Number out of range");
 
   return NULL;
 }
 
-/* Reads what follows the opening bracket. */
+/* Reads an array, from its opening bracket on. */
 static GVariant *
-json_read_array (JsonReader *self)
+reader_read_array (AgentJsonScanner *self)
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("av"));
-  GVariant *element;
+  gboolean more;
 
-  if (json_skip_space (self) == ']')
-    {
-      self->at++;
-      return g_variant_builder_end (&builder);
-    }
+  if (!_agent_json_scanner_open (self, ']', &more))
+    return NULL;
 
-  while ((element = json_read_value (self)) != NULL)
+  while (more)
     {
+      GVariant *element = reader_read_value (self);
+
+      if (element == NULL)
+        return NULL;
+
       g_variant_builder_add_value (&builder, g_variant_new_variant (element));
-
-      switch (json_skip_space (self))
-        {
-        case ',':
-          self->at++;
-          break;
-        case ']':
-          self->at++;
-          return g_variant_builder_end (&builder);
-        default:
-          json_refuse (self, "Expected “,” or “]”");
-          return NULL;
-        }
+      if (!_agent_json_scanner_go_on (self, ']', &more))
+        return NULL;
     }
 
-  return NULL;
+  self->depth--;
+
+  return g_variant_builder_end (&builder);
 }
 
 static void
-json_member_clear (gpointer data)
+reader_clear_member (gpointer data)
 {
   JsonMember *self = data;
 
@@ -279,8 +89,8 @@ json_member_clear (gpointer data)
 }
 
 static int
-json_compare_names (gconstpointer a,
-                    gconstpointer b)
+reader_compare_names (gconstpointer a,
+                      gconstpointer b)
 {
   const JsonMember *one = a;
   const JsonMember *two = b;
@@ -290,8 +100,8 @@ json_compare_names (gconstpointer a,
 }
 
 static int
-json_compare_positions (gconstpointer a,
-                        gconstpointer b)
+reader_compare_positions (gconstpointer a,
+                          gconstpointer b)
 {
   const JsonMember *one = a;
   const JsonMember *two = b;
@@ -302,9 +112,9 @@ json_compare_positions (gconstpointer a,
 /* Of members with the same name, only the last one is kept. They are found by sorting, as names that are chosen to
  * collide would make a hash table slow. */
 static void
-json_drop_duplicates (GArray *members)
+reader_drop_duplicates (GArray *members)
 {
-  g_array_sort (members, json_compare_names);
+  g_array_sort (members, reader_compare_names);
 
   for (guint i = 1; i < members->len; i++)
     {
@@ -314,16 +124,16 @@ json_drop_duplicates (GArray *members)
         g_clear_pointer (&before->value, g_variant_unref);
     }
 
-  g_array_sort (members, json_compare_positions);
+  g_array_sort (members, reader_compare_positions);
 }
 
 static GVariant *
-json_build_object (GArray *members)
+reader_build_object (GArray *members)
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
 
   if (members->len > 1)
-    json_drop_duplicates (members);
+    reader_drop_duplicates (members);
 
   for (guint i = 0; i < members->len; i++)
     {
@@ -340,24 +150,18 @@ json_build_object (GArray *members)
 }
 
 static gboolean
-json_read_member (JsonReader *self,
-                  GArray     *members)
+reader_read_member (AgentJsonScanner *self,
+                    GArray           *members)
 {
   g_autofree char *name = NULL;
   GVariant        *value;
   JsonMember       member;
 
-  if (json_skip_space (self) != '"')
-    return json_refuse (self, "Expected a name");
-  self->at++;
-  if (!json_read_string (self))
+  if (!_agent_json_scanner_read_name (self))
     return FALSE;
-  name = g_strdup (self->text->str);
 
-  if (json_skip_space (self) != ':')
-    return json_refuse (self, "Expected “:”");
-  self->at++;
-  value = json_read_value (self);
+  name = g_strdup (self->text->str);
+  value = reader_read_value (self);
   if (value == NULL)
     return FALSE;
 
@@ -367,98 +171,57 @@ json_read_member (JsonReader *self,
   return TRUE;
 }
 
-/* Reads what follows the opening brace. */
+/* Reads an object, from its opening brace on. */
 static GVariant *
-json_read_object (JsonReader *self)
+reader_read_object (AgentJsonScanner *self)
 {
   g_autoptr (GArray) members = g_array_new (FALSE, FALSE, sizeof (JsonMember));
+  gboolean more;
 
-  g_array_set_clear_func (members, json_member_clear);
-  if (json_skip_space (self) == '}')
-    {
-      self->at++;
-      return json_build_object (members);
-    }
+  g_array_set_clear_func (members, reader_clear_member);
+  if (!_agent_json_scanner_open (self, '}', &more))
+    return NULL;
 
-  while (json_read_member (self, members))
-    {
-      switch (json_skip_space (self))
-        {
-        case ',':
-          self->at++;
-          break;
-        case '}':
-          self->at++;
-          return json_build_object (members);
-        default:
-          json_refuse (self, "Expected “,” or “}”");
-          return NULL;
-        }
-    }
-
-  return NULL;
-}
-
-static GVariant *
-json_read_nested (JsonReader *self)
-{
-  GVariant *value;
-
-  if (self->depth == DEPTH_MAX)
-    {
-      json_refuse (self, "Too many levels of nesting");
+  while (more)
+    if (!reader_read_member (self, members) || !_agent_json_scanner_go_on (self, '}', &more))
       return NULL;
-    }
 
-  self->depth++;
-  value = *self->at++ == '[' ? json_read_array (self) : json_read_object (self);
   self->depth--;
 
-  return value;
+  return reader_build_object (members);
 }
 
 static GVariant *
-json_read_word (JsonReader *self)
+reader_read_word (AgentJsonScanner *self)
 {
-  if (g_str_has_prefix (self->at, "true"))
-    {
-      self->at += strlen ("true");
-      return g_variant_new_boolean (TRUE);
-    }
+  AgentJsonWord word = _agent_json_scanner_skip_word (self);
 
-  if (g_str_has_prefix (self->at, "false"))
-    {
-      self->at += strlen ("false");
-      return g_variant_new_boolean (FALSE);
-    }
+  if (word == AGENT_JSON_WORD_NONE)
+    return NULL;
+  if (word == AGENT_JSON_WORD_NULL)
+    return g_variant_new_maybe (G_VARIANT_TYPE_VARIANT, NULL);
 
-  if (g_str_has_prefix (self->at, "null"))
-    {
-      self->at += strlen ("null");
-      return g_variant_new_maybe (G_VARIANT_TYPE_VARIANT, NULL);
-    }
-
-  json_refuse (self, *self->at == '\0' ? "Unexpected end" : "Unexpected character");
-
-  return NULL;
+  return g_variant_new_boolean (word == AGENT_JSON_WORD_TRUE);
 }
 
 /* Returns: (transfer floating) (nullable): the value, or NULL with an error. */
 static GVariant *
-json_read_value (JsonReader *self)
+reader_read_value (AgentJsonScanner *self)
 {
-  char c = json_skip_space (self);
+  char c = _agent_json_scanner_skip_space (self);
 
-  if (c == '[' || c == '{')
-    return json_read_nested (self);
+  if (c == '[')
+    return reader_read_array (self);
+  if (c == '{')
+    return reader_read_object (self);
   if (c == '-' || g_ascii_isdigit (c))
-    return json_read_number (self);
+    return reader_read_number (self);
   if (c != '"')
-    return json_read_word (self);
+    return reader_read_word (self);
 
   self->at++;
 
-  return json_read_string (self) ? g_variant_new_string (self->text->str) : NULL;
+  return _agent_json_scanner_read_string (self) ? g_variant_new_string (self->text->str) : NULL;
 }
 
 /* Returns: (transfer full) (nullable): the value, not floating, or NULL with an error of AGENT_BUS_ERROR. */
@@ -466,28 +229,16 @@ GVariant *
 _agent_json_read (const char *json,
                   GError    **error)
 {
-  g_autoptr (GString) text = NULL;
+  g_autoptr (GString) text = g_string_new (NULL);
   g_autoptr (GVariant) payload = NULL;
-  JsonReader reader;
+  AgentJsonScanner scanner = { .text = text, .error = error };
 
-  text = g_string_new (NULL);
-  reader = (JsonReader){ .start = json, .at = json, .text = text, .error = error };
-  if (!g_utf8_validate (json, -1, &reader.at))
-    {
-      json_refuse (&reader, "No UTF-8");
-      return NULL;
-    }
-
-  reader.at = json;
-  payload = json_read_value (&reader);
-  if (payload == NULL)
+  if (!_agent_json_scanner_begin (&scanner, json, strlen (json)))
     return NULL;
 
-  if (json_skip_space (&reader) != '\0')
-    {
-      json_refuse (&reader, "Unexpected character");
-      return NULL;
-    }
+  payload = reader_read_value (&scanner);
+  if (payload == NULL || !_agent_json_scanner_end (&scanner))
+    return NULL;
 
   return g_variant_ref_sink (g_steal_pointer (&payload));
 }

@@ -6,6 +6,7 @@
 #include "message/agent-wire-private.h"
 
 #include "message/agent-info.h"
+#include "message/agent-payload-text-private.h"
 
 #include <string.h>
 
@@ -19,6 +20,26 @@ from_variant_check_ready (AgentMessage *message,
 
   if (strcmp (agent_message_get_source (message), agent_info_get_name (message->content)) != 0)
     return _agent_wire_refuse (error, "Field “source” is not the agent in “info”");
+
+  return TRUE;
+}
+
+/* The text was checked. It is copied, so that the message does not keep the memory of the whole wire form for it. */
+static gboolean
+from_variant_take_json (AgentMessageRecord *record,
+                        GError            **error)
+{
+  if (record->json == NULL)
+    return TRUE;
+
+  if (record->parts.content != NULL)
+    {
+      g_variant_unref (record->parts.content);
+      return _agent_wire_refuse (error, "Fields “payload” and “payload-json” are both there");
+    }
+
+  record->parts.content =
+      _agent_payload_from_text (_agent_payload_text_new (record->json, strlen (record->json)));
 
   return TRUE;
 }
@@ -52,7 +73,8 @@ from_variant_read (AgentMessageType type,
     .parts = { .type = type, .channel = agent_message_type_get_channel (type) },
   };
 
-  if (!_agent_wire_read (&_agent_wire_message, 1u << type, NULL, dict, &values, &record, error))
+  if (!_agent_wire_read (&_agent_wire_message, 1u << type, NULL, dict, &values, &record, error) ||
+      !from_variant_take_json (&record, error))
     return NULL;
 
   message = from_variant_make (&record);
@@ -76,7 +98,7 @@ from_variant_check_form (GVariant *variant,
     return _agent_wire_refuse (error, "The wire form is damaged");
 
   g_variant_get_child (variant, 0, "y", &version);
-  if (version != AGENT_WIRE_VERSION)
+  if (version != AGENT_WIRE_VERSION && version != AGENT_WIRE_VERSION_JSON)
     return _agent_wire_refuse (error, "Version %u of the wire form is not known", version);
 
   return TRUE;
@@ -101,7 +123,7 @@ from_variant_read_type (GVariant         *variant,
 
 /**
  * agent_message_new_from_variant:
- * @variant: (transfer none): A wire form; a floating reference is sunk.
+ * @variant: (transfer none): A wire form, of type `(ysa{sv})`; a floating reference is sunk.
  * @error: Return location for an error, or %NULL.
  *
  * Creates a message from its wire form; see [method@AgentBus.Message.to_variant].
@@ -112,8 +134,8 @@ from_variant_read_type (GVariant         *variant,
  * The sequence number and the time of sending are those of the sending process. The new message still
  * counts as not sent: a bus that sends it sets both of them anew.
  *
- * The payload and the data of a frame are not copied, but point into @variant. So the message keeps
- * the memory of the whole @variant.
+ * A payload that is a `GVariant` and the data of a frame are not copied, but point into @variant. So the
+ * message keeps the memory of the whole @variant. A payload that is JSON text is checked and copied.
  *
  * ```c
  * g_autoptr (AgentMessage) message =

@@ -91,7 +91,8 @@ agent_message_new_frame (const char         *source,
  * agent_message_new_activate:
  * @source: The name of the sender, not empty.
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
- * @args: (transfer none) (nullable): What to start with, or %NULL; a floating reference is sunk.
+ * @args: (transfer none) (nullable): What to start with, of any type, such as `a{sv}`, or %NULL; a
+ * floating reference is sunk.
  *
  * Creates a message that makes its target take part.
  *
@@ -213,7 +214,8 @@ agent_message_new_agent_ready (AgentInfo *info)
  * @source: The name of the sender, not empty.
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @runner: The runner that the agents belong to; may be empty.
- * @infos: (element-type AgentInfo) (transfer none): The runner's agents; may be empty.
+ * @infos: (element-type AgentInfo) (transfer none): The runner's agents, each an
+ * [struct@AgentBus.Info]; may be empty.
  *
  * Creates a message that lists all agents of a runner.
  *
@@ -290,7 +292,8 @@ _agent_message_new_loss (AgentMessage *lost,
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
  * @task_name: (nullable): What to do, or %NULL if the target knows only one task.
- * @payload: (transfer none) (nullable): The input of the task, or %NULL; a floating reference is sunk.
+ * @payload: (transfer none) (nullable): The input of the task, of any type, such as `a{sv}`, or
+ * %NULL; a floating reference is sunk.
  *
  * Creates a message that asks its target to do a task.
  *
@@ -325,7 +328,8 @@ agent_message_new_task_request (const char *source,
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
  * @status: How the task ended.
- * @response: (transfer none) (nullable): The result, or %NULL; a floating reference is sunk.
+ * @response: (transfer none) (nullable): The result, of any type, such as `a{sv}`, or %NULL; a
+ * floating reference is sunk.
  *
  * Creates a message that tells how a task ended.
  *
@@ -361,7 +365,8 @@ agent_message_new_task_response (const char     *source,
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
  * @status: How the task ended.
- * @response: (transfer none) (nullable): The result, or %NULL; a floating reference is sunk.
+ * @response: (transfer none) (nullable): The result, of any type, such as `a{sv}`, or %NULL; a
+ * floating reference is sunk.
  *
  * Creates an urgent message that tells how a task ended.
  *
@@ -396,7 +401,8 @@ agent_message_new_task_response_urgent (const char     *source,
  * @source: The name of the sender, not empty.
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @update: (transfer none) (nullable): The progress, or %NULL; a floating reference is sunk.
+ * @update: (transfer none) (nullable): The progress, of any type, such as `a{sv}`, or %NULL; a
+ * floating reference is sunk.
  *
  * Creates a message that tells the progress of a task.
  *
@@ -428,7 +434,8 @@ agent_message_new_task_update (const char *source,
  * @source: The name of the sender, not empty.
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @update: (transfer none) (nullable): The progress, or %NULL; a floating reference is sunk.
+ * @update: (transfer none) (nullable): The progress, of any type, such as `a{sv}`, or %NULL; a
+ * floating reference is sunk.
  *
  * Creates an urgent message that tells the progress of a task.
  *
@@ -515,7 +522,8 @@ agent_message_new_task_cancel (const char *source,
  * @source: The name of the sender, not empty.
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @data: (transfer none) (nullable): The data of this part, or %NULL; a floating reference is sunk.
+ * @data: (transfer none) (nullable): The data of this part, of any type, such as `a{sv}`, or
+ * %NULL; a floating reference is sunk.
  *
  * Creates a message with the first part of an answer that comes in parts.
  *
@@ -547,7 +555,8 @@ agent_message_new_task_stream_start (const char *source,
  * @source: The name of the sender, not empty.
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @data: (transfer none) (nullable): The data of this part, or %NULL; a floating reference is sunk.
+ * @data: (transfer none) (nullable): The data of this part, of any type, such as `a{sv}`, or
+ * %NULL; a floating reference is sunk.
  *
  * Creates a message with the next part of an answer that comes in parts.
  *
@@ -579,7 +588,8 @@ agent_message_new_task_stream_data (const char *source,
  * @source: The name of the sender, not empty.
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
  * @task_id: The id of the task, not empty.
- * @data: (transfer none) (nullable): The data of this part, or %NULL; a floating reference is sunk.
+ * @data: (transfer none) (nullable): The data of this part, of any type, such as `a{sv}`, or
+ * %NULL; a floating reference is sunk.
  *
  * Creates a message with the last part of an answer that comes in parts.
  *
@@ -606,13 +616,20 @@ agent_message_new_task_stream_end (const char *source,
                       .content = message_new_sink_payload (data));
 }
 
+static gboolean
+message_new_is_routed (AgentMessageType type)
+{
+  return (type >= AGENT_MESSAGE_TYPE_REQUEST_INFERENCE && type <= AGENT_MESSAGE_TYPE_SHUTDOWN) ||
+         type == AGENT_MESSAGE_TYPE_HAND_OFF;
+}
+
 /**
  * agent_message_new_routed:
- * @type: One of the eight routing protocols, from `REQUEST_INFERENCE` to `SHUTDOWN`.
+ * @type: One of the eight routing protocols, from `REQUEST_INFERENCE` to `SHUTDOWN`, or `HAND_OFF`.
  * @source: The name of the sender, not empty.
  * @actor_id: The id of the actor that the message is for, or comes from, not empty.
- * @payload: (transfer none) (nullable): The data of the protocol, or %NULL; a floating reference is
- * sunk.
+ * @payload: (transfer none) (nullable): The data of the protocol, of any type, such as `a{sv}`, or
+ * %NULL; a floating reference is sunk.
  *
  * Creates a message of a routing protocol.
  *
@@ -628,8 +645,7 @@ agent_message_new_routed (AgentMessageType type,
                           const char      *actor_id,
                           GVariant        *payload)
 {
-  g_return_val_if_fail (
-      type >= AGENT_MESSAGE_TYPE_REQUEST_INFERENCE && type <= AGENT_MESSAGE_TYPE_SHUTDOWN, NULL);
+  g_return_val_if_fail (message_new_is_routed (type), NULL);
   g_return_val_if_fail (message_new_is_name (source), NULL);
   g_return_val_if_fail (message_new_is_name (actor_id), NULL);
 
@@ -647,7 +663,8 @@ agent_message_new_routed (AgentMessageType type,
  * @channel: The channel to travel.
  * @source: The name of the sender, not empty.
  * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
- * @payload: (transfer none) (nullable): The payload, or %NULL; a floating reference is sunk.
+ * @payload: (transfer none) (nullable): The payload, of any type, such as `a{sv}`, or %NULL; a
+ * floating reference is sunk.
  *
  * Creates a message of a type that the application defines.
  *

@@ -26,12 +26,43 @@ _agent_message_pool_give (gpointer block)
   g_free (block);
 }
 
+gpointer
+_agent_message_pool_alloc_large (gsize   size,
+                                 guint8 *pooled)
+{
+  *pooled = 0;
+  return g_malloc (size);
+}
+
+void
+_agent_message_pool_free_large (gpointer memory,
+                                guint8   pooled)
+{
+  g_free (memory);
+}
+
 #else
 
-#define MAGAZINE_SIZE 64
+/* The size of messages. */
+#define SMALLEST 0
 
-/* The most full magazines in the depot: a quarter of a megabyte of blocks. */
-#define MAX_FULL 24
+#define N_SIZES 5
+
+/* @max_full: the most full magazines in the depot: a quarter of a megabyte of blocks. */
+static const struct
+{
+  guint block_size;
+  guint n_blocks; /* in a full magazine */
+  guint max_full;
+} sizes[N_SIZES] = {
+  { AGENT_MESSAGE_POOL_BLOCK_SIZE, 64, 24 },
+  { 256, 32, 32 },
+  { 448, 32, 18 },
+  { 768, 32, 10 },
+  { AGENT_MESSAGE_POOL_BLOCK_SIZE_MAX, 32, 8 },
+};
+
+#define MAGAZINE_SIZE 64
 
 /* The most empty magazines in the depot. A thread takes one when it gives a full magazine to the depot. */
 #define MAX_EMPTY 8
@@ -61,10 +92,10 @@ static struct
   Magazine *empty;   /* (lock) */
   guint     n_full;  /* (lock) */
   guint     n_empty; /* (lock) */
-} depot;
+} depots[N_SIZES];
 
 /* For the TLS model see agent-sender.c. */
-static __thread Magazines *own_magazines __attribute__ ((tls_model ("initial-exec")));
+static __thread Magazines *own_magazines[N_SIZES] __attribute__ ((tls_model ("initial-exec")));
 
 static void
 magazine_free (Magazine *magazine)
@@ -101,15 +132,16 @@ magazine_pop (Magazine **stack,
 
 /* @full: (transfer full): a full magazine. Returns: (transfer full): an empty one. */
 static Magazine *
-depot_put (Magazine *full)
+depot_put (guint     size,
+           Magazine *full)
 {
   Magazine *empty;
 
-  g_mutex_lock (&depot.lock);
-  empty = magazine_pop (&depot.empty, &depot.n_empty);
-  if (depot.n_full < MAX_FULL)
-    magazine_push (&depot.full, &depot.n_full, g_steal_pointer (&full));
-  g_mutex_unlock (&depot.lock);
+  g_mutex_lock (&depots[size].lock);
+  empty = magazine_pop (&depots[size].empty, &depots[size].n_empty);
+  if (depots[size].n_full < sizes[size].max_full)
+    magazine_push (&depots[size].full, &depots[size].n_full, g_steal_pointer (&full));
+  g_mutex_unlock (&depots[size].lock);
 
   g_clear_pointer (&full, magazine_free);
   return empty != NULL ? empty : g_new0 (Magazine, 1);
@@ -117,16 +149,17 @@ depot_put (Magazine *full)
 
 /* @empty: an empty magazine, which is taken if a full one is returned. Returns: (transfer full) (nullable) */
 static Magazine *
-depot_take (Magazine *empty)
+depot_take (guint     size,
+            Magazine *empty)
 {
   Magazine *full;
   gboolean  kept = TRUE;
 
-  g_mutex_lock (&depot.lock);
-  full = magazine_pop (&depot.full, &depot.n_full);
-  if (full != NULL && (kept = depot.n_empty < MAX_EMPTY))
-    magazine_push (&depot.empty, &depot.n_empty, empty);
-  g_mutex_unlock (&depot.lock);
+  g_mutex_lock (&depots[size].lock);
+  full = magazine_pop (&depots[size].full, &depots[size].n_full);
+  if (full != NULL && (kept = depots[size].n_empty < MAX_EMPTY))
+    magazine_push (&depots[size].empty, &depots[size].n_empty, empty);
+  g_mutex_unlock (&depots[size].lock);
 
   if (!kept)
     g_free (empty);
@@ -136,28 +169,34 @@ depot_take (Magazine *empty)
 static void
 magazines_free (gpointer data)
 {
-  Magazines *self = data;
+  Magazines **all = data;
 
-  own_magazines = NULL;
-  magazine_free (self->current);
-  magazine_free (self->previous);
-  g_free (self);
+  for (guint size = 0; size < N_SIZES; size++)
+    {
+      Magazines *self = g_steal_pointer (&all[size]);
+
+      if (self == NULL)
+        continue;
+      magazine_free (self->current);
+      magazine_free (self->previous);
+      g_free (self);
+    }
 }
 
 static GPrivate magazines_private = G_PRIVATE_INIT (magazines_free);
 
-static Magazines *
-magazines_get_own (void)
+static inline Magazines *
+magazines_get_own (guint size)
 {
-  if (G_UNLIKELY (own_magazines == NULL))
+  if (G_UNLIKELY (own_magazines[size] == NULL))
     {
-      own_magazines = g_new0 (Magazines, 1);
-      own_magazines->current = g_new0 (Magazine, 1);
-      own_magazines->previous = g_new0 (Magazine, 1);
+      own_magazines[size] = g_new0 (Magazines, 1);
+      own_magazines[size]->current = g_new0 (Magazine, 1);
+      own_magazines[size]->previous = g_new0 (Magazine, 1);
       g_private_set (&magazines_private, own_magazines);
     }
 
-  return own_magazines;
+  return own_magazines[size];
 }
 
 static void
@@ -171,7 +210,8 @@ magazines_swap (Magazines *self)
 
 /* Makes a magazine with blocks the current one. If neither the thread nor the depot has one, nothing changes. */
 static void
-magazines_reload (Magazines *self)
+magazines_reload (Magazines *self,
+                  guint      size)
 {
   Magazine *full;
 
@@ -181,7 +221,7 @@ magazines_reload (Magazines *self)
       return;
     }
 
-  full = depot_take (self->previous);
+  full = depot_take (size, self->previous);
   if (full != NULL)
     {
       self->previous = self->current;
@@ -191,10 +231,11 @@ magazines_reload (Magazines *self)
 
 /* Makes a magazine with room the current one. */
 static void
-magazines_unload (Magazines *self)
+magazines_unload (Magazines *self,
+                  guint      size)
 {
-  if (self->previous->n_blocks == MAGAZINE_SIZE)
-    self->previous = depot_put (self->previous);
+  if (self->previous->n_blocks == sizes[size].n_blocks)
+    self->previous = depot_put (size, self->previous);
 
   magazines_swap (self);
 }
@@ -213,18 +254,18 @@ pool_prefetch_for_writing (const char *memory)
 #endif
 }
 
-gpointer
-_agent_message_pool_take (void)
+static inline gpointer
+pool_take (guint size)
 {
-  Magazines *self = magazines_get_own ();
+  Magazines *self = magazines_get_own (size);
   Magazine  *current;
 
   if (G_UNLIKELY (self->current->n_blocks == 0))
-    magazines_reload (self);
+    magazines_reload (self, size);
 
   current = self->current;
   if (G_UNLIKELY (current->n_blocks == 0))
-    return g_malloc (AGENT_MESSAGE_POOL_BLOCK_SIZE);
+    return g_malloc (sizes[size].block_size);
 
   if (current->n_blocks > PREFETCH)
     {
@@ -236,15 +277,53 @@ _agent_message_pool_take (void)
   return current->blocks[--current->n_blocks];
 }
 
+static inline void
+pool_give (gpointer block,
+           guint    size)
+{
+  Magazines *self = magazines_get_own (size);
+
+  if (G_UNLIKELY (self->current->n_blocks == sizes[size].n_blocks))
+    magazines_unload (self, size);
+
+  self->current->blocks[self->current->n_blocks++] = block;
+}
+
+gpointer
+_agent_message_pool_take (void)
+{
+  return pool_take (SMALLEST);
+}
+
 void
 _agent_message_pool_give (gpointer block)
 {
-  Magazines *self = magazines_get_own ();
+  pool_give (block, SMALLEST);
+}
 
-  if (G_UNLIKELY (self->current->n_blocks == MAGAZINE_SIZE))
-    magazines_unload (self);
+gpointer
+_agent_message_pool_alloc_large (gsize   size,
+                                 guint8 *pooled)
+{
+  for (guint i = 0; i < N_SIZES; i++)
+    if (size <= sizes[i].block_size)
+      {
+        *pooled = i + 1;
+        return pool_take (i);
+      }
 
-  self->current->blocks[self->current->n_blocks++] = block;
+  *pooled = 0;
+  return g_malloc (size);
+}
+
+void
+_agent_message_pool_free_large (gpointer memory,
+                                guint8   pooled)
+{
+  if (pooled > 0)
+    pool_give (memory, pooled - 1u);
+  else
+    g_free (memory);
 }
 
 #endif

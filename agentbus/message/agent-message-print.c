@@ -37,22 +37,11 @@ print_enum (GString    *out,
 }
 
 static void
-print_payload (GString  *out,
-               GVariant *payload)
+print_cut (GString    *out,
+           const char *text)
 {
-  g_autofree char *text = NULL;
-  const char      *end;
+  const char *end;
 
-  if (g_variant_get_size (payload) > PRINTABLE_BYTES_MAX)
-    {
-      g_string_append_printf (out,
-                              " %s of %" G_GSIZE_FORMAT " bytes",
-                              g_variant_get_type_string (payload),
-                              g_variant_get_size (payload));
-      return;
-    }
-
-  text = g_variant_print (payload, FALSE);
   if (strlen (text) <= PRINTED_BYTES_MAX)
     {
       g_string_append_printf (out, " %s", text);
@@ -66,26 +55,57 @@ print_payload (GString  *out,
 }
 
 static void
+print_variant (GString  *out,
+               GVariant *payload)
+{
+  g_autofree char *text = NULL;
+
+  if (g_variant_get_size (payload) > PRINTABLE_BYTES_MAX)
+    {
+      g_string_append_printf (out,
+                              " %s of %" G_GSIZE_FORMAT " bytes",
+                              g_variant_get_type_string (payload),
+                              g_variant_get_size (payload));
+      return;
+    }
+
+  text = g_variant_print (payload, FALSE);
+  print_cut (out, text);
+}
+
+/* A payload that was given as text is printed as it is, and no GVariant is made of it. */
+static void
+print_payload (GString      *out,
+               AgentMessage *self)
+{
+  const char *json = _agent_message_get_given_json (self);
+  GVariant   *payload = json == NULL ? agent_message_get_payload (self) : NULL;
+
+  if (json != NULL)
+    print_cut (out, json);
+  else if (payload != NULL)
+    print_variant (out, payload);
+}
+
+static void
 print_frame (GString    *out,
              AgentFrame *frame)
 {
-  GBytes *data = agent_frame_get_data (frame);
+  gsize size;
 
+  agent_frame_get_contents (frame, &size);
   g_string_append_printf (out,
                           " frame=%" G_GUINT64_FORMAT " kind=%s bytes=%" G_GSIZE_FORMAT,
                           agent_frame_get_id (frame),
                           agent_frame_get_kind (frame),
-                          data != NULL ? g_bytes_get_size (data) : 0);
+                          size);
 }
 
 static void
 print_content (GString      *out,
                AgentMessage *self)
 {
-  GVariant *payload = agent_message_get_payload (self);
-
-  if (payload != NULL)
-    print_payload (out, payload);
+  print_payload (out, self);
 
   if (self->type == AGENT_MESSAGE_TYPE_FRAME)
     {

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 /*
  * A message is one allocation: this struct, followed by the strings. A string is found by its offset from the start of
  * the struct; offset 0 means NULL. Nothing but the reference count changes after the message is sent, so any number of
- * threads may read it.
+ * threads may read it. Only the second form of a payload may be added to the first one, atomically.
  *
  * The reference count is not a gatomicrefcount: a broadcast adds and drops many references by one atomic operation, and
  * the holder of all references frees the message without a locked instruction.
@@ -29,7 +29,7 @@ struct _AgentMessage
   guint64    cause;       /* the seq of the message that caused this one, or 0 */
   char      *trace;       /* (owned) (nullable) */
   char      *topic;       /* (owned) (nullable) */
-  gpointer   content;     /* (owned) (nullable) the type depends on @type: see agent-message.c */
+  gpointer   content;     /* (atomic) (owned) (nullable) the type depends on @type: see agent-message.c */
 
   /* The options of the sender. One thread may copy the message while another one stamps it, so these fields share no
    * memory with those that the stamp writes. */
@@ -65,7 +65,12 @@ typedef struct
 AgentMessage *_agent_message_new_from_parts (const AgentMessageParts *parts);
 AgentMessageParts
               _agent_message_get_parts      (AgentMessage            *self);
+gpointer      _agent_message_ref_content    (AgentMessageType         type,
+                                             gpointer                 content);
 AgentMessage *_agent_message_copy_unsent    (AgentMessage            *self);
+AgentMessage *_agent_message_take_unsent    (AgentMessage            *message);
+AgentMessage *_agent_message_copy_sent      (AgentMessage            *self,
+                                             const char              *target);
 AgentMessage *_agent_message_new_loss       (AgentMessage            *lost,
                                              const char              *source,
                                              const char              *text);
@@ -75,6 +80,12 @@ void          _agent_message_drop_refs      (AgentMessage            *self,
                                              guint                    n);
 gsize         _agent_message_get_size       (AgentMessage            *self);
 GQuark        _agent_message_get_detail     (AgentMessage            *self);
+const char   *_agent_message_get_given_json (AgentMessage            *self);
+
+/* For the content of a message, if it is a payload. */
+void          _agent_message_payload_free     (gpointer               content);
+gpointer      _agent_message_payload_ref      (gpointer               content);
+gsize         _agent_message_payload_get_size (gpointer               content);
 
 /* Whether the message must be kept when the data channel is full. */
 static inline gboolean

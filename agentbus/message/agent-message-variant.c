@@ -5,11 +5,19 @@
 #include "message/agent-message.h"
 #include "message/agent-wire-private.h"
 
+/* A payload is written in the form that the application gave it. */
 static AgentMessageRecord
 to_variant_make_record (AgentMessage *self)
 {
+  const char       *json = _agent_message_get_given_json (self);
+  GVariant         *payload = json == NULL ? agent_message_get_payload (self) : NULL;
+  AgentMessageParts parts = _agent_message_get_parts (self);
+
+  if (json != NULL || payload != NULL)
+    parts.content = payload;
+
   return (AgentMessageRecord){
-    .parts = _agent_message_get_parts (self),
+    .parts = parts,
     .seq = self->seq,
     .sent_at = self->sent_at,
     .ttl = self->ttl,
@@ -19,6 +27,7 @@ to_variant_make_record (AgentMessage *self)
     .trace = self->trace,
     .topic = self->topic,
     .retained = self->retained,
+    .json = json,
   };
 }
 
@@ -28,9 +37,10 @@ to_variant_make_record (AgentMessage *self)
  *
  * Converts a message to its wire form, for other processes.
  *
- * The wire form is of type `(ysa{sv})`: the version of the form, 1; the nick of the message's type;
+ * The wire form is of type `(ysa{sv})`: the version of the form; the nick of the message's type;
  * and the fields of the message. A field that is absent has its default. Which fields a message can
- * have depends on its type.
+ * have depends on its type. The version is 2 if there is a `payload-json`, and otherwise 1. Both versions
+ * are read.
  *
  * - `source` (`s`): required, not empty.
  * - `target` (`s`): everybody if absent; not empty; required for the routing protocols.
@@ -47,7 +57,7 @@ to_variant_make_record (AgentMessage *self)
  * - `task-name` (`s`).
  * - `reason` (`s`): required for `agent-error`.
  * - `status` (`s`): the nick of an [enum@AgentBus.TaskStatus], `pending` if absent.
- * - `payload` (`v`).
+ * - `payload` (`v`); or `payload-json` (`s`), the text of [method@AgentBus.Message.set_payload_json].
  * - `frame` (`a{sv}`): required for `frame`, with `kind` (`s`, required, not empty), `id` (`t`),
  *   `pts` (`x`), `metadata` (`a{sv}`) and `data` (`ay`).
  * - `direction` (`s`): the nick of an [enum@AgentBus.FrameDirection], `downstream` if absent.
@@ -62,7 +72,7 @@ to_variant_make_record (AgentMessage *self)
  * another byte order must convert them, as D-Bus does. GLib reads no more than 128 levels of nesting,
  * and the wire form itself needs five of them.
  *
- * Returns: (transfer full): the wire form, not floating
+ * Returns: (transfer full): the wire form, of type `(ysa{sv})`; not floating
  *
  * Since: 0.1
  */
@@ -77,7 +87,7 @@ agent_message_to_variant (AgentMessage *self)
 
   return g_variant_ref_sink (
       g_variant_new ("(ys@a{sv})",
-                     AGENT_WIRE_VERSION,
+                     record.json != NULL ? AGENT_WIRE_VERSION_JSON : AGENT_WIRE_VERSION,
                      agent_message_type_to_string (self->type),
                      _agent_wire_write (&_agent_wire_message, 1u << self->type, &record)));
 }

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "agent-enums-private.h"
 #include "message/agent-message-private.h"
 #include "message/agent-message.h"
 
@@ -11,7 +12,6 @@
 #include "base/agent-utf8-private.h"
 #include "message/agent-frame.h"
 #include "message/agent-info.h"
-#include "message/agent-payload.h"
 
 #include <string.h>
 
@@ -41,8 +41,8 @@
  * All strings of a message are UTF-8. To pass another string to a constructor is a programmer error: the
  * constructor logs it and returns %NULL.
  *
- * A payload is a `GVariant`. To convert it from and to JSON, use [func@AgentBus.payload_from_json] and
- * [method@AgentBus.Message.dup_payload_json].
+ * A payload is a `GVariant`, or JSON text. A message that was given one of them makes the other one when a receiver asks
+ * for it: see [method@AgentBus.Message.set_payload_json].
  *
  * ## From Python
  *
@@ -109,7 +109,7 @@ G_DEFINE_BOXED_TYPE (AgentMessage, agent_message, agent_message_ref, agent_messa
 
 /*
  * The content is an AgentFrame for FRAME, an AgentInfo for AGENT_READY, a GPtrArray of AgentInfo
- * for AGENT_REGISTRY, and for all other types a GVariant or NULL.
+ * for AGENT_REGISTRY, and for all other types a payload or NULL: see agent-payload-text-private.h.
  */
 static void
 message_free_content (AgentMessageType type,
@@ -122,12 +122,12 @@ message_free_content (AgentMessageType type,
   else if (type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
     g_ptr_array_unref (content);
   else
-    g_variant_unref (content);
+    _agent_message_payload_free (content);
 }
 
-static gpointer
-message_ref_content (AgentMessageType type,
-                     gpointer         content)
+gpointer
+_agent_message_ref_content (AgentMessageType type,
+                            gpointer         content)
 {
   if (content == NULL)
     return NULL;
@@ -139,7 +139,7 @@ message_ref_content (AgentMessageType type,
   if (type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
     return g_ptr_array_ref (content);
 
-  return g_variant_ref (content);
+  return _agent_message_payload_ref (content);
 }
 
 static gpointer
@@ -266,7 +266,7 @@ _agent_message_new_from_parts (const AgentMessageParts *parts)
   gsize         reason = message_measure_string (parts->reason, &bits);
   gsize         end = sizeof (AgentMessage);
   gsize         size = end + source + target + label + task_id + reason;
-  gboolean      pooled;
+  guint8        pooled;
   AgentMessage *self;
 
   if (!_agent_utf8_is_ascii (bits) && !message_parts_are_valid (parts))
@@ -307,29 +307,8 @@ _agent_message_get_parts (AgentMessage *self)
     .reason = _agent_message_string (self, self->reason),
     .direction = self->direction,
     .status = self->status,
-    .content = self->content,
+    .content = g_atomic_pointer_get (&self->content),
   };
-}
-
-/* A message is sent only once: if the application sends one again, the bus sends this copy. */
-AgentMessage *
-_agent_message_copy_unsent (AgentMessage *self)
-{
-  AgentMessageParts parts = _agent_message_get_parts (self);
-  AgentMessage     *copy;
-
-  parts.content = message_ref_content (self->type, self->content);
-  copy = _agent_message_new_from_parts (&parts);
-
-  copy->ttl = self->ttl;
-  copy->reliable = self->reliable;
-  copy->error_reply = self->error_reply;
-  copy->retained = self->retained;
-  copy->cause = self->cause;
-  copy->trace = g_strdup (self->trace);
-  copy->topic = g_strdup (self->topic);
-
-  return copy;
 }
 
 /* Adds the references for all receivers of a broadcast by one atomic operation. */
@@ -366,11 +345,12 @@ _agent_message_drop_refs (AgentMessage *self,
 static gsize
 message_size_frame (AgentFrame *frame)
 {
-  GBytes   *data = agent_frame_get_data (frame);
   GVariant *metadata = agent_frame_get_metadata (frame);
+  gsize     size;
 
-  return (data != NULL ? g_bytes_get_size (data) : 0) +
-         (metadata != NULL ? g_variant_get_size (metadata) : 0);
+  agent_frame_get_contents (frame, &size);
+
+  return size + (metadata != NULL ? g_variant_get_size (metadata) : 0);
 }
 
 static gsize
@@ -391,27 +371,30 @@ message_size_infos (GPtrArray *infos)
   return size;
 }
 
-/* The size of the content, for limits in bytes. The message and its strings are small in comparison, and not counted. */
+/* The size of the content, for limits in bytes, which does not change after the message is sent. The message and its
+ * strings are small in comparison, and not counted. */
 gsize
 _agent_message_get_size (AgentMessage *self)
 {
-  if (self->content == NULL)
+  gpointer content = g_atomic_pointer_get (&self->content);
+
+  if (content == NULL)
     return 0;
 
   if (self->type == AGENT_MESSAGE_TYPE_FRAME)
-    return message_size_frame (self->content);
+    return message_size_frame (content);
   if (self->type == AGENT_MESSAGE_TYPE_AGENT_READY)
-    return message_size_info (self->content);
+    return message_size_info (content);
   if (self->type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
-    return message_size_infos (self->content);
+    return message_size_infos (content);
 
-  return g_variant_get_size (self->content);
+  return _agent_message_payload_get_size (content);
 }
 
 static const GQuark *
 message_get_builtin_quarks (void)
 {
-  static GQuark quarks[AGENT_MESSAGE_TYPE_CUSTOM];
+  static GQuark quarks[AGENT_N_MESSAGE_TYPES];
   static gsize  ready; /* (atomic) */
 
   if (g_once_init_enter (&ready))
@@ -618,53 +601,6 @@ agent_message_get_sent_at (AgentMessage *self)
 }
 
 /**
- * agent_message_get_payload:
- * @self: A message.
- *
- * Gets the payload of a message. The arguments of an activation, a response, an update and a part of a
- * stream are payloads too.
- *
- * Returns: (transfer none) (nullable): the payload, or %NULL if the message has none
- *
- * Since: 0.1
- */
-GVariant *
-agent_message_get_payload (AgentMessage *self)
-{
-  g_return_val_if_fail (self != NULL, NULL);
-
-  if (self->type == AGENT_MESSAGE_TYPE_FRAME || self->type == AGENT_MESSAGE_TYPE_AGENT_READY ||
-      self->type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY)
-    return NULL;
-
-  return self->content;
-}
-
-/**
- * agent_message_dup_payload_json:
- * @self: A message.
- *
- * Gets the payload of a message as JSON text.
- *
- * See [func@AgentBus.payload_to_json] for the conversion.
- *
- * Returns: (transfer full) (nullable): JSON, or %NULL if the message has no payload
- *
- * Since: 0.1
- */
-char *
-agent_message_dup_payload_json (AgentMessage *self)
-{
-  GVariant *payload;
-
-  g_return_val_if_fail (self != NULL, NULL);
-
-  payload = agent_message_get_payload (self);
-
-  return payload != NULL ? agent_payload_to_json (payload) : NULL;
-}
-
-/**
  * agent_message_get_frame:
  * @self: A message.
  *
@@ -804,8 +740,8 @@ agent_message_get_info (AgentMessage *self)
  *
  * The array belongs to the message and must not be changed.
  *
- * Returns: (transfer none) (nullable) (element-type AgentInfo): the agents, or %NULL for all other
- * types
+ * Returns: (transfer none) (nullable) (element-type AgentInfo): the agents, each an
+ * [struct@AgentBus.Info], or %NULL for all other types
  *
  * Since: 0.1
  */

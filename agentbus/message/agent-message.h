@@ -112,6 +112,12 @@ AgentMessage      *agent_message_new_custom              (const char         *na
                                                           GVariant           *payload) G_GNUC_WARN_UNUSED_RESULT;
 
 AGENT_AVAILABLE_IN_0_1
+AgentMessage      *agent_message_copy                    (AgentMessage       *self) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_0_1
+AgentMessage      *agent_message_copy_full               (AgentMessage       *self,
+                                                          const char         *source,
+                                                          const char         *target) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_0_1
 AgentMessage      *agent_message_ref                     (AgentMessage       *self);
 AGENT_AVAILABLE_IN_0_1
 void               agent_message_unref                   (AgentMessage       *self);
@@ -132,6 +138,14 @@ AGENT_AVAILABLE_IN_0_1
 gint64             agent_message_get_sent_at             (AgentMessage       *self);
 AGENT_AVAILABLE_IN_0_1
 GVariant          *agent_message_get_payload             (AgentMessage       *self);
+AGENT_AVAILABLE_IN_0_1
+gboolean           agent_message_set_payload_json        (AgentMessage       *self,
+                                                          const char         *text,
+                                                          GError            **error);
+AGENT_AVAILABLE_IN_0_1
+gboolean           agent_message_has_payload_json        (AgentMessage       *self);
+AGENT_AVAILABLE_IN_0_1
+const char        *agent_message_get_payload_json        (AgentMessage       *self);
 AGENT_AVAILABLE_IN_0_1
 char              *agent_message_dup_payload_json        (AgentMessage       *self) G_GNUC_WARN_UNUSED_RESULT;
 AGENT_AVAILABLE_IN_0_1

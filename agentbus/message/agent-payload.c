@@ -213,7 +213,7 @@ payload_write_value (GString  *out,
  *
  * This may be called from any thread.
  *
- * Returns: (transfer full): the payload, not floating
+ * Returns: (transfer full): the payload, of a type as above, such as `a{sv}`; not floating
  *
  * Since: 0.1
  */
@@ -229,7 +229,7 @@ agent_payload_from_json (const char *json,
 
 /**
  * agent_payload_to_json:
- * @payload: (transfer none): A payload; a floating reference is not sunk.
+ * @payload: (transfer none): A payload, of any type; a floating reference is not sunk.
  *
  * Creates JSON text from a payload, on one line.
  *

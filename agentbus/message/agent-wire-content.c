@@ -6,6 +6,7 @@
 
 #include "message/agent-frame-private.h"
 #include "message/agent-info.h"
+#include "message/agent-json-checker-private.h"
 
 /* The contents of messages. The record owns what is read here, except for metadata. */
 
@@ -54,6 +55,41 @@ wire_read_payload (const AgentWireField *field,
 }
 
 const AgentWireKind _agent_wire_payload = { "v", wire_write_payload, wire_read_payload };
+
+/* The text belongs to the message, or to the value that it was read from. */
+static GVariant *
+wire_write_json (const AgentWireField *field,
+                 gconstpointer         place)
+{
+  const char *text = *(const char *const *) place;
+
+  return text != NULL ? g_variant_new_string (text) : NULL;
+}
+
+static gboolean
+wire_read_json (const AgentWireField *field,
+                const char           *where,
+                GVariant             *value,
+                gpointer              place,
+                GError              **error)
+{
+  gsize       length;
+  const char *text = g_variant_get_string (value, &length);
+  g_autoptr (GError) reason = NULL;
+  g_autofree char *problem = NULL;
+
+  if (_agent_json_check (text, length, &reason))
+    {
+      *(const char **) place = text;
+      return TRUE;
+    }
+
+  problem = g_strdup_printf ("cannot be read: %s", reason->message);
+
+  return _agent_wire_refuse_field (field, where, problem, error);
+}
+
+const AgentWireKind _agent_wire_json = { "s", wire_write_json, wire_read_json };
 
 /* --- Frames --- */
 

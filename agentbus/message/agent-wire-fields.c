@@ -9,9 +9,10 @@
 #define TYPE(NAME) (1u << AGENT_MESSAGE_TYPE_##NAME)
 #define TYPES(FIRST, LAST) (TYPE (LAST) | (TYPE (LAST) - TYPE (FIRST)))
 
-#define ALL TYPES (FRAME, CUSTOM)
+#define ALL TYPES (FRAME, HAND_OFF)
 #define TASKS TYPES (TASK_REQUEST, TASK_STREAM_END)
-#define ROUTED TYPES (REQUEST_INFERENCE, SHUTDOWN)
+#define ROUTED (TYPES (REQUEST_INFERENCE, SHUTDOWN) | TYPE (HAND_OFF))
+#define PAYLOADS (TYPE (ACTIVATE) | TYPE (CUSTOM) | ROUTED | (TASKS & ~(TYPE (TASK_UPDATE_REQUEST) | TYPE (TASK_CANCEL))))
 #define RESPONSES (TYPE (TASK_RESPONSE) | TYPE (TASK_RESPONSE_URGENT))
 
 #define IN_MESSAGE(member) G_STRUCT_OFFSET (AgentMessageRecord, member)
@@ -40,7 +41,8 @@ static const AgentWireField message_fields[] = {
   { "reason",      &_agent_wire_string,        IN_MESSAGE (parts.reason),    TYPE (AGENT_ERROR), TYPE (END) | TYPE (CANCEL) | TYPE (TASK_CANCEL) },
   { "status",      &_agent_wire_enum,          IN_MESSAGE (parts.status),    0, RESPONSES, .get_type = agent_task_status_get_type },
   { "direction",   &_agent_wire_enum,          IN_MESSAGE (parts.direction), 0, TYPE (FRAME), .get_type = agent_frame_direction_get_type },
-  { "payload",     &_agent_wire_payload,       IN_MESSAGE (parts.content),   0, TYPE (ACTIVATE) | TYPE (CUSTOM) | ROUTED | (TASKS & ~(TYPE (TASK_UPDATE_REQUEST) | TYPE (TASK_CANCEL))) },
+  { "payload-json", &_agent_wire_json,          IN_MESSAGE (json),            0, PAYLOADS },
+  { "payload",     &_agent_wire_payload,       IN_MESSAGE (parts.content),   0, PAYLOADS },
   { "frame",       &_agent_wire_content_frame, IN_MESSAGE (parts.content),   TYPE (FRAME), 0 },
   { "info",        &_agent_wire_content_info,  IN_MESSAGE (parts.content),   TYPE (AGENT_READY), 0 },
   { "infos",       &_agent_wire_content_infos, IN_MESSAGE (parts.content),   TYPE (AGENT_REGISTRY), 0 },

@@ -54,7 +54,10 @@ typedef struct
   guint                 n_fields;
 } AgentWireTable;
 
+/* Version 2 added payloads as JSON text: a reader of version 1 would take no notice of the text, and lose the payload. Both
+ * are read. Both are written too: what version 1 can say is written in version 1, so that older peers can read it. */
 #define AGENT_WIRE_VERSION 1
+#define AGENT_WIRE_VERSION_JSON 2
 #define AGENT_WIRE_TYPE G_VARIANT_TYPE ("(ysa{sv})")
 
 #define AGENT_WIRE_N_FIELDS_MAX 24
@@ -74,6 +77,7 @@ typedef struct
   const char       *trace;       /* (nullable) */
   const char       *topic;       /* (nullable) */
   gboolean          retained;
+  const char       *json;        /* (nullable) the payload, if it is text; parts.content is NULL then */
 } AgentMessageRecord;
 
 typedef struct
@@ -114,6 +118,7 @@ extern const AgentWireKind  _agent_wire_uint64;
 extern const AgentWireKind  _agent_wire_uint32;
 extern const AgentWireKind  _agent_wire_time;
 extern const AgentWireKind  _agent_wire_boolean;
+extern const AgentWireKind  _agent_wire_json;
 extern const AgentWireKind  _agent_wire_payload;
 extern const AgentWireKind  _agent_wire_metadata;
 extern const AgentWireKind  _agent_wire_data;

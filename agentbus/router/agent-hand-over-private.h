@@ -14,11 +14,16 @@ G_BEGIN_DECLS
  * the router once, when it has released its locks.
  *
  * It knows the bus and the route that the lane has, but nothing of parking.
+ *
+ * If routers are told that they lose an actor, one lane of each actor knows which router has the actor's state: that of the
+ * data channel, whose last message went there. A lane hands nothing over until that router is through with a HAND_OFF, which
+ * names the heir; and if the actor has another router by then, until the heir is through with another one.
  */
 typedef struct
 {
   AgentBus     *bus;
   AgentSender  *sender;
+  gboolean      hands_off; /* a router that loses an actor is told */
   gboolean      keeps;   /* more than one message: the thread may use another snapshot meanwhile, so @mailbox is owned */
   AgentMailbox *mailbox; /* (nullable) whom to wake; (owned) if @keeps */
   AgentChannel  channel;
@@ -32,6 +37,10 @@ AgentWait _agent_hand_over_try  (AgentHandOver *self,
                                  AgentLane     *lane,
                                  AgentMessage **message,
                                  gboolean       first_in_line);
+
+void      _agent_hand_over_hand_off (AgentHandOver *self,
+                                     AgentShard    *shard,
+                                     AgentLane     *lane);
 
 /* Better with no lock held, but those of the parking may be */
 void      _agent_hand_over_wake (AgentHandOver *self);

@@ -65,6 +65,184 @@ hand_over_remember (AgentHandOver *self,
   self->offer.cancel = offer->cancel;
 }
 
+/* --- The state of an actor --- */
+
+/* (transfer none): the lane of the same actor that knows who has its state */
+static AgentLane *
+hand_over_get_data_lane (AgentShard *shard,
+                         AgentLane  *lane)
+{
+  AgentLaneKey key = { lane->key.hash, lane->key.actor, AGENT_CHANNEL_DATA };
+  AgentLane   *data_lane = lane->key.channel == AGENT_CHANNEL_DATA ? lane : _agent_shard_lookup (shard, &key);
+
+  if (data_lane == NULL)
+    {
+      data_lane = _agent_lane_new (&key);
+      data_lane->known = lane->known;
+      data_lane->router = _agent_name_ref (lane->router);
+      _agent_shard_add (shard, data_lane);
+    }
+
+  return data_lane;
+}
+
+/* The state is where no message of the lane went: nothing is in the way there. @mailbox: (nullable) */
+static void
+hand_over_set_last (AgentShard   *shard,
+                    AgentLane    *lane,
+                    AgentMailbox *mailbox)
+{
+  if (lane->last_mailbox == mailbox)
+    return;
+
+  _agent_shard_set_last (shard, lane, mailbox);
+  lane->last_position = 0;
+}
+
+/* The heir has the state now, if it is there. A mailbox that is released would never be forgotten. */
+static void
+hand_over_inherit (AgentHandOver *self,
+                   AgentShard    *shard,
+                   AgentLane     *data_lane)
+{
+  AgentSnapshot *snapshot = _agent_directory_get_snapshot (self->bus->directory, self->sender);
+  AgentName     *heir = _agent_shard_get_heir (shard, data_lane);
+  AgentMailbox  *mailbox = NULL;
+
+  if (heir != NULL)
+    mailbox = _agent_snapshot_lookup (snapshot, heir, _agent_string_hash (heir, strlen (heir)));
+  if (mailbox != NULL && _agent_mailbox_is_released (mailbox))
+    mailbox = NULL;
+  hand_over_set_last (shard, data_lane, mailbox);
+  _agent_shard_forget_heir (shard, data_lane);
+}
+
+/* @router: (nullable). Returns FALSE if the router that has the state is leaving. */
+static gboolean
+hand_over_send_hand_off (AgentHandOver *self,
+                         AgentShard    *shard,
+                         AgentLane     *data_lane,
+                         AgentName     *router)
+{
+  AgentMailbox *mailbox = data_lane->last_mailbox;
+  AgentMessage *message = agent_message_new_routed (AGENT_MESSAGE_TYPE_HAND_OFF,
+                                                    "agentbus",
+                                                    data_lane->key.actor,
+                                                    router != NULL ? g_variant_new_string (router) : NULL);
+  AgentOffer    offer = { .wake = FALSE };
+
+  agent_message_set_reliable (message, TRUE);
+  message = _agent_bus_accept (self->bus, message, 0, self->sender);
+  if (_agent_bus_offer (self->bus, mailbox, &message, TRUE, &offer, self->sender) != AGENT_OFFER_ACCEPTED)
+    {
+      agent_message_unref (message);
+      return FALSE;
+    }
+
+  data_lane->last_position = offer.position;
+  _agent_shard_set_heir (shard, data_lane, router);
+  _agent_mailbox_end_offer (mailbox, AGENT_CHANNEL_DATA, &offer);
+  return TRUE;
+}
+
+/* Whether the router that was told of the heir has handed the state off. */
+static gboolean
+hand_over_is_handed_off (AgentLane *data_lane)
+{
+  return data_lane->last_mailbox == NULL ||
+         _agent_mailbox_has_handled (data_lane->last_mailbox, AGENT_CHANNEL_DATA, data_lane->last_position);
+}
+
+/* Whether the router that has the state has handled the system messages of the actor. A HAND_OFF goes with the data, and one
+ * that is sent too early can be handled before a system message which another thread has just handed over. */
+static gboolean
+hand_over_system_is_through (AgentShard *shard,
+                             AgentLane  *data_lane)
+{
+  AgentLaneKey key = { data_lane->key.hash, data_lane->key.actor, AGENT_CHANNEL_SYSTEM };
+  AgentLane   *lane = _agent_shard_lookup (shard, &key);
+
+  return lane == NULL || lane->last_mailbox != data_lane->last_mailbox ||
+         _agent_mailbox_has_handled (lane->last_mailbox, AGENT_CHANNEL_SYSTEM, lane->last_position);
+}
+
+/* Whether the state has to move from where it is. @router: (nullable) */
+static gboolean
+hand_over_has_to_move (AgentLane *data_lane,
+                       AgentName *router)
+{
+  return data_lane->last_mailbox != NULL &&
+         g_strcmp0 (_agent_mailbox_get_name (data_lane->last_mailbox), router) != 0;
+}
+
+/* Has the state of the actor move to @router: (nullable), step by step. Returns AGENT_WAIT_PREVIOUS if it is on the way. */
+static AgentWait
+hand_over_move_state (AgentHandOver *self,
+                      AgentShard    *shard,
+                      AgentLane     *data_lane,
+                      AgentName     *router)
+{
+  for (;;)
+    {
+      if (data_lane->hand_off == AGENT_HAND_OFF_SENT && !hand_over_is_handed_off (data_lane))
+        return AGENT_WAIT_PREVIOUS;
+      if (data_lane->hand_off == AGENT_HAND_OFF_SENT && g_strcmp0 (_agent_shard_get_heir (shard, data_lane), router) == 0)
+        return AGENT_WAIT_NONE;
+      if (data_lane->hand_off == AGENT_HAND_OFF_SENT)
+        hand_over_inherit (self, shard, data_lane);
+
+      _agent_shard_set_pending (shard, data_lane, FALSE);
+      if (!hand_over_has_to_move (data_lane, router))
+        return AGENT_WAIT_NONE;
+      if (!hand_over_system_is_through (shard, data_lane))
+        {
+          _agent_shard_set_pending (shard, data_lane, TRUE);
+          return AGENT_WAIT_PREVIOUS;
+        }
+      if (!hand_over_send_hand_off (self, shard, data_lane, router))
+        return AGENT_WAIT_NONE;
+    }
+}
+
+/* The route of the data channel's lane has changed. */
+void
+_agent_hand_over_hand_off (AgentHandOver *self,
+                           AgentShard    *shard,
+                           AgentLane     *lane)
+{
+  if (self->hands_off)
+    hand_over_move_state (self, shard, lane, lane->router);
+}
+
+/* A lane that has to wait is found by the router that it waits for. */
+static AgentWait
+hand_over_wait_for_state (AgentHandOver *self,
+                          AgentShard    *shard,
+                          AgentLane     *lane)
+{
+  AgentLane *data_lane = hand_over_get_data_lane (shard, lane);
+  AgentWait  wait = hand_over_move_state (self, shard, data_lane, lane->router);
+
+  if (wait == AGENT_WAIT_PREVIOUS)
+    hand_over_set_last (shard, lane, data_lane->last_mailbox);
+
+  return wait;
+}
+
+/* A message of @lane went to @mailbox, which has the state from now on. */
+static void
+hand_over_note_state (AgentShard   *shard,
+                      AgentLane    *lane,
+                      AgentMailbox *mailbox)
+{
+  AgentLane *data_lane = hand_over_get_data_lane (shard, lane);
+
+  hand_over_set_last (shard, data_lane, mailbox);
+  _agent_shard_forget_heir (shard, data_lane);
+}
+
+/* --- A message --- */
+
 /*
  * @message: (inout): the next one of the lane
  * @first_in_line: whether the lane is the first of those that wait for the router; others stand behind who waits there
@@ -83,8 +261,10 @@ _agent_hand_over_try (AgentHandOver *self,
   AgentOffer       offer = { .wake = FALSE };
   AgentOfferResult result;
 
-  if (lane->router == NULL)
+  if (lane->router == NULL || lane->held)
     return AGENT_WAIT_ROUTE;
+  if (G_UNLIKELY (self->hands_off) && hand_over_wait_for_state (self, shard, lane) != AGENT_WAIT_NONE)
+    return AGENT_WAIT_PREVIOUS;
 
   mailbox = hand_over_find_mailbox (self, lane);
   if (mailbox == NULL)
@@ -99,6 +279,8 @@ _agent_hand_over_try (AgentHandOver *self,
   lane->last_position = offer.position;
   if (G_UNLIKELY (lane->last_mailbox != mailbox))
     _agent_shard_set_last (shard, lane, mailbox);
+  if (G_UNLIKELY (self->hands_off))
+    hand_over_note_state (shard, lane, mailbox);
   if (offer.wake || offer.cancel != NULL)
     hand_over_remember (self, lane, mailbox, &offer);
   return AGENT_WAIT_NONE;

@@ -27,6 +27,14 @@ typedef enum
   AGENT_WAIT_PREVIOUS, /* its previous router is not through with the messages that it had */
 } AgentWait;
 
+/* Whether @last_mailbox is told who gets the actor. */
+typedef enum
+{
+  AGENT_HAND_OFF_NONE,
+  AGENT_HAND_OFF_PENDING, /* it is, when it has handled the system messages */
+  AGENT_HAND_OFF_SENT,    /* it was, at @last_position; the shard knows the heir */
+} AgentHandOff;
+
 struct _AgentParked
 {
   AgentDeadline  deadline; /* first: when it expires */
@@ -57,8 +65,10 @@ struct _AgentLane
   guint           wait : 3;      /* (parking) an AgentWait; ROUTER stands for ROOM too: the station knows which it is */
 
   /* (shard) The route */
-  guint16         removed;       /* it is in no table any more */
-  guint16         known;         /* the route table has heard of the actor */
+  guint8          removed;       /* it is in no table any more */
+  guint8          known;         /* the route table has heard of the actor */
+  guint8          hand_off;      /* an AgentHandOff */
+  guint8          held;          /* nothing goes out: messages that come before all others are on their way to the lane */
   AgentName      *router;        /* (owned) (nullable) */
   guint64         generation;    /* of the directory when @mailbox was looked up */
   AgentMailbox   *mailbox;       /* (unowned) (nullable) the router's; valid with a snapshot of that generation */
@@ -101,6 +111,13 @@ static inline AgentParked *
 _agent_lane_get_first (AgentLane *self)
 {
   return self->parked.head != NULL ? self->parked.head->data : NULL;
+}
+
+/* (transfer none) (nullable): the message that goes last. With the lock of the parking held. */
+static inline AgentParked *
+_agent_lane_get_last (AgentLane *self)
+{
+  return self->parked.tail != NULL ? self->parked.tail->data : NULL;
 }
 
 G_END_DECLS

@@ -182,7 +182,7 @@ _agent_parking_dispatch (AgentParking *self,
                          GError      **error)
 {
   AgentSender        *sender = _agent_sender_get ();
-  AgentHandOver       hand_over = { .bus = self->bus, .sender = sender };
+  AgentHandOver       hand_over = _agent_parking_new_hand_over (self, sender);
   const char         *actor;
   AgentLaneKey        key;
   AgentShard         *shard;

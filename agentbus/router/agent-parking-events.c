@@ -18,9 +18,10 @@ events_ref_changed_lane (AgentParking *self,
                          AgentChannel  channel,
                          gboolean     *known)
 {
-  AgentLaneKey key = { _agent_string_hash (actor, strlen (actor)), actor, channel };
-  AgentShard  *shard = _agent_parking_get_shard (self, key.hash);
-  AgentLane   *lane;
+  AgentLaneKey  key = { _agent_string_hash (actor, strlen (actor)), actor, channel };
+  AgentShard   *shard = _agent_parking_get_shard (self, key.hash);
+  AgentHandOver hand_over = _agent_parking_new_hand_over (self, _agent_sender_get ());
+  AgentLane    *lane;
 
   _agent_spin_lock_lock (&shard->lock);
   lane = _agent_shard_lookup (shard, &key);
@@ -29,6 +30,8 @@ events_ref_changed_lane (AgentParking *self,
       _agent_lane_ref (lane);
       _agent_parking_read_route (self, lane);
       *known = lane->known;
+      if (channel == AGENT_CHANNEL_DATA)
+        _agent_hand_over_hand_off (&hand_over, shard, lane);
       if (!lane->known)
         _agent_parking_part_with (self, shard, lane);
     }
@@ -64,12 +67,15 @@ events_on_route_changed (gpointer    data,
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     events_change_lane (self, actor, channel);
 
+  _agent_parking_tell_rename_losses (self);
   _agent_parking_settle (self);
   _agent_sender_collect (_agent_sender_get ());
 }
 
 const AgentRouteWatchFuncs _agent_parking_route_funcs = {
   .changed = events_on_route_changed,
+  .begin_rename = _agent_parking_begin_rename,
+  .end_rename = _agent_parking_end_rename,
 };
 
 /* --- The bus --- */
@@ -90,6 +96,30 @@ events_forget_mailbox (AgentShard   *shard,
   while (more);
 }
 
+/* Routers that had system messages of actors that they lose can be told now. */
+static void
+events_hand_off (AgentParking *self,
+                 AgentShard   *shard,
+                 AgentMailbox *mailbox)
+{
+  AgentHandOver hand_over = _agent_parking_new_hand_over (self, _agent_sender_get ());
+  g_autoptr (GPtrArray) lanes = NULL;
+
+  _agent_spin_lock_lock (&shard->lock);
+  lanes = _agent_shard_ref_pending (shard, mailbox);
+  _agent_spin_lock_unlock (&shard->lock);
+
+  for (guint i = 0; i < lanes->len; i++)
+    {
+      AgentLane *lane = lanes->pdata[i];
+
+      _agent_spin_lock_lock (&shard->lock);
+      if (!lane->removed)
+        _agent_hand_over_hand_off (&hand_over, shard, lane);
+      _agent_spin_lock_unlock (&shard->lock);
+    }
+}
+
 static void
 events_on_mailbox (gpointer          data,
                    AgentMailbox     *mailbox,
@@ -100,7 +130,16 @@ events_on_mailbox (gpointer          data,
   for (guint i = 0; event == AGENT_MAILBOX_LEFT && i < AGENT_PARKING_N_SHARDS; i++)
     events_forget_mailbox (&self->shards[i], mailbox);
 
+  if (event == AGENT_MAILBOX_LEFT)
+    _agent_aliases_forget (&self->aliases, mailbox);
   _agent_parking_flush_station (self, _agent_mailbox_get_name (mailbox), FALSE);
+  for (guint i = 0; event == AGENT_MAILBOX_PROGRESSED && i < AGENT_PARKING_N_SHARDS; i++)
+    {
+      if (g_atomic_int_get (&self->shards[i].n_pending) > 0)
+        events_hand_off (self, &self->shards[i], mailbox);
+    }
+  if (event != AGENT_MAILBOX_SUBSCRIBED)
+    self->funcs->progressed (self->owner, mailbox);
   _agent_sender_collect (_agent_sender_get ());
 }
 
@@ -129,29 +168,59 @@ events_count_drop (AgentParking   *self,
   g_mutex_unlock (&self->lock);
 }
 
+/* (transfer none): the lane that @message goes back to. Returns with the lock of its shard held.
+ *
+ * @new_id: (out) (transfer full) (nullable): the id that the actor has now, if it is another one */
+static AgentLane *
+events_lock_lane (AgentParking *self,
+                  AgentMessage *message,
+                  AgentShard  **shard,
+                  char        **new_id)
+{
+  for (;;)
+    {
+      g_autofree char *before = _agent_aliases_resolve (&self->aliases, message);
+      const char      *actor = before != NULL ? before : agent_message_get_target (message);
+      AgentLaneKey     key = { _agent_string_hash (actor, strlen (actor)), actor, message->channel };
+      AgentLane       *lane;
+
+      *shard = _agent_parking_get_shard (self, key.hash);
+      _agent_spin_lock_lock (&(*shard)->lock);
+      lane = _agent_shard_lookup (*shard, &key);
+
+      /* While this lock is held, nobody gives the actor another id. */
+      *new_id = _agent_aliases_resolve (&self->aliases, message);
+      if (g_strcmp0 (before, *new_id) == 0 && (lane == NULL || !lane->held))
+        return lane != NULL ? lane : _agent_parking_get_lane (self, *shard, &key);
+
+      _agent_spin_lock_unlock (&(*shard)->lock);
+      g_clear_pointer (new_id, g_free);
+      _agent_parking_wait_for_rename (self);
+    }
+}
+
 /*
- * @message: taken if this returns TRUE
+ * @message: (inout): taken if this returns TRUE; another one takes its place if the actor has another id by now
  * @reason: (out): why @message is dropped otherwise: its actor was removed meanwhile, or the dispatcher has stopped
  */
 static gboolean
 events_take_back (AgentParking    *self,
                   AgentMailbox    *mailbox,
-                  AgentMessage    *message,
+                  AgentMessage   **message,
                   AgentDropReason *reason)
 {
-  const char  *actor = agent_message_get_target (message);
-  AgentLaneKey key = { message->hash, actor, message->channel };
-  AgentShard  *shard = _agent_parking_get_shard (self, key.hash);
-  AgentLane   *lane;
-  gboolean     keep;
+  g_autofree char *new_id = NULL;
+  AgentShard      *shard;
+  AgentLane       *lane = events_lock_lane (self, *message, &shard, &new_id);
+  gboolean         keep;
 
-  _agent_spin_lock_lock (&shard->lock);
-  lane = _agent_parking_get_lane (self, shard, &key);
+  if (new_id != NULL)
+    *message = _agent_parking_readdress (*message, new_id);
   shard->n_returned++;
   keep = lane->known && _agent_parking_get_phase (self) != AGENT_PARKING_CLOSED;
   *reason = lane->known ? AGENT_DROP_REASON_CLOSED : AGENT_DROP_REASON_NO_TARGET;
   if (keep)
-    events_put_back (self, lane, message, _agent_mailbox_get_name (mailbox));
+    events_put_back (self, lane, *message, _agent_mailbox_get_name (mailbox));
   else
     events_count_drop (self, *reason);
   _agent_parking_tend_lane (self, shard, lane);
@@ -171,8 +240,10 @@ events_on_give_back (gpointer      data,
 
   for (guint i = messages->len; i > 0; i--)
     {
-      if (events_take_back (self, mailbox, messages->pdata[i - 1], &reasons[i - 1]))
-        messages->pdata[i - 1] = NULL;
+      AgentMessage *message = messages->pdata[i - 1];
+      gboolean      taken = events_take_back (self, mailbox, &message, &reasons[i - 1]);
+
+      messages->pdata[i - 1] = taken ? NULL : message;
     }
 
   for (guint i = 0; i < messages->len; i++)

@@ -168,7 +168,7 @@ _agent_parking_flush_lane (AgentParking *self,
                            gboolean      read_route,
                            guint        *max)
 {
-  AgentHandOver    hand_over = { .bus = self->bus, .sender = _agent_sender_get () };
+  AgentHandOver    hand_over = _agent_parking_new_hand_over (self, _agent_sender_get ());
   AgentShard      *shard = _agent_parking_get_shard (self, lane->key.hash);
   g_autofree char *other_router = NULL;
   AgentFlushResult result;

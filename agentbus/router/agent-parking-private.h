@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bus/agent-bus-private.h"
+#include "router/agent-aliases-private.h"
 #include "router/agent-hand-over-private.h"
 #include "router/agent-histogram-private.h"
 #include "router/agent-lane-private.h"
@@ -53,6 +54,10 @@ typedef struct
   void (*deadline) (gpointer owner,
                     gint64   time);
 
+  /* @mailbox has handled messages, or will not handle any more. With no lock held. */
+  void (*progressed) (gpointer      owner,
+                      AgentMailbox *mailbox);
+
   /* Nothing is accepted any more, and nothing is parked. With no lock held. */
   void (*drained)  (gpointer owner);
 } AgentParkingFuncs;
@@ -70,6 +75,7 @@ struct _AgentParking
   guint                    actor_capacity;
   gint                     capacity;     /* (atomic) a guint */
   gint                     park_unknown; /* (atomic) */
+  gint                     hand_off;     /* (atomic) */
   gint                     phase;        /* (atomic) AgentParkingPhase */
   gint                     timeouts[AGENT_N_MESSAGE_TYPES]; /* (atomic) ms, guints */
 
@@ -81,7 +87,19 @@ struct _AgentParking
   guint64                  n_swept;      /* (lock) changes of the table when all lanes were looked through last */
   gint64                   swept_at;     /* (lock) */
   AgentHistogram           latency;
+
+  GMutex                   rename_lock;   /* held while an actor gets another id, taken before all others */
+  AgentAliases             aliases;       /* of actors that got other ids */
+  AgentLosses              rename_losses; /* (lock) of lanes whose actors got other ids, until somebody may be told */
 };
+
+/* How the thread hands over messages of a lane. */
+static inline AgentHandOver
+_agent_parking_new_hand_over (AgentParking *self,
+                              AgentSender  *sender)
+{
+  return (AgentHandOver){ .bus = self->bus, .sender = sender, .hands_off = g_atomic_int_get (&self->hand_off) };
+}
 
 static inline AgentParkingPhase
 _agent_parking_get_phase (AgentParking *self)
@@ -201,6 +219,23 @@ AgentDispatchResult _agent_parking_dispatch   (AgentParking            *self,
 
 extern const AgentRouteWatchFuncs _agent_parking_route_funcs;
 extern const AgentMailboxWatchFuncs   _agent_parking_watch_funcs;
+
+/* --- agent-parking-rename.c: an actor gets another id --- */
+
+void               _agent_parking_begin_rename
+                                              (gpointer                 data,
+                                               const char              *actor,
+                                               const char              *new_id);
+void               _agent_parking_end_rename  (gpointer                 data,
+                                               const char              *actor,
+                                               const char              *new_id,
+                                               gboolean                 done);
+void               _agent_parking_tell_rename_losses
+                                              (AgentParking            *self);
+void               _agent_parking_wait_for_rename
+                                              (AgentParking            *self);
+AgentMessage      *_agent_parking_readdress   (AgentMessage            *message,
+                                               const char              *new_id);
 
 /* --- agent-parking-timer.c: the first deadline has come --- */
 

@@ -57,6 +57,8 @@ _agent_parking_new (AgentBus                *bus,
 
   g_mutex_init (&self->lock);
   _agent_parking_lot_init (&self->lot);
+  _agent_aliases_init (&self->aliases);
+  g_mutex_init (&self->rename_lock);
   self->next_time = AGENT_PARKING_LOT_NEVER;
 
   return self;
@@ -79,6 +81,8 @@ _agent_parking_unref (AgentParking *self)
   for (guint i = 0; i < AGENT_PARKING_N_SHARDS; i++)
     _agent_shard_clear (&self->shards[i]);
   _agent_parking_lot_clear (&self->lot);
+  _agent_aliases_clear (&self->aliases);
+  g_mutex_clear (&self->rename_lock);
   g_mutex_clear (&self->lock);
   g_object_unref (self->routes);
   g_object_unref (self->bus);
@@ -130,7 +134,7 @@ _agent_parking_tend_lane (AgentParking *self,
                           AgentShard   *shard,
                           AgentLane    *lane)
 {
-  if (!lane->known && !lane->removed && g_atomic_int_get (&lane->n_parked) == 0)
+  if (!lane->known && !lane->removed && !lane->held && g_atomic_int_get (&lane->n_parked) == 0)
     _agent_shard_remove (shard, lane);
 }
 

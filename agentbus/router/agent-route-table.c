@@ -2,17 +2,10 @@
 
 #include "config.h"
 
-#include <stdatomic.h>
-
+#include "agent-bus-error.h"
 #include "base/agent-signal-private.h"
-#include "base/agent-signal-queue-private.h"
 #include "base/agent-utf8-private.h"
-#include "base/agent-watch-list-private.h"
-#include "router/agent-route-index-private.h"
 #include "router/agent-route-table-private.h"
-
-/* How many actors are moved while the lock is held once. */
-#define PIECE 256
 
 /**
  * AgentRouteTable:
@@ -71,24 +64,13 @@
  *
  * Since: 0.1
  */
-struct _AgentRouteTable
-{
-  GObject parent_instance;
 
-  AgentSignalQueue *signals;
-
-  AgentWatchList watches;
-
-  GMutex          lock;
-  AgentRouteIndex index; /* (lock) */
-  _Atomic guint64 n_changes;
-};
-
-/* One emission of the signal. */
+/* One emission of a signal. */
 typedef struct
 {
-  char *actor;
-  char *router; /* (nullable) */
+  char  *actor;  /* (nullable): NULL for a batch */
+  char  *router; /* (nullable) */
+  char **actors; /* (nullable) of a batch */
 } RouteChange;
 
 enum
@@ -101,6 +83,7 @@ enum
 enum
 {
   CHANGED,
+  CHANGED_MANY,
   N_SIGNALS
 };
 
@@ -116,6 +99,7 @@ route_table_free_change (gpointer data)
 
   g_free (change->actor);
   g_free (change->router);
+  g_strfreev (change->actors);
   g_free (change);
 }
 
@@ -125,15 +109,18 @@ route_table_emit_changed (GObject *object,
 {
   RouteChange *change = event;
 
-  g_signal_emit (object, signals[CHANGED], 0, change->actor, change->router);
+  if (change->actor != NULL)
+    g_signal_emit (object, signals[CHANGED], 0, change->actor, change->router);
+  else
+    g_signal_emit (object, signals[CHANGED_MANY], 0, change->actors);
 }
 
 /* --- Telling --- */
 
 /* Tells the watches that the route of @actor has changed. With no lock held, after the change. */
-static void
-route_table_tell (AgentRouteTable *self,
-                  const char      *actor)
+void
+_agent_route_table_tell (AgentRouteTable *self,
+                         const char      *actor)
 {
   g_autoptr (GPtrArray) watches = _agent_watch_list_ref (&self->watches);
 
@@ -212,19 +199,51 @@ route_table_note_change_locked (AgentRouteTable *self,
   if (!_agent_signal_is_heard (self, signals[CHANGED]))
     return;
 
-  change = g_new (RouteChange, 1);
+  change = g_new0 (RouteChange, 1);
   change->actor = g_strdup (actor);
   change->router = g_strdup (router);
   _agent_signal_queue_add (self->signals, change);
+}
+
+/* All changes of a batch are made. @actors: (element-type utf8): whose routes have changed. With no lock held.
+ *
+ * The signal may come after that of a later change of one of them: so it does not say what the routes are. */
+void
+_agent_route_table_note_batch (AgentRouteTable *self,
+                               GPtrArray       *actors)
+{
+  RouteChange *change;
+
+  if (actors->len == 0 || !_agent_signal_is_heard (self, signals[CHANGED_MANY]))
+    return;
+
+  change = g_new0 (RouteChange, 1);
+  change->actors = g_new0 (char *, actors->len + 1);
+  for (guint i = 0; i < actors->len; i++)
+    change->actors[i] = g_strdup (actors->pdata[i]);
+  _agent_signal_queue_add (self->signals, change);
+}
+
+static void
+route_table_count_change_locked (AgentRouteTable *self,
+                                 const char      *actor,
+                                 const char      *router,
+                                 gboolean         in_batch)
+{
+  if (in_batch)
+    atomic_fetch_add (&self->n_changes, 1);
+  else
+    route_table_note_change_locked (self, actor, router);
 }
 
 /* @router: (nullable): not the one that @route has */
 static void
 route_table_change_locked (AgentRouteTable *self,
                            AgentRoute      *route,
-                           const char      *router)
+                           const char      *router,
+                           gboolean         in_batch)
 {
-  route_table_note_change_locked (self, route->id, router);
+  route_table_count_change_locked (self, route->id, router, in_batch);
   route->n_changes = atomic_load (&self->n_changes);
   _agent_route_index_set_router (&self->index, route, router);
 }
@@ -261,6 +280,8 @@ agent_route_table_finalize (GObject *object)
   _agent_watch_list_clear (&self->watches);
   _agent_route_index_clear (&self->index);
   g_mutex_clear (&self->lock);
+  g_mutex_clear (&self->walk_lock);
+  g_mutex_clear (&self->rename_lock);
 
   G_OBJECT_CLASS (agent_route_table_parent_class)->finalize (object);
 }
@@ -313,6 +334,9 @@ agent_route_table_class_init (AgentRouteTableClass *klass)
    *
    * Tells of a change, in the order of the changes: the last one tells what [method@AgentBus.RouteTable.lookup] says.
    *
+   * Changes that are made in a batch come by [signal@AgentBus.RouteTable::changed-many] instead. Who wants to know all
+   * changes connects to both signals, and hears of each change once.
+   *
    * Emitted in the context that was the thread default where the table was made.
    *
    * Since: 0.1
@@ -328,11 +352,40 @@ agent_route_table_class_init (AgentRouteTableClass *klass)
                                    2,
                                    G_TYPE_STRING,
                                    G_TYPE_STRING);
+
+  /**
+   * AgentRouteTable::changed-many:
+   * @self: a route table
+   * @actors: (array zero-terminated=1): whose routes changed, each of them once
+   *
+   * Tells of a batch of changes, once for the whole batch: one call of [method@AgentBus.RouteTable.assign_many],
+   * [method@AgentBus.RouteTable.restore], [method@AgentBus.RouteTable.rebalance] or
+   * [method@AgentBus.RouterDispatcher.drain_router_async]. There is no [signal@AgentBus.RouteTable::changed] for what is told
+   * here. All other functions, [method@AgentBus.RouteTable.move_all] as well, tell of each actor by itself.
+   *
+   * What the routes are by now is what [method@AgentBus.RouteTable.lookup] says.
+   *
+   * Emitted in the context that was the thread default where the table was made.
+   *
+   * Since: 0.1
+   */
+  signals[CHANGED_MANY] = g_signal_new ("changed-many",
+                                        AGENT_TYPE_ROUTE_TABLE,
+                                        G_SIGNAL_RUN_LAST,
+                                        0,
+                                        NULL,
+                                        NULL,
+                                        NULL,
+                                        G_TYPE_NONE,
+                                        1,
+                                        G_TYPE_STRV);
 }
 
 static void
 agent_route_table_init (AgentRouteTable *self)
 {
+  g_mutex_init (&self->rename_lock);
+  g_mutex_init (&self->walk_lock);
   g_mutex_init (&self->lock);
   _agent_route_index_init (&self->index);
   _agent_watch_list_init (&self->watches);
@@ -356,22 +409,19 @@ agent_route_table_new (void)
 }
 
 /* Returns FALSE if it is like that already. @router: (nullable) */
-static gboolean
-route_table_set (AgentRouteTable *self,
-                 const char      *actor,
-                 const char      *router)
+gboolean
+_agent_route_table_set_locked (AgentRouteTable *self,
+                               const char      *actor,
+                               const char      *router,
+                               gboolean         in_batch)
 {
-  AgentRoute *route;
-  gboolean    changed;
+  AgentRoute *route = _agent_route_index_lookup (&self->index, actor);
+  gboolean    changed = route == NULL || g_strcmp0 (_agent_route_get_router (route), router) != 0;
 
-  g_mutex_lock (&self->lock);
-  route = _agent_route_index_lookup (&self->index, actor);
-  changed = route == NULL || g_strcmp0 (_agent_route_get_router (route), router) != 0;
   if (route == NULL)
     route = _agent_route_index_add (&self->index, actor);
   if (changed)
-    route_table_change_locked (self, route, router);
-  g_mutex_unlock (&self->lock);
+    route_table_change_locked (self, route, router, in_batch);
 
   return changed;
 }
@@ -381,8 +431,14 @@ route_table_set_and_tell (AgentRouteTable *self,
                           const char      *actor,
                           const char      *router)
 {
-  if (route_table_set (self, actor, router))
-    route_table_tell (self, actor);
+  gboolean changed;
+
+  g_mutex_lock (&self->lock);
+  changed = _agent_route_table_set_locked (self, actor, router, FALSE);
+  g_mutex_unlock (&self->lock);
+
+  if (changed)
+    _agent_route_table_tell (self, actor);
 }
 
 /**
@@ -436,22 +492,19 @@ agent_route_table_unassign (AgentRouteTable *self,
 }
 
 /* Returns FALSE if nobody knew the actor. */
-static gboolean
-route_table_forget (AgentRouteTable *self,
-                    const char      *actor)
+gboolean
+_agent_route_table_forget_locked (AgentRouteTable *self,
+                                  const char      *actor,
+                                  gboolean         in_batch)
 {
-  AgentRoute *route;
+  AgentRoute *route = _agent_route_index_lookup (&self->index, actor);
 
-  g_mutex_lock (&self->lock);
-  route = _agent_route_index_lookup (&self->index, actor);
-  if (route != NULL)
-    {
-      route_table_note_change_locked (self, actor, NULL);
-      _agent_route_index_remove (&self->index, route);
-    }
-  g_mutex_unlock (&self->lock);
+  if (route == NULL)
+    return FALSE;
 
-  return route != NULL;
+  route_table_count_change_locked (self, actor, NULL, in_batch);
+  _agent_route_index_remove (&self->index, route);
+  return TRUE;
 }
 
 /**
@@ -480,103 +533,133 @@ agent_route_table_remove (AgentRouteTable *self,
 
   /* @actor may be the target of a message that is dropped. */
   copy = g_strdup (actor);
-  known = route_table_forget (self, copy);
-  route_table_tell (self, copy);
+  g_mutex_lock (&self->lock);
+  known = _agent_route_table_forget_locked (self, copy, FALSE);
+  g_mutex_unlock (&self->lock);
+  _agent_route_table_tell (self, copy);
   return known;
 }
 
-/* Moves at most PIECE of the actors that were with @from_router when the table had changed @n_changes times. Returns their
- * ids: (transfer full). */
-static GPtrArray *
-route_table_move_some (AgentRouteTable *self,
-                       const char      *from_router,
-                       const char      *to_router,
-                       guint64          n_changes)
-{
-  GPtrArray  *ids = g_ptr_array_new_with_free_func (g_free);
-  AgentRoute *route;
+/* --- Another id --- */
 
-  g_mutex_lock (&self->lock);
-  while (ids->len < PIECE && (route = _agent_route_index_get_first (&self->index, from_router)) != NULL &&
-         route->n_changes <= n_changes)
+static gboolean
+route_table_refuse_rename (AgentBusError code,
+                           const char   *why,
+                           const char   *actor,
+                           GError      **error)
+{
+  g_set_error (error, AGENT_BUS_ERROR, (gint) code, "The actor '%s' cannot be renamed: %s", actor, why);
+  return FALSE;
+}
+
+static gboolean
+route_table_rename_locked (AgentRouteTable *self,
+                           const char      *actor,
+                           const char      *new_id,
+                           GError         **error)
+{
+  AgentRoute *route = _agent_route_index_lookup (&self->index, actor);
+  const char *router;
+
+  if (route == NULL)
+    return route_table_refuse_rename (AGENT_BUS_ERROR_NOT_FOUND, "nobody knows it", actor, error);
+  if (_agent_route_index_lookup (&self->index, new_id) != NULL)
+    return route_table_refuse_rename (AGENT_BUS_ERROR_EXISTS, "another actor has that id", actor, error);
+
+  router = _agent_route_get_router (route);
+  route_table_note_change_locked (self, actor, NULL);
+  route_table_note_change_locked (self, new_id, router);
+  route = _agent_route_index_rename (&self->index, route, new_id);
+  route->n_changes = atomic_load (&self->n_changes);
+  return TRUE;
+}
+
+/* The watches have what they hold for the actor go along. With the rename lock held. */
+static gboolean
+route_table_rename_with_watches (AgentRouteTable *self,
+                                 const char      *actor,
+                                 const char      *new_id,
+                                 GError         **error)
+{
+  g_autoptr (GPtrArray) watches = _agent_watch_list_ref (&self->watches);
+  guint    n_watches = watches != NULL ? watches->len : 0;
+  gboolean done;
+
+  for (guint i = 0; i < n_watches; i++)
     {
-      route_table_change_locked (self, route, to_router);
-      g_ptr_array_add (ids, g_strdup (route->id));
+      AgentWatch                 *watch = watches->pdata[i];
+      const AgentRouteWatchFuncs *funcs = watch->funcs;
+
+      if (funcs->begin_rename != NULL)
+        funcs->begin_rename (watch->data, actor, new_id);
     }
-  g_mutex_unlock (&self->lock);
-
-  return ids;
-}
-
-/* Returns how many actors were moved. */
-static guint
-route_table_move_some_and_tell (AgentRouteTable *self,
-                                const char      *from_router,
-                                const char      *to_router,
-                                guint64          n_changes)
-{
-  g_autoptr (GPtrArray) ids = route_table_move_some (self, from_router, to_router, n_changes);
-
-  for (guint i = 0; i < ids->len; i++)
-    route_table_tell (self, ids->pdata[i]);
-
-  return ids->len;
-}
-
-/* Takes the lock, so that each change which is counted has also been made. */
-static guint64
-route_table_count_changes (AgentRouteTable *self)
-{
-  guint64 n_changes;
 
   g_mutex_lock (&self->lock);
-  n_changes = atomic_load (&self->n_changes);
+  done = route_table_rename_locked (self, actor, new_id, error);
   g_mutex_unlock (&self->lock);
 
-  return n_changes;
+  for (guint i = 0; i < n_watches; i++)
+    {
+      AgentWatch                 *watch = watches->pdata[i];
+      const AgentRouteWatchFuncs *funcs = watch->funcs;
+
+      if (funcs->end_rename != NULL)
+        funcs->end_rename (watch->data, actor, new_id, done);
+    }
+
+  return done;
 }
 
 /**
- * agent_route_table_move_all:
+ * agent_route_table_rename:
  * @self: a route table
- * @from_router: the name of a router
- * @to_router: the name of another router
+ * @actor: the id of an actor
+ * @new_id: the id that it gets
+ * @error: return location for a [error@AgentBus.BusError]
  *
- * Assigns all actors of one router to another, as [method@AgentBus.RouteTable.assign] does with one.
+ * Gives an actor another id. It keeps its router.
  *
- * Those are moved that have @from_router when this is called. Other threads may change the table between two of them.
+ * What is parked for the actor in a [class@AgentBus.RouterDispatcher] goes along, in order: these messages have the new id
+ * as their target from now on, and their sequence numbers, limits and everything else as before. What the router has
+ * already keeps the old id; if the router leaves without having handled it, it comes back and goes along as well. What is
+ * dispatched to the new id comes behind all of that.
  *
- * Returns: how many actors were moved
+ * Nobody is known by the old id any more when this returns: what is dispatched to it then is for an unknown actor.
+ *
+ * [signal@AgentBus.RouteTable::changed] is emitted for the old id, with no router, and then for the new one.
+ *
+ * Returns: %FALSE with %AGENT_BUS_ERROR_NOT_FOUND if nobody knows @actor, or with %AGENT_BUS_ERROR_EXISTS if @new_id is
+ *   known already; nothing has changed then
  *
  * Since: 0.1
  */
-guint
-agent_route_table_move_all (AgentRouteTable *self,
-                            const char      *from_router,
-                            const char      *to_router)
+gboolean
+agent_route_table_rename (AgentRouteTable *self,
+                          const char      *actor,
+                          const char      *new_id,
+                          GError         **error)
 {
-  guint64 n_changes;
-  guint   n_moved = 0;
-  guint   n;
+  g_autofree char *old_copy = NULL;
+  g_autofree char *new_copy = NULL;
+  gboolean         done;
 
-  g_return_val_if_fail (AGENT_IS_ROUTE_TABLE (self), 0);
-  g_return_val_if_fail (from_router != NULL, 0);
-  g_return_val_if_fail (to_router != NULL && *to_router != '\0', 0);
-  g_return_val_if_fail (_agent_utf8_is_string (from_router), 0);
-  g_return_val_if_fail (_agent_utf8_is_string (to_router), 0);
+  g_return_val_if_fail (AGENT_IS_ROUTE_TABLE (self), FALSE);
+  g_return_val_if_fail (actor != NULL, FALSE);
+  g_return_val_if_fail (_agent_utf8_is_string (actor), FALSE);
+  g_return_val_if_fail (new_id != NULL && *new_id != '\0', FALSE);
+  g_return_val_if_fail (_agent_utf8_is_string (new_id), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  if (g_str_equal (from_router, to_router))
-    return 0;
+  /* Either may be of a message that is let go of meanwhile. */
+  old_copy = g_strdup (actor);
+  new_copy = g_strdup (new_id);
+  g_mutex_lock (&self->rename_lock);
+  done = route_table_rename_with_watches (self, old_copy, new_copy, error);
+  g_mutex_unlock (&self->rename_lock);
 
-  n_changes = route_table_count_changes (self);
-  do
-    {
-      n = route_table_move_some_and_tell (self, from_router, to_router, n_changes);
-      n_moved += n;
-    }
-  while (n == PIECE);
-
-  return n_moved;
+  if (done)
+    _agent_route_table_tell (self, new_copy);
+  return done;
 }
 
 /**

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
+#include "base/agent-utf8-private.h"
 #include "router/agent-route-table-private.h"
 #include "router/agent-router-dispatcher-private.h"
 #include "router/agent-router-report-private.h"
@@ -132,6 +133,7 @@ enum
   PROP_CAPACITY,
   PROP_ACTOR_CAPACITY,
   PROP_PARK_UNKNOWN,
+  PROP_HAND_OFF,
   PROP_N_PARKED,
   N_PROPS
 };
@@ -256,6 +258,9 @@ agent_router_dispatcher_get_property (GObject    *object,
     case PROP_PARK_UNKNOWN:
       g_value_set_boolean (value, agent_router_dispatcher_get_park_unknown (self));
       break;
+    case PROP_HAND_OFF:
+      g_value_set_boolean (value, agent_router_dispatcher_get_hand_off (self));
+      break;
     case PROP_N_PARKED:
       g_value_set_uint (value, agent_router_dispatcher_get_n_parked (self));
       break;
@@ -294,6 +299,9 @@ agent_router_dispatcher_set_property (GObject      *object,
       break;
     case PROP_PARK_UNKNOWN:
       agent_router_dispatcher_set_park_unknown (self, g_value_get_boolean (value));
+      break;
+    case PROP_HAND_OFF:
+      agent_router_dispatcher_set_hand_off (self, g_value_get_boolean (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -371,6 +379,27 @@ dispatcher_make_limits (void)
    * Since: 0.1
    */
   props[PROP_PARK_UNKNOWN] = g_param_spec_boolean ("park-unknown", NULL, NULL, TRUE, SETTING);
+
+  /**
+   * AgentRouterDispatcher:hand-off: (getter get_hand_off) (setter set_hand_off)
+   *
+   * Whether a router that loses an actor is told so by a message, and may pass on what it knows of the actor.
+   *
+   * The message has the type %AGENT_MESSAGE_TYPE_HAND_OFF, the source "agentbus", and the actor as its target. Its payload is
+   * the name of the actor's new router, or there is none if the actor has no router any more. It is reliable, and comes behind
+   * the last message of the actor that the router had from this dispatcher. The new router gets its first message of the
+   * actor when the old one has handled the HAND_OFF, or has completed its delivery: so what the old router sends to the new
+   * one until then comes before that.
+   *
+   * If the actor changes its router again before that, the next router gets a HAND_OFF in its turn, when the one before is
+   * through, so that the state follows the actor from one router to the next. A router that has had no message of the actor
+   * gets none otherwise, and neither does one that is leaving the bus. No dispatcher counts these messages; the bus does.
+   *
+   * Set it before anything is dispatched.
+   *
+   * Since: 0.1
+   */
+  props[PROP_HAND_OFF] = g_param_spec_boolean ("hand-off", NULL, NULL, FALSE, SETTING);
 
   /**
    * AgentRouterDispatcher:n-parked: (getter get_n_parked)
@@ -641,6 +670,46 @@ agent_router_dispatcher_set_park_unknown (AgentRouterDispatcher *self,
 }
 
 /**
+ * agent_router_dispatcher_get_hand_off: (get-property hand-off)
+ * @self: a dispatcher
+ *
+ * Gets whether routers are told that they lose an actor.
+ *
+ * Returns: %TRUE if they get a HAND_OFF
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_router_dispatcher_get_hand_off (AgentRouterDispatcher *self)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), FALSE);
+
+  return g_atomic_int_get (&self->parking->hand_off);
+}
+
+/**
+ * agent_router_dispatcher_set_hand_off: (set-property hand-off)
+ * @self: a dispatcher
+ * @hand_off: %TRUE to tell them
+ *
+ * Sets whether routers are told that they lose an actor, see [property@AgentBus.RouterDispatcher:hand-off].
+ *
+ * Since: 0.1
+ */
+void
+agent_router_dispatcher_set_hand_off (AgentRouterDispatcher *self,
+                                      gboolean               hand_off)
+{
+  g_return_if_fail (AGENT_IS_ROUTER_DISPATCHER (self));
+
+  if (agent_router_dispatcher_get_hand_off (self) == (hand_off != FALSE))
+    return;
+
+  g_atomic_int_set (&self->parking->hand_off, hand_off != FALSE);
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_HAND_OFF]);
+}
+
+/**
  * agent_router_dispatcher_get_n_parked: (get-property n-parked)
  * @self: a dispatcher
  *
@@ -702,6 +771,81 @@ agent_router_dispatcher_set_timeout (AgentRouterDispatcher *self,
   g_return_if_fail ((guint) type < AGENT_N_MESSAGE_TYPES);
 
   g_atomic_int_set (&self->parking->timeouts[type], timeout);
+}
+
+/**
+ * agent_router_dispatcher_drain_router_async:
+ * @self: a dispatcher
+ * @router: the name of a router
+ * @cancellable: (nullable): ends the waiting; the actors stay without a router
+ * @callback: (scope async) (nullable): called when the router is through
+ * @user_data: data for @callback
+ *
+ * Takes all its actors away from a router, and waits until it is through with what it has.
+ *
+ * In the route table the actors have no router any more when this returns, so that what is dispatched to them is parked until
+ * they get another one, for example by [method@AgentBus.RouteTable.rebalance]. The router still gets what was handed over to
+ * it before. When it has handled all of that, the operation ends, and the router may leave the bus without that anything
+ * comes back from it. It has until the [property@AgentBus.Bus:shutdown-timeout] of the bus has passed.
+ *
+ * A router that is not on the bus has nothing, and is through at once. If it leaves meanwhile, what it has not handled comes
+ * back and is parked, and the operation ends.
+ *
+ * With [property@AgentBus.RouterDispatcher:hand-off], the router gets a HAND_OFF for each actor, which names no new router. If
+ * it should name one, assign the actors to others first.
+ *
+ * May be called from any thread. Iterate the calling thread's default context, which keeps the deadline too, to get
+ * the result.
+ *
+ * Since: 0.1
+ */
+void
+agent_router_dispatcher_drain_router_async (AgentRouterDispatcher *self,
+                                            const char            *router,
+                                            GCancellable          *cancellable,
+                                            GAsyncReadyCallback    callback,
+                                            gpointer               user_data)
+{
+  AgentMailbox *mailbox;
+  GTask        *task;
+
+  g_return_if_fail (AGENT_IS_ROUTER_DISPATCHER (self));
+  g_return_if_fail (router != NULL && *router != '\0');
+  g_return_if_fail (_agent_utf8_is_string (router));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, agent_router_dispatcher_drain_router_async);
+
+  mailbox = _agent_directory_lookup (self->bus->directory, router);
+  _agent_route_table_unassign_all (self->route_table, router);
+  _agent_router_report_drain (self->report, mailbox, agent_bus_get_shutdown_timeout (self->bus), task);
+  g_clear_pointer (&mailbox, _agent_mailbox_unref);
+}
+
+/**
+ * agent_router_dispatcher_drain_router_finish:
+ * @self: a dispatcher
+ * @result: what the callback was given
+ * @error: return location for an error
+ *
+ * Ends [method@AgentBus.RouterDispatcher.drain_router_async].
+ *
+ * Fails with %AGENT_BUS_ERROR_TIMED_OUT if the router was not through in time. Its actors have no router then either.
+ *
+ * Returns: whether the router was through
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_router_dispatcher_drain_router_finish (AgentRouterDispatcher *self,
+                                             GAsyncResult          *result,
+                                             GError               **error)
+{
+  g_return_val_if_fail (AGENT_IS_ROUTER_DISPATCHER (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 /**

@@ -58,6 +58,11 @@ AGENT_AVAILABLE_IN_0_1
 void                   agent_router_dispatcher_set_park_unknown (AgentRouterDispatcher *self,
                                                                  gboolean               park_unknown);
 AGENT_AVAILABLE_IN_0_1
+gboolean               agent_router_dispatcher_get_hand_off     (AgentRouterDispatcher *self);
+AGENT_AVAILABLE_IN_0_1
+void                   agent_router_dispatcher_set_hand_off     (AgentRouterDispatcher *self,
+                                                                 gboolean               hand_off);
+AGENT_AVAILABLE_IN_0_1
 guint                  agent_router_dispatcher_get_n_parked     (AgentRouterDispatcher *self);
 AGENT_AVAILABLE_IN_0_1
 guint                  agent_router_dispatcher_get_timeout      (AgentRouterDispatcher *self,
@@ -66,6 +71,19 @@ AGENT_AVAILABLE_IN_0_1
 void                   agent_router_dispatcher_set_timeout      (AgentRouterDispatcher *self,
                                                                  AgentMessageType       type,
                                                                  guint                  timeout);
+
+AGENT_AVAILABLE_IN_0_1
+void                   agent_router_dispatcher_drain_router_async
+                                                                (AgentRouterDispatcher *self,
+                                                                 const char            *router,
+                                                                 GCancellable          *cancellable,
+                                                                 GAsyncReadyCallback    callback,
+                                                                 gpointer               user_data);
+AGENT_AVAILABLE_IN_0_1
+gboolean               agent_router_dispatcher_drain_router_finish
+                                                                (AgentRouterDispatcher *self,
+                                                                 GAsyncResult          *result,
+                                                                 GError               **error);
 
 AGENT_AVAILABLE_IN_0_1
 void                   agent_router_dispatcher_stop_async       (AgentRouterDispatcher *self,

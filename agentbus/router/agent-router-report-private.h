@@ -28,6 +28,10 @@ void               _agent_router_report_start (AgentRouterReport     *self,
 void               _agent_router_report_stop  (AgentRouterReport     *self,
                                                guint                  timeout,
                                                GTask                 *task);
+void               _agent_router_report_drain (AgentRouterReport     *self,
+                                               AgentMailbox          *mailbox,
+                                               guint                  timeout,
+                                               GTask                 *task);
 void               _agent_router_report_close (AgentRouterReport     *self);
 
 /* In the class_init of the dispatcher */

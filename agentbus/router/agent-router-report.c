@@ -12,17 +12,19 @@
 #include "base/agent-timer-source-private.h"
 #include "bus/agent-bus-loss-private.h"
 #include "bus/agent-bus-private.h"
+#include "router/agent-router-drain-private.h"
 #include "router/agent-router-report-private.h"
 #include "router/agent-router-stop-private.h"
 
 struct _AgentRouterReport
 {
-  gatomicrefcount   ref_count;
-  _Atomic guint64   n_expired;
-  GMainContext     *context;
-  AgentBus         *bus;
-  AgentSignalQueue *signals;
-  AgentRouterStop  *stop;
+  gatomicrefcount    ref_count;
+  _Atomic guint64    n_expired;
+  GMainContext      *context;
+  AgentBus          *bus;
+  AgentSignalQueue  *signals;
+  AgentRouterStop   *stop;
+  AgentRouterDrains *drains;
 
   GMutex            lock;
   AgentParking     *parking; /* (lock) (owned) (nullable) NULL once closed */
@@ -65,6 +67,7 @@ _agent_router_report_unref (AgentRouterReport *self)
 
   g_clear_pointer (&self->signals, _agent_signal_queue_unref);
   g_clear_pointer (&self->stop, _agent_router_stop_unref);
+  g_clear_pointer (&self->drains, _agent_router_drains_unref);
   g_main_context_unref (self->context);
   g_object_unref (self->bus);
   g_mutex_clear (&self->lock);
@@ -258,6 +261,38 @@ report_on_deadline (gpointer owner,
   g_mutex_unlock (&self->lock);
 }
 
+/* --- Routers that are drained --- */
+
+static void
+report_on_progressed (gpointer      owner,
+                      AgentMailbox *mailbox)
+{
+  AgentRouterReport *self = owner;
+
+  _agent_router_drains_progressed (self->drains, mailbox);
+}
+
+/*
+ * @mailbox: (nullable): that of a router, or NULL if it is not there
+ * @timeout: milliseconds
+ * @task: (transfer full): who waits until the router is through with what it has
+ */
+void
+_agent_router_report_drain (AgentRouterReport *self,
+                            AgentMailbox      *mailbox,
+                            guint              timeout,
+                            GTask             *task)
+{
+  if (mailbox != NULL)
+    {
+      _agent_router_drains_begin (self->drains, mailbox, timeout, task);
+      return;
+    }
+
+  g_task_return_boolean (task, TRUE);
+  g_object_unref (task);
+}
+
 /* --- The end --- */
 
 static void
@@ -283,6 +318,7 @@ _agent_router_report_stop (AgentRouterReport *self,
 const AgentParkingFuncs _agent_router_report_funcs = {
   .losses = { .expired = report_on_expired, .dropped = report_on_dropped },
   .deadline = report_on_deadline,
+  .progressed = report_on_progressed,
   .drained = report_on_drained,
 };
 
@@ -300,6 +336,7 @@ _agent_router_report_new (AgentRouterDispatcher *dispatcher,
   self->bus = g_object_ref (bus);
   self->signals = _agent_signal_queue_new (G_OBJECT (dispatcher), context, "[agentbus] router", router_report_emit, report_free_event);
   self->stop = _agent_router_stop_new (context);
+  self->drains = _agent_router_drains_new (context);
   g_mutex_init (&self->lock);
 
   return self;
@@ -333,6 +370,7 @@ _agent_router_report_close (AgentRouterReport *self)
   g_mutex_unlock (&self->lock);
 
   _agent_router_stop_close (self->stop);
+  _agent_router_drains_close (self->drains);
   g_clear_pointer (&timer, _agent_timer_source_free);
   g_clear_pointer (&parking, _agent_parking_unref);
 }

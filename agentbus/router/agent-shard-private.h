@@ -22,6 +22,9 @@ struct _AgentShard
   GHashTable   *lanes;      /* set of AgentLane (owned) */
   GHashTable   *by_mailbox; /* AgentMailbox → GQueue of AgentLane: those whose last message went there */
   AgentLane    *recent[AGENT_SHARD_N_RECENT]; /* (nullable) lanes that were looked up, each at a place that its hash says */
+  GHashTable   *pending;    /* (nullable) set of AgentLane: the pending ones */
+  gint          n_pending;  /* (atomic) how many there are, also read without the lock */
+  GHashTable   *heirs;      /* (nullable) AgentLane → AgentName (owned) (nullable): of the lanes that are handed off */
   guint64       n_accepted;
   guint64       n_direct;   /* handed over when they came */
   guint64       n_late;     /* handed over after they were parked */
@@ -41,6 +44,18 @@ void       _agent_shard_remove      (AgentShard         *self,
 void       _agent_shard_set_last    (AgentShard         *self,
                                      AgentLane          *lane,
                                      AgentMailbox       *mailbox);
+void       _agent_shard_set_pending (AgentShard         *self,
+                                     AgentLane          *lane,
+                                     gboolean            pending);
+GPtrArray *_agent_shard_ref_pending (AgentShard         *self,
+                                     AgentMailbox       *mailbox);
+void       _agent_shard_set_heir    (AgentShard         *self,
+                                     AgentLane          *lane,
+                                     AgentName          *heir);
+AgentName *_agent_shard_get_heir    (AgentShard         *self,
+                                     AgentLane          *lane);
+void       _agent_shard_forget_heir (AgentShard         *self,
+                                     AgentLane          *lane);
 gboolean   _agent_shard_forget_some (AgentShard         *self,
                                      AgentMailbox       *mailbox,
                                      guint               max);

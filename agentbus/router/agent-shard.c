@@ -23,6 +23,8 @@ void
 _agent_shard_clear (AgentShard *self)
 {
   g_hash_table_foreach (self->lanes, shard_forget_lane, self);
+  g_clear_pointer (&self->pending, g_hash_table_unref);
+  g_clear_pointer (&self->heirs, g_hash_table_unref);
   g_hash_table_unref (self->lanes);
   g_hash_table_unref (self->by_mailbox);
 }
@@ -57,6 +59,8 @@ _agent_shard_remove (AgentShard *self,
   AgentLane **recent = _agent_shard_get_recent (self, &lane->key);
 
   _agent_shard_set_last (self, lane, NULL);
+  _agent_shard_set_pending (self, lane, FALSE);
+  _agent_shard_forget_heir (self, lane);
   lane->removed = TRUE;
   if (*recent == lane)
     *recent = NULL;
@@ -109,6 +113,86 @@ _agent_shard_set_last (AgentShard   *self,
 
   lane->last_mailbox = _agent_mailbox_ref (mailbox);
   g_queue_push_tail_link (shard_get_lanes (self, mailbox), &lane->last_link);
+}
+
+/* @pending: whether the lane's last mailbox is still to be told who gets the actor */
+void
+_agent_shard_set_pending (AgentShard *self,
+                          AgentLane  *lane,
+                          gboolean    pending)
+{
+  if ((lane->hand_off == AGENT_HAND_OFF_PENDING) == (pending != FALSE))
+    return;
+
+  if (self->pending == NULL)
+    self->pending = g_hash_table_new (NULL, NULL);
+  if (pending)
+    g_hash_table_add (self->pending, lane);
+  else
+    g_hash_table_remove (self->pending, lane);
+  lane->hand_off = pending ? AGENT_HAND_OFF_PENDING : AGENT_HAND_OFF_NONE;
+  g_atomic_int_set (&self->n_pending, (gint) g_hash_table_size (self->pending));
+}
+
+/* (transfer full) (element-type AgentLane): the pending lanes whose last mailbox is @mailbox */
+GPtrArray *
+_agent_shard_ref_pending (AgentShard   *self,
+                          AgentMailbox *mailbox)
+{
+  GPtrArray     *lanes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_lane_unref);
+  GHashTableIter iter;
+  gpointer       lane;
+
+  if (self->pending == NULL)
+    return lanes;
+
+  g_hash_table_iter_init (&iter, self->pending);
+  while (g_hash_table_iter_next (&iter, &lane, NULL))
+    {
+      if (((AgentLane *) lane)->last_mailbox == mailbox)
+        g_ptr_array_add (lanes, _agent_lane_ref (lane));
+    }
+
+  return lanes;
+}
+
+static void
+shard_unref_heir (gpointer heir)
+{
+  if (heir != NULL)
+    _agent_name_unref (heir);
+}
+
+/* The lane's last mailbox was told that @heir gets the actor: (nullable). */
+void
+_agent_shard_set_heir (AgentShard *self,
+                       AgentLane  *lane,
+                       AgentName  *heir)
+{
+  if (self->heirs == NULL)
+    self->heirs = g_hash_table_new_full (NULL, NULL, NULL, shard_unref_heir);
+
+  g_hash_table_insert (self->heirs, lane, heir != NULL ? _agent_name_ref (heir) : NULL);
+  lane->hand_off = AGENT_HAND_OFF_SENT;
+}
+
+/* (transfer none) (nullable): of a lane that is handed off */
+AgentName *
+_agent_shard_get_heir (AgentShard *self,
+                       AgentLane  *lane)
+{
+  return g_hash_table_lookup (self->heirs, lane);
+}
+
+void
+_agent_shard_forget_heir (AgentShard *self,
+                          AgentLane  *lane)
+{
+  if (lane->hand_off != AGENT_HAND_OFF_SENT)
+    return;
+
+  lane->hand_off = AGENT_HAND_OFF_NONE;
+  g_hash_table_remove (self->heirs, lane);
 }
 
 /* At most @max lanes forget that their last message went to @mailbox. Returns TRUE if there may be others. */

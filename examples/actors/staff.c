@@ -16,10 +16,11 @@
 
 struct _Staff
 {
-  AgentBus        *bus;
-  AgentRouteTable *routes;
-  Trainer        **trainers;
-  guint            n_actors;
+  AgentRouterDispatcher *dispatcher;
+  AgentBus              *bus;    /* (unowned) of the dispatcher */
+  AgentRouteTable       *routes; /* (unowned) of the dispatcher */
+  Trainer              **trainers;
+  guint                  n_actors;
 
   GPtrArray *threads; /* (element-type LoopThread) */
   GPtrArray *workers; /* (element-type Worker): all workers there ever were, by number */
@@ -80,32 +81,44 @@ hire (Staff   *self,
   return TRUE;
 }
 
+/* Each worker that is present gets its share of the actors. An actor that keeps its worker notices nothing. */
 static void
-assign (Staff *self,
-        guint  actor)
+share_out (Staff *self)
 {
-  Worker *worker = g_ptr_array_index (self->present, actor / N_TEAMS % self->present->len);
-  char    id[32];
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  g_autoptr (GVariant) moves = NULL;
 
-  g_snprintf (id, sizeof id, "actor-%u", actor);
-  agent_route_table_assign (self->routes, id, get_name (worker));
+  for (guint i = 0; i < self->present->len; i++)
+    g_ptr_array_add (names, (gpointer) get_name (g_ptr_array_index (self->present, i)));
+  g_ptr_array_add (names, NULL);
+
+  moves = agent_route_table_rebalance (self->routes, (const char *const *) names->pdata, NULL);
 }
 
-/* Each worker gets its share of every team. An actor that keeps its worker notices nothing. */
+/* The table knows these actors from now on. */
 static void
-assign_all (Staff *self)
+announce (Staff   *self,
+          gboolean late)
 {
   for (guint actor = 0; actor < self->n_actors; actor++)
-    assign (self, actor);
+    {
+      char id[32];
+
+      g_snprintf (id, sizeof id, "actor-%u", actor);
+      if (late == (actor % LATE_SHARE == 0))
+        agent_route_table_unassign (self->routes, id);
+    }
+
+  share_out (self);
 }
 
 static gboolean
-assign_late (gpointer data)
+announce_late (gpointer data)
 {
   Staff *self = data;
 
   self->late_timer = 0;
-  assign_all (self);
+  announce (self, TRUE);
 
   return G_SOURCE_REMOVE;
 }
@@ -117,7 +130,9 @@ on_left (GObject      *bus,
 {
   g_autoptr (GError) error = NULL;
 
-  if (!agent_bus_unsubscribe_finish (AGENT_BUS (bus), result, &error))
+  /* If the bus was stopped meanwhile, the worker has left already. */
+  if (!agent_bus_unsubscribe_finish (AGENT_BUS (bus), result, &error) &&
+      !g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND))
     g_warning ("A worker did not leave in time: %s", error->message);
 }
 
@@ -129,14 +144,33 @@ leave (Staff  *self,
   agent_bus_unsubscribe_async (self->bus, get_name (worker), NULL, on_left, NULL);
 }
 
-/* Moves the actors first, then lets the worker leave. Requests that it has not handled come back, and go to @heir. */
+static void
+on_drained (GObject      *dispatcher,
+            GAsyncResult *result,
+            gpointer      user_data)
+{
+  g_autoptr (Worker) worker = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!agent_router_dispatcher_drain_router_finish (AGENT_ROUTER_DISPATCHER (dispatcher), result, &error))
+    g_warning ("A worker was not through in time: %s", error->message);
+
+  agent_bus_unsubscribe_async (agent_router_dispatcher_get_bus (AGENT_ROUTER_DISPATCHER (dispatcher)),
+                               get_name (worker),
+                               NULL,
+                               on_left,
+                               NULL);
+}
+
+/* The others get the actors, and the worker leaves when it has answered the requests that it has. */
 static void
 retire (Staff  *self,
-        Worker *worker,
-        Worker *heir)
+        Worker *worker)
 {
-  agent_route_table_move_all (self->routes, get_name (worker), get_name (heir));
-  leave (self, worker);
+  g_ptr_array_remove (self->present, worker);
+  share_out (self);
+  agent_router_dispatcher_drain_router_async (
+      self->dispatcher, get_name (worker), NULL, on_drained, g_object_ref (worker));
 }
 
 static gboolean
@@ -145,7 +179,7 @@ replace_stuck (gpointer data)
   Staff *self = data;
 
   self->stuck_timer = 0;
-  assign_all (self);
+  share_out (self);
 
   return G_SOURCE_REMOVE;
 }
@@ -187,12 +221,12 @@ staff_change (Staff *self,
     case 2:
       if (!hire (self, &error))
         g_warning ("A new worker could not subscribe: %s", error->message);
-      assign_all (self);
+      share_out (self);
       break;
 
     case 1:
       if (can_spare)
-        retire (self, present[0], present[1]);
+        retire (self, present[0]);
       break;
 
     default:
@@ -202,15 +236,15 @@ staff_change (Staff *self,
 }
 
 Staff *
-staff_new (AgentBus        *bus,
-           AgentRouteTable *routes,
-           Trainer        **trainers,
-           guint            n_actors)
+staff_new (AgentRouterDispatcher *dispatcher,
+           Trainer              **trainers,
+           guint                  n_actors)
 {
   Staff *self = g_new0 (Staff, 1);
 
-  self->bus = g_object_ref (bus);
-  self->routes = g_object_ref (routes);
+  self->dispatcher = g_object_ref (dispatcher);
+  self->bus = agent_router_dispatcher_get_bus (dispatcher);
+  self->routes = agent_router_dispatcher_get_route_table (dispatcher);
   self->trainers = trainers;
   self->n_actors = n_actors;
   self->threads = g_ptr_array_new_with_free_func ((GDestroyNotify) loop_thread_free);
@@ -227,8 +261,7 @@ staff_free (Staff *self)
   g_ptr_array_unref (self->threads);
   g_ptr_array_unref (self->present);
   g_ptr_array_unref (self->workers);
-  g_object_unref (self->routes);
-  g_object_unref (self->bus);
+  g_object_unref (self->dispatcher);
   g_free (self);
 }
 
@@ -242,11 +275,8 @@ staff_open (Staff   *self,
     if (!hire (self, error))
       return FALSE;
 
-  for (guint actor = 0; actor < self->n_actors; actor++)
-    if (actor % LATE_SHARE != 0)
-      assign (self, actor);
-
-  self->late_timer = g_timeout_add (LATE_AFTER, assign_late, self);
+  announce (self, FALSE);
+  self->late_timer = g_timeout_add (LATE_AFTER, announce_late, self);
 
   return TRUE;
 }

@@ -35,7 +35,7 @@ def type_of(element, given=False):
     """The type of what has a type in the GIR. @given: it is what a caller gives, not what he gets."""
     array = element.find(f'{CORE}array')
     if array is not None:
-        return f'{type_of(array)}[]'
+        return 'Uint8Array' if array.find(f'{CORE}type').get('name') == 'guint8' else f'{type_of(array)}[]'
     kind = element.find(f'{CORE}type')
     name = 'none' if kind is None else kind.get('name')
     if NUMBERS.match(name):
@@ -60,6 +60,8 @@ def split_parameters(function):
     """What a caller gives, and what he gets: without the data of callbacks, and the lengths of arrays."""
     parameters = get_parameters(function)
     hidden = {int(p.get('closure')) for p in parameters if p.get('closure')}
+    arrays = [holder.find(f'{CORE}array') for holder in [*parameters, function.find(f'{CORE}return-value')]]
+    hidden |= {int(array.get('length')) for array in arrays if array is not None and array.get('length')}
     shown = [p for i, p in enumerate(parameters) if i not in hidden]
     return ([p for p in shown if p.get('direction') != 'out'], [p for p in shown if p.get('direction') == 'out'])
 

@@ -38,7 +38,7 @@ def type_of(element):
     """A type in Python's words, of something that has one."""
     array = find(element, 'array')
     if array is not None:
-        return f'typing.List[{type_of(array)}]'
+        return 'bytes' if find(array, 'type').get('name') == 'guint8' else f'typing.List[{type_of(array)}]'
     name = find(element, 'type').get('name')
     if name in BASIC:
         return BASIC[name]

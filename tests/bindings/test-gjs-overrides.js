@@ -71,7 +71,7 @@ test('messages', () => {
 
     for (const name of ['activate', 'deactivate', 'end', 'cancel', 'agent_error', 'request_inference',
         'request_inference_batch', 'flag_last_inference', 'model_handshake', 'model_version', 'model_update',
-        'send_trajectory', 'shutdown'])
+        'send_trajectory', 'shutdown', 'hand_off'])
         messages.push(Message[name]('a', 'b'));
     for (const name of ['request', 'response', 'response_urgent', 'update', 'update_urgent', 'update_request', 'cancel',
         'stream_start', 'stream_data', 'stream_end'])
@@ -79,7 +79,7 @@ test('messages', () => {
 
     const types = messages.map(message => message.get_message_type()).sort((a, b) => a - b);
 
-    assertEqual(types, [...Array(AgentBus.MessageType.CUSTOM + 1).keys()]);
+    assertEqual(types, [...Array(AgentBus.MessageType.HAND_OFF + 1).keys()]);
     assertEqual(messages[0].frame.get_metadata().recursiveUnpack(), {rate: 16000});
     assertEqual(messages[2].get_infos().length, 1);
     assertEqual(messages[3].get_channel(), AgentBus.Channel.SYSTEM);
@@ -96,6 +96,8 @@ test('options', async () => {
         [50, true, true, 'trace', cause.seq, AgentBus.MessageType.TASK_REQUEST]);
     assertEqual(Message.task_response('a', 'b', '7', {status: 'failed'}).status, AgentBus.TaskStatus.FAILED);
     assertEqual((await caught(() => Message.end('a', 'b', {resaon: 'typo'}))) instanceof TypeError, true);
+    assertEqual((await caught(() => Message.end('a', 'b', 'enough'))).message,
+        'Message.end() wants its options as an object, not enough');
     assertEqual((await caught(() => Message.task_response('a', 'b', '7', {status: 'odd'}))) instanceof TypeError, true);
     assertEqual(`${message}`.startsWith('#0 task-request a -> b task=7 name=sum'), true);
 });
@@ -138,6 +140,23 @@ class Named {
         return {name: 'named'};
     }
 }
+
+test('payloads-travel-as-text', async () => {
+    const payload = {id: 17, price: 1.5, tags: ['a', null], left: undefined, ok: true};
+    const message = Message.custom('order', 'a', 'b', {payload});
+
+    assertEqual([message.has_payload_json(), message.get_payload_json()], [true, JSON.stringify(payload)]);
+    const again = Message.new_from_variant(message.to_variant());
+    assertEqual([again.get_payload_json(), again.payload], [JSON.stringify(payload), JSON.parse(JSON.stringify(payload))]);
+    for (const packed of [null, new GLib.Variant('x', 1), new Uint8Array([1])])
+        assertEqual(update('b', packed).has_payload_json(), false);
+
+    const numbers = update('b', new GLib.Variant('(su)', ['x', 1]));
+    assertEqual([numbers.get_payload_json(), numbers.payload], ['["x",1]', ['x', 1]]);
+    const bare = Object.create(null);
+    bare.x = [1];
+    assertEqual(update('b', bare).payload, {x: [1]});
+});
 
 test('payloads-beyond-json', async () => {
     const loop = {};
@@ -375,6 +394,57 @@ test('next-at-once', async () => {
     assertEqual([await bus.stop(), bus.statistics.failed], [true, 0]);
 });
 
+// What a next() got that had lost a race goes to the one that is called after it.
+test('next-given-up', async () => {
+    const [bus, worker] = makeBus();
+    const iterator = worker[Symbol.asyncIterator]();
+    const give = payload => bus.send(update('worker', payload));
+    const giveUp = async () => assertEqual(await Promise.race([iterator.next(), turn().then(() => 'late')]), 'late');
+    const take = async () => (await iterator.next()).value.payload;
+
+    // What comes while later calls wait, or while nobody does.
+    for (let i = 0; i < 3; i++)
+        await giveUp();
+    give(0);
+    give(1);
+    assertEqual([await take(), await take()], [0, 1]);
+    await giveUp();
+    give(2);
+    await until(() => worker.n_queued === 0);
+    assertEqual(await take(), 2);
+    // What nobody asks for any more is not delivered without a word.
+    await giveUp();
+    give(3);
+    await until(() => worker.n_queued === 0);
+    await iterator.return();
+    assertEqual([await bus.stop(), bus.statistics.delivered, bus.statistics.failed], [true, 4, 1]);
+});
+
+test('next-not-given-up', async () => {
+    const [bus, worker] = makeBus();
+    const iterator = worker[Symbol.asyncIterator]();
+    const got = [];
+    const note = ({value}) => got.push(value.payload);
+
+    for (let i = 0; i < 3; i++)
+        bus.send(update('worker', i));
+    // Who awaits it, or lets it win a race, need not look at it.
+    await iterator.next();
+    await Promise.race([iterator.next(), new Promise(() => {})]);
+    note(await iterator.next());
+    // A call that came later is not before one whose callback waits.
+    iterator.next().then(note);
+    iterator.next().then(note);
+    await turn();
+    iterator.next().then(note);
+    for (let i = 3; i < 6; i++)
+        bus.send(update('worker', i));
+    await until(() => got.length === 4);
+    assertEqual(got, [2, 3, 4, 5]);
+    await iterator.return();
+    assertEqual([await bus.stop(), bus.statistics.failed], [true, 0]);
+});
+
 test('receive', async () => {
     const [bus, worker] = makeBus();
     const abort = new Abort();
@@ -397,6 +467,9 @@ test('receive', async () => {
     assertEqual(worker.receive(1000, null).payload, 3);
     assertEqual((await caught(() => worker.receive(0, null))).matches(AgentBus.BusError, AgentBus.BusError.TIMED_OUT),
         true);
+
+    // Whoever means another option would wait for ever.
+    assertEqual((await caught(() => worker.receive({timeout: 20}))).message, "Waiting has no option 'timeout', only signal");
 
     const last = worker.receive();
 
@@ -744,6 +817,73 @@ test('statistics', async () => {
     assertEqual([sent, offered, delivered, queued, failed, dropped['no-target']], [2, 2, 1, 0, 0, 1]);
     assertEqual(subscribers.worker.delivered, 1);
     assertEqual(`${bus}`, '[AgentBus.Bus subscribers=1 sent=2 delivered=1 queued=0]');
+});
+
+test('copy and forward', async () => {
+    const [bus, worker] = makeBus();
+    const first = Message.task_request('ui', 'worker', '1', {payload: [1], ttl: 500});
+    const other = new Subscriber({name: 'other'});
+    const got = [];
+
+    assertEqual([first.copy().source, first.copy().target, first.copy().ttl, first.copy().payload],
+        ['ui', 'worker', 500, [1]]);
+
+    const copy = first.copy({source: 'me', target: null, ttl: 7});
+
+    assertEqual([copy.source, copy.target, copy.ttl, copy.seq], ['me', null, 7, 0]);
+    assertEqual((await caught(() => first.copy({colour: 1}))) instanceof TypeError, true);
+    other.on(message => got.push([message.source, message.task_id]));
+    bus.subscribe(other);
+    worker.on(async () => {
+        const delivery = worker.defer();
+
+        assertEqual((await caught(() => delivery.forward('nobody'))).matches(
+            AgentBus.BusError, AgentBus.BusError.NOT_FOUND), true);
+        delivery.forward('other');
+    });
+    bus.send(first);
+    await until(() => got.length === 1);
+    assertEqual(got, [['ui', '1']]);
+});
+
+test('many routes', async () => {
+    const routes = new AgentBus.RouteTable();
+    const changed = [];
+
+    routes.connect('changed-many', (_routes, actors) => changed.push(actors));
+    assertEqual(routes.assign_many(['b', 'a'], 'worker'), 2);
+    routes.unassign('c');
+    assertEqual([[...routes], routes.list_actors('worker')], [['a', 'b', 'c'], ['a', 'b']]);
+
+    const before = routes.snapshot();
+
+    assertEqual(before, {a: 'worker', b: 'worker', c: null});
+    assertEqual(routes.rebalance(['other'], {other: 2}),
+        [['a', 'worker', 'other'], ['b', 'worker', 'other'], ['c', null, 'other']]);
+    routes.rename('a', 'd');
+    routes.restore(before);
+    assertEqual(routes.snapshot(), before);
+    await until(() => changed.length === 3);
+    assertEqual(changed, [['b', 'a'], ['a', 'b', 'c'], ['d', 'a', 'b', 'c']]);
+    assertEqual((await caught(() => routes.rebalance(['a'], {a: -1}))) instanceof RangeError, true);
+    assertEqual((await caught(() => routes.restore({'': 'a'}))).matches(
+        AgentBus.BusError, AgentBus.BusError.INVALID_MESSAGE), true);
+});
+
+test('scaling', async () => {
+    const [bus, worker] = makeBus();
+    const route_table = new AgentBus.RouteTable();
+    const dispatcher = new AgentBus.RouterDispatcher({bus, route_table, hand_off: true});
+    const got = [];
+
+    worker.on(message => got.push([message.name, message.target, message.payload]));
+    route_table.assign('actor', 'worker');
+    dispatcher.dispatch(Message.request_inference('ui', 'actor', {payload: 1}));
+    route_table.assign('actor', 'other');
+    route_table.assign('quiet', 'worker');
+    assertEqual(await dispatcher.drain_router('worker'), true);
+    assertEqual(got, [['request-inference', 'actor', 1], ['hand-off', 'actor', 'other']]);
+    assertEqual(route_table.lookup('quiet'), null);
 });
 
 test('dispatcher', async () => {

@@ -95,6 +95,14 @@ test('payloads', function()
    end
 end)
 
+test('payloads-travel-as-text', function()
+   local message = update('b', { 1, 'x', { a = 1.5 } })
+   assert_equal({ message:has_payload_json(), message:get_payload_json() }, { true, '[1,"x",{"a":1.5}]' })
+   assert_equal(Message.new_from_variant(message:to_variant()).payload, { 1, 'x', { a = 1.5 } })
+   assert_equal(update('b', GLib.Variant('x', 1)):has_payload_json(), false)
+   assert_equal(update('b'):has_payload_json(), false)
+end)
+
 test('payload-errors', function()
    local loop = {}
    loop.a = { loop }
@@ -289,14 +297,20 @@ end)
 test('fail', function()
    local bus, worker = make_bus()
    local delivery, failure
-   bus.on_failed = function(_, _, message, err) failure = err.message end
+   bus.on_failed = function(_, _, message, err)
+      -- The error is only there for the call.
+      failure = { err.message, err.code, err.domain, err:matches(Gio.IOErrorEnum, 'NOT_FOUND') }
+   end
    worker:on(function() delivery = worker:defer() end)
-   bus:send(update('worker'))
-   wait_until(function() return delivery ~= nil end)
-   local _, err = bus:subscribe(worker)
-   delivery:fail(err)
-   wait_until(function() return failure ~= nil end)
-   assert_equal(failure, err.message)
+   for _, err in ipairs { select(2, bus:subscribe(worker)), GLib.Error(Gio.IOErrorEnum, 'NOT_FOUND', 'no file') } do
+      delivery, failure = nil, nil
+      bus:send(update('worker'))
+      wait_until(function() return delivery ~= nil end)
+      delivery:fail(err)
+      wait_until(function() return failure ~= nil end)
+      assert_equal(failure, { err.message, err.code, err.domain, err.domain == Gio.IOErrorEnum })
+   end
+   assert_equal(bus.statistics.failed, 2)
 end)
 
 test('forgotten', function()
@@ -378,6 +392,39 @@ test('dispatcher', function()
    wait_until(function() return #got == 3 end)
    assert_equal({ got, dispatcher.statistics.dispatched }, { { 1, 2, 3 }, 3 })
    assert_equal(dispatcher:async_stop(), true)
+end)
+
+test('many routes', function()
+   local routes = AgentBus.RouteTable()
+   local listed = {}
+   assert_equal(routes:assign_many({ 'b', 'a' }, 'worker') == 2, true)
+   routes:unassign('c')
+   for actor, router in routes:actors() do listed[#listed + 1] = actor .. '=' .. router end
+   assert_equal(listed, { 'a=worker', 'b=worker', 'c=' })
+   assert_equal(routes:list_actors('worker'), { 'a', 'b' })
+   local before = routes:snapshot()
+   assert_equal(routes:rebalance({ 'other' }, { other = 2 }),
+                { { 'a', 'worker', 'other' }, { 'b', 'worker', 'other' }, { 'c', '', 'other' } })
+   assert_equal(routes:rename('a', 'd'), true)
+   local done, err = routes:rename('nobody', 'x')
+   assert_equal({ done, err:matches(AgentBus.BusError, 'NOT_FOUND') }, { false, true })
+   assert_equal(routes:restore(before), true)
+   assert_equal(routes:list_actors(), { 'a', 'b', 'c' })
+end)
+
+test('scaling', function()
+   local bus, worker = make_bus()
+   local routes = AgentBus.RouteTable()
+   local dispatcher = AgentBus.RouterDispatcher { bus = bus, route_table = routes, hand_off = true }
+   local got = {}
+   worker:on(function(message) got[#got + 1] = message.name .. ' ' .. message.target .. ' ' .. message.payload end)
+   routes:assign('actor', 'worker')
+   dispatcher:dispatch(Message.routed('REQUEST_INFERENCE', 'ui', 'actor', { payload = 1 }):copy())
+   routes:assign('actor', 'other')
+   routes:assign('quiet', 'worker')
+   assert_equal(dispatcher:async_drain_router('worker'), true)
+   assert_equal(got, { 'request-inference actor 1', 'hand-off actor other' })
+   assert_equal(routes:lookup('quiet'), nil)
 end)
 
 test('flat', function()

@@ -205,6 +205,24 @@ class ReceiveTest(TestCase):
             run(main())
             self.bus.subscribe(self.worker)
 
+    def test_in_a_thread_without_a_loop(self):
+        got = []
+
+        def work():
+            got.append(self.worker.receive(-1, None).task_id)
+            got.append(self.worker.receive(timeout_ms=60000, cancellable=None).task_id)
+            try:
+                self.worker.receive(0, None)
+            except GLib.Error as error:
+                got.append(error.matches(AgentBus.BusError.quark(), AgentBus.BusError.TIMED_OUT))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        self.send('1')
+        self.send('2')
+        thread.join()
+        self.assertEqual(got, ['1', '2', True])
+
     def test_nothing_is_lost_at_a_timeout(self):
         """Whatever meets: what was taken for one who has gone is for the next one."""
         n = 300

@@ -4,6 +4,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import threading
@@ -26,6 +27,32 @@ class MessageTest(unittest.TestCase):
         self.assertEqual(Message.task_update('a', 'b', '1', variant).payload, ('x', 1))
         self.assertEqual(AgentBus.pack({1: (2, 3)}).unpack(), {'1': [2, 3]})
         self.assertEqual(Message.task_update('a', 'b', '1', bytearray(b'12')).payload, b'12')
+
+    def test_payloads_travel_as_text(self):
+        value = {'id': 17, 'price': 1.5, 'tags': ['a', None], 'ok': True}
+        message = Message.custom('order', 'a', 'b', value)
+        self.assertTrue(message.has_payload_json())
+        self.assertEqual(message.get_payload_json(), json.dumps(value))
+        again = Message.new_from_variant(message.to_variant())
+        self.assertEqual(again.get_payload_json(), json.dumps(value))
+        self.assertEqual(again.payload, value)
+        self.assertEqual(again.get_payload().unpack(), value)
+        for packed in None, GLib.Variant('x', 1), b'12', AgentBus.pack(value):
+            self.assertFalse(Message.task_update('a', 'b', '1', packed).has_payload_json())
+
+    def test_reading_text_changes_no_payload(self):
+        for variant in GLib.Variant('(su)', ('x', 1)), GLib.Variant('ay', b'12'), GLib.Variant('a{us}', {1: 'a'}):
+            message = Message.task_update('a', 'b', '1', variant)
+            before = message.payload
+            self.assertTrue(message.get_payload_json())
+            self.assertEqual(message.payload, before)
+
+    def test_payloads_as_before(self):
+        """Text gives what a GLib.Variant between both gave."""
+        for value in ({'a': 1, 'b': [1.0, -0.0, 1e-7, 12345678901234567890.0]}, {1: 'x', None: 2, True: 3, 1.5: 4},
+                      [(1, 2), []], {'ü': 'ä😀\x7f"\\/'}, 10**18, -10**18, 'a\tb\n'):
+            packed = Message.task_update('a', 'b', '1', AgentBus.pack(value)).payload
+            self.assertEqual(repr(Message.task_update('a', 'b', '1', value).payload), repr(packed))
 
     def test_payloads_that_cannot_be(self):
         itself = []
@@ -65,7 +92,7 @@ class MessageTest(unittest.TestCase):
         for name in ('task_update', 'task_update_urgent', 'task_stream_start', 'task_stream_data', 'task_stream_end'):
             messages.append(getattr(Message, name)('a', 'b', '1', {'x': 1}))
         for name in ('request_inference', 'request_inference_batch', 'flag_last_inference', 'model_handshake',
-                     'model_version', 'model_update', 'send_trajectory', 'shutdown'):
+                     'model_version', 'model_update', 'send_trajectory', 'shutdown', 'hand_off'):
             messages.append(getattr(Message, name)('a', 'actor', {'x': 1}))
             self.assertEqual(messages[-1].name, name.replace('_', '-'))
         self.assertEqual({m.type for m in messages}, set(AgentBus.MessageType.__enum_values__.values()))
@@ -150,6 +177,16 @@ class PropertyTest(unittest.TestCase):
         while GLib.MainContext.default().iteration(False):
             pass
 
+    def test_frames_of_all_sizes(self):
+        for data in None, b'', b'\0', bytes(range(256)) * 4, bytes(1025), bytes(10**6):
+            for frame in AgentBus.Frame('audio', data), AgentBus.Frame('audio', data and GLib.Bytes.new(data)):
+                self.assertEqual(frame.data, data)
+                self.assertEqual(frame.get_data() and frame.get_data().get_data(), data or (data and b''))
+                message = Message.frame('a', 'b', frame)
+                self.assertEqual(Message.new_from_variant(message.to_variant()).frame.data, data)
+        self.assertEqual(AgentBus.Frame('audio', memoryview(b'12')).data, b'12')
+        self.assertEqual(AgentBus.Frame('audio', GLib.Bytes.new(b'')).data, b'')
+
     def test_frames_and_infos(self):
         frame = AgentBus.Frame('audio', b'12', {'rate': 16000})
         self.assertEqual((frame.kind, frame.data, frame.metadata, frame.pts), ('audio', b'12', {'rate': 16000}, -1))
@@ -158,6 +195,11 @@ class PropertyTest(unittest.TestCase):
         for data in (bytearray(b'12'), memoryview(b'12'), GLib.Bytes.new(b'12')):
             self.assertEqual(AgentBus.Frame('audio', data).data, b'12')
         self.assertEqual((AgentBus.Frame('audio').data, AgentBus.Frame('audio', b'').data), (None, b''))
+        for wrong in ('12', 5):
+            with self.assertRaisesRegex(TypeError, 'bytes-like'):
+                AgentBus.Frame('audio', wrong)
+        with self.assertRaisesRegex(TypeError, "no option 'tll'"):
+            Message.cancel('ui', 'worker', tll=5)
         info = AgentBus.Info('worker', 'runner', active=False)
         self.assertEqual((info.name, info.runner, info.parent, info.active), ('worker', 'runner', None, False))
 
@@ -550,6 +592,7 @@ class HandlerTest(TestCase):
             self.worker.on('task_udpate', self.got.append)
         for wrong in ((1, self.got.append), ('cancel', 1)):
             self.assertRaises(TypeError, self.worker.on, *wrong)
+        self.assertRaises(ValueError, self.worker.on, '', self.got.append)
 
     def test_disconnected_while_it_is_called(self):
         entries = [self.worker.on(lambda message: (self.got.append(1), entries[1].disconnect())),
@@ -559,6 +602,41 @@ class HandlerTest(TestCase):
         self.send('1')
         self.drain()
         self.assertEqual(self.got, [1, 3])
+
+    def test_what_no_handler_wants_is_counted(self):
+        handler = self.worker.on('cancel', lambda message: self.got.append(message.name))
+        self.bus.subscribe(self.worker)
+        self.bus.send(Message.cancel('ui', 'worker'))
+        self.send('1')
+        self.drain()
+        self.assertEqual(self.got, ['cancel'])
+        self.assertEqual(self.bus.statistics['unhandled'], 1)
+        # Without any handler, data waits for the next one.
+        handler.disconnect()
+        self.send('2')
+        self.drain()
+        self.assertEqual(self.worker.n_queued, 1)
+        self.worker.on('task-update', lambda message: self.got.append(message.task_id))
+        self.drain()
+        self.assertEqual(self.got, ['cancel', '2'])
+        self.assertEqual(self.bus.statistics['unhandled'], 1)
+
+    def test_handlers_that_change_while_they_are_called(self):
+        def one(message):
+            self.got.append(('one', message.task_id))
+            named.disconnect()
+            if message.task_id == '1':
+                self.worker.on('task-update', late)
+
+        def late(message):
+            self.got.append(('late', message.task_id))
+
+        named = self.worker.on('task-update', one)
+        self.worker.on(lambda message: self.got.append(('all', message.task_id)))
+        self.bus.subscribe(self.worker)
+        self.send('1', '2', '3')
+        self.drain()
+        self.assertEqual(self.got, [('one', '1'), ('all', '1'), ('all', '2'), ('late', '2'), ('all', '3'), ('late', '3')])
 
     def test_failures_say_of_what_kind(self):
         def handler(message):
@@ -735,6 +813,75 @@ class LoopTest(TestCase):
                 AgentBus.RouterDispatcher(**incomplete)
         self.drain()
         self.assertEqual(self.got, ['actor'])
+
+
+    def test_copy_and_forward(self):
+        first = Message.task_request('ui', 'worker', '1', payload=[1], ttl=500, reliable=True)
+        self.bus.send(first)
+        same, other, to_all = first.copy(), first.copy(source='me', target='b', ttl=7), first.copy(target=None)
+        self.assertEqual((same.source, same.target, same.ttl, same.reliable, same.seq, same.payload),
+                         ('ui', 'worker', 500, True, 0, [1]))
+        self.assertEqual((other.source, other.target, other.ttl), ('me', 'b', 7))
+        self.assertEqual((to_all.source, to_all.target), ('ui', None))
+        for wrong in ({'source': ''}, {'target': ''}, {'target': 3}, {'colour': 1}):
+            self.assertRaises((TypeError, ValueError), first.copy, **wrong)
+
+        other = AgentBus.Subscriber(name='other')
+        other.on(lambda message: self.got.append((message.source, message.task_id)))
+        self.bus.subscribe(other)
+
+        def pass_on(message):
+            delivery = self.worker.defer()
+            with self.assertRaises(GLib.Error):
+                delivery.forward('nobody')
+            delivery.forward('other')
+        self.worker.on(pass_on)
+        self.bus.subscribe(self.worker)
+        self.bus.send(Message.task_request('ui', 'worker', '2'))
+        self.drain()
+        self.assertEqual(self.got, [('ui', '2')])
+
+    def test_many_routes(self):
+        routes = AgentBus.RouteTable()
+        changed = []
+        routes.connect('changed-many', lambda routes, actors: changed.append(actors))
+        self.assertEqual(routes.assign_many(['b', 'a'], 'worker'), 2)
+        routes['c'] = None
+        self.assertEqual((list(routes), dict(routes)), (['a', 'b', 'c'], {'a': 'worker', 'b': 'worker', 'c': None}))
+        self.assertEqual((routes.list_actors('worker'), routes.items()[2]), (['a', 'b'], ('c', None)))
+        before = routes.snapshot()
+        self.assertEqual(routes.rebalance(['other'], {'other': 2}),
+                         [('a', 'worker', 'other'), ('b', 'worker', 'other'), ('c', None, 'other')])
+        routes.rename('a', 'd')
+        routes.restore(before)
+        self.assertEqual(routes.snapshot(), before)
+        self.drain()
+        self.assertEqual(changed, [['b', 'a'], ['a', 'b', 'c'], ['d', 'a', 'b', 'c']])
+        for wrong in (lambda: routes.assign_many('abc', 'worker'), lambda: routes.assign_many(['a', ''], 'worker'),
+                      lambda: routes.rebalance('worker'), lambda: routes.rebalance(['a'], {'a': -1}),
+                      lambda: routes.rename('a', ''), lambda: routes.restore({'': 'a'})):
+            self.assertRaises((TypeError, ValueError), wrong)
+        for wrong in (lambda: routes.rename('nobody', 'x'), lambda: routes.rename('a', 'b'),
+                      lambda: routes.restore(GLib.Variant('s', 'a'))):
+            self.assertRaises(GLib.Error, wrong)
+        self.assertEqual(routes.snapshot(), before)
+
+    def test_scaling(self):
+        routes = AgentBus.RouteTable()
+        dispatcher = AgentBus.RouterDispatcher(bus=self.bus, route_table=routes, hand_off=True)
+        self.assertTrue(dispatcher.hand_off)
+        self.worker.on(lambda message: self.got.append((message.name, message.target, message.payload)))
+        self.bus.subscribe(self.worker)
+        routes['actor'] = 'worker'
+        dispatcher.dispatch(Message.request_inference('ui', 'actor', 1))
+        routes['actor'] = 'other'
+
+        async def main():
+            routes['quiet'] = 'worker'
+            return await dispatcher.drain_router('worker')
+        self.assertTrue(AgentBus.run(main()))
+        self.assertEqual(self.got, [('request-inference', 'actor', 1), ('hand-off', 'actor', 'other')])
+        self.assertIsNone(routes['quiet'])
 
 
 class MemoryTest(TestCase):

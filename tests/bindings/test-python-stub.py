@@ -63,6 +63,8 @@ RIGHT = '''
     async for message in worker:
         bus.send(Message.task_response('worker', message.source, message.task_id, status='failed'))
     stopped: bool = await bus.stop()
+    first: Message = await worker.receive(timeout=1.5)
+    second: Message = worker.receive(1500, None)
     data = AgentBus.Frame('audio', b'12', {'rate': 1}).data
     assert data is not None and data.startswith(b'1')
     @worker.on('cancel')
@@ -76,7 +78,7 @@ async def work() -> int:
 '''
 WRONG = ['n: str = worker.name.upper().size', 'bus.send("text")', 'bus.subcribe(worker)', 'bus.subscribe("worker")',
          'Message.task_request("ui", "worker")', 'x: str = await bus.stop()', 'worker.on(5)',
-         'AgentBus.Frame(5)', 'AgentBus.run(bus)', 'AgentBus.Task']
+         'm: Message = worker.receive(1)', 'AgentBus.Frame(5)', 'AgentBus.run(bus)', 'AgentBus.Task']
 
 
 class StubTest(unittest.TestCase):

@@ -39,6 +39,8 @@ bus.send(Message.task_update('ui', 'worker', '1', {payload: [1, {a: 'b'}], ttl: 
 bus.send(Message.task_response('ui', null, '1', {status: TaskStatus.RUNNING}));
 bus.send(Message.frame('ui', 'worker', {kind: 'audio', data: new Uint8Array(3), metadata: {rate: 1}}));
 bus.send(Message.new_activate('ui', 'worker', null));
+bus.send(Message.new_frame('ui', 'worker', AgentBus.Frame.new_copy('audio', new Uint8Array(3), null),
+    AgentBus.FrameDirection.DOWNSTREAM));
 bus.send(Message.custom('mine', 'ui', 'worker', {channel: 'system', payload: new GLib.Variant('s', 'x')}));
 
 async function receive() {
@@ -60,6 +62,18 @@ const dispatcher = new AgentBus.RouterDispatcher({bus, route_table: new AgentBus
 
 dispatcher.set_timeout('request-inference', 50);
 dispatcher.dispatch(Message.request_inference('ui', 'actor', {payload: null}));
+dispatcher.dispatch(Message.hand_off('ui', 'actor', {payload: 'worker'}).copy({target: 'other', ttl: 5}));
+
+async function scale(routes: InstanceType<typeof AgentBus.RouteTable>) {
+    const moves: [string, string | null, string][] = routes.rebalance(['worker'], {worker: 2});
+
+    for (const actor of routes)
+        routes.rename(actor, `${actor}-${moves.length}`);
+    routes.restore({...routes.snapshot(), another: null});
+    return await dispatcher.drain_router('worker');
+}
+
+scale(dispatcher.get_route_table()).then((through: boolean) => through);
 
 // @ts-expect-error: no such option
 Message.end('ui', 'worker', {resaon: 'typo'});

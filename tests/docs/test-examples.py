@@ -13,8 +13,8 @@ Looked at are the doc comments of agentbus/, README.md and the pages of doc/. Th
 - One behind <!-- example: prints "the sum is 5" -->. It is a short example without the comments, or a program that
   never ends: see forever().
 
-One that begins with a comment "With the overrides." runs with them, everything else without. What is not there for one,
-such as GStreamer or GTK, makes its test a skipped one.
+One that begins with a comment "With the overrides." runs with them, and so does <!-- complete program with the overrides:
+…; everything else runs without. What is not there for one, such as GStreamer or GTK, makes its test a skipped one.
 """
 
 import collections
@@ -44,7 +44,8 @@ WIDTH = 78
 PATIENCE = 60
 
 COMMENT = re.compile(r'^ */\*\*\n(.*?)^ *\*/$', re.MULTILINE | re.DOTALL)
-FENCE = re.compile(r'^(?:<!-- (?P<kind>complete program|example): prints "(?P<said>[^"]+)" -->\n+)?'
+FENCE = re.compile(r'^(?:<!-- (?P<kind>complete program(?: with the overrides)?|example): prints '
+                   r'"(?P<said>[^"]+)" -->\n+)?'
                    r'```(?P<language>\w*)\n(?P<text>.*?)^```$', re.MULTILINE | re.DOTALL)
 PRINTS = re.compile(r'(?:#|//|--) prints: (.+)$', re.MULTILINE)
 TITLE = re.compile(r'(\S+):(?:\s|$)')
@@ -71,11 +72,11 @@ class Example(typing.NamedTuple):
 
     @property
     def complete(self):
-        return self.kind == 'complete program'
+        return self.kind is not None and self.kind.startswith('complete program')
 
     @property
     def has_overrides(self):
-        return OVERRIDES.match(self.text) is not None
+        return OVERRIDES.match(self.text) is not None or self.kind == 'complete program with the overrides'
 
 
 # What a short example stands on, and how it ends. In doc/bindings.md the reader is told.

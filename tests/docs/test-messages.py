@@ -61,7 +61,7 @@ def read_rows():
 class Messages(unittest.TestCase):
     rows = read_rows()
     types = {AgentBus.MessageType.to_string(AgentBus.MessageType(i)): AgentBus.MessageType(i)
-             for i in range(AgentBus.MessageType.CUSTOM + 1)}
+             for i in range(AgentBus.MessageType.HAND_OFF + 1)}
 
     def make(self, nick):
         """As the page says: the source, the target, and then what the message carries."""

@@ -46,6 +46,31 @@ def find_dead_links(pages, files):
                 yield name, link
 
 
+def find_colours(style, scheme):
+    """What the style calls its colours, in the light or the dark scheme: the last one of a name is the one that holds."""
+    colours = {}
+    for dark, block in re.findall(r'(@media \(prefers-color-scheme: dark\) \{\s*)?:root \{(.*?)\}', style, re.DOTALL):
+        if not dark or scheme == 'dark':
+            colours.update(re.findall(r'--([\w-]+): (#\w+|rgb\([^)]*\));', block))
+    return colours
+
+
+def get_luminance(colour):
+    if colour.startswith('#'):
+        digits = colour[1:] if len(colour) == 7 else ''.join(2 * digit for digit in colour[1:])
+        parts = [int(digits[i:i + 2], 16) for i in (0, 2, 4)]
+    else:
+        parts = [int(part) for part in re.findall(r'\d+', colour)]
+    red, green, blue = (part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def get_contrast(one, other):
+    """From 1, for the same colour, to 21, for black and white."""
+    dark, light = sorted([get_luminance(one), get_luminance(other)])
+    return (light + 0.05) / (dark + 0.05)
+
+
 class Reference(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -84,6 +109,7 @@ class Reference(unittest.TestCase):
         # The names of files in the pages about the inside are no types.
         found = [line for line in self.grep(glued) if line.partition(':')[0] not in self.topics]
         self.assertEqual(found, [])
+        self.assertEqual(self.grep(r'\bAgentBus\.\w+Class\.'), [])
 
     def test_no_mark_is_left_over(self):
         self.assertEqual(self.grep(r'\[(?:id|func|class|struct|method|ctor|signal|property|enum|error|const)@[^\]]*\]'), [])
@@ -111,6 +137,22 @@ class Reference(unittest.TestCase):
             titles = [section['title'] for sections in lists.values() for section in sections]
             self.assertEqual(re.findall(r'<h5 class="group"[^>]*>(.*?)</h5>', text), titles)
 
+    def test_colours_can_be_read(self):
+        style = (REFERENCE / 'style.css').read_text(encoding='utf-8')
+        for scheme in ('light', 'dark'):
+            colours = find_colours(style, scheme)
+            texts = [name for name in colours if name.startswith('code-') and name != 'code-bg']
+            self.assertGreaterEqual(len(texts), 5)
+            pairs = [(text, box) for box in ('body-bg', 'code-bg') for text in [
+                *texts, 'text-color', 'text-color-muted', 'heading-docblock-color', 'primary', 'box-text-color']]
+            pairs += [('accent-fg-color', 'accent-bg-color'), ('sidebar-primary', 'sidebar-bg')]
+            weak = [pair for pair in pairs if get_contrast(*(colours[name] for name in pair)) < 4.5]
+            self.assertEqual(weak, [], scheme)
+
+    def test_index_names_each_dependency(self):
+        names = re.findall(r'<td><strong>(\w+)</strong>&mdash;', self.texts['index.html'])
+        self.assertCountEqual(names, ['GLib', 'GObject', 'Gio'])
+
     def test_what_is_a_dead_link(self):
         pages = {'a.html': Page('<p id="one"></p><a href="#one"></a><a href="#two"></a><a href="b.html"></a>'
                                 '<a href="b.html#one"></a><a href="c.html"></a><img src="a.svg"><img src="b.svg">'
@@ -118,6 +160,10 @@ class Reference(unittest.TestCase):
                  'b.html': Page('')}
         dead = [link for _, link in find_dead_links(pages, {'a.html', 'b.html', 'a.svg'})]
         self.assertEqual(dead, ['#two', 'b.html#one', 'c.html', 'b.svg'])
+
+    def test_what_is_contrast(self):
+        self.assertAlmostEqual(get_contrast('#000', 'rgb(255, 255, 255)'), 21)
+        self.assertAlmostEqual(get_contrast('#767676', '#ffffff'), 4.54, places=2)
 
 
 tap.main()

@@ -202,6 +202,10 @@ class Elsewhere(unittest.TestCase):
         self.must([*COMPILER, self.root / 'program.c', '-o', self.root / 'program', *flags])
         self.assertEqual(self.run_there(self.root / 'program'), 'AgentBus\n')
 
+    def test_nothing_is_beside_the_folders_of_a_prefix(self):
+        folders = {path.name for path in (self.root / 'prefix').iterdir()}
+        self.assertLessEqual(folders, {'include', 'lib', 'lib64', 'share'})
+
     def test_other_languages_find_it_and_the_overrides(self):
         for language, (command, text) in LANGUAGES.items():
             with self.subTest(language):

@@ -32,6 +32,11 @@ def parameters_with_owner():
         yield f'{name}()', tag, element.find(gir.CORE + 'return-value')
 
 
+# In words: of which type a variant is, what an array or a list is of.
+CONTAINERS = ('GLib.Variant', 'GLib.HashTable', 'GLib.List', 'GLib.SList', 'GLib.PtrArray')
+ELEMENTS = re.compile(r'\bof any type\b|\bof the type that\b|`[a-z(){}]*[({a][a-z(){}]*`|\beach an? \[struct@')
+
+
 class Written(unittest.TestCase):
     maxDiff = None
 
@@ -78,6 +83,12 @@ class Lint(unittest.TestCase):
             with self.subTest(name):
                 self.assertIsNotNone(value.get('transfer-ownership'))
                 self.assertNotIn(gir.type_of(value), ('?', '...', 'gpointer[]'))
+
+    def test_types_within_are_said(self):
+        for name, tag, value in parameters_with_owner():
+            if gir.type_of(value).startswith(CONTAINERS):
+                with self.subTest(name):
+                    self.assertRegex(' '.join(value.find(gir.CORE + 'doc').text.split()), ELEMENTS)
 
     # Python and GJS free the elements of a full transfer, and then the array's own function does again.
     def test_no_array_of_pointers_is_given_away(self):

@@ -38,6 +38,23 @@ const Reader = GObject.registerClass(class Reader extends AgentBus.Subscriber {
     }
 });
 
+const PayloadReader = GObject.registerClass(class PayloadReader extends AgentBus.Subscriber {
+    _init(properties) {
+        super._init(properties);
+        this.n = 0;
+    }
+
+    vfunc_message(message) {
+        this.n++;
+        if (message.payload.id !== 17)
+            throw new Error(message.to_string());
+    }
+});
+
+const ORDER = {id: 17, price: 1.5, name: 'order', ok: true};
+const makeOrder = () => AgentBus.Message.task_update('producer', 'agent-0', 't', {payload: ORDER});
+const makeUpdate = payload => AgentBus.Message.new_task_update('producer', 'agent-0', 't', payload);
+
 function makeListener(listen) {
     const subscriber = new AgentBus.Subscriber(PROPERTIES);
 
@@ -62,10 +79,11 @@ if (AgentBus.Subscriber.prototype.on) {
         await null;
         self.n++;
     })), null]);
+    scenarios.set('js_dict', [() => new PayloadReader(PROPERTIES), null, makeOrder]);
 }
 
 // Microseconds of a send, and of a handler.
-function runOnce(make, payload) {
+function runOnce(make, payload, makeMessage = makeUpdate) {
     const bus = new AgentBus.Bus();
     const subscriber = make();
 
@@ -73,7 +91,7 @@ function runOnce(make, payload) {
 
     const start = GLib.get_monotonic_time();
     for (let i = 0; i < N; i++)
-        bus.send(AgentBus.Message.new_task_update('producer', 'agent-0', 't', payload));
+        bus.send(makeMessage(payload));
     const sent = GLib.get_monotonic_time();
     while (subscriber.n < N)
         context.iteration(true);
@@ -96,11 +114,10 @@ function report(scenario, figure, values, unit) {
 }
 
 function run(scenario) {
-    const [make, payload] = scenarios.get(scenario);
     const times = [];
 
     for (let i = 0; i < REPEATS; i++)
-        times.push(runOnce(make, payload));
+        times.push(runOnce(...scenarios.get(scenario)));
     report(scenario, 'us_per_send', times.map(([send]) => send), 'us');
     report(scenario, 'us_per_handler', times.map(([, handle]) => handle), 'us');
 }

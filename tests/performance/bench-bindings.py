@@ -37,6 +37,15 @@ class Reader(AgentBus.Subscriber):
             raise ValueError(message.to_string())
 
 
+class PayloadReader(AgentBus.Subscriber):
+    n = 0
+
+    def do_message(self, message):
+        self.n += 1
+        if message.payload['id'] != 17:
+            raise ValueError(message.to_string())
+
+
 class Listener(AgentBus.Subscriber):
     n = 0
 
@@ -65,7 +74,18 @@ def make_async():
     return listener
 
 
-def run_once(make, payload):
+ORDER = {'id': 17, 'price': 1.5, 'name': 'order', 'ok': True}
+
+
+def make_order(_payload):
+    return AgentBus.Message.task_update('producer', 'agent-0', 't', ORDER)
+
+
+def make_update(payload):
+    return AgentBus.Message.new_task_update('producer', 'agent-0', 't', payload)
+
+
+def run_once(make, payload, make_message=make_update):
     """Returns the seconds of all sends, and of all handlers."""
     bus = AgentBus.Bus()
     subscriber = make()
@@ -73,7 +93,7 @@ def run_once(make, payload):
 
     start = time.perf_counter()
     for _ in range(N):
-        bus.send(AgentBus.Message.new_task_update('producer', 'agent-0', 't', payload))
+        bus.send(make_message(payload))
     sent = time.perf_counter()
     while subscriber.n < N:
         context.iteration(True)
@@ -90,8 +110,7 @@ def report(scenario, figure, values, unit):
 
 
 def run(scenario):
-    make, payload = SCENARIOS[scenario]
-    times = [run_once(make, payload) for _ in range(REPEATS)]
+    times = [run_once(*SCENARIOS[scenario]) for _ in range(REPEATS)]
     report(scenario, 'us_per_send', [send / N * 1e6 for send, _ in times], 'us')
     report(scenario, 'us_per_handler', [handle / N * 1e6 for _, handle in times], 'us')
 
@@ -105,6 +124,7 @@ if hasattr(AgentBus.Subscriber, 'on'):
     SCENARIOS |= {
         'py_on': (make_on, None),
         'py_async': (make_async, None),
+        'py_dict': (lambda: PayloadReader(name='agent-0', capacity=N), None, make_order),
     }
 
 

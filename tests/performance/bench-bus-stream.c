@@ -147,7 +147,16 @@ bench_bus_targeted (const char *name,
 #define MAX_FRAMES 200000
 #define MAX_BYTES (1u << 30)
 
-/* Each message has its own copy of @content, or all have @shared. */
+/* A frame has its own copy of @content, or all have @shared. */
+static AgentFrame *
+stream_make_frame (gconstpointer content,
+                   guint         size,
+                   GBytes       *shared)
+{
+  return shared != NULL ? agent_frame_new ("audio", shared, NULL)
+                        : agent_frame_new_copy ("audio", content, size, NULL);
+}
+
 static double
 time_frames (guint         n,
              gconstpointer content,
@@ -163,8 +172,7 @@ time_frames (guint         n,
   start = bench_now ();
   for (guint i = 0; i < n; i++)
     {
-      g_autoptr (GBytes) bytes = shared != NULL ? g_bytes_ref (shared) : g_bytes_new (content, size);
-      g_autoptr (AgentFrame) frame = agent_frame_new ("audio", bytes, NULL);
+      g_autoptr (AgentFrame) frame = stream_make_frame (content, size, shared);
 
       agent_bus_send (setup->bus,
                       agent_message_new_frame ("producer", "agent-0", frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));

@@ -44,6 +44,7 @@ static const BenchScenario scenarios[] = {
   /* Bytes of a frame. */
   { "bus_payload_0", bench_bus_payload, 0 },
   { "bus_payload_160", bench_bus_payload, 160 },
+  { "bus_payload_640", bench_bus_payload, 640 },
   { "bus_payload_65536", bench_bus_payload, 65536 },
 
   /* Senders and subscribers, each with a thread of its own. */

@@ -34,6 +34,19 @@ send_with_payload (BenchSetup *setup,
 }
 
 static void
+send_with_text (BenchSetup *setup,
+                guint       n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      AgentMessage *message = agent_message_new_task_update ("producer", "agent-0", "t", NULL);
+
+      agent_message_set_payload_json (message, "{\"text\":\"what was said\",\"confidence\":0.5,\"final\":true}", NULL);
+      agent_bus_send (setup->bus, message);
+    }
+}
+
+static void
 send_to_all (BenchSetup *setup,
              guint       n)
 {
@@ -145,6 +158,7 @@ bench_memory_allocations (const char *name,
   print_allocations (name, "per_send", send_plain, 1, 1);
   print_allocations (name, "per_send_in_bursts", send_plain, BURST, 1);
   print_allocations (name, "per_send_with_payload", send_with_payload, BURST, 1);
+  print_allocations (name, "per_send_with_text", send_with_text, BURST, 1);
   print_payload_allocations (name);
   print_allocations (name, "per_send_to_10", send_to_all, BURST, 10);
   print_threaded_allocations (name, n);

@@ -10,7 +10,7 @@
  * four buses, and malloc() may give a little more in one run than in another. But not each run does. */
 #define MAX_RUNS 16
 
-static gint     n_blocks; /* (atomic) messages and frames that are not freed, except for the large ones */
+static gint     n_blocks; /* (atomic) messages, frames and payloads as text that are not freed */
 static gint     use_pool; /* (atomic) */
 static gboolean is_excused;
 
@@ -18,6 +18,10 @@ gpointer __real__agent_message_pool_take (void);
 void     __real__agent_message_pool_give (gpointer block);
 gpointer __wrap__agent_message_pool_take (void);
 void     __wrap__agent_message_pool_give (gpointer block);
+gpointer __real__agent_message_pool_alloc_large (gsize size, guint8 *pooled);
+void     __real__agent_message_pool_free_large (gpointer memory, guint8 pooled);
+gpointer __wrap__agent_message_pool_alloc_large (gsize size, guint8 *pooled);
+void     __wrap__agent_message_pool_free_large (gpointer memory, guint8 pooled);
 
 gpointer
 __wrap__agent_message_pool_take (void)
@@ -34,6 +38,26 @@ __wrap__agent_message_pool_give (gpointer block)
     __real__agent_message_pool_give (block);
   else
     g_free (block);
+}
+
+gpointer
+__wrap__agent_message_pool_alloc_large (gsize   size,
+                                        guint8 *pooled)
+{
+  g_atomic_int_inc (&n_blocks);
+  if (g_atomic_int_get (&use_pool))
+    return __real__agent_message_pool_alloc_large (size, pooled);
+
+  *pooled = 0;
+  return g_malloc (size);
+}
+
+void
+__wrap__agent_message_pool_free_large (gpointer memory,
+                                       guint8   pooled)
+{
+  g_atomic_int_add (&n_blocks, -1);
+  __real__agent_message_pool_free_large (memory, pooled);
 }
 
 static void

@@ -2,11 +2,13 @@
 
 #include "test-wire-model.h"
 
+#include <agentbus/agentbus.h>
+
 #include <string.h>
 
 #define COMMON "source! target " OPTIONS
 #define OPTIONS "seq sent-at ttl reliable error-reply cause trace topic retained "
-#define ROUTED "source! target! payload " OPTIONS
+#define ROUTED "source! target! payload payload-json " OPTIONS
 #define TASK "task-id! " COMMON
 
 static const struct
@@ -15,23 +17,23 @@ static const struct
   const char *carried;
 } types[] = {
   { "frame", "frame! direction " COMMON },
-  { "activate", "payload " COMMON },
+  { "activate", "payload payload-json " COMMON },
   { "deactivate", COMMON },
   { "end", "reason " COMMON },
   { "cancel", "reason " COMMON },
   { "agent-ready", "info! source! " OPTIONS },
   { "agent-registry", "runner! infos! " COMMON },
   { "agent-error", "reason! task-id " COMMON },
-  { "task-request", "task-name payload " TASK },
-  { "task-response", "status payload " TASK },
-  { "task-response-urgent", "status payload " TASK },
-  { "task-update", "payload " TASK },
-  { "task-update-urgent", "payload " TASK },
+  { "task-request", "task-name payload payload-json " TASK },
+  { "task-response", "status payload payload-json " TASK },
+  { "task-response-urgent", "status payload payload-json " TASK },
+  { "task-update", "payload payload-json " TASK },
+  { "task-update-urgent", "payload payload-json " TASK },
   { "task-update-request", TASK },
   { "task-cancel", "reason " TASK },
-  { "task-stream-start", "payload " TASK },
-  { "task-stream-data", "payload " TASK },
-  { "task-stream-end", "payload " TASK },
+  { "task-stream-start", "payload payload-json " TASK },
+  { "task-stream-data", "payload payload-json " TASK },
+  { "task-stream-end", "payload payload-json " TASK },
   { "request-inference", ROUTED },
   { "request-inference-batch", ROUTED },
   { "flag-last-inference", ROUTED },
@@ -40,7 +42,8 @@ static const struct
   { "model-update", ROUTED },
   { "send-trajectory", ROUTED },
   { "shutdown", ROUTED },
-  { "custom", "name! channel payload " COMMON },
+  { "custom", "name! channel payload payload-json " COMMON },
+  { "hand-off", ROUTED },
 };
 
 #define INFO "name! runner! parent active bridged started-at"
@@ -66,6 +69,7 @@ static const TestWireKey keys[] = {
   { "status", "s", .words = "pending running completed failed cancelled" },
   { "direction", "s", .words = "downstream upstream" },
   { "payload", "v" },
+  { "payload-json", "s", .json = TRUE },
   { "frame", "a{sv}", .parts = "kind! id pts metadata data" },
   { "info", "a{sv}", .parts = INFO },
   { "infos", "aa{sv}", .parts = INFO },
@@ -169,6 +173,14 @@ static gboolean wire_model_accepts_fields (GVariant   *dict,
                                            const char *carried);
 
 static gboolean
+wire_model_is_json (const char *text)
+{
+  g_autoptr (GVariant) payload = agent_payload_from_json (text, NULL);
+
+  return payload != NULL;
+}
+
+static gboolean
 wire_model_accepts_value (const TestWireKey *key,
                           GVariant          *value)
 {
@@ -178,6 +190,8 @@ wire_model_accepts_value (const TestWireKey *key,
   if (key->filled && *g_variant_get_string (value, NULL) == '\0')
     return FALSE;
   if (key->topic && !wire_model_is_topic (g_variant_get_string (value, NULL)))
+    return FALSE;
+  if (key->json && !wire_model_is_json (g_variant_get_string (value, NULL)))
     return FALSE;
   if (key->words != NULL && !wire_model_has_word (key->words, g_variant_get_string (value, NULL)))
     return FALSE;
@@ -272,6 +286,8 @@ wire_model_accepts_together (const char *nick,
   const char *source;
   g_autoptr (GVariant) info = NULL;
 
+  if (wire_model_count_key (fields, "payload") > 0 && wire_model_count_key (fields, "payload-json") > 0)
+    return FALSE;
   if (g_str_equal (nick, "custom"))
     return g_variant_lookup (fields, "name", "&s", &name) && test_wire_model_get_carried (name) == NULL;
 
@@ -298,12 +314,12 @@ test_wire_model_accepts (GVariant *variant)
   g_variant_get (variant, "(ys@a{sv})", &version, &nick, &fields);
   carried = test_wire_model_get_carried (nick);
 
-  return version == 1 && carried != NULL && wire_model_accepts_fields (fields, NULL, carried) && wire_model_accepts_together (nick, fields);
+  return (version == 1 || version == 2) && carried != NULL && wire_model_accepts_fields (fields, NULL, carried) && wire_model_accepts_together (nick, fields);
 }
 
 /* --- Changes --- */
 
-static const char *const strings[] = { "", "", "a", "x", "cancel", "data", "a.b", ".", "x y", "*.>", "upstream", "failed" };
+static const char *const strings[] = { "", "", "a", "x", "cancel", "data", "a.b", ".", "x y", "*.>", "upstream", "failed", "7", "{\"a\":[]}" };
 
 static const char *const values[] = {
   "int64 -1", "int64 -2", "int64 3", "uint64 0", "uint64 7", "uint32 9", "7", "true", "false", "<1>", "@mv nothing", "[byte 1]", "@a{sv} {}", "{'kind': <'x'>}", "{'name': <'a'>, 'runner': <''>}", "{'name': <'x'>, 'runner': <''>}", "@aa{sv} []", "[{'name': <'a'>, 'runner': <''>}]", "objectpath '/a'", "b'x'"

@@ -386,7 +386,7 @@ storm_wait (Storm *self,
 static void
 storm_begin (Storm *self)
 {
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     agent_router_dispatcher_set_timeout (self->dispatcher, type, 0);
   agent_router_dispatcher_set_capacity (self->dispatcher, G_MAXUINT);
   for (guint slot = 0; slot < STORM_N_SLOTS; slot++)

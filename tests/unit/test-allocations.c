@@ -111,6 +111,38 @@ test_fan_out (TestFixture *f)
   assert_one_allocation_a_message (f, 10, NULL);
 }
 
+/* The data of a small frame lies in the frame, and a payload as text is one piece. Both are of one of the sizes that the
+ * pool has. */
+static void
+test_small_contents (TestFixture *f)
+{
+  static const gsize sizes[] = { 1, 160, 320, 640, 1024 };
+  guint64 n_before;
+
+  if (skip ())
+    return;
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      g_autofree char *inside = g_strnfill (sizes[i] - 1, '7');
+      g_autofree char *text = g_strdup_printf ("\"%s\"", inside);
+
+      n_before = counting_malloc_n_allocations ();
+      for (guint n = 0; n < N_ROUNDS; n++)
+        agent_frame_unref (agent_frame_new_copy ("audio/raw", text, sizes[i], NULL));
+      g_assert_cmpuint (counting_malloc_n_allocations () - n_before, <, N_ROUNDS / 2);
+
+      n_before = counting_malloc_n_allocations ();
+      for (guint n = 0; n < N_ROUNDS; n++)
+        {
+          g_autoptr (AgentMessage) message = agent_message_new_task_update ("a", "b", "t", NULL);
+
+          g_assert_true (agent_message_set_payload_json (message, text, NULL));
+        }
+      g_assert_cmpuint (counting_malloc_n_allocations () - n_before, <, N_ROUNDS / 2);
+    }
+}
+
 /* --- The pool --- */
 
 #define N_AT_ONCE 20000
@@ -136,6 +168,29 @@ test_pool_keeps_little (TestFixture *f)
   g_assert_cmpint (live, <=, 400 * 1024);
 }
 
+/* The same for the sizes of small frames. */
+static void
+test_pool_keeps_little_of_frames (TestFixture *f)
+{
+  static const gsize sizes[] = { 160, 320, 640, 1024 };
+  g_autofree char   *data = g_malloc0 (1024);
+
+  if (skip ())
+    return;
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      g_autoptr (GPtrArray) frames = g_ptr_array_new_full (N_AT_ONCE, (GDestroyNotify) agent_frame_unref);
+      gint64 live = counting_malloc_live ();
+
+      for (guint n = 0; n < N_AT_ONCE; n++)
+        g_ptr_array_add (frames, agent_frame_new_copy ("audio/raw", data, sizes[i], NULL));
+      g_assert_cmpint (counting_malloc_live () - live, >, N_AT_ONCE * (gint64) sizes[i]);
+      g_ptr_array_set_size (frames, 0);
+      g_assert_cmpint (counting_malloc_live () - live, <=, 450 * 1024);
+    }
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -145,7 +200,9 @@ main (int   argc,
   test_add ("/agentbus/allocations/bf32-one-allocation-one-by-one", test_one_by_one);
   test_add ("/agentbus/allocations/bf32-one-allocation-in-bursts", test_in_bursts);
   test_add ("/agentbus/allocations/bf32-one-allocation-in-fan-out", test_fan_out);
+  test_add ("/agentbus/allocations/small-contents", test_small_contents);
   test_add ("/agentbus/allocations/pool-keeps-little", test_pool_keeps_little);
+  test_add ("/agentbus/allocations/pool-keeps-little-of-frames", test_pool_keeps_little_of_frames);
 
   return g_test_run ();
 }

@@ -469,6 +469,50 @@ test_one_source_per_context (TestFixture *f)
   g_assert_cmpuint (count_all (of_second), ==, 50);
 }
 
+static void
+note_order (TestRecorder *recorder,
+            AgentMessage *message,
+            gpointer      user_data)
+{
+  g_string_append_printf (user_data, "%s%u ", agent_subscriber_get_name (AGENT_SUBSCRIBER (recorder)), test_number (message));
+}
+
+static TestRecorder *
+subscribe_at (TestFixture *f,
+              const char  *name,
+              gint         priority,
+              GString     *order)
+{
+  TestRecorder *recorder = test_recorder_new_full (note_order, order, "name", name, "priority", priority, NULL);
+
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (recorder), NULL));
+  return recorder;
+}
+
+/* Each priority in use has its own source, and goes before the lower ones. */
+static void
+test_priorities (TestFixture *f)
+{
+  g_autoptr (GString) order = g_string_new (NULL);
+  g_autoptr (TestRecorder) low = subscribe_at (f, "low", G_PRIORITY_LOW, order);
+  g_autoptr (TestRecorder) high = subscribe_at (f, "high", G_PRIORITY_HIGH, order);
+  g_autoptr (TestRecorder) usual = subscribe_at (f, "usual", G_PRIORITY_DEFAULT, order);
+  g_autoptr (TestRecorder) other = subscribe_at (f, "other", G_PRIORITY_HIGH, order);
+
+  g_assert_cmpuint (count_sources (f->context, DELIVERY_SOURCE), ==, 3);
+  for (guint i = 0; i < 2; i++)
+    {
+      agent_bus_send (f->bus, test_data ("test", "low", i));
+      agent_bus_send (f->bus, test_data ("test", "usual", i));
+      agent_bus_send (f->bus, test_data ("test", "other", i));
+      agent_bus_send (f->bus, test_data ("test", "high", i));
+    }
+  test_drain (f);
+  g_assert_cmpstr (order->str, ==, "other0 other1 high0 high1 usual0 usual1 low0 low1 ");
+  g_assert_true (test_unsubscribe (f, "low", NULL));
+  g_assert_cmpuint (count_sources (f->context, DELIVERY_SOURCE), ==, 2);
+}
+
 /* As seen by poll(): no source is ready, and none wants to be asked again after a while. */
 static void
 assert_idle (GMainContext *context)
@@ -614,6 +658,7 @@ main (int   argc,
   ADD ("one-wakeup-per-burst-of-drops", test_one_wakeup_per_burst_of_drops);
   ADD ("one-wakeup-for-all-news", test_one_wakeup_for_all_news);
   ADD ("one-source-per-context", test_one_source_per_context);
+  ADD ("priorities", test_priorities);
   ADD ("idle-costs-nothing", test_idle_costs_nothing);
   ADD ("no-source-is-left-behind", test_no_source_is_left_behind);
   ADD ("no-source-outlives-the-bus", test_no_source_outlives_the_bus);

@@ -5,8 +5,8 @@
 #include "test-support.h"
 
 /*
- * AGENTBUS_DEBUG: what a child process prints that has it in its environment. The variable is read before main(), so the
- * process itself is the same with any value.
+ * AGENTBUS_DEBUG and G_MESSAGES_DEBUG: what a child process prints that has one of them in its environment. The first is
+ * read before main(), so the process itself is the same with any value.
  */
 
 static void
@@ -31,7 +31,7 @@ send_three (void)
   agent_bus_send (bus, test_data ("ui", "worker", 1));
   while (g_main_context_iteration (context, FALSE))
     ;
-  agent_bus_send (bus, test_data ("ui", "nobody", 2));
+  agent_bus_send (bus, test_data ("ui", "wroker", 2));
   agent_bus_send (bus, test_data ("ui", "worker", 3));
   agent_bus_unsubscribe (bus, "worker");
   while (g_main_context_iteration (context, FALSE))
@@ -39,9 +39,10 @@ send_three (void)
   g_main_context_pop_thread_default (context);
 }
 
-/* The child of the case runs with this value. */
+/* The child of the case runs with this value in @variable. */
 static gboolean
-run_with (const char *value)
+run_with_variable (const char *variable,
+                   const char *value)
 {
   if (g_test_subprocess ())
     {
@@ -49,11 +50,17 @@ run_with (const char *value)
       return FALSE;
     }
 
-  g_setenv ("AGENTBUS_DEBUG", value, TRUE);
+  g_setenv (variable, value, TRUE);
   g_test_trap_subprocess (NULL, 0, 0);
-  g_unsetenv ("AGENTBUS_DEBUG");
+  g_unsetenv (variable);
   g_test_trap_assert_passed ();
   return TRUE;
+}
+
+static gboolean
+run_with (const char *value)
+{
+  return run_with_variable ("AGENTBUS_DEBUG", value);
 }
 
 static void
@@ -65,7 +72,7 @@ test_messages (void)
   g_test_trap_assert_stderr ("*AgentBus-debug: #1 task-update ui -> worker task=1: is sent\n"
                              "AgentBus-debug: #1 task-update ui -> worker task=1: goes to 'worker'\n"
                              "AgentBus-debug: #1 task-update ui -> worker task=1: is given to the handlers of 'worker'\n"
-                             "AgentBus-debug: #2 task-update ui -> nobody task=2: is sent\n*");
+                             "AgentBus-debug: #2 task-update ui -> wroker task=2: is sent\n*");
   g_test_trap_assert_stderr_unmatched ("*dropped*");
   g_test_trap_assert_stderr_unmatched ("*context*");
 }
@@ -77,7 +84,7 @@ test_drops (void)
     return;
 
   g_test_trap_assert_stderr (
-      "*AgentBus-debug: #2 task-update ui -> nobody task=2: dropped (no-target), by nobody\n"
+      "*AgentBus-debug: #2 task-update ui -> wroker task=2: dropped (no-target), by nobody\n"
       "AgentBus-debug: #3 task-update ui -> worker task=3: dropped (discarded), the last of 1, by 'worker'\n*");
   g_test_trap_assert_stderr_unmatched ("*is sent*");
 }
@@ -110,6 +117,16 @@ test_nothing (void)
     g_test_trap_assert_stderr_unmatched ("*AgentBus-debug*");
 }
 
+static void
+test_log (void)
+{
+  if (!run_with_variable ("G_MESSAGES_DEBUG", "AgentBus"))
+    return;
+
+  g_test_trap_assert_stdout ("*1 message dropped: no-target, from 'ui' to 'wroker'\n*");
+  g_test_trap_assert_stdout ("*1 message dropped: discarded, from 'ui' to 'worker'\n*");
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -120,6 +137,7 @@ main (int   argc,
   g_test_add_func ("/agentbus/debug/contexts", test_contexts);
   g_test_add_func ("/agentbus/debug/all", test_all);
   g_test_add_func ("/agentbus/debug/nothing", test_nothing);
+  g_test_add_func ("/agentbus/debug/log", test_log);
 
   return g_test_run ();
 }

@@ -374,7 +374,8 @@ test_default_timeouts (TestFixture *f)
   g_autoptr (TestDispatch) d = test_dispatch_new (f);
 
   g_assert_cmpuint (AGENT_MESSAGE_TYPE_CUSTOM, ==, 26);
-  for (AgentMessageType type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  g_assert_cmpuint (AGENT_MESSAGE_TYPE_HAND_OFF, ==, 27);
+  for (AgentMessageType type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     g_assert_cmpuint (agent_router_dispatcher_get_timeout (d->dispatcher, type), ==, get_expected_timeout (type));
 }
 
@@ -383,9 +384,9 @@ test_set_timeout (TestFixture *f)
 {
   g_autoptr (TestDispatch) d = test_dispatch_new (f);
 
-  for (AgentMessageType type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (AgentMessageType type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     agent_router_dispatcher_set_timeout (d->dispatcher, type, 100 + type);
-  for (AgentMessageType type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (AgentMessageType type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     g_assert_cmpuint (agent_router_dispatcher_get_timeout (d->dispatcher, type), ==, 100 + type);
 }
 

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define N_TYPES (AGENT_MESSAGE_TYPE_CUSTOM + 1)
+#define N_TYPES (AGENT_MESSAGE_TYPE_HAND_OFF + 1)
 
 /* Takes over a critical of the library, and fails if there is none. */
 #define assert_critical(statement, text)                                    \
@@ -52,6 +52,7 @@ static const struct
   { "send-trajectory", AGENT_CHANNEL_DATA },
   { "shutdown", AGENT_CHANNEL_SYSTEM },
   { "custom", AGENT_CHANNEL_DATA },
+  { "hand-off", AGENT_CHANNEL_DATA },
 };
 
 static void
@@ -644,6 +645,7 @@ test_size (void)
 {
   g_autoptr (GBytes) data = g_bytes_new_static ("12345", 5);
   g_autoptr (AgentFrame) bare = agent_frame_new ("audio", NULL, NULL);
+  g_autoptr (AgentFrame) copied = agent_frame_new_copy ("audio", "12345", 5, NULL);
   g_autoptr (AgentFrame) full =
       agent_frame_new ("audio", data, g_variant_new_parsed ("{'a': <byte 1>}"));
   g_autoptr (AgentInfo) info = agent_info_new ("ab", "c", "def", TRUE, FALSE, 0);
@@ -657,6 +659,9 @@ test_size (void)
   assert_size (agent_message_new_task_update ("a", "b", "t", NULL), 0);
   assert_size (agent_message_new_task_update ("a", "b", "t", g_variant_new_string ("123")), 4);
   assert_size (agent_message_new_frame ("a", "b", bare, 0), 0);
+  assert_size (agent_message_new_frame ("a", "b", copied, 0), 5);
+  g_assert_nonnull (agent_frame_get_data (copied));
+  assert_size (agent_message_new_frame ("a", "b", copied, 0), 5);
   assert_size (agent_message_new_frame ("a", "b", full, 0), 5 + metadata);
   assert_size (agent_message_new_agent_ready (info), 9);
   assert_size (agent_message_new_agent_registry ("a", "b", "r", infos), 18);

@@ -154,7 +154,8 @@ make_bare_message (AgentMessageType type)
     parts.reason = "";
   if (type == AGENT_MESSAGE_TYPE_CUSTOM)
     parts.label = "mine";
-  if (type >= AGENT_MESSAGE_TYPE_REQUEST_INFERENCE && type <= AGENT_MESSAGE_TYPE_SHUTDOWN)
+  if ((type >= AGENT_MESSAGE_TYPE_REQUEST_INFERENCE && type <= AGENT_MESSAGE_TYPE_SHUTDOWN) ||
+      type == AGENT_MESSAGE_TYPE_HAND_OFF)
     parts.target = "actor";
   parts.task_id = agent_message_get_task_id (full);
 
@@ -283,16 +284,17 @@ assert_complete (AgentMessage *message)
   for (guint i = 0; keys[i] != NULL; i++)
     {
       g_autoptr (GVariant) value = g_variant_lookup_value (fields, keys[i], NULL);
+      gboolean is_other_form = g_str_equal (keys[i], "payload-json");
 
       g_test_message ("%s", keys[i]);
-      g_assert_true (*keys[i] == '\0' || value != NULL);
+      g_assert_true (*keys[i] == '\0' || is_other_form || value != NULL);
     }
 }
 
 static void
 test_complete (void)
 {
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     {
       g_autoptr (AgentMessage) message = make_full_message (type);
 
@@ -303,7 +305,7 @@ test_complete (void)
 static void
 test_round_trip (void)
 {
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     {
       assert_round_trip (make_full_message (type));
       assert_round_trip (make_message (type));
@@ -316,9 +318,11 @@ test_round_trip_frames (void)
 {
   g_autoptr (GBytes) nothing = g_bytes_new_static (NULL, 0);
   g_autoptr (AgentFrame) bare = agent_frame_new ("x", NULL, NULL);
+  g_autoptr (AgentFrame) copied = agent_frame_new_copy ("x", "123", 3, NULL);
   g_autoptr (AgentFrame) empty = agent_frame_new ("x", nothing, g_variant_new_parsed ("@a{sv} {}"));
 
   assert_round_trip (agent_message_new_frame ("a", NULL, bare, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+  assert_round_trip (agent_message_new_frame ("a", NULL, copied, AGENT_FRAME_DIRECTION_DOWNSTREAM));
   assert_round_trip (agent_message_new_frame ("a", NULL, empty, AGENT_FRAME_DIRECTION_DOWNSTREAM));
 }
 
@@ -358,6 +362,75 @@ test_form (void)
       custom_text,
       ==,
       "(byte 0x01, 'custom', {'source': <'a'>, 'name': <'mine'>, 'channel': <'system'>})");
+}
+
+static AgentMessage *
+make_json_message (const char *json)
+{
+  AgentMessage *message = agent_message_new_task_update ("a", "b", "t", NULL);
+  g_autoptr (GError) error = NULL;
+
+  agent_message_set_payload_json (message, json, &error);
+  g_assert_no_error (error);
+
+  return message;
+}
+
+/* Text goes on as text, byte for byte, in a version that readers of version 1 refuse. */
+static void
+test_form_of_json (void)
+{
+  const char *json = " {\"n\" : 1.50, \"n\": [\"\\u00e9\"]}\n";
+  g_autoptr (AgentMessage) message = make_json_message (json);
+  g_autoptr (GVariant) wire = agent_message_to_variant (message);
+  g_autoptr (GVariant) expected = g_variant_ref_sink (
+      g_variant_new_parsed ("(byte 2, 'task-update', {'source': <'a'>, 'target': <'b'>, 'task-id': <'t'>, "
+                            "'payload-json': <%s>})",
+                            json));
+  g_autoptr (AgentMessage) read = agent_message_new_from_variant (wire, NULL);
+
+  g_assert_cmpvariant (wire, expected);
+  g_assert_true (agent_message_has_payload_json (read));
+  g_assert_cmpstr (agent_message_get_payload_json (read), ==, json);
+  assert_same (message, read);
+}
+
+/* Whoever asks for the other form of a payload does not change what is written. */
+static void
+test_form_is_the_given_one (void)
+{
+  g_autoptr (AgentMessage) message = make_message (AGENT_MESSAGE_TYPE_TASK_UPDATE);
+  g_autoptr (AgentMessage) json = make_json_message ("[1]");
+  g_autoptr (GVariant) before = agent_message_to_variant (message);
+  g_autoptr (GVariant) json_before = agent_message_to_variant (json);
+  g_autoptr (GVariant) after = NULL;
+  g_autoptr (GVariant) json_after = NULL;
+
+  g_assert_nonnull (agent_message_get_payload_json (message));
+  g_assert_nonnull (agent_message_get_payload (json));
+  after = agent_message_to_variant (message);
+  json_after = agent_message_to_variant (json);
+  g_assert_cmpvariant (before, after);
+  g_assert_cmpvariant (json_before, json_after);
+  assert_round_trip (g_steal_pointer (&message));
+  assert_round_trip (g_steal_pointer (&json));
+}
+
+/* Both versions have all other fields in common. */
+static void
+test_versions (void)
+{
+  for (guint version = 1; version <= 2; version++)
+    {
+      g_autoptr (GVariant) wire = g_variant_ref_sink (g_variant_new_parsed (
+          "(%y, 'task-update', {'source': <'a'>, 'task-id': <'t'>, 'payload': <<7>>})", version));
+      g_autoptr (GError) error = NULL;
+      g_autoptr (AgentMessage) message = agent_message_new_from_variant (wire, &error);
+
+      g_assert_no_error (error);
+      g_assert_cmpint (g_variant_get_int32 (agent_message_get_payload (message)), ==, 7);
+      g_assert_false (agent_message_has_payload_json (message));
+    }
 }
 
 static void
@@ -482,6 +555,7 @@ test_metadata_not_normal (void)
 #define READY(fields) "(byte 1, 'agent-ready', {'source': <'a'>, 'info': <" fields ">})"
 #define REGISTRY(fields) \
   "(byte 1, 'agent-registry', {'source': <'a'>, 'runner': <'r'>, " fields "})"
+#define JSON(fields) "(byte 2, 'task-update', {'source': <'a'>, 'task-id': <'t'>, " fields "})"
 #define END(fields) "(byte 1, 'end', {'source': <'a'>, " fields "})"
 
 static const struct
@@ -495,7 +569,8 @@ static const struct
   { "(byte 1, 'end', @a{ss} {})", "of type" },
   { "<(byte 1, 'end', {'source': <'a'>})>", "of type" },
   { "(byte 0, 'end', {'source': <'a'>})", "Version 0" },
-  { "(byte 2, 'end', {'source': <'a'>})", "Version 2" },
+  { "(byte 3, 'end', {'source': <'a'>})", "Version 3" },
+  { "(byte 255, 'end', {'source': <'a'>})", "Version 255" },
   { "(byte 1, '', {'source': <'a'>})", "type" },
   { "(byte 1, 'END', {'source': <'a'>})", "type" },
   { "(byte 1, 'no-such', {'source': <'a'>})", "type" },
@@ -516,6 +591,14 @@ static const struct
   { END ("'trace': <b'x'>"), "“trace” is not of type “s”" },
   { END ("'reason': <1>"), "“reason” is not of type “s”" },
   { END ("'payload': <<1>>"), "“payload” does not belong" },
+  { END ("'payload-json': <'1'>"), "“payload-json” does not belong" },
+  { JSON ("'payload-json': <1>"), "“payload-json” is not of type “s”" },
+  { JSON ("'payload-json': <''>"), "“payload-json” cannot be read: Unexpected end" },
+  { JSON ("'payload-json': <'{'>"), "“payload-json” cannot be read: Expected a name at byte 1" },
+  { JSON ("'payload-json': <'1e400'>"), "out of range" },
+  { JSON ("'payload-json': <'1'>, 'payload-json': <'1'>"), "“payload-json” is there twice" },
+  { JSON ("'payload-json': <'1'>, 'payload': <<1>>"), "both there" },
+  { JSON ("'payload': <<1>>, 'payload-json': <'1'>"), "both there" },
   { END ("'task-id': <'t'>"), "“task-id” does not belong" },
   { END ("'name': <'x'>"), "“name” does not belong" },
   { END ("'channel': <'data'>"), "“channel” does not belong" },
@@ -649,7 +732,7 @@ test_nested_too_deep (void)
 static void
 test_wrong_types (void)
 {
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     {
       g_autoptr (AgentMessage) message = make_full_message (type);
       g_autoptr (GVariant) wire = agent_message_to_variant (message);
@@ -774,9 +857,15 @@ test_mutations (void)
   g_autoptr (GPtrArray) wires = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
   guint n_sound[2] = { 0 };
 
-  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_CUSTOM; type++)
+  for (guint type = 0; type <= AGENT_MESSAGE_TYPE_HAND_OFF; type++)
     {
       g_autoptr (AgentMessage) message = make_full_message (type);
+
+      g_ptr_array_add (wires, agent_message_to_variant (message));
+    }
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr (AgentMessage) message = make_json_message (i < 2 ? "{\"n\":[1,2]}" : "7");
 
       g_ptr_array_add (wires, agent_message_to_variant (message));
     }
@@ -818,6 +907,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/agentbus/wire/round-trip-statuses", test_round_trip_statuses);
   g_test_add_func ("/agentbus/wire/round-trip-channels", test_round_trip_channels);
   g_test_add_func ("/agentbus/wire/form", test_form);
+  g_test_add_func ("/agentbus/wire/form-of-json", test_form_of_json);
+  g_test_add_func ("/agentbus/wire/form-is-the-given-one", test_form_is_the_given_one);
+  g_test_add_func ("/agentbus/wire/versions", test_versions);
   g_test_add_func ("/agentbus/wire/no-copies", test_no_copies);
   g_test_add_func ("/agentbus/wire/frame-data-not-copied", test_frame_data_not_copied_to_wire);
   g_test_add_func ("/agentbus/wire/floating-is-sunk", test_floating_is_sunk);

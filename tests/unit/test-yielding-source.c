@@ -79,7 +79,7 @@ source_init (Source             *self,
   *self = (Source){ .context = context };
   g_mutex_init (&self->lock);
   self->source =
-      _agent_yielding_source_new (context, "[test] yielding", source_called, nested, NULL, self, source_destroyed);
+      _agent_yielding_source_new (context, "[test] yielding", G_PRIORITY_DEFAULT, source_called, nested, NULL, self, source_destroyed);
 }
 
 static void

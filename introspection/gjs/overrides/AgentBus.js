@@ -29,7 +29,14 @@ const weigh = content => content?.byteLength ?? content?.toArray?.().length ?? c
 // To ask for a size costs more than the rest of a plain handler, so a few messages stand for all.
 function countMessage(message) {
     if (Math.random() * SAMPLE < 1)
-        count(SAMPLE * (MESSAGE_WEIGHT + weigh(message.get_payload() ?? message.get_frame()?.get_data())));
+        count(SAMPLE * (MESSAGE_WEIGHT + weighMessage(message)));
+}
+
+// Nothing is built of a text for this.
+function weighMessage(message) {
+    if (message.has_payload_json())
+        return message.dup_payload_json().length;
+    return weigh(message.get_payload() ?? message.get_frame()?.get_contents());
 }
 
 // --- Arguments ---
@@ -93,19 +100,87 @@ function explain(original, path, within = []) {
     within.pop();
 }
 
+// Whether JSON.stringify() says all of a value. Then nobody has to check what it comes by, which takes longer than all
+// the rest.
+function isSimple(value, depth = 0) {
+    switch (typeof value) {
+    case 'string': case 'boolean':
+        return true;
+    case 'number':
+        return Number.isFinite(value);
+    case 'object':
+        break;
+    default:
+        return false;
+    }
+    if (value === null)
+        return true;
+    if (depth > 32 || value.toJSON !== undefined)
+        return false;
+    if (Object.getPrototypeOf(value) === Object.prototype) {
+        for (const key in value) {
+            const item = value[key];
+
+            if (typeof item !== 'string' && item !== undefined && !isSimple(item, depth + 1))
+                return false;
+        }
+        return true;
+    }
+    if (!Array.isArray(value))
+        return false;
+    for (let i = 0; i < value.length; i++) {
+        if (!isSimple(value[i], depth + 1))
+            return false;
+    }
+    return true;
+}
+
+function toJson(value) {
+    return isSimple(value) ? JSON.stringify(value) : JSON.stringify(value, check);
+}
+
+// Throws what says best why a value cannot be packed.
+function refuse(error, value, path) {
+    if (error instanceof InternalError)
+        throw new TypeError(`${path} is nested too deeply`);
+    explain(value, path);
+    throw error;
+}
+
+// Variants and bytes travel as they are, all else as text.
+function isJson(value) {
+    if (typeof value !== 'object' || value === null)
+        return value !== null;
+    return Object.getPrototypeOf(value) === Object.prototype ||
+        !(value instanceof GLib.Variant || value instanceof Uint8Array);
+}
+
 function pack(value, path = 'payload') {
     if (value === null || value instanceof GLib.Variant)
         return value;
     if (value instanceof Uint8Array)
         return GLib.Variant.new_from_bytes(new GLib.VariantType('ay'), new GLib.Bytes(value), true);
-
     try {
-        return AgentBus.payload_from_json(JSON.stringify(value, check));
+        return AgentBus.payload_from_json(toJson(value));
     } catch (error) {
-        if (error instanceof InternalError)
-            throw new TypeError(`${path} is nested too deeply`);
-        explain(value, path);
-        throw error;
+        return refuse(error, value, path);
+    }
+}
+
+// The text of a payload. Nothing is built of it.
+function packText(value) {
+    try {
+        return toJson(value);
+    } catch (error) {
+        return refuse(error, value, 'payload');
+    }
+}
+
+function setText(message, text, value) {
+    try {
+        message.set_payload_json(text);
+    } catch (error) {
+        refuse(error, value, 'payload');
     }
 }
 
@@ -228,54 +303,83 @@ const convert = {
 };
 
 // Message.NAME(...arguments, {options})
+//
+// @make: makes the message of the arguments and of the options that have defaults, in this order
 function addConstructor(name, nArgs, defaults, make) {
-    AgentBus.Message[name] = (...args) => {
-        const options = args.length > nArgs ? args.pop() ?? {} : {};
-        const unknown = Object.keys(options).find(key => !(key in defaults) && !settings.includes(key));
-        const values = {};
+    const keys = Object.keys(defaults);
+    const known = new Set([...keys, ...settings]);
 
-        if (unknown !== undefined)
-            throw new TypeError(`Message.${name}() has no option '${unknown}'`);
+    AgentBus.Message[name] = (...args) => {
+        const options = (args.length > nArgs ? args.pop() : null) ?? {};
+        let hasSettings = false, text = null, weight = 0;
+
+        if (typeof options !== 'object')
+            throw new TypeError(`Message.${name}() wants its options as an object, not ${options}`);
+
+        for (const key in options) {
+            if (!known.has(key))
+                throw new TypeError(`Message.${name}() has no option '${key}'`);
+            hasSettings ||= !(key in defaults);
+        }
         while (args.length < nArgs)
             args.push(null);
-        for (const key in defaults) {
-            const value = options[key] ?? defaults[key];
+        for (let i = 0; i < keys.length; i++) {
+            const key = keys[i];
+            let value = options[key] ?? defaults[key];
 
-            values[key] = key in convert ? convert[key](value) : value;
+            if (key === 'payload' && isJson(value)) {
+                text = packText(value);
+                value = null;
+            } else if (key in convert) {
+                value = convert[key](value);
+            }
+            if (key === 'payload' || key === 'data')
+                weight = text?.length ?? weigh(value);
+            args.push(value);
         }
 
-        const message = make(args, values);
+        const message = make(...args);
 
-        for (const key of settings.filter(setting => options[setting] !== undefined))
-            message[`set_${key}`](options[key]);
-        count(MESSAGE_WEIGHT + weigh(values.payload ?? values.data));
+        if (text !== null)
+            setText(message, text, options.payload);
+        if (hasSettings)
+            applySettings(message, options);
+        count(MESSAGE_WEIGHT + weight);
         return message;
     };
+}
+
+function applySettings(message, options) {
+    for (const key of settings) {
+        if (options[key] !== undefined)
+            message[`set_${key}`](options[key]);
+    }
 }
 
 function addMessages() {
     const {Frame, Message, MessageType} = AgentBus;
 
     for (const [name, [nArgs, defaults]] of Object.entries(constructors)) {
-        addConstructor(name, nArgs, defaults,
-            (args, values) => Message[`new_${name}`](...args, ...Object.values(values)));
+        addConstructor(name, nArgs, defaults, Message[`new_${name}`].bind(Message));
     }
-    for (let type = MessageType.REQUEST_INFERENCE; type <= MessageType.SHUTDOWN; type++) {
+    for (let type = MessageType.REQUEST_INFERENCE; type <= MessageType.HAND_OFF; type++) {
+        if (type === MessageType.CUSTOM)
+            continue;
         addConstructor(MessageType.to_string(type).replace(/-/g, '_'), 2, {payload: null},
-            (args, {payload}) => Message.new_routed(type, ...args, payload));
+            (...args) => Message.new_routed(type, ...args));
     }
     // An array of boxed values does not arrive in C, so the agents are given as objects, in the wire form.
-    addConstructor('agent_registry', 2, {runner: '', infos: []}, ([source, target], {runner, infos}) => {
+    addConstructor('agent_registry', 2, {runner: '', infos: []}, (source, target, runner, infos) => {
         const content = pack({source, runner, ...target === null ? {} : {target}}).deepUnpack();
 
         content.infos = new GLib.Variant('aa{sv}', infos.map(info => pack(info).deepUnpack()));
         return Message.new_from_variant(new GLib.Variant('(ysa{sv})', [1, 'agent-registry', content]));
     });
     addConstructor('custom', 3, {channel: 'data', payload: null},
-        ([name, ...args], {channel, payload}) => Message.new_custom(name, channel, ...args, payload));
+        (name, source, target, channel, payload) => Message.new_custom(name, channel, source, target, payload));
     addConstructor('frame', 2, {frame: null, kind: null, data: null, metadata: null, direction: 'downstream'},
-        (args, {frame, kind, data, metadata, direction}) =>
-            Message.new_frame(...args, frame ?? Frame.new(kind, data, metadata), direction));
+        (source, target, frame, kind, data, metadata, direction) =>
+            Message.new_frame(source, target, frame ?? Frame.new(kind, data, metadata), direction));
 
     for (const name of ['name', 'channel', 'source', 'target', 'seq', 'sent_at', 'direction', 'reason', 'task_id',
         'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace', 'topic']) {
@@ -293,6 +397,55 @@ function addMessages() {
         return JSON.parse(this.dup_payload_json());
     });
     Message.prototype.toString = Message.prototype.to_string;
+    // message.copy({source, target, options}): target null for everybody
+    Message.prototype.copy = function ({source = null, target = this.target, ...options} = {}) {
+        const unknown = Object.keys(options).find(key => !settings.includes(key));
+
+        if (unknown !== undefined)
+            throw new TypeError(`message.copy() has no option '${unknown}'`);
+
+        const copy = this.copy_full(source, target);
+
+        for (const key in options)
+            copy[`set_${key}`](options[key]);
+        return copy;
+    };
+}
+
+// --- Routes ---
+
+// Objects in place of variants; an actor without a router has null.
+function addRoutes() {
+    const {prototype} = AgentBus.RouteTable;
+    const {rebalance, restore, snapshot} = prototype;
+
+    prototype[Symbol.iterator] = function () {
+        return this.list_actors(null)[Symbol.iterator]();
+    };
+    prototype.snapshot = function () {
+        const routes = snapshot.call(this).deepUnpack();
+
+        return Object.fromEntries(Object.entries(routes).map(([actor, router]) => [actor, router || null]));
+    };
+    prototype.restore = function (routes) {
+        if (!(routes instanceof GLib.Variant)) {
+            const entries = Object.entries(routes).map(([actor, router]) => [actor, router ?? '']);
+
+            routes = new GLib.Variant('a{ss}', Object.fromEntries(entries));
+        }
+        return restore.call(this, routes);
+    };
+    prototype.rebalance = function (routers, weights = null) {
+        if (weights !== null && !(weights instanceof GLib.Variant)) {
+            if (!Object.values(weights).every(weight => weight >= 0 && weight < Infinity))
+                throw new RangeError('a weight has to be 0 or more');
+            weights = new GLib.Variant('a{sd}', weights);
+        }
+
+        const moves = rebalance.call(this, routers, weights).deepUnpack();
+
+        return moves.map(([actor, before, now]) => [actor, before || null, now]);
+    };
 }
 
 // --- Handlers ---
@@ -423,9 +576,12 @@ const isSignal = value => typeof value?.addEventListener === 'function' && 'abor
 // A cancellable for one operation, of a Gio.Cancellable, of {signal}, where either will do, or of nothing. @leave ends
 // the listening, @getReason is what a signal was aborted with.
 function listen(options) {
-    const source = options === null || options instanceof Gio.Cancellable || isSignal(options) ? options
-        : options.signal ?? null;
+    const isSource = options === null || options instanceof Gio.Cancellable || isSignal(options);
+    const unknown = isSource ? undefined : Object.keys(options).find(key => key !== 'signal');
+    const source = isSource ? options : options.signal ?? null;
 
+    if (unknown !== undefined)
+        throw new TypeError(`Waiting has no option '${unknown}', only signal`);
     if (source === null || source instanceof Gio.Cancellable)
         return {cancellable: source, leave() {}, getReason() {}};
     if (!isSignal(source))
@@ -497,50 +653,119 @@ function receive(...args) {
 
 const isClosed = error => error instanceof GLib.Error && error.matches(AgentBus.BusError, AgentBus.BusError.CLOSED);
 
+// A call of next(). One whose promise was raced with another one may have been given up, which nobody tells: only what it
+// resolves to is then looked at, or is not. What is awaited is never given up. So each of two calls at once gets a message.
+class Next {
+    constructor(number) {
+        this.number = number;
+        this.lastBefore = Infinity; // number of the last call before the promise was raced
+        this.unseen = false;
+        this.promise = new Promise((resolve, reject) => Object.assign(this, {resolve, reject}));
+    }
+
+    // Promise.race() and the like call then(), which await does not. @getNumber: the number of the last call so far
+    watch(getNumber) {
+        const value = (...args) => {
+            Promise.resolve().then(() => (this.lastBefore = Math.min(this.lastBefore, getNumber())));
+            return Promise.prototype.then.apply(this.promise, args);
+        };
+
+        Object.defineProperty(this.promise, 'then', {value});
+        return this;
+    }
+
+    isGivenUpFor(call) {
+        return this.unseen && call.number > this.lastBefore;
+    }
+
+    settle(value) {
+        if (this.lastBefore === Infinity) {
+            this.resolve({value, done: false});
+            return;
+        }
+
+        const see = result => {
+            this.unseen = false;
+            return result;
+        };
+
+        // What wins a race is asked whether it is a promise.
+        this.resolve(Object.create({get then() {
+            return see(undefined);
+        }}, {
+            value: {get: () => see(value), enumerable: true},
+            done: {get: () => see(false), enumerable: true},
+        }));
+        this.unseen = true;
+    }
+}
+
 // for await (const message of subscriber): the message is in hand until the loop asks for the next one or leaves. Calls
-// of next() are served one after the other. The loop ends when its subscriber is on no bus.
+// of next() are served one after the other; what one of them got after it had been given up, the following one gets. The
+// loop ends when its subscriber is on no bus.
 function iterate() {
     const cancellable = new Gio.Cancellable();
-    let inHand = null, left = false, nWaiting = 0, last = null;
+    const calls = [];
+    let inHand = null, holder = null, left = false, serving = false, number = 0;
 
     const complete = () => {
         inHand?.complete();
-        inHand = null;
+        inHand = holder = null;
     };
-    const take = async () => {
+    const receive = async () => {
         complete();
-        if (left)
-            return {done: true};
-        try {
-            inHand = await this.receive_delivery_async(cancellable);
-        } catch (error) {
-            if (!left && !isClosed(error))
-                throw error;
-            left = true;
-            return {done: true};
-        }
-
-        const value = inHand.message;
-
+        inHand = await this.receive_delivery_async(cancellable);
         count(DELIVERY_WEIGHT);
-        countMessage(value);
-        if (left)
-            complete();
-        return {value, done: false};
+        countMessage(inHand.message);
+    };
+    const serve = async () => {
+        serving = true;
+        while (calls.length > 0) {
+            let failure = null;
+
+            try {
+                if (holder?.isGivenUpFor(calls[0]))
+                    await null; // who got it now looks at it first
+                if (!left && !holder?.isGivenUpFor(calls[0]))
+                    await receive();
+            } catch (error) {
+                left ||= isClosed(error);
+                failure = left ? null : error;
+            }
+
+            const call = calls.shift();
+
+            if (failure !== null) {
+                call.reject(failure);
+            } else if (inHand === null) {
+                call.resolve({done: true});
+            } else {
+                holder = call;
+                call.settle(inHand.message);
+            }
+            if (left)
+                complete();
+        }
+        serving = false;
     };
 
     this.paused = true;
     return {
         next() {
-            // At once, if it can be, so that it is served if the subscriber leaves now.
-            const result = nWaiting++ === 0 ? take() : last.then(take);
+            const call = new Next(++number).watch(() => number);
 
-            last = result.catch(() => {}).finally(() => nWaiting--);
-            return result;
+            calls.push(call);
+            if (!serving)
+                serve(); // at once, so that it is served if the subscriber leaves now
+            return call.promise;
         },
         async return() {
             left = true;
             cancellable.cancel();
+            if (holder?.unseen) {
+                inHand.fail_message('Nobody looked at what next() gave');
+                inHand = null;
+            }
             complete();
             return {done: true};
         },
@@ -554,6 +779,7 @@ function _init() {
 
     addChecks();
     addMessages();
+    addRoutes();
 
     deferByHand = Subscriber.prototype.defer;
     Subscriber.prototype.defer = defer;
@@ -570,6 +796,8 @@ function _init() {
     addPromise(Bus, 'stop', 0);
     addPromise(Bus, 'unsubscribe', 1);
     addPromise(RouterDispatcher, 'stop', 0);
+    addPromise(RouterDispatcher, 'drain_router', 1);
+    RouterDispatcher.prototype.drain_router = RouterDispatcher.prototype.drain_router_async;
     addPromise(Subscriber, 'receive', 0);
     addPromise(Subscriber, 'receive_delivery', 0);
     Bus.prototype.start = Bus.prototype.start_async;

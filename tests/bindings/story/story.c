@@ -157,6 +157,50 @@ test_expiry (Story *story)
 }
 
 static void
+test_scale (Story *story)
+{
+  const char *actors[] = { "x", "y", NULL };
+  const char *routers[] = { "new", NULL };
+  g_autoptr (GVariant) text = g_variant_ref_sink (g_variant_new_string ("text"));
+  g_autoptr (GVariant) moves = NULL;
+  g_autoptr (GVariant) snapshot = NULL;
+  g_autoptr (AgentMessage) message = update ("old", 3);
+  g_auto (GStrv) listed = NULL;
+  g_autofree char *joined = NULL;
+  g_autofree char *router = NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean done;
+
+  agent_router_dispatcher_set_hand_off (story->dispatcher, TRUE);
+  add_worker (story, "old", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  add_worker (story, "new", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  tell ("%u assigned", agent_route_table_assign_many (story->routes, actors, "old"));
+  dispatch (story, update ("x", 1));
+  agent_route_table_rename (story->routes, "y", "z", NULL);
+  done = agent_route_table_rename (story->routes, "y", "z", &error);
+  attempt ("no actor", AGENT_BUS_ERROR_NOT_FOUND, done, &error);
+  moves = agent_route_table_rebalance (story->routes, routers, NULL);
+  tell ("%u moved", (guint) g_variant_n_children (moves));
+  dispatch (story, update ("x", 2));
+  listed = agent_route_table_list_actors (story->routes, "new");
+  joined = g_strjoinv (" ", listed);
+  tell ("%s", joined);
+  expect ("2 assigned, delivered 1, no actor, 2 moved, parked 2, x z, old 1, old hand-off, new 2", "");
+  agent_router_dispatcher_drain_router_async (story->dispatcher, "new", NULL, keep_result, story);
+  done = agent_router_dispatcher_drain_router_finish (story->dispatcher, wait_result (story), &error);
+  tell (done ? "drained" : "late");
+  router = agent_route_table_lookup (story->routes, "x");
+  tell ("%s", router != NULL ? router : "nobody");
+  attempt (
+      "no snapshot", AGENT_BUS_ERROR_INVALID_MESSAGE, agent_route_table_restore (story->routes, text, &error), &error);
+  snapshot = agent_route_table_snapshot (story->routes);
+  agent_route_table_restore (story->routes, snapshot, NULL);
+  tell ("%u known", agent_route_table_get_n_actors (story->routes));
+  agent_bus_send (story->bus, agent_message_copy_full (message, "me", "new"));
+  expect ("new hand-off, drained, nobody, no snapshot, 2 known, new 3", "");
+}
+
+static void
 test_statistics (Story *story)
 {
   AgentSubscriber *worker = add_worker (story, "worker", 2, AGENT_OVERFLOW_DROP_NEWEST);
@@ -279,6 +323,28 @@ test_stop (Story *story)
 }
 
 static void
+test_text (Story *story)
+{
+  g_autoptr (AgentMessage) message = agent_message_new_task_request ("ui", "worker", "42", "sum", NULL);
+  g_autoptr (GVariant) seven = agent_payload_from_json ("[ 7 ]", NULL);
+  g_autoptr (AgentMessage) made = agent_message_new_task_update ("ui", "worker", "42", seven);
+  g_autoptr (AgentMessage) again = NULL;
+  g_autoptr (GVariant) variant = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *meant = NULL;
+
+  attempt ("refused", AGENT_BUS_ERROR_INVALID_MESSAGE, agent_message_set_payload_json (message, "{\"n\": 1", &error), &error);
+  agent_message_set_payload_json (message, "{\"n\": 1.50, \"n\": [2]}", NULL);
+  variant = agent_message_to_variant (message);
+  again = agent_message_new_from_variant (variant, NULL);
+  meant = agent_payload_to_json (agent_message_get_payload (again));
+  tell ("%s %s", agent_message_has_payload_json (again) ? "given" : "made", agent_message_get_payload_json (again));
+  tell ("meant %s", meant);
+  tell ("%s %s", agent_message_has_payload_json (made) ? "given" : "made", agent_message_get_payload_json (made));
+  expect ("refused, given {\"n\": 1.50, \"n\": [2]}, meant {\"n\":[2]}, made [7]", "");
+}
+
+static void
 test_round_trip (Story *story)
 {
   g_autoptr (GVariant) payload = agent_payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}", NULL);
@@ -305,10 +371,12 @@ main (int argc, char **argv)
   add_case ("/story/receive", test_receive);
   add_case ("/story/dispatch", test_dispatch);
   add_case ("/story/expiry", test_expiry);
+  add_case ("/story/scale", test_scale);
   add_case ("/story/statistics", test_statistics);
   add_case ("/story/topics", test_topics);
   add_case ("/story/errors", test_errors);
   add_case ("/story/stop", test_stop);
+  add_case ("/story/text", test_text);
   add_case ("/story/round-trip", test_round_trip);
   return g_test_run ();
 }

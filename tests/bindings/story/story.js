@@ -125,6 +125,27 @@ function testExpiry(story) {
     expect('parked 2, removed', '2 lost no-target');
 }
 
+function testScale(story) {
+    story.dispatcher.hand_off = true;
+    story.addWorker('old');
+    story.addWorker('new');
+    tell(`${story.routes.assign_many(['x', 'y'], 'old')} assigned`);
+    story.dispatch(update('x', 1));
+    story.routes.rename('y', 'z');
+    attempt('no actor', Code.NOT_FOUND, () => story.routes.rename('y', 'z'));
+    tell(`${story.routes.rebalance(['new'], null).n_children()} moved`);
+    story.dispatch(update('x', 2));
+    tell(story.routes.list_actors('new').join(' '));
+    expect('2 assigned, delivered 1, no actor, 2 moved, parked 2, x z, old 1, old hand-off, new 2', '');
+    tell(finish(story.dispatcher, 'drain_router', 'new') ? 'drained' : 'late');
+    tell(story.routes.lookup('x') ?? 'nobody');
+    attempt('no snapshot', Code.INVALID_MESSAGE, () => story.routes.restore(new GLib.Variant('s', 'text')));
+    story.routes.restore(story.routes.snapshot());
+    tell(`${story.routes.n_actors} known`);
+    story.bus.send(update('old', 3).copy_full('me', 'new'));
+    expect('new hand-off, drained, nobody, no snapshot, 2 known, new 3', '');
+}
+
 function testStatistics(story) {
     const worker = story.addWorker('worker', 2);
 
@@ -216,6 +237,21 @@ function testStop(story) {
     expect('started, running, worker 4', '');
 }
 
+function testText() {
+    const message = Message.new_task_request('ui', 'worker', '42', 'sum', null);
+
+    attempt('refused', Code.INVALID_MESSAGE, () => message.set_payload_json('{"n": 1'));
+    message.set_payload_json('{"n": 1.50, "n": [2]}');
+
+    const again = Message.new_from_variant(message.to_variant());
+    const made = Message.new_task_update('ui', 'worker', '42', AgentBus.payload_from_json('[ 7 ]'));
+
+    tell(`${again.has_payload_json() ? 'given' : 'made'} ${again.get_payload_json()}`);
+    tell(`meant ${AgentBus.payload_to_json(again.get_payload())}`);
+    tell(`${made.has_payload_json() ? 'given' : 'made'} ${made.get_payload_json()}`);
+    expect('refused, given {"n": 1.50, "n": [2]}, meant {"n":[2]}, made [7]', '');
+}
+
 function testRoundTrip() {
     const payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}');
     const message = Message.new_task_request('ui', 'worker', '42', 'sum', payload);
@@ -234,9 +270,11 @@ run({
     '/story/receive': testReceive,
     '/story/dispatch': testDispatch,
     '/story/expiry': testExpiry,
+    '/story/scale': testScale,
     '/story/statistics': testStatistics,
     '/story/topics': testTopics,
     '/story/errors': testErrors,
     '/story/stop': testStop,
+    '/story/text': testText,
     '/story/round-trip': testRoundTrip,
 });

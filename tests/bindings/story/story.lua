@@ -121,6 +121,27 @@ local function test_expiry(story)
    expect('parked 2, removed', '2 lost no-target')
 end
 
+local function test_scale(story)
+   story.dispatcher.hand_off = true
+   story:add_worker('old')
+   story:add_worker('new')
+   tell('%d assigned', story.routes:assign_many({ 'x', 'y' }, 'old'))
+   story:dispatch(update('x', 1))
+   story.routes:rename('y', 'z')
+   attempt('no actor', 'NOT_FOUND', story.routes:rename('y', 'z'))
+   tell('%d moved', story.routes:rebalance({ 'new' }, nil):n_children())
+   story:dispatch(update('x', 2))
+   tell(table.concat(story.routes:list_actors('new'), ' '))
+   expect('2 assigned, delivered 1, no actor, 2 moved, parked 2, x z, old 1, old hand-off, new 2', '')
+   tell(finish(story.dispatcher, 'drain_router', 'new') and 'drained' or 'late')
+   tell(story.routes:lookup('x') or 'nobody')
+   attempt('no snapshot', 'INVALID_MESSAGE', story.routes:restore(GLib.Variant('s', 'text')))
+   story.routes:restore(story.routes:snapshot())
+   tell('%d known', story.routes.n_actors)
+   story.bus:send(update('old', 3):copy_full('me', 'new'))
+   expect('new hand-off, drained, nobody, no snapshot, 2 known, new 3', '')
+end
+
 local function test_statistics(story)
    local worker = story:add_worker('worker', 2)
    story:send_updates('worker', 1, 3)
@@ -206,6 +227,18 @@ local function test_stop(story)
    expect('started, running, worker 4', '')
 end
 
+local function test_text()
+   local message = Message.new_task_request('ui', 'worker', '42', 'sum', nil)
+   attempt('refused', 'INVALID_MESSAGE', message:set_payload_json('{"n": 1'))
+   assert(message:set_payload_json('{"n": 1.50, "n": [2]}'))
+   local again = Message.new_from_variant(message:to_variant())
+   tell('%s %s', again:has_payload_json() and 'given' or 'made', again:get_payload_json())
+   tell('meant %s', AgentBus.payload_to_json(again:get_payload()))
+   local made = Message.new_task_update('ui', 'worker', '42', AgentBus.payload_from_json('[ 7 ]'))
+   tell('%s %s', made:has_payload_json() and 'given' or 'made', made:get_payload_json())
+   expect('refused, given {"n": 1.50, "n": [2]}, meant {"n":[2]}, made [7]', '')
+end
+
 local function test_round_trip()
    local payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
    local message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
@@ -223,9 +256,11 @@ teller.run {
    { '/story/receive', test_receive },
    { '/story/dispatch', test_dispatch },
    { '/story/expiry', test_expiry },
+   { '/story/scale', test_scale },
    { '/story/statistics', test_statistics },
    { '/story/topics', test_topics },
    { '/story/errors', test_errors },
    { '/story/stop', test_stop },
+   { '/story/text', test_text },
    { '/story/round-trip', test_round_trip },
 }

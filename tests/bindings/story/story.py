@@ -122,6 +122,27 @@ def test_expiry(story):
     expect('parked 2, removed', '2 lost no-target')
 
 
+def test_scale(story):
+    story.dispatcher.props.hand_off = True
+    story.add_worker('old')
+    story.add_worker('new')
+    tell(f'{story.routes.assign_many(["x", "y"], "old")} assigned')
+    story.dispatch(update('x', 1))
+    story.routes.rename('y', 'z')
+    attempt('no actor', Error.NOT_FOUND, story.routes.rename, 'y', 'z')
+    tell(f'{len(story.routes.rebalance(["new"], None))} moved')
+    story.dispatch(update('x', 2))
+    tell(' '.join(story.routes.list_actors('new')))
+    expect('2 assigned, delivered 1, no actor, 2 moved, parked 2, x z, old 1, old hand-off, new 2', '')
+    tell('drained' if finish(story.dispatcher, 'drain_router', 'new') else 'late')
+    tell(story.routes.lookup('x') or 'nobody')
+    attempt('no snapshot', Error.INVALID_MESSAGE, story.routes.restore, GLib.Variant('s', 'text'))
+    story.routes.restore(story.routes.snapshot())
+    tell(f'{story.routes.get_n_actors()} known')
+    story.bus.send(update('old', 3).copy_full('me', 'new'))
+    expect('new hand-off, drained, nobody, no snapshot, 2 known, new 3', '')
+
+
 def test_statistics(story):
     worker = story.add_worker('worker', 2)
     story.send_updates('worker', 1, 3)
@@ -206,6 +227,18 @@ def test_stop(story):
     expect('started, running, worker 4', '')
 
 
+def test_text(story):
+    message = Message.new_task_request('ui', 'worker', '42', 'sum', None)
+    attempt('refused', Error.INVALID_MESSAGE, message.set_payload_json, '{"n": 1')
+    message.set_payload_json('{"n": 1.50, "n": [2]}')
+    again = Message.new_from_variant(message.to_variant())
+    tell(f'{"given" if again.has_payload_json() else "made"} {again.get_payload_json()}')
+    tell(f'meant {AgentBus.payload_to_json(again.get_payload())}')
+    made = Message.new_task_update('ui', 'worker', '42', AgentBus.payload_from_json('[ 7 ]'))
+    tell(f'{"given" if made.has_payload_json() else "made"} {made.get_payload_json()}')
+    expect('refused, given {"n": 1.50, "n": [2]}, meant {"n":[2]}, made [7]', '')
+
+
 def test_round_trip(story):
     payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
     message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
@@ -223,9 +256,11 @@ run({
     '/story/receive': test_receive,
     '/story/dispatch': test_dispatch,
     '/story/expiry': test_expiry,
+    '/story/scale': test_scale,
     '/story/statistics': test_statistics,
     '/story/topics': test_topics,
     '/story/errors': test_errors,
     '/story/stop': test_stop,
+    '/story/text': test_text,
     '/story/round-trip': test_round_trip,
 })

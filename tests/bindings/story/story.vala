@@ -116,6 +116,28 @@ void test_expiry (Story story) throws Error {
   expect ("parked 2, removed", "2 lost no-target");
 }
 
+void test_scale (Story story) throws Error {
+  story.dispatcher.hand_off = true;
+  story.add_worker ("old");
+  story.add_worker ("new");
+  tell (@"$(story.routes.assign_many ({ "x", "y" }, "old")) assigned");
+  story.dispatch (update ("x", 1));
+  story.routes.rename ("y", "z");
+  attempt ("no actor", AgentBus.BusError.NOT_FOUND, () => story.routes.rename ("y", "z"));
+  tell (@"$(story.routes.rebalance ({ "new" }, null).n_children ()) moved");
+  story.dispatch (update ("x", 2));
+  tell (string.joinv (" ", story.routes.list_actors ("new")));
+  expect ("2 assigned, delivered 1, no actor, 2 moved, parked 2, x z, old 1, old hand-off, new 2", "");
+  story.dispatcher.drain_router_async.begin ("new", null, story.keep_result);
+  tell (story.dispatcher.drain_router_async.end (story.wait_result ()) ? "drained" : "late");
+  tell (story.routes.lookup ("x") ?? "nobody");
+  attempt ("no snapshot", AgentBus.BusError.INVALID_MESSAGE, () => story.routes.restore (new Variant.string ("text")));
+  story.routes.restore (story.routes.snapshot ());
+  tell (@"$(story.routes.n_actors) known");
+  story.bus.send (update ("old", 3).copy_full ("me", "new"));
+  expect ("new hand-off, drained, nobody, no snapshot, 2 known, new 3", "");
+}
+
 void test_statistics (Story story) throws Error {
   var worker = story.add_worker ("worker", 2);
 
@@ -216,6 +238,19 @@ void test_stop (Story story) throws Error {
   expect ("started, running, worker 4", "");
 }
 
+void test_text (Story story) throws Error {
+  var message = new AgentBus.Message.task_request ("ui", "worker", "42", "sum", null);
+  attempt ("refused", AgentBus.BusError.INVALID_MESSAGE, () => message.set_payload_json ("{\"n\": 1"));
+  message.set_payload_json ("{\"n\": 1.50, \"n\": [2]}");
+  var again = new AgentBus.Message.from_variant (message.to_variant ());
+  var made = new AgentBus.Message.task_update ("ui", "worker", "42", AgentBus.payload_from_json ("[ 7 ]"));
+
+  tell ((again.has_payload_json () ? "given " : "made ") + again.get_payload_json ());
+  tell ("meant " + AgentBus.payload_to_json (again.get_payload ()));
+  tell ((made.has_payload_json () ? "given " : "made ") + made.get_payload_json ());
+  expect ("refused, given {\"n\": 1.50, \"n\": [2]}, meant {\"n\":[2]}, made [7]", "");
+}
+
 void test_round_trip (Story story) throws Error {
   var payload = AgentBus.payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}");
   var message = new AgentBus.Message.task_request ("ui", "worker", "42", "sum", payload);
@@ -237,10 +272,12 @@ int main (string[] args) {
   add_case ("/story/receive", test_receive);
   add_case ("/story/dispatch", test_dispatch);
   add_case ("/story/expiry", test_expiry);
+  add_case ("/story/scale", test_scale);
   add_case ("/story/statistics", test_statistics);
   add_case ("/story/topics", test_topics);
   add_case ("/story/errors", test_errors);
   add_case ("/story/stop", test_stop);
+  add_case ("/story/text", test_text);
   add_case ("/story/round-trip", test_round_trip);
   return Test.run ();
 }

@@ -37,7 +37,7 @@ taker_message (AgentSubscriber *subscriber,
   gsize            size = 0;
 
   if (type == AGENT_MESSAGE_TYPE_FRAME)
-    size = g_bytes_get_size (agent_frame_get_data (agent_message_get_frame (message)));
+    agent_frame_get_contents (agent_message_get_frame (message), &size);
   else if (type == AGENT_MESSAGE_TYPE_TASK_UPDATE)
     size = read_update (message);
   else
@@ -126,8 +126,7 @@ make_frame (const char *source,
             const char *target,
             gsize       size)
 {
-  g_autoptr (GBytes) data = g_bytes_new (bench_payload, size);
-  g_autoptr (AgentFrame) frame = agent_frame_new ("audio", data, NULL);
+  g_autoptr (AgentFrame) frame = agent_frame_new_copy ("audio", bench_payload, size, NULL);
 
   return agent_message_new_frame (source, target, frame, AGENT_FRAME_DIRECTION_DOWNSTREAM);
 }

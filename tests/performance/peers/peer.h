@@ -8,7 +8,7 @@
 G_BEGIN_DECLS
 
 #define BENCH_ALL G_MAXUINT
-#define BENCH_PAYLOAD_MAX 160
+#define BENCH_PAYLOAD_MAX 640
 
 /* What a peer can do, and what a scenario needs. */
 typedef enum

@@ -446,6 +446,7 @@ const BenchScenario bench_scenarios[] = {
   /* name, needs, run, receivers, threads, senders, messages, payload, figures, unit */
   { "stream_1to1", BENCH_STREAM, stream, 1, 1, 1, 200000, 0, { "" }, "msg/s" },
   { "stream_1to1_payload", BENCH_STREAM, stream, 1, 1, 1, 200000, 160, { "" }, "msg/s" },
+  { "stream_1to1_640", BENCH_STREAM, stream, 1, 1, 1, 200000, 640, { "" }, "msg/s" },
   { "fanout_16", BENCH_FAN_OUT, stream, 16, 1, 1, 8000, 160, { "" }, "msg/s" },
   { "senders_4to1", BENCH_SENDERS, senders, 1, 1, 4, 200000, 0, { "" }, "msg/s" },
   { "targeted_1000", BENCH_TARGETS, stream, 1000, 1, 1, 200000, 0, { "" }, "msg/s" },

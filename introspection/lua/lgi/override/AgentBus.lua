@@ -4,7 +4,7 @@
 local core = require 'lgi.core'
 local lgi = require 'lgi'
 
-local AgentBus, GLib = lgi.AgentBus, lgi.GLib
+local AgentBus, GLib, ti = lgi.AgentBus, lgi.GLib, require('lgi.ffi').types
 local Bus, Delivery, Message, Subscriber = AgentBus.Bus, AgentBus.Delivery, AgentBus.Message, AgentBus.Subscriber
 local log = lgi.log.domain 'AgentBus'
 
@@ -171,12 +171,11 @@ to_json = function(value, depth, path)
    return object_to_json(value, depth, path)
 end
 
--- A payload, or nil and an error.
+-- The text of a payload, or nil and an error.
 local function pack(value)
-   if value == nil or GLib.Variant:is_type_of(value) then return value end
    local ok, json = pcall(to_json, value, 0, 'payload')
    if not ok then return nil, GLib.Error(AgentBus.BusError, 'INVALID_MESSAGE', '%s', json) end
-   return AgentBus.payload_from_json(json)
+   return json
 end
 
 local function unpack_variant(variant)
@@ -233,7 +232,7 @@ local function add_constructor(name, shape)
    -- Message._end, since "end" is a word of the language.
    Message[name] = function(...)
       local args, options = { ... }, select(n_args + 1, ...) or {}
-      local n = n_args
+      local n, json = n_args, nil
 
       for key in pairs(options) do
          if not known[key] then error(('Message.%s() has no option %q'):format(name, key), 2) end
@@ -241,16 +240,21 @@ local function add_constructor(name, shape)
       for i = 2, #shape do
          local value = options[shape[i]]
          if value == nil then value = defaults[shape[i]] end
-         if shape[i] == 'payload' then
+         if shape[i] == 'payload' and value ~= nil and not GLib.Variant:is_type_of(value) then
             local err
-            value, err = pack(value)
+            json, err = pack(value)
             if err then return nil, err end
+            value = nil
          end
          n = n + 1
          args[n] = value
       end
 
       local message = make(table.unpack(args, 1, n))
+      if json then
+         local ok, err = message:set_payload_json(json)
+         if not ok then return nil, err end
+      end
       for _, key in ipairs(settings) do
          if options[key] ~= nil then message['set_' .. key](message, options[key]) end
       end
@@ -276,10 +280,12 @@ end }
 
 -- --- Handlers ---
 
--- lgi ends the process when it is to pass an error on.
-function Delivery:fail(err)
-   self:fail_message(err.message)
-end
+-- lgi ends the process when it is to pass an error on, but knows it as a record.
+Delivery.fail = core.callable.new {
+   name = 'AgentBus.Delivery.fail',
+   addr = core.gi.AgentBus.resolve.agent_delivery_fail,
+   ret = ti.void, core.gi.AgentBus.Subscriber.methods.defer.return_type, GLib.Error,
+}
 
 -- By the address of a subscriber, what goes on with its message in hand; who goes on keeps it.
 local turns = setmetatable({}, { __mode = 'v' })
@@ -399,6 +405,37 @@ function Subscriber:async_receive(cancellable)
    end, cancellable)
    while not done do coroutine.yield() end
    return message, err
+end
+
+-- --- Routes ---
+
+local RouteTable = AgentBus.RouteTable
+local snapshot, restore, rebalance = RouteTable.snapshot, RouteTable.restore, RouteTable.rebalance
+
+-- { actor = router }, with '' for none
+function RouteTable:snapshot()
+   local routes = {}
+   for actor, router in snapshot(self):pairs() do routes[actor] = router end
+   return routes
+end
+
+-- A variant, or a table as snapshot() returns it.
+function RouteTable:restore(routes)
+   if type(routes) == 'table' then routes = GLib.Variant('a{ss}', routes) end
+   return restore(self, routes)
+end
+
+-- for actor, router in routes:actors() do: sorted by the actors, with '' for no router
+function RouteTable:actors()
+   return snapshot(self):pairs()
+end
+
+-- The moves: { { actor, before, now } }, with '' for no router before.
+function RouteTable:rebalance(routers, weights)
+   local moves = {}
+   if type(weights) == 'table' then weights = GLib.Variant('a{sd}', weights) end
+   for i, move in rebalance(self, routers, weights):ipairs() do moves[i] = { table.unpack(move, 1, 3) } end
+   return moves
 end
 
 -- --- Statistics ---

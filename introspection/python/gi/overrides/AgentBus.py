@@ -27,6 +27,8 @@ _log = logging.getLogger('AgentBus')
 __all__ = ['Message', 'Frame', 'Info', 'Subscriber', 'Handler', 'Bus', 'RouteTable', 'RouterDispatcher',
            'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
 
+Routes = typing.Dict[str, typing.Optional[str]]
+Move = typing.Tuple[str, typing.Optional[str], str]
 Callback = typing.Optional[typing.Callable[..., object]]
 
 
@@ -121,10 +123,60 @@ class Bus(AgentBus.Bus):
         return f'<AgentBus.Bus {self.get_n_subscribers()} subscribers{"" if self.is_running() else ", stopped"}>'
 
 
-class RouteTable(AgentBus.RouteTable):
-    """routes['actor'] = 'router'; None for an actor that is known and has none."""
+def names(values: typing.Iterable[str], what: str) -> typing.List[str]:
+    """A list of names; a string would be one of letters."""
+    if isinstance(values, str):
+        raise TypeError(f'{what} has to be a list of names')
+    found = list(values)
+    for value in found:
+        check_names({what: value})
+    return found
 
-    __iter__ = None  # the table cannot be listed
+
+class RouteTable(AgentBus.RouteTable):
+    """routes['actor'] = 'router'; None for an actor that is known and has none. `for actor in routes`, dict(routes)."""
+
+    def __iter__(self) -> typing.Iterator[str]:
+        return iter(self.list_actors(None))
+
+    def keys(self) -> typing.List[str]:
+        """The actors."""
+        return self.list_actors(None)
+
+    def items(self) -> typing.List[typing.Tuple[str, typing.Optional[str]]]:
+        """The actors with their routers."""
+        return list(self.snapshot().items())
+
+    def snapshot(self) -> Routes:  # type: ignore[override]
+        """The router of each actor, for restore()."""
+        return {actor: router or None for actor, router in super().snapshot().unpack().items()}
+
+    def restore(self, snapshot: typing.Union[GLib.Variant, Routes]) -> bool:
+        """Replaces everything."""
+        if not isinstance(snapshot, GLib.Variant):
+            check_names({key: key for key in snapshot})
+            snapshot = GLib.Variant('a{ss}', {actor: router or '' for actor, router in snapshot.items()})
+        return super().restore(snapshot)
+
+    def assign_many(self, actors: typing.Iterable[str], router: str) -> int:  # type: ignore[override]
+        """Assigns many actors to a router; returns how many did not have it."""
+        check_names({'router': router})
+        return super().assign_many(names(actors, 'actors'), router)
+
+    def rename(self, actor: str, new_id: str) -> bool:
+        """Gives an actor another id. What is parked for it goes along."""
+        check_names({'actor': actor, 'new_id': new_id})
+        return super().rename(actor, new_id)
+
+    def rebalance(self, routers: typing.Iterable[str],  # type: ignore[override]
+                  weights: typing.Union[GLib.Variant, typing.Dict[str, float], None] = None) -> typing.List[Move]:
+        """Shares the actors out among routers. Returns the moves: the actor, its router before (or None), and now."""
+        if weights is not None and not isinstance(weights, GLib.Variant):
+            if not all(0 <= weight < float('inf') for weight in weights.values()):
+                raise ValueError('a weight has to be 0 or more')
+            weights = GLib.Variant('a{sd}', weights)
+        moves = super().rebalance(names(routers, 'routers'), weights)
+        return [(actor, before or None, now) for actor, before, now in moves.unpack()]
 
     def __getitem__(self, actor: str) -> typing.Optional[str]:
         if not self.contains(actor):
@@ -174,6 +226,7 @@ class RouterDispatcher(AgentBus.RouterDispatcher):
     route_table = attribute(AgentBus.RouterDispatcher.get_route_table)
     capacity = attribute(AgentBus.RouterDispatcher.get_capacity)
     n_parked = attribute(AgentBus.RouterDispatcher.get_n_parked)
+    hand_off = property(AgentBus.RouterDispatcher.get_hand_off, AgentBus.RouterDispatcher.set_hand_off)
 
     @attribute
     def statistics(self) -> typing.Dict[str, typing.Any]:
@@ -187,6 +240,16 @@ class RouterDispatcher(AgentBus.RouterDispatcher):
                      cancellable, callback, user_data)
 
     stop_async = stop  # type: ignore[assignment]
+
+    def drain_router(self, router: str, cancellable: typing.Optional[Gio.Cancellable] = None,
+                     callback: Callback = None, *user_data: typing.Any) -> Future[bool]:
+        """Takes its actors away from a router, and is through when it has handled what it has. Await it, or give it a
+        callback."""
+        check_names({'router': router})
+        return begin(AgentBus.RouterDispatcher.drain_router_async, AgentBus.RouterDispatcher.drain_router_finish, self,
+                     (router,), cancellable, callback, user_data)
+
+    drain_router_async = drain_router  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f'<AgentBus.RouterDispatcher {self.get_n_parked()} parked>'

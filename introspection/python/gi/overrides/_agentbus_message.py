@@ -48,6 +48,25 @@ def _explain(value: typing.Any, path: str, within: typing.Tuple[int, ...]) -> No
         _explain(item, f'{path}[{key!r}]', (*within, id(value)))
 
 
+_encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps() would make a new encoder for each call
+
+
+def _refuse(value: typing.Any, error: Exception) -> typing.NoReturn:
+    """Raises what says best why a value cannot be packed."""
+    try:
+        _explain(value, 'payload', ())
+    except (TypeError, ValueError) as reason:
+        raise reason from None
+    except RecursionError:
+        pass
+    raise ValueError(f'the payload cannot be packed: {getattr(error, "message", None) or error}') from None
+
+
+_REFUSED = (TypeError, ValueError, RecursionError, GLib.Error)
+_BYTES = (bytes, bytearray, memoryview)
+_PACKED = (GLib.Variant, *_BYTES)  # what is no JSON
+
+
 def pack(value: typing.Any) -> typing.Optional[GLib.Variant]:
     """A payload of what JSON can say, or of bytes. A GLib.Variant stays itself, None is no payload.
 
@@ -56,18 +75,28 @@ def pack(value: typing.Any) -> typing.Optional[GLib.Variant]:
     """
     if value is None or isinstance(value, GLib.Variant):
         return value
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, _BYTES):
         return GLib.Variant.new_from_bytes(GLib.VariantType('ay'), GLib.Bytes.new(bytes(value)), True)
     try:
-        return AgentBus.payload_from_json(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError, GLib.Error) as error:
-        try:
-            _explain(value, 'payload', ())
-        except (TypeError, ValueError) as reason:
-            raise reason from None
-        except RecursionError:
-            pass
-        raise ValueError(f'the payload cannot be packed: {getattr(error, "message", None) or error}') from None
+        return AgentBus.payload_from_json(_encode(value))
+    except _REFUSED as error:
+        _refuse(value, error)
+
+
+def _carry(payload: typing.Any, make: typing.Callable[..., typing.Any], *arguments: typing.Any) -> typing.Any:
+    """A message that make() makes of the arguments and the payload. What pack() would make JSON of travels as text."""
+    if payload is None or isinstance(payload, _PACKED):
+        return make(*arguments, pack(payload))
+    try:
+        text = _encode(payload)
+    except _REFUSED as error:
+        _refuse(payload, error)
+    message = make(*arguments, None)
+    try:
+        message.set_payload_json(text)
+    except GLib.Error as error:
+        _refuse(payload, error)
+    return message
 
 
 def enum(kind: typing.Any, value: typing.Any) -> typing.Any:
@@ -116,7 +145,9 @@ def check_names(names: typing.Mapping[str, typing.Optional[str]], optional: typi
 def _set(message: typing.Any, ttl: typing.Optional[int] = None, reliable: typing.Optional[bool] = None,
          trace: typing.Optional[str] = None, cause: typing.Optional[typing.Any] = None,
          error_reply: typing.Optional[bool] = None, topic: typing.Optional[str] = None,
-         retained: typing.Optional[bool] = None) -> typing.Any:
+         retained: typing.Optional[bool] = None, **unknown: typing.Any) -> typing.Any:
+    if unknown:
+        raise TypeError(f'a message has no option {next(iter(unknown))!r}')
     if ttl is not None:
         message.set_ttl(ttl)
     if reliable is not None:
@@ -186,7 +217,7 @@ class Message(AgentBus.Message):
                     **options: typing.Any) -> Message:
         """Tells how far a task is."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_update(source, target, task_id, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_update, source, target, task_id), **options)
 
     @staticmethod
     def task_update_urgent(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -194,7 +225,7 @@ class Message(AgentBus.Message):
                            **options: typing.Any) -> Message:
         """The same on the system channel."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_update_urgent(source, target, task_id, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_update_urgent, source, target, task_id), **options)
 
     @staticmethod
     def task_stream_start(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -202,7 +233,7 @@ class Message(AgentBus.Message):
                           **options: typing.Any) -> Message:
         """Begins a stream of a task."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_stream_start(source, target, task_id, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_stream_start, source, target, task_id), **options)
 
     @staticmethod
     def task_stream_data(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -210,7 +241,7 @@ class Message(AgentBus.Message):
                          **options: typing.Any) -> Message:
         """The next part of a stream."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_stream_data(source, target, task_id, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_stream_data, source, target, task_id), **options)
 
     @staticmethod
     def task_stream_end(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -218,7 +249,7 @@ class Message(AgentBus.Message):
                         **options: typing.Any) -> Message:
         """Ends a stream of a task."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_stream_end(source, target, task_id, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_stream_end, source, target, task_id), **options)
 
     @staticmethod
     def task_response(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -227,7 +258,7 @@ class Message(AgentBus.Message):
         """Tells what came of a task."""
         check_names({'source': source, 'task_id': task_id}, target)
         status = enum(AgentBus.TaskStatus, status)
-        return _set(_new.new_task_response(source, target, task_id, status, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_response, source, target, task_id, status), **options)
 
     @staticmethod
     def task_response_urgent(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -236,7 +267,7 @@ class Message(AgentBus.Message):
         """The same on the system channel."""
         check_names({'source': source, 'task_id': task_id}, target)
         status = enum(AgentBus.TaskStatus, status)
-        return _set(_new.new_task_response_urgent(source, target, task_id, status, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_response_urgent, source, target, task_id, status), **options)
 
     @staticmethod
     def task_request(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -244,7 +275,7 @@ class Message(AgentBus.Message):
                      payload: typing.Any = None, **options: typing.Any) -> Message:
         """Asks the target to do a task."""
         check_names({'source': source, 'task_id': task_id}, target)
-        return _set(_new.new_task_request(source, target, task_id, name, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_task_request, source, target, task_id, name), **options)
 
     @staticmethod
     def task_update_request(source: str, target: typing.Optional[str], task_id: typing.Optional[str],
@@ -266,7 +297,7 @@ class Message(AgentBus.Message):
                  **options: typing.Any) -> Message:
         """Activates an agent."""
         check_names({'source': source}, target)
-        return _set(_new.new_activate(source, target, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_activate, source, target), **options)
 
     @staticmethod
     def deactivate(source: str, target: typing.Optional[str] = None, **options: typing.Any) -> Message:
@@ -297,63 +328,77 @@ class Message(AgentBus.Message):
                channel: typing.Union[Channel, str] = 'data', **options: typing.Any) -> Message:
         """A message of the application's own type."""
         check_names({'name': name, 'source': source}, target)
-        return _set(_new.new_custom(name, enum(AgentBus.Channel, channel), source, target, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_custom, name, enum(AgentBus.Channel, channel), source, target), **options)
 
     @staticmethod
     def routed(kind: typing.Union[MessageType, str], source: str, actor: str, payload: typing.Any = None,
                **options: typing.Any) -> Message:
         """A message that a dispatcher brings to an actor."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(enum(AgentBus.MessageType, kind), source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, enum(AgentBus.MessageType, kind), source, actor), **options)
 
     @staticmethod
     def request_inference(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """REQUEST_INFERENCE, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.REQUEST_INFERENCE, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.REQUEST_INFERENCE, source, actor), **options)
 
     @staticmethod
     def request_inference_batch(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """REQUEST_INFERENCE_BATCH, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
         return _set(
-            _new.new_routed(AgentBus.MessageType.REQUEST_INFERENCE_BATCH, source, actor, pack(payload)), **options)
+            _carry(payload, _new.new_routed, AgentBus.MessageType.REQUEST_INFERENCE_BATCH, source, actor), **options)
 
     @staticmethod
     def flag_last_inference(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """FLAG_LAST_INFERENCE, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.FLAG_LAST_INFERENCE, source, actor, pack(payload)), **options)
+        return _set(
+            _carry(payload, _new.new_routed, AgentBus.MessageType.FLAG_LAST_INFERENCE, source, actor), **options)
 
     @staticmethod
     def model_handshake(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """MODEL_HANDSHAKE, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.MODEL_HANDSHAKE, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.MODEL_HANDSHAKE, source, actor), **options)
 
     @staticmethod
     def model_version(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """MODEL_VERSION, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.MODEL_VERSION, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.MODEL_VERSION, source, actor), **options)
 
     @staticmethod
     def model_update(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """MODEL_UPDATE, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.MODEL_UPDATE, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.MODEL_UPDATE, source, actor), **options)
 
     @staticmethod
     def send_trajectory(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """SEND_TRAJECTORY, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.SEND_TRAJECTORY, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.SEND_TRAJECTORY, source, actor), **options)
 
     @staticmethod
     def shutdown(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
         """SHUTDOWN, for a dispatcher."""
         check_names({'source': source, 'actor': actor})
-        return _set(_new.new_routed(AgentBus.MessageType.SHUTDOWN, source, actor, pack(payload)), **options)
+        return _set(_carry(payload, _new.new_routed, AgentBus.MessageType.SHUTDOWN, source, actor), **options)
+
+    @staticmethod
+    def hand_off(source: str, actor: str, payload: typing.Any = None, **options: typing.Any) -> Message:
+        """HAND_OFF, for a dispatcher, which sends them itself as well."""
+        check_names({'source': source, 'actor': actor})
+        return _set(_new.new_routed(AgentBus.MessageType.HAND_OFF, source, actor, pack(payload)), **options)
+
+    def copy(self, *, source: typing.Optional[str] = None, target: typing.Any = ...,
+             **options: typing.Any) -> Message:
+        """The same once more, not sent yet; with another source, target (None for everybody) or options, if given."""
+        target = self.get_target() if target is ... else target
+        check_names({} if source is None else {'source': source}, target)
+        return _set(self.copy_full(source, target), **options)
 
     frame = _FrameOrNew()
 
@@ -393,6 +438,8 @@ class Message(AgentBus.Message):
     @property
     def payload(self) -> typing.Any:
         """Python values; NaN and infinity in a dict or list are None, since JSON has no word for them."""
+        if self.has_payload_json():
+            return json.loads(self.get_payload_json() or 'null')
         payload = self.get_payload()
         if payload is None:
             return None
@@ -416,11 +463,14 @@ class Frame(AgentBus.Frame):
     def __new__(cls, kind: str, data: typing.Union[bytes, bytearray, memoryview, GLib.Bytes, None] = None,
                 metadata: typing.Union[typing.Mapping[str, typing.Any], GLib.Variant, None] = None) -> Frame:
         check_names({'kind': kind})
-        if data is not None and not isinstance(data, GLib.Bytes):
-            data = GLib.Bytes.new(bytes(data))
         if metadata is not None and not isinstance(metadata, GLib.Variant):
             metadata = pack(dict(metadata))
-        frame: typing.Any = AgentBus.Frame.new(kind, data, metadata)
+        frame: typing.Any
+        if data is None or isinstance(data, GLib.Bytes):
+            frame = AgentBus.Frame.new(kind, data, metadata)
+        else:
+            # Not of data itself: bytes(5) is five zeros.
+            frame = AgentBus.Frame.new_copy(kind, bytes(memoryview(data)), metadata)
         return frame
 
     id = property(AgentBus.Frame.get_id)
@@ -430,8 +480,8 @@ class Frame(AgentBus.Frame):
     @property
     def data(self) -> typing.Optional[bytes]:
         """A copy of the data, or None."""
-        data = self.get_data()
-        return None if data is None else data.get_data() or b''
+        contents = self.get_contents()
+        return None if not contents and self.get_data() is None else contents
 
     @property
     def metadata(self) -> typing.Any:

@@ -266,6 +266,8 @@ def name_of(kind: typing.Union[str, MessageType, None]) -> typing.Optional[str]:
         return kind.value_nick
     if not isinstance(kind, str):
         raise TypeError(f'on() takes the name of a type and a handler, not {kind!r}')
+    if not kind:
+        raise ValueError('on() takes the name of a type and a handler, not an empty one')
     known = kind.lower().replace('_', '-')
     if known in {value.value_nick for value in AgentBus.MessageType.__enum_values__.values()}:
         return known
@@ -291,6 +293,7 @@ class Handler:
         subscriber = self._subscriber()
         if subscriber is not None:
             subscriber._handlers = tuple(handler for handler in subscriber._handlers if handler is not self)
+            subscriber._connect_handlers()
 
 
 class Subscriber(AgentBus.Subscriber):
@@ -303,7 +306,7 @@ class Subscriber(AgentBus.Subscriber):
     __module__ = OVERRIDES
 
     _handlers: typing.Tuple[Handler, ...] = ()
-    _listening = False
+    _heard: typing.Optional[typing.Tuple[int, int]] = None     # the message that a second connection may bring again
     _has_method = False
     _deferred: typing.Optional[typing.Tuple[int, int]] = None  # the message that was deferred by hand
     _turn: typing.Optional[weakref.ref[_Turn]] = None          # the last turn
@@ -405,16 +408,32 @@ class Subscriber(AgentBus.Subscriber):
         drive()
         entry = Handler(self, name, handler, cancel)
         self._handlers += (entry,)
-        if not self._listening:
-            self._listening = True
-            self.connect('message', Subscriber._on_message)
+        self._connect_handlers()
         return entry
 
+    @functools.cached_property
+    def _connections(self) -> typing.Dict[typing.Optional[str], int]:
+        return {}
+
+    def _connect_handlers(self) -> None:
+        """Connects to the names that the handlers want and to no others, since the bus counts what nobody hears."""
+        wanted = {handler.name for handler in self._handlers}
+        for name in set(self._connections) - wanted:
+            self.disconnect(self._connections.pop(name))
+        for name in wanted - set(self._connections):
+            signal = 'message' if name is None else f'message::{name}'
+            self._connections[name] = self.connect(signal, Subscriber._on_message)
+
     def _on_message(self, message: typing.Any) -> None:
-        handlers = self._handlers
-        if handlers:
-            name = message.get_name()
-            self._handle(message, [h for h in handlers if h.name is None or h.name == name], None, self._has_method)
+        # Handlers of all names and handlers of this one have a connection each. The first one calls all, in their order.
+        if self._heard is not None and self._heard == _identify(message):
+            self._heard = None
+            return
+        if None in self._connections and len(self._connections) > 1:
+            self._heard = _identify(message)
+        name = message.get_name()
+        handlers = [handler for handler in self._handlers if handler.name is None or handler.name == name]
+        self._handle(message, handlers, None, self._has_method)
 
     def _handle(self, message: typing.Any, handlers: typing.Sequence[Handler], turn: typing.Optional[_Turn],
                 has_more: bool = False) -> None:
@@ -479,13 +498,25 @@ class Subscriber(AgentBus.Subscriber):
                 return
         self._received.append(delivery)
 
-    async def receive(  # type: ignore[override]
-            self, timeout: typing.Optional[float] = None) -> Message:
+    @typing.overload  # type: ignore[override]
+    def receive(self, timeout: typing.Optional[float] = None) -> typing.Coroutine[typing.Any, typing.Any, Message]: ...
+
+    @typing.overload
+    def receive(self, timeout_ms: int, cancellable: typing.Optional[Gio.Cancellable]) -> Message: ...
+
+    def receive(self, *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
         """Awaits the next message. It counts as handled.
 
         If none comes within so many seconds, asyncio.TimeoutError is raised. On no bus, and when the subscriber leaves its
         bus, GLib.Error with BusError.CLOSED. From the first call on the subscriber is `paused`: its handlers get nothing.
+
+        With milliseconds and a cancellable or None, it is what introspection gives, and blocks.
         """
+        if len(args) > 1 or 'cancellable' in kwargs or 'timeout_ms' in kwargs:
+            return super().receive(*args, **kwargs)
+        return self._receive(*args, **kwargs)
+
+    async def _receive(self, timeout: typing.Optional[float] = None) -> Message:
         receipt = _Receipt(self)
         if timeout is not None:
             sleep(1000 * timeout).add_done_callback(receipt.expire)

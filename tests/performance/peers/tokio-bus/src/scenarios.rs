@@ -274,6 +274,7 @@ const fn cost(name: &'static str, run: fn(&Scenario) -> Vec<f64>, size: Size) ->
 pub const SCENARIOS: &[Scenario] = &[
     throughput("stream_1to1", stream, (1, 1, 200_000, 0)),
     throughput("stream_1to1_payload", stream, (1, 1, 200_000, 160)),
+    throughput("stream_1to1_640", stream, (1, 1, 200_000, 640)),
     throughput("fanout_16", fan_out, (16, 1, 8_000, 160)),
     throughput("senders_4to1", senders, (1, 4, 200_000, 0)),
     throughput("targeted_1000", stream, (1000, 1, 200_000, 0)),

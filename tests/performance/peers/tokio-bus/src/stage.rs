@@ -11,7 +11,7 @@ use crate::bus::{Bus, Kind, Message, Name, Overflow};
 use crate::receiver::{Crowd, Handle, Receiver, Taker};
 
 pub const ROOM_FOR_ALL: usize = 1 << 21;
-const PAYLOAD: [u8; 160] = [b'a'; 160];
+const PAYLOAD: [u8; 640] = [b'a'; 640];
 
 #[derive(Clone, Copy)]
 pub enum To {

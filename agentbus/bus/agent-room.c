@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "agent-bus-error.h"
+#include "base/agent-clock-private.h"
+#include "base/agent-container-private.h"
+#include "base/agent-source-private.h"
+#include "bus/agent-room-private.h"
+
+struct _AgentRoom
+{
+  gatomicrefcount ref_count;
+  guint           watch;
+  GMutex          lock;
+  GHashTable     *lines; /* (lock) AgentMailbox → RoomLine (owned); none is empty */
+};
+
+typedef struct
+{
+  AgentMailbox *mailbox; /* (owned) */
+  GQueue        waits;   /* of RoomWait (owned) */
+} RoomLine;
+
+typedef enum
+{
+  ROOM_WAITS,
+  ROOM_ACCEPTED,
+  ROOM_CLOSED,
+  ROOM_EXPIRED,
+  ROOM_CANCELLED,
+} RoomFate;
+
+typedef struct
+{
+  gatomicrefcount ref_count;
+  AgentRoom      *room;      /* (owned) */
+  AgentMailbox   *mailbox;   /* (owned) */
+  GTask          *task;      /* (owned) its source object is the bus */
+  AgentMessage   *offered;   /* (owned) */
+  GList           link;      /* (lock) in the line while @fate is ROOM_WAITS */
+  RoomFate        fate;      /* (lock) the thread that changes it ends the wait */
+  AgentOffer      offer;     /* of an accepted message */
+  AgentChannel    channel;   /* the same */
+  GSource        *cancelled; /* (owned) (nullable) */
+  GSource        *expired;   /* (owned) (nullable) */
+} RoomWait;
+
+/* How many messages go in while the lock is held once. */
+#define BATCH 64
+
+static AgentRoom *
+room_ref (AgentRoom *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+  return self;
+}
+
+static void
+room_unref (gpointer data)
+{
+  AgentRoom *self = data;
+
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  g_hash_table_unref (self->lines);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
+
+/* --- Lines --- */
+
+static void
+room_free_line (gpointer data)
+{
+  RoomLine *line = data;
+
+  g_assert (line->waits.length == 0);
+
+  _agent_mailbox_unref (line->mailbox);
+  g_free (line);
+}
+
+static RoomLine *
+room_get_line_locked (AgentRoom    *self,
+                      AgentMailbox *mailbox)
+{
+  RoomLine *line = g_hash_table_lookup (self->lines, mailbox);
+
+  if (line != NULL)
+    return line;
+
+  line = g_new0 (RoomLine, 1);
+  line->mailbox = _agent_mailbox_ref (mailbox);
+  g_hash_table_insert (self->lines, mailbox, line);
+  _agent_mailbox_reserve_room (mailbox, TRUE);
+  return line;
+}
+
+/* The wait is over: its line loses it. The caller gets the line's reference. */
+static void
+room_leave_line_locked (AgentRoom *self,
+                        RoomWait  *wait,
+                        RoomFate   fate)
+{
+  RoomLine *line = g_hash_table_lookup (self->lines, wait->mailbox);
+
+  wait->fate = fate;
+  g_queue_unlink (&line->waits, &wait->link);
+  if (line->waits.length > 0)
+    return;
+
+  _agent_mailbox_reserve_room (line->mailbox, FALSE);
+  g_hash_table_remove (self->lines, line->mailbox);
+}
+
+/* --- The end of a wait --- */
+
+static void
+room_unref_wait (gpointer data)
+{
+  RoomWait *wait = data;
+
+  if (!g_atomic_ref_count_dec (&wait->ref_count))
+    return;
+
+  g_object_unref (wait->task);
+  _agent_mailbox_unref (wait->mailbox);
+  room_unref (wait->room);
+  g_free (wait);
+}
+
+static GError *
+room_new_error (RoomWait *wait)
+{
+  if (wait->fate == ROOM_EXPIRED)
+    return g_error_new (AGENT_BUS_ERROR,
+                        AGENT_BUS_ERROR_TIMED_OUT,
+                        "There was no room at '%s' for a message before it expired",
+                        _agent_mailbox_get_name (wait->mailbox));
+
+  return _agent_bus_new_offer_error (wait->mailbox, AGENT_OFFER_CLOSED);
+}
+
+/* Takes the reference that the line had on @wait. With no lock held. */
+static void
+room_end_wait (RoomWait *wait)
+{
+  _agent_source_clear (&wait->cancelled);
+  _agent_source_clear (&wait->expired);
+  if (wait->fate == ROOM_ACCEPTED)
+    {
+      _agent_mailbox_end_offer (wait->mailbox, wait->channel, &wait->offer);
+      g_task_return_boolean (wait->task, TRUE);
+    }
+  else
+    {
+      _agent_bus_cancel_offer (wait->offered);
+      if (!g_task_return_error_if_cancelled (wait->task))
+        g_task_return_error (wait->task, room_new_error (wait));
+    }
+  room_unref_wait (wait);
+}
+
+/* --- Going on --- */
+
+static gboolean
+room_is_expired (AgentMessage *message)
+{
+  return message->ttl != 0 && _agent_clock_now () - message->sent_at >= message->ttl * G_GINT64_CONSTANT (1000);
+}
+
+static RoomFate
+room_offer_locked (RoomWait *wait)
+{
+  AgentBus *bus = g_task_get_source_object (wait->task);
+
+  if (room_is_expired (wait->offered))
+    return ROOM_EXPIRED;
+
+  switch (_agent_bus_offer_unnumbered (bus, wait->mailbox, wait->offered, AGENT_OFFER_FIRST, &wait->offer))
+    {
+    case AGENT_OFFER_ACCEPTED:
+      return ROOM_ACCEPTED;
+    case AGENT_OFFER_CLOSED:
+      return ROOM_CLOSED;
+    case AGENT_OFFER_FULL:
+    default:
+      return ROOM_WAITS;
+    }
+}
+
+/* Moves what need not wait any more from the line of @mailbox to @over. TRUE: there may be more. */
+static gboolean
+room_go_on_locked (AgentRoom    *self,
+                   AgentMailbox *mailbox,
+                   GQueue       *over)
+{
+  RoomLine *line;
+  RoomFate  fate;
+
+  while (over->length < BATCH && (line = g_hash_table_lookup (self->lines, mailbox)) != NULL)
+    {
+      RoomWait *wait = g_queue_peek_head (&line->waits);
+
+      fate = room_offer_locked (wait);
+      if (fate == ROOM_WAITS)
+        return FALSE;
+
+      room_leave_line_locked (self, wait, fate);
+      g_queue_push_tail_link (over, &wait->link);
+    }
+
+  return over->length == BATCH;
+}
+
+static void
+room_go_on (AgentRoom    *self,
+            AgentMailbox *mailbox)
+{
+  gboolean more;
+
+  do
+    {
+      GQueue over = G_QUEUE_INIT;
+      GList *link;
+
+      g_mutex_lock (&self->lock);
+      more = room_go_on_locked (self, mailbox, &over);
+      g_mutex_unlock (&self->lock);
+
+      while ((link = g_queue_pop_head_link (&over)) != NULL)
+        room_end_wait (link->data);
+    }
+  while (more);
+}
+
+/* Part of an AgentMailboxWatchFuncs. */
+static void
+room_on_happened (gpointer          data,
+                  AgentMailbox     *mailbox,
+                  AgentMailboxEvent event)
+{
+  if (event != AGENT_MAILBOX_SUBSCRIBED)
+    room_go_on (data, mailbox);
+}
+
+/* Part of an AgentMailboxWatchFuncs: no message has this watch as its origin. */
+static void
+room_on_give_back (gpointer      data,
+                   AgentMailbox *mailbox,
+                   GPtrArray    *messages)
+{
+  g_assert_not_reached ();
+}
+
+static const AgentMailboxWatchFuncs room_watch_funcs = {
+  .happened = room_on_happened,
+  .give_back = room_on_give_back,
+};
+
+/* --- Waiting --- */
+
+/* The wait is over unless something else was quicker. The message behind it may find room. */
+static void
+room_give_up (RoomWait *wait,
+              RoomFate  fate)
+{
+  AgentRoom *self = wait->room;
+  gboolean   first;
+
+  g_mutex_lock (&self->lock);
+  first = wait->fate == ROOM_WAITS;
+  if (first)
+    room_leave_line_locked (self, wait, fate);
+  g_mutex_unlock (&self->lock);
+
+  if (!first)
+    return;
+
+  room_go_on (self, wait->mailbox);
+  room_end_wait (wait);
+}
+
+static gboolean
+room_on_cancelled (GCancellable *cancellable,
+                   gpointer      user_data)
+{
+  room_give_up (user_data, ROOM_CANCELLED);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+room_on_expired (gpointer user_data)
+{
+  room_give_up (user_data, ROOM_EXPIRED);
+  return G_SOURCE_REMOVE;
+}
+
+/* (transfer full) */
+static GSource *
+room_attach (RoomWait   *wait,
+             GSource    *source,
+             GSourceFunc callback)
+{
+  g_atomic_ref_count_inc (&wait->ref_count);
+  g_source_set_static_name (source, "[agentbus] wait for room");
+  g_source_set_callback (source, callback, wait, room_unref_wait);
+  g_source_attach (source, g_task_get_context (wait->task));
+  return source;
+}
+
+static RoomWait *
+room_new_wait (AgentRoom    *self,
+               AgentMailbox *mailbox,
+               AgentMessage *offered,
+               GTask        *task)
+{
+  RoomWait *wait = g_new0 (RoomWait, 1);
+
+  g_atomic_ref_count_init (&wait->ref_count);
+  wait->room = room_ref (self);
+  wait->mailbox = _agent_mailbox_ref (mailbox);
+  wait->task = task;
+  wait->offered = offered;
+  wait->channel = offered->channel;
+  wait->link.data = wait;
+
+  return wait;
+}
+
+/* A callback of one of the sources blocks until the lock is free. */
+static void
+room_attach_sources_locked (RoomWait *wait)
+{
+  GCancellable *cancellable = g_task_get_cancellable (wait->task);
+  guint         ttl = wait->offered->ttl;
+
+  if (cancellable != NULL)
+    wait->cancelled = room_attach (wait, g_cancellable_source_new (cancellable), G_SOURCE_FUNC (room_on_cancelled));
+  if (ttl != 0)
+    wait->expired = room_attach (wait, g_timeout_source_new (ttl), room_on_expired);
+}
+
+/* Takes @offered and @task. If others wait for room at @mailbox, the message gets in line behind them. */
+void
+_agent_room_wait (AgentRoom    *self,
+                  AgentMailbox *mailbox,
+                  AgentMessage *offered,
+                  GTask        *task)
+{
+  RoomWait *wait = room_new_wait (self, mailbox, offered, task);
+  RoomLine *line;
+
+  g_mutex_lock (&self->lock);
+  line = room_get_line_locked (self, mailbox);
+  g_queue_push_tail_link (&line->waits, &wait->link);
+  room_attach_sources_locked (wait);
+  g_mutex_unlock (&self->lock);
+
+  /* There may be room by now. If there is none, the offer has the room watched. */
+  room_go_on (self, mailbox);
+}
+
+/* --- Life --- */
+
+AgentRoom *
+_agent_room_new (AgentBus *bus)
+{
+  AgentRoom *self = g_new0 (AgentRoom, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  g_mutex_init (&self->lock);
+  self->lines = g_hash_table_new_full (NULL, NULL, NULL, room_free_line);
+  self->watch = _agent_bus_add_watch (bus, &room_watch_funcs, room_ref (self), room_unref);
+
+  return self;
+}
+
+/* Nobody waits any more, since a task keeps its bus. */
+void
+_agent_room_free (AgentRoom *self,
+                  AgentBus  *bus)
+{
+  _agent_bus_remove_watch (bus, self->watch);
+  room_unref (self);
+}

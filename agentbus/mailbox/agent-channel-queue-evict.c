@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "mailbox/agent-channel-queue-slots-private.h"
+
+/*
+ * How the oldest messages of a queue give way to new ones.
+ *
+ * Where an access is relaxed and no reason is given beside it, the lock orders it: the name of the function ends in _locked,
+ * and what it reads is written with the lock held.
+ */
+
+/* Takes back the next message of @block that may be dropped. Returns its slot, or 0. */
+static guintptr
+queue_evict_from_block_locked (AgentChannelQueue *self,
+                               AgentBlock        *block)
+{
+  guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
+
+  while (self->evict_index < n_filled)
+    {
+      _Atomic guintptr *place = &block->slots[self->evict_index++];
+      /* Acquire: a thread that finds the slot empty because the receiver has taken the message also finds the message
+       * counted in @n_out, or @claiming set. */
+      guintptr slot = atomic_load_explicit (place, memory_order_acquire);
+
+      if (slot != 0 && (slot & AGENT_SLOT_KEPT) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
+        return slot;
+    }
+
+  return 0;
+}
+
+/* Removes the empty slots of a block that the receiver does not have in hand. Returns how many messages are left in it.
+ *
+ * Relaxed: the receiver and the senders get at the block only under the lock. */
+static guint
+queue_compact_block_locked (AgentBlock *block)
+{
+  guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
+  guint n_left = 0;
+
+  for (guint i = 0; i < n_filled; i++)
+    {
+      guintptr slot = atomic_load_explicit (&block->slots[i], memory_order_relaxed);
+
+      if (slot != 0)
+        atomic_store_explicit (&block->slots[n_left++], slot, memory_order_relaxed);
+    }
+
+  block->end = n_left;
+  atomic_store_explicit (&block->n_filled, n_left, memory_order_relaxed);
+  return n_left;
+}
+
+/* Moves messages from the start of the compact block @from to the end of @to, as many as @to has room for. Returns how many
+ * are left in @from. */
+static guint
+queue_move_slots_locked (AgentBlock *from,
+                         AgentBlock *to)
+{
+  guint n_moved = MIN (from->end, to->size - to->end);
+
+  for (guint i = 0; i < n_moved; i++)
+    atomic_store_explicit (&to->slots[to->end + i],
+                           atomic_load_explicit (&from->slots[i], memory_order_relaxed),
+                           memory_order_relaxed);
+  for (guint i = 0; i < n_moved; i++)
+    atomic_store_explicit (&from->slots[i], 0, memory_order_relaxed);
+
+  to->end += n_moved;
+  atomic_store_explicit (&to->n_filled, to->end, memory_order_relaxed);
+  return queue_compact_block_locked (from);
+}
+
+static void
+queue_remove_block_locked (AgentChannelQueue *self,
+                           AgentBlock        *block)
+{
+  AgentBlock *previous = self->kept_tail != NULL ? self->kept_tail : self->head;
+
+  if (previous != NULL)
+    previous->next = block->next;
+
+  /* If no messages that never give way stand before it, the block is the first one. Otherwise GLib looks for it from the
+   * other end. */
+  if (self->kept_tail == NULL)
+    _agent_channel_queue_pop_block_locked (self);
+  else
+    g_async_queue_remove (self->blocks, block);
+  _agent_channel_queue_recycle_block_locked (self, block);
+}
+
+/* Called when all messages of @block that may be dropped have been, and there is another block behind it. Removes what is
+ * empty, unless the receiver has the block in hand. */
+static void
+queue_retire_block_locked (AgentChannelQueue *self,
+                           AgentBlock        *block)
+{
+  guint n_left;
+
+  if (block == self->head)
+    return;
+
+  n_left = queue_compact_block_locked (block);
+  if (n_left > 0 && self->kept_tail != NULL)
+    n_left = queue_move_slots_locked (block, self->kept_tail);
+
+  if (n_left == 0)
+    queue_remove_block_locked (self, block);
+  else
+    self->kept_tail = block;
+}
+
+/* Takes back the oldest message that may be dropped: (transfer full) (nullable). */
+AgentMessage *
+_agent_channel_queue_evict_locked (AgentChannelQueue *self)
+{
+  while (self->evict_block != NULL)
+    {
+      AgentBlock *block = self->evict_block;
+      AgentBlock *next = block->next;
+      guintptr    slot = queue_evict_from_block_locked (self, block);
+
+      if (slot != 0)
+        {
+          _agent_channel_queue_add_n_in (self, -1);
+          self->bytes_in -= _agent_slot_get_size (slot);
+          return _agent_slot_get_message (slot);
+        }
+
+      if (next == NULL)
+        return NULL;
+      queue_retire_block_locked (self, block);
+      self->evict_block = next;
+      self->evict_index = 0;
+    }
+
+  return NULL;
+}
+
+/* Whether there would be room if all messages that may be dropped were dropped. If not, no message should give way. */
+gboolean
+_agent_channel_queue_can_make_room_locked (AgentChannelQueue *self,
+                                           gsize              size)
+{
+  guint64 n_kept = self->n_kept_in - atomic_load (&self->n_kept_out);
+  guint64 kept_bytes = self->kept_bytes_in - atomic_load (&self->kept_bytes_out);
+
+  guint64 max_bytes = atomic_load_explicit (&self->max_bytes, memory_order_relaxed);
+
+  return n_kept < _agent_channel_queue_get_capacity (self) && (max_bytes == 0 || kept_bytes + size <= max_bytes);
+}
+
+/* Whether there is room, or will be once the receiver has counted the message that it is claiming right now: its thread may
+ * have been stopped between the two steps of queue_claim(). For a sender that finds nothing to evict. */
+gboolean
+_agent_channel_queue_will_have_room_locked (AgentChannelQueue *self,
+                                            gsize              size)
+{
+  guint64  n_out = atomic_load_explicit (&self->n_out, memory_order_acquire);
+  gboolean taking = atomic_load_explicit (&self->claiming, memory_order_acquire);
+
+  if (taking && n_out == atomic_load_explicit (&self->n_out, memory_order_acquire))
+    return _agent_channel_queue_get_n_in (self) - n_out <= _agent_channel_queue_get_capacity (self);
+
+  return _agent_channel_queue_has_room_locked (self, size);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "message/agent-message-private.h"
+
+/* How a message is copied: to be sent once more, or on its way to a subscriber. */
+
+/* @target: (nullable). Returns NULL if a name is not valid UTF-8. */
+static AgentMessage *
+message_copy_as (AgentMessage *self,
+                 const char   *source,
+                 const char   *target)
+{
+  AgentMessageParts parts = _agent_message_get_parts (self);
+  AgentMessage     *copy;
+
+  parts.source = source;
+  parts.target = target;
+  parts.content = _agent_message_ref_content (self->type, parts.content);
+  copy = _agent_message_new_from_parts (&parts);
+  if (copy == NULL)
+    return NULL;
+
+  copy->ttl = self->ttl;
+  copy->reliable = self->reliable;
+  copy->error_reply = self->error_reply;
+  copy->retained = self->retained;
+  copy->cause = self->cause;
+  copy->trace = g_strdup (self->trace);
+  copy->topic = g_strdup (self->topic);
+
+  return copy;
+}
+
+/* A message is sent only once: if the application sends one again, the bus sends this copy. */
+AgentMessage *
+_agent_message_copy_unsent (AgentMessage *self)
+{
+  return message_copy_as (
+      self, _agent_message_string (self, self->source), _agent_message_string (self, self->target));
+}
+
+/* Marks @message as sent, and returns it. A message that was sent before stays as it is, and a copy of it is returned instead.
+ * Takes @message. */
+AgentMessage *
+_agent_message_take_unsent (AgentMessage *message)
+{
+  AgentMessage *copy;
+
+  /* A thread that has the only reference needs no locked instruction. */
+  if (g_atomic_int_get (&message->ref_count) == 1 && !message->sent)
+    {
+      message->sent = TRUE;
+      return message;
+    }
+  if (g_atomic_int_compare_and_exchange (&message->sent, FALSE, TRUE))
+    return message;
+
+  copy = _agent_message_copy_unsent (message);
+  copy->sent = TRUE;
+  agent_message_unref (message);
+  return copy;
+}
+
+/* The same message, which was sent, with another target. Only this one goes on to a subscriber. */
+AgentMessage *
+_agent_message_copy_sent (AgentMessage *self,
+                          const char   *target)
+{
+  AgentMessage *copy = message_copy_as (self, _agent_message_string (self, self->source), target);
+
+  copy->sent = TRUE;
+  copy->seq = self->seq;
+  copy->sent_at = self->sent_at;
+  copy->origin = self->origin;
+
+  return copy;
+}
+
+/**
+ * agent_message_copy:
+ * @self: A message.
+ *
+ * Copies a message, to be sent once more.
+ *
+ * The copy has not been sent, whether the message was or not, so its options may be set. It has the same type, name,
+ * channel, source and target, carries the same, and has the same ttl, trace, cause, and the same values of reliable and
+ * error-reply. Payloads and frames are shared. It has no sequence number and no time of sending: so a ttl begins anew.
+ *
+ * [method@AgentBus.Message.copy_full] makes a copy with another source and target.
+ *
+ * Returns: (transfer full): a new message
+ *
+ * Since: 0.1
+ */
+AgentMessage *
+agent_message_copy (AgentMessage *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return _agent_message_copy_unsent (self);
+}
+
+/**
+ * agent_message_copy_full:
+ * @self: A message.
+ * @source: (nullable): The name of the sender, not empty, or %NULL for that of the message.
+ * @target: (nullable): The name of the receiver, not empty, or %NULL for everybody but the source.
+ *
+ * Copies a message as [method@AgentBus.Message.copy] does, but for another source or target.
+ *
+ * Returns: (transfer full): a new message
+ *
+ * Since: 0.1
+ */
+AgentMessage *
+agent_message_copy_full (AgentMessage *self,
+                         const char   *source,
+                         const char   *target)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+  g_return_val_if_fail (source == NULL || *source != '\0', NULL);
+  g_return_val_if_fail (target == NULL || *target != '\0', NULL);
+
+  return message_copy_as (self, source != NULL ? source : _agent_message_string (self, self->source), target);
+}
