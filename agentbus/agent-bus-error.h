@@ -26,6 +26,7 @@ G_BEGIN_DECLS
  * @AGENT_BUS_ERROR_DISPATCH: The message could not be passed to a router. For applications: the library does not use it.
  * @AGENT_BUS_ERROR_INVALID_MESSAGE: A payload or a wire form is not valid.
  * @AGENT_BUS_ERROR_TIMED_OUT: The deadline passed before the operation was done.
+ * @AGENT_BUS_ERROR_INVALID_TOPIC: A pattern for topics is not valid.
  *
  * The errors that can happen at run time.
  *
@@ -43,6 +44,7 @@ typedef enum
   AGENT_BUS_ERROR_DISPATCH,
   AGENT_BUS_ERROR_INVALID_MESSAGE,
   AGENT_BUS_ERROR_TIMED_OUT,
+  AGENT_BUS_ERROR_INVALID_TOPIC,
 } AgentBusError;
 
 AGENT_AVAILABLE_IN_0_1

@@ -29,12 +29,18 @@ members_add (AgentBus        *self,
              AgentMailbox    *mailbox,
              GError         **error)
 {
+  AgentSubscription *subscription = _agent_subscriber_get_subscription (subscriber);
+
   _agent_mailbox_attach (mailbox, agent_subscriber_get_main_context (subscriber), agent_subscriber_get_priority (subscriber));
   if (members_claim (subscriber, mailbox, error))
     {
+      _agent_subscription_bring_accepts (subscription, mailbox);
       if (_agent_directory_add (self->directory, mailbox, error))
-        return TRUE;
-      _agent_subscription_unclaim (_agent_subscriber_get_subscription (subscriber));
+        {
+          _agent_subscription_bring_patterns (subscription, self, mailbox);
+          return TRUE;
+        }
+      _agent_subscription_unclaim (subscription);
     }
 
   _agent_mailbox_withdraw (mailbox);
@@ -344,6 +350,7 @@ agent_bus_stop_async (AgentBus           *self,
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, agent_bus_stop_async);
   members_end (self, _agent_directory_close (self->directory), task);
+  g_ptr_array_unref (_agent_retained_clear (self->owner->retained));
 }
 
 /**

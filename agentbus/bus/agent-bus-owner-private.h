@@ -4,6 +4,7 @@
 
 #include "bus/agent-bus-report-private.h"
 #include "bus/agent-directory-private.h"
+#include "bus/agent-retained-private.h"
 #include "mailbox/agent-mailbox-owner-private.h"
 
 G_BEGIN_DECLS
@@ -17,6 +18,7 @@ typedef struct
   AgentMailboxOwner base; /* first */
   AgentDirectory   *directory;
   AgentBusReport   *report;
+  AgentRetained    *retained; /* empty when the GObject is gone */
 } AgentBusOwner;
 
 AgentBusOwner *_agent_bus_owner_new (AgentDirectory *directory,

@@ -85,6 +85,7 @@ owner_free (AgentMailboxOwner *owner)
 
   _agent_bus_report_free (self->report);
   _agent_directory_free (self->directory);
+  _agent_retained_free (self->retained);
   g_free (self);
 }
 
@@ -109,6 +110,7 @@ _agent_bus_owner_new (AgentDirectory *directory,
   _agent_mailbox_owner_init (&self->base, &owner_funcs);
   self->directory = directory;
   self->report = report;
+  self->retained = _agent_retained_new ();
 
   return self;
 }

@@ -40,6 +40,12 @@ guint64          _agent_bus_get_ledger   (AgentBus                     *self,
                                           AgentLedger                  *total,
                                           GVariantBuilder              *by_name);
 
+void             _agent_bus_add_patterns (AgentBus                     *self,
+                                          AgentMailbox                 *mailbox,
+                                          const char * const           *patterns,
+                                          const char * const           *accepts,
+                                          AgentSender                  *sender);
+
 /* Any thread */
 gboolean         _agent_bus_forward      (AgentBus                     *self,
                                           AgentMessage                 *message,

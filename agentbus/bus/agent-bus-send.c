@@ -47,19 +47,67 @@ send_to_one (AgentBus      *self,
   return 0;
 }
 
-/* Adds the references of all addressees in one step. */
+/* Pushes @message to all of @mailboxes but @own. */
 static guint
-send_to_all (AgentBus      *self,
-             AgentSnapshot *snapshot,
-             AgentMessage  *message,
-             AgentSender   *sender)
+send_to_list (AgentMailbox **mailboxes,
+              guint          n_mailboxes,
+              AgentMailbox  *own,
+              AgentMessage  *message,
+              AgentSender   *sender)
 {
-  const char    *source = _agent_message_string (message, message->source);
-  AgentMailbox  *own = _agent_snapshot_lookup (snapshot, source, message->hash);
-  guint          n_mailboxes;
-  AgentMailbox **mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
-  guint          n_addressed = n_mailboxes - (own != NULL);
-  guint          n_accepted = 0;
+  guint n_accepted = 0;
+
+  for (guint i = 0; i < n_mailboxes; i++)
+    {
+      if (mailboxes[i] != own)
+        n_accepted += _agent_mailbox_push (mailboxes[i], message, sender);
+    }
+
+  return n_accepted;
+}
+
+static gboolean
+send_is_other (AgentMailbox *mailbox,
+               gconstpointer own)
+{
+  return mailbox != own;
+}
+
+/* The mailboxes that take all broadcasts like @message. @interests: (nullable) */
+static AgentMailbox **
+send_get_open (AgentInterestIndex *interests,
+               AgentMessage       *message,
+               guint              *n_open)
+{
+  *n_open = 0;
+  if (interests == NULL || message->topic != NULL)
+    return NULL;
+
+  return _agent_interest_index_get_open (interests, n_open);
+}
+
+/* Sends a broadcast that has a topic, or where some subscribers take only some of them.
+ *
+ * @interests: (nullable)
+ * @own: (nullable): the mailbox of the source */
+static guint
+send_to_takers (AgentBus           *self,
+                AgentInterestIndex *interests,
+                AgentMailbox       *own,
+                AgentMessage       *message,
+                AgentSender        *sender)
+{
+  g_auto (AgentAudience) audience;
+  AgentMailbox **open;
+  guint          n_open;
+  guint          n_addressed;
+
+  _agent_audience_init (&audience);
+  if (interests != NULL)
+    _agent_interest_index_find (interests, message, &audience);
+  _agent_audience_filter (&audience, send_is_other, own);
+  open = send_get_open (interests, message, &n_open);
+  n_addressed = audience.n + n_open - (n_open > 0 && own != NULL && _agent_interest_index_is_open (interests, own));
 
   if (n_addressed == 0)
     {
@@ -68,13 +116,37 @@ send_to_all (AgentBus      *self,
     }
 
   _agent_message_add_refs (message, n_addressed - 1);
-  for (guint i = 0; i < n_mailboxes; i++)
+  return send_to_list (open, n_open, own, message, sender) +
+         send_to_list (audience.mailboxes, audience.n, own, message, sender);
+}
+
+/* Adds the references of all addressees in one step. */
+static guint
+send_to_all (AgentBus      *self,
+             AgentSnapshot *snapshot,
+             AgentMessage  *message,
+             AgentSender   *sender)
+{
+  const char         *source = _agent_message_string (message, message->source);
+  AgentMailbox       *own = _agent_snapshot_lookup (snapshot, source, message->hash);
+  AgentInterestIndex *interests = _agent_snapshot_get_interests (snapshot);
+  AgentMailbox      **mailboxes;
+  guint               n_mailboxes;
+  guint               n_addressed;
+
+  if (G_UNLIKELY (interests != NULL || message->topic != NULL))
+    return send_to_takers (self, interests, own, message, sender);
+
+  mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
+  n_addressed = n_mailboxes - (own != NULL);
+  if (n_addressed == 0)
     {
-      if (mailboxes[i] != own)
-        n_accepted += _agent_mailbox_push (mailboxes[i], message, sender);
+      send_drop (self, AGENT_DROP_REASON_NO_TARGET, message, sender);
+      return 0;
     }
 
-  return n_accepted;
+  _agent_message_add_refs (message, n_addressed - 1);
+  return send_to_list (mailboxes, n_mailboxes, own, message, sender);
 }
 
 static guint
@@ -87,23 +159,45 @@ send_refuse (AgentBus     *self,
   return 0;
 }
 
+/* Finds those to whom @message may go, in time that depends on the number of subscribers. */
+static void
+send_find_audience (AgentSnapshot *snapshot,
+                    AgentMessage  *message,
+                    AgentAudience *audience)
+{
+  AgentInterestIndex *interests = _agent_snapshot_get_interests (snapshot);
+  gboolean            choose = message->target == 0 && (interests != NULL || message->topic != NULL);
+  AgentMailbox      **mailboxes;
+  guint               n_mailboxes;
+
+  if (choose && interests != NULL)
+    _agent_interest_index_find (interests, message, audience);
+  if (choose)
+    mailboxes = send_get_open (interests, message, &n_mailboxes);
+  else
+    mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
+  _agent_audience_add_list (audience, mailboxes, n_mailboxes);
+}
+
 /* Prints that @message is sent, and to whom it goes. */
 static void
 send_trace (AgentSnapshot *snapshot,
             AgentMessage  *message)
 {
-  const char    *target = agent_message_get_target (message);
-  guint          n_mailboxes;
-  AgentMailbox **mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
+  const char   *target = agent_message_get_target (message);
+  AgentAudience audience;
 
+  _agent_audience_init (&audience);
+  send_find_audience (snapshot, message, &audience);
   _agent_message_trace (message, "is sent", NULL);
-  for (guint i = 0; i < n_mailboxes; i++)
+  for (guint i = 0; i < audience.n; i++)
     {
-      const char *name = _agent_mailbox_get_name (mailboxes[i]);
+      const char *name = _agent_mailbox_get_name (audience.mailboxes[i]);
 
       if ((target == NULL || g_str_equal (target, name)) && !g_str_equal (agent_message_get_source (message), name))
         _agent_message_trace (message, "goes to", name);
     }
+  _agent_audience_clear (&audience);
 }
 
 static guint
@@ -133,6 +227,34 @@ send_in_order (AgentBus     *self,
   n_accepted = send_unsent (self, message, sender);
   g_mutex_unlock (&self->order_lock);
 
+  return n_accepted;
+}
+
+/* Sends a message that is retained. Meanwhile no subscriber gets a new pattern: each of them either has its pattern already, or
+ * finds the message here. */
+static guint
+send_retained (AgentBus     *self,
+               AgentMessage *message,
+               AgentSender  *sender)
+{
+  AgentRetained *retained = self->owner->retained;
+  AgentMessage  *old = NULL;
+  guint          n_accepted;
+
+  _agent_retained_lock (retained);
+  if (_agent_directory_is_open (self->directory))
+    {
+      agent_message_ref (message);
+      n_accepted = self->total_order ? send_in_order (self, message, sender) : send_unsent (self, message, sender);
+      old = _agent_retained_keep_locked (retained, message);
+    }
+  else
+    {
+      n_accepted = send_refuse (self, message, sender);
+    }
+  _agent_retained_unlock (retained);
+
+  _agent_sender_unref_later (sender, old);
   return n_accepted;
 }
 
@@ -167,6 +289,8 @@ agent_bus_send (AgentBus     *self,
 
   if (!_agent_directory_is_open (self->directory))
     n_accepted = send_refuse (self, message, sender);
+  else if (G_UNLIKELY (message->retained && message->topic != NULL && message->target == 0))
+    n_accepted = send_retained (self, message, sender);
   else if (self->total_order)
     n_accepted = send_in_order (self, message, sender);
   else

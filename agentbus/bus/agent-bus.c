@@ -168,6 +168,7 @@ agent_bus_dispose (GObject *object)
   _agent_bus_report_close (self->report);
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_abandon (mailboxes->pdata[i]);
+  g_ptr_array_unref (_agent_retained_clear (self->owner->retained));
   _agent_directory_forget_snapshot (self->directory, sender);
   _agent_sender_collect (sender);
 
@@ -531,12 +532,10 @@ bus_get_n_sent (AgentBus *self)
 {
   guint64 n;
 
-  /* With total order, the two numbers change together, under this lock. */
-  if (self->total_order)
-    g_mutex_lock (&self->order_lock);
+  /* When a message gets a number without a send, the two numbers change together, under this lock. */
+  g_mutex_lock (&self->order_lock);
   n = atomic_load (&self->last_seq) - self->n_restamped;
-  if (self->total_order)
-    g_mutex_unlock (&self->order_lock);
+  g_mutex_unlock (&self->order_lock);
 
   return n + atomic_load (&self->n_unstamped);
 }

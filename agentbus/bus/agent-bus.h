@@ -93,6 +93,10 @@ gboolean         agent_bus_send_finish          (AgentBus            *self,
                                                  GError             **error);
 
 AGENT_AVAILABLE_IN_0_1
+void             agent_bus_clear_retained       (AgentBus            *self,
+                                                 const char          *topic);
+
+AGENT_AVAILABLE_IN_0_1
 void             agent_bus_start_async          (AgentBus            *self,
                                                  GCancellable        *cancellable,
                                                  GAsyncReadyCallback  callback,

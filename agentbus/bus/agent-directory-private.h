@@ -29,6 +29,18 @@ AgentSnapshot  *_agent_directory_get_snapshot    (AgentDirectory  *self,
 void            _agent_directory_forget_snapshot (AgentDirectory  *self,
                                                   AgentSender     *sender);
 
+void            _agent_directory_set_accepts     (AgentDirectory  *self,
+                                                  AgentMailbox    *mailbox,
+                                                  const char * const
+                                                                  *accepts);
+void            _agent_directory_add_patterns    (AgentDirectory  *self,
+                                                  AgentMailbox    *mailbox,
+                                                  const char * const
+                                                                  *patterns);
+void            _agent_directory_remove_pattern  (AgentDirectory  *self,
+                                                  AgentMailbox    *mailbox,
+                                                  const char      *pattern);
+
 gboolean        _agent_directory_is_open         (AgentDirectory  *self);
 void            _agent_directory_open            (AgentDirectory  *self);
 GPtrArray      *_agent_directory_close           (AgentDirectory  *self);

@@ -23,10 +23,11 @@ struct _AgentDirectory
   GHashTable *departed; /* (lock) char * → AgentLedger, both owned: of those that have left since the bus was started, by name */
 
   /* These are changed with both locks held, and read with one of them. Senders take only the second one. */
-  AgentSpinLock     name_lock; /* taken last */
-  AgentMailboxTrie *by_name;   /* (owned) (nullable) */
-  guint             n_names;
-  AgentSnapshot    *snapshot; /* (name_lock) (owned) (nullable) NULL from a change until a sender needs it */
+  AgentSpinLock       name_lock; /* taken last */
+  AgentMailboxTrie   *by_name;   /* (owned) (nullable) */
+  guint               n_names;
+  AgentInterestIndex *interests; /* (owned) (nullable) NULL if all mailboxes take all broadcasts */
+  AgentSnapshot      *snapshot;  /* (name_lock) (owned) (nullable) NULL from a change until a sender needs it */
 };
 
 static _Atomic guint64 last_slot;
@@ -39,24 +40,29 @@ directory_next_number (_Atomic guint64 *last)
   return atomic_fetch_add_explicit (last, 1, memory_order_relaxed) + 1;
 }
 
-/* Takes @by_name: (nullable). The old names and the old snapshot are freed after the senders' lock is unlocked. */
+/* Takes @by_name: (nullable) and @interests: (nullable). What was there before is freed after the senders' lock is
+ * unlocked. */
 static void
-directory_set_names_locked (AgentDirectory   *self,
-                            AgentMailboxTrie *by_name,
-                            guint             n_names)
+directory_set_names_locked (AgentDirectory     *self,
+                            AgentMailboxTrie   *by_name,
+                            guint               n_names,
+                            AgentInterestIndex *interests)
 {
-  AgentMailboxTrie *old_names = self->by_name;
-  AgentSnapshot    *old_snapshot;
+  AgentMailboxTrie   *old_names = self->by_name;
+  AgentInterestIndex *old_interests = self->interests;
+  AgentSnapshot      *old_snapshot;
 
   _agent_spin_lock_lock (&self->name_lock);
   self->by_name = by_name;
   self->n_names = n_names;
+  self->interests = interests;
   old_snapshot = g_steal_pointer (&self->snapshot);
   /* Release: a thread that sees the number finds the names that it stands for. */
   atomic_store_explicit (&self->generation, directory_next_number (&last_generation), memory_order_release);
   _agent_spin_lock_unlock (&self->name_lock);
 
   _agent_mailbox_trie_unref (old_names);
+  _agent_interest_index_unref (old_interests);
   g_clear_pointer (&old_snapshot, _agent_snapshot_unref);
 }
 
@@ -78,7 +84,7 @@ _agent_directory_new (void)
   self->leaving = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) _agent_mailbox_unref, NULL);
   self->departed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_mutex_init (&self->lock);
-  directory_set_names_locked (self, NULL, 0);
+  directory_set_names_locked (self, NULL, 0, NULL);
 
   return self;
 }
@@ -88,6 +94,7 @@ _agent_directory_free (AgentDirectory *self)
 {
   g_clear_pointer (&self->snapshot, _agent_snapshot_unref);
   _agent_mailbox_trie_unref (self->by_name);
+  _agent_interest_index_unref (self->interests);
   g_hash_table_unref (self->leaving);
   g_hash_table_unref (self->departed);
   g_mutex_clear (&self->lock);
@@ -107,7 +114,8 @@ _agent_directory_ref_snapshot (AgentDirectory *self)
 
   _agent_spin_lock_lock (&self->name_lock);
   if (self->snapshot == NULL)
-    self->snapshot = _agent_snapshot_new (self->by_name, self->n_names, _agent_directory_get_generation (self));
+    self->snapshot = _agent_snapshot_new (
+        self->by_name, self->n_names, self->interests, _agent_directory_get_generation (self));
   snapshot = _agent_snapshot_ref (self->snapshot);
   _agent_spin_lock_unlock (&self->name_lock);
 
@@ -163,7 +171,7 @@ directory_start_leaving_locked (AgentDirectory *self)
   _agent_mailbox_trie_list (self->by_name, mailboxes);
   for (guint i = 0; i < self->n_names; i++)
     g_hash_table_add (self->leaving, _agent_mailbox_ref (mailboxes[i]));
-  directory_set_names_locked (self, NULL, 0);
+  directory_set_names_locked (self, NULL, 0, NULL);
 }
 
 /* (transfer full) */
@@ -197,6 +205,23 @@ _agent_directory_close (AgentDirectory *self)
   return mailboxes;
 }
 
+/* The index with or without @mailbox: (transfer full) (nullable). @self->by_name is as it was before. */
+static AgentInterestIndex *
+directory_index_member_locked (AgentDirectory *self,
+                               AgentMailbox   *mailbox,
+                               gboolean        add)
+{
+  const AgentInterest *interest = _agent_mailbox_peek_interest (mailbox);
+  AgentInterestIndex  *index;
+
+  if (self->interests == NULL && (interest == NULL || !add))
+    return NULL;
+
+  index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
+  _agent_interest_index_change_member (index, mailbox, interest, add);
+  return _agent_interest_index_end (index);
+}
+
 gboolean
 _agent_directory_add (AgentDirectory *self,
                       AgentMailbox   *mailbox,
@@ -210,7 +235,10 @@ _agent_directory_add (AgentDirectory *self,
   is_open = g_atomic_int_get (&self->is_open);
   added = is_open && directory_find_locked (self, name) == NULL;
   if (added)
-    directory_set_names_locked (self, _agent_mailbox_trie_add (self->by_name, mailbox), self->n_names + 1);
+    directory_set_names_locked (self,
+                                _agent_mailbox_trie_add (self->by_name, mailbox),
+                                self->n_names + 1,
+                                directory_index_member_locked (self, mailbox, TRUE));
   g_mutex_unlock (&self->lock);
 
   if (!is_open)
@@ -234,11 +262,98 @@ _agent_directory_remove (AgentDirectory *self,
     {
       g_hash_table_add (self->leaving, _agent_mailbox_ref (mailbox));
       _agent_mailbox_ref (mailbox);
-      directory_set_names_locked (self, _agent_mailbox_trie_remove (self->by_name, mailbox), self->n_names - 1);
+      directory_set_names_locked (self,
+                                  _agent_mailbox_trie_remove (self->by_name, mailbox),
+                                  self->n_names - 1,
+                                  directory_index_member_locked (self, mailbox, FALSE));
     }
   g_mutex_unlock (&self->lock);
 
   return mailbox;
+}
+
+static void
+directory_set_interests_locked (AgentDirectory     *self,
+                                AgentInterestIndex *interests)
+{
+  directory_set_names_locked (self, _agent_mailbox_trie_ref (self->by_name), self->n_names, interests);
+}
+
+static gboolean
+directory_has_locked (AgentDirectory *self,
+                      AgentMailbox   *mailbox)
+{
+  return directory_find_locked (self, _agent_mailbox_get_name (mailbox)) == mailbox;
+}
+
+/* From now on, @mailbox takes broadcasts with these names: (nullable). If it is not on the bus yet, it will do so when it is
+ * added. */
+void
+_agent_directory_set_accepts (AgentDirectory    *self,
+                              AgentMailbox      *mailbox,
+                              const char *const *accepts)
+{
+  AgentInterest      *interest;
+  AgentInterestIndex *index = NULL;
+
+  g_mutex_lock (&self->lock);
+  interest = _agent_mailbox_get_interest (mailbox);
+  if (directory_has_locked (self, mailbox))
+    {
+      index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
+      _agent_interest_index_change_accepts (index, mailbox, (const char *const *) interest->accepts, FALSE);
+      _agent_interest_index_change_accepts (index, mailbox, accepts, TRUE);
+      directory_set_interests_locked (self, _agent_interest_index_end (index));
+    }
+  _agent_interest_set_accepts (interest, accepts);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+directory_add_patterns_locked (AgentDirectory    *self,
+                               AgentMailbox      *mailbox,
+                               const char *const *patterns)
+{
+  AgentInterest      *interest = _agent_mailbox_get_interest (mailbox);
+  AgentInterestIndex *index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
+
+  for (guint i = 0; patterns[i] != NULL; i++)
+    {
+      if (_agent_interest_add_pattern (interest, patterns[i]))
+        _agent_interest_index_change_pattern (index, mailbox, patterns[i], TRUE);
+    }
+  directory_set_interests_locked (self, _agent_interest_index_end (index));
+}
+
+/* From now on, @mailbox gets broadcasts whose topics match @patterns, too. Does nothing if it is not on the bus. */
+void
+_agent_directory_add_patterns (AgentDirectory    *self,
+                               AgentMailbox      *mailbox,
+                               const char *const *patterns)
+{
+  g_mutex_lock (&self->lock);
+  if (directory_has_locked (self, mailbox))
+    directory_add_patterns_locked (self, mailbox, patterns);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Does nothing if @mailbox is not on the bus, or does not have @pattern. */
+void
+_agent_directory_remove_pattern (AgentDirectory *self,
+                                 AgentMailbox   *mailbox,
+                                 const char     *pattern)
+{
+  AgentInterestIndex *index;
+
+  g_mutex_lock (&self->lock);
+  if (directory_has_locked (self, mailbox) &&
+      _agent_interest_remove_pattern (_agent_mailbox_get_interest (mailbox), pattern))
+    {
+      index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
+      _agent_interest_index_change_pattern (index, mailbox, pattern, FALSE);
+      directory_set_interests_locked (self, _agent_interest_index_end (index));
+    }
+  g_mutex_unlock (&self->lock);
 }
 
 /* (transfer none) (nullable): the figures of all who have left under the name of @mailbox */
@@ -327,8 +442,7 @@ _agent_directory_count_failed (AgentDirectory *self,
                                AgentMailbox   *mailbox)
 {
   g_mutex_lock (&self->lock);
-  if (g_hash_table_contains (self->leaving, mailbox) ||
-      directory_find_locked (self, _agent_mailbox_get_name (mailbox)) == mailbox)
+  if (g_hash_table_contains (self->leaving, mailbox) || directory_has_locked (self, mailbox))
     _agent_mailbox_count_failed (mailbox);
   else
     directory_count_late_failure_locked (self, mailbox);

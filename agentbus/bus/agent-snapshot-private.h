@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "bus/agent-mailbox-trie-private.h"
+#include "bus/agent-interest-index-private.h"
 
 G_BEGIN_DECLS
 
@@ -14,16 +14,18 @@ G_BEGIN_DECLS
  */
 typedef struct _AgentSnapshot AgentSnapshot;
 
-AgentSnapshot *_agent_snapshot_new            (AgentMailboxTrie *mailboxes,
-                                               guint             n_mailboxes,
-                                               guint64           generation);
-AgentSnapshot *_agent_snapshot_ref            (AgentSnapshot    *self);
-void           _agent_snapshot_unref          (AgentSnapshot    *self);
-guint64        _agent_snapshot_get_generation (AgentSnapshot    *self);
-AgentMailbox  *_agent_snapshot_lookup         (AgentSnapshot    *self,
-                                               const char       *name,
-                                               guint64           hash);
-AgentMailbox **_agent_snapshot_get_mailboxes  (AgentSnapshot    *self,
-                                               guint            *n_mailboxes);
+AgentSnapshot      *_agent_snapshot_new            (AgentMailboxTrie   *mailboxes,
+                                                    guint               n_mailboxes,
+                                                    AgentInterestIndex *interests,
+                                                    guint64             generation);
+AgentSnapshot      *_agent_snapshot_ref            (AgentSnapshot      *self);
+void                _agent_snapshot_unref          (AgentSnapshot      *self);
+guint64             _agent_snapshot_get_generation (AgentSnapshot      *self);
+AgentMailbox       *_agent_snapshot_lookup         (AgentSnapshot      *self,
+                                                    const char         *name,
+                                                    guint64             hash);
+AgentMailbox      **_agent_snapshot_get_mailboxes  (AgentSnapshot      *self,
+                                                    guint              *n_mailboxes);
+AgentInterestIndex *_agent_snapshot_get_interests  (AgentSnapshot      *self);
 
 G_END_DECLS

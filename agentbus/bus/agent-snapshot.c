@@ -11,14 +11,16 @@ struct _AgentSnapshot
   gatomicrefcount           ref_count;
   guint                     n_mailboxes;
   guint64                   generation;
-  AgentMailboxTrie         *by_name; /* (owned) (nullable) */
-  _Atomic (AgentMailbox **) list;    /* (owned) (nullable) the mailboxes, unowned; NULL until the first broadcast */
+  AgentMailboxTrie         *by_name;   /* (owned) (nullable) */
+  AgentInterestIndex       *interests; /* (owned) (nullable) NULL if all mailboxes take all broadcasts */
+  _Atomic (AgentMailbox **) list;      /* (owned) (nullable) the mailboxes, unowned; NULL until the first broadcast */
 };
 
 AgentSnapshot *
-_agent_snapshot_new (AgentMailboxTrie *mailboxes,
-                     guint             n_mailboxes,
-                     guint64           generation)
+_agent_snapshot_new (AgentMailboxTrie   *mailboxes,
+                     guint               n_mailboxes,
+                     AgentInterestIndex *interests,
+                     guint64             generation)
 {
   AgentSnapshot *self = g_new0 (AgentSnapshot, 1);
 
@@ -26,6 +28,7 @@ _agent_snapshot_new (AgentMailboxTrie *mailboxes,
   self->n_mailboxes = n_mailboxes;
   self->generation = generation;
   self->by_name = _agent_mailbox_trie_ref (mailboxes);
+  self->interests = _agent_interest_index_ref (interests);
 
   return self;
 }
@@ -45,6 +48,7 @@ _agent_snapshot_unref (AgentSnapshot *self)
 
   g_free (atomic_load (&self->list));
   _agent_mailbox_trie_unref (self->by_name);
+  _agent_interest_index_unref (self->interests);
   g_free (self);
 }
 
@@ -87,4 +91,11 @@ _agent_snapshot_get_mailboxes (AgentSnapshot *self,
 
   *n_mailboxes = self->n_mailboxes;
   return G_LIKELY (list != NULL) ? list : snapshot_make_list (self);
+}
+
+/* (transfer none) (nullable) */
+AgentInterestIndex *
+_agent_snapshot_get_interests (AgentSnapshot *self)
+{
+  return self->interests;
 }

@@ -2,7 +2,6 @@
 
 #include "config.h"
 
-#include "agent-bus-error.h"
 #include "bus/agent-bus.h"
 #include "base/agent-utf8-private.h"
 #include "bus/agent-delivery-private.h"
@@ -156,6 +155,7 @@ enum
   PROP_OVERFLOW,
   PROP_PRIORITY,
   PROP_PAUSED,
+  PROP_ACCEPTS,
   PROP_N_QUEUED,
   PROP_N_DELIVERED,
   PROP_N_DROPPED,
@@ -235,6 +235,7 @@ agent_subscriber_finalize (GObject *object)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (AGENT_SUBSCRIBER (object));
 
+  _agent_subscription_clear_interest (&priv->subscription);
   _agent_subscription_clear (&priv->subscription);
   g_clear_pointer (&priv->context, g_main_context_unref);
   g_clear_pointer (&priv->name, g_free);
@@ -276,6 +277,9 @@ agent_subscriber_get_property (GObject    *object,
       break;
     case PROP_PAUSED:
       g_value_set_boolean (value, _agent_subscription_is_paused (subscription));
+      break;
+    case PROP_ACCEPTS:
+      g_value_take_boxed (value, agent_subscriber_dup_accepts (self));
       break;
     case PROP_N_QUEUED:
       g_value_set_uint64 (value, agent_subscriber_get_n_queued (self));
@@ -351,6 +355,9 @@ agent_subscriber_set_property (GObject      *object,
     case PROP_PAUSED:
       if (_agent_subscription_set_paused (&priv->subscription, g_value_get_boolean (value)))
         g_object_notify_by_pspec (object, pspec);
+      break;
+    case PROP_ACCEPTS:
+      agent_subscriber_set_accepts (AGENT_SUBSCRIBER (object), g_value_get_boxed (value));
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
@@ -469,6 +476,32 @@ subscriber_install_paused (GObjectClass *object_class)
 }
 
 static void
+subscriber_install_accepts (GObjectClass *object_class)
+{
+  /**
+   * AgentSubscriber:accepts: (getter dup_accepts) (setter set_accepts)
+   *
+   * The names of the messages that the subscriber takes when they are sent to all: `cancel`, `task-update`, or the name of a
+   * custom message, as in the detail of [signal@AgentBus.Subscriber::message]. %NULL for all names, which is the default; an
+   * empty list for none.
+   *
+   * A broadcast with another name is not offered to the subscriber: it takes no room, wakes nobody and is counted nowhere,
+   * and it costs its sender nothing. If no subscriber takes a broadcast, it is dropped once with the reason
+   * %AGENT_DROP_REASON_NO_TARGET. A message whose target is the subscriber always comes.
+   *
+   * May be changed at any time, in any thread. What was sent before the change stays in the queue.
+   *
+   * Since: 0.1
+   */
+  props[PROP_ACCEPTS] = g_param_spec_boxed (
+      "accepts",
+      NULL,
+      NULL,
+      G_TYPE_STRV,
+      G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+}
+
+static void
 subscriber_install_state (GObjectClass *object_class)
 {
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
@@ -525,6 +558,7 @@ agent_subscriber_class_init (AgentSubscriberClass *klass)
   subscriber_install_settings (object_class);
   subscriber_install_limits (object_class);
   subscriber_install_paused (object_class);
+  subscriber_install_accepts (object_class);
   subscriber_install_state (object_class);
   g_object_class_install_properties (object_class, N_PROPS, props);
 
@@ -661,6 +695,59 @@ agent_subscriber_get_overflow (AgentSubscriber *self)
 }
 
 /**
+ * agent_subscriber_dup_accepts: (get-property accepts)
+ * @self: a subscriber
+ *
+ * Gets the names of the broadcasts that the subscriber takes. May be called from any thread.
+ *
+ * Returns: (transfer full) (nullable) (array zero-terminated=1): the names, each once, or %NULL for all
+ *
+ * Since: 0.1
+ */
+char **
+agent_subscriber_dup_accepts (AgentSubscriber *self)
+{
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
+
+  return _agent_subscription_dup_accepts (_agent_subscriber_get_subscription (self));
+}
+
+static gboolean
+subscriber_are_names (const char *const *names)
+{
+  for (guint i = 0; names != NULL && names[i] != NULL; i++)
+    {
+      if (*names[i] == '\0' || !_agent_utf8_is_string (names[i]))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/**
+ * agent_subscriber_set_accepts: (set-property accepts)
+ * @self: a subscriber
+ * @accepts: (nullable) (array zero-terminated=1): names of messages, none of them empty; %NULL for all names
+ *
+ * Sets the names of the broadcasts that the subscriber takes, see [property@AgentBus.Subscriber:accepts].
+ *
+ * May be called from any thread, also while the subscriber is on a bus. A broadcast that is sent after this function has
+ * returned goes by the new names.
+ *
+ * Since: 0.1
+ */
+void
+agent_subscriber_set_accepts (AgentSubscriber   *self,
+                              const char *const *accepts)
+{
+  g_return_if_fail (AGENT_IS_SUBSCRIBER (self));
+  g_return_if_fail (subscriber_are_names (accepts));
+
+  if (_agent_subscription_change_accepts (_agent_subscriber_get_subscription (self), accepts))
+    g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ACCEPTS]);
+}
+
+/**
  * agent_subscriber_get_priority: (get-property priority)
  * @self: a subscriber
  *
@@ -680,13 +767,6 @@ agent_subscriber_get_priority (AgentSubscriber *self)
   return priv->priority;
 }
 
-static void
-subscriber_get_ledger (AgentSubscriber *self,
-                       AgentLedger     *ledger)
-{
-  _agent_subscription_get_ledger (_agent_subscriber_get_subscription (self), ledger);
-}
-
 /**
  * agent_subscriber_get_n_queued: (get-property n-queued)
  * @self: a subscriber
@@ -704,7 +784,7 @@ agent_subscriber_get_n_queued (AgentSubscriber *self)
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
 
-  subscriber_get_ledger (self, &ledger);
+  _agent_subscription_get_ledger (_agent_subscriber_get_subscription (self), &ledger);
   return ledger.queued;
 }
 
@@ -727,7 +807,7 @@ agent_subscriber_get_n_delivered (AgentSubscriber *self)
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
 
-  subscriber_get_ledger (self, &ledger);
+  _agent_subscription_get_ledger (_agent_subscriber_get_subscription (self), &ledger);
   return ledger.delivered;
 }
 
@@ -750,7 +830,7 @@ agent_subscriber_get_n_dropped (AgentSubscriber *self)
 
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
 
-  subscriber_get_ledger (self, &ledger);
+  _agent_subscription_get_ledger (_agent_subscriber_get_subscription (self), &ledger);
   return _agent_ledger_get_dropped (&ledger);
 }
 

@@ -61,6 +61,14 @@ AgentOverflow    agent_subscriber_get_overflow     (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 gint             agent_subscriber_get_priority     (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
+char           **agent_subscriber_dup_accepts      (AgentSubscriber *self) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_0_1
+void             agent_subscriber_set_accepts      (AgentSubscriber *self,
+                                                    const char * const
+                                                                    *accepts);
+AGENT_AVAILABLE_IN_0_1
+gboolean         agent_subscriber_accepts_all      (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_n_queued     (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 guint64          agent_subscriber_get_n_delivered  (AgentSubscriber *self);
@@ -72,6 +80,16 @@ AGENT_AVAILABLE_IN_0_1
 AgentBus        *agent_subscriber_dup_bus          (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 AgentDelivery   *agent_subscriber_defer            (AgentSubscriber *self) G_GNUC_WARN_UNUSED_RESULT;
+
+AGENT_AVAILABLE_IN_0_1
+gboolean         agent_subscriber_add_topic               (AgentSubscriber    *self,
+                                                           const char         *pattern,
+                                                           GError            **error);
+AGENT_AVAILABLE_IN_0_1
+gboolean         agent_subscriber_remove_topic            (AgentSubscriber    *self,
+                                                           const char         *pattern);
+AGENT_AVAILABLE_IN_0_1
+char           **agent_subscriber_list_topics             (AgentSubscriber    *self) G_GNUC_WARN_UNUSED_RESULT;
 
 AGENT_AVAILABLE_IN_0_1
 gboolean         agent_subscriber_get_paused              (AgentSubscriber    *self);

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "agent-types.h"
 #include "mailbox/agent-mailbox-private.h"
 
 G_BEGIN_DECLS
@@ -13,6 +14,16 @@ G_BEGIN_DECLS
  * All functions but init() and clear() may be called in any thread.
  */
 
+/* Which broadcasts the subscriber takes. It is made at first use; the mailbox of each subscription gets a copy.
+ *
+ * The lock is held from a change until the bus knows of it, so that two threads cannot tell the bus of their changes in the
+ * wrong order. No other lock of the library is held when it is taken. */
+typedef struct
+{
+  GMutex         lock;
+  AgentInterest *interest; /* (lock) (owned) */
+} AgentSubscriptionInterest;
+
 typedef struct
 {
   GMutex        lock;
@@ -22,6 +33,8 @@ typedef struct
   gboolean      claimed;          /* (lock) whether the subscriber is on a bus, or is still leaving one: there is a @mailbox */
   AgentMailbox *mailbox;          /* (lock) (nullable) the mailbox of the current or the last subscription */
   AgentLedger   earlier;          /* (lock) the sum of the ledgers of the subscriptions before that */
+
+  AgentSubscriptionInterest *interest; /* (atomic) (owned) (nullable) */
 } AgentSubscription;
 
 /* Changes one limit. Returns whether @value differs from the limit before. */
@@ -59,5 +72,21 @@ gboolean      _agent_subscription_change_limits (AgentSubscription    *self,
                                                  guint64               value);
 void          _agent_subscription_get_ledger    (AgentSubscription    *self,
                                                  AgentLedger          *ledger);
+
+/* Which broadcasts it takes */
+gboolean      _agent_subscription_change_accepts   (AgentSubscription  *self,
+                                                    const char * const *accepts);
+GStrv         _agent_subscription_dup_accepts      (AgentSubscription  *self);
+void          _agent_subscription_bring_accepts    (AgentSubscription  *self,
+                                                    AgentMailbox       *mailbox);
+void          _agent_subscription_add_pattern      (AgentSubscription  *self,
+                                                    const char         *pattern);
+gboolean      _agent_subscription_remove_pattern   (AgentSubscription  *self,
+                                                    const char         *pattern);
+GStrv         _agent_subscription_list_patterns    (AgentSubscription  *self);
+void          _agent_subscription_bring_patterns   (AgentSubscription  *self,
+                                                    AgentBus           *bus,
+                                                    AgentMailbox       *mailbox);
+void          _agent_subscription_clear_interest   (AgentSubscription  *self);
 
 G_END_DECLS

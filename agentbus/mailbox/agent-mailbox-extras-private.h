@@ -4,6 +4,7 @@
 
 #include "mailbox/agent-flow-private.h"
 #include "mailbox/agent-gaps-private.h"
+#include "mailbox/agent-interest-private.h"
 
 G_BEGIN_DECLS
 
@@ -14,15 +15,15 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  GSList     *leavers;         /* (source's lock) (owned) what to call when the subscriber is released */
-  GQueue      receipts;        /* (source's lock) (owned) who waits to receive */
-  GHashTable *unhandled_names; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
-  gint        n_unhandled;     /* (atomic) */
-  AgentFlow   flow;
-  AgentGaps   gaps;            /* (data queue's lock) */
-  guint64     n_missed_next;   /* (thread that serves) how many messages were lost before the next data message */
-  _Atomic guint64
-              n_missed;        /* the same, for the message that was delivered last; changed by the thread that serves */
+  GSList         *leavers;         /* (source's lock) (owned) what to call when the subscriber is released */
+  GQueue          receipts;        /* (source's lock) (owned) who waits to receive */
+  GHashTable     *unhandled_names; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
+  gint            n_unhandled;     /* (atomic) */
+  AgentInterest  *interest;        /* (directory's lock) (owned) (nullable) which broadcasts the mailbox takes */
+  AgentFlow       flow;
+  AgentGaps       gaps;            /* (data queue's lock) */
+  guint64         n_missed_next;   /* (thread that serves) how many messages were lost before the next data message */
+  _Atomic guint64 n_missed;        /* the same, for the last message that was delivered; changed by the thread that serves */
 } AgentMailboxExtras;
 
 AgentMailboxExtras *_agent_mailbox_extras_get   (AgentMailboxExtras **place);

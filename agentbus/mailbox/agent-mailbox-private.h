@@ -146,6 +146,10 @@ gboolean         _agent_mailbox_count_drops    (AgentMailbox               *self
 void             _agent_mailbox_report_drops   (AgentMailbox               *self,
                                                 gboolean                    to_report);
 
+/* Any thread, with the lock of the bus's directory held */
+AgentInterest   *_agent_mailbox_peek_interest  (AgentMailbox               *self);
+AgentInterest   *_agent_mailbox_get_interest   (AgentMailbox               *self);
+
 /* Any thread */
 gboolean         _agent_mailbox_push           (AgentMailbox               *self,
                                                 AgentMessage               *message,

@@ -127,6 +127,26 @@ _agent_mailbox_warn_if_unheard (AgentMailbox *self)
     _agent_mailbox_warn_unheard (self);
 }
 
+/* (transfer none) (nullable): which broadcasts the mailbox takes; NULL for all that have no topic */
+AgentInterest *
+_agent_mailbox_peek_interest (AgentMailbox *self)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+
+  return extras != NULL ? extras->interest : NULL;
+}
+
+/* As above, but makes it first if there is none. */
+AgentInterest *
+_agent_mailbox_get_interest (AgentMailbox *self)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_get (&self->extras);
+
+  if (extras->interest == NULL)
+    extras->interest = _agent_interest_new ();
+  return extras->interest;
+}
+
 void
 _agent_mailbox_count_failed (AgentMailbox *self)
 {

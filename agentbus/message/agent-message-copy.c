@@ -25,8 +25,10 @@ message_copy_as (AgentMessage *self,
   copy->ttl = self->ttl;
   copy->reliable = self->reliable;
   copy->error_reply = self->error_reply;
+  copy->retained = self->retained;
   copy->cause = self->cause;
   copy->trace = g_strdup (self->trace);
+  copy->topic = g_strdup (self->topic);
 
   return copy;
 }

@@ -56,6 +56,8 @@ from_variant_make (const AgentMessageRecord *record)
   message->error_reply = record->error_reply;
   message->cause = record->cause;
   message->trace = g_strdup (record->trace);
+  message->topic = g_strdup (record->topic);
+  message->retained = record->retained;
 
   return message;
 }

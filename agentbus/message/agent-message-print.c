@@ -160,6 +160,7 @@ agent_message_to_string (AgentMessage *self)
                           agent_message_get_source (self),
                           target != NULL ? target : "*");
 
+  print_string (out, "topic", self->topic);
   print_string (out, "task", agent_message_get_task_id (self));
   print_string (out, "name", agent_message_get_task_name (self));
   print_string (out, "runner", agent_message_get_runner (self));

@@ -28,6 +28,7 @@ struct _AgentMessage
   guint64    hash;        /* of the target, or of the source if there is no target */
   guint64    cause;       /* the seq of the message that caused this one, or 0 */
   char      *trace;       /* (owned) (nullable) */
+  char      *topic;       /* (owned) (nullable) */
   gpointer   content;     /* (atomic) (owned) (nullable) the type depends on @type: see agent-message.c */
 
   /* The options of the sender. One thread may copy the message while another one stamps it, so these fields share no
@@ -35,6 +36,7 @@ struct _AgentMessage
   guint8     reliable;
   guint8     error_reply;
   guint8     pooled;      /* whether the memory comes from the pool */
+  guint8     retained;
 
   guint      origin;      /* the id of the AgentBusWatch that gets the message back if it is not handled, or 0 */
   guint      delay;       /* milliseconds that the message waited between @sent_at and its channel */

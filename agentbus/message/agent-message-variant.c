@@ -25,6 +25,8 @@ to_variant_make_record (AgentMessage *self)
     .error_reply = self->error_reply,
     .cause = self->cause,
     .trace = self->trace,
+    .topic = self->topic,
+    .retained = self->retained,
     .json = json,
   };
 }
@@ -49,6 +51,8 @@ to_variant_make_record (AgentMessage *self)
  * - `ttl` (`u`): milliseconds, 0 if absent.
  * - `reliable`, `error-reply` (`b`): false if absent.
  * - `trace` (`s`).
+ * - `retained` (`b`): false if absent.
+ * - `topic` (`s`): see [func@AgentBus.topic_is_valid].
  * - `task-id` (`s`): required for tasks, and `agent-error` may have it; not empty.
  * - `task-name` (`s`).
  * - `reason` (`s`): required for `agent-error`.

@@ -319,6 +319,13 @@ _agent_message_add_refs (AgentMessage *self,
   g_atomic_int_add (&self->ref_count, (gint) n);
 }
 
+static void
+message_free_texts (AgentMessage *self)
+{
+  g_free (self->trace);
+  g_free (self->topic);
+}
+
 void
 _agent_message_drop_refs (AgentMessage *self,
                           guint         n)
@@ -330,7 +337,8 @@ _agent_message_drop_refs (AgentMessage *self,
 
   if (self->content != NULL)
     message_free_content (self->type, self->content);
-  g_free (self->trace);
+  if (G_UNLIKELY (self->trace != NULL || self->topic != NULL))
+    message_free_texts (self);
   _agent_message_pool_free (self, self->pooled);
 }
 

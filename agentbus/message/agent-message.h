@@ -195,6 +195,19 @@ void               agent_message_set_trace               (AgentMessage       *se
                                                           const char         *trace);
 
 AGENT_AVAILABLE_IN_0_1
+gboolean           agent_topic_is_valid                  (const char         *topic);
+AGENT_AVAILABLE_IN_0_1
+const char        *agent_message_get_topic               (AgentMessage       *self);
+AGENT_AVAILABLE_IN_0_1
+void               agent_message_set_topic               (AgentMessage       *self,
+                                                          const char         *topic);
+AGENT_AVAILABLE_IN_0_1
+gboolean           agent_message_is_retained             (AgentMessage       *self);
+AGENT_AVAILABLE_IN_0_1
+void               agent_message_set_retained            (AgentMessage       *self,
+                                                          gboolean            retained);
+
+AGENT_AVAILABLE_IN_0_1
 GVariant          *agent_message_to_variant              (AgentMessage       *self) G_GNUC_WARN_UNUSED_RESULT;
 AGENT_AVAILABLE_IN_0_1
 AgentMessage      *agent_message_new_from_variant        (GVariant           *variant,

@@ -75,6 +75,8 @@ typedef struct
   gboolean          error_reply;
   guint64           cause;
   const char       *trace;       /* (nullable) */
+  const char       *topic;       /* (nullable) */
+  gboolean          retained;
   const char       *json;        /* (nullable) the payload, if it is text; parts.content is NULL then */
 } AgentMessageRecord;
 
@@ -109,6 +111,7 @@ extern const AgentWireTable _agent_wire_info;
 
 extern const AgentWireKind  _agent_wire_string;
 extern const AgentWireKind  _agent_wire_custom_name;
+extern const AgentWireKind  _agent_wire_topic;
 extern const AgentWireKind  _agent_wire_enum;
 extern const AgentWireKind  _agent_wire_channel;
 extern const AgentWireKind  _agent_wire_uint64;

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "message/agent-topic-private.h"
 #include "message/agent-wire-private.h"
 
 #include "agent-bus-error.h"
@@ -238,6 +239,25 @@ wire_read_custom_name (const AgentWireField *field,
 }
 
 const AgentWireKind _agent_wire_custom_name = { "s", wire_write_string, wire_read_custom_name };
+
+static gboolean
+wire_read_topic (const AgentWireField *field,
+                 const char           *where,
+                 GVariant             *value,
+                 gpointer              place,
+                 GError              **error)
+{
+  const char *text = g_variant_get_string (value, NULL);
+  AgentTopic  topic;
+  const char *problem = *text != '\0' ? _agent_topic_split (&topic, text) : NULL;
+
+  if (problem != NULL)
+    return _agent_wire_refuse_field (field, where, problem, error);
+
+  return wire_read_string (field, where, value, place, error);
+}
+
+const AgentWireKind _agent_wire_topic = { "s", wire_write_string, wire_read_topic };
 
 /* --- Enumerations, as their nicks --- */
 

@@ -102,6 +102,25 @@ test('options', async () => {
     assertEqual(`${message}`.startsWith('#0 task-request a -> b task=7 name=sum'), true);
 });
 
+test('topics', async () => {
+    const bus = new AgentBus.Bus();
+    const meter = new AgentBus.Subscriber({name: 'meter', accepts: ['level']});
+    const message = Message.custom('level', 'mic', null, {topic: 'audio.mic.1', retained: true});
+
+    assertEqual([message.topic, message.retained, update('b').topic], ['audio.mic.1', true, null]);
+    assertEqual((await caught(() => Message.end('a', null, {topic: 'a..b'}))) instanceof TypeError, true);
+    assertEqual((await caught(() => meter.add_topic('a..b'))) instanceof GLib.Error, true);
+    bus.subscribe(meter);
+    assertEqual(bus.send(message), 0);
+    meter.add_topic('audio.>');
+    assertEqual([meter.list_topics(), meter.n_queued, meter.accepts], [['audio.>'], 1, ['level']]);
+    meter.accepts = [];
+    assertEqual(bus.send(Message.custom('level', 'mic', null, {topic: 'audio.mic.1'})), 0);
+    meter.accepts = null;
+    assertEqual([meter.accepts, bus.send(Message.custom('level', 'mic', null, {topic: 'audio.mic.1'}))], [null, 1]);
+    bus.stop();
+});
+
 test('payloads', async () => {
     for (const payload of [{a: [1, 2.5, 'ä', null, true, {}]}, [], 'text', 0, false, '', null])
         assertEqual(update('b', payload).payload, payload);

@@ -117,6 +117,26 @@ class MessageTest(unittest.TestCase):
         with self.assertRaises(TypeError):
             Message.end('a', ttll=5)
 
+    def test_topics(self):
+        bus = AgentBus.Bus()
+        meter = AgentBus.Subscriber('meter', accepts=['level', 'cancel'])
+        message = Message.custom('level', 'mic', topic='audio.mic.1', retained=True)
+        self.assertEqual((message.topic, message.retained, Message.end('a').topic), ('audio.mic.1', True, None))
+        for topic in ('', 'a..b', 'a.*'):
+            with self.assertRaises(ValueError):
+                Message.end('a', topic=topic)
+        with self.assertRaises(GLib.Error):
+            meter.add_topic('a..b')
+        self.assertEqual((meter.accepts, meter.topics), (['level', 'cancel'], []))
+        bus.subscribe(meter)
+        self.assertEqual(bus.send(message), 0)
+        meter.add_topic('audio.>')
+        self.assertEqual((meter.topics, meter.n_queued), (['audio.>'], 1))
+        meter.accepts = []
+        self.assertEqual(bus.send(Message.custom('level', 'mic', topic='audio.mic.1')), 0)
+        meter.accepts = None
+        self.assertEqual((meter.accepts, bus.send(Message.custom('level', 'mic', topic='audio.mic.1'))), (None, 1))
+
     def test_repr(self):
         bus, routes = AgentBus.Bus(), AgentBus.RouteTable()
         things = [Message.end('a', 'b'), bus, routes, AgentBus.RouterDispatcher.new(bus, routes),

@@ -22,6 +22,11 @@ static const BenchScenario scenarios[] = {
   { "bus_targeted_10", bench_bus_targeted, 10 },
   { "bus_targeted_1000", bench_bus_targeted, 1000 },
   { "bus_targeted_10000", bench_bus_targeted, 10000 },
+
+  /* A broadcast to one of so many. */
+  { "bus_topic_10000", bench_bus_topic, 10000 },
+  { "bus_accepts_10000", bench_bus_accepts, 10000 },
+
   { "bus_pingpong", bench_bus_ping_pong, 100000 },
   { "bus_pingpong_ext", bench_bus_ping_pong_ext, 20000 },
   { "bus_priority", bench_bus_priority, 500 },

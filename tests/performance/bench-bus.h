@@ -61,6 +61,12 @@ void bench_bus_idle_child      (guint       n);
 void bench_bus_growth          (const char *name,
                                 guint       n);
 
+/* bench-bus-topics.c */
+void bench_bus_topic           (const char *name,
+                                guint       n);
+void bench_bus_accepts         (const char *name,
+                                guint       n);
+
 /* bench-bus-wakeups.c */
 void bench_bus_wakeups         (const char *name,
                                 guint       burst);

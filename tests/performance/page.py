@@ -27,6 +27,8 @@ GROUPS = {
         ('a broadcast to 1,024', 'bus_fanout_1024', 'deliveries_per_s'),
         ('1,000 subscribers, one after the other', 'bus_targeted_1000', 'delivered_per_s'),
         ('10,000 subscribers, one after the other', 'bus_targeted_10000', 'delivered_per_s'),
+        ('a broadcast with a topic to 1 of 10,000', 'bus_topic_10000', 'exact_per_s'),
+        ('a broadcast with a name that 1 of 10,000 accepts', 'bus_accepts_10000', 'delivered_per_s'),
         ('in one context, one at a time', 'bus_own_context_1', 'delivered_per_s'),
         ('in one context, a hundred at a time', 'bus_own_context_100', 'delivered_per_s'),
         ('received in a thread without a main loop', 'bus_receive', 'received_per_s'),

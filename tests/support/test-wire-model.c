@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define COMMON "source! target " OPTIONS
-#define OPTIONS "seq sent-at ttl reliable error-reply cause trace "
+#define OPTIONS "seq sent-at ttl reliable error-reply cause trace topic retained "
 #define ROUTED "source! target! payload payload-json " OPTIONS
 #define TASK "task-id! " COMMON
 
@@ -58,6 +58,8 @@ static const TestWireKey keys[] = {
   { "error-reply", "b" },
   { "cause", "t" },
   { "trace", "s" },
+  { "topic", "s", .filled = TRUE, .topic = TRUE },
+  { "retained", "b" },
   { "name", "s", .filled = TRUE },
   { "channel", "s", .words = "system data" },
   { "runner", "s" },
@@ -150,6 +152,22 @@ test_wire_model_get_n_keys (const char *where)
   return n;
 }
 
+static gboolean
+wire_model_is_topic (const char *text)
+{
+  g_auto (GStrv) tokens = g_strsplit (text, ".", -1);
+
+  for (guint i = 0; tokens[i] != NULL; i++)
+    if (*tokens[i] == '\0' || wire_model_has_word ("* >", tokens[i]))
+      return FALSE;
+
+  for (guint i = 0; text[i] != '\0'; i++)
+    if (text[i] == ' ' || g_ascii_iscntrl (text[i]))
+      return FALSE;
+
+  return g_strv_length (tokens) <= 32;
+}
+
 static gboolean wire_model_accepts_fields (GVariant   *dict,
                                            const char *where,
                                            const char *carried);
@@ -170,6 +188,8 @@ wire_model_accepts_value (const TestWireKey *key,
     return FALSE;
 
   if (key->filled && *g_variant_get_string (value, NULL) == '\0')
+    return FALSE;
+  if (key->topic && !wire_model_is_topic (g_variant_get_string (value, NULL)))
     return FALSE;
   if (key->json && !wire_model_is_json (g_variant_get_string (value, NULL)))
     return FALSE;
@@ -299,7 +319,7 @@ test_wire_model_accepts (GVariant *variant)
 
 /* --- Changes --- */
 
-static const char *const strings[] = { "", "", "a", "x", "cancel", "data", "upstream", "failed", "7", "{\"a\":[]}" };
+static const char *const strings[] = { "", "", "a", "x", "cancel", "data", "a.b", ".", "x y", "*.>", "upstream", "failed", "7", "{\"a\":[]}" };
 
 static const char *const values[] = {
   "int64 -1", "int64 -2", "int64 3", "uint64 0", "uint64 7", "uint32 9", "7", "true", "false", "<1>", "@mv nothing", "[byte 1]", "@a{sv} {}", "{'kind': <'x'>}", "{'name': <'a'>, 'runner': <''>}", "{'name': <'x'>, 'runner': <''>}", "@aa{sv} []", "[{'name': <'a'>, 'runner': <''>}]", "objectpath '/a'", "b'x'"

@@ -17,6 +17,7 @@ typedef struct
   const char *type;
   gboolean    filled; /* whether an empty string is refused */
   gint64      least;  /* for a time: the minimum */
+  gboolean    topic;  /* whether only a topic is taken */
   gboolean    json;   /* whether a string must be JSON text */
   const char *words;  /* (nullable) the allowed values of a string */
   const char *parts;  /* (nullable) the parts that the value may have; those with “!” are required */

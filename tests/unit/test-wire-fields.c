@@ -19,6 +19,8 @@ static const char *const samples[][2] = {
   { "error-reply", "true" },
   { "cause", "uint64 18446744073709551615" },
   { "trace", "'00-1-2-01'" },
+  { "topic", "'a.b'" },
+  { "retained", "true" },
   { "name", "'mine'" },
   { "channel", "'system'" },
   { "runner", "'r'" },

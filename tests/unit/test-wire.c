@@ -127,6 +127,8 @@ make_full_message (AgentMessageType type)
   agent_message_set_reliable (message, TRUE);
   agent_message_set_error_reply (message, TRUE);
   agent_message_set_trace (message, "00-1-2-01");
+  agent_message_set_topic (message, "a.b");
+  agent_message_set_retained (message, TRUE);
   message->cause = G_MAXUINT64;
   message->seq = 17;
   message->sent_at = 4711;
@@ -240,6 +242,8 @@ assert_same (AgentMessage *one, AgentMessage *two)
   g_assert_cmpint (agent_message_wants_error_reply (one), ==, agent_message_wants_error_reply (two));
   g_assert_cmpuint (agent_message_get_cause (one), ==, agent_message_get_cause (two));
   g_assert_cmpstr (agent_message_get_trace (one), ==, agent_message_get_trace (two));
+  g_assert_cmpstr (agent_message_get_topic (one), ==, agent_message_get_topic (two));
+  g_assert_cmpint (agent_message_is_retained (one), ==, agent_message_is_retained (two));
   assert_same_content (one, two);
 }
 

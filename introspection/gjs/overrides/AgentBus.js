@@ -217,6 +217,16 @@ function checkArguments(klass, name, ...places) {
     };
 }
 
+function checkTopic(klass) {
+    const original = klass.prototype.set_topic;
+
+    klass.prototype.set_topic = function (topic) {
+        if (topic !== null && !AgentBus.topic_is_valid(topic))
+            throw new TypeError(`'${topic}' is no topic`);
+        return original.call(this, topic);
+    };
+}
+
 // A property that has a setter whose arguments are checked, in the three ways to write it.
 function checkProperty(klass, name) {
     const spellings = [name, name.replace(/_/g, '-'), name.replace(/_./g, part => part[1].toUpperCase())];
@@ -253,6 +263,7 @@ function addChecks() {
 
     [Bus, RouterDispatcher, Subscriber].forEach(checkConstruction);
     checkArguments(Message, 'set_ttl', 'ttl');
+    checkTopic(Message);
     checkArguments(Bus, 'set_shutdown_timeout', 'timeout');
     checkArguments(RouterDispatcher, 'set_capacity', 'capacity');
     checkArguments(RouterDispatcher, 'get_timeout', 'MessageType');
@@ -260,6 +271,15 @@ function addChecks() {
     checkArguments(RetryPolicy, 'set_initial_delay', 'delay');
     checkArguments(RetryPolicy, 'set_max_delay', 'delay');
     checkProperty(Bus, 'shutdown_timeout');
+    // GJS makes an empty array of NULL.
+    Object.defineProperty(Subscriber.prototype, 'accepts', {
+        get() {
+            return this.accepts_all() ? null : this.dup_accepts();
+        },
+        set(value) {
+            this.set_accepts(value);
+        },
+    });
     checkProperty(RouterDispatcher, 'capacity');
 }
 
@@ -274,7 +294,7 @@ const constructors = {
     task_update: [3, PAYLOAD], task_update_urgent: [3, PAYLOAD], task_update_request: [3, {}], task_cancel: [3, REASON],
     task_stream_start: [3, PAYLOAD], task_stream_data: [3, PAYLOAD], task_stream_end: [3, PAYLOAD],
 };
-const settings = ['ttl', 'reliable', 'error_reply', 'cause', 'trace'];
+const settings = ['ttl', 'reliable', 'error_reply', 'cause', 'trace', 'topic', 'retained'];
 
 const convert = {
     payload: pack, metadata: value => pack(value, 'metadata'),
@@ -362,13 +382,13 @@ function addMessages() {
             Message.new_frame(source, target, frame ?? Frame.new(kind, data, metadata), direction));
 
     for (const name of ['name', 'channel', 'source', 'target', 'seq', 'sent_at', 'direction', 'reason', 'task_id',
-        'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace']) {
+        'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace', 'topic']) {
         addGetter(Message, name, function () {
             return this[`get_${name}`]();
         });
     }
     for (const [name, get] of [['type', 'get_message_type'], ['reliable', 'is_reliable'],
-        ['error_reply', 'wants_error_reply']]) {
+        ['error_reply', 'wants_error_reply'], ['retained', 'is_retained']]) {
         addGetter(Message, name, function () {
             return this[get]();
         });

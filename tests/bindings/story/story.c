@@ -225,6 +225,42 @@ test_statistics (Story *story)
   expect ("parked 6, 1 queued, 4 2 1 1, 5 2 1 2, 1 0 1 0 0, worker 4", "nobody lost 1 no-target 5");
 }
 
+static AgentMessage *
+on_topic (const char *topic, guint number)
+{
+  AgentMessage *message = update (NULL, number);
+
+  agent_message_set_topic (message, topic);
+  return message;
+}
+
+static void
+test_topics (Story *story)
+{
+  AgentSubscriber *worker = add_worker (story, "worker", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  AgentMessage *kept = on_topic ("audio.mic.1", 4);
+  g_auto (GStrv) topics = NULL;
+  g_autoptr (GError) error = NULL;
+
+  attempt ("no pattern", AGENT_BUS_ERROR_INVALID_TOPIC, agent_subscriber_add_topic (worker, "audio..1", &error), &error);
+  agent_subscriber_add_topic (worker, "audio.*.>", NULL);
+  tell ("%u of 1", agent_bus_send (story->bus, on_topic ("audio.mic.1", 1)));
+  tell ("%u of 1", agent_bus_send (story->bus, on_topic ("audio.mic", 2)));
+  topics = agent_subscriber_list_topics (worker);
+  tell ("%s of %u", topics[0], g_strv_length (topics));
+  expect ("no pattern, 1 of 1, 0 of 1, audio.*.> of 1, worker 1", "nobody lost 1 no-target 2");
+  agent_subscriber_set_accepts (worker, (const char * const[]){ "cancel", NULL });
+  tell ("%u of 1", agent_bus_send (story->bus, on_topic ("audio.mic.1", 3)));
+  tell ("%u of 1", agent_bus_send (story->bus, agent_message_new_cancel ("ui", NULL, NULL)));
+  expect ("0 of 1, 1 of 1, worker cancel", "nobody lost 1 no-target 3");
+  agent_subscriber_set_accepts (worker, NULL);
+  tell (agent_subscriber_remove_topic (worker, "audio.*.>") ? "removed" : "unknown");
+  agent_message_set_retained (kept, TRUE);
+  tell ("%u of 1", agent_bus_send (story->bus, kept));
+  agent_subscriber_add_topic (worker, ">", NULL);
+  expect ("removed, 0 of 1, worker 4", "nobody lost 1 no-target 4");
+}
+
 static void
 test_errors (Story *story)
 {
@@ -337,6 +373,7 @@ main (int argc, char **argv)
   add_case ("/story/expiry", test_expiry);
   add_case ("/story/scale", test_scale);
   add_case ("/story/statistics", test_statistics);
+  add_case ("/story/topics", test_topics);
   add_case ("/story/errors", test_errors);
   add_case ("/story/stop", test_stop);
   add_case ("/story/text", test_text);

@@ -164,6 +164,37 @@ function testStatistics(story) {
     expect('parked 6, 1 queued, 4 2 1 1, 5 2 1 2, 1 0 1 0 0, worker 4', 'nobody lost 1 no-target 5');
 }
 
+function onTopic(topic, number) {
+    const message = update(null, number);
+
+    message.set_topic(topic);
+    return message;
+}
+
+function testTopics(story) {
+    const worker = story.addWorker('worker');
+
+    attempt('no pattern', Code.INVALID_TOPIC, () => worker.add_topic('audio..1'));
+    worker.add_topic('audio.*.>');
+    tell(`${story.bus.send(onTopic('audio.mic.1', 1))} of 1`);
+    tell(`${story.bus.send(onTopic('audio.mic', 2))} of 1`);
+    tell(`${worker.list_topics()[0]} of ${worker.list_topics().length}`);
+    expect('no pattern, 1 of 1, 0 of 1, audio.*.> of 1, worker 1', 'nobody lost 1 no-target 2');
+    worker.set_accepts(['cancel']);
+    tell(`${story.bus.send(onTopic('audio.mic.1', 3))} of 1`);
+    tell(`${story.bus.send(Message.new_cancel('ui', null, null))} of 1`);
+    expect('0 of 1, 1 of 1, worker cancel', 'nobody lost 1 no-target 3');
+    worker.set_accepts(null);
+    tell(worker.remove_topic('audio.*.>') ? 'removed' : 'unknown');
+
+    const kept = onTopic('audio.mic.1', 4);
+
+    kept.set_retained(true);
+    tell(`${story.bus.send(kept)} of 1`);
+    worker.add_topic('>');
+    expect('removed, 0 of 1, worker 4', 'nobody lost 1 no-target 4');
+}
+
 function testErrors(story) {
     const twin = AgentBus.Subscriber.new('worker');
     const text = new GLib.Variant('s', 'text');
@@ -241,6 +272,7 @@ run({
     '/story/expiry': testExpiry,
     '/story/scale': testScale,
     '/story/statistics': testStatistics,
+    '/story/topics': testTopics,
     '/story/errors': testErrors,
     '/story/stop': testStop,
     '/story/text': testText,

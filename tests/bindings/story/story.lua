@@ -159,6 +159,33 @@ local function test_statistics(story)
    expect('parked 6, 1 queued, 4 2 1 1, 5 2 1 2, 1 0 1 0 0, worker 4', 'nobody lost 1 no-target 5')
 end
 
+local function on_topic(topic, number)
+   local message = update(nil, number)
+   message:set_topic(topic)
+   return message
+end
+
+local function test_topics(story)
+   local worker = story:add_worker('worker')
+   attempt('no pattern', 'INVALID_TOPIC', worker:add_topic('audio..1'))
+   assert(worker:add_topic('audio.*.>'))
+   tell('%d of 1', story.bus:send(on_topic('audio.mic.1', 1)))
+   tell('%d of 1', story.bus:send(on_topic('audio.mic', 2)))
+   tell('%s of %d', worker:list_topics()[1], #worker:list_topics())
+   expect('no pattern, 1 of 1, 0 of 1, audio.*.> of 1, worker 1', 'nobody lost 1 no-target 2')
+   worker:set_accepts({ 'cancel' })
+   tell('%d of 1', story.bus:send(on_topic('audio.mic.1', 3)))
+   tell('%d of 1', story.bus:send(Message.new_cancel('ui', nil, nil)))
+   expect('0 of 1, 1 of 1, worker cancel', 'nobody lost 1 no-target 3')
+   worker:set_accepts(nil)
+   tell(worker:remove_topic('audio.*.>') and 'removed' or 'unknown')
+   local kept = on_topic('audio.mic.1', 4)
+   kept:set_retained(true)
+   tell('%d of 1', story.bus:send(kept))
+   assert(worker:add_topic('>'))
+   expect('removed, 0 of 1, worker 4', 'nobody lost 1 no-target 4')
+end
+
 local function test_errors(story)
    local twin = AgentBus.Subscriber.new('worker')
    local text = GLib.Variant('s', 'text')
@@ -231,6 +258,7 @@ teller.run {
    { '/story/expiry', test_expiry },
    { '/story/scale', test_scale },
    { '/story/statistics', test_statistics },
+   { '/story/topics', test_topics },
    { '/story/errors', test_errors },
    { '/story/stop', test_stop },
    { '/story/text', test_text },

@@ -160,6 +160,33 @@ def test_statistics(story):
     expect('parked 6, 1 queued, 4 2 1 1, 5 2 1 2, 1 0 1 0 0, worker 4', 'nobody lost 1 no-target 5')
 
 
+def on_topic(topic, number):
+    message = update(None, number)
+    message.set_topic(topic)
+    return message
+
+
+def test_topics(story):
+    worker = story.add_worker('worker')
+    attempt('no pattern', Error.INVALID_TOPIC, worker.add_topic, 'audio..1')
+    worker.add_topic('audio.*.>')
+    tell(f'{story.bus.send(on_topic("audio.mic.1", 1))} of 1')
+    tell(f'{story.bus.send(on_topic("audio.mic", 2))} of 1')
+    tell(f'{worker.list_topics()[0]} of {len(worker.list_topics())}')
+    expect('no pattern, 1 of 1, 0 of 1, audio.*.> of 1, worker 1', 'nobody lost 1 no-target 2')
+    worker.set_accepts(['cancel'])
+    tell(f'{story.bus.send(on_topic("audio.mic.1", 3))} of 1')
+    tell(f'{story.bus.send(Message.new_cancel("ui", None, None))} of 1')
+    expect('0 of 1, 1 of 1, worker cancel', 'nobody lost 1 no-target 3')
+    worker.set_accepts(None)
+    tell('removed' if worker.remove_topic('audio.*.>') else 'unknown')
+    kept = on_topic('audio.mic.1', 4)
+    kept.set_retained(True)
+    tell(f'{story.bus.send(kept)} of 1')
+    worker.add_topic('>')
+    expect('removed, 0 of 1, worker 4', 'nobody lost 1 no-target 4')
+
+
 def test_errors(story):
     twin = AgentBus.Subscriber.new('worker')
     text = GLib.Variant('s', 'text')
@@ -231,6 +258,7 @@ run({
     '/story/expiry': test_expiry,
     '/story/scale': test_scale,
     '/story/statistics': test_statistics,
+    '/story/topics': test_topics,
     '/story/errors': test_errors,
     '/story/stop': test_stop,
     '/story/text': test_text,

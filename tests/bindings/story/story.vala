@@ -156,6 +156,37 @@ void test_statistics (Story story) throws Error {
   expect ("parked 6, 1 queued, 4 2 1 1, 5 2 1 2, 1 0 1 0 0, worker 4", "nobody lost 1 no-target 5");
 }
 
+AgentBus.Message on_topic (string topic, uint number) {
+  var message = update (null, number);
+
+  message.set_topic (topic);
+  return message;
+}
+
+void test_topics (Story story) throws Error {
+  var worker = story.add_worker ("worker");
+
+  attempt ("no pattern", AgentBus.BusError.INVALID_TOPIC, () => worker.add_topic ("audio..1"));
+  worker.add_topic ("audio.*.>");
+  tell (@"$(story.bus.send (on_topic ("audio.mic.1", 1))) of 1");
+  tell (@"$(story.bus.send (on_topic ("audio.mic", 2))) of 1");
+  tell (@"$(worker.list_topics ()[0]) of $(worker.list_topics ().length)");
+  expect ("no pattern, 1 of 1, 0 of 1, audio.*.> of 1, worker 1", "nobody lost 1 no-target 2");
+  worker.accepts = { "cancel" };
+  tell (@"$(story.bus.send (on_topic ("audio.mic.1", 3))) of 1");
+  tell (@"$(story.bus.send (new AgentBus.Message.cancel ("ui", null, null))) of 1");
+  expect ("0 of 1, 1 of 1, worker cancel", "nobody lost 1 no-target 3");
+  worker.accepts = null;
+  tell (worker.remove_topic ("audio.*.>") ? "removed" : "unknown");
+
+  var kept = on_topic ("audio.mic.1", 4);
+
+  kept.set_retained (true);
+  tell (@"$(story.bus.send ((owned) kept)) of 1");
+  worker.add_topic (">");
+  expect ("removed, 0 of 1, worker 4", "nobody lost 1 no-target 4");
+}
+
 void test_errors (Story story) throws Error {
   var twin = new AgentBus.Subscriber ("worker");
   var text = new Variant.string ("text");
@@ -243,6 +274,7 @@ int main (string[] args) {
   add_case ("/story/expiry", test_expiry);
   add_case ("/story/scale", test_scale);
   add_case ("/story/statistics", test_statistics);
+  add_case ("/story/topics", test_topics);
   add_case ("/story/errors", test_errors);
   add_case ("/story/stop", test_stop);
   add_case ("/story/text", test_text);

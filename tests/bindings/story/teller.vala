@@ -58,7 +58,7 @@ unowned string word (AgentBus.Message message) {
   return is_update ? message.get_task_id () : message.get_name ();
 }
 
-AgentBus.Message update (string target, uint number) {
+AgentBus.Message update (string? target, uint number) {
   return new AgentBus.Message.task_update ("ui", target, number.to_string (), null);
 }
 

@@ -46,6 +46,13 @@ local function check_argument(class, method, place, name)
    end
 end
 
+local set_topic = Message.set_topic
+
+function Message:set_topic(topic)
+   if topic ~= nil and not AgentBus.topic_is_valid(topic) then error(('%q is no topic'):format(topic), 2) end
+   return set_topic(self, topic)
+end
+
 check_argument(Message, 'set_ttl', 2, 'ttl')
 check_argument(Bus, 'set_shutdown_timeout', 2, 'timeout')
 check_argument(AgentBus.RouterDispatcher, 'set_capacity', 2, 'capacity')
@@ -212,7 +219,7 @@ local constructors = {
    custom = { 4, 'payload' },
 }
 local defaults = { status = 'COMPLETED', direction = 'DOWNSTREAM' }
-local settings = { 'ttl', 'reliable', 'error_reply', 'cause', 'trace' }
+local settings = { 'ttl', 'reliable', 'error_reply', 'cause', 'trace', 'topic', 'retained' }
 
 -- Message.NAME(arguments…, { options }): the message, or nil and an error.
 local function add_constructor(name, shape)
@@ -259,12 +266,13 @@ for name, shape in pairs(constructors) do add_constructor(name, shape) end
 
 Message._attribute = rawget(Message, '_attribute') or {}
 for _, name in ipairs { 'name', 'channel', 'source', 'target', 'seq', 'sent_at', 'direction', 'reason', 'task_id',
-                        'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace' } do
+                        'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace', 'topic' } do
    Message._attribute[name] = { get = function(self) return self['get_' .. name](self) end }
 end
 Message._attribute.type = { get = Message.get_message_type }
 Message._attribute.reliable = { get = Message.is_reliable }
 Message._attribute.error_reply = { get = Message.wants_error_reply }
+Message._attribute.retained = { get = Message.is_retained }
 Message._attribute.payload = { get = function(self)
    local payload = self:get_payload()
    if payload then return unpack_variant(payload) end

@@ -144,7 +144,8 @@ def check_names(names: typing.Mapping[str, typing.Optional[str]], optional: typi
 
 def _set(message: typing.Any, ttl: typing.Optional[int] = None, reliable: typing.Optional[bool] = None,
          trace: typing.Optional[str] = None, cause: typing.Optional[typing.Any] = None,
-         error_reply: typing.Optional[bool] = None, **unknown: typing.Any) -> typing.Any:
+         error_reply: typing.Optional[bool] = None, topic: typing.Optional[str] = None,
+         retained: typing.Optional[bool] = None, **unknown: typing.Any) -> typing.Any:
     if unknown:
         raise TypeError(f'a message has no option {next(iter(unknown))!r}')
     if ttl is not None:
@@ -157,6 +158,10 @@ def _set(message: typing.Any, ttl: typing.Optional[int] = None, reliable: typing
         message.set_cause(cause)
     if error_reply is not None:
         message.set_error_reply(error_reply)
+    if topic is not None:
+        message.set_topic(topic)
+    if retained is not None:
+        message.set_retained(retained)
     return message
 
 
@@ -186,8 +191,8 @@ class _FrameOrNew:
 class Message(AgentBus.Message):
     """Each type has a constructor of its name: Message.task_request('ui', 'worker', '1', payload={'x': 1}, ttl=500).
 
-    Each takes the options ttl, reliable, trace, cause (a message) and error_reply. A payload is what JSON can say,
-    or a GLib.Variant; `payload` gives it back as Python values.
+    Each takes the options ttl, reliable, trace, cause (a message), error_reply, topic and retained. A payload is what
+    JSON can say, or a GLib.Variant; `payload` gives it back as Python values.
     """
 
     __module__ = OVERRIDES
@@ -417,6 +422,14 @@ class Message(AgentBus.Message):
     trace = property(_new.get_trace)
     reliable = property(_new.is_reliable)
     error_reply = property(_new.wants_error_reply)
+    topic = property(_new.get_topic)
+    retained = property(_new.is_retained)
+
+    def set_topic(self, topic: typing.Optional[str] = None) -> None:
+        """Whom a message to all goes to: those who have a pattern for this topic, such as 'audio.mic.1'."""
+        if topic is not None and not AgentBus.topic_is_valid(topic):
+            raise ValueError(f'{topic!r} is no topic')
+        super().set_topic(topic)
 
     def set_ttl(self, ttl: int) -> None:
         """Milliseconds after which the message is not wanted any more; a whole number."""

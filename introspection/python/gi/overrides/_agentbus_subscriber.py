@@ -332,6 +332,15 @@ class Subscriber(AgentBus.Subscriber):
     def _received(self) -> typing.Deque[typing.Any]:
         return collections.deque()
 
+    @property
+    def accepts(self) -> typing.Optional[typing.List[str]]:
+        """The names of the messages to all that it takes, or None for all of them."""
+        return None if self.accepts_all() else self.dup_accepts()
+
+    @accepts.setter
+    def accepts(self, accepts: typing.Optional[typing.List[str]]) -> None:
+        self.set_accepts(accepts)
+
     @attribute
     def name(self) -> str:
         """Its name on the bus."""
@@ -345,6 +354,7 @@ class Subscriber(AgentBus.Subscriber):
     max_bytes = attribute(AgentBus.Subscriber.get_max_bytes)
     paused = property(AgentBus.Subscriber.get_paused, AgentBus.Subscriber.set_paused)
     main_context = attribute(AgentBus.Subscriber.get_main_context)
+    topics = attribute(AgentBus.Subscriber.list_topics)
     n_delivered = attribute(AgentBus.Subscriber.get_n_delivered)
     n_dropped = attribute(AgentBus.Subscriber.get_n_dropped)
     n_queued = attribute(AgentBus.Subscriber.get_n_queued)
