@@ -104,4 +104,37 @@ gboolean         agent_bus_get_dropped          (AgentBus            *self,
 AGENT_AVAILABLE_IN_0_1
 GVariant        *agent_bus_get_statistics       (AgentBus            *self) G_GNUC_WARN_UNUSED_RESULT;
 
+/* How to leave without loss, and to wait until all is handled */
+AGENT_AVAILABLE_IN_0_1
+void     agent_bus_unsubscribe_full_async  (AgentBus           *self,
+                                            const char         *name,
+                                            AgentLeaveFlags     flags,
+                                            GCancellable       *cancellable,
+                                            GAsyncReadyCallback callback,
+                                            gpointer            user_data);
+AGENT_AVAILABLE_IN_0_1
+gboolean agent_bus_unsubscribe_full_finish (AgentBus           *self,
+                                            GAsyncResult       *result,
+                                            GError            **error);
+AGENT_AVAILABLE_IN_0_1
+void     agent_bus_stop_full_async         (AgentBus           *self,
+                                            AgentLeaveFlags     flags,
+                                            GCancellable       *cancellable,
+                                            GAsyncReadyCallback callback,
+                                            gpointer            user_data);
+AGENT_AVAILABLE_IN_0_1
+gboolean agent_bus_stop_full_finish        (AgentBus           *self,
+                                            GAsyncResult       *result,
+                                            GError            **error);
+AGENT_AVAILABLE_IN_0_1
+void     agent_bus_flush_async             (AgentBus           *self,
+                                            const char         *name,
+                                            GCancellable       *cancellable,
+                                            GAsyncReadyCallback callback,
+                                            gpointer            user_data);
+AGENT_AVAILABLE_IN_0_1
+gboolean agent_bus_flush_finish            (AgentBus           *self,
+                                            GAsyncResult       *result,
+                                            GError            **error);
+
 G_END_DECLS

@@ -26,6 +26,9 @@ G_BEGIN_DECLS
  * pushes it, and this number is the position of the message. The receiver counts it when it takes it. A thread that takes
  * messages back changes neither of the two numbers.
  *
+ * A thread that ends the subscription can also leave the reliable messages where they are, for the receiver to take: see
+ * sift(). Whether a message is one of these is in the tag of its slot, too.
+ *
  * @scheduled is a token. The sender that sets it has to schedule the mailbox, so that the receiver comes. The receiver
  * clears it when it finds the queue empty. So a burst of messages costs one wakeup.
  *
@@ -42,8 +45,14 @@ struct _AgentBlock
   guint16          size;     /* how many slots the block has */
   guint16          end;      /* how many of them are used; the messages after them are in @next */
   _Atomic guint    n_filled; /* how many of them are filled; never falls while the receiver may read it */
-  _Atomic guintptr slots[];  /* each has a message, tagged if it never gives way, or 0 after it was claimed */
+  _Atomic guintptr slots[];  /* each has a message with AGENT_SLOT_ tags, or 0 after it was claimed */
 };
+
+/* The tags in the slot of a message. Messages are aligned, so the lowest bits of a slot are free. A sender reads the tags and
+ * not the message, which the receiver may be freeing at that moment. */
+#define AGENT_SLOT_KEPT  ((guintptr) 1) /* it never gives way */
+#define AGENT_SLOT_STAYS ((guintptr) 2) /* it is reliable, and no watch wants it back: it stays until the receiver takes it */
+#define AGENT_SLOT_TAGS  ((guintptr) 7)
 
 struct _AgentChannelQueue
 {
@@ -53,6 +62,7 @@ struct _AgentChannelQueue
   AgentBlock     *evict_block;   /* (lock) (nullable) the block with the first message that can be dropped */
   AgentBlock     *kept_tail;     /* (lock) (nullable) the last block before @evict_block that is not @head */
   guint           evict_index;   /* (lock) the slot of @evict_block from which on messages can be dropped */
+  guint           n_evicted;     /* (lock) how many messages were evicted, modulo 2^32 */
   guint64         n_kept_in;     /* (lock) how many messages that never give way were pushed: the last one's position */
   guint64         kept_bytes_in; /* (lock) the bytes of these messages, where bytes are limited */
   guint64         bytes_in;      /* (lock) the bytes of the messages that @n_in counts, where bytes are limited */
@@ -116,6 +126,8 @@ void          _agent_channel_queue_close_locked (AgentChannelQueue *self);
 guint         _agent_channel_queue_take_all_locked
                                                 (AgentChannelQueue *self,
                                                  GPtrArray         *messages);
+guint         _agent_channel_queue_sift_locked  (AgentChannelQueue *self,
+                                                 GPtrArray         *messages);
 guint64       _agent_channel_queue_get_length_locked
                                                 (AgentChannelQueue *self);
 
@@ -123,6 +135,12 @@ guint64       _agent_channel_queue_get_length_locked
 AgentMessage *_agent_channel_queue_pop          (AgentChannelQueue *self);
 AgentMessage *_agent_channel_queue_peek_locked  (AgentChannelQueue      *self,
                                                  AgentChannelQueuePlace *place);
+
+static inline AgentMessage *
+_agent_channel_queue_slot_message (guintptr slot)
+{
+  return (AgentMessage *) (slot & ~AGENT_SLOT_TAGS);
+}
 
 static inline void
 _agent_channel_queue_lock (AgentChannelQueue *self)

@@ -20,20 +20,15 @@
 /* How many messages ahead of the one that is taken. */
 #define PREFETCH 2
 
-/* The tag in the slot of a message that never gives way. Messages are aligned, so the lowest bit of a slot is free. A
- * sender reads the tag and not the message, which the receiver may be freeing at that moment. */
-#define KEPT_TAG ((guintptr) 1)
-
 static inline guintptr
 queue_new_slot (AgentMessage *message)
 {
-  return (guintptr) message | (_agent_message_is_kept (message) ? KEPT_TAG : 0);
-}
+  guintptr slot = (guintptr) message;
 
-static inline AgentMessage *
-queue_get_message (guintptr slot)
-{
-  return (AgentMessage *) (slot & ~KEPT_TAG);
+  if (!_agent_message_is_kept (message))
+    return slot;
+
+  return slot | AGENT_SLOT_KEPT | (message->origin == 0 ? AGENT_SLOT_STAYS : 0);
 }
 
 static AgentBlock *
@@ -216,8 +211,8 @@ queue_evict_from_block_locked (AgentChannelQueue *self,
        * counted in @n_out, or @claiming set. */
       guintptr slot = atomic_load_explicit (place, memory_order_acquire);
 
-      if (slot != 0 && (slot & KEPT_TAG) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
-        return queue_get_message (slot);
+      if (slot != 0 && (slot & AGENT_SLOT_KEPT) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
+        return _agent_channel_queue_slot_message (slot);
     }
 
   return NULL;
@@ -317,6 +312,7 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self)
       if (message != NULL)
         {
           queue_add_n_in (self, -1);
+          self->n_evicted++;
           self->bytes_in -= _agent_channel_queue_measure (self, message);
           return message;
         }
@@ -375,7 +371,7 @@ queue_take_block_locked (AgentBlock *block,
       guintptr slot = atomic_load_explicit (&block->slots[i], memory_order_relaxed);
 
       if (slot != 0)
-        g_ptr_array_add (messages, queue_get_message (slot));
+        g_ptr_array_add (messages, _agent_channel_queue_slot_message (slot));
     }
 
   g_free (block);
@@ -396,7 +392,7 @@ queue_take_head_locked (AgentChannelQueue *self,
       guintptr slot = atomic_exchange (&head->slots[i - 1], 0);
 
       if (slot != 0)
-        g_ptr_array_add (messages, queue_get_message (slot));
+        g_ptr_array_add (messages, _agent_channel_queue_slot_message (slot));
     }
 
   for (guint i = n_before, k = messages->len; i + 1 < k; i++, k--)
@@ -494,7 +490,7 @@ queue_prefetch (AgentChannelQueue *self)
 
   /* Relaxed: the message is not read, and an old value costs nothing but the time of the prefetch. */
   slot = atomic_load_explicit (&self->head->slots[self->index + PREFETCH], memory_order_relaxed);
-  __builtin_prefetch (queue_get_message (slot));
+  __builtin_prefetch (_agent_channel_queue_slot_message (slot));
 }
 
 /* Only the receiver writes the counter, so it needs no locked instruction. */
@@ -511,11 +507,11 @@ static inline void
 queue_count_out (AgentChannelQueue *self,
                  guintptr           slot)
 {
-  gsize size = self->measures ? _agent_message_get_size (queue_get_message (slot)) : 0;
+  gsize size = self->measures ? _agent_message_get_size (_agent_channel_queue_slot_message (slot)) : 0;
 
   if (size > 0)
     queue_add_out (&self->bytes_out, size);
-  if (slot & KEPT_TAG)
+  if (slot & AGENT_SLOT_KEPT)
     {
       queue_add_out (&self->kept_bytes_out, size);
       queue_add_out (&self->n_kept_out, 1);
@@ -538,7 +534,7 @@ queue_claim (AgentChannelQueue *self,
     queue_count_out (self, slot);
   atomic_store_explicit (&self->claiming, FALSE, memory_order_release);
 
-  return queue_get_message (slot);
+  return _agent_channel_queue_slot_message (slot);
 }
 
 /* The queued message after the one at @place, which moves on to it: (transfer none) (nullable). */
@@ -556,7 +552,7 @@ _agent_channel_queue_peek_locked (AgentChannelQueue      *self,
           guintptr slot = atomic_load_explicit (&place->block->slots[place->index++], memory_order_relaxed);
 
           if (slot != 0)
-            return queue_get_message (slot);
+            return _agent_channel_queue_slot_message (slot);
         }
 
       *place = (AgentChannelQueuePlace){ place->block->next, 0 };

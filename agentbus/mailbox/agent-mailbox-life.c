@@ -213,7 +213,9 @@ life_count_discarded_locked (AgentMailbox *self,
   return to_report;
 }
 
-/* Closes a channel and empties it. The messages that no watch wants back are counted as discarded in the same moment.
+/* Closes a channel and takes the messages out. Those that no watch wants back are counted as discarded in the same moment.
+ *
+ * @all: whether to take the reliable messages, too
  *
  * Returns: (transfer full): messages to unref after unlocking, those that were discarded first
  * @picked: (out) (transfer full) (nullable): the messages for each watch
@@ -222,6 +224,7 @@ life_count_discarded_locked (AgentMailbox *self,
 static GPtrArray *
 life_empty_queue (AgentMailbox *self,
                   AgentChannel  channel,
+                  gboolean      all,
                   GPtrArray    *watches,
                   GPtrArray   **picked,
                   guint        *n_discarded,
@@ -229,10 +232,13 @@ life_empty_queue (AgentMailbox *self,
 {
   AgentChannelQueue *queue = &self->queues[channel];
   GPtrArray         *messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  guint              n_taken;
 
   _agent_channel_queue_lock (queue);
   _agent_channel_queue_close_locked (queue);
-  if (_agent_channel_queue_take_all_locked (queue, messages) > 0)
+  n_taken = all ? _agent_channel_queue_take_all_locked (queue, messages)
+                : _agent_channel_queue_sift_locked (queue, messages);
+  if (n_taken > 0)
     *picked = _agent_mailbox_watches_pick (watches, messages);
   *n_discarded = messages->len;
   if (messages->len > 0)
@@ -242,11 +248,15 @@ life_empty_queue (AgentMailbox *self,
   return messages;
 }
 
-/* Closes a channel. Each message that is queued there goes back to the watch that wants it, or is discarded: returns how many were. Called between
- * begin_return() and end_return(): until the messages are back, no message that was handed over later counts as handled. */
+/* Closes a channel. Each message that is queued there goes back to the watch that wants it, or is discarded: returns how many
+ * were. Called between begin_return() and end_return(): until the messages are back, no message that was handed over later
+ * counts as handled.
+ *
+ * @all: FALSE to leave the reliable messages that no watch wants back in the channel */
 static guint
 life_discard_queue (AgentMailbox *self,
-                    AgentChannel  channel)
+                    AgentChannel  channel,
+                    gboolean      all)
 {
   g_autoptr (GPtrArray) watches = _agent_watch_list_ref (&self->owner->watches);
   g_autoptr (GPtrArray) picked = NULL;
@@ -254,7 +264,7 @@ life_discard_queue (AgentMailbox *self,
   gboolean to_report = FALSE;
   guint    n_discarded;
 
-  messages = life_empty_queue (self, channel, watches, &picked, &n_discarded, &to_report);
+  messages = life_empty_queue (self, channel, all, watches, &picked, &n_discarded, &to_report);
   _agent_mailbox_report_drops (self, to_report);
   if (picked != NULL)
     _agent_mailbox_watches_give_back (watches, self, picked);
@@ -295,11 +305,12 @@ life_end_return (AgentMailbox *self)
 }
 
 static void
-life_close_schedule (AgentMailbox *self)
+life_close_schedule (AgentMailbox *self,
+                     gboolean      only_received)
 {
   AgentReadyList *list = _agent_delivery_source_lock (self->source);
 
-  _agent_schedule_close (&self->schedule, list);
+  _agent_schedule_close (&self->schedule, list, only_received);
   _agent_delivery_source_unlock (self->source);
 }
 
@@ -315,22 +326,50 @@ life_is_receiving (AgentMailbox *self)
   return receiving;
 }
 
-/* From now on no message comes in, and a pause is over. Queued data is discarded. The message in hand and the queued system
- * messages are still handled, or received; if nobody listens, they are discarded. */
-void
-_agent_mailbox_close (AgentMailbox *self)
+static gboolean
+life_has_data (AgentMailbox *self)
 {
-  gboolean listens = _agent_mailbox_is_heard (self) || life_is_receiving (self);
-  guint    n_discarded;
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  guint64            length;
+
+  _agent_channel_queue_lock (queue);
+  length = _agent_channel_queue_get_length_locked (queue);
+  _agent_channel_queue_unlock (queue);
+
+  return length > 0;
+}
+
+/* From now on no message comes in, and a pause is over. The message in hand, the queued system messages and the reliable data
+ * are still handled, or received, and so is all other data if @drain; otherwise that is discarded.
+ *
+ * If there is no handler, but somebody has received before, what is left waits for the next one who does. If nobody listens at
+ * all, everything is discarded. */
+void
+_agent_mailbox_close (AgentMailbox *self,
+                      gboolean      drain)
+{
+  gboolean is_heard = _agent_mailbox_is_heard (self);
+  gboolean stays = is_heard || life_is_receiving (self);
+  gboolean keeps_data;
+  guint    n_discarded = 0;
 
   life_begin_return (self);
   life_close_queue (self, AGENT_CHANNEL_SYSTEM);
-  n_discarded = life_discard_queue (self, AGENT_CHANNEL_DATA);
-  if (!listens)
-    n_discarded += life_discard_queue (self, AGENT_CHANNEL_SYSTEM);
+  life_close_queue (self, AGENT_CHANNEL_DATA);
+  if (!drain)
+    n_discarded = life_discard_queue (self, AGENT_CHANNEL_DATA, FALSE);
+
+  keeps_data = drain || life_has_data (self);
+  if (keeps_data && _agent_mailbox_has_mark (self, AGENT_MARK_PULLED))
+    stays = TRUE;
+  if (!stays)
+    {
+      n_discarded += life_discard_queue (self, AGENT_CHANNEL_DATA, TRUE);
+      n_discarded += life_discard_queue (self, AGENT_CHANNEL_SYSTEM, TRUE);
+    }
   if (n_discarded > 0)
     _agent_mailbox_warn_if_unheard (self);
-  life_close_schedule (self);
+  life_close_schedule (self, stays && keeps_data && !is_heard);
   life_end_return (self);
 }
 
@@ -365,10 +404,12 @@ _agent_mailbox_abandon (AgentMailbox *self)
   gboolean first;
 
   life_begin_return (self);
-  life_discard_queue (self, AGENT_CHANNEL_SYSTEM);
-  life_discard_queue (self, AGENT_CHANNEL_DATA);
+  life_discard_queue (self, AGENT_CHANNEL_SYSTEM, TRUE);
+  life_discard_queue (self, AGENT_CHANNEL_DATA, TRUE);
 
   first = life_abandon_schedule (self, in_hand);
+  if (first)
+    _agent_mailbox_mark (self, AGENT_MARK_ABANDONED);
   for (guint i = 0; i < in_hand->len; i++)
     _agent_mailbox_owner_tell_loss (self->owner, in_hand->pdata[i], self->name, AGENT_DROP_REASON_CLOSED);
 

@@ -78,6 +78,7 @@ enum
   AGENT_MARK_UNHEARD = 1 << 0,   /* it was logged that nobody listens */
   AGENT_MARK_FORGOTTEN = 1 << 1, /* it was logged that nothing iterates the context */
   AGENT_MARK_PULLED = 1 << 2,    /* somebody has received from it */
+  AGENT_MARK_ABANDONED = 1 << 3, /* it was abandoned before it had finished */
 };
 
 struct _AgentMailbox
@@ -196,7 +197,8 @@ void             _agent_mailbox_go_on          (AgentMailbox               *self
 void             _agent_mailbox_attach         (AgentMailbox               *self,
                                                 GMainContext               *context);
 void             _agent_mailbox_withdraw       (AgentMailbox               *self);
-void             _agent_mailbox_close          (AgentMailbox               *self);
+void             _agent_mailbox_close          (AgentMailbox               *self,
+                                                gboolean                    drain);
 gboolean         _agent_mailbox_abandon        (AgentMailbox               *self);
 gboolean         _agent_mailbox_has_left       (AgentMailbox               *self);
 gboolean         _agent_mailbox_add_leaver     (AgentMailbox               *self,

@@ -194,6 +194,8 @@ def write_class(element):
 def write(namespace):
     for enum in find(namespace, f'{CORE}enumeration'):
         yield from (write_error if enum.get(f'{GLIB}error-domain') else write_enum)(enum)
+    for flags in find(namespace, f'{CORE}bitfield'):
+        yield from write_enum(flags)
     for record in find(namespace, f'{CORE}record'):
         if not record.get(f'{GLIB}is-gtype-struct-for'):
             yield from write_record(record)

@@ -226,8 +226,12 @@ def describe_enum(element):
     for child in element:
         if child.tag == CORE + 'function' and is_introspectable(child) and child.get('name') != 'quark':
             members[child.get('name')] = describe_callable(child, child.get('name'), '', '@staticmethod\n')
-    members |= {'nick': 'value_nick: str', 'name_': 'value_name: str'}
-    return describe_class(element.get('name'), ['GObject.GEnum'], None, members)
+    is_flags = element.tag == CORE + 'bitfield'
+    if is_flags:
+        members |= {'first': 'first_value_nick: str', 'first_': 'first_value_name: str'}
+    else:
+        members |= {'nick': 'value_nick: str', 'name_': 'value_name: str'}
+    return describe_class(element.get('name'), ['GObject.GFlags' if is_flags else 'GObject.GEnum'], None, members)
 
 
 def main(gir, output, *paths):

@@ -51,6 +51,12 @@ async function receive() {
         print(payload, name, message.payload);
     await bus.unsubscribe_async('worker', {signal});
     bus.stop_async(null, (self, result) => self?.stop_finish(result));
+    await bus.flush('worker');
+    await bus.flush(null, {signal});
+    bus.unsubscribe('worker');
+    await bus.unsubscribe('worker', {drain: true});
+    await bus.unsubscribe_full_async('worker', AgentBus.LeaveFlags.DRAIN);
+    await bus.stop({drain: true, signal});
     return await bus.stop() && bus.statistics.sent > 0;
 }
 

@@ -116,7 +116,7 @@ class Lint(unittest.TestCase):
 
     def test_everything_has_a_version(self):
         for tag, name, element in gir.walk(gir.read(GIR)):
-            if tag in gir.CALLABLES + ('function-macro', 'class', 'record', 'enumeration', 'property', 'constant'):
+            if tag in gir.CALLABLES + ('function-macro', 'class', 'record', 'enumeration', 'bitfield', 'property', 'constant'):
                 if tag == 'virtual-method':
                     continue
                 with self.subTest(name):

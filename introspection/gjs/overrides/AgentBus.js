@@ -459,6 +459,25 @@ function addPromise(klass, name, nNeeded) {
     };
 }
 
+// bus.stop({drain: true}), bus.unsubscribe(NAME, {drain: true}), bus.flush(NAME)
+function addLeaving(Bus) {
+    const unsubscribeByHand = Bus.prototype.unsubscribe;
+    const {DRAIN, NONE} = AgentBus.LeaveFlags;
+    const toFlags = options => options?.drain ? DRAIN : NONE;
+
+    Bus.prototype.stop = function (options = null) {
+        return this.stop_full_async(toFlags(options), options);
+    };
+    // Without options nobody waits, as from C.
+    Bus.prototype.unsubscribe = function (name, options = null) {
+        return options === null ? unsubscribeByHand.call(this, name)
+            : this.unsubscribe_full_async(name, toFlags(options), options);
+    };
+    Bus.prototype.flush = function (name = null, options = null) {
+        return this.flush_async(name, options);
+    };
+}
+
 // --- Receiving ---
 
 let receiveByHand; // what introspection gives
@@ -548,7 +567,10 @@ function _init() {
 
     addPromise(Bus, 'start', 0);
     addPromise(Bus, 'stop', 0);
+    addPromise(Bus, 'stop_full', 1);
     addPromise(Bus, 'unsubscribe', 1);
+    addPromise(Bus, 'unsubscribe_full', 2);
+    addPromise(Bus, 'flush', 1);
     addPromise(RouterDispatcher, 'stop', 0);
     addPromise(Subscriber, 'receive', 0);
     addPromise(Subscriber, 'receive_delivery', 0);
@@ -561,6 +583,7 @@ function _init() {
             return this.get_statistics().recursiveUnpack();
         });
     }
+    addLeaving(Bus);
     Bus.prototype.toString = function () {
         const {sent, delivered, queued} = this.statistics;
 
