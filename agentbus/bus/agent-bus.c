@@ -167,6 +167,7 @@ agent_bus_dispose (GObject *object)
   _agent_bus_report_close (self->report);
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_abandon (mailboxes->pdata[i]);
+  _agent_directory_end_watches (self->directory);
   _agent_directory_forget_snapshot (self->directory, sender);
   _agent_sender_collect (sender);
 

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "bus/agent-name-watch-private.h"
 #include "bus/agent-snapshot-private.h"
 #include "mailbox/agent-ledger-private.h"
 #include "mailbox/agent-sender-private.h"
@@ -42,6 +43,14 @@ void            _agent_directory_forget          (AgentDirectory  *self,
 AgentMailbox   *_agent_directory_lookup          (AgentDirectory  *self,
                                                   const char      *name);
 guint           _agent_directory_get_size        (AgentDirectory  *self);
+guint           _agent_directory_watch_name      (AgentDirectory  *self,
+                                                  const char      *name,
+                                                  AgentNameFunc    func,
+                                                  gpointer         data,
+                                                  GDestroyNotify   destroy);
+gboolean        _agent_directory_unwatch_name    (AgentDirectory  *self,
+                                                  guint            id);
+void            _agent_directory_end_watches     (AgentDirectory  *self);
 void            _agent_directory_count_failed    (AgentDirectory  *self,
                                                   AgentMailbox    *mailbox);
 void            _agent_directory_get_ledgers     (AgentDirectory  *self,

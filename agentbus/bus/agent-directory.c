@@ -22,6 +22,8 @@ struct _AgentDirectory
   AgentLedger gone;     /* (lock) the sum of the ledgers of all mailboxes that have left */
   GHashTable *departed; /* (lock) char * → AgentLedger, both owned: of those that have left since the bus was started, by name */
 
+  AgentNameWatches *name_watches; /* (owned) told with @lock held */
+
   /* These are changed with both locks held, and read with one of them. Senders take only the second one. */
   AgentSpinLock     name_lock; /* taken last */
   AgentMailboxTrie *by_name;   /* (owned) (nullable) */
@@ -77,6 +79,7 @@ _agent_directory_new (void)
   self->is_open = TRUE;
   self->leaving = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) _agent_mailbox_unref, NULL);
   self->departed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->name_watches = _agent_name_watches_new ();
   g_mutex_init (&self->lock);
   directory_set_names_locked (self, NULL, 0);
 
@@ -90,6 +93,7 @@ _agent_directory_free (AgentDirectory *self)
   _agent_mailbox_trie_unref (self->by_name);
   g_hash_table_unref (self->leaving);
   g_hash_table_unref (self->departed);
+  _agent_name_watches_unref (self->name_watches);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -164,6 +168,7 @@ directory_start_leaving_locked (AgentDirectory *self)
   for (guint i = 0; i < self->n_names; i++)
     g_hash_table_add (self->leaving, _agent_mailbox_ref (mailboxes[i]));
   directory_set_names_locked (self, NULL, 0);
+  _agent_name_watches_all_vanished (self->name_watches);
 }
 
 /* (transfer full) */
@@ -210,7 +215,10 @@ _agent_directory_add (AgentDirectory *self,
   is_open = g_atomic_int_get (&self->is_open);
   added = is_open && directory_find_locked (self, name) == NULL;
   if (added)
-    directory_set_names_locked (self, _agent_mailbox_trie_add (self->by_name, mailbox), self->n_names + 1);
+    {
+      directory_set_names_locked (self, _agent_mailbox_trie_add (self->by_name, mailbox), self->n_names + 1);
+      _agent_name_watches_appeared (self->name_watches, name);
+    }
   g_mutex_unlock (&self->lock);
 
   if (!is_open)
@@ -235,6 +243,7 @@ _agent_directory_remove (AgentDirectory *self,
       g_hash_table_add (self->leaving, _agent_mailbox_ref (mailbox));
       _agent_mailbox_ref (mailbox);
       directory_set_names_locked (self, _agent_mailbox_trie_remove (self->by_name, mailbox), self->n_names - 1);
+      _agent_name_watches_vanished (self->name_watches, name);
     }
   g_mutex_unlock (&self->lock);
 
@@ -319,6 +328,39 @@ _agent_directory_get_size (AgentDirectory *self)
   _agent_spin_lock_unlock (&self->name_lock);
 
   return size;
+}
+
+/* Has @func called when somebody takes the name, or gives it up: see AgentNameWatches. Returns the id of the watch. */
+guint
+_agent_directory_watch_name (AgentDirectory *self,
+                             const char     *name,
+                             AgentNameFunc   func,
+                             gpointer        data,
+                             GDestroyNotify  destroy)
+{
+  guint id;
+
+  g_mutex_lock (&self->lock);
+  id = _agent_name_watches_add (
+      self->name_watches, name, directory_find_locked (self, name) != NULL, func, data, destroy);
+  g_mutex_unlock (&self->lock);
+
+  return id;
+}
+
+/* FALSE: there is no such watch. */
+gboolean
+_agent_directory_unwatch_name (AgentDirectory *self,
+                               guint           id)
+{
+  return _agent_name_watches_remove (self->name_watches, id);
+}
+
+/* The bus is gone: no name is watched any more. */
+void
+_agent_directory_end_watches (AgentDirectory *self)
+{
+  _agent_name_watches_close (self->name_watches);
 }
 
 /* Counts a failed delivery of @mailbox. The subscriber may have left long before. */

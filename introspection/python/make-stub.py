@@ -44,7 +44,7 @@ def type_of(element):
         return BASIC[name]
     if name.startswith('g') and name[1:].startswith(('int', 'uint', 'size', 'ssize', 'long', 'ulong')):
         return 'int'
-    if name == 'Gio.AsyncReadyCallback':
+    if name in ('Gio.AsyncReadyCallback', 'GObject.Closure'):
         return 'typing.Callable[..., object]'
     return name
 
@@ -98,7 +98,7 @@ def members_of(element):
     """What a class has in the GIR: name → text."""
     found = {}
     for child in element:
-        name = child.get('name')
+        name = child.get('shadows') or child.get('name')
         if not is_introspectable(child):
             continue
         if child.tag == CORE + 'constructor':

@@ -101,9 +101,10 @@ class Lint(unittest.TestCase):
                 with self.subTest(name):
                     self.assertIsNone(value.get('scope'))
 
+    # The other languages give closures for those of watch_name().
     def test_callbacks_are_asynchronous(self):
         for name, tag, value in parameters_with_owner():
-            if value.get('scope') is not None:
+            if value.get('scope') is not None and not name.startswith('Bus.watch_name'):
                 with self.subTest(name):
                     self.assertEqual(value.get('scope'), 'async')
 

@@ -110,6 +110,16 @@ class Bus(AgentBus.Bus):
         return begin(AgentBus.Bus.unsubscribe_full_async, AgentBus.Bus.unsubscribe_full_finish, self, (name, flags),
                      None, None)
 
+    def watch_name(self, name: str, appeared: typing.Optional[typing.Callable[[Bus, str], object]] = None,
+                   vanished: typing.Optional[typing.Callable[[Bus, str], object]] = None) -> int:
+        """Calls one of the two with the bus and the name: soon, as it is now, and then at each change.
+
+        Returns an id for unwatch_name().
+        """
+        check_names({'name': name})
+        drive()
+        return super().watch_name(name, appeared, vanished)
+
     def send(self, message: Message) -> int:  # type: ignore[override]
         """Sends a message; may be called in any thread. Returns the number of subscribers that get it."""
         drive()
