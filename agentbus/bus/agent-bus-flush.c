@@ -17,6 +17,7 @@ typedef struct
 
   GMutex      lock;
   GHashTable *backlogs;  /* (lock) AgentMailbox → AgentBacklog, both owned: what is not handled yet */
+  GSList     *replaced;  /* (lock) (owned) backlogs that do not matter any more, to be freed in the end */
   gboolean    begun;     /* (lock) all backlogs were added */
   GError     *error;     /* (lock) (owned) (nullable) the first thing that went wrong */
   GTask      *task;      /* (lock) (owned) (nullable) NULL once it has returned */
@@ -41,6 +42,7 @@ flush_unref (gpointer data)
   g_assert (self->task == NULL && self->cancelled == NULL);
 
   g_hash_table_unref (self->backlogs);
+  g_slist_free_full (self->replaced, (GDestroyNotify) _agent_backlog_free);
   g_clear_error (&self->error);
   g_mutex_clear (&self->lock);
   g_free (self);
@@ -109,6 +111,81 @@ flush_note_failure_locked (Flush            *self,
                  name);
 }
 
+/* --- Groups --- */
+
+/* Whether @mailbox has left, and what it had not begun with is at other members of its group. */
+static gboolean
+flush_has_moved (AgentMailbox     *mailbox,
+                 AgentBacklogState state)
+{
+  AgentLedger ledger;
+
+  if (state != AGENT_BACKLOG_LOST || _agent_mailbox_get_group (mailbox) == NULL)
+    return FALSE;
+
+  _agent_mailbox_get_ledger (mailbox, &ledger);
+  return ledger.moved > 0 && ledger.dropped[AGENT_DROP_REASON_DISCARDED] == 0;
+}
+
+/* From now on the flush waits for all that @mailbox has now. FALSE: it has left meanwhile. */
+static gboolean
+flush_renew_locked (Flush        *self,
+                    AgentMailbox *mailbox)
+{
+  AgentBacklog     *backlog = _agent_backlog_new (mailbox);
+  AgentBacklogState state = _agent_backlog_get_state (backlog, mailbox);
+  AgentBacklog     *old = g_hash_table_lookup (self->backlogs, mailbox);
+
+  if (state != AGENT_BACKLOG_WAITS)
+    {
+      self->replaced = g_slist_prepend (self->replaced, backlog);
+      return state == AGENT_BACKLOG_HANDLED;
+    }
+
+  if (old != NULL)
+    {
+      g_hash_table_steal (self->backlogs, mailbox);
+      self->replaced = g_slist_prepend (self->replaced, old);
+    }
+  else
+    {
+      _agent_mailbox_ref (mailbox);
+    }
+  g_hash_table_insert (self->backlogs, mailbox, backlog);
+  return TRUE;
+}
+
+/* FALSE: one of the members has left meanwhile, and may have given its messages to others. */
+static gboolean
+flush_renew_members_locked (Flush        *self,
+                            AgentMailbox *left)
+{
+  AgentBus                 *bus = g_task_get_source_object (self->task);
+  AgentGroups              *groups = _agent_directory_get_groups (bus->directory);
+  guint                     n_members;
+  AgentMailboxTrie         *trie = _agent_groups_ref_members (groups, _agent_mailbox_get_group (left), &n_members);
+  g_autofree AgentMailbox **members = g_new (AgentMailbox *, n_members);
+  gboolean                  all = TRUE;
+
+  _agent_mailbox_trie_list (trie, members);
+  for (guint i = 0; i < n_members; i++)
+    all = flush_renew_locked (self, members[i]) && all;
+  _agent_mailbox_trie_unref (trie);
+
+  return all;
+}
+
+/* The messages of @left are somewhere in its group. */
+static void
+flush_follow_locked (Flush        *self,
+                     AgentMailbox *left)
+{
+  while (self->task != NULL && !flush_renew_members_locked (self, left))
+    continue;
+}
+
+/* --- Looking --- */
+
 /* Asks whether the backlog of @mailbox is handled. Returns what to free after unlocking: (transfer full) (nullable). */
 static AgentBacklog *
 flush_look_locked (Flush        *self,
@@ -124,7 +201,10 @@ flush_look_locked (Flush        *self,
   if (state == AGENT_BACKLOG_WAITS)
     return NULL;
 
-  flush_note_failure_locked (self, mailbox, state);
+  if (flush_has_moved (mailbox, state))
+    flush_follow_locked (self, mailbox);
+  else
+    flush_note_failure_locked (self, mailbox, state);
   g_hash_table_steal (self->backlogs, mailbox);
   return backlog;
 }
@@ -263,6 +343,32 @@ flush_all (AgentBus *bus,
 }
 
 static void
+flush_group (AgentBus   *bus,
+             const char *name,
+             GTask      *task)
+{
+  guint             n_members;
+  AgentMailboxTrie *trie =
+      _agent_groups_ref_members (_agent_directory_get_groups (bus->directory), name, &n_members);
+  g_autofree AgentMailbox **members = g_new (AgentMailbox *, n_members);
+
+  if (trie == NULL)
+    {
+      g_task_return_new_error (task,
+                               AGENT_BUS_ERROR,
+                               AGENT_BUS_ERROR_NOT_FOUND,
+                               "There is no subscriber and no group named '%s'",
+                               name);
+      g_object_unref (task);
+      return;
+    }
+
+  _agent_mailbox_trie_list (trie, members);
+  flush_begin (bus, members, n_members, task);
+  _agent_mailbox_trie_unref (trie);
+}
+
+static void
 flush_one (AgentBus   *bus,
            const char *name,
            GTask      *task)
@@ -271,9 +377,7 @@ flush_one (AgentBus   *bus,
 
   if (mailbox == NULL)
     {
-      g_task_return_new_error (
-          task, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND, "There is no subscriber named '%s'", name);
-      g_object_unref (task);
+      flush_group (bus, name, task);
       return;
     }
 
@@ -284,7 +388,7 @@ flush_one (AgentBus   *bus,
 /**
  * agent_bus_flush_async:
  * @self: a bus
- * @name: (nullable): the name of a subscriber, or %NULL for all
+ * @name: (nullable): the name of a subscriber or a group, or %NULL for all
  * @cancellable: (nullable): ends the waiting
  * @callback: (scope async) (nullable): called when all is handled
  * @user_data: data for @callback
@@ -293,7 +397,8 @@ flush_one (AgentBus   *bus,
  * given way to others. What is sent later is not waited for.
  *
  * Nothing else changes: messages come in as before, and are handled in the same order. With %NULL the operation waits for
- * all subscribers that are on the bus now.
+ * all subscribers that are on the bus now. If a subscriber leaves meanwhile and gives messages to other members of its group,
+ * it waits for all that these have then.
  *
  * There is no deadline. A subscriber that is paused, or that nobody listens to, handles nothing, so cancel the operation when
  * it takes too long. A handler that waits for the end of a flush of its own subscriber waits for itself.
@@ -363,8 +468,8 @@ agent_bus_flush_async (AgentBus           *self,
  *
  * Ends [method@AgentBus.Bus.flush_async].
  *
- * Fails with %AGENT_BUS_ERROR_NOT_FOUND if there was no such subscriber, with %AGENT_BUS_ERROR_CLOSED if the bus was stopped
- * or a subscriber left before it had handled all, and with %AGENT_BUS_ERROR_TIMED_OUT if that subscriber did not leave in
+ * Fails with %AGENT_BUS_ERROR_NOT_FOUND if there was no such subscriber or group, with %AGENT_BUS_ERROR_CLOSED if the bus
+ * was stopped or a subscriber left before it had handled all, and with %AGENT_BUS_ERROR_TIMED_OUT if that subscriber did not leave in
  * time. When one subscriber fails, the operation still waits for the others.
  *
  * Returns: whether all was handled

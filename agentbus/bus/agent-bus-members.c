@@ -34,7 +34,8 @@ members_add (AgentBus        *self,
  *
  * May be called from any thread. The bus keeps a reference to the subscriber.
  *
- * Fails with %AGENT_BUS_ERROR_EXISTS if the name is in use or the subscriber has not left its last bus yet, and
+ * Fails with %AGENT_BUS_ERROR_EXISTS if the name is in use by a subscriber or a group, if the name of its group is that of a
+ * subscriber, or if the subscriber has not left its last bus yet, and
  * with %AGENT_BUS_ERROR_CLOSED if the bus is stopped.
  *
  * Returns: whether it is subscribed
@@ -53,6 +54,7 @@ agent_bus_subscribe (AgentBus        *self,
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (subscriber), FALSE);
   g_return_val_if_fail (agent_subscriber_get_name (subscriber) != NULL, FALSE);
   g_return_val_if_fail (*agent_subscriber_get_name (subscriber) != '\0', FALSE);
+  g_return_val_if_fail (g_strcmp0 (agent_subscriber_get_group (subscriber), "") != 0, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   mailbox = _agent_subscriber_new_mailbox (subscriber, &self->owner->base, self->capacity);

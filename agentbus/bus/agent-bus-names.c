@@ -17,7 +17,8 @@ names_compare (const void *a,
  * agent_bus_list_names:
  * @self: a bus
  *
- * Lists the names of all subscribers that are on the bus. May be called from any thread.
+ * Lists all names to which a message can be sent: those of the subscribers that are on the bus, and of their groups. May be
+ * called from any thread.
  *
  * Returns: (transfer full) (array zero-terminated=1): the names, sorted by their bytes
  *
@@ -26,22 +27,23 @@ names_compare (const void *a,
 GStrv
 agent_bus_list_names (AgentBus *self)
 {
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
   AgentSnapshot *snapshot;
   AgentMailbox **mailboxes;
   guint          n_mailboxes;
-  GStrv          names;
 
   g_return_val_if_fail (AGENT_IS_BUS (self), NULL);
 
   snapshot = _agent_directory_ref_snapshot (self->directory);
   mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
-  names = g_new0 (char *, (gsize) n_mailboxes + 1);
   for (guint i = 0; i < n_mailboxes; i++)
-    names[i] = g_strdup (_agent_mailbox_get_name (mailboxes[i]));
+    g_ptr_array_add (names, g_strdup (_agent_mailbox_get_name (mailboxes[i])));
   _agent_snapshot_unref (snapshot);
+  _agent_groups_list (_agent_directory_get_groups (self->directory), names);
 
-  qsort (names, n_mailboxes, sizeof *names, names_compare);
-  return names;
+  qsort (names->pdata, names->len, sizeof *names->pdata, names_compare);
+  g_ptr_array_add (names, NULL);
+  return (GStrv) g_ptr_array_free (g_steal_pointer (&names), FALSE);
 }
 
 /* --- Watching a name --- */
@@ -84,7 +86,7 @@ names_free_watch (gpointer data)
  * agent_bus_watch_name:
  * @self: a bus
  * @name: the name to watch
- * @appeared: (nullable) (scope notified) (closure user_data): called when there is a subscriber of this name
+ * @appeared: (nullable) (scope notified) (closure user_data): called when there is a subscriber or a group of this name
  * @vanished: (nullable) (scope notified) (closure user_data): called when there is none
  * @user_data: (nullable): data for both functions
  * @destroy: (nullable) (destroy user_data): frees @user_data when the watch is removed
@@ -93,7 +95,7 @@ names_free_watch (gpointer data)
  *
  * One of the two functions is called soon with the present state, and after that they are called in turn, at each change: no
  * change is left out, also if the name is free for a moment only, and none is told twice. A name vanishes when its
- * subscriber begins to leave, and when the bus stops. It may be watched while the bus is stopped.
+ * subscriber begins to leave, and when the bus stops; the name of a group with its last member. It may be watched while the bus is stopped.
  *
  * All calls come in the context that is the calling thread's default now, and never before this function returns. A watch
  * does not keep the bus alive; it ends with it. @destroy is called in the same context.
@@ -216,7 +218,7 @@ names_invoke_vanished (AgentBus   *bus,
  * agent_bus_watch_name_with_closures: (rename-to agent_bus_watch_name)
  * @self: a bus
  * @name: the name to watch
- * @appeared: (nullable): a closure that is called with the bus and the name when there is a subscriber of this name
+ * @appeared: (nullable): a closure that is called with the bus and the name when there is a subscriber or a group of this name
  * @vanished: (nullable): the same, when there is none
  *
  * Watches a name, as the C function [method@AgentBus.Bus.watch_name] does, for bindings of other languages.

@@ -572,7 +572,8 @@ _agent_bus_get_ledger (AgentBus        *self,
  *   can be read after the end.
  *
  * `offered` is always the sum of `delivered`, `queued` and all of `dropped`. The totals include the subscribers that have
- * left.
+ * left. The entries of a subscriber have `moved` besides, which is part of the sum there: what it gave to other members of
+ * its group when it left. That is counted where it went to, so the totals have it once.
  *
  * ```c
  * g_autoptr (GVariant) statistics = NULL;

@@ -22,6 +22,7 @@ struct _AgentDirectory
   AgentLedger gone;     /* (lock) the sum of the ledgers of all mailboxes that have left */
   GHashTable *departed; /* (lock) char * → AgentLedger, both owned: of those that have left since the bus was started, by name */
 
+  AgentGroups      *groups;       /* (owned) changed with @lock held */
   AgentNameWatches *name_watches; /* (owned) told with @lock held */
 
   /* These are changed with both locks held, and read with one of them. Senders take only the second one. */
@@ -79,6 +80,7 @@ _agent_directory_new (void)
   self->is_open = TRUE;
   self->leaving = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) _agent_mailbox_unref, NULL);
   self->departed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->groups = _agent_groups_new ();
   self->name_watches = _agent_name_watches_new ();
   g_mutex_init (&self->lock);
   directory_set_names_locked (self, NULL, 0);
@@ -94,6 +96,7 @@ _agent_directory_free (AgentDirectory *self)
   g_hash_table_unref (self->leaving);
   g_hash_table_unref (self->departed);
   _agent_name_watches_unref (self->name_watches);
+  _agent_groups_free (self->groups);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -168,6 +171,7 @@ directory_start_leaving_locked (AgentDirectory *self)
   for (guint i = 0; i < self->n_names; i++)
     g_hash_table_add (self->leaving, _agent_mailbox_ref (mailboxes[i]));
   directory_set_names_locked (self, NULL, 0);
+  _agent_groups_clear (self->groups);
   _agent_name_watches_all_vanished (self->name_watches);
 }
 
@@ -202,29 +206,82 @@ _agent_directory_close (AgentDirectory *self)
   return mailboxes;
 }
 
+AgentGroups *
+_agent_directory_get_groups (AgentDirectory *self)
+{
+  return self->groups;
+}
+
+/* Subscribers and groups share one space of names. */
+static gboolean
+directory_is_taken_locked (AgentDirectory *self,
+                           const char     *name)
+{
+  return directory_find_locked (self, name) != NULL || _agent_groups_contains (self->groups, name);
+}
+
+/* The name that keeps @mailbox from being added: (transfer none) (nullable). */
+static const char *
+directory_find_conflict_locked (AgentDirectory *self,
+                                AgentMailbox   *mailbox)
+{
+  const char *name = _agent_mailbox_get_name (mailbox);
+  const char *group = _agent_mailbox_get_group (mailbox);
+
+  if (directory_is_taken_locked (self, name))
+    return name;
+  if (group != NULL && (g_str_equal (group, name) || directory_find_locked (self, group) != NULL))
+    return group;
+
+  return NULL;
+}
+
+static void
+directory_join_locked (AgentDirectory *self,
+                       AgentMailbox   *mailbox)
+{
+  const char *group = _agent_mailbox_get_group (mailbox);
+
+  if (group != NULL && _agent_groups_join (self->groups, group, mailbox))
+    _agent_name_watches_appeared (self->name_watches, group);
+}
+
+static void
+directory_leave_locked (AgentDirectory *self,
+                        AgentMailbox   *mailbox)
+{
+  const char *group = _agent_mailbox_get_group (mailbox);
+
+  if (group != NULL && _agent_groups_leave (self->groups, group, mailbox))
+    _agent_name_watches_vanished (self->name_watches, group);
+}
+
 gboolean
 _agent_directory_add (AgentDirectory *self,
                       AgentMailbox   *mailbox,
                       GError        **error)
 {
   const char *name = _agent_mailbox_get_name (mailbox);
+  const char *conflict;
   gboolean    is_open;
   gboolean    added;
 
   g_mutex_lock (&self->lock);
   is_open = g_atomic_int_get (&self->is_open);
-  added = is_open && directory_find_locked (self, name) == NULL;
+  conflict = directory_find_conflict_locked (self, mailbox);
+  added = is_open && conflict == NULL;
   if (added)
     {
       directory_set_names_locked (self, _agent_mailbox_trie_add (self->by_name, mailbox), self->n_names + 1);
       _agent_name_watches_appeared (self->name_watches, name);
+      directory_join_locked (self, mailbox);
     }
   g_mutex_unlock (&self->lock);
 
   if (!is_open)
     g_set_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "Cannot subscribe '%s': the bus is stopped", name);
   else if (!added)
-    g_set_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_EXISTS, "A subscriber named '%s' exists already", name);
+    g_set_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_EXISTS, "A subscriber or a group named '%s' exists already", conflict);
 
   return added;
 }
@@ -244,6 +301,7 @@ _agent_directory_remove (AgentDirectory *self,
       _agent_mailbox_ref (mailbox);
       directory_set_names_locked (self, _agent_mailbox_trie_remove (self->by_name, mailbox), self->n_names - 1);
       _agent_name_watches_vanished (self->name_watches, name);
+      directory_leave_locked (self, mailbox);
     }
   g_mutex_unlock (&self->lock);
 
@@ -270,8 +328,11 @@ directory_keep_ledger_locked (AgentDirectory    *self,
       departed = g_new0 (AgentLedger, 1);
       g_hash_table_insert (self->departed, g_strdup (_agent_mailbox_get_name (mailbox)), departed);
     }
-  if (departed != NULL)
-    _agent_ledger_add (departed, ledger);
+  if (departed == NULL)
+    return;
+
+  _agent_ledger_add (departed, ledger);
+  departed->moved += ledger->moved;
 }
 
 static void
@@ -342,7 +403,7 @@ _agent_directory_watch_name (AgentDirectory *self,
 
   g_mutex_lock (&self->lock);
   id = _agent_name_watches_add (
-      self->name_watches, name, directory_find_locked (self, name) != NULL, func, data, destroy);
+      self->name_watches, name, directory_is_taken_locked (self, name), func, data, destroy);
   g_mutex_unlock (&self->lock);
 
   return id;
@@ -385,6 +446,7 @@ directory_list_ledger (GVariantBuilder   *by_name,
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
 
   _agent_ledger_to_dict (ledger, &dict);
+  g_variant_dict_insert (&dict, "moved", "t", ledger->moved);
   g_variant_builder_add (by_name, "{sv}", name, g_variant_dict_end (&dict));
 }
 

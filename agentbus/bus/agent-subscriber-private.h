@@ -20,5 +20,7 @@ gboolean      _agent_subscriber_change_paused
                                              gboolean           paused);
 AgentMailbox *_agent_subscriber_ref_mailbox (AgentSubscriber   *self);
 void          _agent_subscriber_detach      (AgentSubscriber   *self);
+void          _agent_subscriber_get_ledger  (AgentSubscriber   *self,
+                                             AgentLedger       *ledger);
 
 G_END_DECLS

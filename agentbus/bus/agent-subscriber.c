@@ -138,6 +138,7 @@
 typedef struct
 {
   char         *name;
+  char         *group; /* (nullable) */
   GMainContext *context;
   guint         capacity;
   guint64       max_bytes;
@@ -149,13 +150,14 @@ typedef struct
   GMutex        lock;
   gboolean      claimed; /* (lock) whether the subscriber is on a bus, or is still leaving one: there is a @mailbox then */
   AgentMailbox *mailbox; /* (lock) (nullable) the mailbox of the current or the last subscription */
-  AgentLedger   earlier; /* (lock) the sum of the ledgers of the subscriptions before that */
+  AgentLedger  *earlier; /* (lock) (owned) (nullable) the sum of the ledgers of the subscriptions before that */
 } AgentSubscriberPrivate;
 
 enum
 {
   PROP_0,
   PROP_NAME,
+  PROP_GROUP,
   PROP_MAIN_CONTEXT,
   PROP_CAPACITY,
   PROP_MAX_BYTES,
@@ -203,7 +205,9 @@ _agent_subscriber_claim (AgentSubscriber *self,
       if (old != NULL)
         {
           _agent_mailbox_get_ledger (old, &ledger);
-          _agent_ledger_add (&priv->earlier, &ledger);
+          if (priv->earlier == NULL)
+            priv->earlier = g_new0 (AgentLedger, 1);
+          _agent_ledger_add (priv->earlier, &ledger);
         }
     }
   g_mutex_unlock (&priv->lock);
@@ -284,6 +288,22 @@ _agent_subscriber_unclaim (AgentSubscriber *self)
   _agent_mailbox_unref (mailbox);
 }
 
+/* The figures of all subscriptions. */
+void
+_agent_subscriber_get_ledger (AgentSubscriber *self,
+                              AgentLedger     *ledger)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  memset (ledger, 0, sizeof *ledger);
+  g_mutex_lock (&priv->lock);
+  if (priv->mailbox != NULL)
+    _agent_mailbox_get_ledger (priv->mailbox, ledger);
+  if (priv->earlier != NULL)
+    _agent_ledger_add (ledger, priv->earlier);
+  g_mutex_unlock (&priv->lock);
+}
+
 static gpointer
 subscriber_new_hand (gpointer      subscriber,
                      AgentMailbox *mailbox,
@@ -306,6 +326,7 @@ _agent_subscriber_new_mailbox (AgentSubscriber   *self,
                                        .signal = signals[MESSAGE],
                                        .always_emit = priv->always_emit };
   AgentMailboxSettings    settings = { .name = priv->name,
+                                       .group = priv->group,
                                        .capacity = priv->capacity != 0 ? priv->capacity : default_capacity,
                                        .max_bytes = priv->max_bytes,
                                        .max_age = priv->max_age,
@@ -341,9 +362,27 @@ agent_subscriber_finalize (GObject *object)
   g_clear_pointer (&priv->mailbox, _agent_mailbox_unref);
   g_clear_pointer (&priv->context, g_main_context_unref);
   g_clear_pointer (&priv->name, g_free);
+  g_clear_pointer (&priv->group, g_free);
+  g_clear_pointer (&priv->earlier, g_free);
   g_mutex_clear (&priv->lock);
 
   G_OBJECT_CLASS (agent_subscriber_parent_class)->finalize (object);
+}
+
+static void
+subscriber_get_figure (AgentSubscriber *self,
+                       guint            prop_id,
+                       GValue          *value)
+{
+  AgentLedger ledger;
+
+  _agent_subscriber_get_ledger (self, &ledger);
+  if (prop_id == PROP_N_QUEUED)
+    g_value_set_uint64 (value, ledger.queued);
+  else if (prop_id == PROP_N_DELIVERED)
+    g_value_set_uint64 (value, ledger.delivered);
+  else
+    g_value_set_uint64 (value, _agent_ledger_get_dropped (&ledger));
 }
 
 static void
@@ -358,6 +397,9 @@ agent_subscriber_get_property (GObject    *object,
     {
     case PROP_NAME:
       g_value_set_string (value, agent_subscriber_get_name (self));
+      break;
+    case PROP_GROUP:
+      g_value_set_string (value, agent_subscriber_get_group (self));
       break;
     case PROP_MAIN_CONTEXT:
       g_value_set_boxed (value, agent_subscriber_get_main_context (self));
@@ -378,13 +420,9 @@ agent_subscriber_get_property (GObject    *object,
       g_value_set_boolean (value, _agent_subscriber_is_paused (self));
       break;
     case PROP_N_QUEUED:
-      g_value_set_uint64 (value, agent_subscriber_get_n_queued (self));
-      break;
     case PROP_N_DELIVERED:
-      g_value_set_uint64 (value, agent_subscriber_get_n_delivered (self));
-      break;
     case PROP_N_DROPPED:
-      g_value_set_uint64 (value, agent_subscriber_get_n_dropped (self));
+      subscriber_get_figure (self, prop_id, value);
       break;
     case PROP_BUS:
       g_value_take_object (value, agent_subscriber_dup_bus (self));
@@ -417,6 +455,9 @@ agent_subscriber_set_property (GObject      *object,
     {
     case PROP_NAME:
       priv->name = subscriber_dup_name (value);
+      break;
+    case PROP_GROUP:
+      priv->group = subscriber_dup_name (value);
       break;
     case PROP_MAIN_CONTEXT:
       priv->context = g_value_dup_boxed (value);
@@ -455,6 +496,22 @@ subscriber_install_settings (GObjectClass *object_class)
    * Since: 0.1
    */
   props[PROP_NAME] = g_param_spec_string ("name", NULL, NULL, NULL, flags);
+
+  /**
+   * AgentSubscriber:group: (getter get_group)
+   *
+   * The group that the subscriber is in, or %NULL.
+   *
+   * Data that is sent to the name of a group goes to one of its members: of two that are chosen at random, to the one with
+   * fewer messages, and never to the source. System messages and `task-update-request` go to all members, and what has no
+   * target reaches each of them as any subscriber. A group is there as long as it has members; on one bus, no group has the
+   * name of a subscriber.
+   *
+   * When a member leaves, other members get the data of the group that it has not begun with.
+   *
+   * Since: 0.1
+   */
+  props[PROP_GROUP] = g_param_spec_string ("group", NULL, NULL, NULL, flags);
 
   /**
    * AgentSubscriber:main-context: (getter get_main_context)
@@ -682,6 +739,26 @@ agent_subscriber_get_name (AgentSubscriber *self)
 }
 
 /**
+ * agent_subscriber_get_group: (get-property group)
+ * @self: a subscriber
+ *
+ * Gets the group that the subscriber is in.
+ *
+ * Returns: (transfer none) (nullable): the name of the group, or %NULL
+ *
+ * Since: 0.1
+ */
+const char *
+agent_subscriber_get_group (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
+
+  return priv->group;
+}
+
+/**
  * agent_subscriber_get_main_context: (get-property main-context)
  * @self: a subscriber
  *
@@ -779,90 +856,6 @@ agent_subscriber_get_overflow (AgentSubscriber *self)
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), AGENT_OVERFLOW_DROP_NEWEST);
 
   return priv->overflow;
-}
-
-static void
-subscriber_get_ledger (AgentSubscriber *self,
-                       AgentLedger     *ledger)
-{
-  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-  AgentLedger             current = {
-                0,
-  };
-
-  g_mutex_lock (&priv->lock);
-  if (priv->mailbox != NULL)
-    _agent_mailbox_get_ledger (priv->mailbox, &current);
-  *ledger = priv->earlier;
-  _agent_ledger_add (ledger, &current);
-  g_mutex_unlock (&priv->lock);
-}
-
-/**
- * agent_subscriber_get_n_queued: (get-property n-queued)
- * @self: a subscriber
- *
- * Gets how many messages wait, in both channels.
- *
- * Returns: a number of messages
- *
- * Since: 0.1
- */
-guint64
-agent_subscriber_get_n_queued (AgentSubscriber *self)
-{
-  AgentLedger ledger;
-
-  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
-
-  subscriber_get_ledger (self, &ledger);
-  return ledger.queued;
-}
-
-/**
- * agent_subscriber_get_n_delivered: (get-property n-delivered)
- * @self: a subscriber
- *
- * Gets how many messages were given to the subscriber.
- *
- * A message counts from the moment its handler begins.
- *
- * Returns: a number of messages
- *
- * Since: 0.1
- */
-guint64
-agent_subscriber_get_n_delivered (AgentSubscriber *self)
-{
-  AgentLedger ledger;
-
-  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
-
-  subscriber_get_ledger (self, &ledger);
-  return ledger.delivered;
-}
-
-/**
- * agent_subscriber_get_n_dropped: (get-property n-dropped)
- * @self: a subscriber
- *
- * Gets how many messages for the subscriber were dropped, for any reason.
- *
- * [method@AgentBus.Bus.get_statistics] has the numbers by reason.
- *
- * Returns: a number of messages
- *
- * Since: 0.1
- */
-guint64
-agent_subscriber_get_n_dropped (AgentSubscriber *self)
-{
-  AgentLedger ledger;
-
-  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), 0);
-
-  subscriber_get_ledger (self, &ledger);
-  return _agent_ledger_get_dropped (&ledger);
 }
 
 /**

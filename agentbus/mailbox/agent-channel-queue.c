@@ -28,6 +28,8 @@ queue_new_slot (AgentMessage *message)
   if (!_agent_message_is_kept (message))
     return slot;
 
+  if (message->grouped)
+    slot |= AGENT_SLOT_MOVES;
   return slot | AGENT_SLOT_KEPT | (message->origin == 0 ? AGENT_SLOT_STAYS : 0);
 }
 

@@ -19,7 +19,7 @@ _agent_ledger_get_dropped (const AgentLedger *self)
 guint64
 _agent_ledger_get_offered (const AgentLedger *self)
 {
-  return self->delivered + self->queued + _agent_ledger_get_dropped (self);
+  return self->delivered + self->queued + self->moved + _agent_ledger_get_dropped (self);
 }
 
 void

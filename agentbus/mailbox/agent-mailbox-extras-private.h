@@ -17,6 +17,8 @@ typedef struct
   GQueue      receipts;        /* (source's lock) (owned) who waits to receive */
   GHashTable *unhandled_names; /* (thread that serves) (owned) (nullable) names that were logged as unhandled */
   gint        n_unhandled;     /* (atomic) */
+  char       *group;           /* (owned) (nullable) set before any thread can send */
+  guint64     n_moved;         /* (lock of the data channel) how many messages went to other members of the group */
 } AgentMailboxExtras;
 
 AgentMailboxExtras *_agent_mailbox_extras_get   (AgentMailboxExtras **place);

@@ -33,5 +33,6 @@ _agent_mailbox_extras_clear (AgentMailboxExtras **place)
   g_assert (self->leavers == NULL && self->receipts.length == 0);
 
   g_clear_pointer (&self->unhandled_names, g_hash_table_unref);
+  g_clear_pointer (&self->group, g_free);
   g_free (self);
 }

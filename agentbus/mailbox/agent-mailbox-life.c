@@ -213,12 +213,14 @@ life_count_discarded_locked (AgentMailbox *self,
   return to_report;
 }
 
-/* Closes a channel and takes the messages out. Those that no watch wants back are counted as discarded in the same moment.
+/* Closes a channel and takes the messages out. Those that neither a watch nor the group wants are counted as discarded in the
+ * same moment.
  *
  * @all: whether to take the reliable messages, too
  *
  * Returns: (transfer full): messages to unref after unlocking, those that were discarded first
  * @picked: (out) (transfer full) (nullable): the messages for each watch
+ * @moved: gets the messages for the group
  * @n_discarded: (out): how many messages were discarded
  * @to_report: (inout): pass it to report_drops() */
 static GPtrArray *
@@ -227,6 +229,7 @@ life_empty_queue (AgentMailbox *self,
                   gboolean      all,
                   GPtrArray    *watches,
                   GPtrArray   **picked,
+                  GPtrArray    *moved,
                   guint        *n_discarded,
                   gboolean     *to_report)
 {
@@ -240,6 +243,8 @@ life_empty_queue (AgentMailbox *self,
                 : _agent_channel_queue_sift_locked (queue, messages);
   if (n_taken > 0)
     *picked = _agent_mailbox_watches_pick (watches, messages);
+  if (channel == AGENT_CHANNEL_DATA && messages->len > 0 && _agent_mailbox_get_group (self) != NULL)
+    _agent_mailbox_pick_grouped_locked (self, messages, moved);
   *n_discarded = messages->len;
   if (messages->len > 0)
     *to_report = life_count_discarded_locked (self, messages);
@@ -248,31 +253,69 @@ life_empty_queue (AgentMailbox *self,
   return messages;
 }
 
-/* Closes a channel. Each message that is queued there goes back to the watch that wants it, or is discarded: returns how many
- * were. Called between begin_return() and end_return(): until the messages are back, no message that was handed over later
- * counts as handled.
+static void
+life_tell_discarded (AgentMailbox *self,
+                     GPtrArray    *messages,
+                     guint         n_discarded,
+                     gboolean      to_report)
+{
+  _agent_mailbox_report_drops (self, to_report);
+  for (guint i = 0; i < n_discarded; i++)
+    _agent_mailbox_owner_tell_loss (self->owner, messages->pdata[i], self->name, AGENT_DROP_REASON_DISCARDED);
+}
+
+/* Gives the messages of the group to others of it. Those that nobody may get are discarded: returns how many were.
  *
- * @all: FALSE to leave the reliable messages that no watch wants back in the channel */
+ * @moved: gets the messages to unref after this
+ * @all: FALSE to put the reliable ones back into the channel */
+static guint
+life_move (AgentMailbox *self,
+           GPtrArray    *moved,
+           gboolean      all)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  gboolean           to_report = FALSE;
+  guint              n_discarded;
+
+  if (moved->len > 0)
+    self->owner->funcs->move (self->owner, self, moved);
+  if (moved->len == 0)
+    return 0;
+
+  _agent_channel_queue_lock (queue);
+  _agent_mailbox_take_back_locked (self, moved, !all);
+  n_discarded = moved->len;
+  if (n_discarded > 0)
+    to_report = life_count_discarded_locked (self, moved);
+  _agent_channel_queue_unlock (queue);
+
+  life_tell_discarded (self, moved, n_discarded, to_report);
+  return n_discarded;
+}
+
+/* Closes a channel. Each message that is queued there goes back to the watch that wants it, or to others of the group, or is
+ * discarded: returns how many were. Called between begin_return() and end_return(): until the messages are back, no message
+ * that was handed over later counts as handled.
+ *
+ * @all: FALSE to leave the reliable messages that go nowhere else in the channel */
 static guint
 life_discard_queue (AgentMailbox *self,
                     AgentChannel  channel,
                     gboolean      all)
 {
   g_autoptr (GPtrArray) watches = _agent_watch_list_ref (&self->owner->watches);
+  g_autoptr (GPtrArray) moved = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
   g_autoptr (GPtrArray) picked = NULL;
   g_autoptr (GPtrArray) messages = NULL;
   gboolean to_report = FALSE;
   guint    n_discarded;
 
-  messages = life_empty_queue (self, channel, all, watches, &picked, &n_discarded, &to_report);
-  _agent_mailbox_report_drops (self, to_report);
+  messages = life_empty_queue (self, channel, all, watches, &picked, moved, &n_discarded, &to_report);
+  life_tell_discarded (self, messages, n_discarded, to_report);
   if (picked != NULL)
     _agent_mailbox_watches_give_back (watches, self, picked);
 
-  for (guint i = 0; i < n_discarded; i++)
-    _agent_mailbox_owner_tell_loss (self->owner, messages->pdata[i], self->name, AGENT_DROP_REASON_DISCARDED);
-
-  return n_discarded;
+  return n_discarded + life_move (self, moved, all);
 }
 
 static void

@@ -22,7 +22,7 @@ G_BEGIN_DECLS
  * context.
  *
  * The functions are in several files: what a mailbox is (agent-mailbox.c), how messages get in, by a push or by an offer
- * (-push.c, -offer.c), how they get out (-serve.c, -receive.c, -receive-now.c, -take.c), how they stay in hand (-defer.c), and
+ * (-push.c, -offer.c), what becomes of those for a group (-group.c), how they get out (-serve.c, -receive.c, -receive-now.c, -take.c), how they stay in hand (-defer.c), and
  * how a subscription begins and ends (-life.c). Only these files write to the struct.
  */
 
@@ -44,6 +44,7 @@ typedef struct
 typedef struct
 {
   const char   *name;
+  const char   *group;     /* (nullable) */
   guint         capacity;  /* messages */
   guint64       max_bytes; /* 0 for any number */
   guint         max_age;   /* milliseconds, 0 for any */
@@ -148,6 +149,21 @@ void             _agent_mailbox_end_offer      (AgentMailbox               *self
 void             _agent_mailbox_add_system     (AgentMailbox               *self,
                                                 gboolean                    claimed,
                                                 AgentMessage               *cancel);
+
+/* Any thread, for groups; _locked: with the lock of the data channel held */
+const char      *_agent_mailbox_get_group      (AgentMailbox               *self);
+void             _agent_mailbox_note_delay     (AgentMailbox               *self,
+                                                AgentMessage               *message);
+void             _agent_mailbox_adopt          (AgentMailbox               *self,
+                                                GPtrArray                  *messages);
+void             _agent_mailbox_pick_grouped_locked
+                                               (AgentMailbox               *self,
+                                                GPtrArray                  *messages,
+                                                GPtrArray                  *moved);
+void             _agent_mailbox_take_back_locked
+                                               (AgentMailbox               *self,
+                                                GPtrArray                  *messages,
+                                                gboolean                    keep);
 
 /* Any thread, for the watches */
 gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,

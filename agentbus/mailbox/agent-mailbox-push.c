@@ -88,12 +88,13 @@ push_look_at_context (AgentMailbox *self,
                        n_queued));
 }
 
-static void
+/* Whether another mailbox has accepted @message. */
+static gboolean
 push_refuse (AgentMailbox *self,
              AgentMessage *message,
              AgentSender  *sender)
 {
-  self->owner->funcs->refused (self->owner, self, message, sender);
+  return self->owner->funcs->refused (self->owner, self, message, sender);
 }
 
 static gboolean
@@ -122,10 +123,7 @@ push_system (AgentMailbox *self,
 
   _agent_sender_unref_later (sender, cancel);
   if (closed)
-    {
-      push_refuse (self, message, sender);
-      return FALSE;
-    }
+    return push_refuse (self, message, sender);
 
   _agent_mailbox_add_system (self, claimed, cancel);
   if (G_UNLIKELY (milestone))
@@ -329,7 +327,7 @@ push_data (AgentMailbox *self,
   if (result == PUSH_FULL)
     push_look_at_context (self, AGENT_CHANNEL_DATA, now, sender);
   if (result == PUSH_CLOSED || !push_drop (self, message, sender))
-    push_refuse (self, message, sender);
+    return push_refuse (self, message, sender);
   return FALSE;
 }
 
