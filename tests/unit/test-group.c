@@ -2,7 +2,8 @@
 
 #include "config.h"
 
-#include "base/agent-clock-private.h"
+#include "bus/agent-bus-private.h"
+#include "mailbox/agent-mailbox-private.h"
 #include "test-tools.h"
 
 /* Groups: who gets what is sent to their name, and what becomes of it when a member leaves. */
@@ -308,6 +309,30 @@ test_leaver_and_source (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* A sender has chosen a member, and that leaves before the message is in: another one gets it. */
+static void
+test_leaver_is_chosen (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member (f, "a");
+  g_autoptr (TestRecorder) b = NULL;
+  AgentMailbox *chosen = _agent_directory_lookup (f->bus->directory, "a");
+  AgentMessage *message = test_data ("test", "pool", 1);
+  AgentMessage *too_late = test_data ("test", "pool", 2);
+
+  message->grouped = TRUE;
+  too_late->grouped = TRUE;
+  agent_bus_unsubscribe (f->bus, "a");
+  g_assert_false (_agent_mailbox_push (chosen, too_late, _agent_sender_get ()));
+  b = add_member (f, "b");
+  g_assert_true (_agent_mailbox_push (chosen, message, _agent_sender_get ()));
+  _agent_sender_collect (_agent_sender_get ());
+  _agent_mailbox_unref (chosen);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (b), ==, "1");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_CLOSED], ==, 1);
+  test_assert_balanced (f->bus);
+}
+
 static void
 test_last_member (TestFixture *f)
 {
@@ -595,6 +620,7 @@ main (int    argc,
   ADD ("leaver", test_leaver);
   ADD ("leaver-with-one-in-hand", test_leaver_with_one_in_hand);
   ADD ("leaver-and-source", test_leaver_and_source);
+  ADD ("leaver-is-chosen", test_leaver_is_chosen);
   ADD ("last-member", test_last_member);
   ADD ("drained-leaver", test_drained_leaver);
   ADD ("drained-too-late", test_drained_too_late);
