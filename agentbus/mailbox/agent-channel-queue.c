@@ -21,11 +21,12 @@
 #define PREFETCH 2
 
 static inline guintptr
-queue_new_slot (AgentMessage *message)
+queue_new_slot (AgentMessage *message,
+                gboolean      kept)
 {
   guintptr slot = (guintptr) message;
 
-  if (!_agent_message_is_kept (message))
+  if (!kept)
     return slot;
 
   if (message->grouped)
@@ -188,7 +189,7 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
     }
 
   n_filled = atomic_load_explicit (&tail->n_filled, memory_order_relaxed);
-  atomic_store_explicit (&tail->slots[n_filled], queue_new_slot (message), memory_order_relaxed);
+  atomic_store_explicit (&tail->slots[n_filled], queue_new_slot (message, kept), memory_order_relaxed);
   /* From here on, the receiver may have handled and freed the message. */
   atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
   queue_add_n_in (self, 1);
