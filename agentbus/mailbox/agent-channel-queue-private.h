@@ -51,8 +51,7 @@ struct _AgentBlock
 /* The tags in the slot of a message. Messages are aligned, so the lowest bits of a slot are free. A sender reads the tags and
  * not the message, which the receiver may be freeing at that moment. */
 #define AGENT_SLOT_KEPT  ((guintptr) 1) /* it never gives way */
-#define AGENT_SLOT_STAYS ((guintptr) 2) /* it is reliable, and no watch wants it back: it stays until the receiver takes it */
-#define AGENT_SLOT_MOVES ((guintptr) 4) /* it was sent to a group, so it goes to another member, whether it stays or not */
+#define AGENT_SLOT_STAYS ((guintptr) 4) /* it is reliable, and neither a watch nor a group wants it back: the receiver gets it */
 #define AGENT_SLOT_TAGS  ((guintptr) 7)
 
 struct _AgentChannelQueue

@@ -19,7 +19,7 @@ sift_block_locked (AgentBlock *block,
       _Atomic guintptr *place = &block->slots[i - 1];
       guintptr          slot = atomic_load_explicit (place, memory_order_acquire);
 
-      if (slot != 0 && (slot & (AGENT_SLOT_STAYS | AGENT_SLOT_MOVES)) != AGENT_SLOT_STAYS && atomic_compare_exchange_strong (place, &slot, 0))
+      if (slot != 0 && (slot & AGENT_SLOT_STAYS) == 0 && atomic_compare_exchange_strong (place, &slot, 0))
         g_ptr_array_add (messages, _agent_channel_queue_slot_message (slot));
     }
 
@@ -48,7 +48,7 @@ sift_get_first_locked (AgentChannelQueue *self)
   return first;
 }
 
-/* Takes back all queued messages but those that stay, oldest first. Those that move are taken, too. Precondition: the queue is closed. Returns how many
+/* Takes back all queued messages but those that stay, oldest first. Precondition: the queue is closed. Returns how many
  * messages were added to @messages. */
 guint
 _agent_channel_queue_sift_locked (AgentChannelQueue *self,

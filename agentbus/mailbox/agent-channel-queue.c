@@ -29,9 +29,7 @@ queue_new_slot (AgentMessage *message,
   if (!kept)
     return slot;
 
-  if (message->grouped)
-    slot |= AGENT_SLOT_MOVES;
-  return slot | AGENT_SLOT_KEPT | (message->origin == 0 ? AGENT_SLOT_STAYS : 0);
+  return slot | AGENT_SLOT_KEPT | (message->origin == 0 && !message->grouped ? AGENT_SLOT_STAYS : 0);
 }
 
 static AgentBlock *
