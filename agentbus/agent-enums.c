@@ -69,6 +69,10 @@ G_DEFINE_ENUM_TYPE (AgentFrameDirection, agent_frame_direction,
                     G_DEFINE_ENUM_VALUE (AGENT_FRAME_DIRECTION_DOWNSTREAM, "downstream"),
                     G_DEFINE_ENUM_VALUE (AGENT_FRAME_DIRECTION_UPSTREAM, "upstream"))
 
+G_DEFINE_FLAGS_TYPE (AgentLeaveFlags, agent_leave_flags,
+                     G_DEFINE_ENUM_VALUE (AGENT_LEAVE_FLAGS_NONE, "none"),
+                     G_DEFINE_ENUM_VALUE (AGENT_LEAVE_FLAGS_DRAIN, "drain"))
+
 G_DEFINE_ENUM_TYPE (AgentMessageType, agent_message_type,
                     MESSAGE_TYPES (AS_ENUM_VALUE))
 

@@ -14,6 +14,7 @@ G_BEGIN_DECLS
 #define AGENT_TYPE_DISPATCH_RESULT (agent_dispatch_result_get_type ())
 #define AGENT_TYPE_DROP_REASON     (agent_drop_reason_get_type ())
 #define AGENT_TYPE_FRAME_DIRECTION (agent_frame_direction_get_type ())
+#define AGENT_TYPE_LEAVE_FLAGS     (agent_leave_flags_get_type ())
 #define AGENT_TYPE_MESSAGE_TYPE    (agent_message_type_get_type ())
 #define AGENT_TYPE_OVERFLOW        (agent_overflow_get_type ())
 #define AGENT_TYPE_TASK_STATUS     (agent_task_status_get_type ())
@@ -141,6 +142,21 @@ typedef enum
 } AgentDropReason;
 
 /**
+ * AgentLeaveFlags:
+ * @AGENT_LEAVE_FLAGS_NONE: Queued data that is not reliable is discarded.
+ * @AGENT_LEAVE_FLAGS_DRAIN: All that is queued is handled, or received, before the end.
+ *
+ * How a subscriber leaves a bus.
+ *
+ * Since: 0.1
+ */
+typedef enum /*< flags >*/
+{
+  AGENT_LEAVE_FLAGS_NONE = 0,
+  AGENT_LEAVE_FLAGS_DRAIN = 1 << 0,
+} AgentLeaveFlags;
+
+/**
  * AgentDispatchResult:
  * @AGENT_DISPATCH_RESULT_DELIVERED: The message was passed to the router of the actor.
  * @AGENT_DISPATCH_RESULT_PARKED: The message waits until it can be passed to a router, or expires.
@@ -201,6 +217,8 @@ AGENT_AVAILABLE_IN_0_1
 GType        agent_drop_reason_get_type     (void);
 AGENT_AVAILABLE_IN_0_1
 GType        agent_frame_direction_get_type (void);
+AGENT_AVAILABLE_IN_0_1
+GType        agent_leave_flags_get_type     (void);
 AGENT_AVAILABLE_IN_0_1
 GType        agent_message_type_get_type    (void);
 AGENT_AVAILABLE_IN_0_1

@@ -57,7 +57,8 @@ members_add (AgentBus        *self,
  *
  * May be called from any thread. The bus keeps a reference to the subscriber.
  *
- * Fails with %AGENT_BUS_ERROR_EXISTS if the name is in use or the subscriber has not left its last bus yet, and
+ * Fails with %AGENT_BUS_ERROR_EXISTS if the name is in use by a subscriber or a group, if the name of its group is that of a
+ * subscriber, or if the subscriber has not left its last bus yet, and
  * with %AGENT_BUS_ERROR_CLOSED if the bus is stopped.
  *
  * Returns: whether it is subscribed
@@ -76,6 +77,7 @@ agent_bus_subscribe (AgentBus        *self,
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (subscriber), FALSE);
   g_return_val_if_fail (agent_subscriber_get_name (subscriber) != NULL, FALSE);
   g_return_val_if_fail (*agent_subscriber_get_name (subscriber) != '\0', FALSE);
+  g_return_val_if_fail (g_strcmp0 (agent_subscriber_get_group (subscriber), "") != 0, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   mailbox = _agent_subscriber_new_mailbox (subscriber, &self->owner->base, self->capacity);
@@ -90,24 +92,26 @@ agent_bus_subscribe (AgentBus        *self,
 }
 
 static void
-members_end (AgentBus  *self,
-             GPtrArray *mailboxes,
-             GTask     *task)
+members_end (AgentBus       *self,
+             GPtrArray      *mailboxes,
+             AgentLeaveFlags flags,
+             GTask          *task)
 {
   g_autoptr (AgentBus) bus = g_object_ref (self);
 
   /* A message or a subscriber that is freed here may hold the last reference to the bus. */
   for (guint i = 0; i < mailboxes->len; i++)
-    _agent_mailbox_close (mailboxes->pdata[i]);
+    _agent_mailbox_close (mailboxes->pdata[i], (flags & AGENT_LEAVE_FLAGS_DRAIN) != 0);
 
   _agent_ending_begin (mailboxes, agent_bus_get_shutdown_timeout (self), self->context, task);
 }
 
 /* FALSE: there is no such subscriber, and @task is still the caller's. */
 static gboolean
-members_end_by_name (AgentBus   *self,
-                     const char *name,
-                     GTask      *task)
+members_end_by_name (AgentBus       *self,
+                     const char     *name,
+                     AgentLeaveFlags flags,
+                     GTask          *task)
 {
   AgentMailbox *mailbox = _agent_directory_remove (self->directory, name);
   GPtrArray    *mailboxes;
@@ -117,7 +121,7 @@ members_end_by_name (AgentBus   *self,
 
   mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
   g_ptr_array_add (mailboxes, mailbox);
-  members_end (self, mailboxes, task);
+  members_end (self, mailboxes, flags, task);
   return TRUE;
 }
 
@@ -142,7 +146,27 @@ agent_bus_unsubscribe (AgentBus   *self,
   g_return_if_fail (AGENT_IS_BUS (self));
   g_return_if_fail (name != NULL);
 
-  members_end_by_name (self, name, NULL);
+  members_end_by_name (self, name, AGENT_LEAVE_FLAGS_NONE, NULL);
+}
+
+static void
+members_unsubscribe (AgentBus           *self,
+                     const char         *name,
+                     AgentLeaveFlags     flags,
+                     GCancellable       *cancellable,
+                     GAsyncReadyCallback callback,
+                     gpointer            user_data,
+                     gpointer            tag)
+{
+  GTask *task = g_task_new (self, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, tag);
+  if (members_end_by_name (self, name, flags, task))
+    return;
+
+  g_task_return_new_error (
+      task, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND, "There is no subscriber named '%s'", name);
+  g_object_unref (task);
 }
 
 /**
@@ -155,9 +179,11 @@ agent_bus_unsubscribe (AgentBus   *self,
  *
  * Takes a subscriber off the bus.
  *
- * At once, the name is free, no more messages come in, and queued data is discarded and counted. A handler that is
- * running, or a delivery that was deferred, may finish, and the queued system messages are delivered. Then the operation
- * is complete: no handler of the subscription runs any more.
+ * At once, the name is free, no more messages come in, and queued data is discarded and counted, unless it is reliable. A
+ * handler that is running, or a delivery that was deferred, may finish, and the queued system messages and the reliable data
+ * are delivered. Then the operation is complete: no handler of the subscription runs any more.
+ *
+ * [method@AgentBus.Bus.unsubscribe_full_async] can have all data delivered before.
  *
  * If that takes longer than [property@AgentBus.Bus:shutdown-timeout], the remaining messages are discarded and counted,
  * and the operation fails with %AGENT_BUS_ERROR_TIMED_OUT. A handler that hangs at that moment cannot be stopped, but no
@@ -176,24 +202,12 @@ agent_bus_unsubscribe_async (AgentBus           *self,
                              GAsyncReadyCallback callback,
                              gpointer            user_data)
 {
-  GTask *task;
-
   g_return_if_fail (AGENT_IS_BUS (self));
   g_return_if_fail (name != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, agent_bus_unsubscribe_async);
-
-  if (!members_end_by_name (self, name, task))
-    {
-      g_task_return_new_error (task,
-                               AGENT_BUS_ERROR,
-                               AGENT_BUS_ERROR_NOT_FOUND,
-                               "There is no subscriber named '%s'",
-                               name);
-      g_object_unref (task);
-    }
+  members_unsubscribe (
+      self, name, AGENT_LEAVE_FLAGS_NONE, cancellable, callback, user_data, agent_bus_unsubscribe_async);
 }
 
 /**
@@ -215,6 +229,67 @@ gboolean
 agent_bus_unsubscribe_finish (AgentBus     *self,
                               GAsyncResult *result,
                               GError      **error)
+{
+  g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * agent_bus_unsubscribe_full_async:
+ * @self: a bus
+ * @name: the name of a subscriber
+ * @flags: how it leaves
+ * @cancellable: (nullable): ends the operation; the subscriber leaves all the same
+ * @callback: (scope async) (nullable): called when the subscriber has left
+ * @user_data: data for @callback
+ *
+ * Takes a subscriber off the bus, as [method@AgentBus.Bus.unsubscribe_async] does, or without loss.
+ *
+ * With %AGENT_LEAVE_FLAGS_DRAIN the name is free at once, too, and no more messages come in, but all that is queued is
+ * handled, data and system messages, before the subscriber leaves. A pause of the subscriber is over. If it has no handler,
+ * but messages were received from it, it leaves when the last one is received. If nobody listens to it, all is discarded and
+ * counted.
+ *
+ * The deadline is the same: what is not handled by then is discarded and counted.
+ *
+ * Since: 0.1
+ */
+void
+agent_bus_unsubscribe_full_async (AgentBus           *self,
+                                  const char         *name,
+                                  AgentLeaveFlags     flags,
+                                  GCancellable       *cancellable,
+                                  GAsyncReadyCallback callback,
+                                  gpointer            user_data)
+{
+  g_return_if_fail (AGENT_IS_BUS (self));
+  g_return_if_fail (name != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  members_unsubscribe (self, name, flags, cancellable, callback, user_data, agent_bus_unsubscribe_full_async);
+}
+
+/**
+ * agent_bus_unsubscribe_full_finish:
+ * @self: a bus
+ * @result: the result that the callback got
+ * @error: return location for an error
+ *
+ * Ends [method@AgentBus.Bus.unsubscribe_full_async].
+ *
+ * Fails with %AGENT_BUS_ERROR_NOT_FOUND if there was no such subscriber, and with %AGENT_BUS_ERROR_TIMED_OUT if it
+ * took too long to leave.
+ *
+ * Returns: whether the subscriber left in time
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_bus_unsubscribe_full_finish (AgentBus     *self,
+                                   GAsyncResult *result,
+                                   GError      **error)
 {
   g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
@@ -303,6 +378,21 @@ agent_bus_start_finish (AgentBus     *self,
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
+static void
+members_stop (AgentBus           *self,
+              AgentLeaveFlags     flags,
+              GCancellable       *cancellable,
+              GAsyncReadyCallback callback,
+              gpointer            user_data,
+              gpointer            tag)
+{
+  GTask *task = g_task_new (self, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, tag);
+  members_end (self, _agent_directory_close (self->directory), flags, task);
+  g_ptr_array_unref (_agent_retained_clear (self->owner->retained));
+}
+
 /**
  * agent_bus_stop_async:
  * @self: a bus
@@ -342,15 +432,10 @@ agent_bus_stop_async (AgentBus           *self,
                       GAsyncReadyCallback callback,
                       gpointer            user_data)
 {
-  GTask *task;
-
   g_return_if_fail (AGENT_IS_BUS (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, agent_bus_stop_async);
-  members_end (self, _agent_directory_close (self->directory), task);
-  g_ptr_array_unref (_agent_retained_clear (self->owner->retained));
+  members_stop (self, AGENT_LEAVE_FLAGS_NONE, cancellable, callback, user_data, agent_bus_stop_async);
 }
 
 /**
@@ -371,6 +456,84 @@ gboolean
 agent_bus_stop_finish (AgentBus     *self,
                        GAsyncResult *result,
                        GError      **error)
+{
+  g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * agent_bus_stop_full_async:
+ * @self: a bus
+ * @flags: how its subscribers leave
+ * @cancellable: (nullable): ends the operation; the bus stops all the same
+ * @callback: (scope async) (nullable): called when all subscribers have left
+ * @user_data: data for @callback
+ *
+ * Takes all subscribers off the bus, as [method@AgentBus.Bus.stop_async] does, or without loss: with
+ * %AGENT_LEAVE_FLAGS_DRAIN as [method@AgentBus.Bus.unsubscribe_full_async] does with one, under one deadline for all.
+ *
+ * What a handler sends meanwhile is dropped with the reason %AGENT_DROP_REASON_CLOSED. For agents that answer one another,
+ * flush the bus first: see [method@AgentBus.Bus.flush_async].
+ *
+ * ```c
+ * static void
+ * on_update (AgentSubscriber *worker, AgentMessage *message, gpointer user_data)
+ * {
+ *   g_print ("%s\n", agent_message_get_task_id (message)); // prints: 42
+ * }
+ *
+ * static void
+ * on_stopped (GObject *bus, GAsyncResult *result, gpointer user_data)
+ * {
+ *   if (agent_bus_stop_full_finish (AGENT_BUS (bus), result, NULL))
+ *     g_print ("nothing was lost\n"); // prints: nothing was lost
+ * }
+ *
+ * g_autoptr (AgentSubscriber) worker = agent_subscriber_new ("worker");
+ *
+ * g_signal_connect (worker, "message", G_CALLBACK (on_update), NULL);
+ * agent_bus_subscribe (bus, worker, &error);
+ * agent_bus_send (bus, agent_message_new_task_update ("ui", "worker", "42",
+ *                                                     NULL));
+ * agent_bus_stop_full_async (bus, AGENT_LEAVE_FLAGS_DRAIN, NULL, on_stopped,
+ *                            NULL);
+ * ```
+ *
+ * Since: 0.1
+ */
+void
+agent_bus_stop_full_async (AgentBus           *self,
+                           AgentLeaveFlags     flags,
+                           GCancellable       *cancellable,
+                           GAsyncReadyCallback callback,
+                           gpointer            user_data)
+{
+  g_return_if_fail (AGENT_IS_BUS (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  members_stop (self, flags, cancellable, callback, user_data, agent_bus_stop_full_async);
+}
+
+/**
+ * agent_bus_stop_full_finish:
+ * @self: a bus
+ * @result: the result that the callback got
+ * @error: return location for an error
+ *
+ * Ends [method@AgentBus.Bus.stop_full_async].
+ *
+ * Fails with %AGENT_BUS_ERROR_TIMED_OUT if a subscriber took too long to leave.
+ *
+ * Returns: whether all left in time
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_bus_stop_full_finish (AgentBus     *self,
+                            GAsyncResult *result,
+                            GError      **error)
 {
   g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
   g_return_val_if_fail (g_task_is_valid (result, self), FALSE);

@@ -4,6 +4,7 @@
 
 #include "bus/agent-bus-loss-private.h"
 #include "bus/agent-bus-owner-private.h"
+#include "bus/agent-group-send-private.h"
 #include "bus/agent-subscriber-private.h"
 
 static void
@@ -20,16 +21,34 @@ owner_flow_changed (AgentMailboxOwner *owner,
   _agent_bus_report_flow (((AgentBusOwner *) owner)->report, mailbox);
 }
 
-static void
+static gboolean
 owner_refused (AgentMailboxOwner *owner,
                AgentMailbox      *mailbox,
                AgentMessage      *message,
                AgentSender       *sender)
 {
   AgentBusOwner *self = (AgentBusOwner *) owner;
+  guint          n_accepted;
+
+  /* The member that was chosen has left the group since then. */
+  if (message->grouped &&
+      _agent_group_send_one (_agent_directory_get_groups (self->directory), message, sender, &n_accepted))
+    return n_accepted > 0;
 
   _agent_sender_note_loss (sender, owner, message, _agent_mailbox_get_name (mailbox), AGENT_DROP_REASON_CLOSED);
   _agent_bus_report_drop (self->report, AGENT_DROP_REASON_CLOSED, message, sender);
+  return FALSE;
+}
+
+static void
+owner_move (AgentMailboxOwner *owner,
+            AgentMailbox      *mailbox,
+            GPtrArray         *messages)
+{
+  AgentBusOwner *self = (AgentBusOwner *) owner;
+
+  _agent_group_move (
+      _agent_directory_get_groups (self->directory), _agent_mailbox_get_group (mailbox), messages);
 }
 
 static void
@@ -93,6 +112,7 @@ static const AgentMailboxOwnerFuncs owner_funcs = {
   .has_drops = owner_has_drops,
   .flow_changed = owner_flow_changed,
   .refused = owner_refused,
+  .move = owner_move,
   .lost = owner_lost,
   .failed = owner_failed,
   .left = owner_left,

@@ -6,6 +6,7 @@
 #include "base/agent-debug-private.h"
 #include "base/agent-string-hash-private.h"
 #include "bus/agent-bus-private.h"
+#include "bus/agent-group-send-private.h"
 
 static void
 send_stamp (AgentBus     *self,
@@ -36,12 +37,17 @@ send_to_one (AgentBus      *self,
              AgentSender   *sender)
 {
   const char   *target = _agent_message_string (message, message->target);
+  gboolean      to_itself = _agent_string_equal (target, _agent_message_string (message, message->source));
   AgentMailbox *mailbox = NULL;
+  guint         n_accepted;
 
-  if (!_agent_string_equal (target, _agent_message_string (message, message->source)))
+  if (!to_itself)
     mailbox = _agent_snapshot_lookup (snapshot, target, message->hash);
   if (mailbox != NULL)
     return _agent_mailbox_push (mailbox, message, sender);
+  if (!to_itself &&
+      _agent_group_send (_agent_directory_get_groups (self->directory), message, sender, &n_accepted))
+    return n_accepted;
 
   send_drop (self, AGENT_DROP_REASON_NO_TARGET, message, sender);
   return 0;

@@ -168,6 +168,7 @@ agent_bus_dispose (GObject *object)
   _agent_bus_report_close (self->report);
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_abandon (mailboxes->pdata[i]);
+  _agent_name_watches_close (_agent_directory_get_name_watches (self->directory));
   g_ptr_array_unref (_agent_retained_clear (self->owner->retained));
   _agent_directory_forget_snapshot (self->directory, sender);
   _agent_sender_collect (sender);
@@ -573,7 +574,8 @@ _agent_bus_get_ledger (AgentBus        *self,
  *   can be read after the end.
  *
  * `offered` is always the sum of `delivered`, `queued` and all of `dropped`. The totals include the subscribers that have
- * left.
+ * left. The entries of a subscriber have `moved` besides, which is part of the sum there: what it gave to other members of
+ * its group when it left. That is counted where it went to, so the totals have it once.
  *
  * ```c
  * g_autoptr (GVariant) statistics = NULL;

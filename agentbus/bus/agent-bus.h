@@ -34,6 +34,20 @@ G_BEGIN_DECLS
 AGENT_AVAILABLE_IN_0_1
 G_DECLARE_FINAL_TYPE (AgentBus, agent_bus, AGENT, BUS, GObject)
 
+/**
+ * AgentBusNameFunc:
+ * @bus: a bus
+ * @name: a name
+ * @user_data: what was given to [method@AgentBus.Bus.watch_name]
+ *
+ * What [method@AgentBus.Bus.watch_name] calls when a name appears or vanishes.
+ *
+ * Since: 0.1
+ */
+typedef void (*AgentBusNameFunc) (AgentBus   *bus,
+                                  const char *name,
+                                  gpointer    user_data);
+
 AGENT_AVAILABLE_IN_0_1
 AgentBus        *agent_bus_new                  (void) G_GNUC_WARN_UNUSED_RESULT;
 AGENT_AVAILABLE_IN_0_1
@@ -121,5 +135,57 @@ gboolean         agent_bus_get_dropped          (AgentBus            *self,
                                                  guint64             *n_dropped);
 AGENT_AVAILABLE_IN_0_1
 GVariant        *agent_bus_get_statistics       (AgentBus            *self) G_GNUC_WARN_UNUSED_RESULT;
+
+/* How to leave without loss, and to wait until all is handled */
+AGENT_AVAILABLE_IN_0_1
+void     agent_bus_unsubscribe_full_async  (AgentBus           *self,
+                                            const char         *name,
+                                            AgentLeaveFlags     flags,
+                                            GCancellable       *cancellable,
+                                            GAsyncReadyCallback callback,
+                                            gpointer            user_data);
+AGENT_AVAILABLE_IN_0_1
+gboolean agent_bus_unsubscribe_full_finish (AgentBus           *self,
+                                            GAsyncResult       *result,
+                                            GError            **error);
+AGENT_AVAILABLE_IN_0_1
+void     agent_bus_stop_full_async         (AgentBus           *self,
+                                            AgentLeaveFlags     flags,
+                                            GCancellable       *cancellable,
+                                            GAsyncReadyCallback callback,
+                                            gpointer            user_data);
+AGENT_AVAILABLE_IN_0_1
+gboolean agent_bus_stop_full_finish        (AgentBus           *self,
+                                            GAsyncResult       *result,
+                                            GError            **error);
+AGENT_AVAILABLE_IN_0_1
+void     agent_bus_flush_async             (AgentBus           *self,
+                                            const char         *name,
+                                            GCancellable       *cancellable,
+                                            GAsyncReadyCallback callback,
+                                            gpointer            user_data);
+AGENT_AVAILABLE_IN_0_1
+gboolean agent_bus_flush_finish            (AgentBus           *self,
+                                            GAsyncResult       *result,
+                                            GError            **error);
+
+/* Names */
+AGENT_AVAILABLE_IN_0_1
+GStrv    agent_bus_list_names               (AgentBus        *self) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_0_1
+guint    agent_bus_watch_name               (AgentBus        *self,
+                                             const char      *name,
+                                             AgentBusNameFunc appeared,
+                                             AgentBusNameFunc vanished,
+                                             gpointer         user_data,
+                                             GDestroyNotify   destroy);
+AGENT_AVAILABLE_IN_0_1
+guint    agent_bus_watch_name_with_closures (AgentBus        *self,
+                                             const char      *name,
+                                             GClosure        *appeared,
+                                             GClosure        *vanished);
+AGENT_AVAILABLE_IN_0_1
+void     agent_bus_unwatch_name             (AgentBus        *self,
+                                             guint            id);
 
 G_END_DECLS

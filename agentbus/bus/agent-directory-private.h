@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "bus/agent-group-private.h"
+#include "bus/agent-name-watch-private.h"
 #include "bus/agent-snapshot-private.h"
 #include "mailbox/agent-ledger-private.h"
 #include "mailbox/agent-sender-private.h"
@@ -54,6 +56,15 @@ void            _agent_directory_forget          (AgentDirectory  *self,
 AgentMailbox   *_agent_directory_lookup          (AgentDirectory  *self,
                                                   const char      *name);
 guint           _agent_directory_get_size        (AgentDirectory  *self);
+AgentGroups    *_agent_directory_get_groups      (AgentDirectory  *self);
+guint           _agent_directory_watch_name      (AgentDirectory  *self,
+                                                  const char      *name,
+                                                  AgentNameFunc    func,
+                                                  gpointer         data,
+                                                  GDestroyNotify   destroy);
+AgentNameWatches *
+                _agent_directory_get_name_watches
+                                                 (AgentDirectory  *self);
 void            _agent_directory_count_failed    (AgentDirectory  *self,
                                                   AgentMailbox    *mailbox);
 void            _agent_directory_get_ledgers     (AgentDirectory  *self,

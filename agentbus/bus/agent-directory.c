@@ -5,11 +5,9 @@
 #include "agent-bus-error.h"
 #include "base/agent-spin-lock-private.h"
 #include "base/agent-string-hash-private.h"
+#include "bus/agent-departures-private.h"
 #include "bus/agent-directory-private.h"
 #include "mailbox/agent-mailbox-private.h"
-
-/* How many subscribers that have left are listed at most when the bus is stopped. The totals have them all. */
-#define MAX_DEPARTED 1000
 
 struct _AgentDirectory
 {
@@ -17,10 +15,13 @@ struct _AgentDirectory
   _Atomic guint64 generation;
 
   GMutex      lock;
-  gint        is_open;  /* (atomic) changed with the lock held */
-  GHashTable *leaving;  /* (lock) set of AgentMailbox (owned): the mailboxes that have no name any more and have not left yet */
-  AgentLedger gone;     /* (lock) the sum of the ledgers of all mailboxes that have left */
-  GHashTable *departed; /* (lock) char * → AgentLedger, both owned: of those that have left since the bus was started, by name */
+  gint        is_open; /* (atomic) changed with the lock held */
+  GHashTable *leaving; /* (lock) set of AgentMailbox (owned): the mailboxes that have no name any more and have not left yet */
+
+  AgentDepartures departures; /* (lock) */
+
+  AgentGroups      *groups;       /* (owned) changed with @lock held */
+  AgentNameWatches *name_watches; /* (owned) told with @lock held */
 
   /* These are changed with both locks held, and read with one of them. Senders take only the second one. */
   AgentSpinLock       name_lock; /* taken last */
@@ -82,7 +83,9 @@ _agent_directory_new (void)
   self->slot = directory_next_number (&last_slot) % AGENT_SENDER_N_SLOTS;
   self->is_open = TRUE;
   self->leaving = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) _agent_mailbox_unref, NULL);
-  self->departed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  _agent_departures_init (&self->departures);
+  self->groups = _agent_groups_new ();
+  self->name_watches = _agent_name_watches_new ();
   g_mutex_init (&self->lock);
   directory_set_names_locked (self, NULL, 0, NULL);
 
@@ -96,7 +99,9 @@ _agent_directory_free (AgentDirectory *self)
   _agent_mailbox_trie_unref (self->by_name);
   _agent_interest_index_unref (self->interests);
   g_hash_table_unref (self->leaving);
-  g_hash_table_unref (self->departed);
+  _agent_departures_clear (&self->departures);
+  _agent_name_watches_unref (self->name_watches);
+  _agent_groups_free (self->groups);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -158,7 +163,7 @@ _agent_directory_open (AgentDirectory *self)
 {
   g_mutex_lock (&self->lock);
   if (!g_atomic_int_get (&self->is_open))
-    g_hash_table_remove_all (self->departed);
+    _agent_departures_forget_names (&self->departures);
   g_atomic_int_set (&self->is_open, TRUE);
   g_mutex_unlock (&self->lock);
 }
@@ -172,6 +177,8 @@ directory_start_leaving_locked (AgentDirectory *self)
   for (guint i = 0; i < self->n_names; i++)
     g_hash_table_add (self->leaving, _agent_mailbox_ref (mailboxes[i]));
   directory_set_names_locked (self, NULL, 0, NULL);
+  _agent_groups_clear (self->groups);
+  _agent_name_watches_all_vanished (self->name_watches);
 }
 
 /* (transfer full) */
@@ -222,29 +229,85 @@ directory_index_member_locked (AgentDirectory *self,
   return _agent_interest_index_end (index);
 }
 
+AgentGroups *
+_agent_directory_get_groups (AgentDirectory *self)
+{
+  return self->groups;
+}
+
+/* Subscribers and groups share one space of names. */
+static gboolean
+directory_is_taken_locked (AgentDirectory *self,
+                           const char     *name)
+{
+  return directory_find_locked (self, name) != NULL || _agent_groups_contains (self->groups, name);
+}
+
+/* The name that keeps @mailbox from being added: (transfer none) (nullable). */
+static const char *
+directory_find_conflict_locked (AgentDirectory *self,
+                                AgentMailbox   *mailbox)
+{
+  const char *name = _agent_mailbox_get_name (mailbox);
+  const char *group = _agent_mailbox_get_group (mailbox);
+
+  if (directory_is_taken_locked (self, name))
+    return name;
+  if (group != NULL && (g_str_equal (group, name) || directory_find_locked (self, group) != NULL))
+    return group;
+
+  return NULL;
+}
+
+static void
+directory_join_locked (AgentDirectory *self,
+                       AgentMailbox   *mailbox)
+{
+  const char *group = _agent_mailbox_get_group (mailbox);
+
+  if (group != NULL && _agent_groups_join (self->groups, group, mailbox))
+    _agent_name_watches_appeared (self->name_watches, group);
+}
+
+static void
+directory_leave_locked (AgentDirectory *self,
+                        AgentMailbox   *mailbox)
+{
+  const char *group = _agent_mailbox_get_group (mailbox);
+
+  if (group != NULL && _agent_groups_leave (self->groups, group, mailbox))
+    _agent_name_watches_vanished (self->name_watches, group);
+}
+
 gboolean
 _agent_directory_add (AgentDirectory *self,
                       AgentMailbox   *mailbox,
                       GError        **error)
 {
   const char *name = _agent_mailbox_get_name (mailbox);
+  const char *conflict;
   gboolean    is_open;
   gboolean    added;
 
   g_mutex_lock (&self->lock);
   is_open = g_atomic_int_get (&self->is_open);
-  added = is_open && directory_find_locked (self, name) == NULL;
+  conflict = directory_find_conflict_locked (self, mailbox);
+  added = is_open && conflict == NULL;
   if (added)
-    directory_set_names_locked (self,
-                                _agent_mailbox_trie_add (self->by_name, mailbox),
-                                self->n_names + 1,
-                                directory_index_member_locked (self, mailbox, TRUE));
+    {
+      directory_set_names_locked (self,
+                                  _agent_mailbox_trie_add (self->by_name, mailbox),
+                                  self->n_names + 1,
+                                  directory_index_member_locked (self, mailbox, TRUE));
+      _agent_name_watches_appeared (self->name_watches, name);
+      directory_join_locked (self, mailbox);
+    }
   g_mutex_unlock (&self->lock);
 
   if (!is_open)
     g_set_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "Cannot subscribe '%s': the bus is stopped", name);
   else if (!added)
-    g_set_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_EXISTS, "A subscriber named '%s' exists already", name);
+    g_set_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_EXISTS, "A subscriber or a group named '%s' exists already", conflict);
 
   return added;
 }
@@ -266,6 +329,8 @@ _agent_directory_remove (AgentDirectory *self,
                                   _agent_mailbox_trie_remove (self->by_name, mailbox),
                                   self->n_names - 1,
                                   directory_index_member_locked (self, mailbox, FALSE));
+      _agent_name_watches_vanished (self->name_watches, name);
+      directory_leave_locked (self, mailbox);
     }
   g_mutex_unlock (&self->lock);
 
@@ -356,41 +421,6 @@ _agent_directory_remove_pattern (AgentDirectory *self,
   g_mutex_unlock (&self->lock);
 }
 
-/* (transfer none) (nullable): the figures of all who have left under the name of @mailbox */
-static AgentLedger *
-directory_find_departed_locked (AgentDirectory *self,
-                                AgentMailbox   *mailbox)
-{
-  return g_hash_table_lookup (self->departed, _agent_mailbox_get_name (mailbox));
-}
-
-static void
-directory_keep_ledger_locked (AgentDirectory    *self,
-                              AgentMailbox      *mailbox,
-                              const AgentLedger *ledger)
-{
-  AgentLedger *departed = directory_find_departed_locked (self, mailbox);
-
-  if (departed == NULL && g_hash_table_size (self->departed) < MAX_DEPARTED)
-    {
-      departed = g_new0 (AgentLedger, 1);
-      g_hash_table_insert (self->departed, g_strdup (_agent_mailbox_get_name (mailbox)), departed);
-    }
-  if (departed != NULL)
-    _agent_ledger_add (departed, ledger);
-}
-
-static void
-directory_count_late_failure_locked (AgentDirectory *self,
-                                     AgentMailbox   *mailbox)
-{
-  AgentLedger *departed = directory_find_departed_locked (self, mailbox);
-
-  self->gone.failed++;
-  if (departed != NULL)
-    departed->failed++;
-}
-
 /* The mailbox has left: only its figures stay. */
 void
 _agent_directory_forget (AgentDirectory *self,
@@ -400,8 +430,7 @@ _agent_directory_forget (AgentDirectory *self,
 
   g_mutex_lock (&self->lock);
   _agent_mailbox_get_ledger (mailbox, &ledger);
-  _agent_ledger_add (&self->gone, &ledger);
-  directory_keep_ledger_locked (self, mailbox, &ledger);
+  _agent_departures_add (&self->departures, _agent_mailbox_get_name (mailbox), &ledger);
   g_hash_table_steal (self->leaving, mailbox);
   g_mutex_unlock (&self->lock);
 
@@ -436,6 +465,30 @@ _agent_directory_get_size (AgentDirectory *self)
   return size;
 }
 
+/* Has @func called when somebody takes the name, or gives it up: see AgentNameWatches. Returns the id of the watch. */
+guint
+_agent_directory_watch_name (AgentDirectory *self,
+                             const char     *name,
+                             AgentNameFunc   func,
+                             gpointer        data,
+                             GDestroyNotify  destroy)
+{
+  guint id;
+
+  g_mutex_lock (&self->lock);
+  id = _agent_name_watches_add (
+      self->name_watches, name, directory_is_taken_locked (self, name), func, data, destroy);
+  g_mutex_unlock (&self->lock);
+
+  return id;
+}
+
+AgentNameWatches *
+_agent_directory_get_name_watches (AgentDirectory *self)
+{
+  return self->name_watches;
+}
+
 /* Counts a failed delivery of @mailbox. The subscriber may have left long before. */
 void
 _agent_directory_count_failed (AgentDirectory *self,
@@ -445,19 +498,8 @@ _agent_directory_count_failed (AgentDirectory *self,
   if (g_hash_table_contains (self->leaving, mailbox) || directory_has_locked (self, mailbox))
     _agent_mailbox_count_failed (mailbox);
   else
-    directory_count_late_failure_locked (self, mailbox);
+    _agent_departures_count_failed (&self->departures, _agent_mailbox_get_name (mailbox));
   g_mutex_unlock (&self->lock);
-}
-
-static void
-directory_list_ledger (GVariantBuilder   *by_name,
-                       const char        *name,
-                       const AgentLedger *ledger)
-{
-  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
-
-  _agent_ledger_to_dict (ledger, &dict);
-  g_variant_builder_add (by_name, "{sv}", name, g_variant_dict_end (&dict));
 }
 
 static void
@@ -470,24 +512,7 @@ directory_add_ledger (AgentMailbox    *mailbox,
   _agent_mailbox_get_ledger (mailbox, &ledger);
   _agent_ledger_add (total, &ledger);
   if (by_name != NULL)
-    directory_list_ledger (by_name, _agent_mailbox_get_name (mailbox), &ledger);
-}
-
-/* When the bus is stopped, nobody is on it: so there is at most one entry for each name. */
-static void
-directory_list_departed_locked (AgentDirectory  *self,
-                                GVariantBuilder *by_name)
-{
-  GHashTableIter iter;
-  gpointer       name;
-  gpointer       ledger;
-
-  if (g_atomic_int_get (&self->is_open))
-    return;
-
-  g_hash_table_iter_init (&iter, self->departed);
-  while (g_hash_table_iter_next (&iter, &name, &ledger))
-    directory_list_ledger (by_name, name, ledger);
+    _agent_ledger_list (&ledger, by_name, _agent_mailbox_get_name (mailbox));
 }
 
 /* Adds the figures of all mailboxes to @total, and lists in @by_name: (nullable) the figures of each mailbox that still has
@@ -504,9 +529,10 @@ _agent_directory_get_ledgers (AgentDirectory  *self,
   guint          n_mailboxes;
 
   g_mutex_lock (&self->lock);
-  _agent_ledger_add (total, &self->gone);
-  if (by_name != NULL)
-    directory_list_departed_locked (self, by_name);
+  _agent_ledger_add (total, &self->departures.sum);
+  /* When the bus is stopped, nobody is on it: so there is at most one entry for each name. */
+  if (by_name != NULL && !g_atomic_int_get (&self->is_open))
+    _agent_departures_list (&self->departures, by_name);
   leaving = directory_list_leaving_locked (self);
   snapshot = _agent_directory_ref_snapshot (self);
   g_mutex_unlock (&self->lock);

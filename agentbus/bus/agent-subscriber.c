@@ -137,6 +137,7 @@
 typedef struct
 {
   char             *name;
+  char             *group; /* (nullable) */
   GMainContext     *context;
   gint              priority;
   AgentOverflow     overflow;
@@ -148,6 +149,7 @@ enum
 {
   PROP_0,
   PROP_NAME,
+  PROP_GROUP,
   PROP_MAIN_CONTEXT,
   PROP_CAPACITY,
   PROP_MAX_BYTES,
@@ -201,7 +203,7 @@ _agent_subscriber_new_mailbox (AgentSubscriber   *self,
                                guint              default_capacity)
 {
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
-  AgentMailboxSettings    settings = { .name = priv->name, .overflow = priv->overflow };
+  AgentMailboxSettings    settings = { .name = priv->name, .group = priv->group, .overflow = priv->overflow };
   AgentReceiver           receiver = { .handle = (AgentReceiverFunc) AGENT_SUBSCRIBER_GET_CLASS (self)->message,
                                        .new_hand = subscriber_new_hand,
                                        .signal = signals[MESSAGE],
@@ -239,6 +241,7 @@ agent_subscriber_finalize (GObject *object)
   _agent_subscription_clear (&priv->subscription);
   g_clear_pointer (&priv->context, g_main_context_unref);
   g_clear_pointer (&priv->name, g_free);
+  g_clear_pointer (&priv->group, g_free);
 
   G_OBJECT_CLASS (agent_subscriber_parent_class)->finalize (object);
 }
@@ -256,6 +259,9 @@ agent_subscriber_get_property (GObject    *object,
     {
     case PROP_NAME:
       g_value_set_string (value, agent_subscriber_get_name (self));
+      break;
+    case PROP_GROUP:
+      g_value_set_string (value, agent_subscriber_get_group (self));
       break;
     case PROP_MAIN_CONTEXT:
       g_value_set_boxed (value, agent_subscriber_get_main_context (self));
@@ -334,6 +340,9 @@ agent_subscriber_set_property (GObject      *object,
     case PROP_NAME:
       priv->name = subscriber_dup_name (value);
       break;
+    case PROP_GROUP:
+      priv->group = subscriber_dup_name (value);
+      break;
     case PROP_MAIN_CONTEXT:
       priv->context = g_value_dup_boxed (value);
       break;
@@ -377,6 +386,22 @@ subscriber_install_settings (GObjectClass *object_class)
    * Since: 0.1
    */
   props[PROP_NAME] = g_param_spec_string ("name", NULL, NULL, NULL, flags);
+
+  /**
+   * AgentSubscriber:group: (getter get_group)
+   *
+   * The group that the subscriber is in, or %NULL.
+   *
+   * Data that is sent to the name of a group goes to one of its members: of two that are chosen at random, to the one with
+   * fewer messages, and never to the source. System messages and `task-update-request` go to all members, and what has no
+   * target reaches each of them as any subscriber. A group is there as long as it has members; on one bus, no group has the
+   * name of a subscriber.
+   *
+   * When a member leaves, other members get the data of the group that it has not begun with.
+   *
+   * Since: 0.1
+   */
+  props[PROP_GROUP] = g_param_spec_string ("group", NULL, NULL, NULL, flags);
 
   /**
    * AgentSubscriber:main-context: (getter get_main_context)
@@ -652,6 +677,26 @@ agent_subscriber_get_name (AgentSubscriber *self)
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
 
   return priv->name;
+}
+
+/**
+ * agent_subscriber_get_group: (get-property group)
+ * @self: a subscriber
+ *
+ * Gets the group that the subscriber is in.
+ *
+ * Returns: (transfer none) (nullable): the name of the group, or %NULL
+ *
+ * Since: 0.1
+ */
+const char *
+agent_subscriber_get_group (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  g_return_val_if_fail (AGENT_IS_SUBSCRIBER (self), NULL);
+
+  return priv->group;
 }
 
 /**

@@ -40,6 +40,8 @@ AgentSubscriber *agent_subscriber_new              (const char      *name) G_GNU
 AGENT_AVAILABLE_IN_0_1
 const char      *agent_subscriber_get_name         (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
+const char      *agent_subscriber_get_group        (AgentSubscriber *self);
+AGENT_AVAILABLE_IN_0_1
 GMainContext    *agent_subscriber_get_main_context (AgentSubscriber *self);
 AGENT_AVAILABLE_IN_0_1
 guint            agent_subscriber_get_capacity     (AgentSubscriber *self);

@@ -32,7 +32,7 @@ typedef struct
   guint         default_capacity; /* (lock) of the bus */
   gboolean      claimed;          /* (lock) whether the subscriber is on a bus, or is still leaving one: there is a @mailbox */
   AgentMailbox *mailbox;          /* (lock) (nullable) the mailbox of the current or the last subscription */
-  AgentLedger   earlier;          /* (lock) the sum of the ledgers of the subscriptions before that */
+  AgentLedger  *earlier;          /* (lock) (owned) (nullable) the sum of the ledgers of the subscriptions before that */
 
   AgentSubscriptionInterest *interest; /* (atomic) (owned) (nullable) */
 } AgentSubscription;

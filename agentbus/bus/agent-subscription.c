@@ -14,6 +14,7 @@ void
 _agent_subscription_clear (AgentSubscription *self)
 {
   g_clear_pointer (&self->mailbox, _agent_mailbox_unref);
+  g_clear_pointer (&self->earlier, g_free);
   g_mutex_clear (&self->lock);
 }
 
@@ -78,7 +79,9 @@ _agent_subscription_claim (AgentSubscription *self,
   if (old != NULL)
     {
       _agent_mailbox_get_ledger (old, &ledger);
-      _agent_ledger_add (&self->earlier, &ledger);
+      if (self->earlier == NULL)
+        self->earlier = g_new0 (AgentLedger, 1);
+      _agent_ledger_add (self->earlier, &ledger);
     }
   g_mutex_unlock (&self->lock);
 
@@ -243,12 +246,11 @@ void
 _agent_subscription_get_ledger (AgentSubscription *self,
                                 AgentLedger       *ledger)
 {
-  AgentLedger current = { 0 };
-
+  memset (ledger, 0, sizeof *ledger);
   g_mutex_lock (&self->lock);
   if (self->mailbox != NULL)
-    _agent_mailbox_get_ledger (self->mailbox, &current);
-  *ledger = self->earlier;
-  _agent_ledger_add (ledger, &current);
+    _agent_mailbox_get_ledger (self->mailbox, ledger);
+  if (self->earlier != NULL)
+    _agent_ledger_add (ledger, self->earlier);
   g_mutex_unlock (&self->lock);
 }

@@ -12,8 +12,8 @@
  */
 
 /* Tags the message at @place. Returns it: (transfer none) (nullable). NULL: the receiver has taken it. */
-static AgentMessage *
-queue_tag_slot (_Atomic guintptr *place)
+AgentMessage *
+_agent_channel_queue_tag_slot (_Atomic guintptr *place)
 {
   guintptr slot = atomic_load (place);
 
@@ -34,7 +34,7 @@ queue_tag_from_locked (AgentBlock *block,
 
       for (; index < n_filled; index++)
         {
-          AgentMessage *message = queue_tag_slot (&block->slots[index]);
+          AgentMessage *message = _agent_channel_queue_tag_slot (&block->slots[index]);
 
           if (message != NULL)
             return message;
@@ -173,6 +173,7 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self,
       if (slot != 0)
         {
           _agent_channel_queue_add_n_in (self, -1);
+          self->n_evicted++;
           self->bytes_in -= _agent_slot_get_size (slot);
           *gap = (slot & AGENT_SLOT_GAP) != 0;
           return _agent_slot_get_message (slot);

@@ -30,6 +30,9 @@ G_BEGIN_DECLS
  *
  * A message before which others were lost has a tag in its slot. The mailbox knows how many were lost.
  *
+ * A thread that ends the subscription can also leave the reliable messages where they are, for the receiver to take: see
+ * sift(). Whether a message is one of these is in the tag of its slot, too.
+ *
  * @scheduled is a token. The sender that sets it has to schedule the mailbox, so that the receiver comes. The receiver
  * clears it when it finds the queue empty. So a burst of messages costs one wakeup.
  *
@@ -46,7 +49,7 @@ struct _AgentBlock
   guint16          size;     /* how many slots the block has */
   guint16          end;      /* how many of them are used; the messages after them are in @next */
   _Atomic guint    n_filled; /* how many of them are filled; never falls while the receiver may read it */
-  _Atomic guintptr slots[];  /* each has a message, tagged if it never gives way, or 0 after it was claimed */
+  _Atomic guintptr slots[];  /* each has a message with AGENT_SLOT_ tags, or 0 after it was claimed */
 };
 
 struct _AgentChannelQueue
@@ -58,6 +61,7 @@ struct _AgentChannelQueue
   AgentBlock     *kept_tail;     /* (lock) (nullable) the last block before @evict_block that is not @head */
   guint           evict_index;   /* (lock) the slot of @evict_block from which on messages can be dropped */
   guint           limit;         /* (lock) how many messages may be queued */
+  guint           n_evicted;     /* (lock) how many messages were evicted, modulo 2^32 */
   guint64         n_kept_in;     /* (lock) how many messages that never give way were pushed: the last one's position */
   guint64         kept_bytes_in; /* (lock) the bytes of these messages, where bytes are limited */
   guint64         bytes_in;      /* (lock) the bytes of the messages that @n_in counts, where bytes are limited */
@@ -113,6 +117,13 @@ typedef struct
 
 #define AGENT_CHANNEL_QUEUE_START ((AgentChannelQueuePlace){ NULL, 0 })
 
+/* @from is taken back, and had the tag of a gap. Called with the lock held.
+ *
+ * @to: (nullable): the message behind it that stays, which has the tag now */
+typedef void (*AgentGapFunc) (gpointer      data,
+                              AgentMessage *from,
+                              AgentMessage *to);
+
 void          _agent_channel_queue_init         (AgentChannelQueue *self,
                                                  guint              capacity,
                                                  guint64            max_bytes);
@@ -152,6 +163,10 @@ guint         _agent_channel_queue_look_locked  (AgentChannelQueue *self,
                                                  gsize              size);
 gboolean      _agent_channel_queue_has_recovered_locked
                                                 (AgentChannelQueue *self);
+guint         _agent_channel_queue_sift_locked  (AgentChannelQueue *self,
+                                                 GPtrArray         *messages,
+                                                 AgentGapFunc       gap_moved,
+                                                 gpointer           data);
 guint64       _agent_channel_queue_get_length_locked
                                                 (AgentChannelQueue *self);
 

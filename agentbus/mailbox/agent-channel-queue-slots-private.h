@@ -3,24 +3,35 @@
 #pragma once
 
 #include "mailbox/agent-channel-queue-private.h"
+#include "message/agent-message-pool-private.h"
 
 G_BEGIN_DECLS
 
-/* What the files of a channel queue share: agent-channel-queue.c, and agent-channel-queue-evict.c for what gives way. */
+/* What the files of a channel queue share: agent-channel-queue.c, and agent-channel-queue-evict.c for what gives way,
+ * and agent-channel-queue-sift.c for the end of a subscription. */
 
-/* The tags of a slot. Messages are aligned, so the lowest bits are free. A sender reads the tags and not the message, which
+/* The tags of a slot. Messages are aligned to AGENT_MESSAGE_ALIGNMENT, so the lowest bits are free. A sender reads the tags and not the message, which
  * the receiver may be freeing at that moment. */
 #define AGENT_SLOT_KEPT     ((guintptr) 1) /* the message never gives way */
 #define AGENT_SLOT_MEASURED ((guintptr) 2) /* its bytes were counted, since bytes were limited when it was pushed */
 #define AGENT_SLOT_GAP      ((guintptr) 4) /* messages before it were lost */
-#define AGENT_SLOT_TAGS     ((guintptr) 7)
+#define AGENT_SLOT_STAYS    ((guintptr) 8) /* it is reliable, and neither a watch nor a group wants it back: the receiver gets it */
+#define AGENT_SLOT_TAGS     ((guintptr) 15)
+
+G_STATIC_ASSERT (AGENT_SLOT_TAGS < AGENT_MESSAGE_ALIGNMENT);
 
 static inline guintptr
 _agent_slot_new (AgentMessage *message,
-                 gboolean      measured)
+                 gboolean      kept,
+                 gboolean      measured,
+                 gboolean      gap)
 {
-  return (guintptr) message | (_agent_message_is_kept (message) ? AGENT_SLOT_KEPT : 0) |
-         (measured ? AGENT_SLOT_MEASURED : 0);
+  guintptr slot = (guintptr) message | (measured ? AGENT_SLOT_MEASURED : 0) | (gap ? AGENT_SLOT_GAP : 0);
+
+  if (!kept)
+    return slot;
+
+  return slot | AGENT_SLOT_KEPT | (message->origin == 0 && !message->grouped ? AGENT_SLOT_STAYS : 0);
 }
 
 static inline AgentMessage *
@@ -57,6 +68,7 @@ _agent_channel_queue_get_capacity (AgentChannelQueue *self)
   return atomic_load_explicit (&self->capacity, memory_order_relaxed);
 }
 
+AgentMessage *_agent_channel_queue_tag_slot         (_Atomic guintptr  *place);
 AgentBlock *_agent_channel_queue_pop_block_locked     (AgentChannelQueue *self);
 void        _agent_channel_queue_recycle_block_locked (AgentChannelQueue *self,
                                                        AgentBlock        *block);

@@ -198,7 +198,7 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
     }
 
   n_filled = atomic_load_explicit (&tail->n_filled, memory_order_relaxed);
-  atomic_store_explicit (&tail->slots[n_filled], _agent_slot_new (message, size > 0) | (gap ? AGENT_SLOT_GAP : 0), memory_order_relaxed);
+  atomic_store_explicit (&tail->slots[n_filled], _agent_slot_new (message, kept, size > 0, gap), memory_order_relaxed);
   /* From here on, the receiver may have handled and freed the message. */
   atomic_store_explicit (&tail->n_filled, n_filled + 1, memory_order_release);
   _agent_channel_queue_add_n_in (self, 1);

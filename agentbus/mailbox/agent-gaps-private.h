@@ -18,7 +18,7 @@ typedef struct
   AgentMessage *moving;    /* (unowned) (nullable) the message behind the gap that was changed last */
   guint64       n_moving;  /* how many were lost there */
   GHashTable   *others;    /* (owned) (nullable) AgentMessage (unowned) → guint64 (owned) */
-  guint64       n_evicted; /* how many messages have given way in all */
+  guint64       n_counted; /* how many messages have given way in all, and are counted as dropped */
   guint64       n_refused; /* how many were refused in all, and belong to a gap */
   guint64       n_waiting; /* how many belong before a message that is not pushed yet, besides those refused since then */
 } AgentGaps;

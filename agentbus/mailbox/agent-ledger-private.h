@@ -7,7 +7,8 @@
 G_BEGIN_DECLS
 
 /*
- * What became of the messages of one subscriber, or of all of a bus: offered = delivered + queued + the sum of the dropped.
+ * What became of the messages of one subscriber, or of all of a bus: offered = delivered + queued + the sum of the dropped +
+ * moved. What one subscriber has given to another one is counted there, so the sum for a bus leaves moved out.
  *
  * The thread that serves a mailbox counts what is delivered, in the mailbox, and what has expired, in the mailbox's drop box.
  * Senders count what finds no room in the same drop box. The thread that ends a subscription counts what is discarded there,
@@ -20,6 +21,7 @@ typedef struct
   guint64 queued;
   guint64 failed;                        /* how many of the delivered messages failed */
   guint64 unhandled;                     /* how many of the delivered messages had no handler */
+  guint64 moved;                         /* how many were given to others of the group; of one subscriber only */
   guint64 dropped[AGENT_N_DROP_REASONS]; /* by AgentDropReason */
 } AgentLedger;
 
@@ -29,5 +31,8 @@ void    _agent_ledger_add         (AgentLedger       *self,
                                    const AgentLedger *other);
 void    _agent_ledger_to_dict     (const AgentLedger *self,
                                    GVariantDict      *dict);
+void    _agent_ledger_list        (const AgentLedger *self,
+                                   GVariantBuilder   *by_name,
+                                   const char        *name);
 
 G_END_DECLS

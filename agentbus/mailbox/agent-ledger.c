@@ -19,7 +19,7 @@ _agent_ledger_get_dropped (const AgentLedger *self)
 guint64
 _agent_ledger_get_offered (const AgentLedger *self)
 {
-  return self->delivered + self->queued + _agent_ledger_get_dropped (self);
+  return self->delivered + self->queued + self->moved + _agent_ledger_get_dropped (self);
 }
 
 void
@@ -56,4 +56,17 @@ _agent_ledger_to_dict (const AgentLedger *self,
   g_variant_dict_insert (dict, "failed", "t", self->failed);
   g_variant_dict_insert (dict, "unhandled", "t", self->unhandled);
   g_variant_dict_insert_value (dict, "dropped", ledger_dropped_to_variant (self));
+}
+
+/* The entry of one subscriber in the statistics. */
+void
+_agent_ledger_list (const AgentLedger *self,
+                    GVariantBuilder   *by_name,
+                    const char        *name)
+{
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+
+  _agent_ledger_to_dict (self, &dict);
+  g_variant_dict_insert (&dict, "moved", "t", self->moved);
+  g_variant_builder_add (by_name, "{sv}", name, g_variant_dict_end (&dict));
 }

@@ -24,6 +24,8 @@ typedef struct
   AgentGaps       gaps;            /* (data queue's lock) */
   guint64         n_missed_next;   /* (thread that serves) how many messages were lost before the next data message */
   _Atomic guint64 n_missed;        /* the same, for the last message that was delivered; changed by the thread that serves */
+  char           *group;           /* (owned) (nullable) set before any thread can send */
+  guint64         n_moved;         /* (data queue's lock) how many messages went to other members of the group */
 } AgentMailboxExtras;
 
 AgentMailboxExtras *_agent_mailbox_extras_get   (AgentMailboxExtras **place);

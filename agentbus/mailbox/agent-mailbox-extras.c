@@ -35,5 +35,6 @@ _agent_mailbox_extras_clear (AgentMailboxExtras **place)
   _agent_gaps_clear (&self->gaps);
   g_clear_pointer (&self->unhandled_names, g_hash_table_unref);
   _agent_interest_free (self->interest);
+  g_clear_pointer (&self->group, g_free);
   g_free (self);
 }

@@ -227,27 +227,38 @@ life_count_discarded_locked (AgentMailbox *self,
   return to_report;
 }
 
-/* Closes a channel and empties it. The messages that no watch wants back are counted as discarded in the same moment.
+/* Closes a channel and takes the messages out. Those that neither a watch nor the group wants are counted as discarded in the
+ * same moment.
+ *
+ * @all: whether to take the reliable messages, too
  *
  * Returns: (transfer full): messages to unref after unlocking, those that were discarded first
  * @picked: (out) (transfer full) (nullable): the messages for each watch
+ * @moved: gets the messages for the group
  * @n_discarded: (out): how many messages were discarded
  * @to_report: (inout): pass it to report_drops() */
 static GPtrArray *
 life_empty_queue (AgentMailbox *self,
                   AgentChannel  channel,
+                  gboolean      all,
                   GPtrArray    *watches,
                   GPtrArray   **picked,
+                  GPtrArray    *moved,
                   guint        *n_discarded,
                   gboolean     *to_report)
 {
   AgentChannelQueue *queue = &self->queues[channel];
   GPtrArray         *messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  guint              n_taken;
 
   _agent_channel_queue_lock (queue);
   _agent_channel_queue_close_locked (queue);
-  if (_agent_channel_queue_take_all_locked (queue, messages) > 0)
+  n_taken = all ? _agent_channel_queue_take_all_locked (queue, messages)
+                : _agent_channel_queue_sift_locked (queue, messages, _agent_mailbox_move_gap_locked, self);
+  if (n_taken > 0)
     *picked = _agent_mailbox_watches_pick (watches, messages);
+  if (channel == AGENT_CHANNEL_DATA && messages->len > 0 && _agent_mailbox_get_group (self) != NULL)
+    _agent_mailbox_pick_grouped_locked (self, messages, moved);
   *n_discarded = messages->len;
   if (messages->len > 0)
     *to_report = life_count_discarded_locked (self, messages);
@@ -256,27 +267,69 @@ life_empty_queue (AgentMailbox *self,
   return messages;
 }
 
-/* Closes a channel. Each message that is queued there goes back to the watch that wants it, or is discarded: returns how many were. Called between
- * begin_return() and end_return(): until the messages are back, no message that was handed over later counts as handled. */
+static void
+life_tell_discarded (AgentMailbox *self,
+                     GPtrArray    *messages,
+                     guint         n_discarded,
+                     gboolean      to_report)
+{
+  _agent_mailbox_report_drops (self, to_report);
+  for (guint i = 0; i < n_discarded; i++)
+    _agent_mailbox_owner_tell_loss (self->owner, messages->pdata[i], self->name, AGENT_DROP_REASON_DISCARDED);
+}
+
+/* Gives the messages of the group to others of it. Those that nobody may get are discarded: returns how many were.
+ *
+ * @moved: gets the messages to unref after this
+ * @all: FALSE to put the reliable ones back into the channel */
+static guint
+life_move (AgentMailbox *self,
+           GPtrArray    *moved,
+           gboolean      all)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  gboolean           to_report = FALSE;
+  guint              n_discarded;
+
+  if (moved->len > 0)
+    self->owner->funcs->move (self->owner, self, moved);
+  if (moved->len == 0)
+    return 0;
+
+  _agent_channel_queue_lock (queue);
+  _agent_mailbox_take_back_locked (self, moved, !all);
+  n_discarded = moved->len;
+  if (n_discarded > 0)
+    to_report = life_count_discarded_locked (self, moved);
+  _agent_channel_queue_unlock (queue);
+
+  life_tell_discarded (self, moved, n_discarded, to_report);
+  return n_discarded;
+}
+
+/* Closes a channel. Each message that is queued there goes back to the watch that wants it, or to others of the group, or is
+ * discarded: returns how many were. Called between begin_return() and end_return(): until the messages are back, no message
+ * that was handed over later counts as handled.
+ *
+ * @all: FALSE to leave the reliable messages that go nowhere else in the channel */
 static guint
 life_discard_queue (AgentMailbox *self,
-                    AgentChannel  channel)
+                    AgentChannel  channel,
+                    gboolean      all)
 {
   g_autoptr (GPtrArray) watches = _agent_watch_list_ref (&self->owner->watches);
+  g_autoptr (GPtrArray) moved = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
   g_autoptr (GPtrArray) picked = NULL;
   g_autoptr (GPtrArray) messages = NULL;
   gboolean to_report = FALSE;
   guint    n_discarded;
 
-  messages = life_empty_queue (self, channel, watches, &picked, &n_discarded, &to_report);
-  _agent_mailbox_report_drops (self, to_report);
+  messages = life_empty_queue (self, channel, all, watches, &picked, moved, &n_discarded, &to_report);
+  life_tell_discarded (self, messages, n_discarded, to_report);
   if (picked != NULL)
     _agent_mailbox_watches_give_back (watches, self, picked);
 
-  for (guint i = 0; i < n_discarded; i++)
-    _agent_mailbox_owner_tell_loss (self->owner, messages->pdata[i], self->name, AGENT_DROP_REASON_DISCARDED);
-
-  return n_discarded;
+  return n_discarded + life_move (self, moved, all);
 }
 
 static void
@@ -309,11 +362,12 @@ life_end_return (AgentMailbox *self)
 }
 
 static void
-life_close_schedule (AgentMailbox *self)
+life_close_schedule (AgentMailbox *self,
+                     gboolean      only_received)
 {
   AgentReadyList *list = _agent_delivery_source_lock (self->source);
 
-  _agent_schedule_close (&self->schedule, list);
+  _agent_schedule_close (&self->schedule, list, only_received);
   _agent_delivery_source_unlock (self->source);
 }
 
@@ -329,22 +383,50 @@ life_is_receiving (AgentMailbox *self)
   return receiving;
 }
 
-/* From now on no message comes in, and a pause is over. Queued data is discarded. The message in hand and the queued system
- * messages are still handled, or received; if nobody listens, they are discarded. */
-void
-_agent_mailbox_close (AgentMailbox *self)
+static gboolean
+life_has_data (AgentMailbox *self)
 {
-  gboolean listens = _agent_mailbox_is_heard (self) || life_is_receiving (self);
-  guint    n_discarded;
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  guint64            length;
+
+  _agent_channel_queue_lock (queue);
+  length = _agent_channel_queue_get_length_locked (queue);
+  _agent_channel_queue_unlock (queue);
+
+  return length > 0;
+}
+
+/* From now on no message comes in, and a pause is over. The message in hand, the queued system messages and the reliable data
+ * are still handled, or received, and so is all other data if @drain; otherwise that is discarded.
+ *
+ * If there is no handler, but somebody has received before, what is left waits for the next one who does. If nobody listens at
+ * all, everything is discarded. */
+void
+_agent_mailbox_close (AgentMailbox *self,
+                      gboolean      drain)
+{
+  gboolean is_heard = _agent_mailbox_is_heard (self);
+  gboolean stays = is_heard || life_is_receiving (self);
+  gboolean keeps_data;
+  guint    n_discarded = 0;
 
   life_begin_return (self);
   life_close_queue (self, AGENT_CHANNEL_SYSTEM);
-  n_discarded = life_discard_queue (self, AGENT_CHANNEL_DATA);
-  if (!listens)
-    n_discarded += life_discard_queue (self, AGENT_CHANNEL_SYSTEM);
+  life_close_queue (self, AGENT_CHANNEL_DATA);
+  if (!drain)
+    n_discarded = life_discard_queue (self, AGENT_CHANNEL_DATA, FALSE);
+
+  keeps_data = drain || life_has_data (self);
+  if (keeps_data && _agent_mailbox_has_mark (self, AGENT_MARK_PULLED))
+    stays = TRUE;
+  if (!stays)
+    {
+      n_discarded += life_discard_queue (self, AGENT_CHANNEL_DATA, TRUE);
+      n_discarded += life_discard_queue (self, AGENT_CHANNEL_SYSTEM, TRUE);
+    }
   if (n_discarded > 0)
     _agent_mailbox_warn_if_unheard (self);
-  life_close_schedule (self);
+  life_close_schedule (self, stays && keeps_data && !is_heard);
   life_end_return (self);
 }
 
@@ -379,10 +461,12 @@ _agent_mailbox_abandon (AgentMailbox *self)
   gboolean first;
 
   life_begin_return (self);
-  life_discard_queue (self, AGENT_CHANNEL_SYSTEM);
-  life_discard_queue (self, AGENT_CHANNEL_DATA);
+  life_discard_queue (self, AGENT_CHANNEL_SYSTEM, TRUE);
+  life_discard_queue (self, AGENT_CHANNEL_DATA, TRUE);
 
   first = life_abandon_schedule (self, in_hand);
+  if (first)
+    _agent_mailbox_mark (self, AGENT_MARK_ABANDONED);
   for (guint i = 0; i < in_hand->len; i++)
     _agent_mailbox_owner_tell_loss (self->owner, in_hand->pdata[i], self->name, AGENT_DROP_REASON_CLOSED);
 

@@ -39,10 +39,28 @@ _agent_mailbox_put_refused_locked (AgentMailbox *self,
 
   _agent_channel_queue_clear_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
   _agent_drop_box_read (&self->drops, totals);
-  n_refused = totals[AGENT_DROP_REASON_FULL] - gaps->n_evicted;
+  n_refused = totals[AGENT_DROP_REASON_FULL] - gaps->n_counted;
   _agent_gaps_add (gaps, message, n_refused - gaps->n_refused + gaps->n_waiting);
   gaps->n_refused = n_refused;
   gaps->n_waiting = 0;
+}
+
+/* @n messages were lost before @next, which has the tag of a gap, or if it is NULL, before the next message that is pushed. */
+static void
+missed_put_locked (AgentMailbox *self,
+                   guint64       n,
+                   AgentMessage *next)
+{
+  AgentGaps *gaps = missed_get_gaps (self);
+
+  if (next != NULL)
+    {
+      _agent_gaps_add (gaps, next, n);
+      return;
+    }
+
+  gaps->n_waiting += n;
+  _agent_channel_queue_set_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
 }
 
 /* @message has given way.
@@ -55,18 +73,21 @@ _agent_mailbox_put_evicted_locked (AgentMailbox *self,
                                    gboolean      gap,
                                    AgentMessage *next)
 {
-  AgentGaps *gaps = missed_get_gaps (self);
-  guint64    n = gap ? _agent_gaps_take (gaps, message) + 1 : 1;
+  guint64 n = gap ? _agent_gaps_take (missed_get_gaps (self), message) : 0;
 
-  if (next != NULL)
-    {
-      _agent_gaps_add (gaps, next, n);
-    }
-  else
-    {
-      gaps->n_waiting += n;
-      _agent_channel_queue_set_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
-    }
+  missed_put_locked (self, n + 1, next);
+}
+
+/* @from is taken back, and had the tag of a gap: what was lost before it, was lost before the next message that stays. An
+ * AgentGapFunc.
+ *
+ * @to: (nullable): that message, if it is queued already */
+void
+_agent_mailbox_move_gap_locked (gpointer      mailbox,
+                                AgentMessage *from,
+                                AgentMessage *to)
+{
+  missed_put_locked (mailbox, _agent_gaps_take (missed_get_gaps (mailbox), from), to);
 }
 
 /* @n messages that have given way were counted as dropped. */
@@ -74,7 +95,7 @@ void
 _agent_mailbox_count_evicted_locked (AgentMailbox *self,
                                      guint         n)
 {
-  missed_get_gaps (self)->n_evicted += n;
+  missed_get_gaps (self)->n_counted += n;
 }
 
 /* --- The thread that takes messages out --- */

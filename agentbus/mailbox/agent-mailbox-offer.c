@@ -58,9 +58,9 @@ offer_has_room_locked (AgentMailbox   *self,
 
 /* The age limit of the subscriber counts from the moment when the message enters its channel, and the message may have
  * waited before that. No other thread reads the field before the message is in. */
-static void
-offer_note_delay (AgentMailbox *self,
-                  AgentMessage *message)
+void
+_agent_mailbox_note_delay (AgentMailbox *self,
+                           AgentMessage *message)
 {
   gint64 delay;
 
@@ -119,7 +119,7 @@ _agent_mailbox_offer (AgentMailbox    *self,
   if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
     _agent_message_trace (message, "is offered to", self->name);
 
-  offer_note_delay (self, message);
+  _agent_mailbox_note_delay (self, message);
   _agent_channel_queue_lock (queue);
   if (queue->closed)
     result = AGENT_OFFER_CLOSED;

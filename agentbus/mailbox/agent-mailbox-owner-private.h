@@ -29,11 +29,17 @@ struct _AgentMailboxOwnerFuncs
                         (AgentMailboxOwner *owner,
                          AgentMailbox      *mailbox);
 
-  /* @mailbox is closed, and @message came too late. Takes @message. */
-  void     (*refused)   (AgentMailboxOwner *owner,
+  /* @mailbox is closed, and @message came too late. Takes @message. Returns whether another mailbox has accepted it. */
+  gboolean (*refused)   (AgentMailboxOwner *owner,
                          AgentMailbox      *mailbox,
                          AgentMessage      *message,
                          AgentSender       *sender);
+
+  /* @mailbox closes, and has not begun with @messages, which were sent to its group. The function gives them to others of the
+   * group, and leaves in the array what nobody may get. */
+  void     (*move)      (AgentMailboxOwner *owner,
+                         AgentMailbox      *mailbox,
+                         GPtrArray         *messages);
 
   /* The message was lost, and its source has to be told so. @name: (nullable): the subscriber that lost it */
   void     (*lost)      (AgentMailboxOwner *owner,

@@ -22,7 +22,7 @@ G_BEGIN_DECLS
  * context.
  *
  * The functions are in several files: what a mailbox is (agent-mailbox.c), how messages get in, by a push or by an offer
- * (-push.c, -offer.c), how they get out (-serve.c, -receive.c, -receive-now.c, -take.c), how they stay in hand (-defer.c), and
+ * (-push.c, -offer.c), what becomes of those for a group (-group.c), how they get out (-serve.c, -receive.c, -receive-now.c, -take.c), how they stay in hand (-defer.c), and
  * how a subscription begins and ends (-life.c). Only these files write to the struct.
  */
 
@@ -52,6 +52,7 @@ typedef struct
 typedef struct
 {
   const char   *name;
+  const char   *group; /* (nullable) */
   AgentLimits   limits;
   AgentOverflow overflow;
   gboolean      paused;
@@ -94,6 +95,7 @@ enum
   AGENT_MARK_FORGOTTEN = 1 << 1, /* it was logged that nothing iterates the context */
   AGENT_MARK_PULLED = 1 << 2,    /* somebody has received from it */
   AGENT_MARK_MANY = 1 << 3,      /* it was logged that many system messages wait */
+  AGENT_MARK_ABANDONED = 1 << 4, /* it was abandoned before it had finished */
 };
 
 struct _AgentMailbox
@@ -189,6 +191,10 @@ void             _agent_mailbox_put_evicted_locked
                                                 AgentMessage               *message,
                                                 gboolean                    gap,
                                                 AgentMessage               *next);
+void             _agent_mailbox_move_gap_locked
+                                               (gpointer                    mailbox,
+                                                AgentMessage               *from,
+                                                AgentMessage               *to);
 void             _agent_mailbox_count_evicted_locked
                                                (AgentMailbox               *self,
                                                 guint                       n);
@@ -201,6 +207,21 @@ void             _agent_mailbox_note_expired   (AgentMailbox               *self
 void             _agent_mailbox_tell_missed    (AgentMailbox               *self,
                                                 AgentChannel                channel);
 guint64          _agent_mailbox_get_n_missed   (AgentMailbox               *self);
+
+/* Any thread, for groups; _locked: with the lock of the data channel held */
+const char      *_agent_mailbox_get_group      (AgentMailbox               *self);
+void             _agent_mailbox_note_delay     (AgentMailbox               *self,
+                                                AgentMessage               *message);
+void             _agent_mailbox_adopt          (AgentMailbox               *self,
+                                                GPtrArray                  *messages);
+void             _agent_mailbox_pick_grouped_locked
+                                               (AgentMailbox               *self,
+                                                GPtrArray                  *messages,
+                                                GPtrArray                  *moved);
+void             _agent_mailbox_take_back_locked
+                                               (AgentMailbox               *self,
+                                                GPtrArray                  *messages,
+                                                gboolean                    keep);
 
 /* Any thread, for the watches */
 gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,
@@ -257,7 +278,8 @@ void             _agent_mailbox_attach         (AgentMailbox               *self
                                                 GMainContext               *context,
                                                 gint                        priority);
 void             _agent_mailbox_withdraw       (AgentMailbox               *self);
-void             _agent_mailbox_close          (AgentMailbox               *self);
+void             _agent_mailbox_close          (AgentMailbox               *self,
+                                                gboolean                    drain);
 gboolean         _agent_mailbox_abandon        (AgentMailbox               *self);
 gboolean         _agent_mailbox_has_left       (AgentMailbox               *self);
 gboolean         _agent_mailbox_add_leaver     (AgentMailbox               *self,

@@ -107,12 +107,13 @@ push_note_found (AgentMailbox *self,
     _agent_sender_add_hint (sender, G_LOG_LEVEL_WARNING, warning);
 }
 
-static void
+/* Whether another mailbox has accepted @message. */
+static gboolean
 push_refuse (AgentMailbox *self,
              AgentMessage *message,
              AgentSender  *sender)
 {
-  self->owner->funcs->refused (self->owner, self, message, sender);
+  return self->owner->funcs->refused (self->owner, self, message, sender);
 }
 
 static gboolean
@@ -142,10 +143,7 @@ push_system (AgentMailbox *self,
 
   _agent_sender_unref_later (sender, cancel);
   if (closed)
-    {
-      push_refuse (self, message, sender);
-      return FALSE;
-    }
+    return push_refuse (self, message, sender);
 
   _agent_mailbox_add_system (self, claimed, cancel);
   if (G_UNLIKELY (found != 0))
@@ -353,14 +351,15 @@ push_data (AgentMailbox *self,
 {
   gint64     now = message->sent_at;
   PushResult result = push_or_see_full (self, message, sender);
+  gboolean   accepted = FALSE;
 
   if (result == PUSH_ACCEPTED)
     return TRUE;
   if (result == PUSH_CLOSED || !push_drop (self, message, sender))
-    push_refuse (self, message, sender);
+    accepted = push_refuse (self, message, sender);
   if (result == PUSH_FULL)
     push_note_found (self, AGENT_CHANNEL_DATA, AGENT_LOOK_MILESTONE | AGENT_LOOK_SLOW, now, sender);
-  return FALSE;
+  return accepted;
 }
 
 /* Takes @message in any case. TRUE: the message was accepted. */

@@ -30,6 +30,8 @@ _agent_mailbox_new (AgentMailboxOwner          *owner,
   _agent_schedule_init (&self->schedule, self->queues);
   atomic_init (&self->schedule.paused, settings->paused);
   _agent_drop_box_init (&self->drops, subscriber);
+  if (settings->group != NULL)
+    _agent_mailbox_extras_get (&self->extras)->group = g_strdup (settings->group);
 
   return self;
 }
@@ -170,6 +172,7 @@ _agent_mailbox_get_ledger (AgentMailbox *self,
   _agent_channel_queue_lock (system);
   _agent_channel_queue_lock (data);
   _agent_drop_box_read (&self->drops, ledger->dropped);
+  ledger->moved = extras != NULL ? extras->n_moved : 0;
   ledger->queued = atomic_load (&system->n_in) + atomic_load (&data->n_in) -
                    ledger->delivered - ledger->dropped[AGENT_DROP_REASON_EXPIRED];
   _agent_channel_queue_unlock (data);

@@ -23,7 +23,7 @@ G_BEGIN_DECLS
 typedef enum
 {
   AGENT_PHASE_OPEN,      /* messages come in and are delivered */
-  AGENT_PHASE_CLOSING,   /* no message comes in; the system messages that are queued are delivered */
+  AGENT_PHASE_CLOSING,   /* no message comes in; what was left in the channels is delivered */
   AGENT_PHASE_FINISHED,  /* nothing is delivered any more */
   AGENT_PHASE_ABANDONED, /* the same, but the mailbox was abandoned before it had finished */
   AGENT_PHASE_RELEASED,  /* a thread is releasing the subscriber */
@@ -120,7 +120,8 @@ AgentSchedule *_agent_schedule_next_unheard  (AgentReadyList    *list);
 
 /* Ending */
 void           _agent_schedule_close         (AgentSchedule     *self,
-                                              AgentReadyList    *list);
+                                              AgentReadyList    *list,
+                                              gboolean           only_received);
 gboolean       _agent_schedule_abandon       (AgentSchedule     *self,
                                               AgentReadyList    *list);
 void           _agent_schedule_begin_return  (AgentSchedule     *self);

@@ -133,9 +133,10 @@ schedule_note_handled (AgentSchedule *self)
 }
 
 static gboolean
-schedule_has_system_messages (AgentSchedule *self)
+schedule_has_messages (AgentSchedule *self,
+                       AgentChannel   channel)
 {
-  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_SYSTEM];
+  AgentChannelQueue *queue = &self->queues[channel];
   guint64            length;
 
   _agent_channel_queue_lock (queue);
@@ -158,7 +159,7 @@ schedule_finish (AgentSchedule  *self,
     _agent_ready_list_remove (list, &self->ready, channel);
 }
 
-/* A closing mailbox finishes when its system messages are delivered. */
+/* A closing mailbox finishes when the messages that are left in it are delivered. */
 static void
 schedule_go_on_closing (AgentSchedule  *self,
                         AgentReadyList *list)
@@ -166,8 +167,10 @@ schedule_go_on_closing (AgentSchedule  *self,
   if (self->phase != AGENT_PHASE_CLOSING || self->serving || self->held)
     return;
 
-  if (schedule_has_system_messages (self))
-    schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+  if (schedule_has_messages (self, AGENT_CHANNEL_SYSTEM))
+    _agent_schedule_add (self, list, AGENT_CHANNEL_SYSTEM);
+  else if (schedule_has_messages (self, AGENT_CHANNEL_DATA))
+    _agent_schedule_add (self, list, AGENT_CHANNEL_DATA);
   else
     schedule_finish (self, list, AGENT_PHASE_FINISHED);
 }
@@ -406,18 +409,23 @@ _agent_schedule_next_unheard (AgentReadyList *list)
 
 /* --- Ending --- */
 
-/* Precondition: the data channel is closed and empty, and the system channel is closed. The mailbox is not released before
- * end_return(). */
+/* Precondition: both channels are closed. What is left in them is still delivered. The mailbox is not released before
+ * end_return().
+ *
+ * @only_received: nobody listens, and what is left waits for somebody who receives it. Otherwise a pause is over. */
 void
 _agent_schedule_close (AgentSchedule  *self,
-                       AgentReadyList *list)
+                       AgentReadyList *list,
+                       gboolean        only_received)
 {
   if (self->phase == AGENT_PHASE_OPEN)
     self->phase = AGENT_PHASE_CLOSING;
 
-  /* A pause ends when the mailbox closes. */
-  atomic_store (&self->paused, FALSE);
+  atomic_store (&self->paused, only_received);
   schedule_sort_out (self, list);
+  if (schedule_has_messages (self, AGENT_CHANNEL_DATA))
+    return;
+
   self->aside[AGENT_CHANNEL_DATA] = FALSE;
   _agent_ready_list_remove (list, &self->ready, AGENT_CHANNEL_DATA);
 }
@@ -460,7 +468,8 @@ _agent_schedule_leave (AgentSchedule *self)
 
 /* --- Watching --- */
 
-/* Whether no message of @channel will be handled any more. A closing mailbox handles no data but the message in hand. */
+/* Whether no message of @channel will be handled any more. A closing mailbox handles no data but what is left in its channel
+ * and in hand. */
 static gboolean
 schedule_is_over_for (AgentSchedule *self,
                       AgentChannel   channel)
@@ -468,7 +477,8 @@ schedule_is_over_for (AgentSchedule *self,
   if (self->phase >= AGENT_PHASE_FINISHED)
     return TRUE;
 
-  return channel == AGENT_CHANNEL_DATA && self->phase == AGENT_PHASE_CLOSING && !self->serving && !self->held;
+  return channel == AGENT_CHANNEL_DATA && self->phase == AGENT_PHASE_CLOSING && !self->serving && !self->held &&
+         !schedule_has_messages (self, channel);
 }
 
 /* Whether the message at @position, and so each one before it, is handled, or never will be. If not, the watches are told when

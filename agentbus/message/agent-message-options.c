@@ -74,8 +74,8 @@ agent_message_is_reliable (AgentMessage *self)
  *
  * Sets whether a message is kept even when the data channel is full.
  *
- * A reliable message stays in order with the other data messages. Messages of the system channel are
- * never dropped for lack of room.
+ * A reliable message stays in order with the other data messages. When its subscriber leaves the bus, it is handled
+ * before. Messages of the system channel are never dropped for lack of room.
  *
  * Since: 0.1
  */

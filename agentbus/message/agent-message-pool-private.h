@@ -22,6 +22,9 @@ G_BEGIN_DECLS
  */
 #define AGENT_MESSAGE_POOL_BLOCK_SIZE 160
 
+/* A message has the address of its memory, and the mailboxes keep tags in the lowest bits of it. */
+#define AGENT_MESSAGE_ALIGNMENT 16
+
 /* The largest blocks: a kilobyte, with room for a header and a name. */
 #define AGENT_MESSAGE_POOL_BLOCK_SIZE_MAX 1152
 

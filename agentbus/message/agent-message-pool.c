@@ -2,6 +2,8 @@
 
 #include "config.h"
 
+#include <stddef.h>
+
 #include "message/agent-message-pool-private.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -12,18 +14,36 @@
 #endif
 #endif
 
+/* On some 32-bit machines, malloc() aligns to 8 bytes only. */
+#define MALLOC_IS_ALIGNED (G_ALIGNOF (max_align_t) >= AGENT_MESSAGE_ALIGNMENT)
+
+static gpointer
+pool_malloc (gsize size)
+{
+  return MALLOC_IS_ALIGNED ? g_malloc (size) : g_aligned_alloc (1, size, AGENT_MESSAGE_ALIGNMENT);
+}
+
+static void
+pool_free (gpointer memory)
+{
+  if (MALLOC_IS_ALIGNED)
+    g_free (memory);
+  else
+    g_aligned_free (memory);
+}
+
 #ifdef ALWAYS_MALLOC
 
 gpointer
 _agent_message_pool_take (void)
 {
-  return g_malloc (AGENT_MESSAGE_POOL_BLOCK_SIZE);
+  return pool_malloc (AGENT_MESSAGE_POOL_BLOCK_SIZE);
 }
 
 void
 _agent_message_pool_give (gpointer block)
 {
-  g_free (block);
+  pool_free (block);
 }
 
 gpointer
@@ -31,14 +51,14 @@ _agent_message_pool_alloc_large (gsize   size,
                                  guint8 *pooled)
 {
   *pooled = 0;
-  return g_malloc (size);
+  return pool_malloc (size);
 }
 
 void
 _agent_message_pool_free_large (gpointer memory,
                                 guint8   pooled)
 {
-  g_free (memory);
+  pool_free (memory);
 }
 
 #else
@@ -101,7 +121,7 @@ static void
 magazine_free (Magazine *magazine)
 {
   for (guint i = 0; i < magazine->n_blocks; i++)
-    g_free (magazine->blocks[i]);
+    pool_free (magazine->blocks[i]);
   g_free (magazine);
 }
 
@@ -265,7 +285,7 @@ pool_take (guint size)
 
   current = self->current;
   if (G_UNLIKELY (current->n_blocks == 0))
-    return g_malloc (sizes[size].block_size);
+    return pool_malloc (sizes[size].block_size);
 
   if (current->n_blocks > PREFETCH)
     {
@@ -313,7 +333,7 @@ _agent_message_pool_alloc_large (gsize   size,
       }
 
   *pooled = 0;
-  return g_malloc (size);
+  return pool_malloc (size);
 }
 
 void
@@ -323,7 +343,7 @@ _agent_message_pool_free_large (gpointer memory,
   if (pooled > 0)
     pool_give (memory, pooled - 1u);
   else
-    g_free (memory);
+    pool_free (memory);
 }
 
 #endif

@@ -37,6 +37,7 @@ struct _AgentMessage
   guint8     error_reply;
   guint8     pooled;      /* whether the memory comes from the pool */
   guint8     retained;
+  guint8     grouped;     /* the target is a group, and one member gets it; set before the message is queued */
 
   guint      origin;      /* the id of the AgentBusWatch that gets the message back if it is not handled, or 0 */
   guint      delay;       /* milliseconds that the message waited between @sent_at and its channel */

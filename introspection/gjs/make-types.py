@@ -14,7 +14,8 @@ CORE = '{http://www.gtk.org/introspection/core/1.0}'
 GLIB = '{http://www.gtk.org/introspection/glib/1.0}'
 NAMESPACE = 'AgentBus'
 
-PLAIN = {'none': 'void', 'utf8': 'string', 'filename': 'string', 'gboolean': 'boolean', 'gpointer': 'never',
+PLAIN = {'GObject.Closure': '((...args: any[]) => any)',
+         'none': 'void', 'utf8': 'string', 'filename': 'string', 'gboolean': 'boolean', 'gpointer': 'never',
          'GLib.Quark': 'number', 'GLib.Bytes': 'GLib.Bytes | Uint8Array', 'GType': 'GObject.GType'}
 NUMBERS = re.compile(r'g(u?int(8|16|32|64)?|u?long|u?short|float|double|size|ssize)$')
 ENUMS = set()
@@ -86,7 +87,7 @@ def write_result(function, outs):
 def write_function(function, owner, name=None, result=None):
     given, outs = split_parameters(function)
     parameters = ', '.join(': '.join(write_parameter(p, owner)) for p in given)
-    return f'{name or function.get("name")}({parameters}): {result or write_result(function, outs)};'
+    return f'{name or function.get("shadows") or function.get("name")}({parameters}): {result or write_result(function, outs)};'
 
 
 def is_seen(element):
@@ -196,6 +197,8 @@ def write_class(element):
 def write(namespace):
     for enum in find(namespace, f'{CORE}enumeration'):
         yield from (write_error if enum.get(f'{GLIB}error-domain') else write_enum)(enum)
+    for flags in find(namespace, f'{CORE}bitfield'):
+        yield from write_enum(flags)
     for record in find(namespace, f'{CORE}record'):
         if not record.get(f'{GLIB}is-gtype-struct-for'):
             yield from write_record(record)

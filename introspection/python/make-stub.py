@@ -44,7 +44,7 @@ def type_of(element):
         return BASIC[name]
     if name.startswith('g') and name[1:].startswith(('int', 'uint', 'size', 'ssize', 'long', 'ulong')):
         return 'int'
-    if name == 'Gio.AsyncReadyCallback':
+    if name in ('Gio.AsyncReadyCallback', 'GObject.Closure'):
         return 'typing.Callable[..., object]'
     return name
 
@@ -98,7 +98,7 @@ def members_of(element):
     """What a class has in the GIR: name → text."""
     found = {}
     for child in element:
-        name = child.get('name')
+        name = child.get('shadows') or child.get('name')
         if not is_introspectable(child):
             continue
         if child.tag == CORE + 'constructor':
@@ -226,8 +226,12 @@ def describe_enum(element):
     for child in element:
         if child.tag == CORE + 'function' and is_introspectable(child) and child.get('name') != 'quark':
             members[child.get('name')] = describe_callable(child, child.get('name'), '', '@staticmethod\n')
-    members |= {'nick': 'value_nick: str', 'name_': 'value_name: str'}
-    return describe_class(element.get('name'), ['GObject.GEnum'], None, members)
+    is_flags = element.tag == CORE + 'bitfield'
+    if is_flags:
+        members |= {'first': 'first_value_nick: str', 'first_': 'first_value_name: str'}
+    else:
+        members |= {'nick': 'value_nick: str', 'name_': 'value_name: str'}
+    return describe_class(element.get('name'), ['GObject.GFlags' if is_flags else 'GObject.GEnum'], None, members)
 
 
 def main(gir, output, *paths):

@@ -748,6 +748,69 @@ test('promises', async () => {
     assertEqual(results, [true]);
 });
 
+test('leaving-without-loss', async () => {
+    const [bus, worker] = makeBus();
+    const got = [];
+
+    worker.on(message => got.push(message.task_id));
+    bus.send(Message.task_update('ui', 'worker', '1'));
+    assertEqual(await bus.flush('worker'), true);
+    bus.send(Message.task_update('ui', 'worker', '2'));
+    assertEqual(await bus.flush(), true);
+    assertEqual(got, ['1', '2']);
+    bus.send(Message.task_update('ui', 'worker', '3'));
+    assertEqual(await bus.unsubscribe('worker', {drain: true}), true);
+    assertEqual(got, ['1', '2', '3']);
+    assertEqual(bus.unsubscribe('worker'), undefined);
+
+    const error = await rejection(bus.flush('worker'));
+
+    assertEqual(error.matches(AgentBus.BusError, AgentBus.BusError.NOT_FOUND), true);
+    bus.subscribe(worker);
+    bus.send(Message.task_update('ui', 'worker', '4'));
+    assertEqual(await bus.stop({drain: true}), true);
+    assertEqual(got, ['1', '2', '3', '4']);
+});
+
+test('a-flush-is-aborted', async () => {
+    const [bus, worker] = makeBus();
+    const signal = {
+        aborted: false, reason: 'enough', listeners: [],
+        addEventListener(_name, listener) {
+            this.listeners.push(listener);
+        },
+    };
+    const cancellable = new Gio.Cancellable();
+
+    worker.paused = true;
+    bus.send(Message.task_update('ui', 'worker', '1'));
+
+    const flushed = rejection(bus.flush('worker', {signal}));
+    const other = rejection(bus.flush(null, cancellable));
+
+    signal.aborted = true;
+    signal.listeners.forEach(listener => listener());
+    cancellable.cancel();
+    assertEqual(await flushed, 'enough');
+    assertEqual((await other).matches(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED), true);
+    await bus.stop();
+});
+
+test('groups-and-names', async () => {
+    const [bus] = makeBus();
+    const told = [];
+    const id = bus.watch_name('pool', (_bus, name) => told.push(`+${name}`), (_bus, name) => told.push(`-${name}`));
+    const member = new Subscriber({name: 'member', group: 'pool'});
+
+    bus.subscribe(member);
+    assertEqual([member.group, bus.list_names()], ['pool', ['member', 'pool', 'worker']]);
+    bus.unsubscribe('member');
+    await until(() => told.length === 3);
+    assertEqual(told, ['-pool', '+pool', '-pool']);
+    bus.unwatch_name(id);
+    await bus.stop();
+});
+
 test('names-that-are-none', async () => {
     const program = `imports.gi.versions.AgentBus = '1';
         const worker = new imports.gi.AgentBus.Subscriber({name: 'worker'});

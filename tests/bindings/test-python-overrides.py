@@ -697,6 +697,49 @@ class LoopTest(TestCase):
     async def stop(self):
         return await self.bus.stop()
 
+    def test_leaving_without_loss(self):
+        got = []
+
+        async def main():
+            self.bus.subscribe(self.worker)
+            self.worker.on(lambda message: got.append(message.task_id))
+            self.send('1')
+            self.assertTrue(await self.bus.flush(self.worker.name))
+            self.send('2')
+            self.assertTrue(await self.bus.flush())
+            self.assertEqual(got, ['1', '2'])
+            self.send('3')
+            self.assertTrue(await self.bus.unsubscribe(self.worker.name, drain=True))
+            self.assertEqual(got, ['1', '2', '3'])
+            self.assertIsNone(self.bus.unsubscribe(self.worker.name))
+            with self.assertRaises(GLib.Error) as caught:
+                await self.bus.flush(self.worker.name)
+            self.assertTrue(caught.exception.matches(AgentBus.BusError.quark(), AgentBus.BusError.NOT_FOUND))
+            self.bus.subscribe(self.worker)
+            self.send('4')
+            self.assertTrue(await self.bus.stop(drain=True))
+            self.assertEqual(got, ['1', '2', '3', '4'])
+
+        AgentBus.run(main())
+
+    def test_groups_and_names(self):
+        told = []
+
+        async def main():
+            watch = self.bus.watch_name('pool', lambda _bus, name: told.append(f'+{name}'),
+                                        lambda _bus, name: told.append(f'-{name}'))
+            member = AgentBus.Subscriber('member', group='pool')
+            self.bus.subscribe(member)
+            self.assertEqual((member.group, self.bus.list_names()), ('pool', ['member', 'pool']))
+            self.assertTrue(await self.bus.unsubscribe('member', drain=False))
+            while len(told) < 3:
+                await AgentBus.sleep(1)
+            self.assertEqual(told, ['-pool', '+pool', '-pool'])
+            self.bus.unwatch_name(watch)
+
+        AgentBus.run(main())
+        self.assertTrue(AgentBus.run(self.stop()))
+
     def test_asyncio(self):
         worker = AgentBus.Subscriber(name='slow')
 

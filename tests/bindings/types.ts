@@ -53,6 +53,16 @@ async function receive() {
         print(payload, name, message.payload);
     await bus.unsubscribe_async('worker', {signal});
     bus.stop_async(null, (self, result) => self?.stop_finish(result));
+    const names: string[] = bus.list_names();
+    const id: number = bus.watch_name(names[0], (_bus, name: string) => print(name), null);
+
+    bus.unwatch_name(id);
+    await bus.flush('worker');
+    await bus.flush(null, {signal});
+    bus.unsubscribe('worker');
+    await bus.unsubscribe('worker', {drain: true});
+    await bus.unsubscribe_full_async('worker', AgentBus.LeaveFlags.DRAIN);
+    await bus.stop({drain: true, signal});
     return await bus.stop() && bus.statistics.sent > 0;
 }
 

@@ -112,9 +112,10 @@ class Lint(unittest.TestCase):
                 with self.subTest(name):
                     self.assertIsNone(value.get('scope'))
 
+    # The other languages give closures for those of watch_name().
     def test_callbacks_are_asynchronous(self):
         for name, tag, value in parameters_with_owner():
-            if value.get('scope') is not None:
+            if value.get('scope') is not None and not name.startswith('Bus.watch_name'):
                 with self.subTest(name):
                     self.assertEqual(value.get('scope'), 'async')
 
@@ -127,7 +128,7 @@ class Lint(unittest.TestCase):
 
     def test_everything_has_a_version(self):
         for tag, name, element in gir.walk(gir.read(GIR)):
-            if tag in gir.CALLABLES + ('function-macro', 'class', 'record', 'enumeration', 'property', 'constant'):
+            if tag in gir.CALLABLES + ('function-macro', 'class', 'record', 'enumeration', 'bitfield', 'property', 'constant'):
                 if tag == 'virtual-method':
                     continue
                 with self.subTest(name):

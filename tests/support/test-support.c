@@ -388,6 +388,7 @@ test_ledger_from_variant (GVariant *variant)
   g_assert_true (g_variant_lookup (variant, "delivered", "t", &ledger.delivered));
   g_assert_true (g_variant_lookup (variant, "queued", "t", &ledger.queued));
   g_assert_true (g_variant_lookup (variant, "failed", "t", &ledger.failed));
+  g_variant_lookup (variant, "moved", "t", &ledger.moved);
   for (guint i = 0; i < G_N_ELEMENTS (ledger.dropped); i++)
     g_assert_true (
         g_variant_lookup (dropped, agent_drop_reason_to_string (i), "t", &ledger.dropped[i]));
@@ -419,7 +420,7 @@ test_ledger_of (AgentBus   *bus,
 static void
 test_ledger_assert_balanced (const TestLedger *ledger)
 {
-  guint64 sum = ledger->delivered + ledger->queued;
+  guint64 sum = ledger->delivered + ledger->queued + ledger->moved;
 
   for (guint i = 0; i < G_N_ELEMENTS (ledger->dropped); i++)
     sum += ledger->dropped[i];

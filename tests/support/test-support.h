@@ -103,6 +103,7 @@ typedef struct
   guint64 delivered;
   guint64 queued;
   guint64 failed;
+  guint64 moved;
   guint64 dropped[5];
 } TestLedger;
 

@@ -201,13 +201,22 @@ peer_catch_up (Peer *self)
     peer_expire (self);
 }
 
+/* What is reliable stays, and with a drain all does. */
 static void
-peer_leave (Peer *self)
+peer_leave (Peer    *self,
+            gboolean drain)
 {
   GQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  GList  *next;
 
-  while (queue->length > 0)
-    peer_drop (self, AGENT_DROP_REASON_DISCARDED, queue, queue->head);
+  for (GList *l = queue->head; l != NULL && !drain; l = next)
+    {
+      const Item *item = l->data;
+
+      next = l->next;
+      if (!item->reliable)
+        peer_drop (self, AGENT_DROP_REASON_DISCARDED, queue, l);
+    }
 }
 
 static void
@@ -370,27 +379,36 @@ static void
 unsubscribe (World *self,
              guint  name)
 {
-  agent_bus_unsubscribe (self->f->bus, names[name]);
+  gboolean drain = chance (50);
+
+  if (drain)
+    agent_bus_unsubscribe_full_async (self->f->bus, names[name], AGENT_LEAVE_FLAGS_DRAIN, NULL, NULL, NULL);
+  else
+    agent_bus_unsubscribe (self->f->bus, names[name]);
   if (self->current[name] != NULL)
-    peer_leave (self->current[name]);
+    peer_leave (self->current[name], drain);
   self->current[name] = NULL;
 }
 
+/* A stop goes for those that are leaving, too. */
 static void
 stop_or_start (World *self)
 {
+  gboolean drain = chance (50);
+
   if (self->stopped)
     agent_bus_start_async (self->f->bus, NULL, NULL, NULL);
   else
-    agent_bus_stop_async (self->f->bus, NULL, NULL, NULL);
+    agent_bus_stop_full_async (
+        self->f->bus, drain ? AGENT_LEAVE_FLAGS_DRAIN : AGENT_LEAVE_FLAGS_NONE, NULL, NULL, NULL);
   self->stopped = !self->stopped;
+  if (!self->stopped)
+    return;
 
-  for (guint i = 0; i < N_NAMES && self->stopped; i++)
-    {
-      if (self->current[i] != NULL)
-        peer_leave (self->current[i]);
-      self->current[i] = NULL;
-    }
+  for (guint i = 0; i < self->peers->len; i++)
+    peer_leave (self->peers->pdata[i], drain);
+  for (guint i = 0; i < N_NAMES; i++)
+    self->current[i] = NULL;
 }
 
 static void

@@ -108,7 +108,7 @@ static AgentRelease
 close_and_return (Fixture *self)
 {
   _agent_schedule_begin_return (&self->schedule);
-  _agent_schedule_close (&self->schedule, &self->list);
+  _agent_schedule_close (&self->schedule, &self->list, FALSE);
   return _agent_schedule_end_return (&self->schedule, &self->list);
 }
 

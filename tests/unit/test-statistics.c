@@ -139,7 +139,7 @@ test_statistics_shape_of_subscribers (TestFixture *f)
   g_autoptr (GVariant) dropped = g_variant_lookup_value (own, "dropped", NULL);
 
   assert_described (subscribers, "a:a{sv} b:a{sv}");
-  assert_described (own, "delivered:t dropped:a{st} failed:t offered:t queued:t unhandled:t");
+  assert_described (own, "delivered:t dropped:a{st} failed:t moved:t offered:t queued:t unhandled:t");
   assert_described (dropped, REASONS);
 }
 

@@ -573,10 +573,12 @@ function guardHandlers(klass) {
 
 const isSignal = value => typeof value?.addEventListener === 'function' && 'aborted' in value;
 
+const isSourceOfCancel = options => options === null || options instanceof Gio.Cancellable || isSignal(options);
+
 // A cancellable for one operation, of a Gio.Cancellable, of {signal}, where either will do, or of nothing. @leave ends
 // the listening, @getReason is what a signal was aborted with.
 function listen(options) {
-    const isSource = options === null || options instanceof Gio.Cancellable || isSignal(options);
+    const isSource = isSourceOfCancel(options);
     const unknown = isSource ? undefined : Object.keys(options).find(key => key !== 'signal');
     const source = isSource ? options : options.signal ?? null;
 
@@ -632,6 +634,30 @@ function addPromise(klass, name, nNeeded) {
 
         return promise(options, (...rest) => start.call(this, ...args.slice(0, nNeeded), ...rest),
             result => finish.call(this, result));
+    };
+}
+
+// bus.stop({drain: true}), bus.unsubscribe(NAME, {drain: true}), bus.flush(NAME)
+function addLeaving(Bus) {
+    const unsubscribeByHand = Bus.prototype.unsubscribe;
+    const {DRAIN, NONE} = AgentBus.LeaveFlags;
+    // The flags, and what remains for listen().
+    const split = options => {
+        const {drain = false, ...others} = isSourceOfCancel(options) ? {} : options;
+
+        return [drain ? DRAIN : NONE, isSourceOfCancel(options) ? options : others];
+    };
+
+    Bus.prototype.stop = function (options = null) {
+        return this.stop_full_async(...split(options));
+    };
+    // Without options nobody waits, as from C.
+    Bus.prototype.unsubscribe = function (name, options = null) {
+        return options === null ? unsubscribeByHand.call(this, name)
+            : this.unsubscribe_full_async(name, ...split(options));
+    };
+    Bus.prototype.flush = function (name = null, options = null) {
+        return this.flush_async(name, options);
     };
 }
 
@@ -794,7 +820,10 @@ function _init() {
 
     addPromise(Bus, 'start', 0);
     addPromise(Bus, 'stop', 0);
+    addPromise(Bus, 'stop_full', 1);
     addPromise(Bus, 'unsubscribe', 1);
+    addPromise(Bus, 'unsubscribe_full', 2);
+    addPromise(Bus, 'flush', 1);
     addPromise(RouterDispatcher, 'stop', 0);
     addPromise(RouterDispatcher, 'drain_router', 1);
     RouterDispatcher.prototype.drain_router = RouterDispatcher.prototype.drain_router_async;
@@ -809,6 +838,7 @@ function _init() {
             return this.get_statistics().recursiveUnpack();
         });
     }
+    addLeaving(Bus);
     Bus.prototype.toString = function () {
         const {sent, delivered, queued} = this.statistics;
 

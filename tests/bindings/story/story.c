@@ -238,7 +238,7 @@ static void
 test_topics (Story *story)
 {
   AgentSubscriber *worker = add_worker (story, "worker", 0, AGENT_OVERFLOW_DROP_NEWEST);
-  AgentMessage *kept = on_topic ("audio.mic.1", 4);
+  AgentMessage    *kept = on_topic ("audio.mic.1", 4);
   g_auto (GStrv) topics = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -249,7 +249,7 @@ test_topics (Story *story)
   topics = agent_subscriber_list_topics (worker);
   tell ("%s of %u", topics[0], g_strv_length (topics));
   expect ("no pattern, 1 of 1, 0 of 1, audio.*.> of 1, worker 1", "nobody lost 1 no-target 2");
-  agent_subscriber_set_accepts (worker, (const char * const[]){ "cancel", NULL });
+  agent_subscriber_set_accepts (worker, (const char *const[]){ "cancel", NULL });
   tell ("%u of 1", agent_bus_send (story->bus, on_topic ("audio.mic.1", 3)));
   tell ("%u of 1", agent_bus_send (story->bus, agent_message_new_cancel ("ui", NULL, NULL)));
   expect ("0 of 1, 1 of 1, worker cancel", "nobody lost 1 no-target 3");
@@ -345,6 +345,85 @@ test_text (Story *story)
 }
 
 static void
+test_leave (Story *story)
+{
+  g_autoptr (AgentSubscriber) worker = g_object_ref (add_worker (story, "worker", 0, AGENT_OVERFLOW_DROP_NEWEST));
+  g_autoptr (GError) error = NULL;
+  gboolean done;
+
+  send_updates (story, "worker", 1, 2);
+  agent_bus_flush_async (story->bus, "worker", NULL, keep_result, story);
+  agent_bus_flush_finish (story->bus, wait_result (story), NULL);
+  tell ("flushed");
+  expect ("worker 1, worker 2, flushed", "");
+  send_updates (story, "worker", 3, 3);
+  agent_bus_unsubscribe_full_async (story->bus, "worker", AGENT_LEAVE_FLAGS_DRAIN, NULL, keep_result, story);
+  agent_bus_unsubscribe_full_finish (story->bus, wait_result (story), NULL);
+  tell ("drained");
+  expect ("worker 3, drained", "");
+  agent_bus_subscribe (story->bus, worker, NULL);
+  send_updates (story, "worker", 4, 4);
+  agent_bus_stop_full_async (story->bus, AGENT_LEAVE_FLAGS_DRAIN, NULL, keep_result, story);
+  tell (agent_bus_stop_full_finish (story->bus, wait_result (story), NULL) ? "stopped" : "running");
+  agent_bus_flush_async (story->bus, NULL, NULL, keep_result, story);
+  done = agent_bus_flush_finish (story->bus, wait_result (story), &error);
+  attempt ("closed", AGENT_BUS_ERROR_CLOSED, done, &error);
+  expect ("worker 4, stopped, closed", "");
+}
+
+static void
+on_appeared (AgentBus *bus, const char *name, gpointer user_data)
+{
+  tell ("%s appeared", name);
+}
+
+static void
+on_vanished (AgentBus *bus, const char *name, gpointer user_data)
+{
+  tell ("%s vanished", name);
+}
+
+static void
+tell_names (AgentBus *bus)
+{
+  g_auto (GStrv) names = agent_bus_list_names (bus);
+  g_autofree char *text = g_strjoinv (" ", names);
+
+  tell ("%s", text);
+}
+
+static void
+test_names (Story *story)
+{
+  guint watch = agent_bus_watch_name (story->bus, "worker", on_appeared, on_vanished, NULL, NULL);
+
+  expect ("worker vanished", "");
+  add_worker (story, "worker", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  tell_names (story->bus);
+  expect ("worker, worker appeared", "");
+  agent_bus_unsubscribe (story->bus, "worker");
+  expect ("worker vanished", "");
+  agent_bus_unwatch_name (story->bus, watch);
+}
+
+static void
+test_group (Story *story)
+{
+  g_autoptr (AgentSubscriber) twin = agent_subscriber_new ("pool");
+  g_autoptr (GError) error = NULL;
+
+  add_member (story, "a", "pool");
+  send_updates (story, "pool", 1, 2);
+  expect ("a 1, a 2", "");
+  attempt ("exists", AGENT_BUS_ERROR_EXISTS, agent_bus_subscribe (story->bus, twin, &error), &error);
+  send_updates (story, "pool", 3, 4);
+  add_member (story, "b", "pool");
+  agent_bus_unsubscribe (story->bus, "a");
+  tell_names (story->bus);
+  expect ("exists, b pool, b 3, b 4", "");
+}
+
+static void
 test_round_trip (Story *story)
 {
   g_autoptr (GVariant) payload = agent_payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}", NULL);
@@ -377,6 +456,9 @@ main (int argc, char **argv)
   add_case ("/story/errors", test_errors);
   add_case ("/story/stop", test_stop);
   add_case ("/story/text", test_text);
+  add_case ("/story/leave", test_leave);
+  add_case ("/story/names", test_names);
+  add_case ("/story/group", test_group);
   add_case ("/story/round-trip", test_round_trip);
   return g_test_run ();
 }

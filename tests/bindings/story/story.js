@@ -252,6 +252,49 @@ function testText() {
     expect('refused, given {"n": 1.50, "n": [2]}, meant {"n":[2]}, made [7]', '');
 }
 
+function testLeave(story) {
+    const worker = story.addWorker('worker');
+
+    story.sendUpdates('worker', 1, 2);
+    finish(story.bus, 'flush', 'worker');
+    tell('flushed');
+    expect('worker 1, worker 2, flushed', '');
+    story.sendUpdates('worker', 3, 3);
+    finish(story.bus, 'unsubscribe_full', 'worker', AgentBus.LeaveFlags.DRAIN);
+    tell('drained');
+    expect('worker 3, drained', '');
+    story.bus.subscribe(worker);
+    story.sendUpdates('worker', 4, 4);
+    tell(finish(story.bus, 'stop_full', AgentBus.LeaveFlags.DRAIN) ? 'stopped' : 'running');
+    attempt('closed', Code.CLOSED, () => finish(story.bus, 'flush', null));
+    expect('worker 4, stopped, closed', '');
+}
+
+function testNames(story) {
+    const watch = story.bus.watch_name('worker', (bus, name) => tell(`${name} appeared`),
+        (bus, name) => tell(`${name} vanished`));
+
+    expect('worker vanished', '');
+    story.addWorker('worker');
+    tell(story.bus.list_names().join(' '));
+    expect('worker, worker appeared', '');
+    story.bus.unsubscribe('worker');
+    expect('worker vanished', '');
+    story.bus.unwatch_name(watch);
+}
+
+function testGroup(story) {
+    story.addMember('a', 'pool');
+    story.sendUpdates('pool', 1, 2);
+    expect('a 1, a 2', '');
+    attempt('exists', Code.EXISTS, () => story.bus.subscribe(AgentBus.Subscriber.new('pool')));
+    story.sendUpdates('pool', 3, 4);
+    story.addMember('b', 'pool');
+    story.bus.unsubscribe('a');
+    tell(story.bus.list_names().join(' '));
+    expect('exists, b pool, b 3, b 4', '');
+}
+
 function testRoundTrip() {
     const payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}');
     const message = Message.new_task_request('ui', 'worker', '42', 'sum', payload);
@@ -276,5 +319,8 @@ run({
     '/story/errors': testErrors,
     '/story/stop': testStop,
     '/story/text': testText,
+    '/story/leave': testLeave,
+    '/story/names': testNames,
+    '/story/group': testGroup,
     '/story/round-trip': testRoundTrip,
 });

@@ -239,6 +239,48 @@ local function test_text()
    expect('refused, given {"n": 1.50, "n": [2]}, meant {"n":[2]}, made [7]', '')
 end
 
+local function test_leave(story)
+   local worker = story:add_worker('worker')
+   story:send_updates('worker', 1, 2)
+   assert(finish(story.bus, 'flush', 'worker'))
+   tell('flushed')
+   expect('worker 1, worker 2, flushed', '')
+   story:send_updates('worker', 3, 3)
+   assert(finish(story.bus, 'unsubscribe_full', 'worker', 'DRAIN'))
+   tell('drained')
+   expect('worker 3, drained', '')
+   assert(story.bus:subscribe(worker))
+   story:send_updates('worker', 4, 4)
+   tell(finish(story.bus, 'stop_full', 'DRAIN') and 'stopped' or 'running')
+   attempt('closed', 'CLOSED', finish(story.bus, 'flush', nil))
+   expect('worker 4, stopped, closed', '')
+end
+
+local function test_names(story)
+   local Closure = lgi.GObject.Closure
+   local watch = story.bus:watch_name('worker', Closure(function(_, name) tell('%s appeared', name) end),
+      Closure(function(_, name) tell('%s vanished', name) end))
+   expect('worker vanished', '')
+   story:add_worker('worker')
+   tell(table.concat(story.bus:list_names(), ' '))
+   expect('worker, worker appeared', '')
+   story.bus:unsubscribe('worker')
+   expect('worker vanished', '')
+   story.bus:unwatch_name(watch)
+end
+
+local function test_group(story)
+   story:add_member('a', 'pool')
+   story:send_updates('pool', 1, 2)
+   expect('a 1, a 2', '')
+   attempt('exists', 'EXISTS', story.bus:subscribe(AgentBus.Subscriber { name = 'pool' }))
+   story:send_updates('pool', 3, 4)
+   story:add_member('b', 'pool')
+   story.bus:unsubscribe('a')
+   tell(table.concat(story.bus:list_names(), ' '))
+   expect('exists, b pool, b 3, b 4', '')
+end
+
 local function test_round_trip()
    local payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
    local message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
@@ -262,5 +304,8 @@ teller.run {
    { '/story/errors', test_errors },
    { '/story/stop', test_stop },
    { '/story/text', test_text },
+   { '/story/leave', test_leave },
+   { '/story/names', test_names },
+   { '/story/group', test_group },
    { '/story/round-trip', test_round_trip },
 }

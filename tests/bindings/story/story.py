@@ -239,6 +239,47 @@ def test_text(story):
     expect('refused, given {"n": 1.50, "n": [2]}, meant {"n":[2]}, made [7]', '')
 
 
+def test_leave(story):
+    worker = story.add_worker('worker')
+    story.send_updates('worker', 1, 2)
+    finish(story.bus, 'flush', 'worker')
+    tell('flushed')
+    expect('worker 1, worker 2, flushed', '')
+    story.send_updates('worker', 3, 3)
+    finish(story.bus, 'unsubscribe_full', 'worker', AgentBus.LeaveFlags.DRAIN)
+    tell('drained')
+    expect('worker 3, drained', '')
+    story.bus.subscribe(worker)
+    story.send_updates('worker', 4, 4)
+    tell('stopped' if finish(story.bus, 'stop_full', AgentBus.LeaveFlags.DRAIN) else 'running')
+    attempt('closed', Error.CLOSED, finish, story.bus, 'flush', None)
+    expect('worker 4, stopped, closed', '')
+
+
+def test_names(story):
+    watch = story.bus.watch_name('worker', lambda bus, name: tell(f'{name} appeared'),
+                                 lambda bus, name: tell(f'{name} vanished'))
+    expect('worker vanished', '')
+    story.add_worker('worker')
+    tell(' '.join(story.bus.list_names()))
+    expect('worker, worker appeared', '')
+    story.bus.unsubscribe('worker')
+    expect('worker vanished', '')
+    story.bus.unwatch_name(watch)
+
+
+def test_group(story):
+    story.add_member('a', 'pool')
+    story.send_updates('pool', 1, 2)
+    expect('a 1, a 2', '')
+    attempt('exists', Error.EXISTS, story.bus.subscribe, AgentBus.Subscriber.new('pool'))
+    story.send_updates('pool', 3, 4)
+    story.add_member('b', 'pool')
+    story.bus.unsubscribe('a')
+    tell(' '.join(story.bus.list_names()))
+    expect('exists, b pool, b 3, b 4', '')
+
+
 def test_round_trip(story):
     payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
     message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
@@ -262,5 +303,8 @@ run({
     '/story/errors': test_errors,
     '/story/stop': test_stop,
     '/story/text': test_text,
+    '/story/leave': test_leave,
+    '/story/names': test_names,
+    '/story/group': test_group,
     '/story/round-trip': test_round_trip,
 })

@@ -251,6 +251,53 @@ void test_text (Story story) throws Error {
   expect ("refused, given {\"n\": 1.50, \"n\": [2]}, meant {\"n\":[2]}, made [7]", "");
 }
 
+void test_leave (Story story) throws Error {
+  var worker = story.add_worker ("worker");
+
+  story.send_updates ("worker", 1, 2);
+  story.bus.flush_async.begin ("worker", null, story.keep_result);
+  story.bus.flush_async.end (story.wait_result ());
+  tell ("flushed");
+  expect ("worker 1, worker 2, flushed", "");
+  story.send_updates ("worker", 3, 3);
+  story.bus.unsubscribe_full_async.begin ("worker", AgentBus.LeaveFlags.DRAIN, null, story.keep_result);
+  story.bus.unsubscribe_full_async.end (story.wait_result ());
+  tell ("drained");
+  expect ("worker 3, drained", "");
+  story.bus.subscribe (worker);
+  story.send_updates ("worker", 4, 4);
+  story.bus.stop_full_async.begin (AgentBus.LeaveFlags.DRAIN, null, story.keep_result);
+  tell (story.bus.stop_full_async.end (story.wait_result ()) ? "stopped" : "running");
+  story.bus.flush_async.begin (null, null, story.keep_result);
+  attempt ("closed", AgentBus.BusError.CLOSED, () => story.bus.flush_async.end (story.wait_result ()));
+  expect ("worker 4, stopped, closed", "");
+}
+
+void test_names (Story story) throws Error {
+  uint watch = story.bus.watch_name ("worker", (bus, name) => tell (name + " appeared"),
+                                     (bus, name) => tell (name + " vanished"));
+
+  expect ("worker vanished", "");
+  story.add_worker ("worker");
+  tell (string.joinv (" ", story.bus.list_names ()));
+  expect ("worker, worker appeared", "");
+  story.bus.unsubscribe ("worker");
+  expect ("worker vanished", "");
+  story.bus.unwatch_name (watch);
+}
+
+void test_group (Story story) throws Error {
+  story.add_member ("a", "pool");
+  story.send_updates ("pool", 1, 2);
+  expect ("a 1, a 2", "");
+  attempt ("exists", AgentBus.BusError.EXISTS, () => story.bus.subscribe (new AgentBus.Subscriber ("pool")));
+  story.send_updates ("pool", 3, 4);
+  story.add_member ("b", "pool");
+  story.bus.unsubscribe ("a");
+  tell (string.joinv (" ", story.bus.list_names ()));
+  expect ("exists, b pool, b 3, b 4", "");
+}
+
 void test_round_trip (Story story) throws Error {
   var payload = AgentBus.payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}");
   var message = new AgentBus.Message.task_request ("ui", "worker", "42", "sum", payload);
@@ -278,6 +325,9 @@ int main (string[] args) {
   add_case ("/story/errors", test_errors);
   add_case ("/story/stop", test_stop);
   add_case ("/story/text", test_text);
+  add_case ("/story/leave", test_leave);
+  add_case ("/story/names", test_names);
+  add_case ("/story/group", test_group);
   add_case ("/story/round-trip", test_round_trip);
   return Test.run ();
 }

@@ -123,6 +123,14 @@ add_worker (Story *story, const char *name, guint capacity, AgentOverflow overfl
 }
 
 void
+add_member (Story *story, const char *name, const char *group)
+{
+  g_autoptr (AgentSubscriber) worker = g_object_new (worker_get_type (), "name", name, "group", group, NULL);
+
+  g_assert_true (agent_bus_subscribe (story->bus, worker, NULL));
+}
+
+void
 send_updates (Story *story, const char *target, guint first, guint last)
 {
   for (guint number = first; number <= last; number++)

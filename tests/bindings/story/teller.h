@@ -51,6 +51,9 @@ AgentSubscriber *add_worker   (Story           *story,
                                const char      *name,
                                guint            capacity,
                                AgentOverflow    overflow);
+void             add_member   (Story           *story,
+                               const char      *name,
+                               const char      *group);
 void             send_updates (Story           *story,
                                const char      *target,
                                guint            first,

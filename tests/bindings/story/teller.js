@@ -134,6 +134,10 @@ class Story {
         return worker;
     }
 
+    addMember(name, group) {
+        this.bus.subscribe(new Worker({name, group}));
+    }
+
     sendUpdates(target, first, last) {
         for (let number = first; number <= last; number++)
             this.bus.send(update(target, number));

@@ -130,6 +130,10 @@ function Story:add_worker(name, capacity, overflow)
    return worker
 end
 
+function Story:add_member(name, group)
+   assert(self.bus:subscribe(Worker { name = name, group = group }))
+end
+
 function Story:send_updates(target, first, last)
    for number = first, last do self.bus:send(teller.update(target, number)) end
 end

@@ -128,6 +128,9 @@ class Story:
         self.bus.subscribe(worker)
         return worker
 
+    def add_member(self, name, group):
+        self.bus.subscribe(Worker(name=name, group=group))
+
     def send_updates(self, target, first, last):
         for number in range(first, last + 1):
             self.bus.send(update(target, number))

@@ -69,6 +69,10 @@ class Worker : AgentBus.Subscriber {
     Object (name: name, capacity: capacity, overflow: overflow);
   }
 
+  public Worker.in_group (string name, string group) {
+    Object (name: name, group: group);
+  }
+
   public override void message (AgentBus.Message message) {
     tell (@"$name $(word (message))");
   }
@@ -134,6 +138,10 @@ class Story {
 
     bus.subscribe (worker);
     return worker;
+  }
+
+  public void add_member (string name, string group) throws Error {
+    bus.subscribe (new Worker.in_group (name, group));
   }
 
   public void send_updates (string target, uint first, uint last) {

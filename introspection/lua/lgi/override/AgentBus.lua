@@ -438,6 +438,16 @@ function RouteTable:rebalance(routers, weights)
    return moves
 end
 
+-- --- Names ---
+
+-- lgi takes closures only, not functions.
+local watch_name = Bus.watch_name
+local function to_closure(func) return type(func) == 'function' and lgi.GObject.Closure(func) or func end
+
+function Bus:watch_name(name, appeared, vanished)
+   return watch_name(self, name, to_closure(appeared), to_closure(vanished))
+end
+
 -- --- Statistics ---
 
 for _, class in ipairs { Bus, AgentBus.RouterDispatcher } do

@@ -54,9 +54,12 @@ class Bus(AgentBus.Bus):
         return self.get_statistics().unpack()
 
     def stop(self, cancellable: typing.Optional[Gio.Cancellable] = None, callback: Callback = None,
-             *user_data: typing.Any) -> Future[bool]:
-        """Stops the bus, when all subscribers have left. Await it, or give it a callback."""
-        return begin(AgentBus.Bus.stop_async, AgentBus.Bus.stop_finish, self, (), cancellable, callback, user_data)
+             *user_data: typing.Any, drain: bool = False) -> Future[bool]:
+        """Stops the bus, when all subscribers have left; with drain after all that is queued is handled. Await it."""
+        if not drain:
+            return begin(AgentBus.Bus.stop_async, AgentBus.Bus.stop_finish, self, (), cancellable, callback, user_data)
+        return begin(AgentBus.Bus.stop_full_async, AgentBus.Bus.stop_full_finish, self,
+                     (AgentBus.LeaveFlags.DRAIN,), cancellable, callback, user_data)
 
     def start(self, cancellable: typing.Optional[Gio.Cancellable] = None, callback: Callback = None,
               *user_data: typing.Any) -> Future[bool]:
@@ -71,6 +74,15 @@ class Bus(AgentBus.Bus):
         return begin(AgentBus.Bus.unsubscribe_async, AgentBus.Bus.unsubscribe_finish, self, (name,), cancellable,
                      callback, user_data)
 
+    def flush(self, name: typing.Optional[str] = None, cancellable: typing.Optional[Gio.Cancellable] = None,
+              callback: Callback = None, *user_data: typing.Any) -> Future[bool]:
+        """Is through when all that is queued now is handled, at one subscriber or at all. Await it."""
+        if name is not None:
+            check_names({'name': name})
+        return begin(AgentBus.Bus.flush_async, AgentBus.Bus.flush_finish, self, (name,), cancellable, callback,
+                     user_data)
+
+    flush_async = flush  # type: ignore[assignment]
     stop_async = stop  # type: ignore[assignment]
     start_async = start  # type: ignore[assignment]
 
@@ -81,10 +93,34 @@ class Bus(AgentBus.Bus):
         drive()
         return super().subscribe(subscriber)
 
-    def unsubscribe(self, name: str) -> None:
-        """Takes a subscriber off the bus, and does not wait until it has left."""
+    @typing.overload  # type: ignore[override]
+    def unsubscribe(self, name: str) -> None: ...
+
+    @typing.overload
+    def unsubscribe(self, name: str, *, drain: bool) -> Future[bool]: ...
+
+    def unsubscribe(self, name: str, *, drain: typing.Optional[bool] = None) -> typing.Optional[Future[bool]]:
+        """Takes a subscriber off the bus, and does not wait until it has left.
+
+        With drain=True all that is queued is handled before. Then, and with drain=False, there is something to await.
+        """
         check_names({'name': name})
-        super().unsubscribe(name)
+        if drain is None:
+            super().unsubscribe(name)
+            return None
+        flags = AgentBus.LeaveFlags.DRAIN if drain else AgentBus.LeaveFlags.NONE
+        return begin(AgentBus.Bus.unsubscribe_full_async, AgentBus.Bus.unsubscribe_full_finish, self, (name, flags),
+                     None, None)
+
+    def watch_name(self, name: str, appeared: typing.Optional[typing.Callable[[Bus, str], object]] = None,
+                   vanished: typing.Optional[typing.Callable[[Bus, str], object]] = None) -> int:
+        """Calls one of the two with the bus and the name: soon, as it is now, and then at each change.
+
+        Returns an id for unwatch_name().
+        """
+        check_names({'name': name})
+        drive()
+        return super().watch_name(name, appeared, vanished)
 
     def send(self, message: Message) -> int:  # type: ignore[override]
         """Sends a message; may be called in any thread. Returns the number of subscribers that get it."""

@@ -348,6 +348,7 @@ class Subscriber(AgentBus.Subscriber):
         return name
 
     bus = attribute(AgentBus.Subscriber.dup_bus)
+    group = attribute(AgentBus.Subscriber.get_group)
     capacity = attribute(AgentBus.Subscriber.get_capacity)
     overflow = attribute(AgentBus.Subscriber.get_overflow)
     max_age = attribute(AgentBus.Subscriber.get_max_age)

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "base/agent-string-hash-private.h"
+#include "bus/agent-group-send-private.h"
+#include "mailbox/agent-mailbox-private.h"
+
+static const char *
+group_get_target (AgentMessage *message)
+{
+  return _agent_message_string (message, message->target);
+}
+
+static const char *
+group_get_source (AgentMessage *message)
+{
+  return _agent_message_string (message, message->source);
+}
+
+/* What controls work goes to all, for nobody knows who has the work. */
+static gboolean
+group_is_for_all (AgentMessage *message)
+{
+  return message->channel == AGENT_CHANNEL_SYSTEM || message->type == AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST;
+}
+
+/* Sends to one member. FALSE: there is none that may get it, and @message is still the caller's. */
+gboolean
+_agent_group_send_one (AgentGroups  *groups,
+                       AgentMessage *message,
+                       AgentSender  *sender,
+                       guint        *n_accepted)
+{
+  AgentMailbox *member = _agent_groups_choose (groups, group_get_target (message), group_get_source (message));
+
+  if (member == NULL)
+    return FALSE;
+
+  message->grouped = TRUE;
+  *n_accepted = _agent_mailbox_push (member, message, sender);
+  _agent_mailbox_unref (member);
+  return TRUE;
+}
+
+/* Adds the references of all addressees in one step. */
+static gboolean
+group_send_to_members (AgentMailbox **members,
+                       guint          n_members,
+                       AgentMessage  *message,
+                       AgentSender   *sender,
+                       guint         *n_accepted)
+{
+  const char *source = group_get_source (message);
+  guint       n_addressed = 0;
+
+  for (guint i = 0; i < n_members; i++)
+    {
+      if (!_agent_string_equal (_agent_mailbox_get_name (members[i]), source))
+        members[n_addressed++] = members[i];
+    }
+  if (n_addressed == 0)
+    return FALSE;
+
+  *n_accepted = 0;
+  _agent_message_add_refs (message, n_addressed - 1);
+  for (guint i = 0; i < n_addressed; i++)
+    *n_accepted += _agent_mailbox_push (members[i], message, sender);
+  return TRUE;
+}
+
+static gboolean
+group_send_to_all (AgentGroups  *groups,
+                   AgentMessage *message,
+                   AgentSender  *sender,
+                   guint        *n_accepted)
+{
+  guint                     n_members;
+  AgentMailboxTrie         *trie = _agent_groups_ref_members (groups, group_get_target (message), &n_members);
+  g_autofree AgentMailbox **members = g_new (AgentMailbox *, n_members);
+  gboolean                  sent;
+
+  _agent_mailbox_trie_list (trie, members);
+  sent = group_send_to_members (members, n_members, message, sender, n_accepted);
+  _agent_mailbox_trie_unref (trie);
+  return sent;
+}
+
+/* Sends a message to the group that is its target. FALSE: there is no such group, or nobody in it may get the message, which
+ * is still the caller's.
+ *
+ * @n_accepted: (out): how many members accepted it */
+gboolean
+_agent_group_send (AgentGroups  *groups,
+                   AgentMessage *message,
+                   AgentSender  *sender,
+                   guint        *n_accepted)
+{
+  if (!_agent_groups_has_any (groups))
+    return FALSE;
+  if (group_is_for_all (message))
+    return group_send_to_all (groups, message, sender, n_accepted);
+
+  return _agent_group_send_one (groups, message, sender, n_accepted);
+}
+
+/* --- From a member that leaves --- */
+
+/* Moves the messages of @source, or all others, from @messages to @taken, in their order. */
+static void
+group_take (GPtrArray  *messages,
+            const char *source,
+            gboolean    others,
+            GPtrArray  *taken)
+{
+  guint n_left = 0;
+
+  for (guint i = 0; i < messages->len; i++)
+    {
+      AgentMessage *message = messages->pdata[i];
+
+      if (_agent_string_equal (group_get_source (message), source) != others)
+        g_ptr_array_add (taken, message);
+      else
+        messages->pdata[n_left++] = message;
+    }
+
+  /* Not with g_ptr_array_set_size(), which would free them. */
+  messages->len = n_left;
+}
+
+/* Gives messages to other members of the group, in their order and above the capacity of who gets them. All messages of one
+ * source go the same way. What nobody may get stays in @messages.
+ *
+ * A member that closes in the meantime is not in the group any more, so it is not chosen twice. */
+void
+_agent_group_move (AgentGroups *groups,
+                   const char  *name,
+                   GPtrArray   *messages)
+{
+  g_autoptr (GPtrArray) nobodys = g_ptr_array_new ();
+
+  while (messages->len > 0)
+    {
+      const char   *source = group_get_source (messages->pdata[0]);
+      AgentMailbox *heir = _agent_groups_choose (groups, name, source);
+      g_autoptr (GPtrArray) taken = g_ptr_array_new ();
+
+      if (heir == NULL)
+        {
+          group_take (messages, source, FALSE, nobodys);
+          continue;
+        }
+      group_take (messages, _agent_mailbox_get_name (heir), TRUE, taken);
+      _agent_mailbox_adopt (heir, taken);
+      _agent_mailbox_unref (heir);
+      g_ptr_array_extend (taken, messages, NULL, NULL);
+      messages->len = 0;
+      g_ptr_array_extend (messages, taken, NULL, NULL);
+    }
+
+  g_ptr_array_extend (messages, nobodys, NULL, NULL);
+}

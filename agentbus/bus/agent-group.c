@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <stdatomic.h>
+
+#include "base/agent-spin-lock-private.h"
+#include "base/agent-string-hash-private.h"
+#include "bus/agent-group-private.h"
+#include "mailbox/agent-mailbox-private.h"
+
+typedef struct
+{
+  char             *name;    /* (owned) */
+  GPtrArray        *members; /* of AgentMailbox (owned), in any order */
+  GHashTable       *places;  /* AgentMailbox → its index in @members */
+  AgentMailboxTrie *trie;    /* (owned) the same members */
+} Group;
+
+struct _AgentGroups
+{
+  _Atomic guint n_groups; /* changed with the lock held */
+  AgentSpinLock lock;
+  GHashTable   *by_name; /* (lock) the name of a Group → the Group (owned) */
+  guint64       random;  /* (lock) */
+};
+
+static void
+group_free (gpointer data)
+{
+  Group *self = data;
+
+  _agent_mailbox_trie_unref (self->trie);
+  g_hash_table_unref (self->places);
+  g_ptr_array_unref (self->members);
+  g_free (self->name);
+  g_free (self);
+}
+
+static Group *
+group_new (const char *name)
+{
+  Group *self = g_new0 (Group, 1);
+
+  self->name = g_strdup (name);
+  self->members = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
+  self->places = g_hash_table_new (NULL, NULL);
+
+  return self;
+}
+
+static GHashTable *
+groups_new_table (void)
+{
+  return g_hash_table_new_full (_agent_string_hash_func, g_str_equal, NULL, group_free);
+}
+
+AgentGroups *
+_agent_groups_new (void)
+{
+  AgentGroups *self = g_new0 (AgentGroups, 1);
+
+  self->by_name = groups_new_table ();
+  self->random = ((guint64) g_random_int () << 32 | g_random_int ()) | 1;
+  return self;
+}
+
+void
+_agent_groups_free (AgentGroups *self)
+{
+  g_hash_table_unref (self->by_name);
+  g_free (self);
+}
+
+/* Relaxed: a sender that does not see a new group yet has sent before. */
+gboolean
+_agent_groups_has_any (AgentGroups *self)
+{
+  return atomic_load_explicit (&self->n_groups, memory_order_relaxed) != 0;
+}
+
+gboolean
+_agent_groups_contains (AgentGroups *self,
+                        const char  *name)
+{
+  gboolean contains;
+
+  if (!_agent_groups_has_any (self))
+    return FALSE;
+
+  _agent_spin_lock_lock (&self->lock);
+  contains = g_hash_table_contains (self->by_name, name);
+  _agent_spin_lock_unlock (&self->lock);
+
+  return contains;
+}
+
+/* --- Coming and going --- */
+
+/* The trie that was there before, to be unreffed after unlocking: (transfer full) (nullable). */
+static AgentMailboxTrie *
+group_add_locked (Group        *self,
+                  AgentMailbox *member)
+{
+  AgentMailboxTrie *before = self->trie;
+
+  g_hash_table_insert (self->places, member, GUINT_TO_POINTER (self->members->len));
+  g_ptr_array_add (self->members, _agent_mailbox_ref (member));
+  self->trie = _agent_mailbox_trie_add (before, member);
+  return before;
+}
+
+/* The last member takes the place of @member. The trie that was there before, to be unreffed after unlocking: (transfer
+ * full). */
+static AgentMailboxTrie *
+group_remove_locked (Group        *self,
+                     AgentMailbox *member)
+{
+  AgentMailboxTrie *before = self->trie;
+  guint             place = GPOINTER_TO_UINT (g_hash_table_lookup (self->places, member));
+  AgentMailbox     *last = self->members->pdata[self->members->len - 1];
+
+  self->trie = _agent_mailbox_trie_remove (before, member);
+  g_hash_table_insert (self->places, last, GUINT_TO_POINTER (place));
+  g_hash_table_remove (self->places, member);
+  g_ptr_array_remove_index_fast (self->members, place);
+  return before;
+}
+
+/* TRUE: @member is the first one. */
+gboolean
+_agent_groups_join (AgentGroups  *self,
+                    const char   *name,
+                    AgentMailbox *member)
+{
+  Group            *group;
+  AgentMailboxTrie *before;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = g_hash_table_lookup (self->by_name, name);
+  if (group == NULL)
+    {
+      group = group_new (name);
+      g_hash_table_insert (self->by_name, group->name, group);
+      atomic_fetch_add (&self->n_groups, 1);
+    }
+  before = group_add_locked (group, member);
+  _agent_spin_lock_unlock (&self->lock);
+
+  _agent_mailbox_trie_unref (before);
+  return before == NULL;
+}
+
+/* The caller has another reference on @member. TRUE: it was the last one. */
+gboolean
+_agent_groups_leave (AgentGroups  *self,
+                     const char   *name,
+                     AgentMailbox *member)
+{
+  Group            *group;
+  AgentMailboxTrie *before;
+  gboolean          last;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = g_hash_table_lookup (self->by_name, name);
+  before = group_remove_locked (group, member);
+  last = group->members->len == 0;
+  if (last)
+    {
+      g_hash_table_remove (self->by_name, name);
+      atomic_fetch_sub (&self->n_groups, 1);
+    }
+  _agent_spin_lock_unlock (&self->lock);
+
+  _agent_mailbox_trie_unref (before);
+  return last;
+}
+
+/* All members of all groups leave. */
+void
+_agent_groups_clear (AgentGroups *self)
+{
+  GHashTable *before;
+
+  if (!_agent_groups_has_any (self))
+    return;
+
+  _agent_spin_lock_lock (&self->lock);
+  before = self->by_name;
+  self->by_name = groups_new_table ();
+  atomic_store (&self->n_groups, 0);
+  _agent_spin_lock_unlock (&self->lock);
+
+  g_hash_table_unref (before);
+}
+
+/* --- Choosing --- */
+
+#define NOBODY G_MAXUINT
+
+static guint
+groups_random_locked (AgentGroups *self,
+                      guint        n)
+{
+  /* Xorshift: fast, and good enough to spread messages. */
+  self->random ^= self->random << 13;
+  self->random ^= self->random >> 7;
+  self->random ^= self->random << 17;
+
+  return (guint) (((self->random >> 32) * n) >> 32);
+}
+
+static gboolean
+group_is_source (Group      *self,
+                 guint       i,
+                 const char *source)
+{
+  return _agent_string_equal (_agent_mailbox_get_name (self->members->pdata[i]), source);
+}
+
+/* One of the members at random, but not the one at @other: NOBODY if there is none.
+ *
+ * @other: an index, or NOBODY */
+static guint
+groups_draw_locked (AgentGroups *self,
+                    Group       *group,
+                    guint        other)
+{
+  guint n = group->members->len - (other != NOBODY);
+  guint i = n > 0 ? groups_random_locked (self, n) : NOBODY;
+
+  return i != NOBODY && i >= other ? i + 1 : i;
+}
+
+/* The same, but not the source either. If the source is drawn, somebody else is in its place, so that all others are as
+ * likely: but for the source's neighbour among three or more, if one is left out already. */
+static guint
+groups_draw_but_source_locked (AgentGroups *self,
+                               Group       *group,
+                               guint        other,
+                               const char  *source)
+{
+  guint i = groups_draw_locked (self, group, other);
+
+  if (i == NOBODY || !group_is_source (group, i, source))
+    return i;
+  if (other == NOBODY)
+    return groups_draw_locked (self, group, i);
+
+  for (guint k = 1; k < group->members->len; k++)
+    {
+      guint next = (i + k) % group->members->len;
+
+      if (next != other)
+        return next;
+    }
+  return NOBODY;
+}
+
+/* Whoever has fewer messages queued and in hand. Relaxed, all: the figures change at any time. */
+static guint64
+group_measure (Group *self,
+               guint  i)
+{
+  AgentMailbox      *member = self->members->pdata[i];
+  AgentChannelQueue *queue = &member->queues[AGENT_CHANNEL_DATA];
+
+  return atomic_load_explicit (&queue->n_in, memory_order_relaxed) -
+         atomic_load_explicit (&queue->n_out, memory_order_relaxed) +
+         (g_atomic_pointer_get (&member->schedule.hands) != NULL);
+}
+
+static AgentMailbox *
+groups_choose_locked (AgentGroups *self,
+                      Group       *group,
+                      const char  *source)
+{
+  guint first = groups_draw_but_source_locked (self, group, NOBODY, source);
+  guint second;
+
+  if (first == NOBODY)
+    return NULL;
+
+  second = groups_draw_but_source_locked (self, group, first, source);
+  if (second != NOBODY && (gint64) (group_measure (group, second) - group_measure (group, first)) < 0)
+    first = second;
+  return _agent_mailbox_ref (group->members->pdata[first]);
+}
+
+/* Chooses the member for a message: of two at random, the one with the shorter queue: (transfer full) (nullable).
+ *
+ * @source: the name that must not get it */
+AgentMailbox *
+_agent_groups_choose (AgentGroups *self,
+                      const char  *name,
+                      const char  *source)
+{
+  Group        *group;
+  AgentMailbox *member;
+
+  if (!_agent_groups_has_any (self))
+    return NULL;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = g_hash_table_lookup (self->by_name, name);
+  member = group != NULL ? groups_choose_locked (self, group, source) : NULL;
+  _agent_spin_lock_unlock (&self->lock);
+
+  return member;
+}
+
+/* All members: (transfer full) (nullable) NULL if there is no such group. */
+AgentMailboxTrie *
+_agent_groups_ref_members (AgentGroups *self,
+                           const char  *name,
+                           guint       *n_members)
+{
+  Group            *group;
+  AgentMailboxTrie *members = NULL;
+
+  *n_members = 0;
+  if (!_agent_groups_has_any (self))
+    return NULL;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = g_hash_table_lookup (self->by_name, name);
+  if (group != NULL)
+    {
+      members = _agent_mailbox_trie_ref (group->trie);
+      *n_members = group->members->len;
+    }
+  _agent_spin_lock_unlock (&self->lock);
+
+  return members;
+}
+
+/* Adds the names of all groups: of char * (owned). */
+void
+_agent_groups_list (AgentGroups *self,
+                    GPtrArray   *names)
+{
+  GHashTableIter iter;
+  gpointer       name;
+
+  _agent_spin_lock_lock (&self->lock);
+  g_hash_table_iter_init (&iter, self->by_name);
+  while (g_hash_table_iter_next (&iter, &name, NULL))
+    g_ptr_array_add (names, g_strdup (name));
+  _agent_spin_lock_unlock (&self->lock);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "base/agent-clock-private.h"
+#include "mailbox/agent-mailbox-private.h"
+
+/* What a mailbox that is in a group gives to another one when it closes. */
+
+/* How many messages are added while the lock is held once. */
+#define MAX_ADOPTED 256
+
+/* The name of the group: (nullable). */
+const char *
+_agent_mailbox_get_group (AgentMailbox *self)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+
+  return extras != NULL ? extras->group : NULL;
+}
+
+/* The sender waits for nothing, so there may be more messages than room. */
+static void
+group_push_locked (AgentMailbox *self,
+                   AgentMessage *message)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  if (_agent_channel_queue_push_locked (queue, message, _agent_channel_queue_measure (queue, message)))
+    _agent_mailbox_put_refused_locked (self, message);
+}
+
+static guint
+group_push_some_locked (AgentMailbox *self,
+                        GPtrArray    *messages,
+                        guint         first)
+{
+  guint end = MIN (messages->len, first + MAX_ADOPTED);
+
+  for (guint i = first; i < end; i++)
+    group_push_locked (self, messages->pdata[i]);
+
+  return end;
+}
+
+/* Adds data that another mailbox had, in its order and whether there is room or not. Takes the messages that it adds out of
+ * @messages: none is left, unless the mailbox is closed. */
+void
+_agent_mailbox_adopt (AgentMailbox *self,
+                      GPtrArray    *messages)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  guint              n_adopted = 0;
+  gboolean           closed = FALSE;
+
+  for (guint i = 0; i < messages->len; i++)
+    _agent_mailbox_note_delay (self, messages->pdata[i]);
+
+  while (n_adopted < messages->len && !closed)
+    {
+      gboolean wake = FALSE;
+      guint    found = 0;
+
+      _agent_channel_queue_lock (queue);
+      closed = queue->closed;
+      if (!closed)
+        {
+          n_adopted = group_push_some_locked (self, messages, n_adopted);
+          wake = _agent_channel_queue_claim_token_locked (queue, _agent_clock_now ());
+          if (_agent_channel_queue_has_to_look_locked (queue, 0))
+            found = _agent_channel_queue_look_locked (queue, 0);
+        }
+      _agent_channel_queue_unlock (queue);
+
+      if (wake)
+        _agent_delivery_source_add_data (self->source, &self->schedule);
+      if ((found & AGENT_LOOK_SLOW) != 0)
+        _agent_mailbox_note_slow (self, AGENT_CHANNEL_DATA);
+    }
+
+  if (n_adopted > 0)
+    g_ptr_array_remove_range (messages, 0, n_adopted);
+}
+
+/* --- The leaver --- */
+
+/* Moves the messages that were sent to the group from @messages to @moved, in their order, and counts them as moved. */
+void
+_agent_mailbox_pick_grouped_locked (AgentMailbox *self,
+                                    GPtrArray    *messages,
+                                    GPtrArray    *moved)
+{
+  guint n_left = 0;
+
+  for (guint i = 0; i < messages->len; i++)
+    {
+      AgentMessage *message = messages->pdata[i];
+
+      if (message->grouped)
+        g_ptr_array_add (moved, message);
+      else
+        messages->pdata[n_left++] = message;
+    }
+
+  /* Not with g_ptr_array_set_size(), which would free them. */
+  messages->len = n_left;
+  _agent_mailbox_extras_get (&self->extras)->n_moved += moved->len;
+}
+
+/* Nobody else may get @messages: the reliable ones go back into the channel, if @keep, and all others are the caller's to
+ * discard. They do not count as moved any more. */
+void
+_agent_mailbox_take_back_locked (AgentMailbox *self,
+                                 GPtrArray    *messages,
+                                 gboolean      keep)
+{
+  guint n_left = 0;
+
+  _agent_mailbox_extras_get (&self->extras)->n_moved -= messages->len;
+  for (guint i = 0; i < messages->len; i++)
+    {
+      AgentMessage *message = messages->pdata[i];
+
+      if (keep && message->reliable)
+        group_push_locked (self, message);
+      else
+        messages->pdata[n_left++] = message;
+    }
+
+  messages->len = n_left;
+}
