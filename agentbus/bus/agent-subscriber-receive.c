@@ -390,7 +390,7 @@ agent_subscriber_receive (AgentSubscriber *self,
  * {
  *   guint64 n_missed = agent_subscriber_get_n_missed (subscriber);
  *
- *   g_print ("%" G_GUINT64_FORMAT " missing\n", n_missed); // prints: 1 missing
+ *   g_print ("%" G_GUINT64_FORMAT " missing\n", n_missed);
  * }
  *
  * g_autoptr (AgentSubscriber) subscriber =
