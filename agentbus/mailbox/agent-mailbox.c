@@ -153,7 +153,7 @@ _agent_mailbox_count_failed (AgentMailbox *self)
   g_atomic_int_inc (&self->n_failed);
 }
 
-/* A message counts as queued until it is known to be delivered or expired. Both queues are locked, so no message comes in
+/* A message counts as queued until it is known to be delivered, expired or stale. Both queues are locked, so no message comes in
  * or is taken back meanwhile. The number of delivered messages is read before, so that the difference is never negative. */
 void
 _agent_mailbox_get_ledger (AgentMailbox *self,
@@ -171,7 +171,8 @@ _agent_mailbox_get_ledger (AgentMailbox *self,
   _agent_channel_queue_lock (data);
   _agent_drop_box_read (&self->drops, ledger->dropped);
   ledger->queued = atomic_load (&system->n_in) + atomic_load (&data->n_in) -
-                   ledger->delivered - ledger->dropped[AGENT_DROP_REASON_EXPIRED];
+                   ledger->delivered - ledger->dropped[AGENT_DROP_REASON_EXPIRED] -
+                   ledger->dropped[AGENT_DROP_REASON_STALE];
   _agent_channel_queue_unlock (data);
   _agent_channel_queue_unlock (system);
 }

@@ -20,7 +20,7 @@ G_BEGIN_DECLS
  * sizes; a thread has magazines only of the sizes that it uses. Memory of a larger size comes from malloc(); so does all
  * memory under AddressSanitizer and similar tools.
  */
-#define AGENT_MESSAGE_POOL_BLOCK_SIZE 160
+#define AGENT_MESSAGE_POOL_BLOCK_SIZE 168
 
 /* The largest blocks: a kilobyte, with room for a header and a name. */
 #define AGENT_MESSAGE_POOL_BLOCK_SIZE_MAX 1152

@@ -67,6 +67,12 @@ typedef struct
 
 typedef struct
 {
+  const char *id;    /* (nullable) of the conversation; NULL for none */
+  guint64     epoch;
+} AgentEpochRecord;
+
+typedef struct
+{
   AgentMessageParts parts;
   guint64           seq;
   gint64            sent_at;
@@ -77,6 +83,7 @@ typedef struct
   const char       *trace;       /* (nullable) */
   const char       *topic;       /* (nullable) */
   gboolean          retained;
+  AgentEpochRecord  conversation;
   const char       *json;        /* (nullable) the payload, if it is text; parts.content is NULL then */
 } AgentMessageRecord;
 
@@ -119,6 +126,7 @@ extern const AgentWireKind  _agent_wire_uint32;
 extern const AgentWireKind  _agent_wire_time;
 extern const AgentWireKind  _agent_wire_boolean;
 extern const AgentWireKind  _agent_wire_json;
+extern const AgentWireKind  _agent_wire_conversation;
 extern const AgentWireKind  _agent_wire_payload;
 extern const AgentWireKind  _agent_wire_metadata;
 extern const AgentWireKind  _agent_wire_data;
