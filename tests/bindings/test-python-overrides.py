@@ -137,11 +137,24 @@ class MessageTest(unittest.TestCase):
         meter.accepts = None
         self.assertEqual((meter.accepts, bus.send(Message.custom('level', 'mic', topic='audio.mic.1'))), (None, 1))
 
+    def test_conversation(self):
+        conversation = AgentBus.Conversation('talk')
+        self.assertIs(AgentBus.Conversation('talk'), conversation)
+        self.assertIs(type(conversation), AgentBus.Conversation)
+        self.assertIsNot(AgentBus.Conversation(), AgentBus.Conversation())
+        self.assertEqual((conversation.id, conversation.epoch, conversation.advance()), ('talk', 0, 1))
+        message = Message.custom('x', 'a', conversation=conversation)
+        answer = Message.end('b', cause=message)
+        self.assertEqual((message.conversation, message.epoch), (conversation, 1))
+        self.assertEqual((answer.conversation, Message.end('b').conversation), (conversation, None))
+        with self.assertRaises(ValueError):
+            AgentBus.Conversation('')
+
     def test_repr(self):
         bus, routes = AgentBus.Bus(), AgentBus.RouteTable()
         things = [Message.end('a', 'b'), bus, routes, AgentBus.RouterDispatcher.new(bus, routes),
                   AgentBus.Subscriber(name='worker'), AgentBus.Frame.new('audio', None, None),
-                  AgentBus.Info.new('a', 'runner', None, True, False, 0)]
+                  AgentBus.Info.new('a', 'runner', None, True, False, 0), AgentBus.Conversation()]
         for thing in things:
             self.assertRegex(repr(thing), '^<AgentBus.[A-Z]')
 
