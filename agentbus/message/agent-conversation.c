@@ -25,8 +25,10 @@
  *   agent_message_new_task_request ("ui", "planner", "1", "answer", NULL);
  *
  * agent_message_set_conversation (message, conversation);
- * agent_bus_send (bus, message);
- * agent_conversation_advance (conversation); // the request is stale now
+ * agent_bus_send (bus, message); // it will be stale when its turn comes
+ *
+ * guint64 epoch = agent_conversation_advance (conversation);
+ * g_print ("epoch %u\n", (guint) epoch); // prints: epoch 1
  * ```
  *
  * All functions may be called from any thread. There is one living conversation for each id in a process. It lives as long as
