@@ -375,7 +375,7 @@ agent_conversation_class_init (AgentConversationClass *klass)
   /**
    * AgentConversation:id: (getter get_id)
    *
-   * What the conversation is called, in all processes.
+   * What the conversation is called, in all processes. It never changes.
    *
    * Since: 0.1
    */
@@ -384,7 +384,7 @@ agent_conversation_class_init (AgentConversationClass *klass)
   /**
    * AgentConversation:epoch: (getter get_epoch)
    *
-   * How often the conversation has gone on. There is no notification when it changes, since any thread may change it.
+   * How often the conversation has gone on. Changes are not notified, since they come from any thread.
    *
    * Since: 0.1
    */
