@@ -15,7 +15,7 @@ typedef struct
   AgentHand      *hand;    /* (unowned) */
 } HandWatch;
 
-/* An AgentEpochWatch.over: in any thread. */
+/* An AgentEpochOverFunc. */
 static void
 defer_on_epoch_over (AgentEpochWatch *watch)
 {
@@ -38,12 +38,11 @@ defer_watch_epoch (AgentMailbox *self,
     return TRUE;
 
   watch = g_new0 (HandWatch, 1);
-  watch->watch.over = defer_on_epoch_over;
   watch->mailbox = self;
   watch->hand = hand;
   hand->epoch_watch = watch;
 
-  return _agent_epoch_watch (message->epoch, &watch->watch);
+  return _agent_epoch_watch (message->epoch, &watch->watch, defer_on_epoch_over);
 }
 
 static void
@@ -54,7 +53,7 @@ defer_unwatch_epoch (AgentHand *hand)
   if (watch == NULL)
     return;
 
-  _agent_epoch_unwatch (hand->message->epoch, &watch->watch);
+  _agent_epoch_unwatch (&watch->watch);
   g_free (watch);
 }
 

@@ -25,11 +25,15 @@ G_BEGIN_DECLS
 typedef struct _AgentEpoch      AgentEpoch;
 typedef struct _AgentEpochWatch AgentEpochWatch;
 
+/* Called once, with the conversation's lock held, in any thread. */
+typedef void (*AgentEpochOverFunc) (AgentEpochWatch *watch);
+
 /* Lies in what belongs to the one who watches. Zeroes watch nothing. */
 struct _AgentEpochWatch
 {
-  GList link;                       /* (conversation's lock) */
-  void (*over) (AgentEpochWatch *self); /* called once, with the conversation's lock held, in any thread */
+  GList              link; /* (conversation's lock) */
+  AgentEpoch        *of;   /* (owned) (nullable) */
+  AgentEpochOverFunc over;
 };
 
 struct _AgentEpoch
@@ -47,9 +51,9 @@ AgentEpoch *_agent_epoch_enter_at  (AgentConversation *conversation,
 AgentEpoch *_agent_epoch_ref       (AgentEpoch        *self);
 void        _agent_epoch_unref     (AgentEpoch        *self);
 gboolean    _agent_epoch_watch     (AgentEpoch        *self,
-                                    AgentEpochWatch   *watch);
-void        _agent_epoch_unwatch   (AgentEpoch        *self,
-                                    AgentEpochWatch   *watch);
+                                    AgentEpochWatch   *watch,
+                                    AgentEpochOverFunc over);
+void        _agent_epoch_unwatch   (AgentEpochWatch   *watch);
 
 static inline gboolean
 _agent_epoch_is_over (const AgentEpoch *self)

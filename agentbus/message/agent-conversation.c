@@ -203,38 +203,43 @@ _agent_epoch_unref (AgentEpoch *self)
 
 /* --- Watching an epoch --- */
 
-/* FALSE: the epoch is over already, and nobody will be told. */
+/* Call unwatch() in any case. FALSE: the epoch is over already, and @over will not be called. */
 gboolean
-_agent_epoch_watch (AgentEpoch      *self,
-                    AgentEpochWatch *watch)
+_agent_epoch_watch (AgentEpoch        *self,
+                    AgentEpochWatch   *watch,
+                    AgentEpochOverFunc over)
 {
   AgentConversation *conversation = self->conversation;
-  gboolean           over;
+  gboolean           is_over;
 
+  watch->of = _agent_epoch_ref (self);
+  watch->over = over;
   g_mutex_lock (&conversation->lock);
-  over = _agent_epoch_is_over (self);
-  if (!over)
+  is_over = _agent_epoch_is_over (self);
+  if (!is_over)
     {
       watch->link.data = watch;
       g_queue_push_tail_link (&self->watches, &watch->link);
     }
   g_mutex_unlock (&conversation->lock);
 
-  return !over;
+  return !is_over;
 }
 
-/* After this, @watch is not called any more. It may have been called, or never have watched. */
+/* After this, @watch is not called any more. */
 void
-_agent_epoch_unwatch (AgentEpoch      *self,
-                      AgentEpochWatch *watch)
+_agent_epoch_unwatch (AgentEpochWatch *watch)
 {
-  AgentConversation *conversation = self->conversation;
+  AgentEpoch        *epoch = g_steal_pointer (&watch->of);
+  AgentConversation *conversation = epoch->conversation;
 
   g_mutex_lock (&conversation->lock);
   if (watch->link.data != NULL)
-    g_queue_unlink (&self->watches, &watch->link);
+    g_queue_unlink (&epoch->watches, &watch->link);
   watch->link.data = NULL;
   g_mutex_unlock (&conversation->lock);
+
+  _agent_epoch_unref (epoch);
 }
 
 /* Tells one of those who watch. FALSE: there is none. */

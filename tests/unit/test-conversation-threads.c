@@ -11,31 +11,49 @@
 
 /* --- Ids --- */
 
+typedef struct
+{
+  gint n_arrived; /* (atomic) at all barriers so far */
+} Barrier;
+
+/* Waits for the other threads, so that all go on at the same moment. */
+static void
+barrier_pass (Barrier *self)
+{
+  gint last = (g_atomic_int_add (&self->n_arrived, 1) / N_THREADS + 1) * N_THREADS;
+
+  while (g_atomic_int_get (&self->n_arrived) < last)
+    g_thread_yield ();
+}
+
 static gpointer
 come_and_go (gpointer data)
 {
-  const char *id = data;
-
   for (guint i = 0; i < N_ROUNDS; i++)
     {
-      g_autoptr (AgentConversation) a = agent_conversation_new (id);
-      g_autoptr (AgentConversation) again = agent_conversation_new (id);
+      g_autoptr (AgentConversation) a = NULL;
+      g_autoptr (AgentConversation) again = NULL;
 
+      barrier_pass (data);
+      a = agent_conversation_new ("id");
+      again = agent_conversation_new ("id");
       g_assert_true (a == again);
-      g_assert_cmpstr (agent_conversation_get_id (a), ==, id);
+      g_assert_cmpstr (agent_conversation_get_id (a), ==, "id");
     }
 
   return NULL;
 }
 
-/* Each thread may be the one that lets go of the last reference while another one looks the id up. */
+/* All begin one at the same moment, and each may be the one that lets go of the last reference while another one looks the id
+ * up. */
 static void
 test_ids (void)
 {
+  Barrier  barrier = { 0 };
   GThread *threads[N_THREADS];
 
   for (guint i = 0; i < N_THREADS; i++)
-    threads[i] = g_thread_new ("ids", come_and_go, (gpointer) "id");
+    threads[i] = g_thread_new ("ids", come_and_go, &barrier);
   for (guint i = 0; i < N_THREADS; i++)
     g_thread_join (threads[i]);
 }

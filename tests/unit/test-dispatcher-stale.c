@@ -163,6 +163,24 @@ test_when_it_comes_back (TestFixture *f)
   test_assert_got (b, "2");
 }
 
+/* Nobody knows the actor any more, but that is not why. */
+static void
+test_when_it_comes_back_in_vain (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+
+  test_assign (d, "x", "a");
+  test_dispatch (d, data_in (conversation, 1));
+  test_dispatch (d, test_data ("test", "x", 2));
+  agent_conversation_advance (conversation);
+  agent_route_table_remove (d->routes, "x");
+  g_assert_true (test_unsubscribe (f, "a", NULL));
+  assert_stale (d, "1 2", 1);
+  g_assert_cmpuint (d->dropped[AGENT_DROP_REASON_NO_TARGET], ==, 1);
+}
+
 /* What was handed over belongs to the bus. */
 static void
 test_at_the_router (TestFixture *f)
@@ -195,6 +213,7 @@ main (int   argc,
   ADD ("when-it-is-in-the-way", test_when_it_is_in_the_way);
   ADD ("when-it-would-be-lost-anyway", test_when_it_would_be_lost_anyway);
   ADD ("when-it-comes-back", test_when_it_comes_back);
+  ADD ("when-it-comes-back-in-vain", test_when_it_comes_back_in_vain);
   ADD ("at-the-router", test_at_the_router);
 #undef ADD
 
