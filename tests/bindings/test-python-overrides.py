@@ -532,6 +532,37 @@ class HandlerTest(TestCase):
             entry.disconnect()
         self.assertEqual(self.failures, [])
 
+    def test_a_coroutine_is_cancelled_by_the_next_epoch(self):
+        conversation = AgentBus.Conversation()
+
+        @self.worker.on('task-update')
+        async def handler(message):
+            try:
+                await AgentBus.sleep(0 if message.epoch else 100000)
+                self.got.append('through')
+            except asyncio.CancelledError:
+                self.got.append('cancelled')
+                raise
+
+        def send(task_id):
+            self.bus.send(Message.task_update('ui', 'worker', task_id, conversation=conversation))
+
+        async def main():
+            self.bus.subscribe(self.worker)
+            send('1')
+            send('2')
+            await AgentBus.sleep(1)
+            conversation.advance()
+            send('3')
+            while len(self.got) < 2:
+                await AgentBus.sleep(1)
+            await self.bus.stop()
+
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['cancelled', 'through'])
+        self.assertEqual(self.bus.statistics['dropped']['stale'], 1)
+        self.assertEqual(self.failures, [])
+
     def test_a_coroutine_that_is_not_to_be_cancelled(self):
         @self.worker.on('task-update', cancel=False)
         async def handler(message, delivery):

@@ -223,6 +223,19 @@ test_chain_of_causes (TestFixture *f)
   g_assert_cmpuint (get_n_stale (f), ==, 2);
 }
 
+static void
+test_as_text (void)
+{
+  g_autoptr (AgentConversation) a = agent_conversation_new ("a\n");
+  g_autoptr (AgentMessage) message = NULL;
+  g_autofree char *text = NULL;
+
+  agent_conversation_advance (a);
+  message = data_in (a, "x", 1);
+  text = agent_message_to_string (message);
+  g_assert_cmpstr (text, ==, "#0 task-update test -> x task=1 conversation=a  epoch=1");
+}
+
 /* --- What is not delivered --- */
 
 static void
@@ -721,6 +734,7 @@ main (int   argc,
   ADD_FUNC ("order-of-cause-and-conversation", test_order_of_cause_and_conversation);
   ADD_FUNC ("the-last-cause-counts", test_the_last_cause_counts);
   ADD ("chain-of-causes", test_chain_of_causes);
+  ADD_FUNC ("as-text", test_as_text);
 
   ADD ("queued", test_queued);
   ADD ("sent-later", test_sent_later);
