@@ -318,6 +318,28 @@ test_sent_again (TestFixture *f)
   g_assert_cmpuint (get_n_stale (f), ==, 1);
 }
 
+/* Also one for somebody else. */
+static void
+test_copied (TestFixture *f)
+{
+  g_autoptr (TestRecorder) x = test_recorder_subscribe (f, "x", NULL, NULL);
+  g_autoptr (TestRecorder) y = test_recorder_subscribe (f, "y", NULL, NULL);
+  g_autoptr (AgentConversation) a = agent_conversation_new ("a");
+  g_autoptr (AgentMessage) message = data_in (a, "x", 1);
+  AgentMessage *copies[] = { agent_message_copy (message), agent_message_copy_full (message, NULL, "y") };
+
+  agent_conversation_advance (a);
+  for (guint i = 0; i < G_N_ELEMENTS (copies); i++)
+    {
+      assert_in (copies[i], a, 0);
+      agent_bus_send (f->bus, copies[i]);
+    }
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (x), ==, "");
+  g_assert_cmpstr (test_recorder_text (y), ==, "");
+  g_assert_cmpuint (get_n_stale (f), ==, 2);
+}
+
 static void
 test_reliable_is_stale_too (TestFixture *f)
 {
@@ -740,6 +762,7 @@ main (int   argc,
   ADD ("sent-later", test_sent_later);
   ADD ("on-every-bus", test_on_every_bus);
   ADD ("sent-again", test_sent_again);
+  ADD ("copied", test_copied);
   ADD ("reliable-is-stale-too", test_reliable_is_stale_too);
   ADD ("system-is-exempt", test_system_is_exempt);
   ADD ("stale-and-expired", test_stale_and_expired);
