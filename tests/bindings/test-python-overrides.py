@@ -537,6 +537,7 @@ class HandlerTest(TestCase):
 
         @self.worker.on('task-update')
         async def handler(message):
+            self.got.append(message.task_id)
             try:
                 await AgentBus.sleep(0 if message.epoch else 100000)
                 self.got.append('through')
@@ -551,15 +552,16 @@ class HandlerTest(TestCase):
             self.bus.subscribe(self.worker)
             send('1')
             send('2')
-            await AgentBus.sleep(1)
+            while not self.got:
+                await AgentBus.sleep(1)
             conversation.advance()
             send('3')
-            while len(self.got) < 2:
+            while len(self.got) < 4:
                 await AgentBus.sleep(1)
             await self.bus.stop()
 
         AgentBus.run(main())
-        self.assertEqual(self.got, ['cancelled', 'through'])
+        self.assertEqual(self.got, ['1', 'cancelled', '3', 'through'])
         self.assertEqual(self.bus.statistics['dropped']['stale'], 1)
         self.assertEqual(self.failures, [])
 
