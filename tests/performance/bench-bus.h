@@ -65,6 +65,8 @@ void bench_bus_growth          (const char *name,
 void bench_bus_topic           (const char *name,
                                 guint       n);
 void bench_bus_accepts         (const char *name,
+                                guint       n);
+
 /* bench-bus-stale.c */
 void bench_bus_stale           (const char *name,
                                 guint       n);
