@@ -45,18 +45,23 @@ _agent_mailbox_put_refused_locked (AgentMailbox *self,
   gaps->n_waiting = 0;
 }
 
-/* @message has given way.
+/* @message leaves the queue, and @n messages are missed for it.
  *
  * @gap: whether messages before it were lost
  * @next: (nullable): the message behind it, which has the tag of a gap */
-void
-_agent_mailbox_put_evicted_locked (AgentMailbox *self,
-                                   AgentMessage *message,
-                                   gboolean      gap,
-                                   AgentMessage *next)
+static void
+missed_move_gap_locked (AgentMailbox *self,
+                        AgentMessage *message,
+                        guint64       n,
+                        gboolean      gap,
+                        AgentMessage *next)
 {
   AgentGaps *gaps = missed_get_gaps (self);
-  guint64    n = gap ? _agent_gaps_take (gaps, message) + 1 : 1;
+
+  if (gap)
+    n += _agent_gaps_take (gaps, message);
+  if (n == 0)
+    return;
 
   if (next != NULL)
     {
@@ -67,6 +72,28 @@ _agent_mailbox_put_evicted_locked (AgentMailbox *self,
       gaps->n_waiting += n;
       _agent_channel_queue_set_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
     }
+}
+
+/* @message has given way: see missed_move_gap_locked(). */
+void
+_agent_mailbox_put_evicted_locked (AgentMailbox *self,
+                                   AgentMessage *message,
+                                   gboolean      gap,
+                                   AgentMessage *next)
+{
+  missed_move_gap_locked (self, message, 1, gap, next);
+}
+
+/* The same for one that was stale or expired. The ledger takes it for one that the receiver has taken out, so it is counted. */
+void
+_agent_mailbox_put_purged_locked (AgentMailbox   *self,
+                                  AgentMessage   *message,
+                                  AgentDropReason reason,
+                                  gboolean        gap,
+                                  AgentMessage   *next)
+{
+  missed_move_gap_locked (self, message, reason == AGENT_DROP_REASON_EXPIRED ? 1 : 0, gap, next);
+  missed_get_gaps (self)->n_purged++;
 }
 
 /* @n messages that have given way were counted as dropped. */
@@ -99,7 +126,7 @@ void
 _agent_mailbox_note_expired (AgentMailbox *self,
                              AgentMessage *message)
 {
-  if (message->channel != AGENT_CHANNEL_DATA)
+  if (message->channel != AGENT_CHANNEL_DATA || _agent_message_is_stale (message))
     return;
 
   _agent_mailbox_extras_get (&self->extras)->n_missed_next++;

@@ -159,6 +159,9 @@ AgentOfferResult _agent_mailbox_offer          (AgentMailbox               *self
                                                 AgentOfferPlace             place,
                                                 _Atomic guint64            *last_seq,
                                                 AgentOffer                 *offer);
+gboolean         _agent_mailbox_purge          (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentSender                *sender);
 gboolean         _agent_mailbox_make_room      (AgentMailbox               *self,
                                                 AgentMessage               *message,
                                                 AgentSender                *sender);
@@ -187,6 +190,12 @@ void             _agent_mailbox_put_refused_locked
 void             _agent_mailbox_put_evicted_locked
                                                (AgentMailbox               *self,
                                                 AgentMessage               *message,
+                                                gboolean                    gap,
+                                                AgentMessage               *next);
+void             _agent_mailbox_put_purged_locked
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentDropReason             reason,
                                                 gboolean                    gap,
                                                 AgentMessage               *next);
 void             _agent_mailbox_count_evicted_locked

@@ -114,6 +114,13 @@ _agent_message_is_stale (const AgentMessage *self)
   return G_UNLIKELY (self->epoch != NULL) && _agent_epoch_is_over (self->epoch) && self->channel == AGENT_CHANNEL_DATA;
 }
 
+/* Whether the message may expire or get stale before it is delivered. */
+static inline gboolean
+_agent_message_may_be_spent (const AgentMessage *self)
+{
+  return self->ttl != 0 || self->epoch != NULL;
+}
+
 static inline gboolean
 _agent_message_is_cancel (const AgentMessage *self)
 {

@@ -144,6 +144,45 @@ peer_make_room (Peer *self)
   return TRUE;
 }
 
+static gboolean
+peer_is_stale (Peer       *self,
+               const Item *item)
+{
+  return item->epoch < self->world->epoch;
+}
+
+/* The oldest data that is not reliable. FALSE: it is fresh, or there is none. */
+static gboolean
+peer_purge_one (Peer *self)
+{
+  GQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  GList  *l = queue->head;
+  Item   *item;
+
+  while (l != NULL && ((Item *) l->data)->reliable)
+    l = l->next;
+  if (l == NULL)
+    return FALSE;
+
+  item = l->data;
+  if (peer_is_stale (self, item))
+    peer_drop (self, AGENT_DROP_REASON_STALE, queue, l);
+  else if (item->expires_at <= _agent_clock_now ())
+    peer_drop (self, AGENT_DROP_REASON_EXPIRED, queue, l);
+  else
+    return FALSE;
+
+  return TRUE;
+}
+
+/* What is stale or expired gives way before anything fresh is dropped. */
+static void
+peer_purge (Peer *self)
+{
+  while (self->queues[AGENT_CHANNEL_DATA].length >= self->capacity && peer_purge_one (self))
+    ;
+}
+
 /* Whether the subscriber accepts it. */
 static gboolean
 peer_push (Peer        *self,
@@ -154,6 +193,8 @@ peer_push (Peer        *self,
   Item *copy;
 
   self->ledger.offered++;
+  if (channel == AGENT_CHANNEL_DATA && !item->reliable)
+    peer_purge (self);
   if (channel == AGENT_CHANNEL_DATA && !item->reliable && !peer_make_room (self))
     {
       self->ledger.dropped[AGENT_DROP_REASON_FULL]++;
@@ -165,13 +206,6 @@ peer_push (Peer        *self,
     copy->expires_at = MIN (copy->expires_at, sent_at + self->max_age * 1000);
   g_queue_push_tail (&self->queues[channel], copy);
   return TRUE;
-}
-
-static gboolean
-peer_is_stale (Peer       *self,
-               const Item *item)
-{
-  return item->epoch < self->world->epoch;
 }
 
 /* The oldest data has been found too old, or stale. */
