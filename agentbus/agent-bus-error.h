@@ -27,6 +27,7 @@ G_BEGIN_DECLS
  * @AGENT_BUS_ERROR_INVALID_MESSAGE: A payload or a wire form is not valid.
  * @AGENT_BUS_ERROR_TIMED_OUT: The deadline passed before the operation was done.
  * @AGENT_BUS_ERROR_INVALID_TOPIC: A pattern for topics is not valid.
+ * @AGENT_BUS_ERROR_STALE: The conversation of the message has gone on.
  *
  * The errors that can happen at run time.
  *
@@ -45,6 +46,7 @@ typedef enum
   AGENT_BUS_ERROR_INVALID_MESSAGE,
   AGENT_BUS_ERROR_TIMED_OUT,
   AGENT_BUS_ERROR_INVALID_TOPIC,
+  AGENT_BUS_ERROR_STALE,
 } AgentBusError;
 
 AGENT_AVAILABLE_IN_0_1

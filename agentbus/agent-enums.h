@@ -127,6 +127,7 @@ typedef enum
  * @AGENT_DROP_REASON_NO_TARGET: There was no subscriber that the message was for.
  * @AGENT_DROP_REASON_CLOSED: The bus was stopped, or the subscriber was leaving the bus.
  * @AGENT_DROP_REASON_DISCARDED: The message was still queued when its subscriber left the bus.
+ * @AGENT_DROP_REASON_STALE: The message was of an older epoch of its conversation.
  *
  * Why a message was not delivered.
  *
@@ -139,6 +140,7 @@ typedef enum
   AGENT_DROP_REASON_NO_TARGET,
   AGENT_DROP_REASON_CLOSED,
   AGENT_DROP_REASON_DISCARDED,
+  AGENT_DROP_REASON_STALE,
 } AgentDropReason;
 
 /**

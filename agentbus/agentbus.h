@@ -13,6 +13,7 @@
 #include <agentbus/bus/agent-bus.h>
 #include <agentbus/bus/agent-delivery.h>
 #include <agentbus/bus/agent-subscriber.h>
+#include <agentbus/message/agent-conversation.h>
 #include <agentbus/message/agent-frame.h>
 #include <agentbus/message/agent-info.h>
 #include <agentbus/message/agent-message.h>

@@ -9,14 +9,16 @@
  *                                  │ "speech-started"     │ "heard"
  *                                  │ (system channel)     ▼
  *                                  └────────────────► assistant
- *                                                         │
- *                                                         │ task, CANCEL
- *                                                         ▼
- *                 loudspeaker ◄── frames, CANCEL ──── speaker
+ *                                                      │  │
+ *                              ┌────── CANCEL ─────────┘  │ task
+ *                              ▼                          ▼
+ *                         loudspeaker ◄──── frames ─── speaker
  *
  * The agents are in voice/, each a subscriber of its own. Four run in threads of their own, the others share
- * the main context. No agent has a lock: they only send messages. Start to read with detector.c, then
- * loudspeaker.c, which is interrupted; director.c starts the agents, ends the run, and checks the results.
+ * the main context. No agent has a lock: they only send messages. What belongs to an answer belongs to one epoch
+ * of a conversation. When the user interrupts, the assistant begins the next epoch, and nothing of the answer is
+ * delivered any more. Start to read with assistant.c, then loudspeaker.c, which is interrupted; director.c starts
+ * the agents, ends the run, and checks the results.
  */
 
 #include "voice/assistant.h"

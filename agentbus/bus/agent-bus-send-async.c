@@ -71,8 +71,9 @@ send_async_to (AgentBus     *self,
  * At a subscriber with %AGENT_OVERFLOW_DROP_OLDEST nobody waits as long as older messages can give way: room is made.
  *
  * It fails as [method@AgentBus.Bus.try_send] does, but for a full channel. It also fails with %AGENT_BUS_ERROR_TIMED_OUT
- * if the message expires before there is room, and with %G_IO_ERROR_CANCELLED. If it fails, nothing was sent: @message may be
- * changed and sent again, and no statistics count it. Until then it must not be changed.
+ * if the message expires before there is room, with %AGENT_BUS_ERROR_STALE if its conversation goes on before, and with
+ * %G_IO_ERROR_CANCELLED. If it fails, nothing was sent: @message may be changed and sent again, and no statistics count it.
+ * Until then it must not be changed.
  *
  * May be called from any thread. @callback is called in the thread-default context of the call.
  *

@@ -274,7 +274,8 @@ agent_delivery_class_init (AgentDeliveryClass *klass)
   /**
    * AgentDelivery:cancellable: (getter get_cancellable)
    *
-   * The cancellable that is cancelled when the message in hand is. It is always the same one.
+   * The cancellable that is cancelled when the message in hand is, or when its conversation goes on. It is always the same
+   * one.
    *
    * It is tripped in the subscriber's context, so that the callbacks connected to it run there and nowhere else. A
    * handler that keeps that context busy calls [method@AgentBus.Delivery.is_cancelled] instead.
@@ -361,10 +362,9 @@ agent_delivery_get_cancellable (AgentDelivery *self)
  * agent_delivery_is_cancelled:
  * @self: a delivery
  *
- * Gets whether a cancellation of the message in hand has been sent.
+ * Gets whether a cancellation of the message in hand has been sent, or its conversation has gone on.
  *
- * May be called from any thread. It is true from the moment when the cancellation was sent, also while the
- * subscriber's context is busy.
+ * May be called from any thread. It is true from that moment on, also while the subscriber's context is busy.
  *
  * Returns: whether the handler should give up
  *

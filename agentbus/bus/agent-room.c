@@ -28,6 +28,7 @@ typedef enum
   ROOM_ACCEPTED,
   ROOM_CLOSED,
   ROOM_EXPIRED,
+  ROOM_STALE,
   ROOM_CANCELLED,
 } RoomFate;
 
@@ -44,6 +45,8 @@ typedef struct
   AgentChannel    channel;   /* the same */
   GSource        *cancelled; /* (owned) (nullable) */
   GSource        *expired;   /* (owned) (nullable) */
+  GSource        *stale;     /* (conversation's lock while @epoch watches) (owned) (nullable) */
+  AgentEpochWatch epoch;     /* watches that of @offered, if it has one */
 } RoomWait;
 
 /* How many messages go in while the lock is held once. */
@@ -140,6 +143,12 @@ room_new_error (RoomWait *wait)
                         "There was no room at '%s' for a message before it expired",
                         _agent_mailbox_get_name (wait->mailbox));
 
+  if (wait->fate == ROOM_STALE)
+    return g_error_new (AGENT_BUS_ERROR,
+                        AGENT_BUS_ERROR_STALE,
+                        "There was no room at '%s' for a message before its conversation went on",
+                        _agent_mailbox_get_name (wait->mailbox));
+
   return _agent_bus_new_offer_error (wait->mailbox, AGENT_OFFER_CLOSED);
 }
 
@@ -149,6 +158,9 @@ room_end_wait (RoomWait *wait)
 {
   _agent_source_clear (&wait->cancelled);
   _agent_source_clear (&wait->expired);
+  if (wait->epoch.of != NULL)
+    _agent_epoch_unwatch (&wait->epoch);
+  _agent_source_clear (&wait->stale);
   if (wait->fate == ROOM_ACCEPTED)
     {
       _agent_mailbox_end_offer (wait->mailbox, wait->channel, &wait->offer);
@@ -176,6 +188,8 @@ room_offer_locked (RoomWait *wait)
 {
   AgentBus *bus = g_task_get_source_object (wait->task);
 
+  if (_agent_message_is_stale (wait->offered))
+    return ROOM_STALE;
   if (room_is_expired (wait->offered))
     return ROOM_EXPIRED;
 
@@ -311,6 +325,22 @@ room_attach (RoomWait   *wait,
   return source;
 }
 
+static gboolean
+room_on_stale (gpointer user_data)
+{
+  room_give_up (user_data, ROOM_STALE);
+  return G_SOURCE_REMOVE;
+}
+
+/* An AgentEpochOverFunc: the wait ends in its own context. */
+static void
+room_on_epoch_over (AgentEpochWatch *watch)
+{
+  RoomWait *wait = AGENT_CONTAINER_OF (watch, RoomWait, epoch);
+
+  wait->stale = room_attach (wait, g_timeout_source_new (0), room_on_stale);
+}
+
 static RoomWait *
 room_new_wait (AgentRoom    *self,
                AgentMailbox *mailbox,
@@ -336,11 +366,14 @@ room_attach_sources_locked (RoomWait *wait)
 {
   GCancellable *cancellable = g_task_get_cancellable (wait->task);
   guint         ttl = wait->offered->ttl;
+  AgentEpoch   *epoch = wait->offered->epoch;
 
   if (cancellable != NULL)
     wait->cancelled = room_attach (wait, g_cancellable_source_new (cancellable), G_SOURCE_FUNC (room_on_cancelled));
   if (ttl != 0)
     wait->expired = room_attach (wait, g_timeout_source_new (ttl), room_on_expired);
+  if (epoch != NULL)
+    _agent_epoch_watch (epoch, &wait->epoch, room_on_epoch_over);
 }
 
 /* Takes @offered and @task. If others wait for room at @mailbox, the message gets in line behind them. */

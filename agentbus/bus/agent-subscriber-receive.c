@@ -390,18 +390,15 @@ agent_subscriber_receive (AgentSubscriber *self,
  * {
  *   guint64 n_missed = agent_subscriber_get_n_missed (subscriber);
  *
- *   g_print ("%" G_GUINT64_FORMAT " missing\n", n_missed); // prints: 1 missing
+ *   g_print ("%" G_GUINT64_FORMAT " missing\n", n_missed); // prints: 0 missing
  * }
  *
- * g_autoptr (AgentSubscriber) subscriber =
- *     g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "meter", "capacity", 1,
- *                   "overflow", AGENT_OVERFLOW_DROP_OLDEST, NULL);
+ * g_autoptr (AgentSubscriber) subscriber = agent_subscriber_new ("meter");
  *
  * g_signal_connect (subscriber, "message", G_CALLBACK (on_message), NULL);
  * agent_bus_subscribe (bus, subscriber, &error);
- * for (guint i = 0; i < 2; i++)
- *   agent_bus_send (bus, agent_message_new_custom ("level", AGENT_CHANNEL_DATA,
- *                                                  "probe", "meter", NULL));
+ * agent_bus_send (bus, agent_message_new_custom ("level", AGENT_CHANNEL_DATA,
+ *                                                "probe", "meter", NULL));
  * ```
  *
  * Returns: a number of messages

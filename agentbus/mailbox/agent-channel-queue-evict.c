@@ -44,35 +44,6 @@ queue_tag_from_locked (AgentBlock *block,
   return NULL;
 }
 
-/* Takes back the next message of @block that may be dropped. Returns its slot, or 0. The message behind it is tagged before: if
- * the receiver takes that one meanwhile, it waits for the lock to learn what was lost.
- *
- * @next: (out) (nullable): the message behind it */
-static guintptr
-queue_evict_from_block_locked (AgentChannelQueue *self,
-                               AgentBlock        *block,
-                               AgentMessage     **next)
-{
-  guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
-
-  while (self->evict_index < n_filled)
-    {
-      _Atomic guintptr *place = &block->slots[self->evict_index++];
-      /* Acquire: a thread that finds the slot empty because the receiver has taken the message also finds the message
-       * counted in @n_out, or @claiming set. */
-      guintptr slot = atomic_load_explicit (place, memory_order_acquire);
-
-      if (slot == 0 || (slot & AGENT_SLOT_KEPT) != 0)
-        continue;
-
-      *next = queue_tag_from_locked (block, self->evict_index);
-      if (atomic_compare_exchange_strong (place, &slot, 0))
-        return slot;
-    }
-
-  return 0;
-}
-
 /* Removes the empty slots of a block that the receiver does not have in hand. Returns how many messages are left in it.
  *
  * Relaxed: the receiver and the senders get at the block only under the lock. */
@@ -154,6 +125,68 @@ queue_retire_block_locked (AgentChannelQueue *self,
     self->kept_tail = block;
 }
 
+/* Goes on to the oldest message of the block that may be dropped. FALSE: the block has none.
+ *
+ * Acquire: a thread that finds the slot empty because the receiver has taken the message also finds the message counted in
+ * @n_out, or @claiming set. */
+static gboolean
+queue_find_in_block_locked (AgentChannelQueue *self,
+                            AgentBlock        *block)
+{
+  guint n_filled = atomic_load_explicit (&block->n_filled, memory_order_relaxed);
+
+  for (; self->evict_index < n_filled; self->evict_index++)
+    {
+      guintptr slot = atomic_load_explicit (&block->slots[self->evict_index], memory_order_acquire);
+
+      if (slot != 0 && (slot & AGENT_SLOT_KEPT) == 0)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* Goes on to the oldest message that may be dropped: its slot is @evict_index of @evict_block. */
+static gboolean
+queue_find_locked (AgentChannelQueue *self)
+{
+  while (self->evict_block != NULL && !queue_find_in_block_locked (self, self->evict_block))
+    {
+      AgentBlock *next = self->evict_block->next;
+
+      if (next == NULL)
+        return FALSE;
+      queue_retire_block_locked (self, self->evict_block);
+      self->evict_block = next;
+      self->evict_index = 0;
+    }
+
+  return self->evict_block != NULL;
+}
+
+/* Takes back the message that was found. NULL: the receiver has taken it.
+ *
+ * The message behind it is tagged before: if the receiver takes that one meanwhile, it waits for the lock to learn what was
+ * lost. */
+static AgentMessage *
+queue_take_found_locked (AgentChannelQueue *self,
+                         gboolean          *gap,
+                         AgentMessage     **next)
+{
+  _Atomic guintptr *place = &self->evict_block->slots[self->evict_index++];
+  guintptr          slot = atomic_load (place);
+
+  *next = queue_tag_from_locked (self->evict_block, self->evict_index);
+  if (slot == 0 || !atomic_compare_exchange_strong (place, &slot, 0))
+    return NULL;
+
+  _agent_channel_queue_add_n_in (self, -1);
+  self->n_evicted++;
+  self->bytes_in -= _agent_slot_get_size (slot);
+  *gap = (slot & AGENT_SLOT_GAP) != 0;
+  return _agent_slot_get_message (slot);
+}
+
 /* Takes back the oldest message that may be dropped: (transfer full) (nullable).
  *
  * @gap: (out): whether messages before it were lost
@@ -164,26 +197,34 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self,
                                    gboolean          *gap,
                                    AgentMessage     **next)
 {
-  while (self->evict_block != NULL)
+  AgentMessage *message = NULL;
+
+  while (message == NULL && queue_find_locked (self))
+    message = queue_take_found_locked (self, gap, next);
+
+  return message;
+}
+
+/* The same, if @is_spent says so of the message.
+ *
+ * A sender must not read a message that the receiver may be freeing. So the message is tagged first: then the receiver waits for
+ * the lock before it goes on with it. */
+AgentMessage *
+_agent_channel_queue_evict_spent_locked (AgentChannelQueue *self,
+                                         AgentSpentFunc     is_spent,
+                                         gpointer           data,
+                                         gboolean          *gap,
+                                         AgentMessage     **next)
+{
+  while (queue_find_locked (self))
     {
-      AgentBlock *block = self->evict_block;
-      AgentBlock *next_block = block->next;
-      guintptr    slot = queue_evict_from_block_locked (self, block, next);
+      AgentMessage *message = _agent_channel_queue_tag_slot (&self->evict_block->slots[self->evict_index]);
 
-      if (slot != 0)
-        {
-          _agent_channel_queue_add_n_in (self, -1);
-          self->n_evicted++;
-          self->bytes_in -= _agent_slot_get_size (slot);
-          *gap = (slot & AGENT_SLOT_GAP) != 0;
-          return _agent_slot_get_message (slot);
-        }
-
-      if (next_block == NULL)
+      if (message != NULL && !is_spent (message, data))
         return NULL;
-      queue_retire_block_locked (self, block);
-      self->evict_block = next_block;
-      self->evict_index = 0;
+      message = queue_take_found_locked (self, gap, next);
+      if (message != NULL)
+        return message;
     }
 
   return NULL;

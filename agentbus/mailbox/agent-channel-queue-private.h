@@ -99,6 +99,7 @@ enum
 {
   AGENT_QUEUE_SLOW = 1 << 0, /* the receiver lags behind; changed with the lock held */
   AGENT_QUEUE_GAP = 1 << 1,  /* messages were refused that belong before the next one that is pushed */
+  AGENT_QUEUE_SPENT = 1 << 2, /* there may be messages that expire or get stale */
 };
 
 /* What a sender may find when it takes a closer look. */
@@ -107,6 +108,10 @@ enum
   AGENT_LOOK_MILESTONE = 1 << 0, /* the number of messages since the token was set is a power of two, from 2 on */
   AGENT_LOOK_SLOW = 1 << 1,      /* the queue has got nearly full, and is not slow yet */
 };
+
+/* Whether @message need not be delivered any more. Called with the lock held. */
+typedef gboolean (*AgentSpentFunc) (AgentMessage *message,
+                                    gpointer      data);
 
 /* How far a walk through a queue has come, see peek(). */
 typedef struct
@@ -147,6 +152,12 @@ gboolean      _agent_channel_queue_push_locked  (AgentChannelQueue *self,
                                                  AgentMessage      *message,
                                                  gsize              size);
 AgentMessage *_agent_channel_queue_evict_locked (AgentChannelQueue *self,
+                                                 gboolean          *gap,
+                                                 AgentMessage     **next);
+AgentMessage *_agent_channel_queue_evict_spent_locked
+                                                (AgentChannelQueue *self,
+                                                 AgentSpentFunc     is_spent,
+                                                 gpointer           data,
                                                  gboolean          *gap,
                                                  AgentMessage     **next);
 gboolean      _agent_channel_queue_can_make_room_locked

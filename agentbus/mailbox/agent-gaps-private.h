@@ -19,6 +19,7 @@ typedef struct
   guint64       n_moving;  /* how many were lost there */
   GHashTable   *others;    /* (owned) (nullable) AgentMessage (unowned) → guint64 (owned) */
   guint64       n_counted; /* how many messages have given way in all, and are counted as dropped */
+  guint64       n_purged;  /* how many were stale or expired, and were taken back by senders */
   guint64       n_refused; /* how many were refused in all, and belong to a gap */
   guint64       n_waiting; /* how many belong before a message that is not pushed yet, besides those refused since then */
 } AgentGaps;

@@ -25,9 +25,10 @@ struct _AgentHand
   AgentHand      *next;        /* (owned) (nullable) the next hand of the same mailbox: for its AgentSchedule */
   gboolean        has_cancel;  /* it has to be tripped: for the AgentSchedule */
   gatomicrefcount ref_count;
-  gint            cancelled;   /* (atomic) a cancellation has been sent */
+  gint            cancelled;   /* (atomic) a cancellation has been sent, or the message has become stale */
   gint            lost;        /* (atomic) the loss of the message has been taken, see take_loss() */
   AgentMessage   *message;     /* (owned) */
+  gpointer        epoch_watch; /* (owned) (nullable) what tells that the message is stale: for agent-mailbox-defer.c */
   gpointer        cancellable; /* (owned) (nullable) (atomic) a GCancellable, or AGENT_HAND_TRIPPED; NULL until somebody asks for it,
                                 * which few handlers do */
 };

@@ -45,37 +45,33 @@ _agent_mailbox_put_refused_locked (AgentMailbox *self,
   gaps->n_waiting = 0;
 }
 
-/* @n messages were lost before @next, which has the tag of a gap, or if it is NULL, before the next message that is pushed. */
+/* @message leaves the queue, and @n messages are missed for it.
+ *
+ * @gap: whether messages before it were lost
+ * @next: (nullable): the message behind it, which has the tag of a gap */
 static void
-missed_put_locked (AgentMailbox *self,
-                   guint64       n,
-                   AgentMessage *next)
+missed_move_gap_locked (AgentMailbox *self,
+                        AgentMessage *message,
+                        guint64       n,
+                        gboolean      gap,
+                        AgentMessage *next)
 {
   AgentGaps *gaps = missed_get_gaps (self);
+
+  if (gap)
+    n += _agent_gaps_take (gaps, message);
+  if (n == 0)
+    return;
 
   if (next != NULL)
     {
       _agent_gaps_add (gaps, next, n);
-      return;
     }
-
-  gaps->n_waiting += n;
-  _agent_channel_queue_set_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
-}
-
-/* @message has given way.
- *
- * @gap: whether messages before it were lost
- * @next: (nullable): the message behind it, which has the tag of a gap */
-void
-_agent_mailbox_put_evicted_locked (AgentMailbox *self,
-                                   AgentMessage *message,
-                                   gboolean      gap,
-                                   AgentMessage *next)
-{
-  guint64 n = gap ? _agent_gaps_take (missed_get_gaps (self), message) : 0;
-
-  missed_put_locked (self, n + 1, next);
+  else
+    {
+      gaps->n_waiting += n;
+      _agent_channel_queue_set_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
+    }
 }
 
 /* @from is taken back, and had the tag of a gap: what was lost before it, was lost before the next message that stays. An
@@ -87,7 +83,29 @@ _agent_mailbox_move_gap_locked (gpointer      mailbox,
                                 AgentMessage *from,
                                 AgentMessage *to)
 {
-  missed_put_locked (mailbox, _agent_gaps_take (missed_get_gaps (mailbox), from), to);
+  missed_move_gap_locked (mailbox, from, 0, TRUE, to);
+}
+
+/* @message has given way: see missed_move_gap_locked(). */
+void
+_agent_mailbox_put_evicted_locked (AgentMailbox *self,
+                                   AgentMessage *message,
+                                   gboolean      gap,
+                                   AgentMessage *next)
+{
+  missed_move_gap_locked (self, message, 1, gap, next);
+}
+
+/* The same for one that was stale or expired. The ledger takes it for one that the receiver has taken out, so it is counted. */
+void
+_agent_mailbox_put_purged_locked (AgentMailbox   *self,
+                                  AgentMessage   *message,
+                                  AgentDropReason reason,
+                                  gboolean        gap,
+                                  AgentMessage   *next)
+{
+  missed_move_gap_locked (self, message, reason == AGENT_DROP_REASON_EXPIRED ? 1 : 0, gap, next);
+  missed_get_gaps (self)->n_purged++;
 }
 
 /* @n messages that have given way were counted as dropped. */
@@ -120,7 +138,7 @@ void
 _agent_mailbox_note_expired (AgentMailbox *self,
                              AgentMessage *message)
 {
-  if (message->channel != AGENT_CHANNEL_DATA)
+  if (message->channel != AGENT_CHANNEL_DATA || _agent_message_is_stale (message))
     return;
 
   _agent_mailbox_extras_get (&self->extras)->n_missed_next++;

@@ -87,6 +87,8 @@ offer_accept_locked (AgentMailbox    *self,
     message->seq = atomic_fetch_add_explicit (last_seq, 1, memory_order_relaxed) + 1;
   if (*cancel != NULL)
     atomic_fetch_add (&self->n_cancels, 1);
+  if (G_UNLIKELY (_agent_message_may_be_spent (message)))
+    _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
   if (G_UNLIKELY (_agent_channel_queue_push_locked (queue, message, size)))
     _agent_mailbox_put_refused_locked (self, message);
   offer->position = queue->n_kept_in;

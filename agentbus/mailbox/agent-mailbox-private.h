@@ -161,6 +161,9 @@ AgentOfferResult _agent_mailbox_offer          (AgentMailbox               *self
                                                 AgentOfferPlace             place,
                                                 _Atomic guint64            *last_seq,
                                                 AgentOffer                 *offer);
+gboolean         _agent_mailbox_purge          (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentSender                *sender);
 gboolean         _agent_mailbox_make_room      (AgentMailbox               *self,
                                                 AgentMessage               *message,
                                                 AgentSender                *sender);
@@ -195,6 +198,12 @@ void             _agent_mailbox_move_gap_locked
                                                (gpointer                    mailbox,
                                                 AgentMessage               *from,
                                                 AgentMessage               *to);
+void             _agent_mailbox_put_purged_locked
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentDropReason             reason,
+                                                gboolean                    gap,
+                                                AgentMessage               *next);
 void             _agent_mailbox_count_evicted_locked
                                                (AgentMailbox               *self,
                                                 guint                       n);

@@ -276,6 +276,8 @@ push_data_once (AgentMailbox *self,
   result = push_make_room_locked (self, message, size, &victims);
   if (result == PUSH_ACCEPTED)
     {
+      if (G_UNLIKELY (_agent_message_may_be_spent (message)))
+        _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
       if (G_UNLIKELY (_agent_channel_queue_push_locked (queue, message, size)))
         _agent_mailbox_put_refused_locked (self, message);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
@@ -298,6 +300,26 @@ push_data_once (AgentMailbox *self,
   return result;
 }
 
+/* A guess, without the lock. */
+static gboolean
+push_may_be_full (AgentChannelQueue *queue,
+                  AgentMessage      *message)
+{
+  return !message->reliable &&
+         (_agent_channel_queue_is_full (queue) || atomic_load_explicit (&queue->max_bytes, memory_order_relaxed) != 0);
+}
+
+/* What waits for room goes first, as soon as the context is iterated. */
+static void
+push_purge (AgentMailbox *self,
+            AgentMessage *message,
+            AgentSender  *sender)
+{
+  if (_agent_mailbox_purge (self, message, sender) &&
+      (atomic_load (&self->schedule.watched) & AGENT_WATCH_ROOM) != 0)
+    _agent_mailbox_ask_again (self);
+}
+
 /* Looks without the lock whether the queue is full, since in a flood the receiver needs the lock more. */
 static PushResult
 push_or_see_full (AgentMailbox *self,
@@ -308,6 +330,8 @@ push_or_see_full (AgentMailbox *self,
   gsize              size;
   PushResult         result;
 
+  if (G_UNLIKELY (_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SPENT)) && push_may_be_full (queue, message))
+    push_purge (self, message, sender);
   if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST && !message->reliable &&
       _agent_channel_queue_is_full (queue))
     return PUSH_FULL;
@@ -385,6 +409,9 @@ _agent_mailbox_make_room (AgentMailbox *self,
   AgentMessage      *lost = NULL;
   PushResult         result;
   gboolean           to_report = FALSE;
+
+  if (_agent_mailbox_purge (self, message, sender))
+    return TRUE;
 
   _agent_channel_queue_lock (queue);
   result = push_make_room_locked (self, message, _agent_channel_queue_measure (queue, message), &victims);

@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* How one message is taken out of the mailbox, or expires. For the thread that serves, which does this with each message. */
+/* How one message is taken out of the mailbox, or turns out to be too old or stale. For the thread that serves, which does this with each message. */
 
 gboolean _agent_mailbox_is_too_old   (AgentMailbox *self,
                                       AgentMessage *message);
@@ -20,10 +20,14 @@ _agent_mailbox_get_max_age (AgentMailbox *self)
   return atomic_load_explicit (&self->max_age, memory_order_relaxed);
 }
 
+/* Whether the message must not be delivered any more: it is too old, or stale. */
 static inline gboolean
 _agent_mailbox_is_expired (AgentMailbox *self,
                            AgentMessage *message)
 {
+  if (G_UNLIKELY (_agent_message_is_stale (message)))
+    return TRUE;
+
   return (message->ttl != 0 || _agent_mailbox_get_max_age (self) != 0) && _agent_mailbox_is_too_old (self, message);
 }
 

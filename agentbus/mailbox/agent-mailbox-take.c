@@ -22,16 +22,17 @@ _agent_mailbox_is_too_old (AgentMailbox *self,
          (max_age != 0 && age >= ((gint64) max_age + message->delay) * 1000);
 }
 
-/* Takes @message, and counts it as expired. With no lock held. */
+/* Takes @message, and counts it as stale or expired. With no lock held. */
 void
 _agent_mailbox_drop_expired (AgentMailbox *self,
                              AgentMessage *message)
 {
-  gboolean      to_report = FALSE;
-  AgentMessage *previous = NULL;
+  AgentDropReason reason = _agent_message_is_stale (message) ? AGENT_DROP_REASON_STALE : AGENT_DROP_REASON_EXPIRED;
+  gboolean        to_report = FALSE;
+  AgentMessage   *previous = NULL;
 
-  _agent_mailbox_owner_tell_loss (self->owner, message, self->name, AGENT_DROP_REASON_EXPIRED);
-  _agent_mailbox_count_drops (self, AGENT_DROP_REASON_EXPIRED, 1, message, &previous, &to_report);
+  _agent_mailbox_owner_tell_loss (self->owner, message, self->name, reason);
+  _agent_mailbox_count_drops (self, reason, 1, message, &previous, &to_report);
   _agent_mailbox_report_drops (self, to_report);
   g_clear_pointer (&previous, agent_message_unref);
 }

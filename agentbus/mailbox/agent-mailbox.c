@@ -46,6 +46,8 @@ _agent_mailbox_set_limits (AgentMailbox      *self,
 
   atomic_store (&self->max_age, limits->max_age);
   _agent_channel_queue_lock (queue);
+  if (limits->max_age != 0)
+    _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
   _agent_channel_queue_set_limits_locked (queue, limits->capacity, limits->max_bytes);
   _agent_channel_queue_unlock (queue);
 }
@@ -155,26 +157,28 @@ _agent_mailbox_count_failed (AgentMailbox *self)
   g_atomic_int_inc (&self->n_failed);
 }
 
-/* A message counts as queued until it is known to be delivered or expired. Both queues are locked, so no message comes in
+/* A message counts as queued until it is known to be delivered, expired or stale. Both queues are locked, so no message comes in
  * or is taken back meanwhile. The number of delivered messages is read before, so that the difference is never negative. */
 void
 _agent_mailbox_get_ledger (AgentMailbox *self,
                            AgentLedger  *ledger)
 {
-  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+  AgentMailboxExtras *extras;
   AgentChannelQueue  *system = &self->queues[AGENT_CHANNEL_SYSTEM];
   AgentChannelQueue  *data = &self->queues[AGENT_CHANNEL_DATA];
 
   ledger->failed = g_atomic_int_get (&self->n_failed);
-  ledger->unhandled = extras != NULL ? g_atomic_int_get (&extras->n_unhandled) : 0;
   ledger->delivered = atomic_load (&self->n_delivered);
 
   _agent_channel_queue_lock (system);
   _agent_channel_queue_lock (data);
+  extras = _agent_mailbox_extras_peek (&self->extras);
+  ledger->unhandled = extras != NULL ? g_atomic_int_get (&extras->n_unhandled) : 0;
   _agent_drop_box_read (&self->drops, ledger->dropped);
   ledger->moved = extras != NULL ? extras->n_moved : 0;
   ledger->queued = atomic_load (&system->n_in) + atomic_load (&data->n_in) -
-                   ledger->delivered - ledger->dropped[AGENT_DROP_REASON_EXPIRED];
+                   ledger->delivered - ledger->dropped[AGENT_DROP_REASON_EXPIRED] -
+                   ledger->dropped[AGENT_DROP_REASON_STALE] + (extras != NULL ? extras->gaps.n_purged : 0);
   _agent_channel_queue_unlock (data);
   _agent_channel_queue_unlock (system);
 }

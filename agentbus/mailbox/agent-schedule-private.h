@@ -95,6 +95,9 @@ void           _agent_schedule_defer         (AgentSchedule     *self,
 void           _agent_schedule_cancel        (AgentSchedule     *self,
                                               AgentReadyList    *list,
                                               AgentMessage      *cancel);
+void           _agent_schedule_cancel_hand   (AgentSchedule     *self,
+                                              AgentReadyList    *list,
+                                              AgentHand         *hand);
 AgentHand     *_agent_schedule_take_cancel   (AgentSchedule     *self);
 void           _agent_schedule_resume        (AgentSchedule     *self,
                                               AgentReadyList    *list,

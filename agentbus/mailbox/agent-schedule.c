@@ -259,8 +259,20 @@ _agent_schedule_defer (AgentSchedule *self,
   g_atomic_pointer_set (&self->hands, _agent_hand_ref (hand));
 }
 
-/* @cancel has been sent. If it is for a delivery that is not completed, the cancellable of that is to be cancelled in the
+/* The delivery of @hand, one of those that are not completed, is given up. Its cancellable is to be cancelled in the
  * subscriber's context, because the application may have connected to it. */
+void
+_agent_schedule_cancel_hand (AgentSchedule  *self,
+                             AgentReadyList *list,
+                             AgentHand      *hand)
+{
+  _agent_hand_request_cancel (hand);
+  hand->has_cancel = TRUE;
+  self->has_cancel = TRUE;
+  schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+}
+
+/* @cancel has been sent: the deliveries that it is for are cancelled. */
 void
 _agent_schedule_cancel (AgentSchedule  *self,
                         AgentReadyList *list,
@@ -268,12 +280,8 @@ _agent_schedule_cancel (AgentSchedule  *self,
 {
   for (AgentHand *hand = self->hands; hand != NULL; hand = hand->next)
     {
-      if (!_agent_hand_matches (hand, cancel))
-        continue;
-      _agent_hand_request_cancel (hand);
-      hand->has_cancel = TRUE;
-      self->has_cancel = TRUE;
-      schedule_make_ready (self, list, AGENT_CHANNEL_SYSTEM);
+      if (_agent_hand_matches (hand, cancel))
+        _agent_schedule_cancel_hand (self, list, hand);
     }
 }
 

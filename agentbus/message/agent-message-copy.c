@@ -29,6 +29,8 @@ message_copy_as (AgentMessage *self,
   copy->cause = self->cause;
   copy->trace = g_strdup (self->trace);
   copy->topic = g_strdup (self->topic);
+  copy->epoch = self->epoch != NULL ? _agent_epoch_ref (self->epoch) : NULL;
+  copy->own_epoch = self->own_epoch;
 
   return copy;
 }

@@ -44,6 +44,21 @@ from_variant_take_json (AgentMessageRecord *record,
   return TRUE;
 }
 
+/* The message goes to the living conversation of the id. */
+static void
+from_variant_set_conversation (AgentMessage           *message,
+                               const AgentEpochRecord *record)
+{
+  g_autoptr (AgentConversation) conversation = NULL;
+
+  if (record->id == NULL)
+    return;
+
+  conversation = agent_conversation_new (record->id);
+  message->epoch = _agent_epoch_enter_at (conversation, record->epoch);
+  message->own_epoch = TRUE;
+}
+
 static AgentMessage *
 from_variant_make (const AgentMessageRecord *record)
 {
@@ -81,6 +96,7 @@ from_variant_read (AgentMessageType type,
   if (!from_variant_check_ready (message, error))
     return NULL;
 
+  from_variant_set_conversation (message, &record.conversation);
   return g_steal_pointer (&message);
 }
 
@@ -133,6 +149,11 @@ from_variant_read_type (GVariant         *variant,
  *
  * The sequence number and the time of sending are those of the sending process. The new message still
  * counts as not sent: a bus that sends it sets both of them anew.
+ *
+ * A message that belongs to a conversation gets the living conversation of that id in this process. If the message is of an
+ * epoch that the conversation has not come to here, the conversation goes on to this epoch, as
+ * [method@AgentBus.Conversation.advance] does: the newest epoch wins in all processes. So do not read messages of peers that
+ * must not interrupt a conversation.
  *
  * A payload that is a `GVariant` and the data of a frame are not copied, but point into @variant. So the
  * message keeps the memory of the whole @variant. A payload that is JSON text is checked and copied.

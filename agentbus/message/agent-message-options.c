@@ -161,7 +161,8 @@ agent_message_get_cause (AgentMessage *self)
  * Sets which message caused this one.
  *
  * The sequence number of @cause is copied, so @cause should have been sent before. If this message has
- * no trace, the trace of @cause is copied too.
+ * no trace, the trace of @cause is copied too. If [method@AgentBus.Message.set_conversation] is not called, before or after
+ * this, the message belongs to the conversation of @cause, and to the same epoch of it.
  *
  * Since: 0.1
  */
@@ -176,6 +177,7 @@ agent_message_set_cause (AgentMessage *self,
   self->cause = cause->seq;
   if (self->trace == NULL)
     self->trace = g_strdup (cause->trace);
+  _agent_message_inherit_conversation (self, cause);
 }
 
 /**

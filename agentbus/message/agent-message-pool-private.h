@@ -20,7 +20,7 @@ G_BEGIN_DECLS
  * sizes; a thread has magazines only of the sizes that it uses. Memory of a larger size comes from malloc(); so does all
  * memory under AddressSanitizer and similar tools.
  */
-#define AGENT_MESSAGE_POOL_BLOCK_SIZE 160
+#define AGENT_MESSAGE_POOL_BLOCK_SIZE 168
 
 /* A message has the address of its memory, and the mailboxes keep tags in the lowest bits of it. */
 #define AGENT_MESSAGE_ALIGNMENT 16

@@ -102,6 +102,17 @@ print_frame (GString    *out,
 }
 
 static void
+print_epoch (GString    *out,
+             AgentEpoch *epoch)
+{
+  if (epoch == NULL)
+    return;
+
+  print_string (out, "conversation", agent_conversation_get_id (epoch->conversation));
+  g_string_append_printf (out, " epoch=%" G_GUINT64_FORMAT, epoch->number);
+}
+
+static void
 print_content (GString      *out,
                AgentMessage *self)
 {
@@ -168,6 +179,7 @@ agent_message_to_string (AgentMessage *self)
   if (self->type == AGENT_MESSAGE_TYPE_TASK_RESPONSE ||
       self->type == AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT)
     print_enum (out, "status", AGENT_TYPE_TASK_STATUS, self->status);
+  print_epoch (out, self->epoch);
   print_content (out, self);
 
   return print_clean_line (out->str);

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "message/agent-conversation-private.h"
 #include "message/agent-message.h"
 
 G_BEGIN_DECLS
@@ -23,6 +24,7 @@ struct _AgentMessage
   guint8     status;      /* an AgentTaskStatus */
   gint       sent;        /* (atomic) whether a bus has stamped it */
   guint      ttl;         /* milliseconds after @sent_at, 0 for none */
+  AgentEpoch *epoch;      /* (owned) (nullable) of its conversation, for all who look whether it is stale */
   guint64    seq;
   gint64     sent_at;     /* monotonic time in microseconds */
   guint64    hash;        /* of the target, or of the source if there is no target */
@@ -38,6 +40,7 @@ struct _AgentMessage
   guint8     pooled;      /* whether the memory comes from the pool */
   guint8     retained;
   guint8     grouped;     /* the target is a group, and one member gets it; set before the message is queued */
+  guint8     own_epoch;   /* whether @epoch was set, and so does not become that of the cause */
 
   guint      origin;      /* the id of the AgentBusWatch that gets the message back if it is not handled, or 0 */
   guint      delay;       /* milliseconds that the message waited between @sent_at and its channel */
@@ -82,6 +85,9 @@ void          _agent_message_drop_refs      (AgentMessage            *self,
 gsize         _agent_message_get_size       (AgentMessage            *self);
 GQuark        _agent_message_get_detail     (AgentMessage            *self);
 const char   *_agent_message_get_given_json (AgentMessage            *self);
+void          _agent_message_inherit_conversation
+                                            (AgentMessage            *self,
+                                             AgentMessage            *cause);
 
 /* For the content of a message, if it is a payload. */
 void          _agent_message_payload_free     (gpointer               content);
@@ -100,6 +106,20 @@ static inline gboolean
 _agent_message_wants_loss (const AgentMessage *self)
 {
   return G_UNLIKELY (self->error_reply) && self->type != AGENT_MESSAGE_TYPE_AGENT_ERROR;
+}
+
+/* Whether the conversation has gone on since: data is not delivered then, even if it is reliable. */
+static inline gboolean
+_agent_message_is_stale (const AgentMessage *self)
+{
+  return G_UNLIKELY (self->epoch != NULL) && _agent_epoch_is_over (self->epoch) && self->channel == AGENT_CHANNEL_DATA;
+}
+
+/* Whether the message may expire or get stale before it is delivered. */
+static inline gboolean
+_agent_message_may_be_spent (const AgentMessage *self)
+{
+  return self->ttl != 0 || self->epoch != NULL;
 }
 
 static inline gboolean

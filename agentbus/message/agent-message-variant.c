@@ -5,6 +5,15 @@
 #include "message/agent-message.h"
 #include "message/agent-wire-private.h"
 
+static AgentEpochRecord
+to_variant_make_epoch_record (AgentEpoch *epoch)
+{
+  if (epoch == NULL)
+    return (AgentEpochRecord){ .id = NULL };
+
+  return (AgentEpochRecord){ .id = agent_conversation_get_id (epoch->conversation), .epoch = epoch->number };
+}
+
 /* A payload is written in the form that the application gave it. */
 static AgentMessageRecord
 to_variant_make_record (AgentMessage *self)
@@ -28,6 +37,7 @@ to_variant_make_record (AgentMessage *self)
     .topic = self->topic,
     .retained = self->retained,
     .json = json,
+    .conversation = to_variant_make_epoch_record (self->epoch),
   };
 }
 
@@ -53,6 +63,8 @@ to_variant_make_record (AgentMessage *self)
  * - `trace` (`s`).
  * - `retained` (`b`): false if absent.
  * - `topic` (`s`): see [func@AgentBus.topic_is_valid].
+ * - `conversation` (`(st)`): the id of the conversation that the message belongs to, not empty, and the epoch, less than
+ *   2⁶³; in none if absent.
  * - `task-id` (`s`): required for tasks, and `agent-error` may have it; not empty.
  * - `task-name` (`s`).
  * - `reason` (`s`): required for `agent-error`.

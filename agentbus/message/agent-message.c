@@ -337,6 +337,8 @@ _agent_message_drop_refs (AgentMessage *self,
 
   if (self->content != NULL)
     message_free_content (self->type, self->content);
+  if (G_UNLIKELY (self->epoch != NULL))
+    _agent_epoch_unref (self->epoch);
   if (G_UNLIKELY (self->trace != NULL || self->topic != NULL))
     message_free_texts (self);
   _agent_message_pool_free (self, self->pooled);

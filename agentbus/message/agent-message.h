@@ -189,6 +189,13 @@ AGENT_AVAILABLE_IN_0_1
 void               agent_message_set_cause               (AgentMessage       *self,
                                                           AgentMessage       *cause);
 AGENT_AVAILABLE_IN_0_1
+AgentConversation *agent_message_get_conversation        (AgentMessage       *self);
+AGENT_AVAILABLE_IN_0_1
+guint64            agent_message_get_epoch               (AgentMessage       *self);
+AGENT_AVAILABLE_IN_0_1
+void               agent_message_set_conversation        (AgentMessage       *self,
+                                                          AgentConversation  *conversation);
+AGENT_AVAILABLE_IN_0_1
 const char        *agent_message_get_trace               (AgentMessage       *self);
 AGENT_AVAILABLE_IN_0_1
 void               agent_message_set_trace               (AgentMessage       *self,

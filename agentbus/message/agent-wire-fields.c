@@ -33,6 +33,7 @@ static const AgentWireField message_fields[] = {
   { "trace",       &_agent_wire_string,        IN_MESSAGE (trace),           0, ALL },
   { "topic",       &_agent_wire_topic,         IN_MESSAGE (topic),           0, ALL, .filled = TRUE },
   { "retained",    &_agent_wire_boolean,       IN_MESSAGE (retained),        0, ALL },
+  { "conversation", &_agent_wire_conversation, IN_MESSAGE (conversation),    0, ALL },
   { "name",        &_agent_wire_custom_name,   IN_MESSAGE (parts.label),     TYPE (CUSTOM), 0, .filled = TRUE },
   { "channel",     &_agent_wire_channel,       IN_MESSAGE (parts.channel),   0, TYPE (CUSTOM), .get_type = agent_channel_get_type },
   { "runner",      &_agent_wire_string,        IN_MESSAGE (parts.label),     TYPE (AGENT_REGISTRY), 0 },

@@ -60,10 +60,16 @@ typedef struct
 #define AGENT_WIRE_VERSION_JSON 2
 #define AGENT_WIRE_TYPE G_VARIANT_TYPE ("(ysa{sv})")
 
-#define AGENT_WIRE_N_FIELDS_MAX 24
+#define AGENT_WIRE_N_FIELDS_MAX 28
 
 /* The type of a part, such as a frame, which is not a message. */
 #define AGENT_WIRE_PART 1u
+
+typedef struct
+{
+  const char *id;    /* (nullable) of the conversation; NULL for none */
+  guint64     epoch;
+} AgentEpochRecord;
 
 typedef struct
 {
@@ -77,6 +83,7 @@ typedef struct
   const char       *trace;       /* (nullable) */
   const char       *topic;       /* (nullable) */
   gboolean          retained;
+  AgentEpochRecord  conversation;
   const char       *json;        /* (nullable) the payload, if it is text; parts.content is NULL then */
 } AgentMessageRecord;
 
@@ -119,6 +126,7 @@ extern const AgentWireKind  _agent_wire_uint32;
 extern const AgentWireKind  _agent_wire_time;
 extern const AgentWireKind  _agent_wire_boolean;
 extern const AgentWireKind  _agent_wire_json;
+extern const AgentWireKind  _agent_wire_conversation;
 extern const AgentWireKind  _agent_wire_payload;
 extern const AgentWireKind  _agent_wire_metadata;
 extern const AgentWireKind  _agent_wire_data;

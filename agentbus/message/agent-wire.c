@@ -396,3 +396,37 @@ wire_read_boolean (const AgentWireField *field,
 }
 
 const AgentWireKind _agent_wire_boolean = { "b", wire_write_boolean, wire_read_boolean };
+
+/* --- The conversation: its id, and the epoch of the message --- */
+
+static GVariant *
+wire_write_conversation (const AgentWireField *field,
+                         gconstpointer         place)
+{
+  const AgentEpochRecord *record = place;
+
+  return record->id != NULL ? g_variant_new ("(st)", record->id, record->epoch) : NULL;
+}
+
+/* There has to be an epoch after that of the message, so that the conversation can go on. */
+static gboolean
+wire_read_conversation (const AgentWireField *field,
+                        const char           *where,
+                        GVariant             *value,
+                        gpointer              place,
+                        GError              **error)
+{
+  AgentEpochRecord *record = place;
+
+  g_variant_get (value, "(&st)", &record->id, &record->epoch);
+  if (*record->id == '\0')
+    return _agent_wire_refuse_field (field, where, "is empty", error);
+  if (!_agent_utf8_is_string (record->id))
+    return _agent_wire_refuse_field (field, where, "is not valid UTF-8", error);
+  if (record->epoch > AGENT_EPOCH_MAX)
+    return _agent_wire_refuse_field (field, where, "has an epoch that is too large", error);
+
+  return TRUE;
+}
+
+const AgentWireKind _agent_wire_conversation = { "(st)", wire_write_conversation, wire_read_conversation };

@@ -75,7 +75,19 @@ dispatch_has_room (AgentParking *self,
          (self->actor_capacity == 0 || (guint) g_atomic_int_get (&lane->n_parked) < self->actor_capacity);
 }
 
-/* Takes @message if it returns TRUE: there is room for it, at least when messages that are due have expired. */
+/* Messages that are due or stale give way. */
+static void
+dispatch_make_room (AgentParking  *self,
+                    AgentLane     *lane,
+                    AgentHandOver *hand_over)
+{
+  gint64 now = _agent_clock_now ();
+
+  _agent_parking_lot_expire (&self->lot, now, AGENT_PARKING_PIECE, &hand_over->losses);
+  _agent_parking_lot_sweep_lane (&self->lot, lane, now, AGENT_PARKING_PIECE, &hand_over->losses);
+}
+
+/* Takes @message if it returns TRUE: there is room for it, at least when messages that are lost have given way. */
 static gboolean
 dispatch_park (AgentParking  *self,
                AgentLane     *lane,
@@ -87,7 +99,7 @@ dispatch_park (AgentParking  *self,
 
   g_mutex_lock (&self->lock);
   if (!dispatch_has_room (self, lane, message))
-    _agent_parking_lot_expire (&self->lot, _agent_clock_now (), AGENT_PARKING_PIECE, &hand_over->losses);
+    dispatch_make_room (self, lane, hand_over);
   parked = dispatch_has_room (self, lane, message);
   if (parked)
     {

@@ -168,6 +168,17 @@ events_count_drop (AgentParking   *self,
   g_mutex_unlock (&self->lock);
 }
 
+/* Why @message is dropped if it cannot be kept. */
+static AgentDropReason
+events_choose_reason (AgentLane    *lane,
+                      AgentMessage *message)
+{
+  if (_agent_message_is_stale (message))
+    return AGENT_DROP_REASON_STALE;
+
+  return lane->known ? AGENT_DROP_REASON_CLOSED : AGENT_DROP_REASON_NO_TARGET;
+}
+
 /* (transfer none): the lane that @message goes back to. Returns with the lock of its shard held.
  *
  * @new_id: (out) (transfer full) (nullable): the id that the actor has now, if it is another one */
@@ -201,7 +212,8 @@ events_lock_lane (AgentParking *self,
 
 /*
  * @message: (inout): taken if this returns TRUE; another one takes its place if the actor has another id by now
- * @reason: (out): why @message is dropped otherwise: its actor was removed meanwhile, or the dispatcher has stopped
+ * @reason: (out): why @message is dropped otherwise: it is stale, its actor was removed meanwhile, or the dispatcher has
+ *   stopped
  */
 static gboolean
 events_take_back (AgentParking    *self,
@@ -217,8 +229,8 @@ events_take_back (AgentParking    *self,
   if (new_id != NULL)
     *message = _agent_parking_readdress (*message, new_id);
   shard->n_returned++;
-  keep = lane->known && _agent_parking_get_phase (self) != AGENT_PARKING_CLOSED;
-  *reason = lane->known ? AGENT_DROP_REASON_CLOSED : AGENT_DROP_REASON_NO_TARGET;
+  *reason = events_choose_reason (lane, *message);
+  keep = *reason == AGENT_DROP_REASON_CLOSED && _agent_parking_get_phase (self) != AGENT_PARKING_CLOSED;
   if (keep)
     events_put_back (self, lane, *message, _agent_mailbox_get_name (mailbox));
   else

@@ -20,7 +20,7 @@
 
 /* --- One lane, with the shard's lock held --- */
 
-/* Hands over at most @max messages, and gives up those that are due. With both locks held. Returns AGENT_WAIT_NONE if the lane
+/* Hands over at most @max messages, and gives up those that are due or stale. With both locks held. Returns AGENT_WAIT_NONE if the lane
  * is empty or the batch is over. */
 static AgentWait
 flush_batch_locked (AgentParking  *self,
@@ -38,7 +38,7 @@ flush_batch_locked (AgentParking  *self,
       gint64    sent_at = parked->message->sent_at;
       AgentWait wait;
 
-      if (parked->deadline.time <= now)
+      if (_agent_parked_is_lost (parked, now))
         {
           _agent_parking_lot_lose (&self->lot, parked, now, AGENT_DROP_REASON_EXPIRED, &hand_over->losses);
           continue;
@@ -106,7 +106,7 @@ flush_get_result (AgentLane *lane,
 
 /*
  * @first_in_line: whether the lane comes before the others that wait for its router
- * @max: (inout): how many messages may go; less by those that went or expired
+ * @max: (inout): how many messages may go; less by those that went or were lost
  *
  * Hands over what can go, and sees to it that the lane is found when more can.
  */
@@ -159,7 +159,7 @@ flush_ask_router (AgentParking *self,
  * @router: (nullable): the router whose lanes are flushed now; a lane that has another one stands behind the others there,
  *   and what is left of it is flushed by that router's next event
  * @read_route: whether the lane's route may be out of date
- * @max: (inout): how many messages may go; less by those that went or expired
+ * @max: (inout): how many messages may go; less by those that went or were lost
  */
 AgentFlushResult
 _agent_parking_flush_lane (AgentParking *self,

@@ -52,11 +52,24 @@ guint         _agent_parking_lot_expire         (AgentParkingLot *self,
                                                  gint64           now,
                                                  guint            max,
                                                  AgentLosses     *losses);
+void          _agent_parking_lot_sweep_lane     (AgentParkingLot *self,
+                                                 AgentLane       *lane,
+                                                 gint64           now,
+                                                 guint            max,
+                                                 AgentLosses     *losses);
 gboolean      _agent_parking_lot_count_attempts (AgentParkingLot *self,
                                                  gint64           now,
                                                  guint            max);
 guint         _agent_parking_lot_begin_round    (AgentParkingLot *self);
 AgentLane    *_agent_parking_lot_get_next       (AgentParkingLot *self,
                                                  guint            round);
+
+/* Whether @parked must not be handed over any more. */
+static inline gboolean
+_agent_parked_is_lost (const AgentParked *parked,
+                       gint64             now)
+{
+  return parked->deadline.time <= now || _agent_message_is_stale (parked->message);
+}
 
 G_END_DECLS

@@ -99,7 +99,8 @@ _agent_parking_lot_take (AgentParkingLot *self,
 
 /* --- Losses --- */
 
-/* Gives @parked up for @reason. A message whose deadline has passed has expired, whatever else would become of it now. */
+/* Gives @parked up for @reason. A message that is stale, or else whose deadline has passed, is lost for that, whatever else
+ * would become of it now. */
 void
 _agent_parking_lot_lose (AgentParkingLot *self,
                          AgentParked     *parked,
@@ -109,7 +110,9 @@ _agent_parking_lot_lose (AgentParkingLot *self,
 {
   AgentLoss loss = { .lane = _agent_lane_ref (parked->run->lane), .reason = reason };
 
-  if (parked->deadline.time <= now)
+  if (_agent_message_is_stale (parked->message))
+    loss.reason = AGENT_DROP_REASON_STALE;
+  else if (parked->deadline.time <= now)
     loss.reason = AGENT_DROP_REASON_EXPIRED;
   if (loss.reason == AGENT_DROP_REASON_EXPIRED)
     self->n_expired++;
@@ -122,7 +125,7 @@ _agent_parking_lot_lose (AgentParkingLot *self,
   _agent_losses_add (losses, &loss);
 }
 
-/* Gives up @due and, before it, those messages at the head of its lane that are due as well: the heap does not know in what
+/* Gives up @due and, before it, those messages at the head of its lane that are lost as well: the heap does not know in what
  * order they came. At most @max messages. Returns how many. */
 static guint
 lot_expire_lane (AgentParkingLot *self,
@@ -138,7 +141,7 @@ lot_expire_lane (AgentParkingLot *self,
   for (n = 0; n < max && parked != due; n++)
     {
       parked = _agent_lane_get_first (lane);
-      if (parked->deadline.time > now)
+      if (!_agent_parked_is_lost (parked, now))
         parked = due;
       _agent_parking_lot_lose (self, parked, now, AGENT_DROP_REASON_EXPIRED, losses);
     }
@@ -159,6 +162,20 @@ _agent_parking_lot_expire (AgentParkingLot *self,
     n += lot_expire_lane (self, (AgentParked *) _agent_deadline_heap_peek (&self->expiries), now, max - n, losses);
 
   return n;
+}
+
+/* Gives up what is lost at the head of @lane, but not more than @max messages. */
+void
+_agent_parking_lot_sweep_lane (AgentParkingLot *self,
+                               AgentLane       *lane,
+                               gint64           now,
+                               guint            max,
+                               AgentLosses     *losses)
+{
+  AgentParked *parked;
+
+  for (; max > 0 && (parked = _agent_lane_get_first (lane)) != NULL && _agent_parked_is_lost (parked, now); max--)
+    _agent_parking_lot_lose (self, parked, now, AGENT_DROP_REASON_EXPIRED, losses);
 }
 
 /* --- Retries --- */

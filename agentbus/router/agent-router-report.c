@@ -112,7 +112,7 @@ _agent_router_report_install_signals (AgentRouterDispatcherClass *klass)
    *
    * Tells of a message that was accepted but will not be handed over, for another reason than its age:
    * %AGENT_DROP_REASON_CLOSED when the dispatcher was stopped, %AGENT_DROP_REASON_NO_TARGET when its actor was removed
-   * from the route table. Emitted once for each.
+   * from the route table, %AGENT_DROP_REASON_STALE when its conversation has gone on. Emitted once for each.
    *
    * Since: 0.1
    */

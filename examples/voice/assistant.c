@@ -9,6 +9,8 @@ struct _Assistant
 {
   AgentSubscriber parent_instance;
 
+  AgentConversation *conversation; /* an epoch lasts until the user interrupts */
+
   guint n_answers;
   guint n_spoken; /* answers that were said, or cut short */
 };
@@ -31,11 +33,16 @@ handle_heard (Assistant    *self,
 
   request = agent_message_new_task_request (
       "assistant", "speaker", task_id, "speak", g_variant_new_string (answer));
+  agent_message_set_conversation (request, self->conversation);
   post_note (subscriber, request, "%s: “%s”", task_id, answer);
   post_reliably (subscriber, request);
 }
 
-/* This message came on the system channel, so it is handled before all data that waits. */
+/* This message came on the system channel, so it is handled before all data that waits.
+ *
+ * From advance() on, nothing that belongs to the answer is delivered any more, wherever it is: no request to the speaker, no
+ * frame to the loudspeaker, and no late response to this agent. Who works on a part of it is cancelled. The CANCEL tells the
+ * loudspeaker that the end of the answer will not come. */
 static void
 handle_speech_started (Assistant *self)
 {
@@ -45,7 +52,9 @@ handle_speech_started (Assistant *self)
   if (self->n_spoken == self->n_answers)
     return;
 
-  cancel = agent_message_new_cancel ("assistant", "speaker", "the user interrupts");
+  self->n_spoken = self->n_answers;
+  agent_conversation_advance (self->conversation);
+  cancel = agent_message_new_cancel ("assistant", "loudspeaker", "the user interrupts");
   post_note (subscriber, cancel, "CANCEL: the user interrupts answer-%u", self->n_answers);
   post (subscriber, cancel);
 }
@@ -74,14 +83,26 @@ assistant_message (AgentSubscriber *subscriber,
 }
 
 static void
+assistant_finalize (GObject *object)
+{
+  Assistant *self = VOICE_ASSISTANT (object);
+
+  g_clear_object (&self->conversation);
+
+  G_OBJECT_CLASS (assistant_parent_class)->finalize (object);
+}
+
+static void
 assistant_class_init (AssistantClass *klass)
 {
+  G_OBJECT_CLASS (klass)->finalize = assistant_finalize;
   AGENT_SUBSCRIBER_CLASS (klass)->message = assistant_message;
 }
 
 static void
 assistant_init (Assistant *self)
 {
+  self->conversation = agent_conversation_new (NULL);
 }
 
 AgentSubscriber *

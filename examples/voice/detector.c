@@ -27,7 +27,7 @@ static void
 forward (Detector   *self,
          AgentFrame *frame)
 {
-  post_frame (AGENT_SUBSCRIBER (self), "recogniser", frame);
+  post_frame (AGENT_SUBSCRIBER (self), "recogniser", frame, NULL);
   self->n_forwarded++;
 }
 

@@ -9,7 +9,7 @@
  * queued and dropped, for all reasons together: no message is lost without being counted.
  */
 
-static const char *const reasons[] = { "full", "expired", "no-target", "closed", "discarded" };
+static const char *const reasons[] = { "full", "expired", "no-target", "closed", "discarded", "stale" };
 
 static guint64
 get_count (GVariant   *entry,

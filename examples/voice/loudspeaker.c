@@ -12,16 +12,6 @@
 /* The user speaks again after one second of an answer. */
 #define N_ENOUGH 50
 
-/* The answer that is played. */
-typedef struct
-{
-  guint   n_played; /* frames */
-  guint   n_cut;    /* frames that a CANCEL cut short: one or none */
-  guint   n_skipped;
-  guint64 first_skipped;
-  guint64 last_skipped;
-} Answer;
-
 struct _Loudspeaker
 {
   AgentSubscriber parent_instance;
@@ -30,14 +20,13 @@ struct _Loudspeaker
   gint64     interval; /* how long a frame takes, in microseconds */
   WavWriter *writer;   /* (nullable): from the first answer to the last */
 
-  AgentDelivery *in_hand; /* (nullable): the frame that is being played */
-  GSource       *hush;    /* (nullable): ready when that frame is cancelled */
-  GSource       *clock;   /* (nullable): ticks while there is something to play */
-  Answer         answer;
+  AgentDelivery *in_hand;  /* (nullable): the frame that is being played */
+  GSource       *hush;     /* (nullable): ready when that frame is cancelled */
+  GSource       *clock;    /* (nullable): ticks while there is something to play */
+  guint          n_played; /* frames of the answer */
 
-  guint64 cancelled_seq; /* of the last CANCEL */
-  guint   n_cancels;
-  guint   n_overtaking; /* answers that a CANCEL cut short by overtaking their frames */
+  guint n_cancels;
+  guint n_overtaking; /* those that were handled while older frames were waiting */
 };
 
 G_DEFINE_FINAL_TYPE (Loudspeaker, loudspeaker, AGENT_TYPE_SUBSCRIBER)
@@ -82,8 +71,8 @@ on_tick (gpointer data)
   frame = agent_message_get_frame (agent_delivery_get_message (self->in_hand));
   wav_writer_append (self->writer, agent_frame_get_data (frame));
 
-  self->answer.n_played++;
-  if (self->answer.n_played == N_ENOUGH)
+  self->n_played++;
+  if (self->n_played == N_ENOUGH)
     tell_heard_enough (self);
 
   finish_frame (self);
@@ -91,15 +80,13 @@ on_tick (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* A CANCEL has come while this frame is played. The frame ends at once, and the CANCEL is delivered next. */
+/* The conversation has gone on while this frame is played. The frame ends at once, and the next message is not one of the old
+ * answer. */
 static gboolean
 on_cancelled (GCancellable *cancellable,
               gpointer      data)
 {
-  Loudspeaker *self = data;
-
-  self->answer.n_cut++;
-  finish_frame (self);
+  finish_frame (data);
 
   return G_SOURCE_REMOVE;
 }
@@ -109,6 +96,10 @@ play (Loudspeaker *self)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   GMainContext    *context = agent_subscriber_get_main_context (subscriber);
+
+  /* The file could not be opened. */
+  if (self->writer == NULL)
+    return;
 
   self->in_hand = agent_subscriber_defer (subscriber);
 
@@ -123,46 +114,24 @@ play (Loudspeaker *self)
   g_source_attach (self->clock, context);
 }
 
-static void
-skip (Loudspeaker *self,
-      guint64      seq)
-{
-  if (self->answer.n_skipped == 0)
-    self->answer.first_skipped = seq;
-
-  self->answer.last_skipped = seq;
-  self->answer.n_skipped++;
-}
-
-/* Frames and CANCEL come from one sender, so those with a lower seq were sent before the CANCEL. */
-static void
-handle_frame (Loudspeaker  *self,
-              AgentMessage *message)
-{
-  guint64 seq = agent_message_get_seq (message);
-
-  if (self->writer == NULL || seq < self->cancelled_seq)
-    skip (self, seq);
-  else
-    play (self);
-}
-
+/* What is left of the answer is stale, and does not come any more. */
 static void
 handle_cancel (Loudspeaker  *self,
                AgentMessage *message)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  guint64          n_queued = agent_subscriber_get_n_queued (subscriber);
 
-  self->cancelled_seq = agent_message_get_seq (message);
   self->n_cancels++;
+  self->n_overtaking += n_queued > 0;
 
   post_note (subscriber,
              NULL,
-             "handles CANCEL, seq %" G_GUINT64_FORMAT
-             ", %.1f ms after it was sent, before %" G_GUINT64_FORMAT " older messages",
-             self->cancelled_seq,
+             "handles CANCEL, %.1f ms after it was sent, before %" G_GUINT64_FORMAT
+             " older messages; has played %u frames",
              (g_get_monotonic_time () - agent_message_get_sent_at (message)) / 1000.0,
-             agent_subscriber_get_n_queued (subscriber));
+             n_queued,
+             self->n_played);
 }
 
 static void
@@ -172,7 +141,7 @@ start_answer (Loudspeaker  *self,
   guint rate = g_variant_get_uint32 (agent_message_get_payload (message));
   g_autoptr (GError) error = NULL;
 
-  self->answer = (Answer){ 0 };
+  self->n_played = 0;
 
   if (self->writer != NULL)
     return;
@@ -183,50 +152,23 @@ start_answer (Loudspeaker  *self,
           agent_message_new_agent_error ("loudspeaker", "director", error->message));
 }
 
-static void
-note_end (Loudspeaker  *self,
-          AgentMessage *response)
-{
-  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
-  const char      *task_id = agent_message_get_task_id (response);
-  const Answer    *answer = &self->answer;
-
-  if (answer->n_skipped == 0)
-    post_note (subscriber,
-               response,
-               "%s: played %u frames, all of it",
-               task_id,
-               answer->n_played);
-  else
-    post_note (subscriber,
-               response,
-               "%s: played %u frames, cut %u short, skipped %u that the CANCEL overtook"
-               " (seq %" G_GUINT64_FORMAT "…%" G_GUINT64_FORMAT ")",
-               task_id,
-               answer->n_played,
-               answer->n_cut,
-               answer->n_skipped,
-               answer->first_skipped,
-               answer->last_skipped);
-}
-
+/* Only an answer that was not interrupted has an end. */
 static void
 end_answer (Loudspeaker  *self,
             AgentMessage *message)
 {
-  const char     *task_id = agent_message_get_task_id (message);
-  gboolean        cancelled = self->answer.n_skipped > 0;
-  AgentTaskStatus status = cancelled ? AGENT_TASK_STATUS_CANCELLED : AGENT_TASK_STATUS_COMPLETED;
-  AgentMessage   *response;
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
+  const char      *task_id = agent_message_get_task_id (message);
+  AgentMessage    *response;
 
-  response = agent_message_new_task_response ("loudspeaker", "assistant", task_id, status, NULL);
-  note_end (self, response);
-  post_reliably (AGENT_SUBSCRIBER (self), response);
-
-  self->n_overtaking += cancelled;
+  response = agent_message_new_task_response (
+      "loudspeaker", "assistant", task_id, AGENT_TASK_STATUS_COMPLETED, NULL);
+  agent_message_set_cause (response, message);
+  post_note (subscriber, response, "%s: played %u frames, all of it", task_id, self->n_played);
+  post_reliably (subscriber, response);
 
   /* The user also goes on if the answer was too short to interrupt. */
-  if (self->answer.n_played < N_ENOUGH)
+  if (self->n_played < N_ENOUGH)
     tell_heard_enough (self);
 }
 
@@ -267,7 +209,7 @@ loudspeaker_message (AgentSubscriber *subscriber,
   switch (agent_message_get_message_type (message))
     {
     case AGENT_MESSAGE_TYPE_FRAME:
-      handle_frame (self, message);
+      play (self);
       break;
 
     case AGENT_MESSAGE_TYPE_CANCEL:

@@ -36,7 +36,7 @@ send_frame (Microphone *self,
   g_autoptr (AgentFrame) frame = agent_frame_new ("audio", samples, self->metadata);
 
   agent_frame_set_pts (frame, self->n_sent * FRAME_CLOCK_DURATION);
-  post_frame (AGENT_SUBSCRIBER (self), "detector", frame);
+  post_frame (AGENT_SUBSCRIBER (self), "detector", frame, NULL);
   self->n_sent++;
 }
 

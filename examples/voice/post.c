@@ -25,15 +25,21 @@ post_reliably (AgentSubscriber *from,
   post (from, message);
 }
 
-/* Sends a frame. It is dropped if there is no room for it. */
+/* Sends a frame. It is dropped if there is no room for it.
+ *
+ * @cause: (nullable): the message that made @from send it, whose conversation it belongs to */
 void
 post_frame (AgentSubscriber *from,
             const char      *to,
-            AgentFrame      *frame)
+            AgentFrame      *frame,
+            AgentMessage    *cause)
 {
-  const char *source = agent_subscriber_get_name (from);
+  const char   *source = agent_subscriber_get_name (from);
+  AgentMessage *message = agent_message_new_frame (source, to, frame, AGENT_FRAME_DIRECTION_DOWNSTREAM);
 
-  post (from, agent_message_new_frame (source, to, frame, AGENT_FRAME_DIRECTION_DOWNSTREAM));
+  if (cause != NULL)
+    agent_message_set_cause (message, cause);
+  post (from, message);
 }
 
 /* Sends a mark, which keeps its place between the frames, and is not lost among them. */

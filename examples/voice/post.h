@@ -13,7 +13,8 @@ void post_reliably (AgentSubscriber *from,
                     AgentMessage    *message);
 void post_frame    (AgentSubscriber *from,
                     const char      *to,
-                    AgentFrame      *frame);
+                    AgentFrame      *frame,
+                    AgentMessage    *cause);
 void post_mark     (AgentSubscriber *from,
                     const char      *to,
                     const char      *name);

@@ -12,7 +12,6 @@ struct _Speaker
 
   SpeechSynthesiser *synthesiser; /* (nullable): until ACTIVATE */
   gsize              frame_size;
-  guint64            cancelled_seq; /* of the last CANCEL */
 };
 
 /* One answer while it is synthesised. */
@@ -20,6 +19,7 @@ typedef struct
 {
   Speaker       *speaker;
   AgentDelivery *delivery;
+  AgentMessage  *request; /* of @delivery: the cause of all that is sent for it */
   GByteArray    *pending; /* less than a frame of sound */
   guint          n_frames;
 } Utterance;
@@ -59,13 +59,13 @@ send_frame (Utterance *utterance,
   g_autoptr (AgentFrame) frame = agent_frame_new ("audio", samples, NULL);
 
   agent_frame_set_pts (frame, (gint64) utterance->n_frames * FRAME_CLOCK_DURATION);
-  post_frame (AGENT_SUBSCRIBER (utterance->speaker), "loudspeaker", frame);
+  post_frame (AGENT_SUBSCRIBER (utterance->speaker), "loudspeaker", frame, utterance->request);
 
   g_byte_array_remove_range (utterance->pending, 0, size);
   utterance->n_frames++;
 }
 
-/* A CANCEL that comes now is handled after this message, but the delivery's cancellable is cancelled at once. */
+/* When the conversation goes on, the delivery of a request from before is cancelled at once. */
 static gboolean
 take_samples (const gint16 *samples,
               gsize         n_samples,
@@ -81,6 +81,18 @@ take_samples (const gint16 *samples,
   return !agent_delivery_is_cancelled (utterance->delivery);
 }
 
+/* What is sent for a request belongs to its conversation, and to the same epoch of it. */
+static void
+begin_stream (Utterance  *utterance,
+              const char *task_id)
+{
+  GVariant     *rate = g_variant_new_uint32 (speech_synthesiser_get_rate (utterance->speaker->synthesiser));
+  AgentMessage *message = agent_message_new_task_stream_start ("speaker", "loudspeaker", task_id, rate);
+
+  agent_message_set_cause (message, utterance->request);
+  post_reliably (AGENT_SUBSCRIBER (utterance->speaker), message);
+}
+
 static void
 end_stream (Utterance  *utterance,
             const char *task_id)
@@ -92,6 +104,7 @@ end_stream (Utterance  *utterance,
     send_frame (utterance, utterance->pending->len);
 
   message = agent_message_new_task_stream_end ("speaker", "loudspeaker", task_id, NULL);
+  agent_message_set_cause (message, utterance->request);
   post_note (subscriber,
              message,
              "%s: %u frames, %.1f s of speech",
@@ -102,52 +115,20 @@ end_stream (Utterance  *utterance,
 }
 
 static void
-speak (Speaker    *self,
-       const char *task_id,
-       const char *text)
+speak (Speaker      *self,
+       AgentMessage *request)
 {
-  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
-  g_autoptr (AgentDelivery) delivery = agent_subscriber_defer (subscriber);
+  g_autoptr (AgentDelivery) delivery = agent_subscriber_defer (AGENT_SUBSCRIBER (self));
   g_autoptr (GByteArray) pending = g_byte_array_new ();
-  Utterance utterance = { self, delivery, pending, 0 };
-  GVariant *rate = g_variant_new_uint32 (speech_synthesiser_get_rate (self->synthesiser));
+  Utterance   utterance = { self, delivery, request, pending, 0 };
+  const char *task_id = agent_message_get_task_id (request);
+  const char *text = g_variant_get_string (agent_message_get_payload (request), NULL);
 
-  post_reliably (subscriber,
-                 agent_message_new_task_stream_start ("speaker", "loudspeaker", task_id, rate));
+  begin_stream (&utterance, task_id);
   speech_synthesiser_speak (self->synthesiser, text, take_samples, &utterance);
   end_stream (&utterance, task_id);
 
   agent_delivery_complete (delivery);
-}
-
-/* The CANCEL has overtaken requests that were sent before it. Their sequence numbers are lower. */
-static void
-handle_request (Speaker      *self,
-                AgentMessage *message)
-{
-  const char *task_id = agent_message_get_task_id (message);
-
-  if (agent_message_get_seq (message) < self->cancelled_seq)
-    post_reliably (AGENT_SUBSCRIBER (self),
-                   agent_message_new_task_response (
-                       "speaker", "assistant", task_id, AGENT_TASK_STATUS_CANCELLED, NULL));
-  else
-    speak (self, task_id, g_variant_get_string (agent_message_get_payload (message), NULL));
-}
-
-/* The frames to be cancelled wait at the loudspeaker, so the CANCEL has to overtake them there. */
-static void
-handle_cancel (Speaker      *self,
-               AgentMessage *message)
-{
-  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
-  const char      *reason = agent_message_get_reason (message);
-  AgentMessage    *cancel = agent_message_new_cancel ("speaker", "loudspeaker", reason);
-
-  self->cancelled_seq = agent_message_get_seq (message);
-
-  post_note (subscriber, cancel, "CANCEL: %s", reason);
-  post (subscriber, cancel);
 }
 
 static void
@@ -169,11 +150,7 @@ speaker_message (AgentSubscriber *subscriber,
       break;
 
     case AGENT_MESSAGE_TYPE_TASK_REQUEST:
-      handle_request (self, message);
-      break;
-
-    case AGENT_MESSAGE_TYPE_CANCEL:
-      handle_cancel (self, message);
+      speak (self, message);
       break;
 
     case AGENT_MESSAGE_TYPE_CUSTOM:

@@ -85,6 +85,17 @@ test('messages', () => {
     assertEqual(messages[3].get_channel(), AgentBus.Channel.SYSTEM);
 });
 
+test('conversation', () => {
+    const conversation = AgentBus.Conversation.new('talk');
+    const message = Message.custom('x', 'a', 'b', {conversation});
+
+    assertEqual([conversation.id, conversation.epoch, conversation.advance()], ['talk', 0, 1]);
+    assertEqual([message.conversation === conversation, message.epoch], [true, 0]);
+    assertEqual(Message.end('b', 'a', {cause: message}).conversation === conversation, true);
+    assertEqual(Message.end('b', 'a', {cause: message, conversation: null}).conversation, null);
+    assertEqual(new AgentBus.Conversation().id.length, 36);
+});
+
 test('options', async () => {
     const cause = update('b');
     const message = Message.task_request('a', 'b', '7',

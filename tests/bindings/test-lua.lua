@@ -82,6 +82,15 @@ test('options', function()
    assert_equal(pcall(Message._end, 'a', 'b', { resaon = 'typo' }), false)
 end)
 
+test('conversation', function()
+   local conversation = AgentBus.Conversation.new('talk')
+   local message = Message.custom('x', 'DATA', 'a', 'b', { conversation = conversation })
+   assert_equal({ conversation.id, conversation.epoch == 0, conversation:advance() == 1 }, { 'talk', true, true })
+   assert_equal({ message.conversation.id, message.epoch == 0 }, { 'talk', true })
+   assert_equal(Message._end('b', 'a', { cause = message }).conversation.id, 'talk')
+   assert_equal(Message._end('b', 'a').conversation, nil)
+end)
+
 test('payloads', function()
    for _, payload in ipairs { { a = { 1, 2.5, 'ä"\n', true, {} }, b = { c = -7 } }, 'text', 0, 1.5, false } do
       assert_equal(update('b', payload).payload, payload)

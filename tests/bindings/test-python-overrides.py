@@ -137,11 +137,24 @@ class MessageTest(unittest.TestCase):
         meter.accepts = None
         self.assertEqual((meter.accepts, bus.send(Message.custom('level', 'mic', topic='audio.mic.1'))), (None, 1))
 
+    def test_conversation(self):
+        conversation = AgentBus.Conversation('talk')
+        self.assertIs(AgentBus.Conversation('talk'), conversation)
+        self.assertIs(type(conversation), AgentBus.Conversation)
+        self.assertIsNot(AgentBus.Conversation(), AgentBus.Conversation())
+        self.assertEqual((conversation.id, conversation.epoch, conversation.advance()), ('talk', 0, 1))
+        message = Message.custom('x', 'a', conversation=conversation)
+        answer = Message.end('b', cause=message)
+        self.assertEqual((message.conversation, message.epoch), (conversation, 1))
+        self.assertEqual((answer.conversation, Message.end('b').conversation), (conversation, None))
+        with self.assertRaises(ValueError):
+            AgentBus.Conversation('')
+
     def test_repr(self):
         bus, routes = AgentBus.Bus(), AgentBus.RouteTable()
         things = [Message.end('a', 'b'), bus, routes, AgentBus.RouterDispatcher.new(bus, routes),
                   AgentBus.Subscriber(name='worker'), AgentBus.Frame.new('audio', None, None),
-                  AgentBus.Info.new('a', 'runner', None, True, False, 0)]
+                  AgentBus.Info.new('a', 'runner', None, True, False, 0), AgentBus.Conversation()]
         for thing in things:
             self.assertRegex(repr(thing), '^<AgentBus.[A-Z]')
 
@@ -517,6 +530,39 @@ class HandlerTest(TestCase):
             run(main())
             self.got.clear()
             entry.disconnect()
+        self.assertEqual(self.failures, [])
+
+    def test_a_coroutine_is_cancelled_by_the_next_epoch(self):
+        conversation = AgentBus.Conversation()
+
+        @self.worker.on('task-update')
+        async def handler(message):
+            self.got.append(message.task_id)
+            try:
+                await AgentBus.sleep(0 if message.epoch else 100000)
+                self.got.append('through')
+            except asyncio.CancelledError:
+                self.got.append('cancelled')
+                raise
+
+        def send(task_id):
+            self.bus.send(Message.task_update('ui', 'worker', task_id, conversation=conversation))
+
+        async def main():
+            self.bus.subscribe(self.worker)
+            send('1')
+            send('2')
+            while not self.got:
+                await AgentBus.sleep(1)
+            conversation.advance()
+            send('3')
+            while len(self.got) < 4:
+                await AgentBus.sleep(1)
+            await self.bus.stop()
+
+        AgentBus.run(main())
+        self.assertEqual(self.got, ['1', 'cancelled', '3', 'through'])
+        self.assertEqual(self.bus.statistics['dropped']['stale'], 1)
         self.assertEqual(self.failures, [])
 
     def test_a_coroutine_that_is_not_to_be_cancelled(self):

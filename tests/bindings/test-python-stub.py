@@ -73,6 +73,9 @@ RIGHT = '''
     async def handler(message: Message) -> None: ...
     worker.on(handler).disconnect()
     result: int = await AgentBus.spawn(work())
+    conversation = AgentBus.Conversation('talk')
+    bus.send(Message.end('ui', conversation=conversation))
+    epoch: int = conversation.advance() + conversation.epoch
     async with AgentBus.Bus() as other:
         other.subscribe(worker)
 async def work() -> int:

@@ -85,6 +85,13 @@ async function scale(routes: InstanceType<typeof AgentBus.RouteTable>) {
 
 scale(dispatcher.get_route_table()).then((through: boolean) => through);
 
+const conversation = AgentBus.Conversation.new('talk');
+
+bus.send(Message.task_update('ui', 'worker', '1', {conversation}));
+print(conversation.advance() + conversation.epoch, Message.end('ui').conversation?.id);
+
+// @ts-expect-error: a conversation is not its id
+Message.end('ui', 'worker', {conversation: 'talk'});
 // @ts-expect-error: no such option
 Message.end('ui', 'worker', {resaon: 'typo'});
 // @ts-expect-error: a time is a number

@@ -41,6 +41,10 @@ static const BenchScenario scenarios[] = {
   { "bus_deferred", bench_bus_deferred, 200000 },
   { "bus_receive", bench_bus_receive, 1000000 },
 
+  /* What is queued, and not delivered any more. */
+  { "bus_stale", bench_bus_stale, 500000 },
+  { "bus_expired", bench_bus_expired, 500000 },
+
   /* Bytes of a frame. */
   { "bus_payload_0", bench_bus_payload, 0 },
   { "bus_payload_160", bench_bus_payload, 160 },

@@ -67,6 +67,12 @@ void bench_bus_topic           (const char *name,
 void bench_bus_accepts         (const char *name,
                                 guint       n);
 
+/* bench-bus-stale.c */
+void bench_bus_stale           (const char *name,
+                                guint       n);
+void bench_bus_expired         (const char *name,
+                                guint       n);
+
 /* bench-bus-wakeups.c */
 void bench_bus_wakeups         (const char *name,
                                 guint       burst);

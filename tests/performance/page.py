@@ -53,6 +53,8 @@ GROUPS = {
     'Calls': [
         ('a send', 'bus_1to1_send', 'ns_per_send'),
         ('a send into a full channel', 'bus_overload', 'ns_per_send'),
+        ('a stale message, passed over', 'bus_stale', 'ns_per_message'),
+        ('an expired one', 'bus_expired', 'ns_per_message'),
         ('a subscription', 'bus_subscribe', 'us_per_subscribe'),
         ('its end', 'bus_subscribe', 'us_per_unsubscribe'),
         ('a handler in Python', 'py_handler', 'us_per_handler'),

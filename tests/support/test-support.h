@@ -20,7 +20,7 @@ typedef struct
 {
   GMainContext *context;    /* the thread default while the test runs */
   AgentBus     *bus;
-  guint64       dropped[5]; /* how many drops the signal has told, by AgentDropReason */
+  guint64       dropped[6]; /* how many drops the signal has told, by AgentDropReason */
   guint         n_dropped_emissions;
   GString      *log;        /* warnings of the library, a line each */
   GString      *last_words; /* the warnings about buses that were dropped while they were running, a line each */
@@ -104,7 +104,7 @@ typedef struct
   guint64 queued;
   guint64 failed;
   guint64 moved;
-  guint64 dropped[5];
+  guint64 dropped[6];
 } TestLedger;
 
 TestLedger test_ledger            (AgentBus         *bus);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define COMMON "source! target " OPTIONS
-#define OPTIONS "seq sent-at ttl reliable error-reply cause trace topic retained "
+#define OPTIONS "seq sent-at ttl reliable error-reply cause trace topic retained conversation "
 #define ROUTED "source! target! payload payload-json " OPTIONS
 #define TASK "task-id! " COMMON
 
@@ -60,6 +60,7 @@ static const TestWireKey keys[] = {
   { "trace", "s" },
   { "topic", "s", .filled = TRUE, .topic = TRUE },
   { "retained", "b" },
+  { "conversation", "(st)" },
   { "name", "s", .filled = TRUE },
   { "channel", "s", .words = "system data" },
   { "runner", "s" },
@@ -181,6 +182,16 @@ wire_model_is_json (const char *text)
 }
 
 static gboolean
+wire_model_accepts_conversation (GVariant *value)
+{
+  const char *id;
+  guint64     epoch;
+
+  g_variant_get (value, "(&st)", &id, &epoch);
+  return *id != '\0' && epoch < G_GUINT64_CONSTANT (1) << 63;
+}
+
+static gboolean
 wire_model_accepts_value (const TestWireKey *key,
                           GVariant          *value)
 {
@@ -192,6 +203,8 @@ wire_model_accepts_value (const TestWireKey *key,
   if (key->topic && !wire_model_is_topic (g_variant_get_string (value, NULL)))
     return FALSE;
   if (key->json && !wire_model_is_json (g_variant_get_string (value, NULL)))
+    return FALSE;
+  if (g_str_equal (key->type, "(st)") && !wire_model_accepts_conversation (value))
     return FALSE;
   if (key->words != NULL && !wire_model_has_word (key->words, g_variant_get_string (value, NULL)))
     return FALSE;
@@ -322,7 +335,7 @@ test_wire_model_accepts (GVariant *variant)
 static const char *const strings[] = { "", "", "a", "x", "cancel", "data", "a.b", ".", "x y", "*.>", "upstream", "failed", "7", "{\"a\":[]}" };
 
 static const char *const values[] = {
-  "int64 -1", "int64 -2", "int64 3", "uint64 0", "uint64 7", "uint32 9", "7", "true", "false", "<1>", "@mv nothing", "[byte 1]", "@a{sv} {}", "{'kind': <'x'>}", "{'name': <'a'>, 'runner': <''>}", "{'name': <'x'>, 'runner': <''>}", "@aa{sv} []", "[{'name': <'a'>, 'runner': <''>}]", "objectpath '/a'", "b'x'"
+  "int64 -1", "int64 -2", "int64 3", "uint64 0", "uint64 7", "uint32 9", "7", "true", "false", "<1>", "@mv nothing", "[byte 1]", "@a{sv} {}", "{'kind': <'x'>}", "{'name': <'a'>, 'runner': <''>}", "{'name': <'x'>, 'runner': <''>}", "@aa{sv} []", "[{'name': <'a'>, 'runner': <''>}]", "objectpath '/a'", "b'x'", "('', uint64 1)", "('c', uint64 9223372036854775808)", "('c', uint64 3)"
 };
 
 static GVariant *

@@ -143,6 +143,28 @@ test_small_contents (TestFixture *f)
     }
 }
 
+/* A stamp is no allocation, neither where a message is stamped nor where it has it from its cause. */
+static void
+test_stamps (TestFixture *f)
+{
+  g_autoptr (AgentConversation) conversation = agent_conversation_new ("talk");
+  guint64 n_before;
+
+  if (skip ())
+    return;
+
+  for (guint i = 0; i < N_ROUNDS; i++)
+    {
+      g_autoptr (AgentMessage) message = test_data ("test", "a", i);
+      g_autoptr (AgentMessage) answer = test_data ("a", "test", i);
+
+      n_before = counting_malloc_n_allocations ();
+      agent_message_set_conversation (message, conversation);
+      agent_message_set_cause (answer, message);
+      g_assert_cmpuint (counting_malloc_n_allocations (), ==, n_before);
+    }
+}
+
 /* --- The pool --- */
 
 #define N_AT_ONCE 20000
@@ -201,6 +223,7 @@ main (int   argc,
   test_add ("/agentbus/allocations/bf32-one-allocation-in-bursts", test_in_bursts);
   test_add ("/agentbus/allocations/bf32-one-allocation-in-fan-out", test_fan_out);
   test_add ("/agentbus/allocations/small-contents", test_small_contents);
+  test_add ("/agentbus/allocations/stamps", test_stamps);
   test_add ("/agentbus/allocations/pool-keeps-little", test_pool_keeps_little);
   test_add ("/agentbus/allocations/pool-keeps-little-of-frames", test_pool_keeps_little_of_frames);
 

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "message/agent-message-private.h"
 #include "test-router.h"
 
 /* --- Whatever happens --- */
@@ -25,12 +26,13 @@ typedef struct
 {
   GByteArray *states;  /* of State, by number */
   GArray     *lives;   /* of guint, by number: in which life of the actor it was sent */
+  GArray     *epochs;  /* of guint64, by number: the epoch of its conversation, G_MAXUINT64 for none */
   GArray     *next;    /* of guint, by life: what may come next at the earliest */
   gboolean    in_hand; /* a message of this life */
 } Flow;
 
-/* A random walk: routers come, go, and hold back what they have in hand; routes change, actors are removed, and limits run
- * out, all the time. */
+/* A random walk: routers come, go, and hold back what they have in hand; routes change, actors are removed, limits run out,
+ * and a conversation goes on, all the time. */
 typedef struct
 {
   TestFixture  *fixture;
@@ -42,6 +44,9 @@ typedef struct
   Flow          flows[N_ACTORS][2]; /* by channel */
   guint         lives[N_ACTORS];
   gboolean      is_over;
+
+  AgentConversation *conversation; /* (owned) */
+  guint64            n_stale;      /* before the walk: what the bus has found stale */
 } Walk;
 
 /* How often the walks came by what they are there for. */
@@ -51,6 +56,7 @@ typedef struct
   guint64 n_returned;
   guint64 n_removed;
   guint64 n_closed;
+  guint64 n_stale;
 } WalkFigures;
 
 static const char *const actors[N_ACTORS] = { "0", "1", "2", "3" };
@@ -112,6 +118,7 @@ walk_check (TestRecorder *recorder,
 {
   Walk *self = user_data;
 
+  g_assert_false (_agent_message_is_stale (message));
   walk_check_order (self, message);
   walk_end_message (self, message, STATE_HANDLED);
   if (self->is_over || g_rand_int_range (self->rand, 0, 4) > 0)
@@ -138,6 +145,7 @@ walk_on_dropped (AgentRouterDispatcher *dispatcher,
                  AgentDropReason        reason,
                  gpointer               user_data)
 {
+  g_assert_true (reason != AGENT_DROP_REASON_STALE || _agent_message_is_stale (message));
   walk_end_message (user_data, message, STATE_LOST);
 }
 
@@ -169,14 +177,22 @@ walk_dispatch (Walk        *self,
                guint        actor,
                AgentChannel channel)
 {
-  Flow  *flow = &self->flows[actor][channel];
-  guint  number = flow->states->len;
-  guint8 state = STATE_ON_ITS_WAY;
+  Flow         *flow = &self->flows[actor][channel];
+  guint         number = flow->states->len;
+  guint8        state = STATE_ON_ITS_WAY;
+  guint64       epoch = G_MAXUINT64;
+  AgentMessage *message =
+      agent_message_new_custom ("step", channel, "test", actors[actor], g_variant_new_uint32 (number));
 
+  if (g_rand_boolean (self->rand))
+    {
+      agent_message_set_conversation (message, self->conversation);
+      epoch = agent_message_get_epoch (message);
+    }
   g_byte_array_append (flow->states, &state, 1);
   g_array_append_val (flow->lives, self->lives[actor]);
-  test_dispatch (self->dispatch,
-                 agent_message_new_custom ("step", channel, "test", actors[actor], g_variant_new_uint32 (number)));
+  g_array_append_val (flow->epochs, epoch);
+  test_dispatch (self->dispatch, message);
 }
 
 static void
@@ -228,7 +244,7 @@ walk_step (Walk *self)
 {
   guint actor = g_rand_int_range (self->rand, 0, N_ACTORS);
   guint router = g_rand_int_range (self->rand, 0, N_ROUTERS);
-  guint what = g_rand_int_range (self->rand, 0, 42);
+  guint what = g_rand_int_range (self->rand, 0, 43);
 
   if (what < 16)
     walk_dispatch (self, actor, what < 12 ? AGENT_CHANNEL_DATA : AGENT_CHANNEL_SYSTEM);
@@ -242,6 +258,8 @@ walk_step (Walk *self)
     test_iterate (self->fixture);
   else if (what < 38)
     test_clock_advance (g_rand_int_range (self->rand, 0, LIMIT * 1000 / 4));
+  else if (what == 42)
+    agent_conversation_advance (self->conversation);
   else if (self->deliveries->len > 0)
     walk_complete (self, g_rand_int_range (self->rand, 0, self->deliveries->len));
 }
@@ -251,6 +269,8 @@ walk_begin (Walk *self)
 {
   const guint first = 0;
 
+  self->conversation = agent_conversation_new (NULL);
+  self->n_stale = test_ledger (self->fixture->bus).dropped[AGENT_DROP_REASON_STALE];
   agent_bus_set_shutdown_timeout (self->fixture->bus, G_MAXINT);
   agent_router_dispatcher_set_timeout (self->dispatch->dispatcher, AGENT_MESSAGE_TYPE_CUSTOM, LIMIT);
   g_signal_handlers_disconnect_by_data (self->dispatch->dispatcher, self->dispatch);
@@ -263,6 +283,7 @@ walk_begin (Walk *self)
 
         flow->states = g_byte_array_new ();
         flow->lives = g_array_new (FALSE, FALSE, sizeof (guint));
+        flow->epochs = g_array_new (FALSE, FALSE, sizeof (guint64));
         flow->next = g_array_new (FALSE, FALSE, sizeof (guint));
         g_array_append_val (flow->next, first);
       }
@@ -292,20 +313,46 @@ walk_stop (Walk *self)
   g_assert_cmpuint (test_n_parked (self->dispatch), ==, 0);
 }
 
+/* What was stale in the channel of a router is known by its number only. */
+static guint
+walk_count_stale (Walk *self,
+                  Flow *flow)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < flow->states->len; i++)
+    if (flow->states->data[i] == STATE_ON_ITS_WAY)
+      {
+        g_assert_cmpuint (g_array_index (flow->epochs, guint64, i),
+                          <,
+                          agent_conversation_get_epoch (self->conversation));
+        n++;
+      }
+
+  return n;
+}
+
 static void
 walk_check_flows (Walk *self)
 {
+  guint64 n_stale = test_ledger (self->fixture->bus).dropped[AGENT_DROP_REASON_STALE];
+
   for (guint actor = 0; actor < N_ACTORS; actor++)
     for (guint channel = 0; channel < 2; channel++)
       {
         Flow *flow = &self->flows[actor][channel];
 
-        for (guint i = 0; i < flow->states->len; i++)
+        if (channel == AGENT_CHANNEL_DATA)
+          self->n_stale += walk_count_stale (self, flow);
+        for (guint i = 0; channel == AGENT_CHANNEL_SYSTEM && i < flow->states->len; i++)
           g_assert_cmpint (flow->states->data[i], !=, STATE_ON_ITS_WAY);
         g_byte_array_unref (flow->states);
         g_array_unref (flow->lives);
+        g_array_unref (flow->epochs);
         g_array_unref (flow->next);
       }
+
+  g_assert_cmpuint (self->n_stale, ==, n_stale);
 }
 
 /* Every message was handled or lost, and every loss was told. */
@@ -325,6 +372,7 @@ walk_end (Walk    *self,
     walk_unsubscribe (self, router);
   test_drain (self->fixture);
   walk_check_flows (self);
+  g_object_unref (self->conversation);
 }
 
 static void
@@ -348,6 +396,7 @@ check_random_walk (TestFixture *f,
   figures->n_expired += test_statistic (d, "expired");
   figures->n_returned += test_statistic (d, "returned");
   figures->n_removed += test_statistic_dropped (d, AGENT_DROP_REASON_NO_TARGET);
+  figures->n_stale += test_statistic_dropped (d, AGENT_DROP_REASON_STALE);
   figures->n_closed += test_statistic_dropped (d, AGENT_DROP_REASON_CLOSED);
 }
 
@@ -364,6 +413,7 @@ test_random_walk (TestFixture *f)
   g_assert_cmpuint (figures.n_returned, >, 100);
   g_assert_cmpuint (figures.n_removed, >, 100);
   g_assert_cmpuint (figures.n_closed, >, 10);
+  g_assert_cmpuint (figures.n_stale, >, 100);
   g_string_truncate (f->log, 0);
 }
 

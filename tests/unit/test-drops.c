@@ -610,26 +610,56 @@ test_reliable_expires (TestFixture *f)
   assert_dropped (f, AGENT_DROP_REASON_EXPIRED, 1);
 }
 
-/* Until its turn comes it is queued, and takes room. */
+/* Until its turn comes it is queued, as long as there is room. */
 static void
 test_expired_when_its_turn_comes (TestFixture *f)
 {
-  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 1, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 2, AGENT_OVERFLOW_DROP_NEWEST);
 
   test_clock_freeze ();
   assert_send (f, with_ttl (test_data ("test", "a", 1), 1), TRUE);
   test_clock_advance (5000);
-  g_assert_cmpuint (test_ledger (f->bus).queued, ==, 1);
+  assert_send (f, test_data ("test", "a", 2), TRUE);
+  g_assert_cmpuint (test_ledger (f->bus).queued, ==, 2);
   g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_EXPIRED], ==, 0);
-  assert_send (f, test_data ("test", "a", 2), FALSE);
   test_drain (f);
-  assert_got (a, "");
+  assert_got (a, "2");
   assert_dropped (f, AGENT_DROP_REASON_EXPIRED, 1);
-  assert_dropped (f, AGENT_DROP_REASON_FULL, 1);
+}
+
+/* At the head of a full channel it gives way before anything fresh is dropped or refused. */
+static void
+check_expired_gives_way (TestFixture  *f,
+                         AgentOverflow overflow)
+{
+  g_autoptr (TestRecorder) a = subscribe_bounded (f, "a", 2, overflow);
+  g_autoptr (AgentMessage) tried = test_data ("test", "a", 4);
+
+  test_clock_freeze ();
+  assert_send (f, with_ttl (test_data ("test", "a", 1), 1), TRUE);
+  assert_send (f, with_ttl (test_data ("test", "a", 2), 1), TRUE);
+  test_clock_advance (5000);
   assert_send (f, test_data ("test", "a", 3), TRUE);
+  g_assert_cmpuint (test_ledger (f->bus).queued, ==, 2);
+  g_assert_true (agent_bus_try_send (f->bus, tried, NULL));
+  g_assert_cmpuint (test_ledger (f->bus).queued, ==, 2);
   test_drain (f);
-  assert_got (a, "3");
-  test_expect_log (f, "'a' is full");
+  assert_got (a, "3 4");
+  assert_dropped (f, AGENT_DROP_REASON_EXPIRED, 2);
+  assert_dropped (f, AGENT_DROP_REASON_FULL, 0);
+  test_assert_balanced (f->bus);
+}
+
+static void
+test_expired_gives_way (TestFixture *f)
+{
+  check_expired_gives_way (f, AGENT_OVERFLOW_DROP_NEWEST);
+}
+
+static void
+test_expired_gives_way_first (TestFixture *f)
+{
+  check_expired_gives_way (f, AGENT_OVERFLOW_DROP_OLDEST);
 }
 
 static void
@@ -764,6 +794,8 @@ main (int   argc,
   ADD ("system-goes-by-its-own-ttl", test_system_goes_by_its_own_ttl);
   ADD ("reliable-expires", test_reliable_expires);
   ADD ("expired-when-its-turn-comes", test_expired_when_its_turn_comes);
+  ADD ("expired-gives-way", test_expired_gives_way);
+  ADD ("expired-gives-way-first", test_expired_gives_way_first);
   ADD ("largest-limits", test_largest_limits);
   ADD ("no-target", test_no_target);
   ADD ("closed", test_closed);

@@ -554,11 +554,13 @@ static void
 test_bf26 (TestFixture *f)
 {
   g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  g_autoptr (AgentConversation) conversation = agent_conversation_new ("talk");
   AgentMessage *request = agent_message_new_task_request ("test", "a", "7", NULL, NULL);
   AgentMessage *update = test_data ("test", "a", 7);
 
   test_clock_freeze ();
   agent_message_set_trace (request, "4bf92f");
+  agent_message_set_conversation (request, conversation);
   agent_bus_send (f->bus, agent_message_ref (request));
   agent_message_set_ttl (update, 50);
   agent_message_set_cause (update, request);
@@ -576,6 +578,14 @@ test_bf26 (TestFixture *f)
   g_assert_cmpstr (agent_message_get_task_id (update), ==, agent_message_get_task_id (request));
   g_assert_cmpuint (agent_message_get_cause (update), ==, 1);
   g_assert_cmpstr (agent_message_get_trace (request), ==, "4bf92f");
+  g_assert_true (agent_message_get_conversation (update) == conversation);
+
+  /* What is not good for anything any more is not delivered. */
+  agent_conversation_advance (conversation);
+  agent_bus_send (f->bus, agent_message_ref (update));
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (a), ==, 2);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_STALE], ==, 1);
 }
 
 /* BF33: losses were only logged, the first and every hundredth: nobody heard of the 98 in between. */

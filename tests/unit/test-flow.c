@@ -352,6 +352,32 @@ test_missed_expired (TestFixture *f)
   test_clock_release ();
 }
 
+/* What is stale is not missed, and what was lost before it is told with the next message. */
+static void
+test_missed_given_way (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 3, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+  g_autoptr (GString) got = g_string_new (NULL);
+  AgentMessage *stale = test_data ("test", "a", 5);
+  AgentMessage *brief = test_data ("test", "a", 1);
+
+  test_clock_freeze ();
+  g_signal_connect (a, "message", G_CALLBACK (on_message_note_missed), got);
+  agent_message_set_ttl (brief, 1);
+  agent_bus_send (f->bus, brief);
+  send_numbers (f, 2, 4);
+  test_clock_advance (5000);
+  agent_message_set_conversation (stale, conversation);
+  agent_bus_send (f->bus, stale);
+  agent_conversation_advance (conversation);
+  assert_got (f, got, "2(1) 3 ");
+  send_numbers (f, 6, 6);
+  assert_got (f, got, "6(1) ");
+  test_clock_release ();
+  test_expect_log (f, "is full");
+}
+
 static void
 on_received_note_missed (GObject      *source,
                          GAsyncResult *result,
@@ -493,6 +519,7 @@ main (int   argc,
   ADD ("missed-newest", test_missed_newest);
   ADD ("missed-oldest", test_missed_oldest);
   ADD ("missed-expired", test_missed_expired);
+  ADD ("missed-given-way", test_missed_given_way);
   ADD ("missed-received", test_missed_received);
   ADD ("missed-flood-newest", test_missed_flood_newest);
   ADD ("missed-flood-oldest", test_missed_flood_oldest);

@@ -3,11 +3,11 @@
 #include "config.h"
 
 #include "base/agent-clock-private.h"
-#include "test-support.h"
+#include "test-tools.h"
 
 /*
  * The loss ledger against a model of its own, at random: sends to anybody and nobody, from outside and from within
- * handlers, data with and without a ttl, while subscribers come and go and the context is iterated a little. After each
+ * handlers, data with and without a ttl, in a conversation that goes on now and then, while subscribers come and go and the context is iterated a little. After each
  * step the figures of the bus and of each subscriber have to be those of the model, and each message that is handled
  * has to be the one that the model says is next.
  */
@@ -22,6 +22,7 @@ typedef struct
   guint    number;
   gboolean reliable;
   gint64   expires_at; /* G_MAXINT64 for never */
+  guint64  epoch;      /* G_MAXUINT64 for no conversation */
 } Item;
 
 typedef struct _World World;
@@ -53,6 +54,10 @@ struct _World
   guint        n_handled;
   guint        n_nested; /* among them, within another handler */
   guint        depth;    /* how many handlers are under way */
+
+  AgentConversation *conversation;
+  guint64            epoch;
+  AgentMessage      *said; /* (owned) (nullable) a message of the conversation, maybe of an older epoch */
 };
 
 static guint
@@ -139,6 +144,45 @@ peer_make_room (Peer *self)
   return TRUE;
 }
 
+static gboolean
+peer_is_stale (Peer       *self,
+               const Item *item)
+{
+  return item->epoch < self->world->epoch;
+}
+
+/* The oldest data that is not reliable. FALSE: it is fresh, or there is none. */
+static gboolean
+peer_purge_one (Peer *self)
+{
+  GQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  GList  *l = queue->head;
+  Item   *item;
+
+  while (l != NULL && ((Item *) l->data)->reliable)
+    l = l->next;
+  if (l == NULL)
+    return FALSE;
+
+  item = l->data;
+  if (peer_is_stale (self, item))
+    peer_drop (self, AGENT_DROP_REASON_STALE, queue, l);
+  else if (item->expires_at <= _agent_clock_now ())
+    peer_drop (self, AGENT_DROP_REASON_EXPIRED, queue, l);
+  else
+    return FALSE;
+
+  return TRUE;
+}
+
+/* What is stale or expired gives way before anything fresh is dropped. */
+static void
+peer_purge (Peer *self)
+{
+  while (self->queues[AGENT_CHANNEL_DATA].length >= self->capacity && peer_purge_one (self))
+    ;
+}
+
 /* Whether the subscriber accepts it. */
 static gboolean
 peer_push (Peer        *self,
@@ -149,6 +193,8 @@ peer_push (Peer        *self,
   Item *copy;
 
   self->ledger.offered++;
+  if (channel == AGENT_CHANNEL_DATA && !item->reliable)
+    peer_purge (self);
   if (channel == AGENT_CHANNEL_DATA && !item->reliable && !peer_make_room (self))
     {
       self->ledger.dropped[AGENT_DROP_REASON_FULL]++;
@@ -162,7 +208,7 @@ peer_push (Peer        *self,
   return TRUE;
 }
 
-/* The oldest data has been found too old. */
+/* The oldest data has been found too old, or stale. */
 static void
 peer_expire (Peer *self)
 {
@@ -170,6 +216,12 @@ peer_expire (Peer *self)
   const Item *item = g_queue_peek_head (queue);
 
   g_assert_nonnull (item);
+  if (peer_is_stale (self, item))
+    {
+      peer_drop (self, AGENT_DROP_REASON_STALE, queue, queue->head);
+      return;
+    }
+
   g_assert_cmpint (item->expires_at, <=, _agent_clock_now ());
   peer_drop (self, AGENT_DROP_REASON_EXPIRED, queue, queue->head);
 }
@@ -185,19 +237,20 @@ peer_handle (Peer        *self,
   g_assert_nonnull (item);
   g_assert_cmpuint (item->number, ==, number);
   g_assert_cmpint (item->expires_at, >, _agent_clock_now ());
+  g_assert_false (peer_is_stale (self, item));
   g_free (item);
   self->ledger.delivered++;
 }
 
-/* What was found too old is known by its number only: it has to be the oldest, and too old. */
+/* What was found too old or stale is known by its number only: it has to be the oldest, and too old or stale. */
 static void
 peer_catch_up (Peer *self)
 {
   guint64 n_dropped = agent_subscriber_get_n_dropped (AGENT_SUBSCRIBER (self->recorder));
-  guint64 n_expired = n_dropped - self->ledger.dropped[AGENT_DROP_REASON_FULL] -
-                      self->ledger.dropped[AGENT_DROP_REASON_DISCARDED];
+  guint64 n_lost = n_dropped - self->ledger.dropped[AGENT_DROP_REASON_FULL] -
+                   self->ledger.dropped[AGENT_DROP_REASON_DISCARDED];
 
-  while (self->ledger.dropped[AGENT_DROP_REASON_EXPIRED] < n_expired)
+  while (self->ledger.dropped[AGENT_DROP_REASON_EXPIRED] + self->ledger.dropped[AGENT_DROP_REASON_STALE] < n_lost)
     peer_expire (self);
 }
 
@@ -259,6 +312,35 @@ expect_send (World       *self,
   return n_accepted;
 }
 
+static void
+go_on (World *self)
+{
+  self->epoch = agent_conversation_advance (self->conversation);
+}
+
+/* Puts a message into the conversation: into the epoch of now, or into that of another message, which may be over. Returns
+ * the epoch that matters to its delivery. */
+static guint64
+put_into_conversation (World        *self,
+                       AgentMessage *message)
+{
+  if (chance (60))
+    return G_MAXUINT64;
+
+  if (self->said != NULL && chance (50))
+    {
+      agent_message_set_cause (message, self->said);
+    }
+  else
+    {
+      agent_message_set_conversation (message, self->conversation);
+      g_clear_pointer (&self->said, agent_message_unref);
+      self->said = agent_message_ref (message);
+    }
+
+  return agent_message_get_channel (message) == AGENT_CHANNEL_DATA ? agent_message_get_epoch (message) : G_MAXUINT64;
+}
+
 /* To everybody now and then. */
 static void
 send (World *self)
@@ -267,7 +349,7 @@ send (World *self)
   guint         target = chance (20) ? N_NAMES : choose (N_NAMES);
   AgentChannel  channel = chance (20) ? AGENT_CHANNEL_SYSTEM : AGENT_CHANNEL_DATA;
   guint         ttl = channel == AGENT_CHANNEL_DATA && chance (20) ? 1 + choose (3) : 0;
-  Item          item = { ++self->last_number, channel == AGENT_CHANNEL_DATA && chance (15), G_MAXINT64 };
+  Item          item = { ++self->last_number, channel == AGENT_CHANNEL_DATA && chance (15), G_MAXINT64, G_MAXUINT64 };
   const char   *target_name = target != N_NAMES ? names[target] : NULL;
   char          task_id[16];
   AgentMessage *message;
@@ -282,6 +364,8 @@ send (World *self)
       agent_message_set_ttl (message, ttl);
       item.expires_at = _agent_clock_now () + ttl * 1000;
     }
+
+  item.epoch = put_into_conversation (self, message);
 
   g_assert_cmpuint (agent_bus_send (self->f->bus, message),
                     ==,
@@ -332,6 +416,8 @@ on_message (TestRecorder *recorder,
   test_clock_advance (choose (600));
   if (chance (20))
     send (world);
+  if (chance (3))
+    go_on (world);
   if (chance (10))
     iterate_in_handler (self);
   world->depth--;
@@ -430,7 +516,9 @@ step (World *self)
     unsubscribe (self, choose (N_NAMES));
   else if (kind < 150)
     subscribe (self, choose (N_NAMES - 1));
-  else if (kind < 180)
+  else if (kind < 160)
+    go_on (self);
+  else if (kind < 190)
     test_clock_advance (choose (2000));
   else if (kind < 300)
     iterate (self);
@@ -574,6 +662,7 @@ test_random (TestFixture *f)
     .f = f,
     .peers = g_ptr_array_new_with_free_func (peer_free),
     .past = g_ptr_array_new_with_free_func (peer_free),
+    .conversation = agent_conversation_new (NULL),
   };
 
   test_clock_freeze ();
@@ -590,6 +679,8 @@ test_random (TestFixture *f)
   g_string_truncate (f->log, 0);
   g_ptr_array_unref (world.peers);
   g_ptr_array_unref (world.past);
+  g_clear_pointer (&world.said, agent_message_unref);
+  test_assert_dies (world.conversation);
 }
 
 int

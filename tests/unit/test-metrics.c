@@ -243,13 +243,15 @@ assert_drops (AgentMetrics *metrics,
               guint64       n_expired,
               guint64       n_no_target,
               guint64       n_closed,
-              guint64       n_discarded)
+              guint64       n_discarded,
+              guint64       n_stale)
 {
   assert_value (metrics, metric, "main", "full", n_full);
   assert_value (metrics, metric, "main", "expired", n_expired);
   assert_value (metrics, metric, "main", "no-target", n_no_target);
   assert_value (metrics, metric, "main", "closed", n_closed);
   assert_value (metrics, metric, "main", "discarded", n_discarded);
+  assert_value (metrics, metric, "main", "stale", n_stale);
 }
 
 /* What happened to the messages of a dispatcher. */
@@ -365,7 +367,7 @@ test_metrics_of_a_new_bus (TestFixture *f)
   ASSERT_METRIC (metrics, "agentbus_messages_failed", 0);
   ASSERT_METRIC (metrics, "agentbus_messages_waiting", 0);
   ASSERT_METRIC (metrics, "agentbus_subscribers", 0);
-  assert_drops (metrics, "agentbus_messages_dropped", 0, 0, 0, 0, 0);
+  assert_drops (metrics, "agentbus_messages_dropped", 0, 0, 0, 0, 0, 0);
 }
 
 static void
@@ -401,19 +403,20 @@ test_metrics_of_a_bus (TestFixture *f)
   ASSERT_METRIC (metrics, "agentbus_messages_delivered", 7);
   ASSERT_METRIC (metrics, "agentbus_messages_failed", 1);
   ASSERT_METRIC (metrics, "agentbus_messages_waiting", 0);
-  assert_drops (metrics, "agentbus_messages_dropped", 0, 0, 0, 0, 0);
+  assert_drops (metrics, "agentbus_messages_dropped", 0, 0, 0, 0, 0, 0);
 
   unsubscribe (f, "a");
   ASSERT_METRIC (metrics, "agentbus_subscribers", 1);
   ASSERT_METRIC (metrics, "agentbus_messages_delivered", 7);
 }
 
-/* One, two, three, four and five messages are lost for the five reasons. */
+/* From one to six messages are lost for the six reasons. */
 static void
 test_metrics_of_drops (TestFixture *f)
 {
   g_autoptr (TestRecorder) a = subscribe_small (f, "a", 5);
   g_autoptr (AgentMetrics) metrics = metrics_of_bus (f->bus);
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
 
   test_clock_freeze ();
   for (guint i = 1; i <= 6; i++)
@@ -426,19 +429,29 @@ test_metrics_of_drops (TestFixture *f)
   advance (f, 20);
   for (guint i = 1; i <= 3; i++)
     agent_bus_send (f->bus, test_data ("test", "nobody", i));
-  assert_drops (metrics, "agentbus_messages_dropped", 1, 2, 3, 0, 0);
+  assert_drops (metrics, "agentbus_messages_dropped", 1, 2, 3, 0, 0, 0);
+  for (guint i = 1; i <= 6; i++)
+    {
+      AgentMessage *message = test_data ("test", "a", i);
+
+      agent_message_set_conversation (message, conversation);
+      agent_conversation_advance (conversation);
+      agent_bus_send (f->bus, message);
+      test_drain (f);
+    }
+  assert_drops (metrics, "agentbus_messages_dropped", 1, 2, 3, 0, 0, 6);
 
   for (guint i = 1; i <= 5; i++)
     agent_bus_send (f->bus, test_data ("test", "a", i));
   unsubscribe (f, "a");
-  assert_drops (metrics, "agentbus_messages_dropped", 1, 2, 3, 0, 5);
+  assert_drops (metrics, "agentbus_messages_dropped", 1, 2, 3, 0, 5, 6);
 
   test_clock_release ();
   test_stop (f);
   for (guint i = 1; i <= 4; i++)
     agent_bus_send (f->bus, test_data ("test", "a", i));
-  assert_drops (metrics, "agentbus_messages_dropped", 1, 2, 3, 4, 5);
-  ASSERT_METRIC (metrics, "agentbus_messages_sent", 18);
+  assert_drops (metrics, "agentbus_messages_dropped", 1, 2, 3, 4, 5, 6);
+  ASSERT_METRIC (metrics, "agentbus_messages_sent", 24);
   ASSERT_METRIC (metrics, "agentbus_messages_delivered", 3);
   test_drain (f);
   test_expect_log (f, "'a' is full");
@@ -453,7 +466,7 @@ test_metrics_of_a_new_dispatcher (TestFixture *f)
   g_autoptr (Router) router = router_new (f);
 
   assert_story (router, &(Story){ 0 });
-  assert_drops (router->metrics, "router_messages_dropped", 0, 0, 0, 0, 0);
+  assert_drops (router->metrics, "router_messages_dropped", 0, 0, 0, 0, 0, 0);
   assert_latency (router->metrics, none, 0, "0.0");
 }
 
@@ -495,7 +508,7 @@ test_metrics_of_a_dispatcher (TestFixture *f)
                 &(Story){ .accepted = 3, .dispatched = 2, .queued = 2, .refused = 2, .retries = 3, .expired = 1 });
   test_drain (f);
   g_assert_cmpuint (test_recorder_count (w), ==, 2);
-  assert_drops (router->metrics, "router_messages_dropped", 0, 0, 0, 0, 0);
+  assert_drops (router->metrics, "router_messages_dropped", 0, 0, 0, 0, 0, 0);
 }
 
 static void
@@ -523,13 +536,13 @@ test_metrics_of_what_was_given_up (TestFixture *f)
   park_for (router, "a", 0);
   park_for (router, "b", 0);
   g_assert_true (agent_route_table_remove (router->routes, "a"));
-  assert_drops (router->metrics, "router_messages_dropped", 0, 0, 2, 0, 0);
+  assert_drops (router->metrics, "router_messages_dropped", 0, 0, 2, 0, 0, 0);
   ASSERT_METRIC (router->metrics, "router_messages_parked", 1);
 
   agent_router_dispatcher_stop_async (router->dispatcher, NULL, on_stopped, &done);
   test_run_until (f, &done);
   dispatch (router, "b", AGENT_DISPATCH_RESULT_REFUSED);
-  assert_drops (router->metrics, "router_messages_dropped", 0, 0, 2, 1, 0);
+  assert_drops (router->metrics, "router_messages_dropped", 0, 0, 2, 1, 0, 0);
   assert_story (router, &(Story){ .accepted = 3, .queued = 3, .refused = 1 });
 }
 
@@ -545,7 +558,7 @@ test_metrics_of_a_full_router (TestFixture *f)
   dispatch (router, "a", AGENT_DISPATCH_RESULT_DELIVERED);
   dispatch (router, "a", AGENT_DISPATCH_RESULT_PARKED);
   assert_story (router, &(Story){ .accepted = 2, .dispatched = 1, .queued = 1, .parked = 1 });
-  assert_drops (router->metrics, "agentbus_messages_dropped", 0, 0, 0, 0, 0);
+  assert_drops (router->metrics, "agentbus_messages_dropped", 0, 0, 0, 0, 0, 0);
 
   advance (f, 20);
   assert_story (router, &(Story){ .accepted = 2, .dispatched = 2, .queued = 1 });
@@ -719,7 +732,7 @@ test_metrics_variant (TestFixture *f)
       g_assert_cmpstr (g_variant_get_type_string (values),
                        ==,
                        g_str_has_suffix (names[i], "latency") ? "a(a{ss}a(dt)td)" : "a(a{ss}t)");
-      g_assert_cmpuint (g_variant_n_children (values), ==, g_str_has_suffix (names[i], "dropped") ? 5 : 1);
+      g_assert_cmpuint (g_variant_n_children (values), ==, g_str_has_suffix (names[i], "dropped") ? 6 : 1);
     }
 }
 
@@ -755,6 +768,7 @@ test_metrics_of_nothing (TestFixture *f)
   "agentbus_messages_dropped_total{bus=\"main\",reason=\"no-target\"} 1\n"                \
   "agentbus_messages_dropped_total{bus=\"main\",reason=\"closed\"} 0\n"                   \
   "agentbus_messages_dropped_total{bus=\"main\",reason=\"discarded\"} 0\n"                \
+  "agentbus_messages_dropped_total{bus=\"main\",reason=\"stale\"} 0\n"                    \
   "# HELP agentbus_messages_waiting Messages in the channels of subscribers.\n"           \
   "# TYPE agentbus_messages_waiting gauge\n"                                              \
   "agentbus_messages_waiting{bus=\"main\"} 0\n"                                           \

@@ -346,6 +346,38 @@ test_async_expires_alone (TestFixture *f)
   assert_next (a, 0);
 }
 
+/* The same when the conversation of the message goes on, before or after it begins to wait. */
+static void
+test_async_stale (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+
+  fill (f);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (AgentMessage) message = test_data ("test", "a", 10 + i);
+      Result result = { FALSE };
+
+      agent_message_set_conversation (message, conversation);
+      if (i == 1)
+        agent_conversation_advance (conversation);
+      agent_bus_send_async (f->bus, message, NULL, on_sent, &result);
+      g_assert_false (result.over);
+      if (i == 0)
+        {
+          test_drain (f);
+          agent_conversation_advance (conversation);
+        }
+      test_run_until (f, &result.over);
+      assert_failed (&result, AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE);
+    }
+
+  g_assert_cmpuint (test_ledger (f->bus).sent, ==, CAPACITY);
+  assert_next (a, 0);
+  g_assert_true (try_send (f, 12, 0));
+}
+
 static void
 test_async_target_goes (TestFixture *f)
 {
@@ -621,6 +653,7 @@ main (int   argc,
   ADD ("async-cancelled-before", test_async_cancelled_before);
   ADD ("async-expired", test_async_expired);
   ADD ("async-expires-alone", test_async_expires_alone);
+  ADD ("async-stale", test_async_stale);
   ADD ("async-target-goes", test_async_target_goes);
   ADD ("async-refused", test_async_refused);
   ADD ("async-drop-oldest", test_async_drop_oldest);

@@ -21,6 +21,7 @@ static const char *const samples[][2] = {
   { "trace", "'00-1-2-01'" },
   { "topic", "'a.b'" },
   { "retained", "true" },
+  { "conversation", "('talk', uint64 3)" },
   { "name", "'mine'" },
   { "channel", "'system'" },
   { "runner", "'r'" },
@@ -226,8 +227,8 @@ is_field (const char *key)
     if (g_str_equal (_agent_wire_message.fields[i].key, key))
       return TRUE;
 
-  /* The type stands before the fields. */
-  return g_str_equal (key, "message-type");
+  /* The type stands before the fields, and the epoch beside its conversation. */
+  return g_str_equal (key, "message-type") || g_str_equal (key, "epoch");
 }
 
 /* What a message can be asked for is on the wire. */
@@ -266,6 +267,7 @@ static const char *const forms[] = {
   "(byte 0x01, 'end', {'source': <'a'>})",
   "(byte 0x01, 'task-request', {'source': <'a'>, 'target': <'b'>, 'seq': <uint64 17>, 'sent-at': <int64 4711>,"
   " 'ttl': <uint32 250>, 'reliable': <true>, 'error-reply': <true>, 'cause': <uint64 5>, 'trace': <'x'>,"
+  " 'conversation': <('talk', uint64 0)>,"
   " 'task-id': <'t'>, 'task-name': <'sum'>, 'payload': <<[1, 2]>>})",
   "(byte 0x01, 'task-response', {'source': <'a'>, 'target': <'b'>, 'task-id': <'t'>, 'status': <'failed'>})",
   "(byte 0x01, 'task-cancel', {'source': <'a'>, 'task-id': <'t'>, 'reason': <''>})",

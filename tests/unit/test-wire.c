@@ -121,6 +121,7 @@ make_message (AgentMessageType type)
 static AgentMessage *
 make_full_message (AgentMessageType type)
 {
+  g_autoptr (AgentConversation) conversation = agent_conversation_new ("größtes Gespräch");
   AgentMessage *message = make_message (type);
 
   agent_message_set_ttl (message, 250);
@@ -129,6 +130,7 @@ make_full_message (AgentMessageType type)
   agent_message_set_trace (message, "00-1-2-01");
   agent_message_set_topic (message, "a.b");
   agent_message_set_retained (message, TRUE);
+  agent_message_set_conversation (message, conversation);
   message->cause = G_MAXUINT64;
   message->seq = 17;
   message->sent_at = 4711;
@@ -244,6 +246,8 @@ assert_same (AgentMessage *one, AgentMessage *two)
   g_assert_cmpstr (agent_message_get_trace (one), ==, agent_message_get_trace (two));
   g_assert_cmpstr (agent_message_get_topic (one), ==, agent_message_get_topic (two));
   g_assert_cmpint (agent_message_is_retained (one), ==, agent_message_is_retained (two));
+  g_assert_true (agent_message_get_conversation (one) == agent_message_get_conversation (two));
+  g_assert_cmpuint (agent_message_get_epoch (one), ==, agent_message_get_epoch (two));
   assert_same_content (one, two);
 }
 
@@ -589,6 +593,9 @@ static const struct
   { END ("'reliable': <1>"), "“reliable” is not of type “b”" },
   { END ("'cause': <''>"), "“cause” is not of type “t”" },
   { END ("'trace': <b'x'>"), "“trace” is not of type “s”" },
+  { END ("'conversation': <'c'>"), "“conversation” is not of type “(st)”" },
+  { END ("'conversation': <('', uint64 1)>"), "“conversation” is empty" },
+  { END ("'conversation': <('c', uint64 9223372036854775808)>"), "“conversation” has an epoch that is too large" },
   { END ("'reason': <1>"), "“reason” is not of type “s”" },
   { END ("'payload': <<1>>"), "“payload” does not belong" },
   { END ("'payload-json': <'1'>"), "“payload-json” does not belong" },

@@ -294,7 +294,7 @@ const constructors = {
     task_update: [3, PAYLOAD], task_update_urgent: [3, PAYLOAD], task_update_request: [3, {}], task_cancel: [3, REASON],
     task_stream_start: [3, PAYLOAD], task_stream_data: [3, PAYLOAD], task_stream_end: [3, PAYLOAD],
 };
-const settings = ['ttl', 'reliable', 'error_reply', 'cause', 'trace', 'topic', 'retained'];
+const settings = ['ttl', 'reliable', 'error_reply', 'cause', 'trace', 'topic', 'retained', 'conversation'];
 
 const convert = {
     payload: pack, metadata: value => pack(value, 'metadata'),
@@ -382,7 +382,8 @@ function addMessages() {
             Message.new_frame(source, target, frame ?? Frame.new(kind, data, metadata), direction));
 
     for (const name of ['name', 'channel', 'source', 'target', 'seq', 'sent_at', 'direction', 'reason', 'task_id',
-        'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace', 'topic']) {
+        'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace',
+        'topic', 'conversation', 'epoch']) {
         addGetter(Message, name, function () {
             return this[`get_${name}`]();
         });

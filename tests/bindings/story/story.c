@@ -424,6 +424,39 @@ test_group (Story *story)
 }
 
 static void
+test_conversation (Story *story)
+{
+  g_autoptr (AgentConversation) talk = agent_conversation_new (NULL);
+  g_autoptr (AgentConversation) again = agent_conversation_new (agent_conversation_get_id (talk));
+  AgentMessage *question = update ("worker", 1);
+  AgentMessage *answer = update ("worker", 2);
+  AgentMessage *fresh = update ("worker", 3);
+  g_autoptr (AgentMessage) late = update ("worker", 4);
+  g_autoptr (GVariant) variant = NULL;
+  AgentMessage *read;
+
+  add_worker (story, "worker", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  agent_message_set_conversation (question, talk);
+  agent_message_set_cause (answer, question);
+  agent_bus_send (story->bus, question);
+  agent_bus_send (story->bus, answer);
+  tell ("epoch %u", (guint) agent_conversation_advance (talk));
+  agent_message_set_conversation (fresh, talk);
+  agent_bus_send (story->bus, fresh);
+  expect ("epoch 1, worker 3", "worker lost 2 stale 2");
+  tell ("%u", (guint) agent_conversation_get_epoch (again));
+  agent_message_set_conversation (late, talk);
+  agent_conversation_advance (talk);
+  variant = agent_message_to_variant (late);
+  read = agent_message_new_from_variant (variant, NULL);
+  tell ("%u of %u",
+        (guint) agent_message_get_epoch (read),
+        (guint) agent_conversation_get_epoch (agent_message_get_conversation (read)));
+  agent_bus_send (story->bus, read);
+  expect ("1, 1 of 2", "worker lost 1 stale 4");
+}
+
+static void
 test_round_trip (Story *story)
 {
   g_autoptr (GVariant) payload = agent_payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}", NULL);
@@ -459,6 +492,7 @@ main (int argc, char **argv)
   add_case ("/story/leave", test_leave);
   add_case ("/story/names", test_names);
   add_case ("/story/group", test_group);
+  add_case ("/story/conversation", test_conversation);
   add_case ("/story/round-trip", test_round_trip);
   return g_test_run ();
 }

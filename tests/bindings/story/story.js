@@ -295,6 +295,28 @@ function testGroup(story) {
     expect('exists, b pool, b 3, b 4', '');
 }
 
+function testConversation(story) {
+    const talk = AgentBus.Conversation.new(null);
+    const [question, answer, fresh, late] = [1, 2, 3, 4].map(number => update('worker', number));
+
+    story.addWorker('worker');
+    question.set_conversation(talk);
+    answer.set_cause(question);
+    story.bus.send(question);
+    story.bus.send(answer);
+    tell(`epoch ${talk.advance()}`);
+    fresh.set_conversation(talk);
+    story.bus.send(fresh);
+    expect('epoch 1, worker 3', 'worker lost 2 stale 2');
+    tell(`${AgentBus.Conversation.new(talk.get_id()).get_epoch()}`);
+    late.set_conversation(talk);
+    talk.advance();
+    const read = Message.new_from_variant(late.to_variant());
+    tell(`${read.get_epoch()} of ${read.get_conversation().get_epoch()}`);
+    story.bus.send(read);
+    expect('1, 1 of 2', 'worker lost 1 stale 4');
+}
+
 function testRoundTrip() {
     const payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}');
     const message = Message.new_task_request('ui', 'worker', '42', 'sum', payload);
@@ -322,5 +344,6 @@ run({
     '/story/leave': testLeave,
     '/story/names': testNames,
     '/story/group': testGroup,
+    '/story/conversation': testConversation,
     '/story/round-trip': testRoundTrip,
 });

@@ -281,6 +281,28 @@ local function test_group(story)
    expect('exists, b pool, b 3, b 4', '')
 end
 
+local function test_conversation(story)
+   local talk = AgentBus.Conversation.new(nil)
+   local question, answer, fresh = update('worker', 1), update('worker', 2), update('worker', 3)
+   local late = update('worker', 4)
+   story:add_worker('worker')
+   question:set_conversation(talk)
+   answer:set_cause(question)
+   story.bus:send(question)
+   story.bus:send(answer)
+   tell('epoch %d', talk:advance())
+   fresh:set_conversation(talk)
+   story.bus:send(fresh)
+   expect('epoch 1, worker 3', 'worker lost 2 stale 2')
+   tell('%d', AgentBus.Conversation.new(talk:get_id()):get_epoch())
+   late:set_conversation(talk)
+   talk:advance()
+   local read = Message.new_from_variant(late:to_variant())
+   tell('%d of %d', read:get_epoch(), read:get_conversation():get_epoch())
+   story.bus:send(read)
+   expect('1, 1 of 2', 'worker lost 1 stale 4')
+end
+
 local function test_round_trip()
    local payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
    local message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
@@ -307,5 +329,6 @@ teller.run {
    { '/story/leave', test_leave },
    { '/story/names', test_names },
    { '/story/group', test_group },
+   { '/story/conversation', test_conversation },
    { '/story/round-trip', test_round_trip },
 }

@@ -280,6 +280,28 @@ def test_group(story):
     expect('exists, b pool, b 3, b 4', '')
 
 
+def test_conversation(story):
+    talk = AgentBus.Conversation.new(None)
+    question, answer, fresh, late = [update('worker', number) for number in range(1, 5)]
+    story.add_worker('worker')
+    question.set_conversation(talk)
+    answer.set_cause(question)
+    story.bus.send(question)
+    story.bus.send(answer)
+    tell(f'epoch {talk.advance()}')
+    fresh.set_conversation(talk)
+    story.bus.send(fresh)
+    expect('epoch 1, worker 3', 'worker lost 2 stale 2')
+    again = AgentBus.Conversation.new(talk.get_id())
+    tell(f'{again.get_epoch()}')
+    late.set_conversation(talk)
+    talk.advance()
+    late = Message.new_from_variant(late.to_variant())
+    tell(f'{late.get_epoch()} of {late.get_conversation().get_epoch()}')
+    story.bus.send(late)
+    expect('1, 1 of 2', 'worker lost 1 stale 4')
+
+
 def test_round_trip(story):
     payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
     message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
@@ -306,5 +328,6 @@ run({
     '/story/leave': test_leave,
     '/story/names': test_names,
     '/story/group': test_group,
+    '/story/conversation': test_conversation,
     '/story/round-trip': test_round_trip,
 })

@@ -298,6 +298,31 @@ void test_group (Story story) throws Error {
   expect ("exists, b pool, b 3, b 4", "");
 }
 
+void test_conversation (Story story) throws Error {
+  var talk = new AgentBus.Conversation (null);
+  var question = update ("worker", 1);
+  var answer = update ("worker", 2);
+  var fresh = update ("worker", 3);
+  var late = update ("worker", 4);
+
+  story.add_worker ("worker");
+  question.set_conversation (talk);
+  answer.set_cause (question);
+  story.bus.send ((owned) question);
+  story.bus.send ((owned) answer);
+  tell (@"epoch $(talk.advance ())");
+  fresh.set_conversation (talk);
+  story.bus.send ((owned) fresh);
+  expect ("epoch 1, worker 3", "worker lost 2 stale 2");
+  tell (@"$(new AgentBus.Conversation (talk.get_id ()).get_epoch ())");
+  late.set_conversation (talk);
+  talk.advance ();
+  var read = new AgentBus.Message.from_variant (late.to_variant ());
+  tell (@"$(read.get_epoch ()) of $(read.get_conversation ().get_epoch ())");
+  story.bus.send ((owned) read);
+  expect ("1, 1 of 2", "worker lost 1 stale 4");
+}
+
 void test_round_trip (Story story) throws Error {
   var payload = AgentBus.payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}");
   var message = new AgentBus.Message.task_request ("ui", "worker", "42", "sum", payload);
@@ -328,6 +353,7 @@ int main (string[] args) {
   add_case ("/story/leave", test_leave);
   add_case ("/story/names", test_names);
   add_case ("/story/group", test_group);
+  add_case ("/story/conversation", test_conversation);
   add_case ("/story/round-trip", test_round_trip);
   return Test.run ();
 }

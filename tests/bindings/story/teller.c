@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define REASONS "full expired no-target closed discarded"
+#define REASONS "full expired no-target closed discarded stale"
 
 GString *told, *reported;
 

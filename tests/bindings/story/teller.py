@@ -15,7 +15,7 @@ from gi.repository import AgentBus, GLib
 
 OFFERED = 'offered delivered queued'
 ACCEPTED = 'accepted dispatched parked expired'
-REASONS = 'full expired no-target closed discarded'
+REASONS = 'full expired no-target closed discarded stale'
 
 context = GLib.MainContext.default()
 told = []

@@ -219,7 +219,7 @@ local constructors = {
    custom = { 4, 'payload' },
 }
 local defaults = { status = 'COMPLETED', direction = 'DOWNSTREAM' }
-local settings = { 'ttl', 'reliable', 'error_reply', 'cause', 'trace', 'topic', 'retained' }
+local settings = { 'ttl', 'reliable', 'error_reply', 'cause', 'trace', 'topic', 'retained', 'conversation' }
 
 -- Message.NAME(arguments…, { options }): the message, or nil and an error.
 local function add_constructor(name, shape)
@@ -266,7 +266,8 @@ for name, shape in pairs(constructors) do add_constructor(name, shape) end
 
 Message._attribute = rawget(Message, '_attribute') or {}
 for _, name in ipairs { 'name', 'channel', 'source', 'target', 'seq', 'sent_at', 'direction', 'reason', 'task_id',
-                        'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace', 'topic' } do
+                        'task_name', 'status', 'frame', 'info', 'infos', 'runner', 'ttl', 'cause', 'trace',
+                        'topic', 'conversation', 'epoch' } do
    Message._attribute[name] = { get = function(self) return self['get_' .. name](self) end }
 end
 Message._attribute.type = { get = Message.get_message_type }

@@ -14,7 +14,7 @@ from gi.repository import Gio, GLib
 from ..module import get_introspection_module
 from ..overrides import override
 from ._agentbus_asyncio import drive, foreign_loop, here, running_loop
-from ._agentbus_message import Frame, Info, Message, attribute, check_names, pack, whole
+from ._agentbus_message import Conversation, Frame, Info, Message, attribute, check_names, pack, whole
 from ._agentbus_subscriber import Handler, Subscriber
 from ._agentbus_waiting import (Future, Routine, begin, gather, refuse_asyncio, run, sleep, spawn, timeout,
                                 wait)
@@ -24,8 +24,8 @@ if typing.TYPE_CHECKING:
 else:
     AgentBus = get_introspection_module('AgentBus')
 _log = logging.getLogger('AgentBus')
-__all__ = ['Message', 'Frame', 'Info', 'Subscriber', 'Handler', 'Bus', 'RouteTable', 'RouterDispatcher',
-           'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
+__all__ = ['Message', 'Frame', 'Info', 'Conversation', 'Subscriber', 'Handler', 'Bus', 'RouteTable',
+           'RouterDispatcher', 'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
 
 Routes = typing.Dict[str, typing.Optional[str]]
 Move = typing.Tuple[str, typing.Optional[str], str]

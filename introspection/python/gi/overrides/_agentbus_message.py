@@ -145,7 +145,8 @@ def check_names(names: typing.Mapping[str, typing.Optional[str]], optional: typi
 def _set(message: typing.Any, ttl: typing.Optional[int] = None, reliable: typing.Optional[bool] = None,
          trace: typing.Optional[str] = None, cause: typing.Optional[typing.Any] = None,
          error_reply: typing.Optional[bool] = None, topic: typing.Optional[str] = None,
-         retained: typing.Optional[bool] = None, **unknown: typing.Any) -> typing.Any:
+         retained: typing.Optional[bool] = None,
+         conversation: typing.Optional[AgentBus.Conversation] = None, **unknown: typing.Any) -> typing.Any:
     if unknown:
         raise TypeError(f'a message has no option {next(iter(unknown))!r}')
     if ttl is not None:
@@ -162,6 +163,8 @@ def _set(message: typing.Any, ttl: typing.Optional[int] = None, reliable: typing
         message.set_topic(topic)
     if retained is not None:
         message.set_retained(retained)
+    if conversation is not None:
+        message.set_conversation(conversation)
     return message
 
 
@@ -191,8 +194,8 @@ class _FrameOrNew:
 class Message(AgentBus.Message):
     """Each type has a constructor of its name: Message.task_request('ui', 'worker', '1', payload={'x': 1}, ttl=500).
 
-    Each takes the options ttl, reliable, trace, cause (a message), error_reply, topic and retained. A payload is what
-    JSON can say, or a GLib.Variant; `payload` gives it back as Python values.
+    Each takes the options ttl, reliable, trace, cause (a message), error_reply, topic, retained and conversation. A payload
+    is what JSON can say, or a GLib.Variant; `payload` gives it back as Python values.
     """
 
     __module__ = OVERRIDES
@@ -420,6 +423,8 @@ class Message(AgentBus.Message):
     ttl = property(_new.get_ttl)
     cause = property(_new.get_cause)
     trace = property(_new.get_trace)
+    conversation = property(_new.get_conversation)
+    epoch = property(_new.get_epoch)
     reliable = property(_new.is_reliable)
     error_reply = property(_new.wants_error_reply)
     topic = property(_new.get_topic)
@@ -516,4 +521,25 @@ class Info(AgentBus.Info):
         return f'<AgentBus.Info {self.get_name()!r} of {self.get_runner()!r}>'
 
 
-Frame, Info = override(Frame), override(Info)  # type: ignore[misc]
+class Conversation(AgentBus.Conversation):
+    """Conversation(id=None): a new one, or the living one of that id."""
+
+    __module__ = OVERRIDES
+
+    def __new__(cls, id: typing.Optional[str] = None) -> Conversation:
+        if id == '':
+            raise ValueError('id is empty: leave it out, or None, for a new one')
+        conversation: typing.Any = AgentBus.Conversation.new(id)
+        return conversation
+
+    def __init__(self, id: typing.Optional[str] = None) -> None:
+        pass  # it is there already
+
+    id = attribute(AgentBus.Conversation.get_id)
+    epoch = attribute(AgentBus.Conversation.get_epoch)
+
+    def __repr__(self) -> str:
+        return f'<AgentBus.Conversation {self.get_id()!r}, epoch {self.get_epoch()}>'
+
+
+Frame, Info, Conversation = override(Frame), override(Info), override(Conversation)  # type: ignore[misc]
