@@ -5,6 +5,7 @@
 #include "agent-bus-error.h"
 #include "base/agent-string-hash-private.h"
 #include "bus/agent-bus-private.h"
+#include "bus/agent-group-send-private.h"
 
 /* How a message is passed on: its new target takes it, or it stays with the one who has it in hand. Nothing is dropped. */
 
@@ -61,6 +62,19 @@ forward_offer (AgentBus     *self,
              : forward_refuse (AGENT_BUS_ERROR_NOT_FOUND, "it is leaving", message, error);
 }
 
+/* If nobody takes it, the loss is counted. */
+static gboolean
+forward_by_send (AgentBus     *self,
+                 AgentMessage *message,
+                 GError      **error)
+{
+  if (agent_bus_send (self, agent_message_ref (message)) == 0)
+    return forward_refuse (AGENT_BUS_ERROR_NOT_FOUND, "it is leaving", message, error);
+
+  agent_message_unref (message);
+  return TRUE;
+}
+
 /* A reliable message always finds room, and a new one does where older ones give way. */
 static gboolean
 forward_to_mailbox (AgentBus     *self,
@@ -71,12 +85,28 @@ forward_to_mailbox (AgentBus     *self,
   if (!agent_message_is_reliable (message) && mailbox->overflow != AGENT_OVERFLOW_DROP_OLDEST)
     return forward_offer (self, mailbox, message, error);
 
-  /* If nobody takes it, the loss is counted. */
-  if (agent_bus_send (self, agent_message_ref (message)) == 0)
-    return forward_refuse (AGENT_BUS_ERROR_NOT_FOUND, "it is leaving", message, error);
+  return forward_by_send (self, message, error);
+}
 
-  agent_message_unref (message);
-  return TRUE;
+static gboolean
+forward_to_group (AgentBus     *self,
+                  AgentMessage *message,
+                  GError      **error)
+{
+  AgentMailbox *member = _agent_groups_choose (
+      _agent_directory_get_groups (self->directory), agent_message_get_target (message), agent_message_get_source (message));
+  gboolean done;
+
+  if (member == NULL)
+    return forward_refuse (AGENT_BUS_ERROR_NOT_FOUND, "there is no such subscriber", message, error);
+
+  message->grouped = !_agent_group_is_for_all (message);
+  if (message->grouped)
+    done = forward_to_mailbox (self, member, message, error);
+  else
+    done = forward_by_send (self, message, error);
+  _agent_mailbox_unref (member);
+  return done;
 }
 
 /* @message: not sent yet, with a target; taken if this returns TRUE */
@@ -96,7 +126,7 @@ _agent_bus_forward (AgentBus     *self,
 
   mailbox = _agent_directory_lookup (self->directory, target);
   if (mailbox == NULL)
-    return forward_refuse (AGENT_BUS_ERROR_NOT_FOUND, "there is no such subscriber", message, error);
+    return forward_to_group (self, message, error);
 
   done = forward_to_mailbox (self, mailbox, message, error);
   _agent_mailbox_unref (mailbox);

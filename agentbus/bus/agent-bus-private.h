@@ -69,10 +69,28 @@ AgentOfferResult _agent_bus_offer        (AgentBus                     *self,
                                           AgentOffer                   *offer,
                                           AgentSender                  *sender);
 
+/* A message for which there is no room. */
+typedef struct
+{
+  AgentMailbox *mailbox; /* (owned) (nullable) where there is none */
+  AgentMessage *offered; /* (owned) (nullable) */
+} AgentUnsent;
+
 /* Any thread, for a sender that keeps the message if it is not accepted */
-AgentMailbox    *_agent_bus_find_target  (AgentBus                     *self,
+gboolean         _agent_bus_offer_to_target
+                                         (AgentBus                     *self,
                                           AgentMessage                 *message,
                                           AgentSender                  *sender,
+                                          AgentUnsent                  *unsent,
+                                          GError                      **error);
+gboolean         _agent_bus_conclude_offer
+                                         (AgentMailbox                 *mailbox,
+                                          AgentMessage                 *offered,
+                                          AgentOfferResult              result,
+                                          AgentUnsent                  *unsent,
+                                          GError                      **error);
+void             _agent_bus_set_no_target
+                                         (const char                   *target,
                                           GError                      **error);
 AgentMessage    *_agent_bus_begin_offer  (AgentMessage                 *message,
                                           AgentSender                  *sender);

@@ -25,30 +25,26 @@ send_async_get_room (AgentBus *self)
 
 /* Takes @task. */
 static void
-send_async_to (AgentBus     *self,
-               AgentMailbox *mailbox,
-               AgentMessage *message,
-               AgentSender  *sender,
-               GTask        *task)
+send_async_to_target (AgentBus     *self,
+                      AgentMessage *message,
+                      AgentSender  *sender,
+                      GTask        *task)
 {
-  AgentMessage    *offered = _agent_bus_begin_offer (message, sender);
-  AgentOfferResult result = _agent_bus_offer_now (self, mailbox, offered, sender);
+  AgentUnsent unsent = { NULL, NULL };
+  GError     *error = NULL;
+  gboolean    sent = _agent_bus_offer_to_target (self, message, sender, &unsent, &error);
 
-  if (result == AGENT_OFFER_FULL)
+  if (unsent.offered != NULL)
     {
-      _agent_room_wait (send_async_get_room (self), mailbox, offered, task);
+      _agent_room_wait (send_async_get_room (self), unsent.mailbox, unsent.offered, task);
+      _agent_mailbox_unref (unsent.mailbox);
       return;
     }
 
-  if (result == AGENT_OFFER_ACCEPTED)
-    {
-      g_task_return_boolean (task, TRUE);
-    }
+  if (sent)
+    g_task_return_boolean (task, TRUE);
   else
-    {
-      _agent_bus_cancel_offer (offered);
-      g_task_return_error (task, _agent_bus_new_offer_error (mailbox, result));
-    }
+    g_task_return_error (task, error);
   g_object_unref (task);
 }
 
@@ -69,6 +65,9 @@ send_async_to (AgentBus     *self,
  * time to live counts from the call.
  *
  * At a subscriber with %AGENT_OVERFLOW_DROP_OLDEST nobody waits as long as older messages can give way: room is made.
+ *
+ * A message for one member of a group waits at the member that was chosen, and goes to another one if that leaves. What goes to
+ * all members does not wait.
  *
  * It fails as [method@AgentBus.Bus.try_send] does, but for a full channel. It also fails with %AGENT_BUS_ERROR_TIMED_OUT
  * if the message expires before there is room, with %AGENT_BUS_ERROR_STALE if its conversation goes on before, and with
@@ -106,10 +105,8 @@ agent_bus_send_async (AgentBus           *self,
                       GAsyncReadyCallback callback,
                       gpointer            user_data)
 {
-  AgentSender  *sender;
-  AgentMailbox *mailbox;
-  GTask        *task;
-  GError       *error = NULL;
+  AgentSender *sender;
+  GTask       *task;
 
   g_return_if_fail (AGENT_IS_BUS (self));
   g_return_if_fail (message != NULL);
@@ -125,16 +122,7 @@ agent_bus_send_async (AgentBus           *self,
     }
 
   sender = _agent_sender_get ();
-  mailbox = _agent_bus_find_target (self, message, sender, &error);
-  if (mailbox != NULL)
-    {
-      send_async_to (self, mailbox, message, sender, task);
-    }
-  else
-    {
-      g_task_return_error (task, error);
-      g_object_unref (task);
-    }
+  send_async_to_target (self, message, sender, task);
   _agent_sender_collect (sender);
 }
 

@@ -3,22 +3,16 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
-#include "bus/agent-bus-private.h"
+#include "bus/agent-group-offer-private.h"
 
 /* How a message is sent that the sender keeps if it is not accepted. */
 
-/* The mailbox of the target: (nullable). It is there until the thread sends again. NULL: @error is set. */
-AgentMailbox *
-_agent_bus_find_target (AgentBus     *self,
-                        AgentMessage *message,
-                        AgentSender  *sender,
-                        GError      **error)
+static gboolean
+try_send_check (AgentBus     *self,
+                AgentMessage *message,
+                GError      **error)
 {
-  AgentSnapshot *snapshot = _agent_directory_get_snapshot (self->directory, sender);
-  const char    *target = agent_message_get_target (message);
-  AgentMailbox  *mailbox = NULL;
-
-  if (target == NULL)
+  if (agent_message_get_target (message) == NULL)
     g_set_error (error,
                  AGENT_BUS_ERROR,
                  AGENT_BUS_ERROR_INVALID_MESSAGE,
@@ -26,105 +20,47 @@ _agent_bus_find_target (AgentBus     *self,
                  agent_message_get_name (message));
   else if (!_agent_directory_is_open (self->directory))
     g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "The bus is stopped");
-  else if (g_str_equal (target, agent_message_get_source (message)) ||
-           (mailbox = _agent_snapshot_lookup (snapshot, target, message->hash)) == NULL)
-    g_set_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND, "There is no subscriber '%s' to send to", target);
+  else if (g_str_equal (agent_message_get_target (message), agent_message_get_source (message)))
+    _agent_bus_set_no_target (agent_message_get_target (message), error);
+  else
+    return TRUE;
 
-  return mailbox;
+  return FALSE;
 }
 
-/* Returns the message to offer: (transfer full). It is @message, or a copy of it if that was sent before. */
-AgentMessage *
-_agent_bus_begin_offer (AgentMessage *message,
-                        AgentSender  *sender)
+/* Sends @message to its target if that accepts it.
+ *
+ * @unsent: as in _agent_bus_conclude_offer() */
+gboolean
+_agent_bus_offer_to_target (AgentBus     *self,
+                            AgentMessage *message,
+                            AgentSender  *sender,
+                            AgentUnsent  *unsent,
+                            GError      **error)
 {
-  AgentMessage *offered = _agent_message_take_unsent (agent_message_ref (message));
-
-  offered->sent_at = _agent_clock_stamp (&sender->clock);
-  return offered;
-}
-
-/* @offered, which begin_offer() has returned, is not sent after all: it may be changed again. Takes @offered. */
-void
-_agent_bus_cancel_offer (AgentMessage *offered)
-{
-  offered->sent_at = 0;
-  offered->delay = 0;
-  g_atomic_int_set (&offered->sent, FALSE);
-  agent_message_unref (offered);
-}
-
-/* The message gets its number when it is accepted: that is its place in the order. Takes @offered if it is accepted. */
-AgentOfferResult
-_agent_bus_offer_unnumbered (AgentBus       *self,
-                             AgentMailbox   *mailbox,
-                             AgentMessage   *offered,
-                             AgentOfferPlace place,
-                             AgentOffer     *offer)
-{
+  const char      *target = agent_message_get_target (message);
+  AgentSnapshot   *snapshot;
+  AgentMailbox    *mailbox;
+  AgentMessage    *offered;
   AgentOfferResult result;
 
-  if (!self->total_order)
-    return _agent_mailbox_offer (mailbox, offered, place, &self->last_seq, offer);
+  if (!try_send_check (self, message, error))
+    return FALSE;
 
-  g_mutex_lock (&self->order_lock);
-  result = _agent_mailbox_offer (mailbox, offered, place, &self->last_seq, offer);
-  g_mutex_unlock (&self->order_lock);
-
-  return result;
-}
-
-/* Offers a message that does not wait. If older messages give way to new ones at @mailbox, they do. Takes @offered if it is
- * accepted. With no lock held. */
-AgentOfferResult
-_agent_bus_offer_now (AgentBus     *self,
-                      AgentMailbox *mailbox,
-                      AgentMessage *offered,
-                      AgentSender  *sender)
-{
-  AgentChannel     channel = offered->channel;
-  AgentOfferResult result;
-  AgentOffer       offer;
-
-  do
-    result = _agent_bus_offer_unnumbered (self, mailbox, offered, AGENT_OFFER_DIRECT, &offer);
-  while (result == AGENT_OFFER_FULL && _agent_mailbox_make_room (mailbox, offered, sender));
-
-  if (result == AGENT_OFFER_ACCEPTED)
-    _agent_mailbox_end_offer (mailbox, channel, &offer);
-  return result;
-}
-
-/* Why @mailbox has not accepted a message. */
-GError *
-_agent_bus_new_offer_error (AgentMailbox    *mailbox,
-                            AgentOfferResult result)
-{
-  const char *name = _agent_mailbox_get_name (mailbox);
-
-  if (result == AGENT_OFFER_FULL)
-    return g_error_new (AGENT_BUS_ERROR, AGENT_BUS_ERROR_FULL, "The data channel of '%s' is full", name);
-
-  return g_error_new (AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "Subscriber '%s' is leaving the bus", name);
-}
-
-static gboolean
-try_send_to (AgentBus     *self,
-             AgentMailbox *mailbox,
-             AgentMessage *message,
-             AgentSender  *sender,
-             GError      **error)
-{
-  AgentMessage    *offered = _agent_bus_begin_offer (message, sender);
-  AgentOfferResult result = _agent_bus_offer_now (self, mailbox, offered, sender);
-
-  if (result != AGENT_OFFER_ACCEPTED)
+  snapshot = _agent_directory_get_snapshot (self->directory, sender);
+  mailbox = _agent_snapshot_lookup (snapshot, target, message->hash);
+  if (mailbox == NULL && !_agent_groups_contains (_agent_directory_get_groups (self->directory), target))
     {
-      _agent_bus_cancel_offer (offered);
-      g_propagate_error (error, _agent_bus_new_offer_error (mailbox, result));
+      _agent_bus_set_no_target (target, error);
+      return FALSE;
     }
 
-  return result == AGENT_OFFER_ACCEPTED;
+  offered = _agent_bus_begin_offer (message, sender);
+  if (mailbox == NULL)
+    return _agent_group_offer (self, offered, sender, unsent, error);
+
+  result = _agent_bus_offer_now (self, mailbox, offered, sender);
+  return _agent_bus_conclude_offer (mailbox, offered, result, unsent, error);
 }
 
 /**
@@ -143,6 +79,9 @@ try_send_to (AgentBus     *self,
  * it. A message without a target is %AGENT_BUS_ERROR_INVALID_MESSAGE. A system message and a
  * [reliable](method.Message.set_reliable.html) one always find room. At a subscriber with %AGENT_OVERFLOW_DROP_OLDEST, room
  * is made, and what gives way is dropped.
+ *
+ * Of a group, the member that [method@AgentBus.Bus.send] would choose is asked. What goes to all members is sent when one of them
+ * has room; for the others it is as with any send.
  *
  * Never waits for a subscriber, and may be called from any thread.
  *
@@ -166,17 +105,15 @@ agent_bus_try_send (AgentBus     *self,
                     AgentMessage *message,
                     GError      **error)
 {
-  AgentSender  *sender;
-  AgentMailbox *mailbox;
-  gboolean      sent;
+  AgentSender *sender;
+  gboolean     sent;
 
   g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
   g_return_val_if_fail (message != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   sender = _agent_sender_get ();
-  mailbox = _agent_bus_find_target (self, message, sender, error);
-  sent = mailbox != NULL && try_send_to (self, mailbox, message, sender, error);
+  sent = _agent_bus_offer_to_target (self, message, sender, NULL, error);
   _agent_sender_collect (sender);
 
   return sent;

@@ -9,6 +9,8 @@ G_BEGIN_DECLS
 
 /* How messages get to the members of a group: from a sender, and from a member that leaves. Any thread. */
 
+gboolean _agent_group_is_for_all
+                               (AgentMessage *message);
 gboolean _agent_group_send     (AgentGroups  *groups,
                                 AgentMessage *message,
                                 AgentSender  *sender,

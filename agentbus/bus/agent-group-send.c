@@ -19,8 +19,8 @@ group_get_source (AgentMessage *message)
 }
 
 /* What controls work goes to all, for nobody knows who has the work. */
-static gboolean
-group_is_for_all (AgentMessage *message)
+gboolean
+_agent_group_is_for_all (AgentMessage *message)
 {
   return message->channel == AGENT_CHANNEL_SYSTEM || message->type == AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST;
 }
@@ -98,7 +98,7 @@ _agent_group_send (AgentGroups  *groups,
 {
   if (!_agent_groups_has_any (groups))
     return FALSE;
-  if (group_is_for_all (message))
+  if (_agent_group_is_for_all (message))
     return group_send_to_all (groups, message, sender, n_accepted);
 
   return _agent_group_send_one (groups, message, sender, n_accepted);

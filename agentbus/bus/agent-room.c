@@ -152,6 +152,29 @@ room_new_error (RoomWait *wait)
   return _agent_bus_new_offer_error (wait->mailbox, AGENT_OFFER_CLOSED);
 }
 
+/* A member of a group has left while a message waited for room at it. FALSE: there is no other one, and @offered is still the
+ * caller's. */
+static gboolean
+room_wait_at_another (RoomWait *wait)
+{
+  AgentBus     *bus = g_task_get_source_object (wait->task);
+  AgentMessage *offered = wait->offered;
+  AgentMailbox *member;
+
+  if (wait->fate != ROOM_CLOSED || !offered->grouped)
+    return FALSE;
+
+  member = _agent_groups_choose (_agent_directory_get_groups (bus->directory),
+                                 _agent_message_string (offered, offered->target),
+                                 _agent_message_string (offered, offered->source));
+  if (member == NULL)
+    return FALSE;
+
+  _agent_room_wait (wait->room, member, offered, g_object_ref (wait->task));
+  _agent_mailbox_unref (member);
+  return TRUE;
+}
+
 /* Takes the reference that the line had on @wait. With no lock held. */
 static void
 room_end_wait (RoomWait *wait)
@@ -166,7 +189,7 @@ room_end_wait (RoomWait *wait)
       _agent_mailbox_end_offer (wait->mailbox, wait->channel, &wait->offer);
       g_task_return_boolean (wait->task, TRUE);
     }
-  else
+  else if (!room_wait_at_another (wait))
     {
       _agent_bus_cancel_offer (wait->offered);
       if (!g_task_return_error_if_cancelled (wait->task))
@@ -360,6 +383,15 @@ room_new_wait (AgentRoom    *self,
   return wait;
 }
 
+/* How many milliseconds a message has left that has waited already. */
+static guint
+room_get_rest (AgentMessage *message)
+{
+  gint64 age = (_agent_clock_now () - message->sent_at) / 1000;
+
+  return (guint) CLAMP (message->ttl - age, 0, (gint64) message->ttl);
+}
+
 /* A callback of one of the sources blocks until the lock is free. */
 static void
 room_attach_sources_locked (RoomWait *wait)
@@ -371,7 +403,7 @@ room_attach_sources_locked (RoomWait *wait)
   if (cancellable != NULL)
     wait->cancelled = room_attach (wait, g_cancellable_source_new (cancellable), G_SOURCE_FUNC (room_on_cancelled));
   if (ttl != 0)
-    wait->expired = room_attach (wait, g_timeout_source_new (ttl), room_on_expired);
+    wait->expired = room_attach (wait, g_timeout_source_new (room_get_rest (wait->offered)), room_on_expired);
   if (epoch != NULL)
     _agent_epoch_watch (epoch, &wait->epoch, room_on_epoch_over);
 }
