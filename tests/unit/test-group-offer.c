@@ -342,6 +342,32 @@ test_missed_by_heir (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* What another member brought gives way when it has become stale. */
+static void
+test_stale_from_leaver (TestFixture *f)
+{
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+  g_autoptr (GString) a = g_string_new (NULL);
+  g_autoptr (GString) b = g_string_new (NULL);
+
+  add_member (f, "a", a);
+  for (guint i = 1; i <= 2; i++)
+    {
+      AgentMessage *message = test_data ("test", "pool", i);
+
+      agent_message_set_conversation (message, conversation);
+      agent_bus_send (f->bus, message);
+    }
+  add_member (f, "b", b);
+  agent_bus_unsubscribe (f->bus, "a");
+  agent_conversation_advance (conversation);
+  g_assert_true (try_message (f, test_data ("test", "b", 3), 0));
+  test_drain (f);
+  g_assert_cmpstr (b->str, ==, "3 ");
+  g_assert_cmpuint (test_ledger_of (f->bus, "b").dropped[AGENT_DROP_REASON_STALE], ==, 2);
+  test_assert_balanced (f->bus);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -360,6 +386,7 @@ main (int    argc,
   ADD ("forward", test_forward);
   ADD ("missed-by-leaver", test_missed_by_leaver);
   ADD ("missed-by-heir", test_missed_by_heir);
+  ADD ("stale-from-leaver", test_stale_from_leaver);
 
   return g_test_run ();
 }
