@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
+#include "base/agent-cancel-source-private.h"
 #include "base/agent-clock-private.h"
 #include "base/agent-container-private.h"
 #include "base/agent-source-private.h"
@@ -166,7 +167,7 @@ room_new_error (RoomWait *wait)
 static void
 room_end_wait (RoomWait *wait)
 {
-  _agent_source_clear (&wait->cancelled);
+  _agent_cancel_source_clear (&wait->cancelled);
   _agent_source_clear (&wait->expired);
   if (wait->epoch.of != NULL)
     _agent_epoch_unwatch (&wait->epoch);
@@ -310,8 +311,7 @@ room_give_up (RoomWait *wait,
 }
 
 static gboolean
-room_on_cancelled (GCancellable *cancellable,
-                   gpointer      user_data)
+room_on_cancelled (gpointer user_data)
 {
   room_give_up (user_data, ROOM_CANCELLED);
   return G_SOURCE_REMOVE;
@@ -381,7 +381,7 @@ room_attach_sources_locked (RoomWait *wait)
   AgentEpoch   *epoch = wait->offered->epoch;
 
   if (cancellable != NULL)
-    wait->cancelled = room_attach (wait, g_cancellable_source_new (cancellable), G_SOURCE_FUNC (room_on_cancelled));
+    wait->cancelled = room_attach (wait, _agent_cancel_source_new (cancellable), room_on_cancelled);
   if (ttl != 0)
     wait->expired = room_attach (wait, g_timeout_source_new (ttl), room_on_expired);
   if (epoch != NULL)
