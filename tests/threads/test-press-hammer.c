@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "hammer.h"
+
+/*
+ * Threads that send in all three ways, to subscribers that come and go while their limits change. What waits is cancelled by
+ * the thread that sends it, by another one, and by its time to live. The probes check that nobody overtakes: a sender's
+ * messages come in the order of its calls, however it sends them.
+ */
+
+#define N_NAMES 4
+
+static const char *names[N_NAMES] = { "a", "b", "c", "d" };
+
+/* What the workers of one run share. */
+typedef struct
+{
+  GAsyncQueue *cancellables; /* what another thread has to cancel */
+  guint        n_slow;       /* in the bus's context */
+  guint        n_recovered;  /* there, too */
+} Press;
+
+/* A message that may have to wait. */
+typedef struct
+{
+  Worker       *worker;
+  AgentMessage *message;
+  GCancellable *cancellable; /* (nullable) */
+  GPtrArray    *waits;       /* the worker's own */
+} Wait;
+
+/* --- Sending --- */
+
+/* It was not sent, so it may be changed and sent. */
+static void
+assert_unsent (AgentMessage *message)
+{
+  g_assert_cmpuint (agent_message_get_seq (message), ==, 0);
+  agent_message_set_ttl (message, 0);
+}
+
+static void
+count_sent (Worker *worker)
+{
+  atomic_fetch_add (&worker->hammer->n_sent, 1);
+  atomic_fetch_add (&worker->hammer->n_accepted, 1);
+}
+
+static void
+assert_refusal (GError *error)
+{
+  g_assert_true (g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND) ||
+                 g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED) ||
+                 g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FULL));
+}
+
+/* TRUE: it was sent. */
+static gboolean
+try_send (Worker       *worker,
+          AgentMessage *message)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (agent_bus_try_send (worker->bus, message, &error))
+    {
+      count_sent (worker);
+      return TRUE;
+    }
+
+  assert_refusal (error);
+  assert_unsent (message);
+  return FALSE;
+}
+
+static void
+on_sent (GObject      *source,
+         GAsyncResult *result,
+         gpointer      user_data)
+{
+  Wait *self = user_data;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_main_context_is_owner (self->worker->context));
+  g_ptr_array_remove_fast (self->waits, self);
+  if (agent_bus_send_finish (AGENT_BUS (source), result, &error))
+    {
+      count_sent (self->worker);
+    }
+  else
+    {
+      g_assert_false (g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FULL));
+      if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) &&
+          !g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT))
+        assert_refusal (error);
+      assert_unsent (self->message);
+    }
+
+  agent_message_unref (self->message);
+  g_clear_object (&self->cancellable);
+  g_free (self);
+}
+
+/* Takes @message. */
+static void
+send_later (Worker       *worker,
+            AgentMessage *message,
+            GPtrArray    *waits)
+{
+  Press *press = worker->data;
+  Wait  *wait = g_new0 (Wait, 1);
+
+  wait->worker = worker;
+  wait->message = message;
+  wait->waits = waits;
+  if (worker_chance (worker, 60))
+    wait->cancellable = g_cancellable_new ();
+  g_ptr_array_add (waits, wait);
+
+  if (wait->cancellable != NULL && worker_chance (worker, 50))
+    g_async_queue_push (press->cancellables, g_object_ref (wait->cancellable));
+  agent_bus_send_async (worker->bus, message, wait->cancellable, on_sent, wait);
+}
+
+static void
+cancel_one (Worker    *worker,
+            GPtrArray *waits)
+{
+  Wait *wait = waits->len > 0 ? waits->pdata[worker_choose (worker, waits->len)] : NULL;
+
+  if (wait != NULL && wait->cancellable != NULL)
+    g_cancellable_cancel (wait->cancellable);
+}
+
+/* No reliable ones: these go in although others wait. */
+static void
+send_one (Worker    *worker,
+          GPtrArray *waits)
+{
+  Kind          kind = worker_chance (worker, 20) ? KIND_EXPIRING : KIND_DATA;
+  const char   *target = names[worker_choose (worker, N_NAMES)];
+  AgentMessage *message;
+
+  if (worker_chance (worker, 25))
+    {
+      sender_send (&worker->sender, worker_chance (worker, 20) ? KIND_SYSTEM : kind, target);
+      return;
+    }
+
+  message = sender_make (&worker->sender, kind, target);
+  if (worker_chance (worker, 40) && try_send (worker, message))
+    agent_message_unref (message);
+  else
+    send_later (worker, message, waits);
+}
+
+/* What still waits in the end is cancelled: nobody may be there to make room. */
+static void
+end_waits (Worker    *worker,
+           GPtrArray *waits)
+{
+  while (waits->len > 0)
+    {
+      for (guint i = 0; i < waits->len; i++)
+        {
+          Wait *wait = waits->pdata[i];
+
+          if (wait->cancellable != NULL)
+            g_cancellable_cancel (wait->cancellable);
+        }
+      g_main_context_iteration (worker->context, TRUE);
+    }
+}
+
+static void
+send_in_all_ways (Worker *worker)
+{
+  g_autoptr (GPtrArray) waits = g_ptr_array_new ();
+
+  for (guint i = hammer_rounds (1500); i > 0; i--)
+    {
+      send_one (worker, waits);
+      if (worker_chance (worker, 20))
+        cancel_one (worker, waits);
+      if (waits->len > 32 || worker_chance (worker, 30))
+        g_main_context_iteration (worker->context, waits->len > 64);
+    }
+  end_waits (worker, waits);
+}
+
+static void
+cancel_for_others (Worker *worker)
+{
+  Press *press = worker->data;
+
+  while (g_atomic_int_get (&worker->hammer->n_running) > 1)
+    {
+      g_autoptr (GCancellable) cancellable = g_async_queue_timeout_pop (press->cancellables, 1000);
+
+      if (cancellable != NULL)
+        g_cancellable_cancel (cancellable);
+    }
+}
+
+/* --- Subscribers that change --- */
+
+static void
+change_limits (Worker          *worker,
+               AgentSubscriber *subscriber)
+{
+  static const guint capacities[] = { 1, 2, 4, 5, 16, 0 };
+
+  switch (worker_choose (worker, 4))
+    {
+    case 0:
+    case 1:
+      agent_subscriber_set_capacity (subscriber, capacities[worker_choose (worker, G_N_ELEMENTS (capacities))]);
+      break;
+    case 2:
+      agent_subscriber_set_max_bytes (subscriber, worker_chance (worker, 50) ? 0 : 8 * worker_choose (worker, 8));
+      break;
+    default:
+      agent_subscriber_set_max_age (subscriber, worker_chance (worker, 70) ? 0 : 1);
+      break;
+    }
+}
+
+static void
+change_one (Worker *worker,
+            Probe  *probe)
+{
+  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (probe);
+
+  if (worker_chance (worker, 70))
+    change_limits (worker, subscriber);
+  else if (worker_chance (worker, 50))
+    agent_subscriber_set_paused (subscriber, worker_chance (worker, 30));
+  else if (worker_chance (worker, 30))
+    agent_bus_unsubscribe (worker->bus, agent_subscriber_get_name (subscriber));
+  else
+    probe_subscribe (probe);
+}
+
+static Probe *
+make_probe (Worker *worker,
+            guint   i)
+{
+  AgentOverflow overflow = i % 4 == 3 ? AGENT_OVERFLOW_DROP_OLDEST : AGENT_OVERFLOW_DROP_NEWEST;
+  ProbeFlags    flags = (i % 2 ? PROBE_DEFERS : PROBE_IS_SLOW) | PROBE_LEAVES;
+
+  if (agent_bus_get_total_order (worker->bus))
+    flags |= PROBE_IN_SEQ;
+  return probe_new (worker->hammer, names[i], i, 4, overflow, flags);
+}
+
+/* As long as anybody sends, or cancels for those who do. */
+static void
+change_subscribers (Worker *worker)
+{
+  Probe *probes[N_NAMES];
+
+  for (guint i = 0; i < N_NAMES; i++)
+    {
+      probes[i] = make_probe (worker, i);
+      probe_subscribe (probes[i]);
+    }
+
+  while (g_atomic_int_get (&worker->hammer->n_running) > 2)
+    {
+      change_one (worker, probes[worker_choose (worker, N_NAMES)]);
+      g_thread_yield ();
+    }
+
+  for (guint i = 0; i < N_NAMES; i++)
+    {
+      agent_subscriber_set_paused (AGENT_SUBSCRIBER (probes[i]), FALSE);
+      g_object_unref (probes[i]);
+    }
+}
+
+/* --- The run --- */
+
+static void
+on_slow (AgentBus        *bus,
+         AgentSubscriber *subscriber,
+         guint64          n_queued,
+         Press           *press)
+{
+  press->n_slow++;
+}
+
+static void
+on_recovered (AgentBus        *bus,
+              AgentSubscriber *subscriber,
+              guint64          n_dropped,
+              Press           *press)
+{
+  press->n_recovered++;
+  g_assert_cmpuint (press->n_recovered, <=, press->n_slow);
+}
+
+static void
+run_storm (TestFixture *f,
+           gboolean     total_order)
+{
+  Hammer hammer;
+  Press  press = { g_async_queue_new_full (g_object_unref), 0, 0 };
+
+  if (total_order)
+    {
+      g_object_unref (f->bus);
+      f->bus = g_object_new (AGENT_TYPE_BUS, "total-order", TRUE, NULL);
+    }
+  hammer_begin (&hammer, f, 2, 1, g_steal_pointer (&f->bus));
+  g_signal_connect (hammer.bus, "slow", G_CALLBACK (on_slow), &press);
+  g_signal_connect (hammer.bus, "recovered", G_CALLBACK (on_recovered), &press);
+  hammer_start_worker (&hammer, change_subscribers, &press);
+  hammer_start_worker (&hammer, cancel_for_others, &press);
+  for (guint i = 0; i < 3; i++)
+    hammer_start_worker (&hammer, send_in_all_ways, &press);
+  hammer_run_workers (&hammer);
+
+  hammer_settle (&hammer);
+  hammer_check_ledger (&hammer);
+  hammer_stop (&hammer, f->context);
+  hammer_end (&hammer);
+  g_async_queue_unref (press.cancellables);
+  g_test_message ("%u times slow, %u times recovered", press.n_slow, press.n_recovered);
+}
+
+static void
+test_storm (TestFixture *f)
+{
+  run_storm (f, FALSE);
+}
+
+static void
+test_storm_in_order (TestFixture *f)
+{
+  run_storm (f, TRUE);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  test_init (&argc, &argv);
+
+  test_add ("/agentbus/press-hammer/storm", test_storm);
+  test_add ("/agentbus/press-hammer/storm-in-order", test_storm_in_order);
+
+  return g_test_run ();
+}
