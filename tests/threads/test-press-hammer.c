@@ -6,8 +6,8 @@
 
 /*
  * Threads that send in all three ways, to subscribers that come and go while their limits change. What waits is cancelled by
- * the thread that sends it, by another one, and by its time to live. The probes check that nobody overtakes: a sender's
- * messages come in the order of its calls, however it sends them.
+ * the thread that sends it or by another one, or its time to live or its epoch is over. The probes check that nobody
+ * overtakes: a sender's messages come in the order of its calls, however it sends them.
  */
 
 #define N_NAMES 4
@@ -17,9 +17,10 @@ static const char *names[N_NAMES] = { "a", "b", "c", "d" };
 /* What the workers of one run share. */
 typedef struct
 {
-  GAsyncQueue *cancellables; /* what another thread has to cancel */
-  guint        n_slow;       /* in the bus's context */
-  guint        n_recovered;  /* there, too */
+  GAsyncQueue       *cancellables; /* what another thread has to cancel */
+  AgentConversation *conversation; /* which goes on now and then */
+  guint              n_slow;       /* in the bus's context */
+  guint              n_recovered;  /* there, too */
 } Press;
 
 /* A message that may have to wait. */
@@ -53,6 +54,7 @@ assert_refusal (GError *error)
 {
   g_assert_true (g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND) ||
                  g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED) ||
+                 g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE) ||
                  g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FULL));
 }
 
@@ -138,6 +140,7 @@ static void
 send_one (Worker    *worker,
           GPtrArray *waits)
 {
+  Press        *press = worker->data;
   Kind          kind = worker_chance (worker, 20) ? KIND_EXPIRING : KIND_DATA;
   const char   *target = names[worker_choose (worker, N_NAMES)];
   AgentMessage *message;
@@ -149,6 +152,8 @@ send_one (Worker    *worker,
     }
 
   message = sender_make (&worker->sender, kind, target);
+  if (worker_chance (worker, 30))
+    agent_message_set_conversation (message, press->conversation);
   if (worker_chance (worker, 40) && try_send (worker, message))
     agent_message_unref (message);
   else
@@ -231,7 +236,10 @@ change_one (Worker *worker,
             Probe  *probe)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (probe);
+  Press           *press = worker->data;
 
+  if (worker_chance (worker, 10))
+    agent_conversation_advance (press->conversation);
   if (worker_chance (worker, 70))
     change_limits (worker, subscriber);
   else if (worker_chance (worker, 50))
@@ -305,7 +313,7 @@ run_storm (TestFixture *f,
            gboolean     total_order)
 {
   Hammer hammer;
-  Press  press = { g_async_queue_new_full (g_object_unref), 0, 0 };
+  Press  press = { g_async_queue_new_full (g_object_unref), agent_conversation_new (NULL), 0, 0 };
 
   if (total_order)
     {
@@ -326,6 +334,7 @@ run_storm (TestFixture *f,
   hammer_stop (&hammer, f->context);
   hammer_end (&hammer);
   g_async_queue_unref (press.cancellables);
+  g_object_unref (press.conversation);
   g_test_message ("%u times slow, %u times recovered", press.n_slow, press.n_recovered);
 }
 
