@@ -19,8 +19,8 @@ typedef struct
 {
   GAsyncQueue       *cancellables; /* what another thread has to cancel */
   AgentConversation *conversation; /* which goes on now and then */
-  guint              n_slow;       /* in the bus's context */
-  guint              n_recovered;  /* there, too */
+  gint               n_senders;    /* (atomic) workers that still send */
+  GHashTable        *slow;         /* of names: who has not recovered; in the bus's context */
 } Press;
 
 /* A message that may have to wait. */
@@ -31,6 +31,29 @@ typedef struct
   GCancellable *cancellable; /* (nullable) */
   GPtrArray    *waits;       /* the worker's own */
 } Wait;
+
+static void
+press_init (Press *self)
+{
+  self->cancellables = g_async_queue_new_full (g_object_unref);
+  self->conversation = agent_conversation_new (NULL);
+  self->n_senders = 0;
+  self->slow = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+}
+
+static void
+press_clear (Press *self)
+{
+  g_async_queue_unref (self->cancellables);
+  g_object_unref (self->conversation);
+  g_hash_table_unref (self->slow);
+}
+
+static gboolean
+press_goes_on (Press *self)
+{
+  return g_atomic_int_get (&self->n_senders) > 0;
+}
 
 /* --- Sending --- */
 
@@ -182,6 +205,7 @@ static void
 send_in_all_ways (Worker *worker)
 {
   g_autoptr (GPtrArray) waits = g_ptr_array_new ();
+  Press *press = worker->data;
 
   for (guint i = hammer_rounds (1500); i > 0; i--)
     {
@@ -192,6 +216,7 @@ send_in_all_ways (Worker *worker)
         g_main_context_iteration (worker->context, waits->len > 64);
     }
   end_waits (worker, waits);
+  g_atomic_int_add (&press->n_senders, -1);
 }
 
 static void
@@ -199,7 +224,7 @@ cancel_for_others (Worker *worker)
 {
   Press *press = worker->data;
 
-  while (g_atomic_int_get (&worker->hammer->n_running) > 1)
+  while (press_goes_on (press))
     {
       g_autoptr (GCancellable) cancellable = g_async_queue_timeout_pop (press->cancellables, 1000);
 
@@ -262,10 +287,10 @@ make_probe (Worker *worker,
   return probe_new (worker->hammer, names[i], i, 4, overflow, flags);
 }
 
-/* As long as anybody sends, or cancels for those who do. */
 static void
 change_subscribers (Worker *worker)
 {
+  Press *press = worker->data;
   Probe *probes[N_NAMES];
 
   for (guint i = 0; i < N_NAMES; i++)
@@ -274,7 +299,7 @@ change_subscribers (Worker *worker)
       probe_subscribe (probes[i]);
     }
 
-  while (g_atomic_int_get (&worker->hammer->n_running) > 2)
+  while (press_goes_on (press))
     {
       change_one (worker, probes[worker_choose (worker, N_NAMES)]);
       g_thread_yield ();
@@ -287,6 +312,21 @@ change_subscribers (Worker *worker)
     }
 }
 
+/* Who waits then is told that the bus is stopped. */
+static void
+stop_and_start (Worker *worker)
+{
+  Press *press = worker->data;
+
+  while (press_goes_on (press))
+    {
+      hammer_stop (worker->hammer, worker->context);
+      hammer_start (worker->hammer, worker->context);
+      for (guint i = worker_choose (worker, 2000); i > 0; i--)
+        g_thread_yield ();
+    }
+}
+
 /* --- The run --- */
 
 static void
@@ -295,7 +335,7 @@ on_slow (AgentBus        *bus,
          guint64          n_queued,
          Press           *press)
 {
-  press->n_slow++;
+  g_hash_table_add (press->slow, g_strdup (agent_subscriber_get_name (subscriber)));
 }
 
 static void
@@ -304,16 +344,36 @@ on_recovered (AgentBus        *bus,
               guint64          n_dropped,
               Press           *press)
 {
-  press->n_recovered++;
-  g_assert_cmpuint (press->n_recovered, <=, press->n_slow);
+  g_hash_table_remove (press->slow, agent_subscriber_get_name (subscriber));
+}
+
+/* Who comes back is not slow, whatever it was before. */
+static void
+on_unsubscribed (AgentBus   *bus,
+                 const char *name,
+                 Press      *press)
+{
+  g_hash_table_remove (press->slow, name);
 }
 
 static void
+start_senders (Hammer *hammer,
+               Press  *press,
+               guint   n)
+{
+  g_atomic_int_set (&press->n_senders, n);
+  for (guint i = 0; i < n; i++)
+    hammer_start_worker (hammer, send_in_all_ways, press);
+}
+
+/* @stopper: (nullable) */
+static void
 run_storm (TestFixture *f,
-           gboolean     total_order)
+           gboolean     total_order,
+           WorkerFunc   stopper)
 {
   Hammer hammer;
-  Press  press = { g_async_queue_new_full (g_object_unref), agent_conversation_new (NULL), 0, 0 };
+  Press  press;
 
   if (total_order)
     {
@@ -321,33 +381,41 @@ run_storm (TestFixture *f,
       f->bus = g_object_new (AGENT_TYPE_BUS, "total-order", TRUE, NULL);
     }
   hammer_begin (&hammer, f, 2, 1, g_steal_pointer (&f->bus));
+  press_init (&press);
   g_signal_connect (hammer.bus, "slow", G_CALLBACK (on_slow), &press);
   g_signal_connect (hammer.bus, "recovered", G_CALLBACK (on_recovered), &press);
+  g_signal_connect (hammer.bus, "unsubscribed", G_CALLBACK (on_unsubscribed), &press);
+  start_senders (&hammer, &press, 3);
   hammer_start_worker (&hammer, change_subscribers, &press);
   hammer_start_worker (&hammer, cancel_for_others, &press);
-  for (guint i = 0; i < 3; i++)
-    hammer_start_worker (&hammer, send_in_all_ways, &press);
+  if (stopper != NULL)
+    hammer_start_worker (&hammer, stopper, &press);
   hammer_run_workers (&hammer);
 
   hammer_settle (&hammer);
   hammer_check_ledger (&hammer);
+  g_assert_cmpuint (g_hash_table_size (press.slow), ==, 0);
   hammer_stop (&hammer, f->context);
   hammer_end (&hammer);
-  g_async_queue_unref (press.cancellables);
-  g_object_unref (press.conversation);
-  g_test_message ("%u times slow, %u times recovered", press.n_slow, press.n_recovered);
+  press_clear (&press);
 }
 
 static void
 test_storm (TestFixture *f)
 {
-  run_storm (f, FALSE);
+  run_storm (f, FALSE, NULL);
 }
 
 static void
 test_storm_in_order (TestFixture *f)
 {
-  run_storm (f, TRUE);
+  run_storm (f, TRUE, NULL);
+}
+
+static void
+test_stops (TestFixture *f)
+{
+  run_storm (f, FALSE, stop_and_start);
 }
 
 int
@@ -358,6 +426,7 @@ main (int   argc,
 
   test_add ("/agentbus/press-hammer/storm", test_storm);
   test_add ("/agentbus/press-hammer/storm-in-order", test_storm_in_order);
+  test_add ("/agentbus/press-hammer/stops", test_stops);
 
   return g_test_run ();
 }
