@@ -164,6 +164,7 @@ gboolean         _agent_mailbox_purge          (AgentMailbox               *self
                                                 AgentSender                *sender);
 gboolean         _agent_mailbox_make_room      (AgentMailbox               *self,
                                                 AgentMessage               *message,
+                                                guint                      *found,
                                                 AgentSender                *sender);
 void             _agent_mailbox_reserve_room   (AgentMailbox               *self,
                                                 gboolean                    reserved);

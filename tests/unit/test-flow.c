@@ -196,6 +196,25 @@ test_system (TestFixture *f)
 }
 
 /* Messages are handled in a main loop, in batches. */
+/* Messages also give way to one that is only tried. */
+static void
+test_drops_for_tried (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 1, AGENT_OVERFLOW_DROP_OLDEST);
+  g_autoptr (GString) told = listen (f);
+
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr (AgentMessage) message = test_data ("test", "a", i);
+
+      g_assert_true (agent_bus_try_send (f->bus, message, NULL));
+    }
+  assert_told (f, told, "slow:1 ");
+  receive_many (a, 1);
+  assert_told (f, told, "recovered:2 ");
+  test_expect_log (f, "is full");
+}
+
 static void
 test_handlers (TestFixture *f)
 {
@@ -526,3 +545,4 @@ main (int   argc,
 
   return g_test_run ();
 }
+  ADD ("drops-for-tried", test_drops_for_tried);
