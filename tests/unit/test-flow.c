@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "bus/agent-bus-private.h"
 #include "test-tools.h"
 
 /*
@@ -122,6 +123,45 @@ test_slow_later (TestFixture *f)
   assert_told (f, told, "");
   send_many (f, 1);
   assert_told (f, told, "slow:76 ");
+}
+
+/* After it has recovered, the next look comes in time, however many messages have come before. */
+static void
+test_slow_again (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 100, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (GString) told = listen (f);
+
+  send_many (f, 10);
+  for (guint i = 0; i < 1000; i++)
+    {
+      send_many (f, 1);
+      receive_many (a, 1);
+    }
+  send_many (f, 80);
+  assert_told (f, told, "slow:76 ");
+  receive_many (a, 85);
+  assert_told (f, told, "recovered:0 ");
+  send_many (f, 71);
+  assert_told (f, told, "slow:76 ");
+}
+
+/* Of two threads, the one that has counted the drops first may note them last. */
+static void
+test_counts_come_late (TestFixture *f)
+{
+  AgentFlow     flow = { 0 };
+  AgentFlowNews news;
+
+  g_assert_true (_agent_flow_change (&flow, TRUE, 3, 5));
+  g_assert_false (_agent_flow_change (&flow, FALSE, 0, 15));
+  _agent_flow_take (&flow, &news);
+  g_assert_cmpuint (news.n_dropped, ==, 15);
+  g_assert_true (_agent_flow_change (&flow, TRUE, 1, 10));
+  g_assert_false (_agent_flow_change (&flow, FALSE, 0, 12));
+  _agent_flow_take (&flow, &news);
+  g_assert_true (news.recovered);
+  g_assert_cmpuint (news.n_dropped, ==, 0);
 }
 
 static void
@@ -546,3 +586,5 @@ main (int   argc,
   return g_test_run ();
 }
   ADD ("drops-for-tried", test_drops_for_tried);
+  ADD ("slow-again", test_slow_again);
+  ADD ("counts-come-late", test_counts_come_late);
