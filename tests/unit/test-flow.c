@@ -438,6 +438,45 @@ test_missed_given_way (TestFixture *f)
 }
 
 static void
+on_happened_advance (gpointer          data,
+                     AgentMailbox     *mailbox,
+                     AgentMailboxEvent event)
+{
+  if (event == AGENT_MAILBOX_PROGRESSED)
+    agent_conversation_advance (data);
+}
+
+/* A message that has expired gets stale before it is counted. What is missed and what has expired is the same all the same. */
+static void
+test_missed_stale_late (TestFixture *f)
+{
+  static const AgentMailboxWatchFuncs funcs = { .happened = on_happened_advance };
+  g_autoptr (AgentSubscriber) a = subscribe (f, 3, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+  g_autoptr (AgentMessage) message = NULL;
+  AgentMailbox *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+  AgentMessage *brief = test_data ("test", "a", 1);
+  guint         watch = _agent_watch_list_add (&f->bus->owner->base.watches, &funcs, g_object_ref (conversation), g_object_unref);
+
+  test_clock_freeze ();
+  agent_message_set_ttl (brief, 1);
+  agent_message_set_conversation (brief, conversation);
+  agent_bus_send (f->bus, brief);
+  send_numbers (f, 2, 2);
+  test_clock_advance (5000);
+  _agent_schedule_watch (&mailbox->schedule, AGENT_WATCH_PROGRESS);
+  message = agent_subscriber_receive (a, 0, NULL, NULL);
+
+  g_assert_cmpuint (test_number (message), ==, 2);
+  g_assert_cmpuint (agent_subscriber_get_n_missed (a), ==, 1);
+  g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_EXPIRED], ==, 1);
+
+  _agent_watch_list_remove (&f->bus->owner->base.watches, watch);
+  _agent_mailbox_unref (mailbox);
+  test_clock_release ();
+}
+
+static void
 on_received_note_missed (GObject      *source,
                          GAsyncResult *result,
                          gpointer      user_data)
@@ -582,6 +621,7 @@ main (int   argc,
   ADD ("missed-received", test_missed_received);
   ADD ("missed-flood-newest", test_missed_flood_newest);
   ADD ("missed-flood-oldest", test_missed_flood_oldest);
+  ADD ("missed-stale-late", test_missed_stale_late);
 
   return g_test_run ();
 }
