@@ -11,6 +11,25 @@
  * time takes messages out.
  */
 
+/* Whether nothing is queued, without pop(), which would clear the token: then the next message would wake the context up.
+ *
+ * While a message gives way to a newer one, the queue may look empty. So this function waits for the sender that does so. */
+static gboolean
+receive_now_is_empty (AgentMailbox *self,
+                      AgentChannel  channel)
+{
+  AgentChannelQueue *queue = &self->queues[channel];
+
+  if (!_agent_channel_queue_is_empty (queue))
+    return FALSE;
+  if (channel == AGENT_CHANNEL_SYSTEM || self->overflow != AGENT_OVERFLOW_DROP_OLDEST)
+    return TRUE;
+
+  _agent_channel_queue_lock (queue);
+  _agent_channel_queue_unlock (queue);
+  return _agent_channel_queue_is_empty (queue);
+}
+
 /* (transfer full) (nullable) */
 static AgentMessage *
 receive_now_pop_locked (AgentMailbox *self)
@@ -18,7 +37,7 @@ receive_now_pop_locked (AgentMailbox *self)
   AgentMessage *message = NULL;
 
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS && message == NULL; channel++)
-    if (!_agent_channel_queue_is_empty (&self->queues[channel]))
+    if (!receive_now_is_empty (self, channel))
       message = _agent_mailbox_pop (self, channel);
 
   return message;
