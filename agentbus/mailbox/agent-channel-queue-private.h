@@ -163,6 +163,8 @@ guint         _agent_channel_queue_look_locked  (AgentChannelQueue *self,
                                                  gsize              size);
 gboolean      _agent_channel_queue_has_recovered_locked
                                                 (AgentChannelQueue *self);
+void          _agent_channel_queue_note_recovered_locked
+                                                (AgentChannelQueue *self);
 guint64       _agent_channel_queue_get_length_locked
                                                 (AgentChannelQueue *self);
 

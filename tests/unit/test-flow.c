@@ -196,6 +196,25 @@ test_drops_oldest (TestFixture *f)
   test_expect_log (f, "is full");
 }
 
+/* Messages also give way to one that is only tried. */
+static void
+test_drops_for_tried (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 1, AGENT_OVERFLOW_DROP_OLDEST);
+  g_autoptr (GString) told = listen (f);
+
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr (AgentMessage) message = test_data ("test", "a", i);
+
+      g_assert_true (agent_bus_try_send (f->bus, message, NULL));
+    }
+  assert_told (f, told, "slow:1 ");
+  receive_many (a, 1);
+  assert_told (f, told, "recovered:2 ");
+  test_expect_log (f, "is full");
+}
+
 static void
 test_bytes (TestFixture *f)
 {
@@ -236,25 +255,6 @@ test_system (TestFixture *f)
 }
 
 /* Messages are handled in a main loop, in batches. */
-/* Messages also give way to one that is only tried. */
-static void
-test_drops_for_tried (TestFixture *f)
-{
-  g_autoptr (AgentSubscriber) a = subscribe (f, 1, AGENT_OVERFLOW_DROP_OLDEST);
-  g_autoptr (GString) told = listen (f);
-
-  for (guint i = 0; i < 3; i++)
-    {
-      g_autoptr (AgentMessage) message = test_data ("test", "a", i);
-
-      g_assert_true (agent_bus_try_send (f->bus, message, NULL));
-    }
-  assert_told (f, told, "slow:1 ");
-  receive_many (a, 1);
-  assert_told (f, told, "recovered:2 ");
-  test_expect_log (f, "is full");
-}
-
 static void
 test_handlers (TestFixture *f)
 {
@@ -607,8 +607,11 @@ main (int   argc,
 
   ADD ("slow", test_slow);
   ADD ("slow-later", test_slow_later);
+  ADD ("slow-again", test_slow_again);
+  ADD ("counts-come-late", test_counts_come_late);
   ADD ("drops", test_drops);
   ADD ("drops-oldest", test_drops_oldest);
+  ADD ("drops-for-tried", test_drops_for_tried);
   ADD ("bytes", test_bytes);
   ADD ("system", test_system);
   ADD ("handlers", test_handlers);
@@ -618,13 +621,10 @@ main (int   argc,
   ADD ("missed-oldest", test_missed_oldest);
   ADD ("missed-expired", test_missed_expired);
   ADD ("missed-given-way", test_missed_given_way);
+  ADD ("missed-stale-late", test_missed_stale_late);
   ADD ("missed-received", test_missed_received);
   ADD ("missed-flood-newest", test_missed_flood_newest);
   ADD ("missed-flood-oldest", test_missed_flood_oldest);
-  ADD ("missed-stale-late", test_missed_stale_late);
 
   return g_test_run ();
 }
-  ADD ("drops-for-tried", test_drops_for_tried);
-  ADD ("slow-again", test_slow_again);
-  ADD ("counts-come-late", test_counts_come_late);
