@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "base/agent-cancel-source-private.h"
 #include "base/agent-source-private.h"
 #include "base/agent-waiting-private.h"
 
@@ -110,8 +111,7 @@ waiting_move_timer (AgentWaiting *self)
 }
 
 static gboolean
-waiting_on_cancelled (GCancellable *cancellable,
-                      gpointer      user_data)
+waiting_on_cancelled (gpointer user_data)
 {
   AgentWaiting *self = user_data;
   GSource      *source;
@@ -122,7 +122,7 @@ waiting_on_cancelled (GCancellable *cancellable,
   task = g_steal_pointer (&self->task);
   g_mutex_unlock (&self->lock);
 
-  _agent_source_clear (&source);
+  _agent_cancel_source_clear (&source);
   waiting_move_timer (self);
   if (task != NULL)
     g_task_return_error_if_cancelled (task);
@@ -142,9 +142,9 @@ _agent_waiting_start (AgentWaiting *self)
   if (cancellable != NULL)
     self->cancelled = waiting_attach (self,
                                       self->context,
-                                      g_cancellable_source_new (cancellable),
+                                      _agent_cancel_source_new (cancellable),
                                       "[agentbus] cancelled",
-                                      G_SOURCE_FUNC (waiting_on_cancelled));
+                                      waiting_on_cancelled);
   g_mutex_unlock (&self->lock);
 }
 
@@ -172,7 +172,7 @@ _agent_waiting_end (AgentWaiting *self,
   g_mutex_unlock (&self->lock);
 
   _agent_source_clear (&timer);
-  _agent_source_clear (&cancelled);
+  _agent_cancel_source_clear (&cancelled);
   g_clear_pointer (&context, g_main_context_unref);
   return first;
 }

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "base/agent-source-private.h"
+#include "base/agent-cancel-source-private.h"
 #include "bus/agent-bus-private.h"
 #include "mailbox/agent-backlog-private.h"
 
@@ -66,7 +66,7 @@ flush_return (Flush  *self,
   cancelled = g_steal_pointer (&self->cancelled);
   g_mutex_unlock (&self->lock);
 
-  _agent_source_clear (&cancelled);
+  _agent_cancel_source_clear (&cancelled);
   _agent_bus_remove_watch (g_task_get_source_object (task), self->watch);
   if (error != NULL)
     g_task_return_error (task, error);
@@ -249,8 +249,7 @@ static const AgentMailboxWatchFuncs flush_funcs = {
 };
 
 static gboolean
-flush_on_cancelled (GCancellable *cancellable,
-                    gpointer      user_data)
+flush_on_cancelled (gpointer user_data)
 {
   Flush *self = user_data;
   GTask *task;
@@ -271,10 +270,9 @@ flush_watch_cancellable (Flush *self)
   if (cancellable == NULL)
     return;
 
-  self->cancelled = g_cancellable_source_new (cancellable);
+  self->cancelled = _agent_cancel_source_new (cancellable);
   g_source_set_static_name (self->cancelled, "[agentbus] flush");
-  g_source_set_callback (
-      self->cancelled, G_SOURCE_FUNC (flush_on_cancelled), flush_ref (self), (GDestroyNotify) flush_unref);
+  g_source_set_callback (self->cancelled, flush_on_cancelled, flush_ref (self), flush_unref);
 }
 
 static void

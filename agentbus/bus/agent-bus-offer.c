@@ -58,15 +58,19 @@ _agent_bus_offer_now (AgentBus     *self,
                       AgentSender  *sender)
 {
   AgentChannel     channel = offered->channel;
+  guint            found = 0;
   AgentOfferResult result;
   AgentOffer       offer;
 
   do
     result = _agent_bus_offer_unnumbered (self, mailbox, offered, AGENT_OFFER_DIRECT, &offer);
-  while (result == AGENT_OFFER_FULL && _agent_mailbox_make_room (mailbox, offered, sender));
+  while (result == AGENT_OFFER_FULL && _agent_mailbox_make_room (mailbox, offered, &found, sender));
 
   if (result == AGENT_OFFER_ACCEPTED)
-    _agent_mailbox_end_offer (mailbox, channel, &offer);
+    {
+      offer.found |= found;
+      _agent_mailbox_end_offer (mailbox, channel, &offer);
+    }
   return result;
 }
 

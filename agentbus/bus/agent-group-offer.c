@@ -58,11 +58,12 @@ group_offer_first (AgentBus     *bus,
   for (guint i = 0; i < members->len;)
     {
       AgentMailbox    *member = members->pdata[i];
+      guint            found = 0;
       AgentOfferResult result;
 
       do
         result = _agent_mailbox_offer (member, offered, AGENT_OFFER_DIRECT, &bus->last_seq, offer);
-      while (result == AGENT_OFFER_FULL && _agent_mailbox_make_room (member, offered, sender));
+      while (result == AGENT_OFFER_FULL && _agent_mailbox_make_room (member, offered, &found, sender));
 
       if (result == AGENT_OFFER_FULL)
         {
@@ -73,6 +74,7 @@ group_offer_first (AgentBus     *bus,
       g_ptr_array_remove_index (members, i);
       if (result == AGENT_OFFER_ACCEPTED)
         {
+          offer->found |= found;
           g_ptr_array_add (members, member);
           return AGENT_OFFER_ACCEPTED;
         }

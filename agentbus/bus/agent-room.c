@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
+#include "base/agent-cancel-source-private.h"
 #include "base/agent-clock-private.h"
 #include "base/agent-container-private.h"
 #include "base/agent-source-private.h"
@@ -137,19 +138,29 @@ room_unref_wait (gpointer data)
 static GError *
 room_new_error (RoomWait *wait)
 {
-  if (wait->fate == ROOM_EXPIRED)
-    return g_error_new (AGENT_BUS_ERROR,
-                        AGENT_BUS_ERROR_TIMED_OUT,
-                        "There was no room at '%s' for a message before it expired",
-                        _agent_mailbox_get_name (wait->mailbox));
+  const char *name = _agent_mailbox_get_name (wait->mailbox);
 
-  if (wait->fate == ROOM_STALE)
-    return g_error_new (AGENT_BUS_ERROR,
-                        AGENT_BUS_ERROR_STALE,
-                        "There was no room at '%s' for a message before its conversation went on",
-                        _agent_mailbox_get_name (wait->mailbox));
-
-  return _agent_bus_new_offer_error (wait->mailbox, AGENT_OFFER_CLOSED);
+  switch (wait->fate)
+    {
+    case ROOM_EXPIRED:
+      return g_error_new (AGENT_BUS_ERROR,
+                          AGENT_BUS_ERROR_TIMED_OUT,
+                          "There was no room at '%s' for a message before it expired",
+                          name);
+    case ROOM_STALE:
+      return g_error_new (AGENT_BUS_ERROR,
+                          AGENT_BUS_ERROR_STALE,
+                          "There was no room at '%s' for a message before its conversation went on",
+                          name);
+    case ROOM_CANCELLED:
+      return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "A message to '%s' was cancelled before there was room", name);
+    case ROOM_CLOSED:
+      return _agent_bus_new_offer_error (wait->mailbox, AGENT_OFFER_CLOSED);
+    case ROOM_WAITS:
+    case ROOM_ACCEPTED:
+    default:
+      g_assert_not_reached ();
+    }
 }
 
 /* A member of a group has left while a message waited for room at it. FALSE: there is no other one, and @offered is still the
@@ -179,7 +190,7 @@ room_wait_at_another (RoomWait *wait)
 static void
 room_end_wait (RoomWait *wait)
 {
-  _agent_source_clear (&wait->cancelled);
+  _agent_cancel_source_clear (&wait->cancelled);
   _agent_source_clear (&wait->expired);
   if (wait->epoch.of != NULL)
     _agent_epoch_unwatch (&wait->epoch);
@@ -192,8 +203,7 @@ room_end_wait (RoomWait *wait)
   else if (!room_wait_at_another (wait))
     {
       _agent_bus_cancel_offer (wait->offered);
-      if (!g_task_return_error_if_cancelled (wait->task))
-        g_task_return_error (wait->task, room_new_error (wait));
+      g_task_return_error (wait->task, room_new_error (wait));
     }
   room_unref_wait (wait);
 }
@@ -206,11 +216,14 @@ room_is_expired (AgentMessage *message)
   return message->ttl != 0 && _agent_clock_now () - message->sent_at >= message->ttl * G_GINT64_CONSTANT (1000);
 }
 
+/* The sources of the wait may come later than the room, or never, if nobody iterates their context. */
 static RoomFate
 room_offer_locked (RoomWait *wait)
 {
   AgentBus *bus = g_task_get_source_object (wait->task);
 
+  if (g_cancellable_is_cancelled (g_task_get_cancellable (wait->task)))
+    return ROOM_CANCELLED;
   if (_agent_message_is_stale (wait->offered))
     return ROOM_STALE;
   if (room_is_expired (wait->offered))
@@ -321,8 +334,7 @@ room_give_up (RoomWait *wait,
 }
 
 static gboolean
-room_on_cancelled (GCancellable *cancellable,
-                   gpointer      user_data)
+room_on_cancelled (gpointer user_data)
 {
   room_give_up (user_data, ROOM_CANCELLED);
   return G_SOURCE_REMOVE;
@@ -401,7 +413,7 @@ room_attach_sources_locked (RoomWait *wait)
   AgentEpoch   *epoch = wait->offered->epoch;
 
   if (cancellable != NULL)
-    wait->cancelled = room_attach (wait, g_cancellable_source_new (cancellable), G_SOURCE_FUNC (room_on_cancelled));
+    wait->cancelled = room_attach (wait, _agent_cancel_source_new (cancellable), room_on_cancelled);
   if (ttl != 0)
     wait->expired = room_attach (wait, g_timeout_source_new (room_get_rest (wait->offered)), room_on_expired);
   if (epoch != NULL)

@@ -85,3 +85,11 @@ _agent_channel_queue_has_recovered_locked (AgentChannelQueue *self)
 
   return length == 0 || (length * 4 < limit && !look_has_many_bytes (self, 1));
 }
+
+/* The queue is not slow any more. While it was, the looks were as far apart as milestones are. */
+void
+_agent_channel_queue_note_recovered_locked (AgentChannelQueue *self)
+{
+  _agent_channel_queue_clear_mark (self, AGENT_QUEUE_SLOW);
+  self->look_at = (guint) _agent_channel_queue_get_n_in (self) + 1;
+}

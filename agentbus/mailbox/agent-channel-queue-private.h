@@ -178,6 +178,8 @@ guint         _agent_channel_queue_sift_locked  (AgentChannelQueue *self,
                                                  GPtrArray         *messages,
                                                  AgentGapFunc       gap_moved,
                                                  gpointer           data);
+void          _agent_channel_queue_note_recovered_locked
+                                                (AgentChannelQueue *self);
 guint64       _agent_channel_queue_get_length_locked
                                                 (AgentChannelQueue *self);
 
@@ -228,14 +230,19 @@ _agent_channel_queue_has_to_look_locked (AgentChannelQueue *self,
   return G_UNLIKELY ((gint) (n_in - self->look_at) >= 0) || size > 0;
 }
 
-/* Whether the receiver has taken nothing since the token was set, although that was @patience microseconds ago, or 2^32
- * microseconds more. Without the lock, this is a guess. */
+/* Whether the receiver has taken nothing since the token was set, although that was @patience microseconds ago, or a multiple
+ * of 2^32 microseconds more. Without the lock, this is a guess.
+ *
+ * @now may be earlier than the moment when the token was set: another thread may have set it after this one had read the
+ * clock. */
 static inline gboolean
 _agent_channel_queue_is_forgotten (AgentChannelQueue *self,
                                    gint64             now,
                                    guint              patience)
 {
-  return (guint) now - atomic_load_explicit (&self->scheduled_at, memory_order_relaxed) >= patience &&
+  gint waited = (gint) ((guint) now - atomic_load_explicit (&self->scheduled_at, memory_order_relaxed));
+
+  return waited >= (gint) patience &&
          (guint) atomic_load_explicit (&self->n_out, memory_order_relaxed) ==
              atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
 }

@@ -7,7 +7,7 @@
 /* Returns whether to tell the owner that there is news.
  *
  * @n_queued: how many messages are queued
- * @n_full: how many messages there was no room for, in all */
+ * @n_full: how many messages there was no room for, in all; of two threads, the one that has counted first may come last */
 gboolean
 _agent_flow_change (AgentFlow *self,
                     gboolean   slow,
@@ -20,7 +20,7 @@ _agent_flow_change (AgentFlow *self,
   if (self->slow != slow)
     {
       self->slow = slow;
-      self->n_full = n_full;
+      self->n_full = MAX (self->n_full, n_full);
       if (slow)
         {
           self->was_slow = TRUE;

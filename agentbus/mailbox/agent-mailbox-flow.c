@@ -54,12 +54,58 @@ flow_is_still_slow (AgentMailbox *self,
   gboolean           slow;
 
   _agent_channel_queue_lock (queue);
-  slow = _agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW) && !_agent_channel_queue_has_recovered_locked (queue);
-  if (!slow)
-    _agent_channel_queue_clear_mark (queue, AGENT_QUEUE_SLOW);
+  slow = _agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW);
+  if (slow && _agent_channel_queue_has_recovered_locked (queue))
+    {
+      _agent_channel_queue_note_recovered_locked (queue);
+      slow = FALSE;
+    }
   _agent_channel_queue_unlock (queue);
 
   return slow;
+}
+
+/* Whether any channel is still slow. If so, look_for_recovery() is called again after the next messages.
+ *
+ * The second look is for messages that were taken while this thread had not asked to be told of that yet: see
+ * _agent_schedule_is_watched(). */
+static gboolean
+flow_is_any_still_slow (AgentMailbox *self)
+{
+  gboolean slow = FALSE;
+
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
+    {
+      if (!flow_is_still_slow (self, channel))
+        continue;
+      _agent_schedule_watch (&self->schedule, AGENT_WATCH_SLOW);
+      atomic_thread_fence (memory_order_seq_cst);
+      slow |= flow_is_still_slow (self, channel);
+    }
+
+  return slow;
+}
+
+/* Whether a channel has the mark.
+ *
+ * @n_queued: (out): how many messages are queued there */
+static gboolean
+flow_has_mark (AgentMailbox *self,
+               guint64      *n_queued)
+{
+  gboolean marked = FALSE;
+
+  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS && !marked; channel++)
+    {
+      AgentChannelQueue *queue = &self->queues[channel];
+
+      _agent_channel_queue_lock (queue);
+      marked = _agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW);
+      *n_queued = _agent_channel_queue_get_length_locked (queue);
+      _agent_channel_queue_unlock (queue);
+    }
+
+  return marked;
 }
 
 /* @channel has got nearly full, or has dropped messages because it is full. Returns whether that is new.
@@ -75,24 +121,26 @@ _agent_mailbox_note_slow (AgentMailbox *self,
     return FALSE;
 
   flow_change (self, TRUE, n_queued);
-  _agent_schedule_watch (&self->schedule, AGENT_WATCH_SLOW);
   _agent_mailbox_look_for_recovery (self);
   return TRUE;
 }
 
-/* The mailbox was slow, and messages have been taken. If it is still slow, this is called again after the next ones. */
+/* The mailbox was slow, and messages have been taken. If it is still slow, this is called again after the next ones.
+ *
+ * Another thread may find a channel slow again after this one has looked, and note that before this one notes that the mailbox
+ * has recovered. Then the mark is there, and this thread notes it once more. */
 void
 _agent_mailbox_look_for_recovery (AgentMailbox *self)
 {
-  gboolean slow = FALSE;
+  guint64 n_queued;
 
-  for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
-    slow |= flow_is_still_slow (self, channel);
-
-  if (slow)
-    _agent_schedule_watch (&self->schedule, AGENT_WATCH_SLOW);
-  else
-    flow_change (self, FALSE, 0);
+  while (!flow_is_any_still_slow (self))
+    {
+      flow_change (self, FALSE, 0);
+      if (!flow_has_mark (self, &n_queued))
+        return;
+      flow_change (self, TRUE, n_queued);
+    }
 }
 
 /* What to log of @channel, which has become slow: (transfer full) (nullable). Of the data channel, drops are logged. */

@@ -133,12 +133,13 @@ _agent_mailbox_take_gap (AgentMailbox *self,
   self->missed = TRUE;
 }
 
-/* @message, which was taken out, has expired. */
+/* @message, which was taken out, is not delivered. What is stale is not missed. */
 void
-_agent_mailbox_note_expired (AgentMailbox *self,
-                             AgentMessage *message)
+_agent_mailbox_note_spent (AgentMailbox   *self,
+                           AgentMessage   *message,
+                           AgentDropReason reason)
 {
-  if (message->channel != AGENT_CHANNEL_DATA || _agent_message_is_stale (message))
+  if (message->channel != AGENT_CHANNEL_DATA || reason == AGENT_DROP_REASON_STALE)
     return;
 
   _agent_mailbox_extras_get (&self->extras)->n_missed_next++;

@@ -166,6 +166,7 @@ gboolean         _agent_mailbox_purge          (AgentMailbox               *self
                                                 AgentSender                *sender);
 gboolean         _agent_mailbox_make_room      (AgentMailbox               *self,
                                                 AgentMessage               *message,
+                                                guint                      *found,
                                                 AgentSender                *sender);
 void             _agent_mailbox_reserve_room   (AgentMailbox               *self,
                                                 gboolean                    reserved);
@@ -211,8 +212,9 @@ void             _agent_mailbox_count_evicted_locked
 /* Lost messages: the thread that takes messages out */
 void             _agent_mailbox_take_gap       (AgentMailbox               *self,
                                                 AgentMessage               *message);
-void             _agent_mailbox_note_expired   (AgentMailbox               *self,
-                                                AgentMessage               *message);
+void             _agent_mailbox_note_spent     (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentDropReason             reason);
 void             _agent_mailbox_tell_missed    (AgentMailbox               *self,
                                                 AgentChannel                channel);
 guint64          _agent_mailbox_get_n_missed   (AgentMailbox               *self);

@@ -39,7 +39,7 @@ purge_count_locked (AgentMailbox *self,
                     AgentSender  *sender,
                     Purge        *purge)
 {
-  AgentDropReason reason = _agent_message_is_stale (message) ? AGENT_DROP_REASON_STALE : AGENT_DROP_REASON_EXPIRED;
+  AgentDropReason reason = _agent_mailbox_get_spent_reason (message);
   AgentMessage   *previous = NULL;
   gboolean        to_report = FALSE;
 

@@ -398,10 +398,13 @@ _agent_mailbox_push (AgentMailbox *self,
   return push_data (self, message, sender);
 }
 
-/* Has older messages give way to @message, which is going to be offered. FALSE: none may. With no lock held. */
+/* Has older messages give way to @message, which is going to be offered. FALSE: none may. With no lock held.
+ *
+ * @found: (inout): AGENT_LOOK_ flags, for the offer when it is accepted: before that, the channel may be empty */
 gboolean
 _agent_mailbox_make_room (AgentMailbox *self,
                           AgentMessage *message,
+                          guint        *found,
                           AgentSender  *sender)
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
@@ -421,6 +424,9 @@ _agent_mailbox_make_room (AgentMailbox *self,
 
   _agent_mailbox_report_drops (self, to_report);
   if (victims.n > 0)
-    push_unref_victims (self, &victims, lost);
+    {
+      push_unref_victims (self, &victims, lost);
+      *found |= AGENT_LOOK_SLOW;
+    }
   return result != PUSH_FULL;
 }

@@ -11,6 +11,25 @@
  * time takes messages out.
  */
 
+/* Whether nothing is queued, without pop(), which would clear the token: then the next message would wake the context up.
+ *
+ * While a message gives way to a newer one, the queue may look empty. So this function waits for the sender that does so. */
+static gboolean
+receive_now_is_empty (AgentMailbox *self,
+                      AgentChannel  channel)
+{
+  AgentChannelQueue *queue = &self->queues[channel];
+
+  if (!_agent_channel_queue_is_empty (queue))
+    return FALSE;
+  if (channel == AGENT_CHANNEL_SYSTEM || self->overflow != AGENT_OVERFLOW_DROP_OLDEST)
+    return TRUE;
+
+  _agent_channel_queue_lock (queue);
+  _agent_channel_queue_unlock (queue);
+  return _agent_channel_queue_is_empty (queue);
+}
+
 /* (transfer full) (nullable) */
 static AgentMessage *
 receive_now_pop_locked (AgentMailbox *self)
@@ -18,7 +37,7 @@ receive_now_pop_locked (AgentMailbox *self)
   AgentMessage *message = NULL;
 
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS && message == NULL; channel++)
-    if (!_agent_channel_queue_is_empty (&self->queues[channel]))
+    if (!receive_now_is_empty (self, channel))
       message = _agent_mailbox_pop (self, channel);
 
   return message;
@@ -26,13 +45,14 @@ receive_now_pop_locked (AgentMailbox *self)
 
 /* Takes @expired, with no lock held. The mailbox is not released meanwhile: receive_now_take() has seen to that. */
 static void
-receive_now_drop (AgentMailbox *self,
-                  AgentMessage *expired)
+receive_now_drop (AgentMailbox   *self,
+                  AgentMessage   *expired,
+                  AgentDropReason reason)
 {
   AgentReadyList *list;
   AgentRelease    release;
 
-  _agent_mailbox_drop_expired (self, expired);
+  _agent_mailbox_drop_spent (self, expired, reason);
 
   list = _agent_delivery_source_lock (self->source);
   release = _agent_schedule_end_return (&self->schedule, list);
@@ -42,11 +62,13 @@ receive_now_drop (AgentMailbox *self,
 
 /* The next message: (transfer full) (nullable).
  *
- * @expired: (out): it is too old, and the caller has to drop it */
+ * @expired: (out): it is too old or stale, and the caller has to drop it
+ * @reason: (out): why, in that case */
 static AgentMessage *
-receive_now_take (AgentMailbox *self,
-                  gboolean      owns_context,
-                  gboolean     *expired)
+receive_now_take (AgentMailbox    *self,
+                  gboolean         owns_context,
+                  gboolean        *expired,
+                  AgentDropReason *reason)
 {
   AgentReadyList *list = _agent_delivery_source_lock (self->source);
   AgentMessage   *message = NULL;
@@ -61,7 +83,8 @@ receive_now_take (AgentMailbox *self,
       *expired = _agent_mailbox_is_expired (self, message);
       if (*expired)
         {
-          _agent_mailbox_note_expired (self, message);
+          *reason = _agent_mailbox_get_spent_reason (message);
+          _agent_mailbox_note_spent (self, message, *reason);
           _agent_schedule_begin_return (&self->schedule);
         }
       else
@@ -85,11 +108,12 @@ AgentMessage *
 _agent_mailbox_receive_now (AgentMailbox *self,
                             gboolean      owns_context)
 {
-  AgentMessage *message;
-  gboolean      expired;
+  AgentDropReason reason = AGENT_DROP_REASON_EXPIRED;
+  AgentMessage   *message;
+  gboolean        expired;
 
-  while ((message = receive_now_take (self, owns_context, &expired)) != NULL && expired)
-    receive_now_drop (self, message);
+  while ((message = receive_now_take (self, owns_context, &expired, &reason)) != NULL && expired)
+    receive_now_drop (self, message, reason);
 
   return message;
 }

@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
-#include "base/agent-source-private.h"
+#include "base/agent-cancel-source-private.h"
 #include "mailbox/agent-mailbox-take-private.h"
 
 /*
@@ -16,11 +16,12 @@
 /* One who waits. */
 typedef struct
 {
-  AgentMailbox *mailbox;   /* (owned) */
-  GTask        *task;      /* (owned) */
-  gboolean      in_hand;   /* whether a delivery is wanted, to be completed later */
-  gint64        created;   /* the time of the context's iteration, see receive_is_new() */
-  GSource      *cancelled; /* (owned) (nullable) */
+  gatomicrefcount ref_count; /* the source has one, as it may be dispatched while another thread ends the wait */
+  AgentMailbox   *mailbox;   /* (owned) */
+  GTask          *task;      /* (owned) */
+  gboolean        in_hand;   /* whether a delivery is wanted, to be completed later */
+  gint64          created;   /* the time of the context's iteration, see receive_is_new() */
+  GSource        *cancelled; /* (owned) (nullable) */
 } Receipt;
 
 static gint64
@@ -39,12 +40,24 @@ receive_is_new (Receipt *receipt)
 }
 
 static void
-receive_free_receipt (Receipt *receipt)
+receive_unref_receipt (gpointer data)
 {
-  _agent_source_clear (&receipt->cancelled);
+  Receipt *receipt = data;
+
+  if (!g_atomic_ref_count_dec (&receipt->ref_count))
+    return;
+
   g_object_unref (receipt->task);
   _agent_mailbox_unref (receipt->mailbox);
   g_free (receipt);
+}
+
+/* Called once, by who has ended the wait. */
+static void
+receive_free_receipt (Receipt *receipt)
+{
+  _agent_cancel_source_clear (&receipt->cancelled);
+  receive_unref_receipt (receipt);
 }
 
 /* FALSE: the mailbox has nothing to give any more. */
@@ -142,7 +155,7 @@ _agent_mailbox_give (AgentMailbox *self,
 
   _agent_mailbox_count_delivered (self, message);
   /* A cancellation that comes from now on is too late. */
-  _agent_source_clear (&receipt->cancelled);
+  _agent_cancel_source_clear (&receipt->cancelled);
   if (receipt->in_hand)
     g_task_return_pointer (receipt->task, receive_new_delivery (self, subscriber, message), g_object_unref);
   else
@@ -175,8 +188,7 @@ _agent_mailbox_end_receipts (AgentMailbox *self)
 
 /* In the subscriber's context. A message that was given to the receipt before is not lost: then it is not waiting any more. */
 static gboolean
-receive_on_cancelled (GCancellable *cancellable,
-                      gpointer      user_data)
+receive_on_cancelled (gpointer user_data)
 {
   Receipt *receipt = user_data;
 
@@ -197,9 +209,10 @@ receive_watch_cancellable (Receipt *receipt)
   if (cancellable == NULL)
     return;
 
-  receipt->cancelled = g_cancellable_source_new (cancellable);
+  receipt->cancelled = _agent_cancel_source_new (cancellable);
   g_source_set_static_name (receipt->cancelled, "[agentbus] receive");
-  g_source_set_callback (receipt->cancelled, G_SOURCE_FUNC (receive_on_cancelled), receipt, NULL);
+  g_atomic_ref_count_inc (&receipt->ref_count);
+  g_source_set_callback (receipt->cancelled, receive_on_cancelled, receipt, receive_unref_receipt);
   g_source_attach (receipt->cancelled, g_task_get_context (receipt->task));
 }
 
@@ -220,6 +233,7 @@ _agent_mailbox_receive_async (AgentMailbox *self,
     }
 
   receipt = g_new0 (Receipt, 1);
+  g_atomic_ref_count_init (&receipt->ref_count);
   receipt->mailbox = _agent_mailbox_ref (self);
   receipt->task = task;
   receipt->in_hand = in_hand;

@@ -146,6 +146,16 @@ serve_has_to_stop (AgentMailbox *self,
 }
 
 static void
+serve_drop (AgentMailbox *self,
+            AgentMessage *message)
+{
+  AgentDropReason reason = _agent_mailbox_get_spent_reason (message);
+
+  _agent_mailbox_note_spent (self, message, reason);
+  _agent_mailbox_drop_spent (self, message, reason);
+}
+
+static void
 serve_one (AgentMailbox *self,
            gpointer      subscriber,
            AgentMessage *message,
@@ -153,8 +163,7 @@ serve_one (AgentMailbox *self,
 {
   if (G_UNLIKELY (_agent_mailbox_is_expired (self, message)))
     {
-      _agent_mailbox_note_expired (self, message);
-      _agent_mailbox_drop_expired (self, message);
+      serve_drop (self, message);
     }
   else if (_agent_schedule_is_receiving (&self->schedule))
     {

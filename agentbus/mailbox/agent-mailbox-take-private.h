@@ -8,10 +8,11 @@ G_BEGIN_DECLS
 
 /* How one message is taken out of the mailbox, or turns out to be too old or stale. For the thread that serves, which does this with each message. */
 
-gboolean _agent_mailbox_is_too_old   (AgentMailbox *self,
-                                      AgentMessage *message);
-void     _agent_mailbox_drop_expired (AgentMailbox *self,
-                                      AgentMessage *message);
+gboolean _agent_mailbox_is_too_old (AgentMailbox   *self,
+                                    AgentMessage   *message);
+void     _agent_mailbox_drop_spent (AgentMailbox   *self,
+                                    AgentMessage   *message,
+                                    AgentDropReason reason);
 
 /* Relaxed: a message that is taken out while the age limit changes may fall under either. */
 static inline guint
@@ -29,6 +30,14 @@ _agent_mailbox_is_expired (AgentMailbox *self,
     return TRUE;
 
   return (message->ttl != 0 || _agent_mailbox_get_max_age (self) != 0) && _agent_mailbox_is_too_old (self, message);
+}
+
+/* Why a message is not delivered that is_expired(). To be asked once: it may get stale meanwhile, and what is counted as missed
+ * has to be what is counted as expired. */
+static inline AgentDropReason
+_agent_mailbox_get_spent_reason (AgentMessage *message)
+{
+  return _agent_message_is_stale (message) ? AGENT_DROP_REASON_STALE : AGENT_DROP_REASON_EXPIRED;
 }
 
 /* The next message of @channel: (transfer full) (nullable). */

@@ -22,14 +22,14 @@ _agent_mailbox_is_too_old (AgentMailbox *self,
          (max_age != 0 && age >= ((gint64) max_age + message->delay) * 1000);
 }
 
-/* Takes @message, and counts it as stale or expired. With no lock held. */
+/* Takes @message, and counts it as stale or expired: @reason. With no lock held. */
 void
-_agent_mailbox_drop_expired (AgentMailbox *self,
-                             AgentMessage *message)
+_agent_mailbox_drop_spent (AgentMailbox   *self,
+                           AgentMessage   *message,
+                           AgentDropReason reason)
 {
-  AgentDropReason reason = _agent_message_is_stale (message) ? AGENT_DROP_REASON_STALE : AGENT_DROP_REASON_EXPIRED;
-  gboolean        to_report = FALSE;
-  AgentMessage   *previous = NULL;
+  gboolean      to_report = FALSE;
+  AgentMessage *previous = NULL;
 
   _agent_mailbox_owner_tell_loss (self->owner, message, self->name, reason);
   _agent_mailbox_count_drops (self, reason, 1, message, &previous, &to_report);

@@ -187,7 +187,7 @@ def members_in(node, element):
             if name.startswith('_'):
                 if name == '__iter__':
                     found[name] = '__iter__: None'
-            elif isinstance(value, ast.Call) and ast.unparse(value.func) in ('property', 'attribute'):
+            elif isinstance(value, ast.Call) and ast.unparse(value.func) in ('property', 'attribute', 'number'):
                 found[name] = describe_property(element, name, value)
             else:
                 found[name] = ast.unparse(child)

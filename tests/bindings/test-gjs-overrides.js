@@ -209,6 +209,7 @@ test('numbers', async () => {
     const bus = new Bus();
     const dispatcher = new AgentBus.RouterDispatcher({bus, route_table: new AgentBus.RouteTable()});
     const policy = AgentBus.RetryPolicy.new();
+    const worker = new Subscriber({name: 'worker'});
 
     for (const odd of [0.5, NaN, Infinity, -1, '5', null]) {
         for (const func of [
@@ -216,6 +217,7 @@ test('numbers', async () => {
             () => new Subscriber({name: 'a', maxBytes: odd}),
             () => new Subscriber({name: 'a', 'max-age': odd}), () => bus.set_shutdown_timeout(odd),
             () => { bus.shutdown_timeout = odd; }, () => { bus.shutdownTimeout = odd; },
+            () => { worker.capacity = odd; }, () => { worker.maxAge = odd; }, () => worker.set_max_bytes(odd),
             () => { dispatcher.capacity = odd; }, () => dispatcher.set_timeout('request-inference', odd),
             () => policy.set_initial_delay(odd), () => policy.set_max_delay(odd),
         ])
@@ -227,6 +229,38 @@ test('numbers', async () => {
     dispatcher.set_timeout('request_inference', 40);
     assertEqual([bus.shutdown_timeout, dispatcher.get_timeout(AgentBus.MessageType.REQUEST_INFERENCE)], [7, 40]);
     assertEqual(new Subscriber({name: 'a', max_bytes: 2 ** 40}).max_bytes, 2 ** 40);
+    worker.maxBytes = 2 ** 40;
+    worker['max-age'] = 3;
+    assertEqual([worker.max_bytes, worker.max_age, worker.priority], [2 ** 40, 3, GLib.PRIORITY_DEFAULT]);
+});
+
+test('room', async () => {
+    const [bus, worker] = makeBus();
+    const cancellable = new Gio.Cancellable();
+    const got = [];
+
+    worker.capacity = 1;
+    worker.paused = true;
+    worker.on(({payload}) => got.push(payload));
+    assertEqual([bus.try_send(update('worker', 1)), bus.send(update('worker', 2))], [true, 0]);
+    for (const [target, code] of [['worker', 'FULL'], ['nobody', 'NOT_FOUND']]) {
+        const error = await caught(() => bus.try_send(update(target, 3)));
+
+        assertEqual(error.matches(AgentBus.BusError, AgentBus.BusError[code]), true);
+    }
+
+    const cancelled = bus.send_async(update('worker', 4), {signal: cancellable});
+    const waiting = bus.send_async(update('worker', 5));
+
+    cancellable.cancel();
+    assertEqual((await rejection(cancelled)).matches(Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED), true);
+    assertEqual(await Promise.race([waiting, turn()]) ?? 'waits', 'waits');
+    worker.capacity = 2;
+    assertEqual(await waiting, true);
+    worker.paused = false;
+    await until(() => got.length === 2);
+    assertEqual(got, [1, 5]);
+    assertEqual((await rejection(bus.send_async(update('nobody')))).matches(AgentBus.BusError, AgentBus.BusError.NOT_FOUND), true);
 });
 
 test('nicks', async () => {

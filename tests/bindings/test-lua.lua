@@ -145,12 +145,14 @@ test('numbers', function()
    local bus = AgentBus.Bus { shutdown_timeout = 5 }
    local dispatcher = AgentBus.RouterDispatcher { bus = bus, route_table = AgentBus.RouteTable() }
    local policy = AgentBus.RetryPolicy.new()
+   local worker = AgentBus.Subscriber { name = 'worker' }
    local Derived = App:class('Derived', AgentBus.Subscriber)
    for _, odd in ipairs { 0.5, 0 / 0, 1 / 0, -1, '5' } do
       for _, func in ipairs {
          function() Message.activate('a', 'b', { ttl = odd }) end, function() AgentBus.Bus { capacity = odd } end,
          function() Derived { name = 'a', max_bytes = odd } end, function() bus.shutdown_timeout = odd end,
          function() dispatcher.capacity = odd end, function() dispatcher:set_timeout('SHUTDOWN', odd) end,
+         function() worker.capacity = odd end, function() worker.max_age = odd end,
          function() policy:set_initial_delay(odd) end, function() policy:set_max_delay(odd) end,
       } do
          assert_equal(raised(func):find('has to be a whole number', 1, true) ~= nil, true)
@@ -159,6 +161,11 @@ test('numbers', function()
    bus.shutdown_timeout = 7
    assert_equal(bus.shutdown_timeout == 7, true)
    assert_equal(Derived { name = 'a', max_bytes = 2 ^ 40 }.max_bytes == 2 ^ 40, true)
+   worker.capacity, worker.max_bytes, worker.max_age = 2, 2 ^ 40, 3
+   assert_equal({ worker.capacity == 2, worker:get_max_bytes() == 2 ^ 40, worker:get_max_age() == 3 }, { true, true, true })
+   local derived = Derived { name = 'a' }
+   derived.capacity = 3
+   assert_equal(derived:get_capacity() == 3, true)
 end)
 
 test('nicks', function()
@@ -379,6 +386,31 @@ test('async', function()
    local ok, err = bus:async_unsubscribe('nobody')
    assert_equal({ not ok, err:matches(AgentBus.BusError, 'NOT_FOUND') }, { true, true })
    assert_equal({ bus:async_unsubscribe('worker'), bus:async_stop() }, { true, true })
+end)
+
+test('room', function()
+   local bus, worker = make_bus()
+   local got, cancelled = {}, nil
+   worker.capacity, worker.paused = 1, true
+   worker:on(function(message) got[#got + 1] = message.payload end)
+   assert_equal(bus:try_send(update('worker', 1)), true)
+   for target, code in pairs { worker = 'FULL', nobody = 'NOT_FOUND' } do
+      local ok, err = bus:try_send(update(target, 2))
+      assert_equal({ not ok, err:matches(AgentBus.BusError, code) }, { true, true })
+   end
+
+   local cancellable = Gio.Cancellable()
+   Gio.Async.start(function()
+      local ok, err = bus:async_send(update('worker', 3))
+      cancelled = not ok and err:matches(Gio.IOErrorEnum, 'CANCELLED')
+   end, cancellable)()
+   cancellable:cancel()
+   wait_until(function() return cancelled ~= nil end)
+   assert_equal(cancelled, true)
+   worker.paused = false
+   assert_equal(bus:async_send(update('worker', 4)), true)
+   wait_until(function() return #got == 2 end)
+   assert_equal(got, { 1, 4 })
 end)
 
 test('statistics', function()

@@ -22,6 +22,11 @@ class TestCase(override_case.TestCase):
     def tearDown(self):
         self.assertFalse(self.context.is_owner())
 
+    def assertFails(self, code, func, *args):
+        with self.assertRaises(GLib.Error) as caught:
+            func(*args)
+        self.assertTrue(caught.exception.matches(AgentBus.BusError.quark(), code), caught.exception)
+
     async def until(self, condition):
         while not condition():
             await asyncio.sleep(0.001)
@@ -82,6 +87,56 @@ class PlainTest(TestCase):
                     thread.join()
         asyncio.run(main())
         self.assertEqual(set(self.got), {threading.get_ident()})
+
+    def test_to_wait_for_room(self):
+        """One is sent, one is cancelled by asyncio, and one by a cancellable, which ends nothing else."""
+        def update(i):
+            return Message.task_update('ui', 'worker', str(i))
+
+        async def main():
+            cancellable = Gio.Cancellable()
+            async with self.bus:
+                self.worker.capacity = 1
+                self.worker.paused = True
+                self.bus.subscribe(self.worker)
+                self.assertTrue(await self.bus.send_async(update(1)))
+                self.assertFails(AgentBus.BusError.FULL, self.bus.try_send, update(2))
+                self.assertFails(AgentBus.BusError.NOT_FOUND, self.bus.try_send, Message.activate('ui', 'nobody'))
+                given_up = update(3)
+                with self.assertRaises(asyncio.TimeoutError):
+                    await asyncio.wait_for(self.bus.send_async(given_up, cancellable), 0.01)
+                self.assertFalse(cancellable.is_cancelled())
+                ended = self.bus.send_async(update(4), cancellable)
+                waiting = self.bus.send_async(update(5))
+                cancellable.cancel()
+                with self.assertRaises(GLib.Error) as caught:
+                    await ended
+                self.assertTrue(caught.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
+                self.assertFalse(waiting.done())
+                self.worker.on(lambda message: self.got.append(message.task_id))
+                self.worker.paused = False
+                self.assertTrue(await waiting)
+                given_up.set_ttl(5)  # it may be changed, since it was not sent
+                self.worker.capacity = 0
+                self.assertTrue(self.bus.try_send(given_up))
+                await self.until(lambda: len(self.got) == 3)
+        asyncio.run(main())
+        self.assertEqual(self.got, ['1', '5', '3'])
+        self.assertEqual(self.bus.statistics['sent'], 3)
+
+    def test_to_wait_for_room_without_asyncio(self):
+        async def main():
+            with self.assertRaises(asyncio.TimeoutError):
+                await AgentBus.timeout(self.bus.send_async(Message.task_update('ui', 'worker', '2')), 0.01)
+            self.worker.on(lambda message: None)
+            self.worker.paused = False
+            await self.bus.send_async(Message.task_update('ui', 'worker', '2'))
+        self.worker.capacity = 1
+        self.worker.paused = True
+        self.bus.subscribe(self.worker)
+        self.send('1')
+        AgentBus.run(main())
+        self.assertEqual(self.bus.statistics['sent'], 2)
 
     def test_a_source_from_another_thread_while_it_waits(self):
         """Nothing else would end the wait."""

@@ -170,6 +170,14 @@ class PropertyTest(unittest.TestCase):
         self.assertEqual((worker.name, worker.capacity, worker.bus, worker.n_queued), ('worker', 2, bus, 0))
         self.assertEqual(worker.overflow, AgentBus.Overflow.DROP_OLDEST)
 
+    def test_limits_that_change(self):
+        worker = AgentBus.Subscriber('worker', priority=GLib.PRIORITY_LOW)
+        worker.capacity, worker.max_bytes, worker.max_age = 2, 2**40, 3.0
+        self.assertEqual((worker.capacity, worker.max_bytes, worker.max_age), (2, 2**40, 3))
+        self.assertEqual((worker.get_capacity(), worker.priority), (2, GLib.PRIORITY_LOW))
+        with self.assertRaisesRegex(ValueError, 'max_age is 0.5'):
+            worker.max_age = 0.5
+
     def test_attributes_of_the_same_name(self):
         """A program that keeps something under the name of a property goes on to do so."""
         class Worker(AgentBus.Subscriber):

@@ -65,6 +65,8 @@ RIGHT = '''
     async for message in worker:
         bus.send(Message.task_response('worker', message.source, message.task_id, status='failed'))
     stopped: bool = await bus.stop()
+    sent: bool = bus.try_send(message) and await bus.send_async(message)
+    worker.capacity = worker.max_bytes + worker.max_age + worker.priority
     first: Message = await worker.receive(timeout=1.5)
     second: Message = worker.receive(1500, None)
     data = AgentBus.Frame('audio', b'12', {'rate': 1}).data
@@ -82,7 +84,8 @@ async def work() -> int:
     return 1
 '''
 WRONG = ['n: str = worker.name.upper().size', 'bus.send("text")', 'bus.subcribe(worker)', 'bus.subscribe("worker")',
-         'Message.task_request("ui", "worker")', 'x: str = await bus.stop()', 'worker.on(5)',
+         'Message.task_request("ui", "worker")', 'x: str = await bus.stop()', 'x: str = await bus.send_async(Message.activate("a", "b"))', 'bus.try_send("text")',
+         'worker.capacity = "5"', 'worker.priority = 5', 'worker.on(5)',
          'm: Message = worker.receive(1)', 'AgentBus.Frame(5)', 'AgentBus.run(bus)', 'AgentBus.Task']
 
 

@@ -33,6 +33,8 @@ worker.on('task-request', ({source, task_id}) =>
 worker.connect('message', (self, message) => print(self.name, message.seq));
 worker.connect('message::cancel', (_self, message) => print(message.reason));
 worker.connect('notify::paused', () => {});
+bus.connect('slow', (_bus, subscriber, n) => print(subscriber.name, n + 1));
+bus.connect('recovered', (_bus, subscriber, n) => print(subscriber.name, n + 1));
 bus.connect('dropped', (_bus, subscriber, reason, n, last) =>
     print(subscriber?.name, AgentBus.DropReason.to_string(reason), n + 1, last.name));
 bus.send(Message.task_update('ui', 'worker', '1', {payload: [1, {a: 'b'}], ttl: 5}));
@@ -51,6 +53,10 @@ async function receive() {
     worker.paused = false;
     for await (const {payload, name} of other)
         print(payload, name, message.payload);
+    worker.capacity = worker.maxBytes + worker.max_age + worker.priority;
+    if (!bus.try_send(message) || !await bus.send_async(message, {signal}))
+        print(worker.get_max_bytes());
+    bus.send_async(message, null, (self, result) => self?.send_finish(result));
     await bus.unsubscribe_async('worker', {signal});
     bus.stop_async(null, (self, result) => self?.stop_finish(result));
     const names: string[] = bus.list_names();
@@ -102,6 +108,10 @@ Message.task_update('ui', 'worker');
 new Subscriber({nme: 'worker'});
 // @ts-expect-error: cannot be changed
 worker.name = 'another';
+// @ts-expect-error: for construction only
+worker.priority = 5;
+// @ts-expect-error: a promise, not what it gives
+const sent: boolean = bus.send_async(Message.end('ui', 'worker'));
 // @ts-expect-error: not a message
 bus.send('message');
 // @ts-expect-error: no such type

@@ -41,6 +41,9 @@ static const BenchScenario scenarios[] = {
   { "bus_deferred", bench_bus_deferred, 200000 },
   { "bus_receive", bench_bus_receive, 1000000 },
 
+  /* Refused, and waiting for room. */
+  { "bus_room", bench_bus_room, 200000 },
+
   /* What is queued, and not delivered any more. */
   { "bus_stale", bench_bus_stale, 500000 },
   { "bus_expired", bench_bus_expired, 500000 },

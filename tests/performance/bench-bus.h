@@ -34,6 +34,10 @@ void bench_bus_deferred        (const char *name,
 void bench_bus_receive         (const char *name,
                                 guint       n);
 
+/* bench-bus-room.c */
+void bench_bus_room            (const char *name,
+                                guint       n);
+
 /* bench-bus-senders.c */
 void bench_bus_four_to_one     (const char *name,
                                 guint       n);

@@ -53,6 +53,10 @@ GROUPS = {
     'Calls': [
         ('a send', 'bus_1to1_send', 'ns_per_send'),
         ('a send into a full channel', 'bus_overload', 'ns_per_send'),
+        ('a send that waits for room, more than a send', 'bus_room', 'ns_more_to_wait_than_to_send'),
+        ('a send and its delivery in one context', 'bus_room', 'ns_per_send'),
+        ('the same with try_send', 'bus_room', 'ns_per_try_send'),
+        ('a try_send that is refused, with its error', 'bus_room', 'ns_per_refusal'),
         ('a stale message, passed over', 'bus_stale', 'ns_per_message'),
         ('an expired one', 'bus_expired', 'ns_per_message'),
         ('a subscription', 'bus_subscribe', 'us_per_subscribe'),

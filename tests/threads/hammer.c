@@ -683,7 +683,8 @@ hammer_check_ledger (Hammer *self)
 
   /* What was accepted was handled, or has gone another way that the ledger knows; only an oldest message that gave
    * way is told with the same word as a newest one that was refused. */
-  n_over = ledger.delivered + ledger.dropped[AGENT_DROP_REASON_DISCARDED] + ledger.dropped[AGENT_DROP_REASON_EXPIRED];
+  n_over = ledger.delivered + ledger.dropped[AGENT_DROP_REASON_DISCARDED] + ledger.dropped[AGENT_DROP_REASON_EXPIRED] +
+           ledger.dropped[AGENT_DROP_REASON_STALE];
   g_assert_cmpuint (self->n_accepted, >=, n_over);
   g_assert_cmpuint (self->n_accepted, <=, n_over + self->dropped_oldest);
   n_refused = ledger.dropped[AGENT_DROP_REASON_NO_TARGET] + ledger.dropped[AGENT_DROP_REASON_CLOSED];

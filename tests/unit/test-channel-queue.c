@@ -821,6 +821,22 @@ test_token_after_take_all (Fixture      *f,
   assert_token_comes_back_with_null (&f->queue, 0);
 }
 
+/* One thread reads the clock, another one does, too, and sets the token, and then the first one looks. */
+static void
+test_token_is_not_forgotten_at_once (Fixture      *f,
+                                     gconstpointer data)
+{
+  const gint64 now = G_GINT64_CONSTANT (1) << 33;
+
+  push_number (&f->queue, 1);
+  _agent_channel_queue_lock (&f->queue);
+  g_assert_true (_agent_channel_queue_claim_token_locked (&f->queue, now));
+  g_assert_false (_agent_channel_queue_is_forgotten (&f->queue, now - 1, 1000));
+  g_assert_false (_agent_channel_queue_is_forgotten (&f->queue, now + 999, 1000));
+  g_assert_true (_agent_channel_queue_is_forgotten (&f->queue, now + 1000, 1000));
+  _agent_channel_queue_unlock (&f->queue);
+}
+
 /* --- Against a model --- */
 
 #define N_STEPS 100000
@@ -1020,6 +1036,7 @@ main (int   argc,
   ADD ("token-at-the-end-of-a-block", test_token_at_the_end_of_a_block);
   ADD ("token-after-eviction", test_token_after_eviction);
   ADD ("token-after-take-all", test_token_after_take_all);
+  ADD ("token-is-not-forgotten-at-once", test_token_is_not_forgotten_at_once);
   g_test_add_func ("/agentbus/channel-queue/model", test_model);
 
   return g_test_run ();

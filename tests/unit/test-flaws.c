@@ -474,6 +474,52 @@ test_bf22 (TestFixture *f)
   g_assert_cmpstr (test_recorder_text (a), ==, "1");
 }
 
+static void
+on_full (AgentBus        *bus,
+         AgentSubscriber *subscriber,
+         guint64          n,
+         guint           *n_told)
+{
+  ++*n_told;
+}
+
+static void
+on_finished (GObject      *source,
+             GAsyncResult *result,
+             gpointer      finished)
+{
+  g_assert_true (agent_bus_send_finish (AGENT_BUS (source), result, NULL));
+  *(gboolean *) finished = TRUE;
+}
+
+/* BF23: a fast sender could neither know that there was no room nor wait for it. */
+static void
+test_bf23 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe_full (f, test_recorder_new_full (NULL, NULL, "name", "a", "capacity", 4, NULL));
+  g_autoptr (AgentMessage) fifth = test_data ("test", "a", 5);
+  g_autoptr (GError) error = NULL;
+  guint    n_slow = 0;
+  guint    n_recovered = 0;
+  gboolean finished = FALSE;
+
+  g_signal_connect (f->bus, "slow", G_CALLBACK (on_full), &n_slow);
+  g_signal_connect (f->bus, "recovered", G_CALLBACK (on_full), &n_recovered);
+  for (guint i = 1; i <= 4; i++)
+    g_assert_cmpuint (agent_bus_send (f->bus, test_data ("test", "a", i)), ==, 1);
+  g_assert_false (agent_bus_try_send (f->bus, fifth, &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FULL);
+  agent_bus_send_async (f->bus, fifth, NULL, on_finished, &finished);
+  g_assert_false (finished);
+
+  test_run_until (f, &finished);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1 2 3 4 5");
+  g_assert_cmpuint (n_slow, ==, 1);
+  g_assert_cmpuint (n_recovered, ==, 1);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 0);
+}
+
 static AgentMessage *
 test_video (const char *target,
             gsize       size)
@@ -588,6 +634,62 @@ test_bf26 (TestFixture *f)
   g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_STALE], ==, 1);
 }
 
+static AgentMessage *
+test_about (const char *topic,
+            guint       number,
+            gboolean    retained)
+{
+  AgentMessage *message = test_data ("test", NULL, number);
+
+  agent_message_set_topic (message, topic);
+  agent_message_set_retained (message, retained);
+  return message;
+}
+
+static void
+add_topic (TestRecorder *recorder,
+           const char   *pattern)
+{
+  g_autoptr (GError) error = NULL;
+
+  agent_subscriber_add_topic (AGENT_SUBSCRIBER (recorder), pattern, &error);
+  g_assert_no_error (error);
+}
+
+/* BF30: a broadcast woke every subscriber, which then had to look whether it was of interest. */
+static void
+test_bf30 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  g_autoptr (TestRecorder) b = test_recorder_subscribe (f, "b", NULL, NULL);
+
+  add_topic (a, "audio.>");
+  add_topic (b, "video.*");
+  g_assert_cmpuint (agent_bus_send (f->bus, test_about ("audio.mic.1", 1, FALSE)), ==, 1);
+  g_assert_cmpuint (agent_bus_send (f->bus, test_about ("video.1", 2, FALSE)), ==, 1);
+  g_assert_cmpuint (agent_subscriber_get_n_queued (AGENT_SUBSCRIBER (b)), ==, 1);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1");
+  g_assert_cmpstr (test_recorder_text (b), ==, "2");
+}
+
+/* BF31: who subscribed late never learnt of what had been said before, not even of the last state. */
+static void
+test_bf31 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) early = test_recorder_subscribe (f, "early", NULL, NULL);
+  g_autoptr (TestRecorder) late = NULL;
+
+  add_topic (early, "state");
+  agent_bus_send (f->bus, test_about ("state", 1, TRUE));
+  agent_bus_send (f->bus, test_about ("state", 2, TRUE));
+  late = test_recorder_subscribe (f, "late", NULL, NULL);
+  add_topic (late, "state");
+  agent_bus_send (f->bus, test_about ("state", 3, FALSE));
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (late), ==, "2 3");
+}
+
 /* BF33: losses were only logged, the first and every hundredth: nobody heard of the 98 in between. */
 static void
 test_bf33 (TestFixture *f)
@@ -673,10 +775,13 @@ main (int   argc,
   ADD ("bf20-stopped-bus-takes-nobody", test_bf20);
   ADD ("bf21-successor-gets-its-own-messages", test_bf21);
   ADD ("bf22-name-is-checked-first", test_bf22);
+  ADD ("bf23-sender-may-wait", test_bf23);
   ADD ("bf24-limits-for-each-subscriber", test_bf24);
   ADD ("bf24-limit-of-age", test_bf24_age);
   ADD ("bf25-custom-messages", test_bf25);
   ADD ("bf26-envelope", test_bf26);
+  ADD ("bf30-topics", test_bf30);
+  ADD ("bf31-last-state-for-who-comes-late", test_bf31);
   ADD ("bf33-every-drop-is-told", test_bf33);
   ADD ("bf34-tests-do-not-sleep", test_bf34);
 #undef ADD

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "bus/agent-bus-private.h"
 #include "test-tools.h"
 
 /*
@@ -124,6 +125,45 @@ test_slow_later (TestFixture *f)
   assert_told (f, told, "slow:76 ");
 }
 
+/* After it has recovered, the next look comes in time, however many messages have come before. */
+static void
+test_slow_again (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 100, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (GString) told = listen (f);
+
+  send_many (f, 10);
+  for (guint i = 0; i < 1000; i++)
+    {
+      send_many (f, 1);
+      receive_many (a, 1);
+    }
+  send_many (f, 80);
+  assert_told (f, told, "slow:76 ");
+  receive_many (a, 85);
+  assert_told (f, told, "recovered:0 ");
+  send_many (f, 71);
+  assert_told (f, told, "slow:76 ");
+}
+
+/* Of two threads, the one that has counted the drops first may note them last. */
+static void
+test_counts_come_late (TestFixture *f)
+{
+  AgentFlow     flow = { 0 };
+  AgentFlowNews news;
+
+  g_assert_true (_agent_flow_change (&flow, TRUE, 3, 5));
+  g_assert_false (_agent_flow_change (&flow, FALSE, 0, 15));
+  _agent_flow_take (&flow, &news);
+  g_assert_cmpuint (news.n_dropped, ==, 15);
+  g_assert_true (_agent_flow_change (&flow, TRUE, 1, 10));
+  g_assert_false (_agent_flow_change (&flow, FALSE, 0, 12));
+  _agent_flow_take (&flow, &news);
+  g_assert_true (news.recovered);
+  g_assert_cmpuint (news.n_dropped, ==, 0);
+}
+
 static void
 test_drops (TestFixture *f)
 {
@@ -153,6 +193,25 @@ test_drops_oldest (TestFixture *f)
   assert_told (f, told, "slow:2 ");
   receive_many (a, 2);
   assert_told (f, told, "recovered:3 ");
+  test_expect_log (f, "is full");
+}
+
+/* Messages also give way to one that is only tried. */
+static void
+test_drops_for_tried (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 1, AGENT_OVERFLOW_DROP_OLDEST);
+  g_autoptr (GString) told = listen (f);
+
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr (AgentMessage) message = test_data ("test", "a", i);
+
+      g_assert_true (agent_bus_try_send (f->bus, message, NULL));
+    }
+  assert_told (f, told, "slow:1 ");
+  receive_many (a, 1);
+  assert_told (f, told, "recovered:2 ");
   test_expect_log (f, "is full");
 }
 
@@ -379,6 +438,45 @@ test_missed_given_way (TestFixture *f)
 }
 
 static void
+on_happened_advance (gpointer          data,
+                     AgentMailbox     *mailbox,
+                     AgentMailboxEvent event)
+{
+  if (event == AGENT_MAILBOX_PROGRESSED)
+    agent_conversation_advance (data);
+}
+
+/* A message that has expired gets stale before it is counted. What is missed and what has expired is the same all the same. */
+static void
+test_missed_stale_late (TestFixture *f)
+{
+  static const AgentMailboxWatchFuncs funcs = { .happened = on_happened_advance };
+  g_autoptr (AgentSubscriber) a = subscribe (f, 3, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+  g_autoptr (AgentMessage) message = NULL;
+  AgentMailbox *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+  AgentMessage *brief = test_data ("test", "a", 1);
+  guint         watch = _agent_watch_list_add (&f->bus->owner->base.watches, &funcs, g_object_ref (conversation), g_object_unref);
+
+  test_clock_freeze ();
+  agent_message_set_ttl (brief, 1);
+  agent_message_set_conversation (brief, conversation);
+  agent_bus_send (f->bus, brief);
+  send_numbers (f, 2, 2);
+  test_clock_advance (5000);
+  _agent_schedule_watch (&mailbox->schedule, AGENT_WATCH_PROGRESS);
+  message = agent_subscriber_receive (a, 0, NULL, NULL);
+
+  g_assert_cmpuint (test_number (message), ==, 2);
+  g_assert_cmpuint (agent_subscriber_get_n_missed (a), ==, 1);
+  g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_EXPIRED], ==, 1);
+
+  _agent_watch_list_remove (&f->bus->owner->base.watches, watch);
+  _agent_mailbox_unref (mailbox);
+  test_clock_release ();
+}
+
+static void
 on_received_note_missed (GObject      *source,
                          GAsyncResult *result,
                          gpointer      user_data)
@@ -509,8 +607,11 @@ main (int   argc,
 
   ADD ("slow", test_slow);
   ADD ("slow-later", test_slow_later);
+  ADD ("slow-again", test_slow_again);
+  ADD ("counts-come-late", test_counts_come_late);
   ADD ("drops", test_drops);
   ADD ("drops-oldest", test_drops_oldest);
+  ADD ("drops-for-tried", test_drops_for_tried);
   ADD ("bytes", test_bytes);
   ADD ("system", test_system);
   ADD ("handlers", test_handlers);
@@ -520,6 +621,7 @@ main (int   argc,
   ADD ("missed-oldest", test_missed_oldest);
   ADD ("missed-expired", test_missed_expired);
   ADD ("missed-given-way", test_missed_given_way);
+  ADD ("missed-stale-late", test_missed_stale_late);
   ADD ("missed-received", test_missed_received);
   ADD ("missed-flood-newest", test_missed_flood_newest);
   ADD ("missed-flood-oldest", test_missed_flood_oldest);

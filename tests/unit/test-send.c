@@ -296,6 +296,28 @@ test_async_cancelled (TestFixture *f)
   g_assert_true (agent_bus_try_send (f->bus, message, NULL));
 }
 
+/* There is room before the context of the wait gets to know that it was cancelled. */
+static void
+test_async_cancelled_first (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  Result first;
+  Result second;
+
+  fill (f);
+  agent_message_unref (send_async (f, 10, cancellable, &first));
+  send_and_forget (f, 11, &second);
+  g_cancellable_cancel (cancellable);
+  assert_next (a, 0);
+  test_run_until (f, &first.over);
+  assert_failed (&first, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  test_run_until (f, &second.over);
+  g_assert_true (second.sent);
+  assert_next (a, 1);
+  assert_next (a, 11);
+}
+
 static void
 test_async_cancelled_before (TestFixture *f)
 {
@@ -650,6 +672,7 @@ main (int   argc,
   ADD ("async-at-once", test_async_at_once);
   ADD ("async-in-line", test_async_in_line);
   ADD ("async-cancelled", test_async_cancelled);
+  ADD ("async-cancelled-first", test_async_cancelled_first);
   ADD ("async-cancelled-before", test_async_cancelled_before);
   ADD ("async-expired", test_async_expired);
   ADD ("async-expires-alone", test_async_expires_alone);

@@ -270,7 +270,13 @@ function addChecks() {
     checkArguments(RouterDispatcher, 'set_timeout', 'MessageType', 'timeout');
     checkArguments(RetryPolicy, 'set_initial_delay', 'delay');
     checkArguments(RetryPolicy, 'set_max_delay', 'delay');
+    checkArguments(Subscriber, 'set_capacity', 'capacity');
+    checkArguments(Subscriber, 'set_max_age', 'max_age');
+    checkArguments(Subscriber, 'set_max_bytes', 'max_bytes');
     checkProperty(Bus, 'shutdown_timeout');
+    checkProperty(Subscriber, 'capacity');
+    checkProperty(Subscriber, 'max_age');
+    checkProperty(Subscriber, 'max_bytes');
     // GJS makes an empty array of NULL.
     Object.defineProperty(Subscriber.prototype, 'accepts', {
         get() {
@@ -825,6 +831,7 @@ function _init() {
     addPromise(Bus, 'unsubscribe', 1);
     addPromise(Bus, 'unsubscribe_full', 2);
     addPromise(Bus, 'flush', 1);
+    addPromise(Bus, 'send', 1);
     addPromise(RouterDispatcher, 'stop', 0);
     addPromise(RouterDispatcher, 'drain_router', 1);
     RouterDispatcher.prototype.drain_router = RouterDispatcher.prototype.drain_router_async;

@@ -201,6 +201,45 @@ test_scale (Story *story)
 }
 
 static void
+on_lagging (AgentBus *bus, AgentSubscriber *subscriber, guint64 n_queued)
+{
+  report ("%s slow %u", agent_subscriber_get_name (subscriber), (guint) n_queued);
+}
+
+static void
+on_recovered (AgentBus *bus, AgentSubscriber *subscriber, guint64 n_dropped)
+{
+  report ("%s recovered %u", agent_subscriber_get_name (subscriber), (guint) n_dropped);
+}
+
+static void
+test_room (Story *story)
+{
+  AgentSubscriber *worker = add_worker (story, "room", 4, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (AgentMessage) fifth = update ("room", 5);
+  g_autoptr (AgentMessage) strange = update ("stranger", 5);
+  g_autoptr (GError) error = NULL;
+  gboolean done;
+
+  g_signal_connect (story->bus, "slow", G_CALLBACK (on_lagging), NULL);
+  g_signal_connect (story->bus, "recovered", G_CALLBACK (on_recovered), NULL);
+  agent_subscriber_set_paused (worker, TRUE);
+  send_updates (story, "room", 1, 4);
+  expect ("", "room slow 4");
+  attempt ("full", AGENT_BUS_ERROR_FULL, agent_bus_try_send (story->bus, fifth, &error), &error);
+  attempt ("unknown", AGENT_BUS_ERROR_NOT_FOUND, agent_bus_try_send (story->bus, strange, &error), &error);
+  agent_bus_send_async (story->bus, fifth, NULL, keep_result, story);
+  tell ("%u queued", (guint) agent_subscriber_get_n_queued (worker));
+  agent_subscriber_set_capacity (worker, 5);
+  done = agent_bus_send_finish (story->bus, wait_result (story), NULL);
+  tell (done ? "sent" : "lost");
+  tell ("%u queued", (guint) agent_subscriber_get_n_queued (worker));
+  expect ("full, unknown, 4 queued, sent, 5 queued", "");
+  agent_subscriber_set_paused (worker, FALSE);
+  expect ("room 1, room 2, room 3, room 4, room 5", "room recovered 0");
+}
+
+static void
 test_statistics (Story *story)
 {
   AgentSubscriber *worker = add_worker (story, "worker", 2, AGENT_OVERFLOW_DROP_NEWEST);
@@ -484,6 +523,7 @@ main (int argc, char **argv)
   add_case ("/story/dispatch", test_dispatch);
   add_case ("/story/expiry", test_expiry);
   add_case ("/story/scale", test_scale);
+  add_case ("/story/room", test_room);
   add_case ("/story/statistics", test_statistics);
   add_case ("/story/topics", test_topics);
   add_case ("/story/errors", test_errors);

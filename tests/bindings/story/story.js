@@ -5,7 +5,8 @@
 import AgentBus from 'gi://AgentBus?version=1';
 import GLib from 'gi://GLib';
 import {
-    ACCEPTED, OFFERED, attempt, expect, finish, run, tell, tellBalance, update, waitReport, word,
+    ACCEPTED, OFFERED, attempt, expect, finish, keepResult, report, run, tell, tellBalance, update, waitReport,
+    word,
 } from './teller.js';
 
 const {BusError: Code, Message} = AgentBus;
@@ -144,6 +145,27 @@ function testScale(story) {
     tell(`${story.routes.n_actors} known`);
     story.bus.send(update('old', 3).copy_full('me', 'new'));
     expect('new hand-off, drained, nobody, no snapshot, 2 known, new 3', '');
+}
+
+function testRoom(story) {
+    const worker = story.addWorker('room', 4);
+    const sending = done => story.bus.send_async(update('room', 5), null, (_bus, result) => done(result));
+
+    story.bus.connect('slow', (_bus, {name}, n) => report(`${name} slow ${n}`));
+    story.bus.connect('recovered', (_bus, {name}, n) => report(`${name} recovered ${n}`));
+    worker.paused = true;
+    story.sendUpdates('room', 1, 4);
+    expect('', 'room slow 4');
+    attempt('full', Code.FULL, () => story.bus.try_send(update('room', 5)));
+    attempt('unknown', Code.NOT_FOUND, () => story.bus.try_send(update('stranger', 5)));
+    const waiting = keepResult(sending);
+    tell(`${worker.n_queued} queued`);
+    worker.capacity = 5;
+    tell(story.bus.send_finish(waiting()) ? 'sent' : 'lost');
+    tell(`${worker.n_queued} queued`);
+    expect('full, unknown, 4 queued, sent, 5 queued', '');
+    worker.paused = false;
+    expect('room 1, room 2, room 3, room 4, room 5', 'room recovered 0');
 }
 
 function testStatistics(story) {
@@ -336,6 +358,7 @@ run({
     '/story/dispatch': testDispatch,
     '/story/expiry': testExpiry,
     '/story/scale': testScale,
+    '/story/room': testRoom,
     '/story/statistics': testStatistics,
     '/story/topics': testTopics,
     '/story/errors': testErrors,

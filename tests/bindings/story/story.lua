@@ -142,6 +142,26 @@ local function test_scale(story)
    expect('new hand-off, drained, nobody, no snapshot, 2 known, new 3', '')
 end
 
+local function test_room(story)
+   local worker, result = story:add_worker('room', 4), nil
+   story.bus.on_slow = function(_, subscriber, n) teller.report('%s slow %d', subscriber.name, n) end
+   story.bus.on_recovered = function(_, subscriber, n) teller.report('%s recovered %d', subscriber.name, n) end
+   worker.paused = true
+   story:send_updates('room', 1, 4)
+   expect('', 'room slow 4')
+   attempt('full', 'FULL', story.bus:try_send(update('room', 5)))
+   attempt('unknown', 'NOT_FOUND', story.bus:try_send(update('stranger', 5)))
+   story.bus:send_async(update('room', 5), nil, function(_, r) result = r end)
+   tell('%d queued', worker.n_queued)
+   worker.capacity = 5
+   while not result do GLib.MainContext.default():iteration(true) end
+   tell(story.bus:send_finish(result) and 'sent' or 'lost')
+   tell('%d queued', worker.n_queued)
+   expect('full, unknown, 4 queued, sent, 5 queued', '')
+   worker.paused = false
+   expect('room 1, room 2, room 3, room 4, room 5', 'room recovered 0')
+end
+
 local function test_statistics(story)
    local worker = story:add_worker('worker', 2)
    story:send_updates('worker', 1, 3)
@@ -321,6 +341,7 @@ teller.run {
    { '/story/dispatch', test_dispatch },
    { '/story/expiry', test_expiry },
    { '/story/scale', test_scale },
+   { '/story/room', test_room },
    { '/story/statistics', test_statistics },
    { '/story/topics', test_topics },
    { '/story/errors', test_errors },

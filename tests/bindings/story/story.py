@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The story in Python. Each language has the same, case by case and word by word; see story.txt."""
 
-from teller import (ACCEPTED, OFFERED, AgentBus, GLib, attempt, expect, finish, run, tell, tell_balance, update,
-                    wait_report, word)
+from teller import (ACCEPTED, OFFERED, AgentBus, GLib, attempt, expect, finish, report, run, tell, tell_balance,
+                    update, wait_report, wait_result, word)
 
 Error = AgentBus.BusError
 Message = AgentBus.Message
@@ -141,6 +141,26 @@ def test_scale(story):
     tell(f'{story.routes.get_n_actors()} known')
     story.bus.send(update('old', 3).copy_full('me', 'new'))
     expect('new hand-off, drained, nobody, no snapshot, 2 known, new 3', '')
+
+
+def test_room(story):
+    worker = story.add_worker('room', 4)
+    results = []
+    story.bus.connect('slow', lambda bus, subscriber, n: report(f'{subscriber.get_name()} slow {n}'))
+    story.bus.connect('recovered', lambda bus, subscriber, n: report(f'{subscriber.get_name()} recovered {n}'))
+    worker.props.paused = True
+    story.send_updates('room', 1, 4)
+    expect('', 'room slow 4')
+    attempt('full', Error.FULL, story.bus.try_send, update('room', 5))
+    attempt('unknown', Error.NOT_FOUND, story.bus.try_send, update('stranger', 5))
+    story.bus.send_async(update('room', 5), None, lambda bus, result: results.append(result))
+    tell(f'{worker.props.n_queued} queued')
+    worker.props.capacity = 5
+    tell('sent' if story.bus.send_finish(wait_result(results)) else 'lost')
+    tell(f'{worker.props.n_queued} queued')
+    expect('full, unknown, 4 queued, sent, 5 queued', '')
+    worker.props.paused = False
+    expect('room 1, room 2, room 3, room 4, room 5', 'room recovered 0')
 
 
 def test_statistics(story):
@@ -320,6 +340,7 @@ run({
     '/story/dispatch': test_dispatch,
     '/story/expiry': test_expiry,
     '/story/scale': test_scale,
+    '/story/room': test_room,
     '/story/statistics': test_statistics,
     '/story/topics': test_topics,
     '/story/errors': test_errors,

@@ -138,6 +138,26 @@ void test_scale (Story story) throws Error {
   expect ("new hand-off, drained, nobody, no snapshot, 2 known, new 3", "");
 }
 
+void test_room (Story story) throws Error {
+  var worker = story.add_worker ("room", 4);
+
+  story.bus.slow.connect ((subscriber, n) => report (@"$(subscriber.name) slow $n"));
+  story.bus.recovered.connect ((subscriber, n) => report (@"$(subscriber.name) recovered $n"));
+  worker.paused = true;
+  story.send_updates ("room", 1, 4);
+  expect ("", "room slow 4");
+  attempt ("full", AgentBus.BusError.FULL, () => story.bus.try_send (update ("room", 5)));
+  attempt ("unknown", AgentBus.BusError.NOT_FOUND, () => story.bus.try_send (update ("stranger", 5)));
+  story.bus.send_async.begin (update ("room", 5), null, story.keep_result);
+  tell (@"$(worker.n_queued) queued");
+  worker.capacity = 5;
+  tell (story.bus.send_async.end (story.wait_result ()) ? "sent" : "lost");
+  tell (@"$(worker.n_queued) queued");
+  expect ("full, unknown, 4 queued, sent, 5 queued", "");
+  worker.paused = false;
+  expect ("room 1, room 2, room 3, room 4, room 5", "room recovered 0");
+}
+
 void test_statistics (Story story) throws Error {
   var worker = story.add_worker ("worker", 2);
 
@@ -345,6 +365,7 @@ int main (string[] args) {
   add_case ("/story/dispatch", test_dispatch);
   add_case ("/story/expiry", test_expiry);
   add_case ("/story/scale", test_scale);
+  add_case ("/story/room", test_room);
   add_case ("/story/statistics", test_statistics);
   add_case ("/story/topics", test_topics);
   add_case ("/story/errors", test_errors);

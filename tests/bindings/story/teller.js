@@ -42,15 +42,24 @@ export function waitReport() {
         context.iteration(true);
 }
 
-export function finish(object, operation, ...args) {
+// Returns what waits for the result that start(done) has given to done().
+export function keepResult(start) {
     let result = null;
 
-    object[`${operation}_async`](...args, null, (source, r) => {
+    start(r => {
         result = r;
     });
-    while (result === null)
-        context.iteration(true);
-    return object[`${operation}_finish`](result);
+    return () => {
+        while (result === null)
+            context.iteration(true);
+        return result;
+    };
+}
+
+export function finish(object, operation, ...args) {
+    const wait = keepResult(done => object[`${operation}_async`](...args, null, (_source, result) => done(result)));
+
+    return object[`${operation}_finish`](wait());
 }
 
 export function attempt(words, code, func) {

@@ -26,7 +26,7 @@ function teller.tell(format, ...)
    told[#told + 1] = format:format(...)
 end
 
-local function report(format, ...)
+function teller.report(format, ...)
    reported[#reported + 1] = format:format(...)
 end
 
@@ -93,20 +93,20 @@ end
 
 local function on_dropped(_, subscriber, reason, n, last)
    local name = subscriber and subscriber.name or 'nobody'
-   report('%s lost %d %s %s', name, n, AgentBus.DropReason.to_string(reason), teller.word(last))
+   teller.report('%s lost %d %s %s', name, n, AgentBus.DropReason.to_string(reason), teller.word(last))
 end
 
 local function on_failed(_, subscriber, message, err)
-   report('%s failed %s %s', subscriber.name, teller.word(message), err.message)
+   teller.report('%s failed %s %s', subscriber.name, teller.word(message), err.message)
 end
 
 local function on_expired(_, message, waited, n_attempts)
    local is_late = waited >= message:get_ttl() and n_attempts > 0
-   report('%s expired %s', teller.word(message), is_late and 'late' or 'early')
+   teller.report('%s expired %s', teller.word(message), is_late and 'late' or 'early')
 end
 
 local function on_lost(_, message, reason)
-   report('%s lost %s', teller.word(message), AgentBus.DropReason.to_string(reason))
+   teller.report('%s lost %s', teller.word(message), AgentBus.DropReason.to_string(reason))
 end
 
 -- --- Cases ---

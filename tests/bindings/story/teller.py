@@ -48,12 +48,16 @@ def wait_report():
         context.iteration(True)
 
 
+def wait_result(results):
+    while not results:
+        context.iteration(True)
+    return results[0]
+
+
 def finish(target, operation, *args):
     results = []
     getattr(target, operation + '_async')(*args, None, lambda source, result: results.append(result))
-    while not results:
-        context.iteration(True)
-    return getattr(target, operation + '_finish')(results[0])
+    return getattr(target, operation + '_finish')(wait_result(results))
 
 
 def attempt(words, code, func, *args):

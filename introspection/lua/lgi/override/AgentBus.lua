@@ -55,6 +55,7 @@ end
 
 check_argument(Message, 'set_ttl', 2, 'ttl')
 check_argument(Bus, 'set_shutdown_timeout', 2, 'timeout')
+for _, name in ipairs { 'capacity', 'max_age', 'max_bytes' } do check_argument(Subscriber, 'set_' .. name, 2, name) end
 check_argument(AgentBus.RouterDispatcher, 'set_capacity', 2, 'capacity')
 check_argument(AgentBus.RouterDispatcher, 'set_timeout', 3, 'timeout')
 check_argument(AgentBus.RetryPolicy, 'set_initial_delay', 2, 'delay')
@@ -70,6 +71,7 @@ local function check_property(class, name)
 end
 
 check_property(Bus, 'shutdown_timeout')
+for _, name in ipairs { 'capacity', 'max_age', 'max_bytes' } do check_property(Subscriber, name) end
 check_property(AgentBus.RouterDispatcher, 'capacity')
 
 -- Has a constructor check its properties.

@@ -14,9 +14,9 @@ from gi.repository import Gio, GLib
 from ..module import get_introspection_module
 from ..overrides import override
 from ._agentbus_asyncio import drive, foreign_loop, here, running_loop
-from ._agentbus_message import Conversation, Frame, Info, Message, attribute, check_names, pack, whole
+from ._agentbus_message import Conversation, Frame, Info, Message, attribute, check_names, number, pack, whole
 from ._agentbus_subscriber import Handler, Subscriber
-from ._agentbus_waiting import (Future, Routine, begin, gather, refuse_asyncio, run, sleep, spawn, timeout,
+from ._agentbus_waiting import (Future, Routine, Sending, begin, gather, refuse_asyncio, run, sleep, spawn, timeout,
                                 wait)
 
 if typing.TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Bus(AgentBus.Bus):
     capacity = attribute(AgentBus.Bus.get_capacity)
     n_subscribers = attribute(AgentBus.Bus.get_n_subscribers)
     running = attribute(AgentBus.Bus.is_running)
-    shutdown_timeout = property(AgentBus.Bus.get_shutdown_timeout, AgentBus.Bus.set_shutdown_timeout)
+    shutdown_timeout = number(AgentBus.Bus.get_shutdown_timeout, AgentBus.Bus.set_shutdown_timeout)
     total_order = attribute(AgentBus.Bus.get_total_order)
 
     @attribute
@@ -126,6 +126,24 @@ class Bus(AgentBus.Bus):
         """Sends a message; may be called in any thread. Returns the number of subscribers that get it."""
         drive()
         return super().send(message)
+
+    def try_send(self, message: Message) -> bool:  # type: ignore[override]
+        """Sends a message to its target if there is room for it; may be called in any thread. If not, GLib.Error is
+        raised, with BusError.FULL, NOT_FOUND or CLOSED, and the message is not sent."""
+        drive()
+        return super().try_send(message)
+
+    def send_async(self, message: Message, cancellable: typing.Optional[Gio.Cancellable] = None,  # type: ignore[override]
+                   callback: Callback = None, *user_data: typing.Any) -> Future[bool]:
+        """Sends a message to its target, and waits for room if there is none. Await it, or give it a callback. If what
+        awaits it is cancelled first, the message is not sent."""
+        drive()
+        if callback is not None:
+            super().send_async(message, cancellable, callback, *user_data)
+            return Future()
+        sending = Sending(cancellable)
+        super().send_async(message, sending.cancellable, sending.end)
+        return sending
 
     def __enter__(self) -> Bus:
         refuse_asyncio('with bus', 'async with bus')

@@ -133,6 +133,20 @@ class attribute(typing.Generic[T]):
         return typing.cast(T, self) if thing is None else self.get(thing)
 
 
+class number(attribute[int]):
+    """One for a whole number, that can be set."""
+
+    def __init__(self, get: typing.Callable[[typing.Any], int], set: typing.Callable[[typing.Any, int], None]) -> None:
+        super().__init__(get)
+        self.set = set
+
+    def __set_name__(self, owner: typing.Any, name: str) -> None:
+        self.name = name
+
+    def __set__(self, instance: typing.Any, value: typing.Any) -> None:
+        self.set(instance, whole(value, self.name))
+
+
 def check_names(names: typing.Mapping[str, typing.Optional[str]], optional: typing.Optional[str] = None) -> None:
     """For a name that is missing C would only log, and return nothing."""
     for what, name in names.items():

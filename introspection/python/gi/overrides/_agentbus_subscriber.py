@@ -19,7 +19,7 @@ from gi.repository import Gio, GLib, GObject
 from ..module import get_introspection_module
 from ..overrides import override
 from ._agentbus_asyncio import drive, stop
-from ._agentbus_message import Message, attribute, enum, whole
+from ._agentbus_message import Message, attribute, enum, number, whole
 from ._agentbus_waiting import Future, sleep, spawn
 
 if typing.TYPE_CHECKING:
@@ -349,10 +349,11 @@ class Subscriber(AgentBus.Subscriber):
 
     bus = attribute(AgentBus.Subscriber.dup_bus)
     group = attribute(AgentBus.Subscriber.get_group)
-    capacity = attribute(AgentBus.Subscriber.get_capacity)
+    capacity = number(AgentBus.Subscriber.get_capacity, AgentBus.Subscriber.set_capacity)
     overflow = attribute(AgentBus.Subscriber.get_overflow)
-    max_age = attribute(AgentBus.Subscriber.get_max_age)
-    max_bytes = attribute(AgentBus.Subscriber.get_max_bytes)
+    max_age = number(AgentBus.Subscriber.get_max_age, AgentBus.Subscriber.set_max_age)
+    max_bytes = number(AgentBus.Subscriber.get_max_bytes, AgentBus.Subscriber.set_max_bytes)
+    priority = attribute(AgentBus.Subscriber.get_priority)
     paused = property(AgentBus.Subscriber.get_paused, AgentBus.Subscriber.set_paused)
     main_context = attribute(AgentBus.Subscriber.get_main_context)
     topics = attribute(AgentBus.Subscriber.list_topics)

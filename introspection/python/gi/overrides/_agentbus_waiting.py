@@ -14,7 +14,7 @@ import signal
 import threading
 import typing
 
-from gi.repository import Gio, GLib
+from gi.repository import Gio, GLib, GObject
 
 from .._ossighelper import wakeup_on_signal
 from ._agentbus_asyncio import drive, foreign_loop, here, running_loop, stop
@@ -451,3 +451,36 @@ def begin(start: typing.Callable[..., None], finish: typing.Callable[..., T], so
     else:
         start(source, *arguments, cancellable, callback, *user_data)
     return future
+
+
+class Sending(Future[bool]):
+    """A message that waits for room. If what awaits it is cancelled first, the message is not sent."""
+
+    def __init__(self, cancellable: typing.Optional[Gio.Cancellable]) -> None:
+        super().__init__()
+        # Its own, since that of the application may end other operations as well.
+        self.cancellable = Gio.Cancellable()
+        if cancellable is not None:
+            self.follow(cancellable)
+
+    def follow(self, cancellable: Gio.Cancellable) -> None:
+        handler = GObject.Object.connect(cancellable, 'cancelled', lambda _cancellable: self.cancellable.cancel())
+        # Not disconnect() of the cancellable, which waits for the handler that this may be called by.
+        self.add_done_callback(lambda _sending: GObject.Object.disconnect(cancellable, handler))
+        if cancellable.is_cancelled():
+            self.cancellable.cancel()
+
+    def __await__(self) -> typing.Generator[typing.Any, None, bool]:
+        try:
+            return (yield from super().__await__())
+        except BaseException:
+            self.cancellable.cancel()
+            raise
+
+    def end(self, bus: typing.Any, result: Gio.AsyncResult, *_data: object) -> None:
+        try:
+            sent = bus.send_finish(result)
+        except GLib.Error as error:
+            self.set_exception(error)
+        else:
+            self.set_result(sent)
