@@ -53,4 +53,17 @@ _agent_utf8_is_string (const char *string)
   return _agent_utf8_is_valid (string, strlen (string));
 }
 
+/* Whether none of @names: (nullable) is empty. */
+static inline gboolean
+_agent_utf8_are_names (const char *const *names)
+{
+  for (guint i = 0; names != NULL && names[i] != NULL; i++)
+    {
+      if (*names[i] == '\0' || !_agent_utf8_is_string (names[i]))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
 G_END_DECLS

@@ -8,22 +8,6 @@
 #include "bus/agent-subscriber-private.h"
 
 static gboolean
-members_claim (AgentSubscriber *subscriber,
-               AgentMailbox    *mailbox,
-               GError         **error)
-{
-  gboolean claimed = _agent_subscription_claim (_agent_subscriber_get_subscription (subscriber), mailbox);
-
-  if (!claimed)
-    g_set_error (error,
-                 AGENT_BUS_ERROR,
-                 AGENT_BUS_ERROR_EXISTS,
-                 "Subscriber '%s' is on a bus, or has not left it yet",
-                 agent_subscriber_get_name (subscriber));
-  return claimed;
-}
-
-static gboolean
 members_add (AgentBus        *self,
              AgentSubscriber *subscriber,
              AgentMailbox    *mailbox,
@@ -32,7 +16,7 @@ members_add (AgentBus        *self,
   AgentSubscription *subscription = _agent_subscriber_get_subscription (subscriber);
 
   _agent_mailbox_attach (mailbox, agent_subscriber_get_main_context (subscriber), agent_subscriber_get_priority (subscriber));
-  if (members_claim (subscriber, mailbox, error))
+  if (_agent_subscriber_claim (subscriber, mailbox, error))
     {
       _agent_subscription_bring_accepts (subscription, mailbox);
       if (_agent_directory_add (self->directory, mailbox, error))

@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
-#include "bus/agent-bus-private.h"
+#include "bus/agent-bus-show-private.h"
 
 /* How a message is offered that the sender keeps if it is not accepted. */
 
@@ -40,10 +40,10 @@ _agent_bus_offer_unnumbered (AgentBus       *self,
   AgentOfferResult result;
 
   if (!self->total_order)
-    return _agent_mailbox_offer (mailbox, offered, place, &self->last_seq, offer);
+    return _agent_bus_offer_to (self, mailbox, offered, place, &self->last_seq, offer);
 
   g_mutex_lock (&self->order_lock);
-  result = _agent_mailbox_offer (mailbox, offered, place, &self->last_seq, offer);
+  result = _agent_bus_offer_to (self, mailbox, offered, place, &self->last_seq, offer);
   g_mutex_unlock (&self->order_lock);
 
   return result;

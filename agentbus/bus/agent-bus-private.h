@@ -7,16 +7,19 @@
 
 G_BEGIN_DECLS
 
-typedef struct _AgentRoom AgentRoom;
+typedef struct _AgentMonitors AgentMonitors;
+typedef struct _AgentRoom     AgentRoom;
 
 /* The functions are in several files: what a bus is (agent-bus.c), which subscribers it has (agent-bus-members.c), how
- * messages are sent (agent-bus-send.c, -try-send.c, -send-async.c), and how they are passed on (agent-bus-forward.c). */
+ * messages are sent (agent-bus-send.c, -try-send.c, -send-async.c), how they are passed on (agent-bus-forward.c), and who sees
+ * all of them (agent-bus-monitors.c, -show.c). */
 struct _AgentBus
 {
   GObject         parent_instance;
 
   guint           capacity;
   gboolean        total_order;
+  gint            n_monitors;       /* (atomic) */
   gint            shutdown_timeout; /* (atomic) ms */
   GMainContext   *context;
   AgentBusOwner  *owner;            /* (owned) */
@@ -24,6 +27,7 @@ struct _AgentBus
   AgentBusReport *report;           /* of @owner */
 
   AgentRoom      *room;             /* (atomic) (owned) (nullable) made at first use */
+  AgentMonitors  *monitors;         /* (atomic) (owned) (nullable) the same */
 
   GMutex          order_lock;       /* held while a message is stamped and queued, with total order */
   guint64         n_restamped;      /* (order_lock) how many numbers are second ones, or of messages that were not sent */

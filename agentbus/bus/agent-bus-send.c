@@ -5,7 +5,7 @@
 #include "base/agent-clock-private.h"
 #include "base/agent-debug-private.h"
 #include "base/agent-string-hash-private.h"
-#include "bus/agent-bus-private.h"
+#include "bus/agent-bus-show-private.h"
 #include "bus/agent-group-send-private.h"
 
 static void
@@ -26,6 +26,7 @@ send_drop (AgentBus       *self,
            AgentMessage   *message,
            AgentSender    *sender)
 {
+  sender->drop_reason = reason;
   _agent_sender_note_loss (sender, &self->owner->base, message, NULL, reason);
   _agent_bus_report_drop (self->report, reason, message, sender);
 }
@@ -161,6 +162,8 @@ send_refuse (AgentBus     *self,
              AgentSender  *sender)
 {
   atomic_fetch_add (&self->n_unstamped, 1);
+  if (_agent_bus_is_monitored (self))
+    _agent_bus_show (self, message, 0, AGENT_DROP_REASON_CLOSED, sender);
   send_drop (self, AGENT_DROP_REASON_CLOSED, message, sender);
   return 0;
 }
@@ -222,6 +225,33 @@ send_unsent (AgentBus     *self,
   return send_to_all (self, snapshot, message, sender);
 }
 
+/* What becomes of the message is known when it is pushed, and the receivers may have freed it by then. */
+static guint
+send_and_show (AgentBus     *self,
+               AgentMessage *message,
+               AgentSender  *sender)
+{
+  guint n_accepted;
+
+  agent_message_ref (message);
+  n_accepted = send_unsent (self, message, sender);
+  _agent_bus_show (self, message, n_accepted, sender->drop_reason, sender);
+  _agent_sender_unref_later (sender, message);
+
+  return n_accepted;
+}
+
+static inline guint
+send_watched (AgentBus     *self,
+              AgentMessage *message,
+              AgentSender  *sender)
+{
+  if (_agent_bus_is_monitored (self))
+    return send_and_show (self, message, sender);
+
+  return send_unsent (self, message, sender);
+}
+
 static guint
 send_in_order (AgentBus     *self,
                AgentMessage *message,
@@ -230,7 +260,7 @@ send_in_order (AgentBus     *self,
   guint n_accepted;
 
   g_mutex_lock (&self->order_lock);
-  n_accepted = send_unsent (self, message, sender);
+  n_accepted = send_watched (self, message, sender);
   g_mutex_unlock (&self->order_lock);
 
   return n_accepted;
@@ -251,7 +281,7 @@ send_retained (AgentBus     *self,
   if (_agent_directory_is_open (self->directory))
     {
       agent_message_ref (message);
-      n_accepted = self->total_order ? send_in_order (self, message, sender) : send_unsent (self, message, sender);
+      n_accepted = self->total_order ? send_in_order (self, message, sender) : send_watched (self, message, sender);
       old = _agent_retained_keep_locked (retained, message);
     }
   else
@@ -300,7 +330,7 @@ agent_bus_send (AgentBus     *self,
   else if (self->total_order)
     n_accepted = send_in_order (self, message, sender);
   else
-    n_accepted = send_unsent (self, message, sender);
+    n_accepted = send_watched (self, message, sender);
 
   _agent_sender_collect (sender);
   return n_accepted;
@@ -365,15 +395,15 @@ send_offer_in_order (AgentBus       *self,
   AgentOfferResult result;
 
   if ((*message)->seq == last_seq)
-    return _agent_mailbox_offer (mailbox, *message, place, NULL, offer);
+    return _agent_bus_offer_to (self, mailbox, *message, place, NULL, offer);
 
   copy = _agent_message_copy_unsent (*message);
-  copy->sent = TRUE;
+  copy->sent = g_atomic_int_get (&(*message)->sent);
   copy->origin = (*message)->origin;
   copy->sent_at = (*message)->sent_at;
   copy->seq = last_seq + 1;
 
-  result = _agent_mailbox_offer (mailbox, copy, place, NULL, offer);
+  result = _agent_bus_offer_to (self, mailbox, copy, place, NULL, offer);
   if (result != AGENT_OFFER_ACCEPTED)
     {
       agent_message_unref (copy);
@@ -404,7 +434,7 @@ _agent_bus_offer (AgentBus      *self,
   AgentOfferResult result;
 
   if (!self->total_order)
-    return _agent_mailbox_offer (mailbox, *message, place, NULL, offer);
+    return _agent_bus_offer_to (self, mailbox, *message, place, NULL, offer);
 
   g_mutex_lock (&self->order_lock);
   result = send_offer_in_order (self, mailbox, message, place, offer, sender);

@@ -4,6 +4,7 @@
 
 #include "base/agent-plural-private.h"
 #include "bus/agent-bus-private.h"
+#include "bus/agent-monitors-private.h"
 #include "bus/agent-room-private.h"
 
 /**
@@ -170,6 +171,8 @@ agent_bus_dispose (GObject *object)
     _agent_mailbox_abandon (mailboxes->pdata[i]);
   _agent_name_watches_close (_agent_directory_get_name_watches (self->directory));
   g_ptr_array_unref (_agent_retained_clear (self->owner->retained));
+  if (self->monitors != NULL)
+    _agent_monitors_abandon (self->monitors);
   _agent_directory_forget_snapshot (self->directory, sender);
   _agent_sender_collect (sender);
 
@@ -183,6 +186,7 @@ agent_bus_finalize (GObject *object)
 
   if (self->room != NULL)
     _agent_room_free (self->room, self);
+  g_clear_pointer (&self->monitors, _agent_monitors_free);
   _agent_mailbox_owner_unref (&self->owner->base);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_mutex_clear (&self->order_lock);

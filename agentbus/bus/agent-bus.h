@@ -85,6 +85,14 @@ gboolean         agent_bus_unsubscribe_finish   (AgentBus            *self,
                                                  GAsyncResult        *result,
                                                  GError             **error);
 AGENT_AVAILABLE_IN_0_1
+gboolean         agent_bus_add_monitor          (AgentBus            *self,
+                                                 AgentSubscriber     *subscriber,
+                                                 const char * const  *filter,
+                                                 GError             **error);
+AGENT_AVAILABLE_IN_0_1
+void             agent_bus_remove_monitor       (AgentBus            *self,
+                                                 AgentSubscriber     *subscriber);
+AGENT_AVAILABLE_IN_0_1
 AgentSubscriber *agent_bus_lookup               (AgentBus            *self,
                                                  const char          *name) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -478,10 +478,11 @@ delivery_get_ttl_left (AgentMessage *message,
                        guint        *ttl,
                        GError      **error)
 {
-  gint64 left = message->sent_at + (gint64) message->ttl * USEC_PER_MSEC - _agent_clock_now ();
+  guint  given = _agent_message_get_options (message).ttl;
+  gint64 left = message->sent_at + (gint64) given * USEC_PER_MSEC - _agent_clock_now ();
 
-  *ttl = message->ttl != 0 && left > 0 ? (guint) ((left + USEC_PER_MSEC - 1) / USEC_PER_MSEC) : 0;
-  if (message->ttl == 0 || left > 0)
+  *ttl = given != 0 && left > 0 ? (guint) ((left + USEC_PER_MSEC - 1) / USEC_PER_MSEC) : 0;
+  if (given == 0 || left > 0)
     return TRUE;
 
   g_set_error (error,

@@ -4,6 +4,7 @@
 
 #include "agent-bus-error.h"
 #include "base/agent-string-hash-private.h"
+#include "bus/agent-bus-show-private.h"
 #include "bus/agent-group-offer-private.h"
 #include "bus/agent-group-send-private.h"
 
@@ -83,6 +84,21 @@ group_offer_first (AgentBus     *bus,
   return members->len > 0 ? AGENT_OFFER_FULL : AGENT_OFFER_CLOSED;
 }
 
+/* The last of @members has accepted the message. */
+static void
+group_push_to_others (AgentBus     *bus,
+                      GPtrArray    *members,
+                      AgentMessage *offered,
+                      AgentSender  *sender)
+{
+  guint n_accepted = 1;
+
+  for (guint i = 0; i + 1 < members->len; i++)
+    n_accepted += _agent_mailbox_push (members->pdata[i], agent_message_ref (offered), sender);
+  if (_agent_bus_is_monitored (bus))
+    _agent_bus_show (bus, offered, n_accepted, 0, sender);
+}
+
 /* When one has accepted the message, it is sent, and the others get it as with any send. */
 static AgentOfferResult
 group_offer_members (AgentBus     *bus,
@@ -98,8 +114,8 @@ group_offer_members (AgentBus     *bus,
   if (bus->total_order)
     g_mutex_lock (&bus->order_lock);
   result = group_offer_first (bus, members, offered, sender, &offer);
-  for (guint i = 0; result == AGENT_OFFER_ACCEPTED && i + 1 < members->len; i++)
-    _agent_mailbox_push (members->pdata[i], agent_message_ref (offered), sender);
+  if (result == AGENT_OFFER_ACCEPTED)
+    group_push_to_others (bus, members, offered, sender);
   if (bus->total_order)
     g_mutex_unlock (&bus->order_lock);
 

@@ -282,6 +282,7 @@ room_go_on (AgentRoom    *self,
 
       while ((link = g_queue_pop_head_link (&over)) != NULL)
         room_end_wait (link->data);
+      _agent_sender_collect (_agent_sender_get ());
     }
   while (more);
 }

@@ -186,6 +186,24 @@ _agent_subscriber_get_subscription (AgentSubscriber *self)
   return &priv->subscription;
 }
 
+/* A subscription with @mailbox begins. FALSE: the one before is not over yet. */
+gboolean
+_agent_subscriber_claim (AgentSubscriber *self,
+                         AgentMailbox    *mailbox,
+                         GError         **error)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+  gboolean                claimed = _agent_subscription_claim (&priv->subscription, mailbox);
+
+  if (!claimed)
+    g_set_error (error,
+                 AGENT_BUS_ERROR,
+                 AGENT_BUS_ERROR_EXISTS,
+                 "Subscriber '%s' is on a bus, or has not left it yet",
+                 priv->name);
+  return claimed;
+}
+
 static gpointer
 subscriber_new_hand (gpointer      subscriber,
                      AgentMailbox *mailbox,
@@ -757,18 +775,6 @@ agent_subscriber_dup_accepts (AgentSubscriber *self)
   return _agent_subscription_dup_accepts (_agent_subscriber_get_subscription (self));
 }
 
-static gboolean
-subscriber_are_names (const char *const *names)
-{
-  for (guint i = 0; names != NULL && names[i] != NULL; i++)
-    {
-      if (*names[i] == '\0' || !_agent_utf8_is_string (names[i]))
-        return FALSE;
-    }
-
-  return TRUE;
-}
-
 /**
  * agent_subscriber_set_accepts: (set-property accepts)
  * @self: a subscriber
@@ -786,7 +792,7 @@ agent_subscriber_set_accepts (AgentSubscriber   *self,
                               const char *const *accepts)
 {
   g_return_if_fail (AGENT_IS_SUBSCRIBER (self));
-  g_return_if_fail (subscriber_are_names (accepts));
+  g_return_if_fail (_agent_utf8_are_names (accepts));
 
   if (_agent_subscription_change_accepts (_agent_subscriber_get_subscription (self), accepts))
     g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ACCEPTS]);

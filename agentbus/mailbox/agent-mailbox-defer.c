@@ -34,7 +34,7 @@ defer_watch_epoch (AgentMailbox *self,
   AgentMessage *message = hand->message;
   HandWatch    *watch;
 
-  if (message->epoch == NULL || message->channel != AGENT_CHANNEL_DATA)
+  if (message->epoch == NULL || message->channel != AGENT_CHANNEL_DATA || _agent_message_has_fate (message))
     return TRUE;
 
   watch = g_new0 (HandWatch, 1);

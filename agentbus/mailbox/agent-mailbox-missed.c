@@ -139,7 +139,7 @@ _agent_mailbox_note_spent (AgentMailbox   *self,
                            AgentMessage   *message,
                            AgentDropReason reason)
 {
-  if (message->channel != AGENT_CHANNEL_DATA || reason == AGENT_DROP_REASON_STALE)
+  if (_agent_message_get_way (message) != AGENT_CHANNEL_DATA || reason == AGENT_DROP_REASON_STALE)
     return;
 
   _agent_mailbox_extras_get (&self->extras)->n_missed_next++;

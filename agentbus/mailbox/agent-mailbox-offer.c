@@ -12,7 +12,8 @@
 static gboolean
 offer_needs_room (AgentMessage *message)
 {
-  return message->channel == AGENT_CHANNEL_DATA && (message->origin != 0 || !message->reliable);
+  return _agent_message_get_way (message) == AGENT_CHANNEL_DATA &&
+         (message->origin != 0 || !message->reliable);
 }
 
 /* A message that is larger than the bytes that may be queued gets in when no other message is queued. */
@@ -57,14 +58,15 @@ offer_has_room_locked (AgentMailbox   *self,
 }
 
 /* The age limit of the subscriber counts from the moment when the message enters its channel, and the message may have
- * waited before that. No other thread reads the field before the message is in. */
+ * waited before that. No other thread reads the field before the message is in; but a copy for monitors has it already, since
+ * many of them get the same one. */
 void
 _agent_mailbox_note_delay (AgentMailbox *self,
                            AgentMessage *message)
 {
   gint64 delay;
 
-  if (atomic_load (&self->max_age) == 0 || message->channel != AGENT_CHANNEL_DATA)
+  if (atomic_load (&self->max_age) == 0 || message->channel != AGENT_CHANNEL_DATA || _agent_message_has_fate (message))
     return;
 
   delay = (_agent_clock_now () - message->sent_at + 999) / 1000;
@@ -81,7 +83,7 @@ offer_accept_locked (AgentMailbox    *self,
                      AgentMessage   **cancel,
                      AgentOffer      *offer)
 {
-  AgentChannelQueue *queue = &self->queues[message->channel];
+  AgentChannelQueue *queue = &self->queues[_agent_message_get_way (message)];
 
   if (last_seq != NULL)
     message->seq = atomic_fetch_add_explicit (last_seq, 1, memory_order_relaxed) + 1;
@@ -113,7 +115,7 @@ _agent_mailbox_offer (AgentMailbox    *self,
                       _Atomic guint64 *last_seq,
                       AgentOffer      *offer)
 {
-  AgentChannelQueue *queue = &self->queues[message->channel];
+  AgentChannelQueue *queue = &self->queues[_agent_message_get_way (message)];
   gsize              size = _agent_channel_queue_measure (queue, message);
   AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
   AgentOfferResult   result = AGENT_OFFER_ACCEPTED;

@@ -22,7 +22,8 @@ G_BEGIN_DECLS
  * context.
  *
  * The functions are in several files: what a mailbox is (agent-mailbox.c), how messages get in, by a push or by an offer
- * (-push.c, -offer.c), what becomes of those for a group (-group.c), how they get out (-serve.c, -receive.c, -receive-now.c, -take.c), how they stay in hand (-defer.c), and
+ * (-push.c, -offer.c, -copy.c), what becomes of those for a group (-group.c), how they get out (-serve.c, -receive.c,
+ * -receive-now.c, -take.c), how they stay in hand (-defer.c), and
  * how a subscription begins and ends (-life.c). Only these files write to the struct.
  */
 
@@ -155,6 +156,15 @@ AgentInterest   *_agent_mailbox_get_interest   (AgentMailbox               *self
 /* Any thread */
 gboolean         _agent_mailbox_push           (AgentMailbox               *self,
                                                 AgentMessage               *message,
+                                                AgentSender                *sender);
+void             _agent_mailbox_push_copy      (AgentMailbox               *self,
+                                                AgentMessage               *copy,
+                                                gint64                      now,
+                                                AgentSender                *sender);
+gboolean         _agent_mailbox_lose           (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                gboolean                    full,
+                                                gint64                      now,
                                                 AgentSender                *sender);
 AgentOfferResult _agent_mailbox_offer          (AgentMailbox               *self,
                                                 AgentMessage               *message,

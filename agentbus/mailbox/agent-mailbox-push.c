@@ -113,6 +113,7 @@ push_refuse (AgentMailbox *self,
              AgentMessage *message,
              AgentSender  *sender)
 {
+  sender->drop_reason = AGENT_DROP_REASON_CLOSED;
   return self->owner->funcs->refused (self->owner, self, message, sender);
 }
 
@@ -355,6 +356,7 @@ push_drop (AgentMailbox *self,
   AgentMessage *previous = NULL;
   AgentMessage *lost = _agent_message_wants_loss (message) ? agent_message_ref (message) : NULL;
 
+  sender->drop_reason = AGENT_DROP_REASON_FULL;
   if (!_agent_mailbox_count_drops (self, AGENT_DROP_REASON_FULL, 1, message, &previous, &to_report))
     {
       g_clear_pointer (&lost, agent_message_unref);
@@ -368,6 +370,24 @@ push_drop (AgentMailbox *self,
   return TRUE;
 }
 
+/* Drops @message, which has found no room, or has come too late. Takes @message. Returns whether another mailbox has accepted
+ * it. */
+gboolean
+_agent_mailbox_lose (AgentMailbox *self,
+                     AgentMessage *message,
+                     gboolean      full,
+                     gint64        now,
+                     AgentSender  *sender)
+{
+  gboolean accepted = FALSE;
+
+  if (!full || !push_drop (self, message, sender))
+    accepted = push_refuse (self, message, sender);
+  if (full)
+    push_note_found (self, AGENT_CHANNEL_DATA, AGENT_LOOK_MILESTONE | AGENT_LOOK_SLOW, now, sender);
+  return accepted;
+}
+
 static gboolean
 push_data (AgentMailbox *self,
            AgentMessage *message,
@@ -375,15 +395,10 @@ push_data (AgentMailbox *self,
 {
   gint64     now = message->sent_at;
   PushResult result = push_or_see_full (self, message, sender);
-  gboolean   accepted = FALSE;
 
   if (result == PUSH_ACCEPTED)
     return TRUE;
-  if (result == PUSH_CLOSED || !push_drop (self, message, sender))
-    accepted = push_refuse (self, message, sender);
-  if (result == PUSH_FULL)
-    push_note_found (self, AGENT_CHANNEL_DATA, AGENT_LOOK_MILESTONE | AGENT_LOOK_SLOW, now, sender);
-  return accepted;
+  return _agent_mailbox_lose (self, message, result == PUSH_FULL, now, sender);
 }
 
 /* Takes @message in any case. TRUE: the message was accepted. */

@@ -64,7 +64,7 @@ _agent_mailbox_count_delivered (AgentMailbox *self,
 
   atomic_store_explicit (&self->n_delivered, n_delivered + 1, memory_order_release);
   if (G_UNLIKELY (self->missed))
-    _agent_mailbox_tell_missed (self, message->channel);
+    _agent_mailbox_tell_missed (self, _agent_message_get_way (message));
 }
 
 G_END_DECLS

@@ -11,7 +11,7 @@ gboolean
 _agent_mailbox_is_too_old (AgentMailbox *self,
                            AgentMessage *message)
 {
-  guint  max_age = message->channel == AGENT_CHANNEL_DATA ? _agent_mailbox_get_max_age (self) : 0;
+  guint  max_age = _agent_message_get_way (message) == AGENT_CHANNEL_DATA ? _agent_mailbox_get_max_age (self) : 0;
   gint64 age;
 
   if (message->ttl == 0 && max_age == 0)

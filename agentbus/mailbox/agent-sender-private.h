@@ -32,6 +32,7 @@ struct _AgentSender
   GArray         *replaced; /* (owned) (nullable) of AgentSenderSlot: the old contents of slots, to be freed */
   GSList         *losses;   /* (owned) the losses that the sources of messages want to hear of, and hints to log */
   AgentClockStamp clock;
+  AgentDropReason drop_reason; /* why the last message was dropped that was not accepted */
   guint           n_garbage;
   guint           garbage_size;
   AgentMessage  **garbage;  /* (owned) messages to unref when the send is over */
@@ -40,6 +41,9 @@ struct _AgentSender
 AgentSender *_agent_sender_get           (void);
 void         _agent_sender_set_slot      (AgentSender       *self,
                                           guint              slot,
+                                          gpointer           data,
+                                          GDestroyNotify     destroy);
+void         _agent_sender_free_later    (AgentSender       *self,
                                           gpointer           data,
                                           GDestroyNotify     destroy);
 void         _agent_sender_grow_garbage  (AgentSender       *self);

@@ -50,6 +50,26 @@ _agent_sender_get (void)
   return G_LIKELY (self != NULL) ? self : sender_new ();
 }
 
+static void
+sender_replace (AgentSender     *self,
+                AgentSenderSlot *old)
+{
+  if (self->replaced == NULL)
+    self->replaced = g_array_new (FALSE, FALSE, sizeof (AgentSenderSlot));
+  g_array_append_val (self->replaced, *old);
+}
+
+/* Takes @data, and frees it when the send is over. */
+void
+_agent_sender_free_later (AgentSender   *self,
+                          gpointer       data,
+                          GDestroyNotify destroy)
+{
+  AgentSenderSlot old = { data, destroy };
+
+  sender_replace (self, &old);
+}
+
 /* Takes @data: (nullable). What was in the slot before is freed when the send is over. */
 void
 _agent_sender_set_slot (AgentSender   *self,
@@ -60,11 +80,7 @@ _agent_sender_set_slot (AgentSender   *self,
   AgentSenderSlot *place = &self->slots[slot];
 
   if (place->data != NULL)
-    {
-      if (self->replaced == NULL)
-        self->replaced = g_array_new (FALSE, FALSE, sizeof (AgentSenderSlot));
-      g_array_append_val (self->replaced, *place);
-    }
+    sender_replace (self, place);
 
   place->data = data;
   place->destroy = destroy;

@@ -6,14 +6,28 @@
 
 /* How a message is copied: to be sent once more, or on its way to a subscriber. */
 
+/* All but what _agent_message_get_options() returns. */
+static void
+message_copy_rest (AgentMessage *self,
+                   AgentMessage *copy)
+{
+  copy->retained = self->retained;
+  copy->cause = self->cause;
+  copy->trace = g_strdup (self->trace);
+  copy->topic = g_strdup (self->topic);
+  copy->epoch = self->epoch != NULL ? _agent_epoch_ref (self->epoch) : NULL;
+  copy->own_epoch = self->own_epoch;
+}
+
 /* @target: (nullable). Returns NULL if a name is not valid UTF-8. */
 static AgentMessage *
 message_copy_as (AgentMessage *self,
                  const char   *source,
                  const char   *target)
 {
-  AgentMessageParts parts = _agent_message_get_parts (self);
-  AgentMessage     *copy;
+  AgentMessageOptions options = _agent_message_get_options (self);
+  AgentMessageParts   parts = _agent_message_get_parts (self);
+  AgentMessage       *copy;
 
   parts.source = source;
   parts.target = target;
@@ -22,16 +36,10 @@ message_copy_as (AgentMessage *self,
   if (copy == NULL)
     return NULL;
 
-  copy->ttl = self->ttl;
-  copy->reliable = self->reliable;
-  copy->error_reply = self->error_reply;
-  copy->retained = self->retained;
-  copy->cause = self->cause;
-  copy->trace = g_strdup (self->trace);
-  copy->topic = g_strdup (self->topic);
-  copy->epoch = self->epoch != NULL ? _agent_epoch_ref (self->epoch) : NULL;
-  copy->own_epoch = self->own_epoch;
-
+  copy->ttl = options.ttl;
+  copy->reliable = options.reliable;
+  copy->error_reply = options.error_reply;
+  message_copy_rest (self, copy);
   return copy;
 }
 
@@ -72,10 +80,32 @@ _agent_message_copy_sent (AgentMessage *self,
 {
   AgentMessage *copy = message_copy_as (self, _agent_message_string (self, self->source), target);
 
-  copy->sent = TRUE;
+  copy->sent = g_atomic_int_get (&self->sent);
   copy->seq = self->seq;
   copy->sent_at = self->sent_at;
   copy->origin = self->origin;
+
+  return copy;
+}
+
+/* The copy of a message, which was sent, for monitors. */
+AgentMessage *
+_agent_message_copy_with_fate (AgentMessage   *self,
+                               guint           n_accepted,
+                               AgentDropReason reason)
+{
+  AgentMessageFate  fate = { .n_accepted = n_accepted, .reason = reason, .options = _agent_message_get_options (self) };
+  AgentMessageParts parts = _agent_message_get_parts (self);
+  AgentMessage     *copy;
+
+  parts.content = _agent_message_ref_content (self->type, parts.content);
+  parts.room = sizeof fate;
+  copy = _agent_message_new_from_parts (&parts);
+  message_copy_rest (self, copy);
+  copy->sent = AGENT_SENT_STAMPED | AGENT_SENT_COPY;
+  copy->seq = self->seq;
+  copy->sent_at = self->sent_at;
+  *(AgentMessageFate *) (copy + 1) = fate;
 
   return copy;
 }

@@ -25,7 +25,7 @@ agent_message_get_ttl (AgentMessage *self)
 {
   g_return_val_if_fail (self != NULL, 0);
 
-  return self->ttl;
+  return _agent_message_get_options (self).ttl;
 }
 
 /**
@@ -64,7 +64,7 @@ agent_message_is_reliable (AgentMessage *self)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return self->reliable;
+  return _agent_message_get_options (self).reliable;
 }
 
 /**
@@ -104,7 +104,7 @@ agent_message_wants_error_reply (AgentMessage *self)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return self->error_reply;
+  return _agent_message_get_options (self).error_reply;
 }
 
 /**

@@ -127,6 +127,22 @@ print_content (GString      *out,
     g_string_append_printf (out, " agents=%u", agent_message_get_infos (self)->len);
 }
 
+static void
+print_fate (GString      *out,
+            AgentMessage *self)
+{
+  AgentDropReason reason;
+  guint           n_accepted;
+
+  if (!agent_message_get_fate (self, &n_accepted, &reason))
+    return;
+
+  if (n_accepted > 0)
+    g_string_append_printf (out, " accepted=%u", n_accepted);
+  else
+    print_string (out, "dropped", agent_drop_reason_to_string (reason));
+}
+
 /* Names may come from peers, and a line break or an escape sequence in a name must not be written to a log. */
 static char *
 print_clean_line (const char *line)
@@ -147,7 +163,8 @@ print_clean_line (const char *line)
  * Describes a message in one line, for debugging.
  *
  * A line looks like `#17 task-update worker -> ui task=42 {'n': <1>}`, with `*` for the target of a broadcast. It is
- * ASCII, but for what names and payloads bring along. Long payloads are cut. The format may change, so programs should not
+ * ASCII, but for what names and payloads bring along. Long payloads are cut. The copy for a monitor ends with its fate, such as
+ * `accepted=2` or `dropped=no-target`. The format may change, so programs should not
  * parse it.
  *
  * Returns: (transfer full): the line
@@ -181,6 +198,7 @@ agent_message_to_string (AgentMessage *self)
     print_enum (out, "status", AGENT_TYPE_TASK_STATUS, self->status);
   print_epoch (out, self->epoch);
   print_content (out, self);
+  print_fate (out, self);
 
   return print_clean_line (out->str);
 }

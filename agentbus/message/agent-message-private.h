@@ -22,7 +22,7 @@ struct _AgentMessage
   guint8     channel;     /* an AgentChannel */
   guint8     direction;   /* an AgentFrameDirection */
   guint8     status;      /* an AgentTaskStatus */
-  gint       sent;        /* (atomic) whether a bus has stamped it */
+  gint       sent;        /* (atomic) AGENT_SENT_ flags; not 0 once a bus has stamped it */
   guint      ttl;         /* milliseconds after @sent_at, 0 for none */
   AgentEpoch *epoch;      /* (owned) (nullable) of its conversation, for all who look whether it is stale */
   guint64    seq;
@@ -51,6 +51,29 @@ struct _AgentMessage
   guint      reason;
 };
 
+enum
+{
+  AGENT_SENT_STAMPED = 1 << 0, /* this is TRUE */
+  AGENT_SENT_SHOWN = 1 << 1,   /* the monitors have got a copy; only for messages that may come back to who has sent them */
+  AGENT_SENT_COPY = 1 << 2,    /* it is such a copy */
+};
+
+/* What a sender may ask for. */
+typedef struct
+{
+  guint  ttl;
+  guint8 reliable;
+  guint8 error_reply;
+} AgentMessageOptions;
+
+/* What became of a message when it was sent. It follows the struct in a copy for monitors. */
+typedef struct
+{
+  guint               n_accepted;
+  AgentDropReason     reason;  /* if nobody has accepted it */
+  AgentMessageOptions options; /* of the message: they do not hold for the copy, so the fields of the copy say none */
+} AgentMessageFate;
+
 /* The parts that a message is made from. The constructors and the reader of the wire form fill them in. */
 typedef struct
 {
@@ -64,6 +87,7 @@ typedef struct
   AgentFrameDirection direction;
   AgentTaskStatus     status;
   gpointer            content;    /* (transfer full) (nullable) */
+  gsize               room;       /* how many bytes follow the struct, which are not set */
 } AgentMessageParts;
 
 AgentMessage *_agent_message_new_from_parts (const AgentMessageParts *parts);
@@ -75,6 +99,9 @@ AgentMessage *_agent_message_copy_unsent    (AgentMessage            *self);
 AgentMessage *_agent_message_take_unsent    (AgentMessage            *message);
 AgentMessage *_agent_message_copy_sent      (AgentMessage            *self,
                                              const char              *target);
+AgentMessage *_agent_message_copy_with_fate (AgentMessage            *self,
+                                             guint                    n_accepted,
+                                             AgentDropReason          reason);
 AgentMessage *_agent_message_new_loss       (AgentMessage            *lost,
                                              const char              *source,
                                              const char              *text);
@@ -94,11 +121,50 @@ void          _agent_message_payload_free     (gpointer               content);
 gpointer      _agent_message_payload_ref      (gpointer               content);
 gsize         _agent_message_payload_get_size (gpointer               content);
 
+/* Whether this is a copy for monitors. */
+static inline gboolean
+_agent_message_has_fate (const AgentMessage *self)
+{
+  return (g_atomic_int_get (&self->sent) & AGENT_SENT_COPY) != 0;
+}
+
+/* (nullable) */
+static inline const AgentMessageFate *
+_agent_message_get_fate (const AgentMessage *self)
+{
+  return _agent_message_has_fate (self) ? (const AgentMessageFate *) (self + 1) : NULL;
+}
+
+/* As the sender has set them. */
+static inline AgentMessageOptions
+_agent_message_get_options (const AgentMessage *self)
+{
+  const AgentMessageFate *fate = _agent_message_get_fate (self);
+
+  if (fate != NULL)
+    return fate->options;
+  return (AgentMessageOptions){ self->ttl, self->reliable, self->error_reply };
+}
+
+/* The channel that the message takes to a subscriber. */
+static inline AgentChannel
+_agent_message_get_way (const AgentMessage *self)
+{
+  return self->channel == AGENT_CHANNEL_DATA || _agent_message_has_fate (self) ? AGENT_CHANNEL_DATA : AGENT_CHANNEL_SYSTEM;
+}
+
 /* Whether the message must be kept when the data channel is full. */
 static inline gboolean
 _agent_message_is_kept (const AgentMessage *self)
 {
   return self->reliable || self->origin != 0;
+}
+
+/* Marks a message as shown to the monitors. Returns whether it was not before. */
+static inline gboolean
+_agent_message_mark_shown (AgentMessage *self)
+{
+  return (g_atomic_int_or ((guint *) &self->sent, AGENT_SENT_SHOWN) & AGENT_SENT_SHOWN) == 0;
 }
 
 /* Whether the source gets an AGENT_ERROR if the message is lost. The loss of an AGENT_ERROR is never reported. */
@@ -112,7 +178,8 @@ _agent_message_wants_loss (const AgentMessage *self)
 static inline gboolean
 _agent_message_is_stale (const AgentMessage *self)
 {
-  return G_UNLIKELY (self->epoch != NULL) && _agent_epoch_is_over (self->epoch) && self->channel == AGENT_CHANNEL_DATA;
+  return G_UNLIKELY (self->epoch != NULL) && _agent_epoch_is_over (self->epoch) && self->channel == AGENT_CHANNEL_DATA &&
+         !_agent_message_has_fate (self);
 }
 
 /* Whether the message may expire or get stale before it is delivered. */
@@ -125,7 +192,8 @@ _agent_message_may_be_spent (const AgentMessage *self)
 static inline gboolean
 _agent_message_is_cancel (const AgentMessage *self)
 {
-  return self->type == AGENT_MESSAGE_TYPE_CANCEL || self->type == AGENT_MESSAGE_TYPE_TASK_CANCEL;
+  return G_UNLIKELY (self->type == AGENT_MESSAGE_TYPE_CANCEL || self->type == AGENT_MESSAGE_TYPE_TASK_CANCEL) &&
+         !_agent_message_has_fate (self);
 }
 
 static inline const char *

@@ -18,9 +18,10 @@ to_variant_make_epoch_record (AgentEpoch *epoch)
 static AgentMessageRecord
 to_variant_make_record (AgentMessage *self)
 {
-  const char       *json = _agent_message_get_given_json (self);
-  GVariant         *payload = json == NULL ? agent_message_get_payload (self) : NULL;
-  AgentMessageParts parts = _agent_message_get_parts (self);
+  const char         *json = _agent_message_get_given_json (self);
+  GVariant           *payload = json == NULL ? agent_message_get_payload (self) : NULL;
+  AgentMessageParts   parts = _agent_message_get_parts (self);
+  AgentMessageOptions options = _agent_message_get_options (self);
 
   if (json != NULL || payload != NULL)
     parts.content = payload;
@@ -29,9 +30,9 @@ to_variant_make_record (AgentMessage *self)
     .parts = parts,
     .seq = self->seq,
     .sent_at = self->sent_at,
-    .ttl = self->ttl,
-    .reliable = self->reliable,
-    .error_reply = self->error_reply,
+    .ttl = options.ttl,
+    .reliable = options.reliable,
+    .error_reply = options.error_reply,
     .cause = self->cause,
     .trace = self->trace,
     .topic = self->topic,

@@ -264,7 +264,7 @@ _agent_message_new_from_parts (const AgentMessageParts *parts)
   gsize         label = message_measure_string (parts->label, &bits);
   gsize         task_id = message_measure_string (parts->task_id, &bits);
   gsize         reason = message_measure_string (parts->reason, &bits);
-  gsize         end = sizeof (AgentMessage);
+  gsize         end = sizeof (AgentMessage) + parts->room;
   gsize         size = end + source + target + label + task_id + reason;
   guint8        pooled;
   AgentMessage *self;

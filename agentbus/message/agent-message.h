@@ -215,6 +215,11 @@ void               agent_message_set_retained            (AgentMessage       *se
                                                           gboolean            retained);
 
 AGENT_AVAILABLE_IN_0_1
+gboolean           agent_message_get_fate                (AgentMessage       *self,
+                                                          guint              *n_accepted,
+                                                          AgentDropReason    *reason);
+
+AGENT_AVAILABLE_IN_0_1
 GVariant          *agent_message_to_variant              (AgentMessage       *self) G_GNUC_WARN_UNUSED_RESULT;
 AGENT_AVAILABLE_IN_0_1
 AgentMessage      *agent_message_new_from_variant        (GVariant           *variant,

@@ -11,7 +11,7 @@
 #include "base/agent-signal-queue-private.h"
 #include "base/agent-timer-source-private.h"
 #include "bus/agent-bus-loss-private.h"
-#include "bus/agent-bus-private.h"
+#include "bus/agent-bus-show-private.h"
 #include "router/agent-router-drain-private.h"
 #include "router/agent-router-report-private.h"
 #include "router/agent-router-stop-private.h"
@@ -201,6 +201,7 @@ report_on_expired (gpointer      owner,
   report_add_event (
       self,
       &(ReportEvent){ .signal = EXPIRED, .message = message, .waited = waited, .n_attempts = n_attempts });
+  _agent_bus_show_loss (self->bus, message, AGENT_DROP_REASON_EXPIRED);
   _agent_bus_send_loss (self->bus, message, NULL, text);
   agent_message_unref (message);
 }
@@ -217,6 +218,7 @@ report_on_dropped (gpointer        owner,
   if (_agent_debug_is_on (AGENT_DEBUG_DROPS))
     _agent_message_trace (message, "is given up by the dispatcher", NULL);
   report_add_event (self, &(ReportEvent){ .signal = DROPPED, .message = message, .reason = reason });
+  _agent_bus_show_loss (self->bus, message, reason);
   _agent_bus_send_loss (self->bus, message, NULL, text);
   agent_message_unref (message);
 }

@@ -182,6 +182,8 @@ def members_in(node, element):
             elif name not in overloaded:
                 has_setter = any(ast.unparse(decorator) == f'{name}.setter' for decorator in child.decorator_list)
                 found[name] = found[name] + '\n' + shorten(child) if has_setter else shorten(child)
+        elif isinstance(child, ast.AnnAssign) and not child.target.id.startswith('_'):
+            found[child.target.id] = ast.unparse(child)
         elif isinstance(child, ast.Assign):
             name, value = child.targets[0].id, child.value
             if name.startswith('_'):

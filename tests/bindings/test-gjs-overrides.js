@@ -132,6 +132,24 @@ test('topics', async () => {
     bus.stop();
 });
 
+test('monitor', async () => {
+    const bus = new AgentBus.Bus();
+    const monitor = new AgentBus.Subscriber({name: 'eye'});
+    const seen = [];
+
+    monitor.on(message => seen.push(message.fate));
+    bus.add_monitor(monitor);
+    assertEqual((await caught(() => bus.add_monitor(monitor, ['cancel']))) instanceof GLib.Error, true);
+    bus.send(Message.cancel('a', 'b'));
+    bus.subscribe(new AgentBus.Subscriber({name: 'b'}));
+    bus.send(Message.cancel('a', 'b'));
+    await until(() => seen.length === 2);
+    assertEqual(seen, [{n_accepted: 0, reason: AgentBus.DropReason.NO_TARGET}, {n_accepted: 1, reason: null}]);
+    assertEqual(update('b').fate, null);
+    bus.remove_monitor(monitor);
+    bus.stop();
+});
+
 test('payloads', async () => {
     for (const payload of [{a: [1, 2.5, 'ä', null, true, {}]}, [], 'text', 0, false, '', null])
         assertEqual(update('b', payload).payload, payload);

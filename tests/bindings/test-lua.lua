@@ -91,6 +91,22 @@ test('conversation', function()
    assert_equal(Message._end('b', 'a').conversation, nil)
 end)
 
+test('monitor', function()
+   local bus = make_bus()
+   local monitor, seen = AgentBus.Subscriber { name = 'worker' }, {}
+   monitor:on(function(message)
+      seen[#seen + 1] = ('%d %s'):format(message.fate.n_accepted, message.fate.reason)
+   end)
+   assert(bus:add_monitor(monitor))
+   assert_equal(bus:add_monitor(monitor, { 'cancel' }), false)
+   bus:send(Message.cancel('a', 'b'))
+   bus:send(Message.cancel('a', 'worker'))
+   wait_until(function() return #seen == 2 end)
+   assert_equal(seen, { '0 NO_TARGET', '1 nil' })
+   assert_equal(update('b').fate, nil)
+   bus:remove_monitor(monitor)
+end)
+
 test('payloads', function()
    for _, payload in ipairs { { a = { 1, 2.5, 'ä"\n', true, {} }, b = { c = -7 } }, 'text', 0, 1.5, false } do
       assert_equal(update('b', payload).payload, payload)

@@ -137,6 +137,29 @@ class MessageTest(unittest.TestCase):
         meter.accepts = None
         self.assertEqual((meter.accepts, bus.send(Message.custom('level', 'mic', topic='audio.mic.1'))), (None, 1))
 
+    def test_monitor(self):
+        bus = AgentBus.Bus()
+        monitor = AgentBus.Subscriber('eye')
+        seen = []
+        monitor.on(lambda message: seen.append(message.fate))
+        with self.assertRaises(TypeError):
+            bus.add_monitor(monitor, 'cancel')
+        self.assertTrue(bus.add_monitor(monitor))
+        with self.assertRaises(GLib.Error):
+            bus.add_monitor(monitor, ['cancel'])
+        bus.send(Message.cancel('a', 'b'))
+        bus.subscribe(AgentBus.Subscriber('b'))
+        bus.send(Message.cancel('a', 'b'))
+        while len(seen) < 2:
+            GLib.MainContext.default().iteration(True)
+        self.assertEqual(seen, [(0, AgentBus.DropReason.NO_TARGET), (1, None)])
+        self.assertEqual((seen[1].n_accepted, seen[1].reason, Message.end('a').fate), (1, None, None))
+        bus.remove_monitor(monitor)
+        self.assertEqual(bus.send(Message.cancel('a', 'b')), 1)
+        with bus:
+            pass
+        self.assertEqual(len(seen), 2)
+
     def test_conversation(self):
         conversation = AgentBus.Conversation('talk')
         self.assertIs(AgentBus.Conversation('talk'), conversation)

@@ -78,6 +78,9 @@ RIGHT = '''
     conversation = AgentBus.Conversation('talk')
     bus.send(Message.end('ui', conversation=conversation))
     epoch: int = conversation.advance() + conversation.epoch
+    bus.add_monitor(worker, ['cancel'])
+    fate = first.fate
+    n_accepted: int = fate.n_accepted if fate else 0
     async with AgentBus.Bus() as other:
         other.subscribe(worker)
 async def work() -> int:

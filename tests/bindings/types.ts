@@ -96,6 +96,12 @@ const conversation = AgentBus.Conversation.new('talk');
 bus.send(Message.task_update('ui', 'worker', '1', {conversation}));
 print(conversation.advance() + conversation.epoch, Message.end('ui').conversation?.id);
 
+bus.add_monitor(new AgentBus.Subscriber({name: 'eye'}));
+bus.add_monitor(new AgentBus.Subscriber({name: 'ear'}), ['cancel']);
+print((Message.end('ui').fate?.n_accepted ?? 0) + 1);
+
+// @ts-expect-error: a filter is a list
+bus.add_monitor(new AgentBus.Subscriber({name: 'nose'}), 'cancel');
 // @ts-expect-error: a conversation is not its id
 Message.end('ui', 'worker', {conversation: 'talk'});
 // @ts-expect-error: no such option

@@ -227,8 +227,8 @@ is_field (const char *key)
     if (g_str_equal (_agent_wire_message.fields[i].key, key))
       return TRUE;
 
-  /* The type stands before the fields, and the epoch beside its conversation. */
-  return g_str_equal (key, "message-type") || g_str_equal (key, "epoch");
+  /* The type stands before the fields, and the epoch beside its conversation. The fate is not of the message, but of a copy. */
+  return g_str_equal (key, "message-type") || g_str_equal (key, "epoch") || g_str_equal (key, "fate");
 }
 
 /* What a message can be asked for is on the wire. */

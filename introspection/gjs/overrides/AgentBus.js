@@ -400,6 +400,12 @@ function addMessages() {
             return this[get]();
         });
     }
+    // Of the copy of a monitor, else null. The reason is null if anybody has accepted the message.
+    addGetter(Message, 'fate', function () {
+        const [known, n_accepted, reason] = this.get_fate();
+
+        return known ? {n_accepted, reason: n_accepted > 0 ? null : reason} : null;
+    });
     addGetter(Message, 'payload', function () {
         return JSON.parse(this.dup_payload_json());
     });
@@ -838,6 +844,11 @@ function _init() {
     addPromise(Subscriber, 'receive', 0);
     addPromise(Subscriber, 'receive_delivery', 0);
     Bus.prototype.start = Bus.prototype.start_async;
+    const addMonitor = Bus.prototype.add_monitor;
+
+    Bus.prototype.add_monitor = function (subscriber, filter = null) {
+        return addMonitor.call(this, subscriber, filter);
+    };
     for (const klass of [Bus, RouterDispatcher]) {
         klass.prototype.stop = function (options = null) {
             return this.stop_async(options);

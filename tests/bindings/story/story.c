@@ -301,6 +301,42 @@ test_topics (Story *story)
 }
 
 static void
+on_seen (AgentSubscriber *monitor, AgentMessage *message)
+{
+  AgentDropReason reason;
+  guint           n_accepted;
+
+  agent_message_get_fate (message, &n_accepted, &reason);
+  if (n_accepted > 0)
+    tell ("seen %s by %u", word (message), n_accepted);
+  else
+    tell ("seen %s %s", word (message), agent_drop_reason_to_string (reason));
+}
+
+static void
+test_monitor (Story *story)
+{
+  AgentSubscriber *worker = add_worker (story, "worker", 0, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (AgentSubscriber) monitor = agent_subscriber_new ("worker");
+  g_autoptr (GError) error = NULL;
+
+  g_signal_connect (monitor, "message", G_CALLBACK (on_seen), NULL);
+  agent_bus_add_monitor (story->bus, monitor, NULL, NULL);
+  attempt ("taken", AGENT_BUS_ERROR_EXISTS, agent_bus_add_monitor (story->bus, worker, NULL, &error), &error);
+  agent_bus_send (story->bus, update ("worker", 1));
+  agent_bus_send (story->bus, update ("nobody", 2));
+  agent_bus_send (story->bus, agent_message_new_cancel ("ui", NULL, NULL));
+  expect ("taken, worker cancel, worker 1, seen 1 by 1, seen 2 no-target, seen cancel by 1", "nobody lost 1 no-target 2");
+  agent_bus_remove_monitor (story->bus, monitor);
+  agent_bus_send (story->bus, update ("worker", 3));
+  expect ("worker 3", "");
+  agent_bus_add_monitor (story->bus, monitor, (const char * const[]){ "cancel", NULL }, NULL);
+  agent_bus_send (story->bus, update ("worker", 4));
+  agent_bus_send (story->bus, agent_message_new_cancel ("ui", "nobody", NULL));
+  expect ("worker 4, seen cancel no-target", "nobody lost 1 no-target cancel");
+}
+
+static void
 test_errors (Story *story)
 {
   g_autoptr (AgentSubscriber) twin = agent_subscriber_new ("worker");
@@ -526,6 +562,7 @@ main (int argc, char **argv)
   add_case ("/story/room", test_room);
   add_case ("/story/statistics", test_statistics);
   add_case ("/story/topics", test_topics);
+  add_case ("/story/monitor", test_monitor);
   add_case ("/story/errors", test_errors);
   add_case ("/story/stop", test_stop);
   add_case ("/story/text", test_text);

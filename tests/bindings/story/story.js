@@ -217,6 +217,32 @@ function testTopics(story) {
     expect('removed, 0 of 1, worker 4', 'nobody lost 1 no-target 4');
 }
 
+function onSeen(monitor, message) {
+    const [, nAccepted, reason] = message.get_fate();
+
+    tell(`seen ${word(message)} ${nAccepted > 0 ? `by ${nAccepted}` : AgentBus.DropReason.to_string(reason)}`);
+}
+
+function testMonitor(story) {
+    const worker = story.addWorker('worker');
+    const monitor = AgentBus.Subscriber.new('worker');
+
+    monitor.connect('message', onSeen);
+    story.bus.add_monitor(monitor, null);
+    attempt('taken', AgentBus.BusError.EXISTS, () => story.bus.add_monitor(worker, null));
+    story.sendUpdates('worker', 1, 1);
+    story.sendUpdates('nobody', 2, 2);
+    story.bus.send(Message.new_cancel('ui', null, null));
+    expect('taken, worker cancel, worker 1, seen 1 by 1, seen 2 no-target, seen cancel by 1', 'nobody lost 1 no-target 2');
+    story.bus.remove_monitor(monitor);
+    story.sendUpdates('worker', 3, 3);
+    expect('worker 3', '');
+    story.bus.add_monitor(monitor, ['cancel']);
+    story.sendUpdates('worker', 4, 4);
+    story.bus.send(Message.new_cancel('ui', 'nobody', null));
+    expect('worker 4, seen cancel no-target', 'nobody lost 1 no-target cancel');
+}
+
 function testErrors(story) {
     const twin = AgentBus.Subscriber.new('worker');
     const text = new GLib.Variant('s', 'text');
@@ -361,6 +387,7 @@ run({
     '/story/room': testRoom,
     '/story/statistics': testStatistics,
     '/story/topics': testTopics,
+    '/story/monitor': testMonitor,
     '/story/errors': testErrors,
     '/story/stop': testStop,
     '/story/text': testText,

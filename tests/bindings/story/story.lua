@@ -206,6 +206,34 @@ local function test_topics(story)
    expect('removed, 0 of 1, worker 4', 'nobody lost 1 no-target 4')
 end
 
+local function on_seen(_, message)
+   local n_accepted, reason = message:get_fate()
+   if n_accepted > 0 then
+      tell('seen %s by %d', word(message), n_accepted)
+   else
+      tell('seen %s %s', word(message), AgentBus.DropReason.to_string(reason))
+   end
+end
+
+local function test_monitor(story)
+   local worker = story:add_worker('worker')
+   local monitor = AgentBus.Subscriber.new('worker')
+   monitor.on_message:connect(on_seen)
+   assert(story.bus:add_monitor(monitor, nil))
+   attempt('taken', 'EXISTS', story.bus:add_monitor(worker, nil))
+   story:send_updates('worker', 1, 1)
+   story:send_updates('nobody', 2, 2)
+   story.bus:send(Message.new_cancel('ui', nil, nil))
+   expect('taken, worker cancel, worker 1, seen 1 by 1, seen 2 no-target, seen cancel by 1', 'nobody lost 1 no-target 2')
+   story.bus:remove_monitor(monitor)
+   story:send_updates('worker', 3, 3)
+   expect('worker 3', '')
+   assert(story.bus:add_monitor(monitor, { 'cancel' }))
+   story:send_updates('worker', 4, 4)
+   story.bus:send(Message.new_cancel('ui', 'nobody', nil))
+   expect('worker 4, seen cancel no-target', 'nobody lost 1 no-target cancel')
+end
+
 local function test_errors(story)
    local twin = AgentBus.Subscriber.new('worker')
    local text = GLib.Variant('s', 'text')
@@ -344,6 +372,7 @@ teller.run {
    { '/story/room', test_room },
    { '/story/statistics', test_statistics },
    { '/story/topics', test_topics },
+   { '/story/monitor', test_monitor },
    { '/story/errors', test_errors },
    { '/story/stop', test_stop },
    { '/story/text', test_text },

@@ -207,6 +207,30 @@ def test_topics(story):
     expect('removed, 0 of 1, worker 4', 'nobody lost 1 no-target 4')
 
 
+def on_seen(monitor, message):
+    _, n_accepted, reason = message.get_fate()
+    tell(f'seen {word(message)} ' + (f'by {n_accepted}' if n_accepted else reason.value_nick))
+
+
+def test_monitor(story):
+    worker = story.add_worker('worker')
+    monitor = AgentBus.Subscriber.new('worker')
+    monitor.connect('message', on_seen)
+    story.bus.add_monitor(monitor, None)
+    attempt('taken', Error.EXISTS, story.bus.add_monitor, worker, None)
+    story.send_updates('worker', 1, 1)
+    story.send_updates('nobody', 2, 2)
+    story.bus.send(Message.new_cancel('ui', None, None))
+    expect('taken, worker cancel, worker 1, seen 1 by 1, seen 2 no-target, seen cancel by 1', 'nobody lost 1 no-target 2')
+    story.bus.remove_monitor(monitor)
+    story.send_updates('worker', 3, 3)
+    expect('worker 3', '')
+    story.bus.add_monitor(monitor, ['cancel'])
+    story.send_updates('worker', 4, 4)
+    story.bus.send(Message.new_cancel('ui', 'nobody', None))
+    expect('worker 4, seen cancel no-target', 'nobody lost 1 no-target cancel')
+
+
 def test_errors(story):
     twin = AgentBus.Subscriber.new('worker')
     text = GLib.Variant('s', 'text')
@@ -343,6 +367,7 @@ run({
     '/story/room': test_room,
     '/story/statistics': test_statistics,
     '/story/topics': test_topics,
+    '/story/monitor': test_monitor,
     '/story/errors': test_errors,
     '/story/stop': test_stop,
     '/story/text': test_text,

@@ -207,6 +207,34 @@ void test_topics (Story story) throws Error {
   expect ("removed, 0 of 1, worker 4", "nobody lost 1 no-target 4");
 }
 
+void on_seen (AgentBus.Message message) {
+  AgentBus.DropReason reason;
+  uint n_accepted;
+
+  message.get_fate (out n_accepted, out reason);
+  tell (n_accepted > 0 ? @"seen $(word (message)) by $n_accepted" : @"seen $(word (message)) $reason");
+}
+
+void test_monitor (Story story) throws Error {
+  var worker = story.add_worker ("worker");
+  var monitor = new AgentBus.Subscriber ("worker");
+
+  monitor.message.connect ((message) => on_seen (message));
+  story.bus.add_monitor (monitor, null);
+  attempt ("taken", AgentBus.BusError.EXISTS, () => story.bus.add_monitor (worker, null));
+  story.send_updates ("worker", 1, 1);
+  story.send_updates ("nobody", 2, 2);
+  story.bus.send (new AgentBus.Message.cancel ("ui", null, null));
+  expect ("taken, worker cancel, worker 1, seen 1 by 1, seen 2 no-target, seen cancel by 1", "nobody lost 1 no-target 2");
+  story.bus.remove_monitor (monitor);
+  story.send_updates ("worker", 3, 3);
+  expect ("worker 3", "");
+  story.bus.add_monitor (monitor, { "cancel" });
+  story.send_updates ("worker", 4, 4);
+  story.bus.send (new AgentBus.Message.cancel ("ui", "nobody", null));
+  expect ("worker 4, seen cancel no-target", "nobody lost 1 no-target cancel");
+}
+
 void test_errors (Story story) throws Error {
   var twin = new AgentBus.Subscriber ("worker");
   var text = new Variant.string ("text");
@@ -368,6 +396,7 @@ int main (string[] args) {
   add_case ("/story/room", test_room);
   add_case ("/story/statistics", test_statistics);
   add_case ("/story/topics", test_topics);
+  add_case ("/story/monitor", test_monitor);
   add_case ("/story/errors", test_errors);
   add_case ("/story/stop", test_stop);
   add_case ("/story/text", test_text);

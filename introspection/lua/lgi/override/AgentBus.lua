@@ -276,6 +276,11 @@ Message._attribute.type = { get = Message.get_message_type }
 Message._attribute.reliable = { get = Message.is_reliable }
 Message._attribute.error_reply = { get = Message.wants_error_reply }
 Message._attribute.retained = { get = Message.is_retained }
+-- Of the copy of a monitor: { n_accepted = n }, with a reason if that is 0.
+Message._attribute.fate = { get = function(self)
+   local n_accepted, reason = self:get_fate()
+   return n_accepted and { n_accepted = n_accepted, reason = n_accepted == 0 and reason or nil } or nil
+end }
 Message._attribute.payload = { get = function(self)
    local payload = self:get_payload()
    if payload then return unpack_variant(payload) end

@@ -14,7 +14,7 @@ from gi.repository import Gio, GLib
 from ..module import get_introspection_module
 from ..overrides import override
 from ._agentbus_asyncio import drive, foreign_loop, here, running_loop
-from ._agentbus_message import Conversation, Frame, Info, Message, attribute, check_names, number, pack, whole
+from ._agentbus_message import Conversation, Fate, Frame, Info, Message, attribute, check_names, number, pack, whole
 from ._agentbus_subscriber import Handler, Subscriber
 from ._agentbus_waiting import (Future, Routine, Sending, begin, gather, refuse_asyncio, run, sleep, spawn, timeout,
                                 wait)
@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
 else:
     AgentBus = get_introspection_module('AgentBus')
 _log = logging.getLogger('AgentBus')
-__all__ = ['Message', 'Frame', 'Info', 'Conversation', 'Subscriber', 'Handler', 'Bus', 'RouteTable',
+__all__ = ['Message', 'Fate', 'Frame', 'Info', 'Conversation', 'Subscriber', 'Handler', 'Bus', 'RouteTable',
            'RouterDispatcher', 'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
 
 Routes = typing.Dict[str, typing.Optional[str]]
@@ -121,6 +121,14 @@ class Bus(AgentBus.Bus):
         check_names({'name': name})
         drive()
         return super().watch_name(name, appeared, vanished)
+
+    def add_monitor(self, subscriber: Subscriber,  # type: ignore[override]
+                    filter: typing.Optional[typing.Iterable[str]] = None) -> bool:
+        """Has a subscriber see all that is sent, or the messages with some names. Each copy says its `fate`."""
+        if isinstance(subscriber, AgentBus.Subscriber):
+            check_names({'name': subscriber.get_name()})
+        drive()
+        return super().add_monitor(subscriber, None if filter is None else names(filter, 'filter'))
 
     def send(self, message: Message) -> int:  # type: ignore[override]
         """Sends a message; may be called in any thread. Returns the number of subscribers that get it."""

@@ -15,7 +15,7 @@ from ..overrides import override
 
 if typing.TYPE_CHECKING:
     from gi.repository import AgentBus
-    from gi.repository.AgentBus import Channel, FrameDirection, MessageType, TaskStatus
+    from gi.repository.AgentBus import Channel, DropReason, FrameDirection, MessageType, TaskStatus
 else:
     AgentBus = get_introspection_module('AgentBus')
 
@@ -23,6 +23,12 @@ OVERRIDES = 'gi.overrides.AgentBus'  # override() looks for the namespace there
 
 
 T = typing.TypeVar('T')
+
+
+class Fate(typing.NamedTuple):
+    """How many subscribers accepted a message, or why it was dropped: None if any did."""
+    n_accepted: int
+    reason: typing.Optional[DropReason]
 
 
 def _explain(value: typing.Any, path: str, within: typing.Tuple[int, ...]) -> None:
@@ -443,6 +449,12 @@ class Message(AgentBus.Message):
     error_reply = property(_new.wants_error_reply)
     topic = property(_new.get_topic)
     retained = property(_new.is_retained)
+
+    @property
+    def fate(self) -> typing.Optional[Fate]:
+        """What became of it when it was sent, if this is the copy of a monitor: Fate(n_accepted=0, reason=...)."""
+        known, n_accepted, reason = self.get_fate()
+        return Fate(n_accepted, None if n_accepted else reason) if known else None
 
     def set_topic(self, topic: typing.Optional[str] = None) -> None:
         """Whom a message to all goes to: those who have a pattern for this topic, such as 'audio.mic.1'."""
