@@ -296,6 +296,46 @@ test_forward (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* --- Monitors --- */
+
+static void
+on_seen (AgentSubscriber *subscriber,
+         AgentMessage    *message,
+         gpointer         text)
+{
+  AgentDropReason reason;
+  guint           n_accepted;
+
+  g_assert_true (agent_message_get_fate (message, &n_accepted, &reason));
+  g_string_append_printf (text, "%s:%u ", agent_message_get_task_id (message), n_accepted);
+}
+
+/* A monitor sees each message once, with the number of members that have accepted it. */
+static void
+test_seen (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) monitor = agent_subscriber_new ("monitor");
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (GString) seen = g_string_new (NULL);
+  Result result = { FALSE };
+
+  g_signal_connect (monitor, "message", G_CALLBACK (on_seen), seen);
+  g_assert_true (agent_bus_add_monitor (f->bus, monitor, NULL, NULL));
+  add_member (f, "a", text);
+  add_member (f, "b", text);
+  g_assert_true (try_message (f, agent_message_new_task_cancel ("test", "pool", "1", NULL), 0));
+  g_assert_true (try_message (f, agent_message_new_task_update_request ("a", "pool", "2"), 0));
+  g_assert_true (try_message (f, test_data ("test", "pool", 3), 0));
+  send_async (f, test_data ("test", "pool", 4), &result);
+  test_drain (f);
+  agent_bus_send (f->bus, agent_message_new_task_update_request ("test", "pool", "5"));
+  agent_bus_unsubscribe (f->bus, "a");
+  test_run_until (f, &result.over);
+  test_drain (f);
+  g_assert_cmpstr (seen->str, ==, "1:2 2:1 3:1 4:1 5:2 ");
+  agent_bus_remove_monitor (f->bus, monitor);
+}
+
 /* --- What was missed --- */
 
 /* 1 gave way; 2 is discarded when the subscriber leaves, and stands for the gap no more: the next that is delivered does. */
@@ -384,6 +424,7 @@ main (int    argc,
   ADD ("wait-elsewhere", test_wait_elsewhere);
   ADD ("wait-drained", test_wait_drained);
   ADD ("forward", test_forward);
+  ADD ("seen", test_seen);
   ADD ("missed-by-leaver", test_missed_by_leaver);
   ADD ("missed-by-heir", test_missed_by_heir);
   ADD ("stale-from-leaver", test_stale_from_leaver);
