@@ -188,24 +188,13 @@ _agent_drop_list_end_batch (AgentDropList *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* Takes the drops of @mailbox, which will not be told, out of its box. */
-static void
-drop_list_forget_drops (AgentMailbox *mailbox)
-{
-  guint64                     totals[AGENT_N_DROP_REASONS];
-  g_autofree AgentDropRecord *records = _agent_drop_box_take (&mailbox->drops, totals);
-
-  if (records != NULL)
-    _agent_drop_records_clear (records);
-}
-
 /* The drops of the mailboxes in @batch will not be told. An entry may hold the last reference to the owner of the list. */
 void
 _agent_drop_batch_free (AgentDropBatch *batch)
 {
   for (AgentDropEntry *entry; (entry = _agent_drop_list_take_entry (batch->list, batch)) != NULL;)
     {
-      drop_list_forget_drops (entry->mailbox);
+      _agent_drop_box_forget (&entry->mailbox->drops);
       _agent_drop_entry_free (entry);
     }
   _agent_drop_list_unref (batch->list);
@@ -228,7 +217,7 @@ _agent_drop_list_add_mailbox (AgentDropList *self,
   g_mutex_unlock (&self->lock);
 
   if (closed)
-    drop_list_forget_drops (mailbox);
+    _agent_drop_box_forget (&mailbox->drops);
 }
 
 /* Keeps @subscriber until its drops are told. FALSE: the list keeps too many subscribers already. */

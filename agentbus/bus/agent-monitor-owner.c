@@ -60,16 +60,6 @@ monitor_owner_failed (AgentMailboxOwner *owner,
   _agent_bus_report_failed (self->bus_owner->report, subscriber, message, error);
 }
 
-static void
-monitor_owner_forget_drops (AgentMailbox *mailbox)
-{
-  guint64                     totals[AGENT_N_DROP_REASONS];
-  g_autofree AgentDropRecord *records = _agent_drop_box_take (&mailbox->drops, totals);
-
-  if (records != NULL)
-    _agent_drop_records_clear (records);
-}
-
 static gpointer
 monitor_owner_left (AgentMailboxOwner *owner,
                     AgentMailbox      *mailbox)
@@ -77,7 +67,7 @@ monitor_owner_left (AgentMailboxOwner *owner,
   gboolean has_drops;
   gpointer subscriber = _agent_drop_box_close (&mailbox->drops, &has_drops);
 
-  monitor_owner_forget_drops (mailbox);
+  _agent_drop_box_forget (&mailbox->drops);
   _agent_subscription_detach (_agent_subscriber_get_subscription (subscriber));
   return subscriber;
 }

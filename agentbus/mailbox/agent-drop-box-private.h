@@ -47,6 +47,7 @@ gboolean         _agent_drop_box_add            (AgentDropBox    *self,
                                                  gboolean        *to_report);
 AgentDropRecord *_agent_drop_box_take           (AgentDropBox    *self,
                                                  guint64         *totals);
+void             _agent_drop_box_forget         (AgentDropBox    *self);
 void             _agent_drop_box_read           (AgentDropBox    *self,
                                                  guint64         *totals);
 gpointer         _agent_drop_box_dup_subscriber (AgentDropBox    *self);

@@ -142,3 +142,14 @@ _agent_drop_records_clear (AgentDropRecord *records)
   for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
     g_clear_pointer (&records[reason].last, agent_message_unref);
 }
+
+/* The drops that the owner was not told of yet will not be told. With no lock held. */
+void
+_agent_drop_box_forget (AgentDropBox *self)
+{
+  guint64                     totals[AGENT_N_DROP_REASONS];
+  g_autofree AgentDropRecord *records = _agent_drop_box_take (self, totals);
+
+  if (records != NULL)
+    _agent_drop_records_clear (records);
+}
