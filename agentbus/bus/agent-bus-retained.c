@@ -17,13 +17,6 @@ typedef struct
   gint64              now;
 } Taker;
 
-static gboolean
-retained_is_expired (AgentMessage *message,
-                     gint64        now)
-{
-  return message->ttl != 0 && now >= message->sent_at + (gint64) message->ttl * 1000;
-}
-
 /* A message that an older pattern of the subscriber matches came to it when it was sent, or when that pattern was added. */
 static gboolean
 retained_is_wanted (AgentMessage *message,
@@ -98,7 +91,7 @@ retained_give_all (AgentBus          *self,
     {
       AgentMessage *message = messages->pdata[i];
 
-      if (message != last && retained_is_expired (message, taker->now))
+      if (message != last && _agent_message_has_expired (message, taker->now))
         _agent_sender_unref_later (sender, _agent_retained_remove_locked (retained, message->topic));
       else if (message != last && retained_is_wanted (message, taker))
         retained_give (self, message, taker, sender);

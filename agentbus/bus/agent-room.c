@@ -210,12 +210,6 @@ room_end_wait (RoomWait *wait)
 
 /* --- Going on --- */
 
-static gboolean
-room_is_expired (AgentMessage *message)
-{
-  return message->ttl != 0 && _agent_clock_now () - message->sent_at >= message->ttl * G_GINT64_CONSTANT (1000);
-}
-
 /* The sources of the wait may come later than the room, or never, if nobody iterates their context. */
 static RoomFate
 room_offer_locked (RoomWait *wait)
@@ -226,7 +220,7 @@ room_offer_locked (RoomWait *wait)
     return ROOM_CANCELLED;
   if (_agent_message_is_stale (wait->offered))
     return ROOM_STALE;
-  if (room_is_expired (wait->offered))
+  if (_agent_message_has_expired (wait->offered, _agent_clock_now ()))
     return ROOM_EXPIRED;
 
   switch (_agent_bus_offer_unnumbered (bus, wait->mailbox, wait->offered, AGENT_OFFER_FIRST, &wait->offer))

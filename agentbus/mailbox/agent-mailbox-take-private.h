@@ -6,7 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* How one message is taken out of the mailbox, or turns out to be too old or stale. For the thread that serves, which does this with each message. */
+/* How one message is taken out of the mailbox, or turns out to be too old or stale. For the thread that serves, which does this
+ * with each message. */
 
 gboolean _agent_mailbox_is_too_old (AgentMailbox   *self,
                                     AgentMessage   *message);

@@ -12,14 +12,14 @@ _agent_mailbox_is_too_old (AgentMailbox *self,
                            AgentMessage *message)
 {
   guint  max_age = _agent_message_get_way (message) == AGENT_CHANNEL_DATA ? _agent_mailbox_get_max_age (self) : 0;
-  gint64 age;
+  gint64 now;
 
   if (message->ttl == 0 && max_age == 0)
     return FALSE;
 
-  age = _agent_clock_now () - message->sent_at;
-  return (message->ttl != 0 && age >= message->ttl * G_GINT64_CONSTANT (1000)) ||
-         (max_age != 0 && age >= ((gint64) max_age + message->delay) * 1000);
+  now = _agent_clock_now ();
+  return _agent_message_has_expired (message, now) ||
+         (max_age != 0 && now - message->sent_at >= ((gint64) max_age + message->delay) * 1000);
 }
 
 /* Takes @message, and counts it as stale or expired: @reason. With no lock held. */

@@ -182,6 +182,14 @@ _agent_message_is_stale (const AgentMessage *self)
          !_agent_message_has_fate (self);
 }
 
+/* Whether the time to live of a sent message is over. It counts from the sending. */
+static inline gboolean
+_agent_message_has_expired (const AgentMessage *self,
+                            gint64              now)
+{
+  return self->ttl != 0 && now - self->sent_at >= self->ttl * G_GINT64_CONSTANT (1000);
+}
+
 /* Whether the message may expire or get stale before it is delivered. */
 static inline gboolean
 _agent_message_may_be_spent (const AgentMessage *self)
