@@ -41,7 +41,7 @@ agent_bus_list_names (AgentBus *self)
   _agent_snapshot_unref (snapshot);
   _agent_groups_list (_agent_directory_get_groups (self->directory), names);
 
-  qsort (names->pdata, names->len, sizeof *names->pdata, names_compare);
+  g_ptr_array_sort (names, names_compare);
   g_ptr_array_add (names, NULL);
   return (GStrv) g_ptr_array_free (g_steal_pointer (&names), FALSE);
 }
