@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "actor/agent-actor-private.h"
+#include "actor/agent-actor-tree-private.h"
+#include "bus/agent-bus-private.h"
+#include "bus/agent-subscriber-private.h"
+
+/*
+ * How an actor begins and ends.
+ *
+ * When its subscription closes, in any thread, the actor takes no more requests. If it is not drained, it answers all that it
+ * has. When all is answered and handled, its inbox closes: then all its own tasks end, and its context says farewell.
+ */
+
+/* --- Chores --- */
+
+/* (transfer full) (nullable) */
+static AgentMailbox *
+life_take_leaving (AgentActor *self)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentMailbox   *inbox;
+
+  g_mutex_lock (&core->lock);
+  inbox = g_steal_pointer (&core->leaving);
+  g_mutex_unlock (&core->lock);
+
+  return inbox;
+}
+
+static guint
+life_take_chores (AgentActor *self)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  guint           to_do;
+
+  g_mutex_lock (&core->lock);
+  to_do = core->to_do;
+  core->to_do = 0;
+  g_mutex_unlock (&core->lock);
+
+  return to_do;
+}
+
+static gboolean
+life_set_state (AgentActor     *self,
+                AgentActorState state)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  gboolean        changed;
+
+  g_mutex_lock (&core->lock);
+  changed = core->state != state;
+  core->state = state;
+  g_mutex_unlock (&core->lock);
+
+  return changed;
+}
+
+/* The last that the application hears of this subscription. */
+static void
+life_say_farewell (AgentActor *self)
+{
+  AgentActorCore  *core = _agent_actor_get_core (self);
+  AgentMailbox    *inbox = life_take_leaving (self);
+  g_autofree char *reason = NULL;
+
+  if (inbox == NULL)
+    return;
+
+  g_mutex_lock (&core->lock);
+  reason = g_steal_pointer (&core->reason);
+  g_mutex_unlock (&core->lock);
+
+  if (life_set_state (self, AGENT_ACTOR_STATE_ENDED))
+    _agent_actor_notify_state (self);
+  _agent_actor_emit_ended (self, reason);
+  _agent_mailbox_end_closing (inbox);
+  _agent_mailbox_unref (inbox);
+}
+
+/* An AgentAppointmentFunc. */
+static void
+life_do_chores (gpointer object)
+{
+  AgentActor *self = object;
+  guint       to_do = life_take_chores (self);
+
+  if ((to_do & AGENT_CHORE_STATE) != 0)
+    _agent_actor_notify_state (self);
+  if ((to_do & AGENT_CHORE_TRIP) != 0)
+    _agent_actor_trip_jobs (self);
+  if ((to_do & AGENT_CHORE_JOBS) != 0)
+    _agent_actor_begin_jobs (self);
+  if ((to_do & AGENT_CHORE_FAREWELL) != 0)
+    life_say_farewell (self);
+}
+
+/* Has something done in the actor's context. */
+void
+_agent_actor_add_chore (AgentActor *self,
+                        guint       chore)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+
+  g_mutex_lock (&core->lock);
+  core->to_do |= chore;
+  g_mutex_unlock (&core->lock);
+
+  _agent_agenda_add (core->agenda, &core->chores, self, life_do_chores, AGENT_AGENDA_NOW);
+}
+
+/* --- The subscription --- */
+
+void
+_agent_actor_on_subscribed (gpointer  subscriber,
+                            AgentBus *bus)
+{
+  AgentActor *self = subscriber;
+
+  _agent_actor_tree_add (bus, self);
+  life_set_state (self, AGENT_ACTOR_STATE_READY);
+  _agent_actor_add_chore (self, AGENT_CHORE_STATE);
+  _agent_actor_announce (self);
+}
+
+/* The subscription closes. */
+void
+_agent_actor_on_closing (gpointer      subscriber,
+                         AgentMailbox *mailbox,
+                         gboolean      drain)
+{
+  AgentActor *self = subscriber;
+
+  if (life_set_state (self, AGENT_ACTOR_STATE_ENDING))
+    _agent_actor_add_chore (self, AGENT_CHORE_STATE);
+  if (!drain)
+    _agent_actor_close_jobs (self, mailbox);
+  _agent_mailbox_end_closing (mailbox);
+}
+
+/* Nothing is left in the subscription, and nothing is worked on. */
+void
+_agent_actor_on_inbox_closing (gpointer      subscriber,
+                               AgentMailbox *inbox)
+{
+  AgentActor     *self = subscriber;
+  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentMailbox   *mailbox =
+      _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
+
+  _agent_actor_tree_remove (self);
+  _agent_actor_close_tasks (self, mailbox);
+  _agent_mailbox_unref (mailbox);
+
+  g_mutex_lock (&core->lock);
+  core->leaving = _agent_mailbox_ref (inbox);
+  g_mutex_unlock (&core->lock);
+  _agent_actor_add_chore (self, AGENT_CHORE_FAREWELL);
+}
+
+/* --- Taking part --- */
+
+/* Tells those who want to know how the actor is. In any thread. */
+void
+_agent_actor_announce (AgentActor *self)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+
+  g_autoptr (AgentInfo) info = NULL;
+
+  g_mutex_lock (&core->lock);
+  info = agent_info_new (agent_subscriber_get_name (AGENT_SUBSCRIBER (self)),
+                         core->runner != NULL ? core->runner : "",
+                         core->parent,
+                         core->active,
+                         core->bridged,
+                         core->started_at);
+  g_mutex_unlock (&core->lock);
+
+  _agent_subscriber_set_info (AGENT_SUBSCRIBER (self), info);
+}
+
+static void
+life_set_active (AgentActor *self,
+                 gboolean    active)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  gboolean        changed;
+
+  g_mutex_lock (&core->lock);
+  changed = core->active != active;
+  core->active = active;
+  g_mutex_unlock (&core->lock);
+  if (!changed)
+    return;
+
+  _agent_actor_announce (self);
+  _agent_actor_notify_active (self);
+}
+
+void
+_agent_actor_activate (AgentActor *self,
+                       GVariant   *args)
+{
+  life_set_active (self, TRUE);
+  _agent_actor_emit_activated (self, args);
+}
+
+void
+_agent_actor_deactivate (AgentActor *self)
+{
+  life_set_active (self, FALSE);
+  _agent_actor_emit_deactivated (self);
+}

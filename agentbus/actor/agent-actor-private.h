@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "actor/agent-actor.h"
+#include "actor/agent-agenda-private.h"
+#include "mailbox/agent-mailbox-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * What an actor has besides its subscription: its life, the jobs that it works on, the requests that wait for their turn, and
+ * the tasks that it has requested and that are open.
+ *
+ * The functions are in several files: what an actor is (agent-actor.c), which messages are for its rules (-rules.c), how it
+ * begins and ends (-life.c), how it works (-jobs.c), and how it requests (-request.c).
+ *
+ * The fields may be read and written in any thread with @lock held, if nothing else is said. The lock is not held while
+ * anything else is called that takes a lock.
+ */
+
+/* The ways in which a task ends, for the statistics. */
+typedef enum
+{
+  AGENT_OUTCOME_COMPLETED,
+  AGENT_OUTCOME_FAILED,
+  AGENT_OUTCOME_CANCELLED,
+  AGENT_OUTCOME_TIMED_OUT,
+  AGENT_OUTCOME_NOT_FOUND,
+  AGENT_OUTCOME_FULL,
+  AGENT_OUTCOME_CLOSED,
+  AGENT_N_OUTCOMES
+} AgentOutcome;
+
+/* What is left to do in the actor's context. */
+enum
+{
+  AGENT_CHORE_JOBS = 1 << 0,   /* begin the jobs for which there is room now */
+  AGENT_CHORE_TRIP = 1 << 1,   /* trip the jobs that are cancelled */
+  AGENT_CHORE_FAREWELL = 1 << 2, /* the subscription is over: tell it */
+  AGENT_CHORE_STATE = 1 << 3,  /* notify of the state */
+};
+
+typedef struct _AgentWork AgentWork;
+
+typedef struct
+{
+  AgentAgenda           *agenda;  /* (owned) constant */
+  AgentAppointment       chores;
+  char                  *parent;  /* (nullable) constant */
+  gboolean               bridged; /* constant */
+  gboolean               keep_frames; /* constant */
+  AgentWork             *current; /* (context's thread) (unowned) (nullable) the job whose handler is running */
+
+  GMutex                 lock;
+  char                  *runner;     /* (nullable) */
+  char                  *reason;     /* (nullable) why it ends */
+  gint64                 started_at; /* µs since the epoch */
+  AgentMailbox          *closed_jobs;  /* (owned) (nullable) the subscription that takes no more requests */
+  AgentMailbox          *closed_tasks; /* (owned) (nullable) the subscription in which nothing can be requested any more */
+  AgentMailbox          *leaving;    /* (owned) (nullable) the inbox that waits for the farewell */
+  GPtrArray             *to_trip;    /* (owned) (nullable) of AgentWork (owned) */
+  AgentRouterDispatcher *dispatcher; /* (owned) (nullable) */
+  guint                  max_jobs;
+  guint                  max_pending;
+  guint                  wait_for_target; /* ms */
+  guint                  n_waiting;  /* how many tasks wait for their target */
+  guint8                 state;      /* an AgentActorState */
+  guint8                 active;
+  guint8                 to_do;      /* AGENT_CHORE_ flags */
+  GQueue                 jobs;       /* of AgentWork (owned), linked through the works: those that are not answered */
+  GQueue                 pending;    /* of AgentMessage (owned): requests that wait for a job to end */
+  GQueue                 tasks;      /* of AgentTask, linked through the tasks: those that are open */
+  guint64                n_requests;
+  guint64                n_outcomes[AGENT_N_OUTCOMES];
+} AgentActorCore;
+
+AgentActorCore *_agent_actor_get_core     (AgentActor         *self);
+
+/* Any thread, with no lock held */
+void            _agent_actor_add_chore    (AgentActor         *self,
+                                           guint               chore);
+gboolean        _agent_actor_add_task     (AgentActor         *self,
+                                           AgentTask          *task);
+void            _agent_actor_forget_task  (AgentActor         *self,
+                                           AgentTask          *task,
+                                           AgentOutcome        outcome);
+gboolean        _agent_actor_count_waiting
+                                          (AgentActor         *self,
+                                           GError            **error);
+void            _agent_actor_count_waited (AgentActor         *self);
+void            _agent_actor_forget_work  (AgentActor         *self,
+                                           AgentWork          *work,
+                                           AgentTaskStatus     status);
+void            _agent_actor_trip_later   (AgentActor         *self,
+                                           AgentWork          *work);
+void            _agent_actor_on_subscribed
+                                          (gpointer            subscriber,
+                                           AgentBus           *bus);
+void            _agent_actor_on_closing   (gpointer            subscriber,
+                                           AgentMailbox       *mailbox,
+                                           gboolean            drain);
+void            _agent_actor_on_inbox_closing
+                                          (gpointer            subscriber,
+                                           AgentMailbox       *inbox);
+void            _agent_actor_close_jobs   (AgentActor         *self,
+                                           AgentMailbox       *mailbox);
+void            _agent_actor_close_tasks  (AgentActor         *self,
+                                           AgentMailbox       *mailbox);
+void            _agent_actor_announce     (AgentActor         *self);
+
+/* The actor's context */
+void            _agent_actor_take_request (AgentActor         *self,
+                                           AgentMessage       *request);
+void            _agent_actor_begin_jobs   (AgentActor         *self);
+void            _agent_actor_trip_jobs    (AgentActor         *self);
+void            _agent_actor_cancel_job   (AgentActor         *self,
+                                           AgentMessage       *cancel);
+void            _agent_actor_ask_job      (AgentActor         *self,
+                                           AgentMessage       *message);
+void            _agent_actor_activate     (AgentActor         *self,
+                                           GVariant           *args);
+void            _agent_actor_deactivate   (AgentActor         *self);
+void            _agent_actor_begin_end    (AgentActor         *self,
+                                           const char         *reason);
+void            _agent_actor_begin_cancel (AgentActor         *self,
+                                           const char         *reason);
+void            _agent_actor_farewell     (AgentActor         *self);
+void            _agent_actor_notify_state (AgentActor         *self);
+void            _agent_actor_notify_active
+                                          (AgentActor         *self);
+
+/* For the instance's beginning */
+void            _agent_actor_set_rules    (AgentActor         *self);
+
+/* Whether somebody does tasks of this name. */
+gboolean        _agent_actor_does_task    (AgentActor         *self,
+                                           const char         *task_name);
+void            _agent_actor_emit_request (AgentActor         *self,
+                                           AgentJob           *job,
+                                           const char         *task_name);
+void            _agent_actor_emit_activated
+                                          (AgentActor         *self,
+                                           GVariant           *args);
+void            _agent_actor_emit_deactivated
+                                          (AgentActor         *self);
+void            _agent_actor_emit_cancelled
+                                          (AgentActor         *self,
+                                           const char         *reason);
+void            _agent_actor_emit_ended   (AgentActor         *self,
+                                           const char         *reason);
+
+G_END_DECLS

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "actor/agent-open-tasks-private.h"
+#include "actor/agent-task-private.h"
+#include "message/agent-task-id-private.h"
+
+/* Threads that request at the same time seldom meet at one shard, since the numbers of tasks go up by one. */
+#define N_SHARDS 16
+
+typedef struct
+{
+  GMutex      lock;
+  GHashTable *tasks; /* (lock) (nullable) guint64 in the task → AgentTask */
+} Shard;
+
+static Shard shards[N_SHARDS];
+
+static Shard *
+open_tasks_get_shard (guint64 number)
+{
+  return &shards[number % N_SHARDS];
+}
+
+void
+_agent_open_tasks_add (AgentTask *task)
+{
+  const guint64 *number = _agent_task_get_number (task);
+  Shard         *shard = open_tasks_get_shard (*number);
+
+  g_mutex_lock (&shard->lock);
+  if (shard->tasks == NULL)
+    shard->tasks = g_hash_table_new (g_int64_hash, g_int64_equal);
+  g_hash_table_insert (shard->tasks, (gpointer) number, task);
+  g_mutex_unlock (&shard->lock);
+}
+
+void
+_agent_open_tasks_remove (AgentTask *task)
+{
+  const guint64 *number = _agent_task_get_number (task);
+  Shard         *shard = open_tasks_get_shard (*number);
+
+  g_mutex_lock (&shard->lock);
+  g_hash_table_remove (shard->tasks, number);
+  g_mutex_unlock (&shard->lock);
+}
+
+/* The open task with this id: (transfer full) (nullable). */
+AgentTask *
+_agent_open_tasks_lookup (const char *id)
+{
+  AgentTask *task = NULL;
+  guint64    number;
+  Shard     *shard;
+
+  if (!_agent_task_id_is_ours (id))
+    return NULL;
+
+  number = _agent_task_id_get_number (id);
+  shard = open_tasks_get_shard (number);
+  g_mutex_lock (&shard->lock);
+  if (shard->tasks != NULL)
+    task = g_hash_table_lookup (shard->tasks, &number);
+  if (task != NULL)
+    g_object_ref (task);
+  g_mutex_unlock (&shard->lock);
+
+  return task;
+}

@@ -1,0 +1,1342 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "actor/agent-open-tasks-private.h"
+#include "actor/agent-task-private.h"
+#include "actor/agent-work-private.h"
+#include "agent-bus-error.h"
+#include "base/agent-clock-private.h"
+#include "base/agent-container-private.h"
+#include "bus/agent-bus.h"
+#include "message/agent-task-id-private.h"
+
+/**
+ * AgentTask:
+ *
+ * A request of an [class@AgentBus.Actor], as its requester sees it.
+ *
+ * A task ends exactly once, whatever happens: the worker answers, fails, is not there, has no room, or leaves; the task is
+ * cancelled or takes too long; its conversation goes on; or the requester itself leaves. [property@AgentBus.Task:status],
+ * [property@AgentBus.Task:response] and [property@AgentBus.Task:error] say how, and
+ * [signal@AgentBus.Task::finished] is the last that is heard of it. The page [Tasks](tasks.html) has a table of all ends.
+ *
+ * Signals are emitted in the context of the actor, never inside the function that makes or cancels the task. The actor keeps
+ * the task until it has finished: who drops it cancels nothing.
+ *
+ * All functions may be called from any thread.
+ *
+ * Since: 0.1
+ */
+
+/* What a task keeps that waits for somebody of the name of its target. Made and freed in the actor's context. */
+typedef struct
+{
+  AgentBus *bus; /* (owned) */
+  guint     watch;
+} TaskWait;
+
+struct _AgentTask
+{
+  GObject parent_instance;
+
+  guint64          number;
+  AgentActor      *actor;   /* (owned) the requester */
+  AgentMessage    *request; /* (owned) */
+  AgentAppointment appointment;
+  AgentEpochWatch  epoch_watch;
+  GList            link;    /* (actor's lock) */
+  TaskWait        *wait;    /* (context's thread) (owned) (nullable) */
+  guint            n_chunks; /* (context's thread) how many have come, or are known to be lost */
+  guint            n_read;   /* (atomic) how many have been read */
+
+  GMutex           lock;
+  AgentWork       *parent;  /* (lock) (owned) (nullable) the job of the requester in which it was requested */
+  AgentWork       *writer;  /* (lock) (owned) (nullable) the worker in this process that waits until chunks are read */
+  AgentMessage    *answer;  /* (lock) (owned) (nullable) */
+  GError          *error;   /* (lock) (owned) (nullable) */
+  GSList          *waiting; /* (lock) (owned) the GTasks of wait_async() */
+  gint64           made_at; /* µs */
+  guint64          n_missed; /* (lock) */
+  guint            timeout; /* (lock) ms, 0 for none */
+  guint8           status;  /* (lock) an AgentTaskStatus */
+  guint8           ended;   /* (lock) */
+  guint8           told;    /* (lock) `finished` has been emitted */
+  guint8           is_stale; /* (atomic) the conversation has gone on */
+  guint8           was_sent; /* (lock) somebody has accepted the request */
+  guint8           waits;   /* (lock) for somebody of the name of its target */
+};
+
+enum
+{
+  PROP_0,
+  PROP_ID,
+  PROP_TARGET,
+  PROP_TASK_NAME,
+  PROP_STATUS,
+  PROP_RESPONSE,
+  PROP_ERROR,
+  PROP_TIMEOUT,
+  PROP_N_MISSED,
+  N_PROPS
+};
+
+enum
+{
+  UPDATE,
+  CHUNK,
+  FINISHED,
+  N_SIGNALS
+};
+
+static GParamSpec *props[N_PROPS];
+static guint       signals[N_SIGNALS];
+
+G_DEFINE_FINAL_TYPE (AgentTask, agent_task, G_TYPE_OBJECT)
+
+GList *
+_agent_task_get_link (AgentTask *self)
+{
+  return &self->link;
+}
+
+const guint64 *
+_agent_task_get_number (AgentTask *self)
+{
+  return &self->number;
+}
+
+static void
+task_move_appointment (AgentTask *self,
+                       gint64     time)
+{
+  _agent_agenda_move (_agent_actor_get_core (self->actor)->agenda, &self->appointment, time);
+}
+
+/* --- The end --- */
+
+static AgentOutcome
+task_get_outcome (AgentTaskStatus status,
+                  const GError   *error)
+{
+  if (status == AGENT_TASK_STATUS_COMPLETED)
+    return AGENT_OUTCOME_COMPLETED;
+  if (status == AGENT_TASK_STATUS_CANCELLED)
+    return AGENT_OUTCOME_CANCELLED;
+  if (error == NULL || error->domain != AGENT_BUS_ERROR)
+    return AGENT_OUTCOME_FAILED;
+
+  switch (error->code)
+    {
+    case AGENT_BUS_ERROR_TIMED_OUT:
+      return AGENT_OUTCOME_TIMED_OUT;
+    case AGENT_BUS_ERROR_NOT_FOUND:
+      return AGENT_OUTCOME_NOT_FOUND;
+    case AGENT_BUS_ERROR_FULL:
+      return AGENT_OUTCOME_FULL;
+    case AGENT_BUS_ERROR_CLOSED:
+      return AGENT_OUTCOME_CLOSED;
+    default:
+      return AGENT_OUTCOME_FAILED;
+    }
+}
+
+/* Decides the end: TRUE for the first call only. Takes @error.
+ *
+ * @answer: (nullable) */
+static gboolean
+task_decide (AgentTask      *self,
+             AgentTaskStatus status,
+             GError         *error,
+             AgentMessage   *answer)
+{
+  AgentOutcome outcome = task_get_outcome (status, error);
+  AgentWork   *parent = NULL;
+  AgentWork   *writer = NULL;
+  gboolean     waited = FALSE;
+  gboolean     first;
+
+  g_mutex_lock (&self->lock);
+  first = !self->ended;
+  if (first)
+    {
+      self->ended = TRUE;
+      self->status = status;
+      self->error = g_steal_pointer (&error);
+      self->answer = answer != NULL ? agent_message_ref (answer) : NULL;
+      parent = g_steal_pointer (&self->parent);
+      writer = g_steal_pointer (&self->writer);
+      waited = self->waits;
+      self->waits = FALSE;
+    }
+  g_mutex_unlock (&self->lock);
+
+  g_clear_error (&error);
+  if (!first)
+    return FALSE;
+
+  _agent_open_tasks_remove (self);
+  _agent_epoch_unwatch (&self->epoch_watch);
+  _agent_actor_forget_task (self->actor, self, outcome);
+  if (waited)
+    _agent_actor_count_waited (self->actor);
+  if (parent != NULL)
+    _agent_work_forget_child (parent, self);
+  if (writer != NULL)
+    _agent_work_stop_waiting (writer);
+  g_clear_pointer (&parent, _agent_work_unref);
+  g_clear_pointer (&writer, _agent_work_unref);
+  return TRUE;
+}
+
+static void
+task_return_waiting (AgentTask *self,
+                     GTask     *waiting)
+{
+  GVariant *response;
+
+  if (self->error != NULL)
+    {
+      g_task_return_error (waiting, g_error_copy (self->error));
+      return;
+    }
+
+  response = agent_task_get_response (self);
+  g_task_return_pointer (waiting, response != NULL ? g_variant_ref (response) : NULL, (GDestroyNotify) g_variant_unref);
+}
+
+static void
+task_stop_waiting_for_target (AgentTask *self)
+{
+  TaskWait *wait = g_steal_pointer (&self->wait);
+
+  if (wait == NULL)
+    return;
+
+  agent_bus_unwatch_name (wait->bus, wait->watch);
+  g_object_unref (wait->bus);
+  g_free (wait);
+}
+
+/* The end is decided and is told now, in the actor's context. The caller has a reference to the task. */
+static void
+task_tell_end (AgentTask *self)
+{
+  GSList *waiting;
+
+  task_stop_waiting_for_target (self);
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATUS]);
+  g_signal_emit (self, signals[FINISHED], 0);
+
+  g_mutex_lock (&self->lock);
+  self->told = TRUE;
+  waiting = g_slist_reverse (g_steal_pointer (&self->waiting));
+  g_mutex_unlock (&self->lock);
+
+  for (GSList *l = waiting; l != NULL; l = l->next)
+    task_return_waiting (self, l->data);
+  g_slist_free_full (waiting, g_object_unref);
+}
+
+/* Ends the task. The end is told as soon as the actor's context is iterated. Takes @error: (nullable). TRUE for the first
+ * call only. */
+gboolean
+_agent_task_end (AgentTask      *self,
+                 AgentTaskStatus status,
+                 GError         *error)
+{
+  if (!task_decide (self, status, error, NULL))
+    return FALSE;
+
+  task_move_appointment (self, AGENT_AGENDA_NOW);
+  return TRUE;
+}
+
+/* Ends the task in the actor's context, outside of any call of the application, so that the end is told at once. */
+static void
+task_end_now (AgentTask      *self,
+              AgentTaskStatus status,
+              GError         *error,
+              AgentMessage   *answer)
+{
+  if (!task_decide (self, status, error, answer))
+    return;
+
+  /* The application may have unreffed its own. */
+  g_object_ref (self);
+  _agent_agenda_remove (_agent_actor_get_core (self->actor)->agenda, &self->appointment);
+  task_tell_end (self);
+  g_object_unref (self);
+}
+
+/* --- Sending --- */
+
+/* Tells the worker something, without waiting for room: @message goes in above all limits. Takes @message. */
+static void
+task_tell_worker (AgentTask *self,
+                  AgentMessage *message)
+{
+  g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self->actor));
+  g_autoptr (AgentRouterDispatcher) dispatcher = agent_actor_dup_dispatcher (self->actor);
+  g_autoptr (GError) error = NULL;
+
+  agent_message_set_cause (message, self->request);
+  if (bus == NULL || agent_bus_try_send (bus, message, &error) || dispatcher == NULL ||
+      !g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND))
+    agent_message_unref (message);
+  else
+    agent_router_dispatcher_dispatch (dispatcher, message, NULL);
+}
+
+static void
+task_cancel_worker (AgentTask *self,
+                    const char *reason)
+{
+  gboolean was_sent;
+
+  g_mutex_lock (&self->lock);
+  was_sent = self->was_sent;
+  g_mutex_unlock (&self->lock);
+
+  if (was_sent)
+    task_tell_worker (self,
+                          agent_message_new_task_cancel (agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)),
+                                                     agent_task_get_target (self),
+                                                     agent_task_get_id (self),
+                                                     reason));
+}
+
+/* The errors of a dispatcher that say that nobody is there. */
+static gboolean
+task_is_nobody_there (const GError *error)
+{
+  return g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND) ||
+         g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_ROUTER_NOT_FOUND) ||
+         g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED);
+}
+
+/* Names come first, then groups, then the actors of the dispatcher. */
+static gboolean
+task_try_send (AgentTask *self,
+               GError    **error)
+{
+  g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self->actor));
+  g_autoptr (AgentRouterDispatcher) dispatcher = NULL;
+  g_autoptr (GError) bus_error = NULL;
+
+  if (bus == NULL)
+    {
+      g_set_error (error,
+                   AGENT_BUS_ERROR,
+                   AGENT_BUS_ERROR_CLOSED,
+                   "Actor '%s' is on no bus",
+                   agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)));
+      return FALSE;
+    }
+  if (agent_bus_try_send (bus, self->request, &bus_error))
+    return TRUE;
+
+  if (g_error_matches (bus_error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND))
+    dispatcher = agent_actor_dup_dispatcher (self->actor);
+  if (dispatcher != NULL)
+    return agent_router_dispatcher_dispatch (dispatcher, agent_message_ref (self->request), error) !=
+           AGENT_DISPATCH_RESULT_REFUSED;
+
+  g_propagate_error (error, g_steal_pointer (&bus_error));
+  return FALSE;
+}
+
+/* --- Waiting for the target --- */
+
+static void task_keep_appointment (gpointer object);
+
+static gint64
+task_get_due_locked (AgentTask *self,
+                     guint      wait_for_target)
+{
+  gint64 due = self->timeout != 0 ? self->made_at + self->timeout * G_GINT64_CONSTANT (1000) : AGENT_AGENDA_NEVER;
+
+  if (self->waits)
+    due = MIN (due, self->made_at + wait_for_target * G_GINT64_CONSTANT (1000));
+  return due;
+}
+
+static gint64
+task_get_due (AgentTask *self)
+{
+  guint  wait_for_target = agent_actor_get_wait_for_target (self->actor);
+  gint64 due;
+
+  g_mutex_lock (&self->lock);
+  due = task_get_due_locked (self, wait_for_target);
+  g_mutex_unlock (&self->lock);
+
+  return due;
+}
+
+/* FALSE: the task has ended meanwhile. */
+static gboolean
+task_begin_wait (AgentTask *self)
+{
+  gboolean waits;
+
+  g_mutex_lock (&self->lock);
+  waits = self->waits = !self->ended;
+  g_mutex_unlock (&self->lock);
+
+  return waits;
+}
+
+/* FALSE: it does not wait, for example because it has ended. */
+static gboolean
+task_end_wait (AgentTask *self)
+{
+  gboolean waited;
+
+  g_mutex_lock (&self->lock);
+  waited = self->waits;
+  self->waits = FALSE;
+  g_mutex_unlock (&self->lock);
+
+  return waited;
+}
+
+/* Nobody is there: begins to wait, or ends. Takes @error. */
+static void
+task_wait_or_end (AgentTask *self,
+                  GError     *error)
+{
+  if (task_is_nobody_there (error) && agent_actor_get_wait_for_target (self->actor) > 0)
+    {
+      g_clear_error (&error);
+      if (_agent_actor_count_waiting (self->actor, &error))
+        {
+          if (task_begin_wait (self))
+            task_move_appointment (self, AGENT_AGENDA_NOW);
+          else
+            _agent_actor_count_waited (self->actor);
+          return;
+        }
+    }
+
+  _agent_task_end (self, AGENT_TASK_STATUS_FAILED, error);
+}
+
+/* Whoever has been asked, the task knows only that nobody is there. */
+static GError *
+task_new_error (AgentTask *self,
+                GError    *error)
+{
+  GError *not_found;
+
+  if (!task_is_nobody_there (error))
+    return error;
+
+  not_found = g_error_new (
+      AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND, "There is no '%s' to do the task", agent_task_get_target (self));
+  g_error_free (error);
+  return not_found;
+}
+
+static void
+task_send (AgentTask *self)
+{
+  GError *error = NULL;
+
+  /* Before anybody can answer. */
+  g_mutex_lock (&self->lock);
+  self->was_sent = TRUE;
+  g_mutex_unlock (&self->lock);
+
+  if (task_try_send (self, &error))
+    return;
+
+  g_mutex_lock (&self->lock);
+  self->was_sent = FALSE;
+  g_mutex_unlock (&self->lock);
+  task_wait_or_end (self, task_new_error (self, error));
+}
+
+/* An AgentBusNameFunc, in the actor's context. */
+static void
+task_on_target_appeared (AgentBus   *bus,
+                         const char *name,
+                         gpointer    user_data)
+{
+  AgentTask *self = user_data;
+
+  if (!task_end_wait (self))
+    return;
+
+  _agent_actor_count_waited (self->actor);
+  task_stop_waiting_for_target (self);
+  task_move_appointment (self, task_get_due (self));
+  task_send (self);
+}
+
+static void
+task_watch_target (AgentTask *self)
+{
+  GMainContext *context = agent_subscriber_get_main_context (AGENT_SUBSCRIBER (self->actor));
+  AgentBus     *bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self->actor));
+
+  if (bus == NULL)
+    return;
+
+  self->wait = g_new0 (TaskWait, 1);
+  self->wait->bus = bus;
+  g_main_context_push_thread_default (context);
+  self->wait->watch = agent_bus_watch_name (
+      bus, agent_task_get_target (self), task_on_target_appeared, NULL, g_object_ref (self), g_object_unref);
+  g_main_context_pop_thread_default (context);
+}
+
+/* --- Its appointments --- */
+
+static void
+task_time_out (AgentTask *self,
+               gboolean    waits)
+{
+  GError *error;
+
+  if (waits)
+    error = g_error_new (AGENT_BUS_ERROR,
+                         AGENT_BUS_ERROR_NOT_FOUND,
+                         "There is no '%s' to do the task, and none came within %u ms",
+                         agent_task_get_target (self),
+                         agent_actor_get_wait_for_target (self->actor));
+  else
+    error = g_error_new (AGENT_BUS_ERROR,
+                         AGENT_BUS_ERROR_TIMED_OUT,
+                         "'%s' has not done the task within %u ms",
+                         agent_task_get_target (self),
+                         agent_task_get_timeout (self));
+
+  task_cancel_worker (self, "The time of the task is over");
+  task_end_now (self, AGENT_TASK_STATUS_FAILED, error, NULL);
+}
+
+static void
+task_get_stale (AgentTask *self)
+{
+  task_cancel_worker (self, "The conversation has gone on");
+  task_end_now (
+      self,
+      AGENT_TASK_STATUS_CANCELLED,
+      g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE, "The conversation of the task has gone on"),
+      NULL);
+}
+
+/* The task goes on. It may have ended, or become stale, since it was taken out of the agenda. */
+static void
+task_make_appointment (AgentTask *self)
+{
+  AgentAgenda *agenda = _agent_actor_get_core (self->actor)->agenda;
+
+  _agent_agenda_add (agenda, &self->appointment, self, task_keep_appointment, task_get_due (self));
+  if (agent_task_has_finished (self) || g_atomic_int_get (&self->is_stale))
+    _agent_agenda_move (agenda, &self->appointment, AGENT_AGENDA_NOW);
+}
+
+/* An AgentAppointmentFunc: the task has ended in another place, or has become stale; its time is over; or it begins to wait
+ * for its target. */
+static void
+task_keep_appointment (gpointer object)
+{
+  AgentTask *self = object;
+  gboolean   waits;
+
+  g_mutex_lock (&self->lock);
+  waits = self->waits;
+  g_mutex_unlock (&self->lock);
+
+  if (agent_task_has_finished (self))
+    task_tell_end (self);
+  else if (g_atomic_int_get (&self->is_stale))
+    task_get_stale (self);
+  else if (task_get_due (self) <= _agent_clock_now ())
+    task_time_out (self, waits);
+  else
+    {
+      if (waits && self->wait == NULL)
+        task_watch_target (self);
+      task_make_appointment (self);
+    }
+}
+
+/* An AgentEpochOverFunc, called with the lock of the conversation held. The task is there until it has stopped watching. */
+static void
+task_on_epoch_over (AgentEpochWatch *watch)
+{
+  AgentTask   *self = AGENT_CONTAINER_OF (watch, AgentTask, epoch_watch);
+  AgentAgenda *agenda = _agent_actor_get_core (self->actor)->agenda;
+
+  g_atomic_int_set (&self->is_stale, TRUE);
+  _agent_agenda_move (agenda, &self->appointment, AGENT_AGENDA_NOW);
+}
+
+/* --- The beginning --- */
+
+/* A task that is not started yet. Takes @request, a request whose source is the name of the actor. */
+AgentTask *
+_agent_task_new (AgentActor   *actor,
+                 AgentMessage *request)
+{
+  AgentTask *self = g_object_new (AGENT_TYPE_TASK, NULL);
+
+  self->actor = g_object_ref (actor);
+  self->request = request;
+  self->number = _agent_task_id_get_number (agent_message_get_task_id (request));
+  self->link.data = self;
+  self->made_at = _agent_clock_now ();
+  self->timeout = agent_message_get_ttl (request);
+
+  return self;
+}
+
+/* @parent: the job of the requester that is cancelled with the task. Before start(). */
+void
+_agent_task_set_parent (AgentTask *self,
+                        AgentWork *parent)
+{
+  self->parent = _agent_work_ref (parent);
+}
+
+/* Sends the request. */
+void
+_agent_task_start (AgentTask *self)
+{
+  AgentEpoch *epoch = self->request->epoch;
+
+  _agent_open_tasks_add (self);
+  task_make_appointment (self);
+  if (!_agent_actor_add_task (self->actor, self))
+    {
+      _agent_task_close (self);
+      return;
+    }
+  if (epoch != NULL && !_agent_epoch_watch (epoch, &self->epoch_watch, task_on_epoch_over))
+    _agent_task_end (self,
+                     AGENT_TASK_STATUS_CANCELLED,
+                     g_error_new_literal (
+                         AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE, "The conversation of the task has gone on"));
+  else
+    task_send (self);
+}
+
+/* The requester leaves its bus: ends the task, and has the worker stop. TRUE: it was open. */
+gboolean
+_agent_task_close (AgentTask *self)
+{
+  if (agent_task_has_finished (self))
+    return FALSE;
+
+  task_cancel_worker (self, "The requester has left");
+  return _agent_task_end (self,
+                          AGENT_TASK_STATUS_FAILED,
+                          g_error_new (AGENT_BUS_ERROR,
+                                       AGENT_BUS_ERROR_CLOSED,
+                                       "'%s' is not on the bus any more",
+                                       agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor))));
+}
+
+/* --- Answers --- */
+
+static void
+task_note_running (AgentTask *self)
+{
+  gboolean changed;
+
+  g_mutex_lock (&self->lock);
+  changed = self->status == AGENT_TASK_STATUS_PENDING;
+  if (changed)
+    self->status = AGENT_TASK_STATUS_RUNNING;
+  g_mutex_unlock (&self->lock);
+
+  if (changed)
+    g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATUS]);
+}
+
+/* A chunk of a worker that does not number them, such as a plain subscriber, is the next one. */
+static void
+task_take_chunk (AgentTask    *self,
+                 AgentMessage *message)
+{
+  GVariant  *payload = agent_message_get_payload (message);
+  AgentWork *writer;
+  guint      index;
+
+  if (payload == NULL)
+    return;
+
+  index = _agent_work_get_chunk_index (message, self->n_chunks);
+  g_mutex_lock (&self->lock);
+  self->n_missed += index > self->n_chunks ? index - self->n_chunks : 0;
+  g_mutex_unlock (&self->lock);
+  self->n_chunks = index + 1;
+  g_signal_emit (self, signals[CHUNK], 0, index, payload);
+
+  g_mutex_lock (&self->lock);
+  self->n_read = self->n_chunks;
+  writer = self->writer != NULL ? _agent_work_ref (self->writer) : NULL;
+  g_mutex_unlock (&self->lock);
+  if (writer != NULL)
+    {
+      _agent_work_send_waiting (writer, self->n_chunks);
+      _agent_work_unref (writer);
+    }
+}
+
+static void
+task_take_response (AgentTask    *self,
+                    AgentMessage *answer)
+{
+  AgentTaskStatus status = agent_message_get_status (answer);
+
+  if (status == AGENT_TASK_STATUS_COMPLETED)
+    task_end_now (self, status, NULL, answer);
+  else if (status == AGENT_TASK_STATUS_FAILED || status == AGENT_TASK_STATUS_CANCELLED)
+    task_end_now (self, status, agent_message_dup_error (answer), answer);
+  else
+    task_note_running (self);
+}
+
+void
+_agent_task_take_answer (AgentTask    *self,
+                         AgentMessage *answer)
+{
+  switch (agent_message_get_message_type (answer))
+    {
+    case AGENT_MESSAGE_TYPE_TASK_RESPONSE:
+    case AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT:
+      task_take_response (self, answer);
+      break;
+    case AGENT_MESSAGE_TYPE_TASK_UPDATE:
+    case AGENT_MESSAGE_TYPE_TASK_UPDATE_URGENT:
+      task_note_running (self);
+      g_signal_emit (self, signals[UPDATE], 0, agent_message_get_payload (answer));
+      break;
+    default:
+      task_note_running (self);
+      task_take_chunk (self, answer);
+    }
+}
+
+/* From now on @writer is told when chunks are read: returns how many are. G_MAXUINT: the task has ended. */
+guint
+_agent_task_watch_reading (AgentTask *self,
+                           AgentWork *writer)
+{
+  guint n_read;
+
+  g_mutex_lock (&self->lock);
+  if (self->writer == NULL && !self->ended)
+    self->writer = _agent_work_ref (writer);
+  n_read = self->ended ? G_MAXUINT : self->n_read;
+  g_mutex_unlock (&self->lock);
+
+  return n_read;
+}
+
+/* --- GObject --- */
+
+static void
+agent_task_finalize (GObject *object)
+{
+  AgentTask *self = AGENT_TASK (object);
+
+  g_clear_pointer (&self->request, agent_message_unref);
+  g_clear_pointer (&self->answer, agent_message_unref);
+  g_clear_pointer (&self->parent, _agent_work_unref);
+  g_clear_error (&self->error);
+  g_clear_object (&self->actor);
+  g_mutex_clear (&self->lock);
+
+  G_OBJECT_CLASS (agent_task_parent_class)->finalize (object);
+}
+
+static void
+agent_task_get_property (GObject    *object,
+                         guint       prop_id,
+                         GValue     *value,
+                         GParamSpec *pspec)
+{
+  AgentTask *self = AGENT_TASK (object);
+
+  switch (prop_id)
+    {
+    case PROP_ID:
+      g_value_set_string (value, agent_task_get_id (self));
+      break;
+    case PROP_TARGET:
+      g_value_set_string (value, agent_task_get_target (self));
+      break;
+    case PROP_TASK_NAME:
+      g_value_set_string (value, agent_task_get_task_name (self));
+      break;
+    case PROP_STATUS:
+      g_value_set_enum (value, agent_task_get_status (self));
+      break;
+    case PROP_RESPONSE:
+      g_value_set_variant (value, agent_task_get_response (self));
+      break;
+    case PROP_ERROR:
+      g_value_set_boxed (value, agent_task_get_error (self));
+      break;
+    case PROP_TIMEOUT:
+      g_value_set_uint (value, agent_task_get_timeout (self));
+      break;
+    case PROP_N_MISSED:
+      g_value_set_uint64 (value, agent_task_get_n_missed (self));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+agent_task_set_property (GObject      *object,
+                         guint         prop_id,
+                         const GValue *value,
+                         GParamSpec   *pspec)
+{
+  AgentTask *self = AGENT_TASK (object);
+
+  switch (prop_id)
+    {
+    case PROP_TIMEOUT:
+      agent_task_set_timeout (self, g_value_get_uint (value));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static void
+task_install_request (GObjectClass *object_class)
+{
+  const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+
+  /**
+   * AgentTask:id: (getter get_id)
+   *
+   * The id, which is unlike all others: it has the form of a UUID.
+   *
+   * Since: 0.1
+   */
+  props[PROP_ID] = g_param_spec_string ("id", NULL, NULL, NULL, flags);
+
+  /**
+   * AgentTask:target: (getter get_target)
+   *
+   * The name to which the request was sent: of a worker, a group, or an actor of the dispatcher.
+   *
+   * Since: 0.1
+   */
+  props[PROP_TARGET] = g_param_spec_string ("target", NULL, NULL, NULL, flags);
+
+  /**
+   * AgentTask:task-name: (getter get_task_name)
+   *
+   * What is requested, or %NULL for what the worker does by default.
+   *
+   * Since: 0.1
+   */
+  props[PROP_TASK_NAME] = g_param_spec_string ("task-name", NULL, NULL, NULL, flags);
+
+  /**
+   * AgentTask:timeout: (getter get_timeout) (setter set_timeout)
+   *
+   * How many milliseconds after the request the task fails with %AGENT_BUS_ERROR_TIMED_OUT, or 0 for never.
+   *
+   * May be set while the task runs.
+   *
+   * Since: 0.1
+   */
+  props[PROP_TIMEOUT] = g_param_spec_uint (
+      "timeout", NULL, NULL, 0, G_MAXUINT, 0, G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+}
+
+static void
+task_install_result (GObjectClass *object_class)
+{
+  const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+
+  /**
+   * AgentTask:status: (getter get_status)
+   *
+   * How far the task has come.
+   *
+   * %AGENT_TASK_STATUS_PENDING until something is heard of the worker, then %AGENT_TASK_STATUS_RUNNING, and at the end one of
+   * the three others, which never changes. Changes are notified in the context of the actor.
+   *
+   * Since: 0.1
+   */
+  props[PROP_STATUS] =
+      g_param_spec_enum ("status", NULL, NULL, AGENT_TYPE_TASK_STATUS, AGENT_TASK_STATUS_PENDING, flags);
+
+  /**
+   * AgentTask:response: (getter get_response)
+   *
+   * What the worker has answered, or %NULL before the end, or if there is nothing.
+   *
+   * Since: 0.1
+   */
+  props[PROP_RESPONSE] = g_param_spec_variant ("response", NULL, NULL, G_VARIANT_TYPE_ANY, NULL, flags);
+
+  /**
+   * AgentTask:error: (getter get_error)
+   *
+   * Why the task has failed or was cancelled, or %NULL.
+   *
+   * Since: 0.1
+   */
+  props[PROP_ERROR] = g_param_spec_boxed ("error", NULL, NULL, G_TYPE_ERROR, flags);
+
+  /**
+   * AgentTask:n-missed: (getter get_n_missed)
+   *
+   * How many chunks were lost on their way: the numbers that are missing between those that
+   * [signal@AgentBus.Task::chunk] has told. Changes are not notified.
+   *
+   * Since: 0.1
+   */
+  props[PROP_N_MISSED] = g_param_spec_uint64 ("n-missed", NULL, NULL, 0, G_MAXUINT64, 0, flags);
+}
+
+static void
+agent_task_class_init (AgentTaskClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->finalize = agent_task_finalize;
+  object_class->get_property = agent_task_get_property;
+  object_class->set_property = agent_task_set_property;
+
+  task_install_request (object_class);
+  task_install_result (object_class);
+  g_object_class_install_properties (object_class, N_PROPS, props);
+
+  /**
+   * AgentTask::update:
+   * @self: the task
+   * @update: (nullable): what the worker says
+   *
+   * The worker says how far it has come, see [method@AgentBus.Job.update].
+   *
+   * Since: 0.1
+   */
+  signals[UPDATE] = g_signal_new ("update",
+                                  G_TYPE_FROM_CLASS (klass),
+                                  G_SIGNAL_RUN_LAST,
+                                  0,
+                                  NULL,
+                                  NULL,
+                                  g_cclosure_marshal_VOID__VARIANT,
+                                  G_TYPE_NONE,
+                                  1,
+                                  G_TYPE_VARIANT);
+  g_signal_set_va_marshaller (signals[UPDATE], G_TYPE_FROM_CLASS (klass), g_cclosure_marshal_VOID__VARIANTv);
+
+  /**
+   * AgentTask::chunk:
+   * @self: the task
+   * @index: the number of the chunk, from 0 on
+   * @payload: the chunk
+   *
+   * The worker has sent a part of its answer, see [method@AgentBus.Job.send_chunk].
+   *
+   * All chunks come before [signal@AgentBus.Task::finished], in their order. A number that is left out was lost, see
+   * [property@AgentBus.Task:n-missed].
+   *
+   * Since: 0.1
+   */
+  signals[CHUNK] = g_signal_new ("chunk",
+                                 G_TYPE_FROM_CLASS (klass),
+                                 G_SIGNAL_RUN_LAST,
+                                 0,
+                                 NULL,
+                                 NULL,
+                                 NULL,
+                                 G_TYPE_NONE,
+                                 2,
+                                 G_TYPE_UINT,
+                                 G_TYPE_VARIANT);
+
+  /**
+   * AgentTask::finished:
+   * @self: the task
+   *
+   * The task has ended, once and for all.
+   *
+   * Since: 0.1
+   */
+  signals[FINISHED] = g_signal_new ("finished",
+                                    G_TYPE_FROM_CLASS (klass),
+                                    G_SIGNAL_RUN_LAST,
+                                    0,
+                                    NULL,
+                                    NULL,
+                                    g_cclosure_marshal_VOID__VOID,
+                                    G_TYPE_NONE,
+                                    0);
+  g_signal_set_va_marshaller (signals[FINISHED], G_TYPE_FROM_CLASS (klass), g_cclosure_marshal_VOID__VOIDv);
+}
+
+static void
+agent_task_init (AgentTask *self)
+{
+  g_mutex_init (&self->lock);
+}
+
+/* --- Public --- */
+
+/**
+ * agent_task_get_id: (get-property id)
+ * @self: a task
+ *
+ * Gets the id of the task.
+ *
+ * Returns: (transfer none): the id
+ *
+ * Since: 0.1
+ */
+const char *
+agent_task_get_id (AgentTask *self)
+{
+  g_return_val_if_fail (AGENT_IS_TASK (self), NULL);
+  g_return_val_if_fail (self->request != NULL, NULL);
+
+  return agent_message_get_task_id (self->request);
+}
+
+/**
+ * agent_task_get_target: (get-property target)
+ * @self: a task
+ *
+ * Gets the name to which the request was sent.
+ *
+ * Returns: (transfer none): the name
+ *
+ * Since: 0.1
+ */
+const char *
+agent_task_get_target (AgentTask *self)
+{
+  g_return_val_if_fail (AGENT_IS_TASK (self), NULL);
+  g_return_val_if_fail (self->request != NULL, NULL);
+
+  return agent_message_get_target (self->request);
+}
+
+/**
+ * agent_task_get_task_name: (get-property task-name)
+ * @self: a task
+ *
+ * Gets what is requested.
+ *
+ * Returns: (transfer none) (nullable): the name of the task, or %NULL for what the worker does by default
+ *
+ * Since: 0.1
+ */
+const char *
+agent_task_get_task_name (AgentTask *self)
+{
+  g_return_val_if_fail (AGENT_IS_TASK (self), NULL);
+  g_return_val_if_fail (self->request != NULL, NULL);
+
+  return agent_message_get_task_name (self->request);
+}
+
+/**
+ * agent_task_get_status: (get-property status)
+ * @self: a task
+ *
+ * Gets how far the task has come.
+ *
+ * The end may be known here before [signal@AgentBus.Task::finished] tells it.
+ *
+ * Returns: the status
+ *
+ * Since: 0.1
+ */
+AgentTaskStatus
+agent_task_get_status (AgentTask *self)
+{
+  AgentTaskStatus status;
+
+  g_return_val_if_fail (AGENT_IS_TASK (self), AGENT_TASK_STATUS_FAILED);
+
+  g_mutex_lock (&self->lock);
+  status = self->status;
+  g_mutex_unlock (&self->lock);
+
+  return status;
+}
+
+/**
+ * agent_task_has_finished:
+ * @self: a task
+ *
+ * Gets whether the task has ended, so that its status, response and error never change any more.
+ *
+ * Returns: whether it has ended
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_task_has_finished (AgentTask *self)
+{
+  gboolean ended;
+
+  g_return_val_if_fail (AGENT_IS_TASK (self), TRUE);
+
+  g_mutex_lock (&self->lock);
+  ended = self->ended;
+  g_mutex_unlock (&self->lock);
+
+  return ended;
+}
+
+/**
+ * agent_task_get_response: (get-property response)
+ * @self: a task
+ *
+ * Gets what the worker has answered.
+ *
+ * Returns: (transfer none) (nullable): the response, or %NULL before the end, or if there is none
+ *
+ * Since: 0.1
+ */
+GVariant *
+agent_task_get_response (AgentTask *self)
+{
+  AgentMessage *answer;
+
+  g_return_val_if_fail (AGENT_IS_TASK (self), NULL);
+
+  g_mutex_lock (&self->lock);
+  answer = self->answer;
+  g_mutex_unlock (&self->lock);
+
+  return answer != NULL ? agent_message_get_payload (answer) : NULL;
+}
+
+/**
+ * agent_task_get_error: (get-property error)
+ * @self: a task
+ *
+ * Gets why the task has failed or was cancelled.
+ *
+ * Returns: (transfer none) (nullable): the error, or %NULL before the end, or if the task is completed
+ *
+ * Since: 0.1
+ */
+const GError *
+agent_task_get_error (AgentTask *self)
+{
+  const GError *error;
+
+  g_return_val_if_fail (AGENT_IS_TASK (self), NULL);
+
+  g_mutex_lock (&self->lock);
+  error = self->error;
+  g_mutex_unlock (&self->lock);
+
+  return error;
+}
+
+/**
+ * agent_task_get_timeout: (get-property timeout)
+ * @self: a task
+ *
+ * Gets how long the task may take.
+ *
+ * Returns: a time in milliseconds from the request on, or 0 for any
+ *
+ * Since: 0.1
+ */
+guint
+agent_task_get_timeout (AgentTask *self)
+{
+  guint timeout;
+
+  g_return_val_if_fail (AGENT_IS_TASK (self), 0);
+
+  g_mutex_lock (&self->lock);
+  timeout = self->timeout;
+  g_mutex_unlock (&self->lock);
+
+  return timeout;
+}
+
+/**
+ * agent_task_set_timeout: (set-property timeout)
+ * @self: a task
+ * @timeout: a time in milliseconds from the request on, or 0 for any
+ *
+ * Sets how long the task may take. If that time is over already, the task fails soon.
+ *
+ * Does nothing to a task that has ended.
+ *
+ * Since: 0.1
+ */
+void
+agent_task_set_timeout (AgentTask *self,
+                        guint      timeout)
+{
+  gboolean changed;
+
+  g_return_if_fail (AGENT_IS_TASK (self));
+
+  g_mutex_lock (&self->lock);
+  changed = self->timeout != timeout && !self->ended;
+  if (changed)
+    self->timeout = timeout;
+  g_mutex_unlock (&self->lock);
+  if (!changed)
+    return;
+
+  task_move_appointment (self, task_get_due (self));
+  if (agent_task_has_finished (self) || g_atomic_int_get (&self->is_stale))
+    task_move_appointment (self, AGENT_AGENDA_NOW);
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_TIMEOUT]);
+}
+
+/**
+ * agent_task_get_n_missed: (get-property n-missed)
+ * @self: a task
+ *
+ * Gets how many chunks were lost on their way.
+ *
+ * Returns: a number of chunks
+ *
+ * Since: 0.1
+ */
+guint64
+agent_task_get_n_missed (AgentTask *self)
+{
+  guint64 n_missed;
+
+  g_return_val_if_fail (AGENT_IS_TASK (self), 0);
+
+  g_mutex_lock (&self->lock);
+  n_missed = self->n_missed;
+  g_mutex_unlock (&self->lock);
+
+  return n_missed;
+}
+
+/**
+ * agent_task_cancel:
+ * @self: a task
+ * @reason: (nullable): why
+ *
+ * Ends the task with %AGENT_TASK_STATUS_CANCELLED, and has the worker stop.
+ *
+ * If the worker has not begun, it never does. If it has, its [method@AgentBus.Job.get_cancellable] is cancelled. What it
+ * answers after that is not heard. Does nothing to a task that has ended.
+ *
+ * Since: 0.1
+ */
+void
+agent_task_cancel (AgentTask  *self,
+                   const char *reason)
+{
+  g_return_if_fail (AGENT_IS_TASK (self));
+  g_return_if_fail (reason == NULL || _agent_utf8_is_string (reason));
+
+  if (!_agent_task_end (self,
+                        AGENT_TASK_STATUS_CANCELLED,
+                        g_error_new_literal (
+                            AGENT_BUS_ERROR, AGENT_BUS_ERROR_CANCELLED, reason != NULL ? reason : "The task was cancelled")))
+    return;
+
+  task_cancel_worker (self, reason);
+}
+
+/**
+ * agent_task_request_update:
+ * @self: a task
+ *
+ * Asks the worker how far it has come: [signal@AgentBus.Job::update-requested]. It may answer with
+ * [signal@AgentBus.Task::update].
+ *
+ * Does nothing to a task that has ended.
+ *
+ * Since: 0.1
+ */
+void
+agent_task_request_update (AgentTask *self)
+{
+  g_return_if_fail (AGENT_IS_TASK (self));
+
+  if (agent_task_has_finished (self))
+    return;
+
+  task_tell_worker (self,
+                      agent_message_new_task_update_request (agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)),
+                                                           agent_task_get_target (self),
+                                                           agent_task_get_id (self)));
+}
+
+/**
+ * agent_task_wait_async:
+ * @self: a task
+ * @cancellable: (nullable): ends the wait, not the task
+ * @callback: (scope async) (closure user_data): called when the task has finished
+ * @user_data: (nullable): data for @callback
+ *
+ * Waits until the task has finished. May be called at any time, also after that, and any number of times.
+ *
+ * Since: 0.1
+ */
+void
+agent_task_wait_async (AgentTask          *self,
+                       GCancellable       *cancellable,
+                       GAsyncReadyCallback callback,
+                       gpointer            user_data)
+{
+  GTask   *waiting;
+  gboolean told;
+
+  g_return_if_fail (AGENT_IS_TASK (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  waiting = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (waiting, agent_task_wait_async);
+
+  g_mutex_lock (&self->lock);
+  told = self->told;
+  if (!told)
+    self->waiting = g_slist_prepend (self->waiting, g_object_ref (waiting));
+  g_mutex_unlock (&self->lock);
+
+  if (told)
+    task_return_waiting (self, waiting);
+  g_object_unref (waiting);
+}
+
+/**
+ * agent_task_wait_finish:
+ * @self: a task
+ * @result: the result
+ * @error: where an error goes
+ *
+ * Gets the result of [method@AgentBus.Task.wait_async].
+ *
+ * Returns: (transfer full) (nullable): what the worker has answered, which may be nothing; or %NULL with an error: that of
+ *   the task ([property@AgentBus.Task:error]), or %G_IO_ERROR_CANCELLED if the wait was cancelled
+ *
+ * Since: 0.1
+ */
+GVariant *
+agent_task_wait_finish (AgentTask    *self,
+                        GAsyncResult *result,
+                        GError      **error)
+{
+  g_return_val_if_fail (AGENT_IS_TASK (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "actor/agent-actor-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * The worker's side of a request: from the moment when its handler begins until its one answer is sent.
+ *
+ * The AgentJob of the application and the actor share it. The AgentJob may be dropped at any time, in any thread; the work is
+ * then answered. Whoever answers first decides.
+ *
+ * All messages of a work are sent with its lock held, so that chunks keep their order, and nothing comes after the answer.
+ *
+ * All functions may be called in any thread, with no lock held, if nothing else is said.
+ */
+
+/* How many chunks may be unread before send_chunk_async() waits. */
+#define AGENT_WORK_MAX_UNREAD 32
+
+struct _AgentWork
+{
+  gatomicrefcount ref_count;
+  GList           link;      /* (actor's lock) */
+  AgentActor     *actor;     /* (owned) */
+  AgentMailbox   *mailbox;   /* (owned) does not leave before the answer is sent */
+  AgentHand      *hand;      /* (owned) has the request */
+  AgentEpochWatch epoch_watch;
+
+  GMutex          lock;
+  AgentJob       *job;       /* (lock) (unowned) (nullable) NULL once it is dropped */
+  GPtrArray      *children;  /* (lock) (owned) (nullable) the AgentTasks that were requested in it and are open */
+  GQueue          waiting;   /* (lock) the chunks that wait until others are read */
+  guint           n_chunks;  /* (lock) how many were sent */
+  gboolean        answered;  /* (lock) */
+};
+
+AgentWork *_agent_work_new             (AgentActor      *actor,
+                                        AgentMailbox    *mailbox,
+                                        AgentMessage    *request);
+AgentWork *_agent_work_ref             (AgentWork       *self);
+void       _agent_work_unref           (AgentWork       *self);
+gboolean   _agent_work_has_ended       (AgentWork       *self);
+AgentJob  *_agent_work_dup_job         (AgentWork       *self);
+void       _agent_work_set_job         (AgentWork       *self,
+                                        AgentJob        *job);
+
+void       _agent_work_watch_epoch     (AgentWork       *self);
+
+/* Sending */
+gboolean   _agent_work_answer          (AgentWork       *self,
+                                        AgentTaskStatus  status,
+                                        GVariant        *response,
+                                        const GError    *error);
+gboolean   _agent_work_update          (AgentWork       *self,
+                                        GVariant        *update);
+gboolean   _agent_work_send_chunk      (AgentWork       *self,
+                                        GVariant        *payload);
+void       _agent_work_send_chunk_task (AgentWork       *self,
+                                        GVariant        *payload,
+                                        GTask           *task);
+
+/* For the reader, which is in this process */
+void       _agent_work_send_waiting    (AgentWork       *self,
+                                        guint            n_read);
+void       _agent_work_stop_waiting    (AgentWork       *self);
+guint      _agent_work_get_chunk_index (AgentMessage    *chunk,
+                                        guint            next);
+
+/* The tasks that were requested in it */
+void       _agent_work_add_child       (AgentWork       *self,
+                                        AgentTask       *child);
+void       _agent_work_forget_child    (AgentWork       *self,
+                                        AgentTask       *child);
+
+/* The actor's context */
+void       _agent_work_trip            (AgentWork       *self);
+
+G_END_DECLS
