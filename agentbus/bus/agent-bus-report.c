@@ -104,7 +104,9 @@ report_install_flow_signals (GType type)
    *
    * A subscriber that was slow has caught up: less than a quarter of what its channels may have is queued.
    *
-   * If it was slow for a short time only, this comes right after [signal@AgentBus.Bus::slow]. Emitted in the bus's context.
+   * If it was slow for a short time only, this comes right after [signal@AgentBus.Bus::slow]. Each [signal@AgentBus.Bus::slow]
+   * is followed by one, unless the subscriber leaves before. Who connects while a subscriber is slow already gets this one
+   * without the other. Emitted in the bus's context.
    *
    * Since: 0.1
    */

@@ -70,7 +70,7 @@ send_async_to_target (AgentBus     *self,
  * all members does not wait.
  *
  * It fails as [method@AgentBus.Bus.try_send] does, but for a full channel. It also fails with %AGENT_BUS_ERROR_TIMED_OUT
- * if the message expires before there is room, with %AGENT_BUS_ERROR_STALE if its conversation goes on before, and with
+ * if the message expires before there is room, with %AGENT_BUS_ERROR_STALE also if its conversation goes on before, and with
  * %G_IO_ERROR_CANCELLED. If it fails, nothing was sent: @message may be changed and sent again, and no statistics count it.
  * Until then it must not be changed.
  *

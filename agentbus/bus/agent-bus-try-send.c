@@ -22,6 +22,13 @@ try_send_check (AgentBus     *self,
     g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "The bus is stopped");
   else if (g_str_equal (agent_message_get_target (message), agent_message_get_source (message)))
     _agent_bus_set_no_target (agent_message_get_target (message), error);
+  else if (_agent_message_is_stale (message))
+    g_set_error (error,
+                 AGENT_BUS_ERROR,
+                 AGENT_BUS_ERROR_STALE,
+                 "The conversation of message '%s' to '%s' has gone on",
+                 agent_message_get_name (message),
+                 agent_message_get_target (message));
   else
     return TRUE;
 
@@ -76,7 +83,8 @@ _agent_bus_offer_to_target (AgentBus     *self,
  *
  * It fails with %AGENT_BUS_ERROR_FULL if the data channel of the target is full, with %AGENT_BUS_ERROR_NOT_FOUND if there is no
  * such subscriber or the target is the source, and with %AGENT_BUS_ERROR_CLOSED if the bus is stopped or the target is leaving
- * it. A message without a target is %AGENT_BUS_ERROR_INVALID_MESSAGE. A system message and a
+ * it. A message without a target is %AGENT_BUS_ERROR_INVALID_MESSAGE. A message of the data channel is %AGENT_BUS_ERROR_STALE if
+ * its conversation has gone on; if that goes on later, the message is dropped when its turn comes. A system message and a
  * [reliable](method.Message.set_reliable.html) one always find room. At a subscriber with %AGENT_OVERFLOW_DROP_OLDEST, room
  * is made, and what gives way is dropped.
  *

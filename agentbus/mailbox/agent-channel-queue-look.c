@@ -52,6 +52,14 @@ look_get_distance (guint n)
   return power > n ? power - n : 1u << 30;
 }
 
+/* The receiver may take the messages before the thread that has found this tells of it. So the number is kept. */
+static void
+look_keep_length (AgentChannelQueue *self,
+                  guint64            length)
+{
+  self->n_slow = (guint) CLAMP (length, 1, G_MAXUINT);
+}
+
 /* Called after a push, if has_to_look(). Returns AGENT_LOOK_ flags.
  *
  * Relaxed: the counts are changed with the lock held, and an old count of messages taken makes the queue look longer. */
@@ -65,6 +73,7 @@ _agent_channel_queue_look_locked (AgentChannelQueue *self,
   guint    n = (guint) n_in - atomic_load_explicit (&self->n_out_before, memory_order_relaxed);
   guint    distance = look_get_distance (n);
   gboolean slow = _agent_channel_queue_has_mark (self, AGENT_QUEUE_SLOW);
+  guint    found = (n & (n - 1)) == 0 && n > 1 ? AGENT_LOOK_MILESTONE : 0;
 
   if (!slow && length >= slow_length)
     length = _agent_channel_queue_get_length_locked (self);
@@ -72,8 +81,19 @@ _agent_channel_queue_look_locked (AgentChannelQueue *self,
     distance = (guint) MIN (distance, slow_length - length);
   self->look_at = (guint) n_in + distance;
 
-  return ((n & (n - 1)) == 0 && n > 1 ? AGENT_LOOK_MILESTONE : 0) |
-         (!slow && (length >= slow_length || (size > 0 && look_has_many_bytes (self, 3))) ? AGENT_LOOK_SLOW : 0);
+  if (slow || (length < slow_length && (size == 0 || !look_has_many_bytes (self, 3))))
+    return found;
+
+  look_keep_length (self, length >= slow_length ? length : _agent_channel_queue_get_length_locked (self));
+  return found | AGENT_LOOK_SLOW;
+}
+
+/* There is no room for a message: if the queue is not slow yet, it will be. */
+void
+_agent_channel_queue_note_full_locked (AgentChannelQueue *self)
+{
+  if (!_agent_channel_queue_has_mark (self, AGENT_QUEUE_SLOW))
+    look_keep_length (self, _agent_channel_queue_get_length_locked (self));
 }
 
 /* Whether a slow queue is less than a quarter full. */

@@ -62,6 +62,7 @@ struct _AgentChannelQueue
   guint           evict_index;   /* (lock) the slot of @evict_block from which on messages can be dropped */
   guint           limit;         /* (lock) how many messages may be queued */
   guint           n_evicted;     /* (lock) how many messages were evicted, modulo 2^32 */
+  guint           n_slow;        /* (lock) how many messages were queued when the queue was last found to be nearly full */
   guint64         n_kept_in;     /* (lock) how many messages that never give way were pushed: the last one's position */
   guint64         kept_bytes_in; /* (lock) the bytes of these messages, where bytes are limited */
   guint64         bytes_in;      /* (lock) the bytes of the messages that @n_in counts, where bytes are limited */
@@ -172,6 +173,8 @@ guint         _agent_channel_queue_take_all_locked
                                                  GPtrArray         *messages);
 guint         _agent_channel_queue_look_locked  (AgentChannelQueue *self,
                                                  gsize              size);
+void          _agent_channel_queue_note_full_locked
+                                                (AgentChannelQueue *self);
 gboolean      _agent_channel_queue_has_recovered_locked
                                                 (AgentChannelQueue *self);
 guint         _agent_channel_queue_sift_locked  (AgentChannelQueue *self,

@@ -6,7 +6,7 @@
 
 /* Returns whether to tell the owner that there is news.
  *
- * @n_queued: how many messages are queued
+ * @n_queued: how many messages were queued when the mailbox was found to be slow
  * @n_full: how many messages there was no room for, in all; of two threads, the one that has counted first may come last */
 gboolean
 _agent_flow_change (AgentFlow *self,

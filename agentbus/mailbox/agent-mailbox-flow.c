@@ -27,7 +27,9 @@ flow_change (AgentMailbox *self,
     self->owner->funcs->flow_changed (self->owner, self);
 }
 
-/* FALSE: the channel is slow already. */
+/* FALSE: the channel is slow already.
+ *
+ * @n_queued: (out): how many messages were queued when that was found */
 static gboolean
 flow_set_slow (AgentMailbox *self,
                AgentChannel  channel,
@@ -39,7 +41,7 @@ flow_set_slow (AgentMailbox *self,
   _agent_channel_queue_lock (queue);
   changed = !_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW);
   _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SLOW);
-  *n_queued = _agent_channel_queue_get_length_locked (queue);
+  *n_queued = queue->n_slow;
   _agent_channel_queue_unlock (queue);
 
   return changed;
@@ -88,7 +90,7 @@ flow_is_any_still_slow (AgentMailbox *self)
 
 /* Whether a channel has the mark.
  *
- * @n_queued: (out): how many messages are queued there */
+ * @n_queued: (out): how many messages were queued there when that was found */
 static gboolean
 flow_has_mark (AgentMailbox *self,
                guint64      *n_queued)
@@ -101,7 +103,7 @@ flow_has_mark (AgentMailbox *self,
 
       _agent_channel_queue_lock (queue);
       marked = _agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW);
-      *n_queued = _agent_channel_queue_get_length_locked (queue);
+      *n_queued = queue->n_slow;
       _agent_channel_queue_unlock (queue);
     }
 

@@ -128,7 +128,10 @@ _agent_mailbox_offer (AgentMailbox    *self,
   if (queue->closed)
     result = AGENT_OFFER_CLOSED;
   else if (offer_needs_room (message) && !offer_has_room_locked (self, size, place))
-    result = AGENT_OFFER_FULL;
+    {
+      _agent_channel_queue_note_full_locked (queue);
+      result = AGENT_OFFER_FULL;
+    }
   else
     offer_accept_locked (self, message, size, last_seq, &cancel, offer);
   _agent_channel_queue_unlock (queue);

@@ -212,6 +212,8 @@ push_make_room_locked (AgentMailbox *self,
     return PUSH_CLOSED;
   if (message->reliable || _agent_channel_queue_has_room_locked (queue, size))
     return PUSH_ACCEPTED;
+
+  _agent_channel_queue_note_full_locked (queue);
   if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST || !_agent_channel_queue_can_make_room_locked (queue, size))
     return PUSH_FULL;
 
@@ -321,7 +323,7 @@ push_purge (AgentMailbox *self,
     _agent_mailbox_ask_again (self);
 }
 
-/* Looks without the lock whether the queue is full, since in a flood the receiver needs the lock more. */
+/* Looks without the lock whether a slow queue is still full, since in a flood the receiver needs the lock more. */
 static PushResult
 push_or_see_full (AgentMailbox *self,
                   AgentMessage *message,
@@ -334,7 +336,7 @@ push_or_see_full (AgentMailbox *self,
   if (G_UNLIKELY (_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SPENT)) && push_may_be_full (queue, message))
     push_purge (self, message, sender);
   if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST && !message->reliable &&
-      _agent_channel_queue_is_full (queue))
+      _agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW) && _agent_channel_queue_is_full (queue))
     return PUSH_FULL;
 
   size = _agent_channel_queue_measure (queue, message);

@@ -117,6 +117,49 @@ test_nothing (void)
     g_test_trap_assert_stderr_unmatched ("*AgentBus-debug*");
 }
 
+/* The words that are known hold all the same. */
+static void
+test_unknown_words (void)
+{
+  if (!run_with ("mesages, drops:context"))
+    return;
+
+  g_test_trap_assert_stderr (
+      "*AgentBus-debug: AGENTBUS_DEBUG has the unknown word 'mesages': there are messages, drops, contexts, and all\n"
+      "AgentBus-debug: AGENTBUS_DEBUG has the unknown word 'context': there are messages, drops, contexts, and all\n"
+      "*dropped (no-target)*");
+  g_test_trap_assert_stderr_unmatched ("*unknown word '*unknown word '*unknown word '*");
+  g_test_trap_assert_stderr_unmatched ("*is sent*");
+}
+
+static void
+test_known_words (void)
+{
+  if (run_with ("Messages;drops\tcontexts all,"))
+    g_test_trap_assert_stderr_unmatched ("*unknown word*");
+}
+
+static void
+test_help (void)
+{
+  if (!run_with ("help"))
+    return;
+
+  g_test_trap_assert_stderr ("*messages*drops*contexts*all*help*");
+  g_test_trap_assert_stderr_unmatched ("*unknown word*");
+  g_test_trap_assert_stderr_unmatched ("*help*help*");
+}
+
+static void
+test_help_among_others (void)
+{
+  if (!run_with ("drops,help"))
+    return;
+
+  g_test_trap_assert_stderr ("*messages*drops*contexts*all*help*dropped (no-target)*");
+  g_test_trap_assert_stderr_unmatched ("*unknown word*");
+}
+
 static void
 test_log (void)
 {
@@ -137,6 +180,10 @@ main (int   argc,
   g_test_add_func ("/agentbus/debug/contexts", test_contexts);
   g_test_add_func ("/agentbus/debug/all", test_all);
   g_test_add_func ("/agentbus/debug/nothing", test_nothing);
+  g_test_add_func ("/agentbus/debug/unknown-words", test_unknown_words);
+  g_test_add_func ("/agentbus/debug/known-words", test_known_words);
+  g_test_add_func ("/agentbus/debug/help", test_help);
+  g_test_add_func ("/agentbus/debug/help-among-others", test_help_among_others);
   g_test_add_func ("/agentbus/debug/log", test_log);
 
   return g_test_run ();

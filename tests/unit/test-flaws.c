@@ -634,6 +634,45 @@ test_bf26 (TestFixture *f)
   g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_STALE], ==, 1);
 }
 
+static void
+assert_fate (AgentMessage   *message,
+             guint           n_accepted,
+             AgentDropReason reason)
+{
+  guint           n_actual;
+  AgentDropReason actual;
+
+  g_assert_true (agent_message_get_fate (message, &n_actual, &actual));
+  g_assert_cmpuint (n_actual, ==, n_accepted);
+  if (n_accepted == 0)
+    g_assert_cmpuint (actual, ==, reason);
+}
+
+/* BF29: nobody could see what others were sent, still less what was dropped. */
+static void
+test_bf29 (TestFixture *f)
+{
+  g_autoptr (TestRecorder) monitor = test_recorder_new ("monitor", NULL, NULL);
+  g_autoptr (TestRecorder) a =
+      subscribe_full (f, test_recorder_new_full (NULL, NULL, "name", "a", "capacity", 1, NULL));
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_add_monitor (f->bus, AGENT_SUBSCRIBER (monitor), NULL, &error);
+  g_assert_no_error (error);
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  agent_bus_send (f->bus, test_data ("test", "a", 2));
+  agent_bus_send (f->bus, test_data ("test", "nobody", 3));
+
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1");
+  g_assert_cmpstr (test_recorder_text (monitor), ==, "1 2 3");
+  assert_fate (monitor->messages->pdata[0], 1, 0);
+  assert_fate (monitor->messages->pdata[1], 0, AGENT_DROP_REASON_FULL);
+  assert_fate (monitor->messages->pdata[2], 0, AGENT_DROP_REASON_NO_TARGET);
+  test_assert_balanced (f->bus);
+  test_expect_log (f, "'a' is full");
+}
+
 static AgentMessage *
 test_about (const char *topic,
             guint       number,
@@ -780,6 +819,7 @@ main (int   argc,
   ADD ("bf24-limit-of-age", test_bf24_age);
   ADD ("bf25-custom-messages", test_bf25);
   ADD ("bf26-envelope", test_bf26);
+  ADD ("bf29-monitor-sees-all", test_bf29);
   ADD ("bf30-topics", test_bf30);
   ADD ("bf31-last-state-for-who-comes-late", test_bf31);
   ADD ("bf33-every-drop-is-told", test_bf33);

@@ -167,6 +167,75 @@ test_counts_come_late (TestFixture *f)
   g_assert_cmpuint (news.n_dropped, ==, 0);
 }
 
+/* Offers @message, and has the receiver take all that is queued before the sender comes to tell that it is slow. */
+static void
+offer_and_receive (AgentSubscriber *a,
+                   AgentMailbox    *mailbox,
+                   AgentMessage    *message)
+{
+  AgentOffer offer;
+
+  g_assert_cmpint (_agent_mailbox_offer (mailbox, message, AGENT_OFFER_DIRECT, NULL, &offer), ==, AGENT_OFFER_ACCEPTED);
+  receive_many (a, agent_subscriber_get_n_queued (a));
+  _agent_mailbox_end_offer (mailbox, AGENT_CHANNEL_DATA, &offer);
+}
+
+/* It counts what was queued when it was found to be slow, not what is left when that is told. */
+static void
+test_taken_meanwhile (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 4, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (GString) told = listen (f);
+  AgentMailbox *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+
+  send_many (f, 3);
+  offer_and_receive (a, mailbox, test_data ("test", "a", 3));
+  assert_told (f, told, "slow:4 recovered:0 ");
+  _agent_mailbox_unref (mailbox);
+}
+
+static AgentMessage *
+eight_bytes (void)
+{
+  return agent_message_new_task_update ("test", "a", "1", g_variant_new_uint64 (0));
+}
+
+/* The same with a limit of bytes. */
+static void
+test_bytes_taken_meanwhile (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 100, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (GString) told = listen (f);
+  AgentMailbox *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+
+  agent_subscriber_set_max_bytes (a, 80);
+  for (guint i = 0; i < 7; i++)
+    agent_bus_send (f->bus, eight_bytes ());
+  offer_and_receive (a, mailbox, eight_bytes ());
+  assert_told (f, told, "slow:8 recovered:0 ");
+  _agent_mailbox_unref (mailbox);
+}
+
+/* So it does when a message has found no room. */
+static void
+test_dropped_and_taken_meanwhile (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 2, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (GString) told = listen (f);
+  AgentMailbox *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+  AgentMessage *message = test_data ("test", "a", 2);
+  AgentOffer    offer;
+
+  send_many (f, 2);
+  g_assert_cmpint (_agent_mailbox_offer (mailbox, message, AGENT_OFFER_DIRECT, NULL, &offer), ==, AGENT_OFFER_FULL);
+  receive_many (a, 2);
+  _agent_mailbox_lose (mailbox, message, TRUE, 0, _agent_sender_get ());
+  _agent_sender_collect (_agent_sender_get ());
+  assert_told (f, told, "slow:2 recovered:1 ");
+  test_expect_log (f, "is full");
+  _agent_mailbox_unref (mailbox);
+}
+
 static void
 test_drops (TestFixture *f)
 {
@@ -612,6 +681,9 @@ main (int   argc,
   ADD ("slow-later", test_slow_later);
   ADD ("slow-again", test_slow_again);
   ADD ("counts-come-late", test_counts_come_late);
+  ADD ("taken-meanwhile", test_taken_meanwhile);
+  ADD ("bytes-taken-meanwhile", test_bytes_taken_meanwhile);
+  ADD ("dropped-and-taken-meanwhile", test_dropped_and_taken_meanwhile);
   ADD ("drops", test_drops);
   ADD ("drops-oldest", test_drops_oldest);
   ADD ("drops-for-tried", test_drops_for_tried);

@@ -13,6 +13,10 @@
  */
 
 #define N_STEPS 2000
+
+/* A walk that has not met everything yet goes on. One step in 330 stops the bus, so one walk in 400 has no such step in N_STEPS. */
+#define N_STEPS_MAX (50 * N_STEPS)
+
 #define N_NAMES 5
 
 static const char *const names[N_NAMES] = { "a", "b", "c", "d", "nobody" };
@@ -645,14 +649,17 @@ check_end (World *self)
   g_assert_cmpmem (actual.dropped, sizeof actual.dropped, self->f->dropped, sizeof self->f->dropped);
 }
 
-/* A test that never got to something would pass as well. */
-static void
-check_coverage (World *self)
+/* Whether each reason to drop, and each way to be handled, was met: a test that never got to something would pass as well. */
+static gboolean
+is_covered (World *self)
 {
   for (guint i = 0; i < G_N_ELEMENTS (self->f->dropped); i++)
-    g_assert_cmpuint (self->f->dropped[i], >, 0);
-  g_assert_cmpuint (self->n_handled, >, N_STEPS / 20);
-  g_assert_cmpuint (self->n_nested, >, 0);
+    {
+      if (self->f->dropped[i] == 0)
+        return FALSE;
+    }
+
+  return self->n_handled > N_STEPS / 20 && self->n_nested > 0;
 }
 
 static void
@@ -667,14 +674,14 @@ test_random (TestFixture *f)
 
   test_clock_freeze ();
   agent_bus_set_shutdown_timeout (f->bus, G_MAXINT);
-  for (guint i = 0; i < N_STEPS; i++)
+  for (guint i = 0; i < N_STEPS || (i < N_STEPS_MAX && !is_covered (&world)); i++)
     {
       step (&world);
       check (&world);
       retire (&world);
     }
   check_end (&world);
-  check_coverage (&world);
+  g_assert_true (is_covered (&world));
 
   g_string_truncate (f->log, 0);
   g_ptr_array_unref (world.peers);

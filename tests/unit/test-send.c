@@ -126,6 +126,65 @@ test_try (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+static AgentMessage *
+stale_data (void)
+{
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+  AgentMessage *message = test_data ("test", "a", 10);
+
+  agent_message_set_conversation (message, conversation);
+  agent_conversation_advance (conversation);
+  return message;
+}
+
+/* It is still unsent afterwards: with the epoch of now, the same message is sent. */
+static void
+test_try_stale (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, AGENT_OVERFLOW_DROP_OLDEST);
+  g_autoptr (AgentMessage) message = stale_data ();
+  g_autoptr (GError) error = NULL;
+
+  fill (f);
+  for (guint i = 0; i < 2; i++)
+    {
+      agent_message_set_reliable (message, i == 1);
+      g_assert_false (agent_bus_try_send (f->bus, message, &error));
+      g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE);
+      g_clear_error (&error);
+    }
+  g_assert_cmpuint (test_ledger (f->bus).sent, ==, CAPACITY);
+  g_assert_cmpuint (test_ledger (f->bus).offered, ==, CAPACITY);
+  assert_next (a, 0);
+  assert_next (a, 1);
+
+  agent_message_set_conversation (message, agent_message_get_conversation (message));
+  g_assert_true (agent_bus_try_send (f->bus, message, &error));
+  assert_next (a, 10);
+  test_assert_balanced (f->bus);
+}
+
+/* Data that was sent before keeps its epoch, and a system message is never stale. */
+static void
+test_try_stale_or_not (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+  g_autoptr (AgentMessage) cancel = test_cancel ("test", "a");
+  g_autoptr (AgentMessage) message = test_data ("test", "a", 1);
+  g_autoptr (GError) error = NULL;
+
+  agent_message_set_conversation (cancel, conversation);
+  agent_message_set_conversation (message, conversation);
+  g_assert_true (agent_bus_try_send (f->bus, message, NULL));
+  assert_next (a, 1);
+  agent_conversation_advance (conversation);
+  g_assert_false (agent_bus_try_send (f->bus, message, &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE);
+  g_assert_true (agent_bus_try_send (f->bus, cancel, NULL));
+  g_assert_cmpuint (test_ledger (f->bus).sent, ==, 2);
+}
+
 static void
 test_try_refused (TestFixture *f)
 {
@@ -366,6 +425,21 @@ test_async_expires_alone (TestFixture *f)
   test_run_until (f, &result.over);
   assert_failed (&result, AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT);
   assert_next (a, 0);
+}
+
+/* What is stale already does not even look for room. */
+static void
+test_async_stale_before (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (AgentMessage) message = stale_data ();
+  Result result = { FALSE };
+
+  agent_bus_send_async (f->bus, message, NULL, on_sent, &result);
+  test_run_until (f, &result.over);
+  assert_failed (&result, AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE);
+  g_assert_cmpuint (agent_subscriber_get_n_queued (a), ==, 0);
+  g_assert_cmpuint (test_ledger (f->bus).sent, ==, 0);
 }
 
 /* The same when the conversation of the message goes on, before or after it begins to wait. */
@@ -665,6 +739,8 @@ main (int   argc,
 
   ADD ("try", test_try);
   ADD ("try-refused", test_try_refused);
+  ADD ("try-stale", test_try_stale);
+  ADD ("try-stale-or-not", test_try_stale_or_not);
   ADD ("try-again", test_try_again);
   ADD ("try-twice", test_try_twice);
   ADD ("try-makes-room", test_try_makes_room);
@@ -677,6 +753,7 @@ main (int   argc,
   ADD ("async-expired", test_async_expired);
   ADD ("async-expires-alone", test_async_expires_alone);
   ADD ("async-stale", test_async_stale);
+  ADD ("async-stale-before", test_async_stale_before);
   ADD ("async-target-goes", test_async_target_goes);
   ADD ("async-refused", test_async_refused);
   ADD ("async-drop-oldest", test_async_drop_oldest);

@@ -102,6 +102,44 @@ test_defer (Story *story)
 }
 
 static void
+on_missed (AgentSubscriber *slow, AgentMessage *message, GPtrArray *deliveries)
+{
+  tell ("%s missed %u", word (message), (guint) agent_subscriber_get_n_missed (slow));
+  g_ptr_array_add (deliveries, agent_subscriber_defer (slow));
+}
+
+static void
+tell_missed (AgentDelivery *delivery)
+{
+  guint64 n_missed;
+
+  g_object_get (delivery, "n-missed", &n_missed, NULL);
+  tell ("%u before %s", (guint) n_missed, word (agent_delivery_get_message (delivery)));
+}
+
+static void
+test_missed (Story *story)
+{
+  g_autoptr (AgentSubscriber) slow = agent_subscriber_new ("slow");
+  g_autoptr (GPtrArray) deliveries = g_ptr_array_new_with_free_func (g_object_unref);
+
+  agent_subscriber_set_capacity (slow, 2);
+  g_signal_connect (slow, "message", G_CALLBACK (on_missed), deliveries);
+  agent_bus_subscribe (story->bus, slow, NULL);
+  send_updates (story, "slow", 1, 4);
+  expect ("1 missed 0", "slow lost 2 full 4");
+  send_updates (story, "slow", 5, 5);
+  agent_delivery_complete (deliveries->pdata[0]);
+  expect ("2 missed 0", "");
+  agent_delivery_complete (deliveries->pdata[1]);
+  expect ("5 missed 2", "");
+  tell_missed (deliveries->pdata[1]);
+  tell_missed (deliveries->pdata[2]);
+  agent_delivery_complete (deliveries->pdata[2]);
+  expect ("0 before 2, 2 before 5", "");
+}
+
+static void
 test_receive (Story *story)
 {
   g_autoptr (GError) error = NULL;
@@ -555,6 +593,7 @@ main (int argc, char **argv)
   add_case ("/story/priority", test_priority);
   add_case ("/story/drops", test_drops);
   add_case ("/story/defer", test_defer);
+  add_case ("/story/missed", test_missed);
   add_case ("/story/receive", test_receive);
   add_case ("/story/dispatch", test_dispatch);
   add_case ("/story/expiry", test_expiry);

@@ -84,6 +84,29 @@ function testDefer(story) {
     expect('4 delivered', '');
 }
 
+function testMissed(story) {
+    const slow = AgentBus.Subscriber.new('slow');
+    const deliveries = [];
+
+    slow.capacity = 2;
+    slow.connect('message', (subscriber, message) => {
+        tell(`${word(message)} missed ${subscriber.get_n_missed()}`);
+        deliveries.push(subscriber.defer());
+    });
+    story.bus.subscribe(slow);
+    story.sendUpdates('slow', 1, 4);
+    expect('1 missed 0', 'slow lost 2 full 4');
+    story.sendUpdates('slow', 5, 5);
+    deliveries[0].complete();
+    expect('2 missed 0', '');
+    deliveries[1].complete();
+    expect('5 missed 2', '');
+    tell(`${deliveries[1].n_missed} before 2`);
+    tell(`${deliveries[2].n_missed} before 5`);
+    deliveries[2].complete();
+    expect('0 before 2, 2 before 5', '');
+}
+
 function testReceive(story) {
     const inbox = story.addWorker('inbox');
 
@@ -380,6 +403,7 @@ run({
     '/story/priority': testPriority,
     '/story/drops': testDrops,
     '/story/defer': testDefer,
+    '/story/missed': testMissed,
     '/story/receive': testReceive,
     '/story/dispatch': testDispatch,
     '/story/expiry': testExpiry,

@@ -82,6 +82,28 @@ local function test_defer(story)
    expect('4 delivered', '')
 end
 
+local function test_missed(story)
+   local slow = AgentBus.Subscriber.new('slow')
+   local deliveries = {}
+   slow.capacity = 2
+   slow.on_message:connect(function(subscriber, message)
+      tell('%s missed %d', word(message), subscriber:get_n_missed())
+      deliveries[#deliveries + 1] = subscriber:defer()
+   end)
+   assert(story.bus:subscribe(slow))
+   story:send_updates('slow', 1, 4)
+   expect('1 missed 0', 'slow lost 2 full 4')
+   story:send_updates('slow', 5, 5)
+   deliveries[1]:complete()
+   expect('2 missed 0', '')
+   deliveries[2]:complete()
+   expect('5 missed 2', '')
+   tell('%d before 2', deliveries[2].n_missed)
+   tell('%d before 5', deliveries[3].n_missed)
+   deliveries[3]:complete()
+   expect('0 before 2, 2 before 5', '')
+end
+
 local function test_receive(story)
    local inbox = story:add_worker('inbox')
    inbox.paused = true
@@ -365,6 +387,7 @@ teller.run {
    { '/story/priority', test_priority },
    { '/story/drops', test_drops },
    { '/story/defer', test_defer },
+   { '/story/missed', test_missed },
    { '/story/receive', test_receive },
    { '/story/dispatch', test_dispatch },
    { '/story/expiry', test_expiry },

@@ -82,6 +82,30 @@ def test_defer(story):
     expect('4 delivered', '')
 
 
+def test_missed(story):
+    slow = AgentBus.Subscriber.new('slow')
+    deliveries = []
+
+    def on_slow(subscriber, message):
+        tell(f'{word(message)} missed {subscriber.get_n_missed()}')
+        deliveries.append(subscriber.defer())
+
+    slow.props.capacity = 2
+    slow.connect('message', on_slow)
+    story.bus.subscribe(slow)
+    story.send_updates('slow', 1, 4)
+    expect('1 missed 0', 'slow lost 2 full 4')
+    story.send_updates('slow', 5, 5)
+    deliveries[0].complete()
+    expect('2 missed 0', '')
+    deliveries[1].complete()
+    expect('5 missed 2', '')
+    tell(f'{deliveries[1].props.n_missed} before 2')
+    tell(f'{deliveries[2].props.n_missed} before 5')
+    deliveries[2].complete()
+    expect('0 before 2, 2 before 5', '')
+
+
 def test_receive(story):
     inbox = story.add_worker('inbox')
     inbox.props.paused = True
@@ -360,6 +384,7 @@ run({
     '/story/priority': test_priority,
     '/story/drops': test_drops,
     '/story/defer': test_defer,
+    '/story/missed': test_missed,
     '/story/receive': test_receive,
     '/story/dispatch': test_dispatch,
     '/story/expiry': test_expiry,

@@ -74,6 +74,29 @@ void test_defer (Story story) throws Error {
   expect ("4 delivered", "");
 }
 
+void test_missed (Story story) throws Error {
+  var slow = new AgentBus.Subscriber ("slow");
+  var deliveries = new GenericArray<AgentBus.Delivery> ();
+
+  slow.capacity = 2;
+  slow.message.connect ((message) => {
+    tell (@"$(word (message)) missed $(slow.get_n_missed ())");
+    deliveries.add (slow.defer ());
+  });
+  story.bus.subscribe (slow);
+  story.send_updates ("slow", 1, 4);
+  expect ("1 missed 0", "slow lost 2 full 4");
+  story.send_updates ("slow", 5, 5);
+  deliveries[0].complete ();
+  expect ("2 missed 0", "");
+  deliveries[1].complete ();
+  expect ("5 missed 2", "");
+  tell (@"$(deliveries[1].n_missed) before 2");
+  tell (@"$(deliveries[2].n_missed) before 5");
+  deliveries[2].complete ();
+  expect ("0 before 2, 2 before 5", "");
+}
+
 void test_receive (Story story) throws Error {
   var inbox = story.add_worker ("inbox");
 
@@ -389,6 +412,7 @@ int main (string[] args) {
   add_case ("/story/priority", test_priority);
   add_case ("/story/drops", test_drops);
   add_case ("/story/defer", test_defer);
+  add_case ("/story/missed", test_missed);
   add_case ("/story/receive", test_receive);
   add_case ("/story/dispatch", test_dispatch);
   add_case ("/story/expiry", test_expiry);
