@@ -157,7 +157,7 @@ _agent_mailbox_count_failed (AgentMailbox *self)
   g_atomic_int_inc (&self->n_failed);
 }
 
-/* A message counts as queued until it is known to be delivered, expired or stale. Both queues are locked, so no message comes in
+/* A message counts as queued until it is known to be delivered, or dropped at its turn. Both queues are locked, so no message comes in
  * or is taken back meanwhile. The number of delivered messages is read before, so that the difference is never negative. */
 void
 _agent_mailbox_get_ledger (AgentMailbox *self,
@@ -177,8 +177,8 @@ _agent_mailbox_get_ledger (AgentMailbox *self,
   _agent_drop_box_read (&self->drops, ledger->dropped);
   ledger->moved = extras != NULL ? extras->n_moved : 0;
   ledger->queued = atomic_load (&system->n_in) + atomic_load (&data->n_in) -
-                   ledger->delivered - ledger->dropped[AGENT_DROP_REASON_EXPIRED] -
-                   ledger->dropped[AGENT_DROP_REASON_STALE] + (extras != NULL ? extras->gaps.n_purged : 0);
+                   ledger->delivered - _agent_ledger_get_dropped_at_turn (ledger) +
+                   (extras != NULL ? extras->gaps.n_purged : 0);
   _agent_channel_queue_unlock (data);
   _agent_channel_queue_unlock (system);
 }
