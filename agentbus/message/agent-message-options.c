@@ -132,7 +132,10 @@ agent_message_set_error_reply (AgentMessage *self,
   g_return_if_fail (self != NULL);
   g_return_if_fail (!g_atomic_int_get (&self->sent));
 
-  self->error_reply = error_reply ? AGENT_ERROR_REPLY_ERROR : AGENT_ERROR_REPLY_NONE;
+  if (error_reply)
+    self->error_reply |= AGENT_ERROR_REPLY_ERROR;
+  else
+    self->error_reply &= (guint8) ~AGENT_ERROR_REPLY_ERROR;
 }
 
 /* Makes a TASK_REQUEST that was not sent a request that gets exactly one answer. */
@@ -141,7 +144,7 @@ _agent_message_set_request (AgentMessage *self)
 {
   g_assert (self->type == AGENT_MESSAGE_TYPE_TASK_REQUEST && !g_atomic_int_get (&self->sent));
 
-  self->error_reply = AGENT_ERROR_REPLY_TASK;
+  self->error_reply = AGENT_ERROR_REPLY_ERROR | AGENT_ERROR_REPLY_TASK;
 }
 
 /**

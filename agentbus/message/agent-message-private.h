@@ -37,7 +37,7 @@ struct _AgentMessage
   /* The options of the sender. One thread may copy the message while another one stamps it, so these fields share no
    * memory with those that the stamp writes. */
   guint8     reliable;
-  guint8     error_reply; /* an AgentErrorReply */
+  guint8     error_reply; /* AGENT_ERROR_REPLY_ flags */
   guint8     pooled;      /* whether the memory comes from the pool */
   guint8     retained;
   guint8     grouped;     /* the target is a group, and one member gets it; set before the message is queued */
@@ -52,12 +52,13 @@ struct _AgentMessage
   guint      reason;
 };
 
-/* What the source of a message gets if the message is lost. */
-typedef enum
+/* What the source of a message gets if the message is lost. A request has both flags, so that a peer of an older version, which
+ * does not know the second one, answers with an AGENT_ERROR. */
+typedef enum /*< flags >*/
 {
-  AGENT_ERROR_REPLY_NONE,
-  AGENT_ERROR_REPLY_ERROR, /* an AGENT_ERROR */
-  AGENT_ERROR_REPLY_TASK,  /* a TASK_RESPONSE: the message is a request, see _agent_message_is_request() */
+  AGENT_ERROR_REPLY_NONE = 0,
+  AGENT_ERROR_REPLY_ERROR = 1 << 0, /* an AGENT_ERROR */
+  AGENT_ERROR_REPLY_TASK = 1 << 1,  /* rather a TASK_RESPONSE: the message is a request */
 } AgentErrorReply;
 
 enum
@@ -175,7 +176,7 @@ _agent_message_get_way (const AgentMessage *self)
 static inline gboolean
 _agent_message_is_request (const AgentMessage *self)
 {
-  return self->error_reply == AGENT_ERROR_REPLY_TASK;
+  return (self->error_reply & AGENT_ERROR_REPLY_TASK) != 0;
 }
 
 /* Whether the message must be kept when the data channel is full. A request takes room as other data does, but does not give
