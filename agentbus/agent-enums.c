@@ -49,7 +49,9 @@
   X (NO_TARGET, "no-target"),     \
   X (CLOSED,    "closed"),        \
   X (DISCARDED, "discarded"),     \
-  X (STALE,     "stale")
+  X (STALE,     "stale"),         \
+  X (CANCELLED, "cancelled"),     \
+  X (INACTIVE,  "inactive")
 
 #define AS_REASON_VALUE(NAME, nick) G_DEFINE_ENUM_VALUE (AGENT_DROP_REASON_##NAME, nick)
 #define AS_REASON_NICK(NAME, nick) [AGENT_DROP_REASON_##NAME] = nick

@@ -128,6 +128,8 @@ typedef enum
  * @AGENT_DROP_REASON_CLOSED: The bus was stopped, or the subscriber was leaving the bus.
  * @AGENT_DROP_REASON_DISCARDED: The message was still queued when its subscriber left the bus.
  * @AGENT_DROP_REASON_STALE: The message was of an older epoch of its conversation.
+ * @AGENT_DROP_REASON_CANCELLED: The message was a `TASK_REQUEST`, and a `TASK_CANCEL` had come before its turn.
+ * @AGENT_DROP_REASON_INACTIVE: The message was data, and its receiver did not take part when its turn came.
  *
  * Why a message was not delivered.
  *
@@ -141,6 +143,8 @@ typedef enum
   AGENT_DROP_REASON_CLOSED,
   AGENT_DROP_REASON_DISCARDED,
   AGENT_DROP_REASON_STALE,
+  AGENT_DROP_REASON_CANCELLED,
+  AGENT_DROP_REASON_INACTIVE,
 } AgentDropReason;
 
 /**

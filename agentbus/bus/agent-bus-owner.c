@@ -55,12 +55,12 @@ static void
 owner_lost (AgentMailboxOwner *owner,
             AgentMessage      *message,
             const char        *name,
-            const char        *text)
+            const GError      *error)
 {
   g_autoptr (AgentBus) bus = _agent_bus_report_dup_bus (((AgentBusOwner *) owner)->report);
 
   if (bus != NULL)
-    _agent_bus_send_loss (bus, message, name, text);
+    _agent_bus_send_loss (bus, message, name, error);
 }
 
 static void

@@ -44,7 +44,7 @@ static void
 monitor_owner_lost (AgentMailboxOwner *owner,
                     AgentMessage      *message,
                     const char        *name,
-                    const char        *text)
+                    const GError      *error)
 {
 }
 

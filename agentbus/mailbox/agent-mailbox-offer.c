@@ -88,7 +88,10 @@ offer_accept_locked (AgentMailbox    *self,
   if (last_seq != NULL)
     message->seq = atomic_fetch_add_explicit (last_seq, 1, memory_order_relaxed) + 1;
   if (*cancel != NULL)
-    atomic_fetch_add (&self->n_cancels, 1);
+    {
+      atomic_fetch_add (&self->n_cancels, 1);
+      _agent_mailbox_remember_cancel (self, *cancel);
+    }
   if (G_UNLIKELY (_agent_message_may_be_spent (message)))
     _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
   if (G_UNLIKELY (_agent_channel_queue_push_locked (queue, message, size)))

@@ -41,11 +41,11 @@ struct _AgentMailboxOwnerFuncs
                          AgentMailbox      *mailbox,
                          GPtrArray         *messages);
 
-  /* The message was lost, and its source has to be told so. @name: (nullable): the subscriber that lost it */
+  /* The message was lost because of @error, and its source has to be told so. @name: (nullable): the subscriber that lost it */
   void     (*lost)      (AgentMailboxOwner *owner,
                          AgentMessage      *message,
                          const char        *name,
-                         const char        *text);
+                         const GError      *error);
 
   /* @subscriber could not handle @message, because of @error. */
   void     (*failed)    (AgentMailboxOwner *owner,
@@ -80,7 +80,7 @@ void               _agent_mailbox_owner_tell_loss (AgentMailboxOwner            
                                                    AgentMessage                 *message,
                                                    const char                   *name,
                                                    AgentDropReason               reason);
-char              *_agent_mailbox_owner_dup_loss_text
+GError            *_agent_mailbox_owner_new_loss_error
                                                   (AgentMessage                 *message,
                                                    const char                   *name,
                                                    AgentDropReason               reason);

@@ -99,11 +99,19 @@ enum
   AGENT_MARK_ABANDONED = 1 << 4, /* it was abandoned before it had finished */
 };
 
+/* What a message has to be asked at its turn, beside its own limits. */
+enum
+{
+  AGENT_CHECK_AGE = 1 << 0,     /* there is an age limit */
+  AGENT_CHECK_CANCELS = 1 << 1, /* a TASK_CANCEL has come */
+};
+
 struct _AgentMailbox
 {
   _Atomic guint        max_age;   /* milliseconds, 0 for any */
   guint8               overflow;  /* an AgentOverflow */
   guint8               missed;    /* (thread that serves) call tell_missed() with the next message */
+  _Atomic guint8       checks;    /* AGENT_CHECK_ flags */
   AgentMailboxOwner   *owner;     /* (owned) */
   AgentDeliverySource *source;    /* (owned) (nullable) set once, before any thread can send */
   AgentReceiver        receiver;
@@ -183,6 +191,11 @@ void             _agent_mailbox_reserve_room   (AgentMailbox               *self
 void             _agent_mailbox_end_offer      (AgentMailbox               *self,
                                                 AgentChannel                channel,
                                                 AgentOffer                 *offer);
+void             _agent_mailbox_remember_cancel
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *cancel);
+gboolean         _agent_mailbox_has_cancelled  (AgentMailbox               *self,
+                                                AgentMessage               *message);
 void             _agent_mailbox_add_system     (AgentMailbox               *self,
                                                 gboolean                    claimed,
                                                 AgentMessage               *cancel);

@@ -134,7 +134,10 @@ push_system (AgentMailbox *self,
   if (!closed)
     {
       if (cancel != NULL)
-        atomic_fetch_add (&self->n_cancels, 1);
+        {
+          atomic_fetch_add (&self->n_cancels, 1);
+          _agent_mailbox_remember_cancel (self, cancel);
+        }
       _agent_channel_queue_push_locked (queue, message, 0);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
       if (_agent_channel_queue_has_to_look_locked (queue, 0))

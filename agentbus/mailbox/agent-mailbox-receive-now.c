@@ -62,7 +62,7 @@ receive_now_drop (AgentMailbox   *self,
 
 /* The next message: (transfer full) (nullable).
  *
- * @expired: (out): it is too old or stale, and the caller has to drop it
+ * @expired: (out): it is too old, stale or cancelled, and the caller has to drop it
  * @reason: (out): why, in that case */
 static AgentMessage *
 receive_now_take (AgentMailbox    *self,
@@ -80,10 +80,9 @@ receive_now_take (AgentMailbox    *self,
     message = receive_now_pop_locked (self);
   if (message != NULL)
     {
-      *expired = _agent_mailbox_is_expired (self, message);
+      *expired = _agent_mailbox_is_spent (self, message, reason);
       if (*expired)
         {
-          *reason = _agent_mailbox_get_spent_reason (message);
           _agent_mailbox_note_spent (self, message, *reason);
           _agent_schedule_begin_return (&self->schedule);
         }

@@ -146,11 +146,10 @@ serve_has_to_stop (AgentMailbox *self,
 }
 
 static void
-serve_drop (AgentMailbox *self,
-            AgentMessage *message)
+serve_drop (AgentMailbox   *self,
+            AgentMessage   *message,
+            AgentDropReason reason)
 {
-  AgentDropReason reason = _agent_mailbox_get_spent_reason (message);
-
   _agent_mailbox_note_spent (self, message, reason);
   _agent_mailbox_drop_spent (self, message, reason);
 }
@@ -161,9 +160,11 @@ serve_one (AgentMailbox *self,
            AgentMessage *message,
            Hearing      *hearing)
 {
-  if (G_UNLIKELY (_agent_mailbox_is_expired (self, message)))
+  AgentDropReason reason;
+
+  if (G_UNLIKELY (_agent_mailbox_is_spent (self, message, &reason)))
     {
-      serve_drop (self, message);
+      serve_drop (self, message, reason);
     }
   else if (_agent_schedule_is_receiving (&self->schedule))
     {

@@ -22,6 +22,7 @@ _agent_mailbox_new (AgentMailboxOwner          *owner,
   memcpy (self->name, settings->name, name_size);
   self->hash = _agent_string_hash (self->name, name_size - 1);
   atomic_init (&self->max_age, settings->limits.max_age);
+  atomic_init (&self->checks, settings->limits.max_age != 0 ? AGENT_CHECK_AGE : 0);
   self->overflow = settings->overflow;
   self->owner = _agent_mailbox_owner_ref (owner);
   self->receiver = *receiver;
@@ -45,6 +46,8 @@ _agent_mailbox_set_limits (AgentMailbox      *self,
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
 
   atomic_store (&self->max_age, limits->max_age);
+  if (limits->max_age != 0)
+    atomic_fetch_or (&self->checks, AGENT_CHECK_AGE);
   _agent_channel_queue_lock (queue);
   if (limits->max_age != 0)
     _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
@@ -157,7 +160,7 @@ _agent_mailbox_count_failed (AgentMailbox *self)
   g_atomic_int_inc (&self->n_failed);
 }
 
-/* A message counts as queued until it is known to be delivered, expired or stale. Both queues are locked, so no message comes in
+/* A message counts as queued until it is known to be delivered, or dropped at its turn. Both queues are locked, so no message comes in
  * or is taken back meanwhile. The number of delivered messages is read before, so that the difference is never negative. */
 void
 _agent_mailbox_get_ledger (AgentMailbox *self,
@@ -177,8 +180,8 @@ _agent_mailbox_get_ledger (AgentMailbox *self,
   _agent_drop_box_read (&self->drops, ledger->dropped);
   ledger->moved = extras != NULL ? extras->n_moved : 0;
   ledger->queued = atomic_load (&system->n_in) + atomic_load (&data->n_in) -
-                   ledger->delivered - ledger->dropped[AGENT_DROP_REASON_EXPIRED] -
-                   ledger->dropped[AGENT_DROP_REASON_STALE] + (extras != NULL ? extras->gaps.n_purged : 0);
+                   ledger->delivered - _agent_ledger_get_dropped_at_turn (ledger) +
+                   (extras != NULL ? extras->gaps.n_purged : 0);
   _agent_channel_queue_unlock (data);
   _agent_channel_queue_unlock (system);
 }
@@ -225,6 +228,30 @@ _agent_mailbox_report_drops (AgentMailbox *self,
 }
 
 /* --- For the files that add messages --- */
+
+/* A TASK_CANCEL is about to be queued: from then on, the request that it cancels is dropped at its turn. May be called with
+ * locks held. Does nothing for any other message. */
+void
+_agent_mailbox_remember_cancel (AgentMailbox *self,
+                                AgentMessage *cancel)
+{
+  if (!_agent_message_is_task_cancel (cancel))
+    return;
+
+  _agent_cancels_add (_agent_mailbox_extras_get_cancels (_agent_mailbox_extras_get (&self->extras)), cancel);
+  atomic_fetch_or (&self->checks, AGENT_CHECK_CANCELS);
+}
+
+/* Whether @message is a request that a TASK_CANCEL has cancelled which was queued here. In any thread, with locks held. */
+gboolean
+_agent_mailbox_has_cancelled (AgentMailbox *self,
+                              AgentMessage *message)
+{
+  if ((atomic_load (&self->checks) & AGENT_CHECK_CANCELS) == 0)
+    return FALSE;
+
+  return _agent_cancels_matches (_agent_mailbox_extras_get_cancels (_agent_mailbox_extras_get (&self->extras)), message);
+}
 
 /* A system message has been queued. With no lock held.
  *

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define REASONS "full expired no-target closed discarded stale"
+#define REASONS "full expired no-target closed discarded stale cancelled inactive"
 
 GString *told, *reported;
 

@@ -9,7 +9,7 @@ import System from 'system';
 
 export const OFFERED = 'offered delivered queued';
 export const ACCEPTED = 'accepted dispatched parked expired';
-const REASONS = 'full expired no-target closed discarded stale';
+const REASONS = 'full expired no-target closed discarded stale cancelled inactive';
 
 const context = GLib.MainContext.default();
 let told = [];

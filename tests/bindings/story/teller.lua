@@ -15,7 +15,7 @@ local teller = {
    OFFERED = 'offered delivered queued',
    ACCEPTED = 'accepted dispatched parked expired',
 }
-local REASONS = 'full expired no-target closed discarded stale'
+local REASONS = 'full expired no-target closed discarded stale cancelled inactive'
 
 local context = GLib.MainContext.default()
 local told, reported = {}, {}

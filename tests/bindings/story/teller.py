@@ -15,7 +15,7 @@ from gi.repository import AgentBus, GLib
 
 OFFERED = 'offered delivered queued'
 ACCEPTED = 'accepted dispatched parked expired'
-REASONS = 'full expired no-target closed discarded stale'
+REASONS = 'full expired no-target closed discarded stale cancelled inactive'
 
 context = GLib.MainContext.default()
 told = []

@@ -4,7 +4,7 @@
 
 const string OFFERED = "offered delivered queued";
 const string ACCEPTED = "accepted dispatched parked expired";
-const string REASONS = "full expired no-target closed discarded stale";
+const string REASONS = "full expired no-target closed discarded stale cancelled inactive";
 
 string[] told;
 string[] reported;
