@@ -19,6 +19,8 @@ typedef struct _AgentFrame            AgentFrame;
 typedef struct _AgentInfo             AgentInfo;
 typedef struct _AgentMessage          AgentMessage;
 typedef struct _AgentMetrics          AgentMetrics;
+typedef struct _AgentPeer             AgentPeer;
+typedef struct _AgentRegistry         AgentRegistry;
 typedef struct _AgentRetryPolicy      AgentRetryPolicy;
 typedef struct _AgentRouteTable       AgentRouteTable;
 typedef struct _AgentRouterDispatcher AgentRouterDispatcher;

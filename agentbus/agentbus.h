@@ -9,6 +9,8 @@
 #include <agentbus/agent-types.h>
 #include <agentbus/agent-version.h>
 #include <agentbus/agent-visibility.h>
+#include <agentbus/actor/agent-peer.h>
+#include <agentbus/actor/agent-registry.h>
 #include <agentbus/base/agent-main-context.h>
 #include <agentbus/bus/agent-bus.h>
 #include <agentbus/bus/agent-delivery.h>

@@ -19,7 +19,7 @@ members_add (AgentBus        *self,
   if (_agent_subscriber_claim (subscriber, mailbox, error))
     {
       _agent_subscription_bring_accepts (subscription, mailbox);
-      if (_agent_directory_add (self->directory, mailbox, error))
+      if (_agent_subscription_join (subscription, self, mailbox, error))
         {
           _agent_subscription_bring_patterns (subscription, self, mailbox);
           return TRUE;

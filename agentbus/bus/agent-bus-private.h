@@ -50,6 +50,11 @@ void             _agent_bus_add_patterns (AgentBus                     *self,
                                           const char * const           *accepts,
                                           AgentSender                  *sender);
 
+/* Any thread, also with locks of a sender held, who collects @sender later */
+guint            _agent_bus_announce     (AgentBus                     *self,
+                                          AgentInfo                    *info,
+                                          AgentSender                  *sender);
+
 /* Any thread */
 gboolean         _agent_bus_forward      (AgentBus                     *self,
                                           AgentMessage                 *message,

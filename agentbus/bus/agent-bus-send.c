@@ -127,6 +127,58 @@ send_to_takers (AgentBus           *self,
          send_to_list (audience.mailboxes, audience.n, own, message, sender);
 }
 
+/* Finds the mailboxes that take @message, which tells which agents are there, but not that of its source. */
+static void
+send_find_watchers (AgentSnapshot *snapshot,
+                    AgentMessage  *message,
+                    AgentAudience *audience)
+{
+  const char         *source = _agent_message_string (message, message->source);
+  AgentMailbox       *own = _agent_snapshot_lookup (snapshot, source, message->hash);
+  AgentInterestIndex *interests = _agent_snapshot_get_interests (snapshot);
+  AgentMailboxTrie   *takers;
+  guint               n_takers;
+
+  if (interests != NULL)
+    _agent_interest_index_find (interests, message, audience);
+  takers = _agent_snapshot_get_takers (snapshot, &n_takers);
+  _agent_audience_add (audience, takers, n_takers);
+  _agent_audience_filter (audience, send_is_other, own);
+}
+
+static guint
+send_to_audience (AgentAudience *audience,
+                  AgentMessage  *message,
+                  AgentSender   *sender)
+{
+  _agent_message_add_refs (message, audience->n - 1);
+  return send_to_list (audience->mailboxes, audience->n, NULL, message, sender);
+}
+
+static guint
+send_to_watchers (AgentBus      *self,
+                  AgentSnapshot *snapshot,
+                  AgentMessage  *message,
+                  AgentSender   *sender)
+{
+  g_auto (AgentAudience) audience;
+
+  _agent_audience_init (&audience);
+  send_find_watchers (snapshot, message, &audience);
+  if (audience.n > 0)
+    return send_to_audience (&audience, message, sender);
+
+  send_drop (self, AGENT_DROP_REASON_NO_TARGET, message, sender);
+  return 0;
+}
+
+static gboolean
+send_is_for_watchers (AgentSnapshot *snapshot,
+                      AgentMessage  *message)
+{
+  return G_UNLIKELY (_agent_snapshot_has_agents (snapshot)) && _agent_message_is_presence (message);
+}
+
 /* Adds the references of all addressees in one step. */
 static guint
 send_to_all (AgentBus      *self,
@@ -141,6 +193,8 @@ send_to_all (AgentBus      *self,
   guint               n_mailboxes;
   guint               n_addressed;
 
+  if (send_is_for_watchers (snapshot, message))
+    return send_to_watchers (self, snapshot, message, sender);
   if (G_UNLIKELY (interests != NULL || message->topic != NULL))
     return send_to_takers (self, interests, own, message, sender);
 
@@ -178,6 +232,12 @@ send_find_audience (AgentSnapshot *snapshot,
   gboolean            choose = message->target == 0 && (interests != NULL || message->topic != NULL);
   AgentMailbox      **mailboxes;
   guint               n_mailboxes;
+
+  if (send_is_for_watchers (snapshot, message))
+    {
+      send_find_watchers (snapshot, message, audience);
+      return;
+    }
 
   if (choose && interests != NULL)
     _agent_interest_index_find (interests, message, audience);
@@ -333,6 +393,73 @@ agent_bus_send (AgentBus     *self,
     n_accepted = send_watched (self, message, sender);
 
   _agent_sender_collect (sender);
+  return n_accepted;
+}
+
+/* --- For agents --- */
+
+static guint
+send_announcement_to (AgentBus      *self,
+                      AgentAudience *audience,
+                      AgentMessage  *message,
+                      AgentSender   *sender)
+{
+  gboolean monitored = _agent_bus_is_monitored (self);
+  guint    n_accepted;
+
+  send_stamp (self, message, sender);
+  if (monitored)
+    agent_message_ref (message);
+  n_accepted = send_to_audience (audience, message, sender);
+  if (monitored)
+    {
+      _agent_bus_show (self, message, n_accepted, sender->drop_reason, sender);
+      _agent_sender_unref_later (sender, message);
+    }
+
+  return n_accepted;
+}
+
+/* Takes @message. */
+static guint
+send_announcement (AgentBus     *self,
+                   AgentMessage *message,
+                   AgentSender  *sender)
+{
+  AgentSnapshot *snapshot = _agent_directory_get_snapshot (self->directory, sender);
+  g_auto (AgentAudience) audience;
+
+  _agent_audience_init (&audience);
+  send_find_watchers (snapshot, message, &audience);
+  if (audience.n == 0)
+    {
+      _agent_sender_unref_later (sender, message);
+      return 0;
+    }
+
+  if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
+    send_trace (snapshot, message);
+  return send_announcement_to (self, &audience, message, sender);
+}
+
+/* Sends what an agent on the bus says of itself to those who take that. If there are none, nothing is sent, and so nothing is
+ * lost. Returns how many have accepted it. */
+guint
+_agent_bus_announce (AgentBus    *self,
+                     AgentInfo   *info,
+                     AgentSender *sender)
+{
+  AgentMessage *message = agent_message_new_agent_ready (info);
+  guint         n_accepted;
+
+  message->sent = TRUE;
+  message->announced = TRUE;
+  if (self->total_order)
+    g_mutex_lock (&self->order_lock);
+  n_accepted = send_announcement (self, message, sender);
+  if (self->total_order)
+    g_mutex_unlock (&self->order_lock);
+
   return n_accepted;
 }
 

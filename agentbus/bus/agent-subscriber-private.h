@@ -31,4 +31,10 @@ gboolean           _agent_subscriber_claim            (AgentSubscriber   *self,
                                                        AgentMailbox      *mailbox,
                                                        GError           **error);
 
+/* Any thread. What the subscriber says of itself, if it is an agent: (nullable). While it is on a bus, each change is announced to
+ * those who take AGENT_READY; agent_bus_subscribe() announces it at the start. */
+void               _agent_subscriber_set_info         (AgentSubscriber   *self,
+                                                       AgentInfo         *info);
+AgentInfo         *_agent_subscriber_dup_info         (AgentSubscriber   *self);
+
 G_END_DECLS

@@ -6,6 +6,7 @@
 #include "base/agent-utf8-private.h"
 #include "bus/agent-delivery-private.h"
 #include "bus/agent-subscriber-private.h"
+#include "message/agent-info.h"
 
 /**
  * AgentSubscriber:
@@ -218,6 +219,22 @@ const AgentSubscriberRules *
 _agent_subscriber_get_rules (AgentSubscriber *self)
 {
   return g_object_get_qdata (G_OBJECT (self), rules_quark);
+}
+
+void
+_agent_subscriber_set_info (AgentSubscriber *self,
+                            AgentInfo       *info)
+{
+  g_return_if_fail (info == NULL || g_strcmp0 (agent_info_get_name (info), agent_subscriber_get_name (self)) == 0);
+
+  _agent_subscription_change_info (_agent_subscriber_get_subscription (self), info);
+}
+
+/* (transfer full) (nullable) */
+AgentInfo *
+_agent_subscriber_dup_info (AgentSubscriber *self)
+{
+  return _agent_subscription_dup_info (_agent_subscriber_get_subscription (self));
 }
 
 static gpointer

@@ -42,6 +42,7 @@ struct _AgentMessage
   guint8     retained;
   guint8     grouped;     /* the target is a group, and one member gets it; set before the message is queued */
   guint8     own_epoch;   /* whether @epoch was set, and so does not become that of the cause */
+  guint8     announced;   /* the bus itself tells of an agent that is on it */
 
   guint      origin;      /* the id of the AgentBusWatch that gets the message back if it is not handled, or 0 */
   guint      delay;       /* milliseconds that the message waited between @sent_at and its channel */
@@ -230,6 +231,14 @@ _agent_message_is_cancel (const AgentMessage *self)
 {
   return G_UNLIKELY (self->type == AGENT_MESSAGE_TYPE_CANCEL || self->type == AGENT_MESSAGE_TYPE_TASK_CANCEL) &&
          !_agent_message_has_fate (self);
+}
+
+/* Whether the message tells everybody which agents are there. */
+static inline gboolean
+_agent_message_is_presence (const AgentMessage *self)
+{
+  return (self->type == AGENT_MESSAGE_TYPE_AGENT_READY || self->type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY) &&
+         self->target == 0 && self->topic == NULL;
 }
 
 static inline const char *
