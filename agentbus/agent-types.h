@@ -12,11 +12,13 @@
 
 G_BEGIN_DECLS
 
+typedef struct _AgentActor            AgentActor;
 typedef struct _AgentBus              AgentBus;
 typedef struct _AgentConversation     AgentConversation;
 typedef struct _AgentDelivery         AgentDelivery;
 typedef struct _AgentFrame            AgentFrame;
 typedef struct _AgentInfo             AgentInfo;
+typedef struct _AgentJob              AgentJob;
 typedef struct _AgentMessage          AgentMessage;
 typedef struct _AgentMetrics          AgentMetrics;
 typedef struct _AgentPeer             AgentPeer;
@@ -25,5 +27,6 @@ typedef struct _AgentRetryPolicy      AgentRetryPolicy;
 typedef struct _AgentRouteTable       AgentRouteTable;
 typedef struct _AgentRouterDispatcher AgentRouterDispatcher;
 typedef struct _AgentSubscriber       AgentSubscriber;
+typedef struct _AgentTask             AgentTask;
 
 G_END_DECLS

@@ -123,7 +123,6 @@ _agent_actor_on_subscribed (gpointer  subscriber,
   _agent_actor_tree_add (bus, self);
   life_set_state (self, AGENT_ACTOR_STATE_READY);
   _agent_actor_add_chore (self, AGENT_CHORE_STATE);
-  _agent_actor_announce (self);
 }
 
 /* The subscription closes. */
@@ -151,6 +150,8 @@ _agent_actor_on_inbox_closing (gpointer      subscriber,
   AgentMailbox   *mailbox =
       _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
 
+  /* It may have been drained, and abandoned before it had finished. */
+  _agent_actor_close_jobs (self, mailbox);
   _agent_actor_tree_remove (self);
   _agent_actor_close_tasks (self, mailbox);
   _agent_mailbox_unref (mailbox);

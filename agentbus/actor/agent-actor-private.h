@@ -50,6 +50,7 @@ typedef struct
   char                  *parent;  /* (nullable) constant */
   gboolean               bridged; /* constant */
   gboolean               keep_frames; /* constant */
+  gpointer               tree_bus; /* (tree's lock) (unowned) (nullable) the bus in whose tree the actor is */
   AgentWork             *current; /* (context's thread) (unowned) (nullable) the job whose handler is running */
 
   GMutex                 lock;
@@ -71,6 +72,8 @@ typedef struct
   GQueue                 jobs;       /* of AgentWork (owned), linked through the works: those that are not answered */
   GQueue                 pending;    /* of AgentMessage (owned): requests that wait for a job to end */
   GQueue                 tasks;      /* of AgentTask, linked through the tasks: those that are open */
+  GSList                *ends;       /* of GTask (owned): those who wait until the actor has ended */
+  guint8                 is_ending;  /* with its children */
   guint64                n_requests;
   guint64                n_outcomes[AGENT_N_OUTCOMES];
 } AgentActorCore;

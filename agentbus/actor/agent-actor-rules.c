@@ -99,12 +99,14 @@ rules_intercept (gpointer      subscriber,
 }
 
 static const AgentSubscriberRules rules = {
-  .diverts = rules_divert,
-  .handle = rules_handle,
-  .intercept = rules_intercept,
+  .mailbox = {
+    .diverts = rules_divert,
+    .inbox_handle = rules_handle,
+    .intercept = rules_intercept,
+    .closing = _agent_actor_on_closing,
+    .inbox_closing = _agent_actor_on_inbox_closing,
+  },
   .subscribed = _agent_actor_on_subscribed,
-  .closing = _agent_actor_on_closing,
-  .inbox_closing = _agent_actor_on_inbox_closing,
 };
 
 void

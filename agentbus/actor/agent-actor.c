@@ -176,6 +176,9 @@ agent_actor_constructed (GObject *object)
   G_OBJECT_CLASS (agent_actor_parent_class)->constructed (object);
 
   core->agenda = _agent_agenda_get (agent_subscriber_get_main_context (AGENT_SUBSCRIBER (self)));
+  core->started_at = g_get_real_time ();
+  if (agent_subscriber_get_name (AGENT_SUBSCRIBER (self)) != NULL)
+    _agent_actor_announce (self);
 }
 
 static void

@@ -12,7 +12,7 @@
 typedef struct
 {
   GMutex      lock;
-  GHashTable *tasks; /* (lock) (nullable) guint64 in the task → AgentTask */
+  GHashTable *tasks; /* (lock) guint64 in the task → AgentTask */
 } Shard;
 
 static Shard shards[N_SHARDS];
@@ -20,6 +20,15 @@ static Shard shards[N_SHARDS];
 static Shard *
 open_tasks_get_shard (guint64 number)
 {
+  static gsize is_made = FALSE;
+
+  if (g_once_init_enter (&is_made))
+    {
+      for (guint i = 0; i < N_SHARDS; i++)
+        shards[i].tasks = g_hash_table_new (g_int64_hash, g_int64_equal);
+      g_once_init_leave (&is_made, TRUE);
+    }
+
   return &shards[number % N_SHARDS];
 }
 
@@ -30,8 +39,6 @@ _agent_open_tasks_add (AgentTask *task)
   Shard         *shard = open_tasks_get_shard (*number);
 
   g_mutex_lock (&shard->lock);
-  if (shard->tasks == NULL)
-    shard->tasks = g_hash_table_new (g_int64_hash, g_int64_equal);
   g_hash_table_insert (shard->tasks, (gpointer) number, task);
   g_mutex_unlock (&shard->lock);
 }
@@ -51,7 +58,7 @@ _agent_open_tasks_remove (AgentTask *task)
 AgentTask *
 _agent_open_tasks_lookup (const char *id)
 {
-  AgentTask *task = NULL;
+  AgentTask *task;
   guint64    number;
   Shard     *shard;
 
@@ -61,8 +68,7 @@ _agent_open_tasks_lookup (const char *id)
   number = _agent_task_id_get_number (id);
   shard = open_tasks_get_shard (number);
   g_mutex_lock (&shard->lock);
-  if (shard->tasks != NULL)
-    task = g_hash_table_lookup (shard->tasks, &number);
+  task = g_hash_table_lookup (shard->tasks, &number);
   if (task != NULL)
     g_object_ref (task);
   g_mutex_unlock (&shard->lock);

@@ -8,6 +8,7 @@
 #include "agent-bus-error.h"
 #include "base/agent-clock-private.h"
 #include "base/agent-container-private.h"
+#include "base/agent-utf8-private.h"
 #include "bus/agent-bus.h"
 #include "message/agent-task-id-private.h"
 
@@ -58,11 +59,12 @@ struct _AgentTask
   GSList          *waiting; /* (lock) (owned) the GTasks of wait_async() */
   gint64           made_at; /* µs */
   guint64          n_missed; /* (lock) */
+  gint             is_stale; /* (atomic) the conversation has gone on */
   guint            timeout; /* (lock) ms, 0 for none */
   guint8           status;  /* (lock) an AgentTaskStatus */
   guint8           ended;   /* (lock) */
   guint8           told;    /* (lock) `finished` has been emitted */
-  guint8           is_stale; /* (atomic) the conversation has gone on */
+
   guint8           was_sent; /* (lock) somebody has accepted the request */
   guint8           waits;   /* (lock) for somebody of the name of its target */
 };
@@ -176,7 +178,8 @@ task_decide (AgentTask      *self,
     return FALSE;
 
   _agent_open_tasks_remove (self);
-  _agent_epoch_unwatch (&self->epoch_watch);
+  if (self->epoch_watch.of != NULL)
+    _agent_epoch_unwatch (&self->epoch_watch);
   _agent_actor_forget_task (self->actor, self, outcome);
   if (waited)
     _agent_actor_count_waited (self->actor);
@@ -516,15 +519,17 @@ task_time_out (AgentTask *self,
   task_end_now (self, AGENT_TASK_STATUS_FAILED, error, NULL);
 }
 
+static GError *
+task_new_stale_error (void)
+{
+  return g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE, "The conversation of the task has gone on");
+}
+
 static void
 task_get_stale (AgentTask *self)
 {
   task_cancel_worker (self, "The conversation has gone on");
-  task_end_now (
-      self,
-      AGENT_TASK_STATUS_CANCELLED,
-      g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE, "The conversation of the task has gone on"),
-      NULL);
+  task_end_now (self, AGENT_TASK_STATUS_CANCELLED, task_new_stale_error (), NULL);
 }
 
 /* The task goes on. It may have ended, or become stale, since it was taken out of the agenda. */
@@ -602,24 +607,34 @@ _agent_task_set_parent (AgentTask *self,
   self->parent = _agent_work_ref (parent);
 }
 
+/* The lock is held, so that nobody ends the task before it watches. FALSE: the conversation has gone on already. */
+static gboolean
+task_watch_epoch (AgentTask *self)
+{
+  AgentEpoch *epoch = self->request->epoch;
+  gboolean    is_current = TRUE;
+
+  if (epoch == NULL)
+    return TRUE;
+
+  g_mutex_lock (&self->lock);
+  if (!self->ended)
+    is_current = _agent_epoch_watch (epoch, &self->epoch_watch, task_on_epoch_over);
+  g_mutex_unlock (&self->lock);
+
+  return is_current;
+}
+
 /* Sends the request. */
 void
 _agent_task_start (AgentTask *self)
 {
-  AgentEpoch *epoch = self->request->epoch;
-
   _agent_open_tasks_add (self);
   task_make_appointment (self);
   if (!_agent_actor_add_task (self->actor, self))
-    {
-      _agent_task_close (self);
-      return;
-    }
-  if (epoch != NULL && !_agent_epoch_watch (epoch, &self->epoch_watch, task_on_epoch_over))
-    _agent_task_end (self,
-                     AGENT_TASK_STATUS_CANCELLED,
-                     g_error_new_literal (
-                         AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE, "The conversation of the task has gone on"));
+    _agent_task_close (self);
+  else if (!task_watch_epoch (self))
+    _agent_task_end (self, AGENT_TASK_STATUS_CANCELLED, task_new_stale_error ());
   else
     task_send (self);
 }

@@ -108,17 +108,26 @@ _agent_work_set_job (AgentWork *self,
   g_mutex_unlock (&self->lock);
 }
 
-/* The conversation may go on while the work is under way. With no lock held. */
+/* The conversation may go on while the work is under way. The lock is held, so that nobody answers before the work watches. In
+ * the actor's context. */
 void
 _agent_work_watch_epoch (AgentWork *self)
 {
   AgentEpoch *epoch = self->hand->message->epoch;
+  gboolean    is_current = TRUE;
 
-  if (epoch != NULL && !_agent_epoch_watch (epoch, &self->epoch_watch, work_on_epoch_over))
-    {
-      _agent_hand_request_cancel (self->hand);
-      _agent_work_trip (self);
-    }
+  if (epoch == NULL)
+    return;
+
+  g_mutex_lock (&self->lock);
+  if (!self->answered)
+    is_current = _agent_epoch_watch (epoch, &self->epoch_watch, work_on_epoch_over);
+  g_mutex_unlock (&self->lock);
+  if (is_current)
+    return;
+
+  _agent_hand_request_cancel (self->hand);
+  _agent_work_trip (self);
 }
 
 /* --- Sending --- */
@@ -375,7 +384,8 @@ _agent_work_answer (AgentWork      *self,
 
   if (!first)
     return FALSE;
-  _agent_epoch_unwatch (&self->epoch_watch);
+  if (self->epoch_watch.of != NULL)
+    _agent_epoch_unwatch (&self->epoch_watch);
   _agent_work_stop_waiting (self);
   _agent_actor_forget_work (self->actor, self, status);
   return TRUE;

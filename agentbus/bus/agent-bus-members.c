@@ -97,6 +97,7 @@ static void
 members_end (AgentBus       *self,
              GPtrArray      *mailboxes,
              AgentLeaveFlags flags,
+             guint           timeout,
              GTask          *task)
 {
   g_autoptr (AgentBus) bus = g_object_ref (self);
@@ -105,7 +106,7 @@ members_end (AgentBus       *self,
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_close (mailboxes->pdata[i], (flags & AGENT_LEAVE_FLAGS_DRAIN) != 0);
 
-  _agent_ending_begin (mailboxes, agent_bus_get_shutdown_timeout (self), self->context, task);
+  _agent_ending_begin (mailboxes, timeout, self->context, task);
 }
 
 /* FALSE: there is no such subscriber, and @task is still the caller's. */
@@ -113,6 +114,7 @@ static gboolean
 members_end_by_name (AgentBus       *self,
                      const char     *name,
                      AgentLeaveFlags flags,
+                     guint           timeout,
                      GTask          *task)
 {
   AgentMailbox *mailbox = _agent_directory_remove (self->directory, name);
@@ -123,7 +125,7 @@ members_end_by_name (AgentBus       *self,
 
   mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
   g_ptr_array_add (mailboxes, mailbox);
-  members_end (self, mailboxes, flags, task);
+  members_end (self, mailboxes, flags, timeout, task);
   return TRUE;
 }
 
@@ -148,13 +150,14 @@ agent_bus_unsubscribe (AgentBus   *self,
   g_return_if_fail (AGENT_IS_BUS (self));
   g_return_if_fail (name != NULL);
 
-  members_end_by_name (self, name, AGENT_LEAVE_FLAGS_NONE, NULL);
+  members_end_by_name (self, name, AGENT_LEAVE_FLAGS_NONE, agent_bus_get_shutdown_timeout (self), NULL);
 }
 
 static void
 members_unsubscribe (AgentBus           *self,
                      const char         *name,
                      AgentLeaveFlags     flags,
+                     guint               timeout,
                      GCancellable       *cancellable,
                      GAsyncReadyCallback callback,
                      gpointer            user_data,
@@ -163,7 +166,7 @@ members_unsubscribe (AgentBus           *self,
   GTask *task = g_task_new (self, cancellable, callback, user_data);
 
   g_task_set_source_tag (task, tag);
-  if (members_end_by_name (self, name, flags, task))
+  if (members_end_by_name (self, name, flags, timeout, task))
     return;
 
   g_task_return_new_error (
@@ -209,7 +212,7 @@ agent_bus_unsubscribe_async (AgentBus           *self,
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   members_unsubscribe (
-      self, name, AGENT_LEAVE_FLAGS_NONE, cancellable, callback, user_data, agent_bus_unsubscribe_async);
+      self, name, AGENT_LEAVE_FLAGS_NONE, agent_bus_get_shutdown_timeout (self), cancellable, callback, user_data, agent_bus_unsubscribe_async);
 }
 
 /**
@@ -270,7 +273,20 @@ agent_bus_unsubscribe_full_async (AgentBus           *self,
   g_return_if_fail (name != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  members_unsubscribe (self, name, flags, cancellable, callback, user_data, agent_bus_unsubscribe_full_async);
+  members_unsubscribe (self, name, flags, agent_bus_get_shutdown_timeout (self), cancellable, callback, user_data, agent_bus_unsubscribe_full_async);
+}
+
+/* As agent_bus_unsubscribe_full_async(), with a deadline of its own, in milliseconds. Ended by
+ * agent_bus_unsubscribe_full_finish(). */
+void
+_agent_bus_unsubscribe_within (AgentBus           *self,
+                               const char         *name,
+                               AgentLeaveFlags     flags,
+                               guint               timeout,
+                               GAsyncReadyCallback callback,
+                               gpointer            user_data)
+{
+  members_unsubscribe (self, name, flags, timeout, NULL, callback, user_data, agent_bus_unsubscribe_full_async);
 }
 
 /**
@@ -391,7 +407,7 @@ members_stop (AgentBus           *self,
   GTask *task = g_task_new (self, cancellable, callback, user_data);
 
   g_task_set_source_tag (task, tag);
-  members_end (self, _agent_directory_close (self->directory), flags, task);
+  members_end (self, _agent_directory_close (self->directory), flags, agent_bus_get_shutdown_timeout (self), task);
   g_ptr_array_unref (_agent_retained_clear (self->owner->retained));
 }
 

@@ -56,6 +56,17 @@ guint            _agent_bus_announce     (AgentBus                     *self,
                                           AgentSender                  *sender);
 
 /* Any thread */
+guint            _agent_bus_send_uncollected
+                                         (AgentBus                     *self,
+                                          AgentMessage                 *message,
+                                          AgentSender                  *sender);
+void             _agent_bus_unsubscribe_within
+                                         (AgentBus                     *self,
+                                          const char                   *name,
+                                          AgentLeaveFlags               flags,
+                                          guint                         timeout,
+                                          GAsyncReadyCallback           callback,
+                                          gpointer                      user_data);
 gboolean         _agent_bus_forward      (AgentBus                     *self,
                                           AgentMessage                 *message,
                                           GError                      **error);

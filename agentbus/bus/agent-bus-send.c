@@ -354,6 +354,25 @@ send_retained (AgentBus     *self,
   return n_accepted;
 }
 
+/* Sends @message as agent_bus_send() does, and leaves what is to be freed and told to the caller, who calls
+ * _agent_sender_collect() with no lock held. Nothing of the application runs here. Takes @message. */
+guint
+_agent_bus_send_uncollected (AgentBus     *self,
+                             AgentMessage *message,
+                             AgentSender  *sender)
+{
+  message = _agent_message_take_unsent (message);
+
+  if (!_agent_directory_is_open (self->directory))
+    return send_refuse (self, message, sender);
+  if (G_UNLIKELY (message->retained && message->topic != NULL && message->target == 0))
+    return send_retained (self, message, sender);
+  if (self->total_order)
+    return send_in_order (self, message, sender);
+
+  return send_watched (self, message, sender);
+}
+
 /**
  * agent_bus_send:
  * @self: a bus
@@ -381,18 +400,9 @@ agent_bus_send (AgentBus     *self,
   g_return_val_if_fail (message != NULL, 0);
 
   sender = _agent_sender_get ();
-  message = _agent_message_take_unsent (message);
-
-  if (!_agent_directory_is_open (self->directory))
-    n_accepted = send_refuse (self, message, sender);
-  else if (G_UNLIKELY (message->retained && message->topic != NULL && message->target == 0))
-    n_accepted = send_retained (self, message, sender);
-  else if (self->total_order)
-    n_accepted = send_in_order (self, message, sender);
-  else
-    n_accepted = send_watched (self, message, sender);
-
+  n_accepted = _agent_bus_send_uncollected (self, message, sender);
   _agent_sender_collect (sender);
+
   return n_accepted;
 }
 

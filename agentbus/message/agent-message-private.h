@@ -108,6 +108,9 @@ gpointer      _agent_message_ref_content    (AgentMessageType         type,
                                              gpointer                 content);
 AgentMessage *_agent_message_copy_unsent    (AgentMessage            *self);
 AgentMessage *_agent_message_take_unsent    (AgentMessage            *message);
+AgentMessage *_agent_message_copy_as_task   (AgentMessage            *self,
+                                             const char              *source,
+                                             const char              *task_id);
 AgentMessage *_agent_message_copy_sent      (AgentMessage            *self,
                                              const char              *target);
 AgentMessage *_agent_message_copy_with_fate (AgentMessage            *self,
