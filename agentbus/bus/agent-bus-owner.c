@@ -97,6 +97,12 @@ owner_dup_bus (AgentMailboxOwner *owner)
   return _agent_bus_report_dup_bus (((AgentBusOwner *) owner)->report);
 }
 
+static gpointer
+owner_get_directory (AgentMailboxOwner *owner)
+{
+  return ((AgentBusOwner *) owner)->directory;
+}
+
 static void
 owner_free (AgentMailboxOwner *owner)
 {
@@ -117,6 +123,7 @@ static const AgentMailboxOwnerFuncs owner_funcs = {
   .failed = owner_failed,
   .left = owner_left,
   .dup_bus = owner_dup_bus,
+  .get_directory = owner_get_directory,
   .free = owner_free,
 };
 

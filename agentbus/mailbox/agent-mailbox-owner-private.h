@@ -62,6 +62,11 @@ struct _AgentMailboxOwnerFuncs
   /* Returns the bus: (transfer full) (nullable). */
   gpointer (*dup_bus)   (AgentMailboxOwner *owner);
 
+  /* Returns where the bus finds the mailboxes by their names and interests: (transfer none) (nullable). NULL: they are in no
+   * directory, as those of monitors. May be called with locks held. */
+  gpointer (*get_directory)
+                        (AgentMailboxOwner *owner);
+
   void     (*free)      (AgentMailboxOwner *owner);
 };
 
