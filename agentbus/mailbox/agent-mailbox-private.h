@@ -171,6 +171,9 @@ AgentOfferResult _agent_mailbox_offer          (AgentMailbox               *self
                                                 AgentOfferPlace             place,
                                                 _Atomic guint64            *last_seq,
                                                 AgentOffer                 *offer);
+void             _agent_mailbox_prepare_offer  (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentSender                *sender);
 gboolean         _agent_mailbox_purge          (AgentMailbox               *self,
                                                 AgentMessage               *message,
                                                 AgentSender                *sender);
