@@ -242,6 +242,40 @@ test_full_member (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* Nothing is lost as long as any member has room, however short the queues of the full ones are. */
+static void
+test_any_that_has_room (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member_full (f, "a", 1, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  g_autoptr (TestRecorder) b = add_member_full (f, "b", 1, AGENT_OVERFLOW_DROP_OLDEST, NULL);
+  g_autoptr (TestRecorder) c = add_member_full (f, "c", 1, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  g_autoptr (TestRecorder) d = add_member_full (f, "d", 500, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+
+  send_numbers (f, 1, 503);
+  g_assert_cmpuint (n_queued (a) + n_queued (b) + n_queued (c), ==, 3);
+  g_assert_cmpuint (n_queued (d), ==, 500);
+  test_drain (f);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 0);
+  test_assert_balanced (f->bus);
+}
+
+/* The only one that has room may be the source. */
+static void
+test_source_has_room (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member_full (f, "a", 1, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  g_autoptr (TestRecorder) b = add_member_full (f, "b", 1, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  g_autoptr (TestRecorder) c = add_member_full (f, "c", 500, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+
+  for (guint i = 1; i <= 50; i++)
+    g_assert_cmpuint (send_data (f, "c", i, FALSE), ==, i <= 2);
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (c), ==, 0);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 48);
+  test_expect_log (f, "is full");
+  test_assert_balanced (f->bus);
+}
+
 /* --- A member leaves --- */
 
 static void
@@ -638,6 +672,8 @@ main (int    argc,
   ADD ("never-to-its-source", test_never_to_its_source);
   ADD ("all-get-control", test_all_get_control);
   ADD ("full-member", test_full_member);
+  ADD ("any-that-has-room", test_any_that_has_room);
+  ADD ("source-has-room", test_source_has_room);
   ADD ("leaver", test_leaver);
   ADD ("leaver-with-one-in-hand", test_leaver_with_one_in_hand);
   ADD ("leaver-and-source", test_leaver_and_source);
