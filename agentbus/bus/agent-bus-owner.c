@@ -46,9 +46,12 @@ owner_move (AgentMailboxOwner *owner,
             GPtrArray         *messages)
 {
   AgentBusOwner *self = (AgentBusOwner *) owner;
+  g_autoptr (AgentBus) bus = _agent_bus_report_dup_bus (self->report);
 
-  _agent_group_move (
-      _agent_directory_get_groups (self->directory), _agent_mailbox_get_group (mailbox), messages);
+  _agent_group_move (_agent_directory_get_groups (self->directory),
+                     _agent_mailbox_get_group (mailbox),
+                     bus != NULL && bus->total_order ? bus : NULL,
+                     messages);
 }
 
 static void

@@ -397,13 +397,7 @@ send_offer_in_order (AgentBus       *self,
   if ((*message)->seq == last_seq)
     return _agent_bus_offer_to (self, mailbox, *message, place, NULL, offer);
 
-  copy = _agent_message_copy_unsent (*message);
-  copy->sent = g_atomic_int_get (&(*message)->sent);
-  copy->origin = (*message)->origin;
-  copy->grouped = (*message)->grouped;
-  copy->sent_at = (*message)->sent_at;
-  copy->seq = last_seq + 1;
-
+  copy = _agent_message_copy_numbered (*message, last_seq + 1);
   result = _agent_bus_offer_to (self, mailbox, copy, place, NULL, offer);
   if (result != AGENT_OFFER_ACCEPTED)
     {

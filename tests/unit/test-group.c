@@ -422,6 +422,38 @@ test_drained_too_late (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* With a total order, what is moved gets new numbers: it comes behind what the heir has, and before what is sent later. */
+static void
+test_leaver_in_total_order (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = NULL;
+  g_autoptr (TestRecorder) b = NULL;
+  guint64 last = 0;
+
+  test_assert_dies (f->bus);
+  f->bus = g_object_new (AGENT_TYPE_BUS, "total-order", TRUE, NULL);
+  a = add_member_full (f, "a", 1000, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  send_numbers (f, 1, 600);
+  b = add_member_full (f, "b", 1000, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  agent_bus_send (f->bus, test_data ("test", "b", 601));
+  agent_bus_unsubscribe (f->bus, "a");
+  agent_bus_send (f->bus, test_data ("test", NULL, 602));
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (b), ==, 602);
+  for (guint i = 0; i < b->messages->len; i++)
+    {
+      AgentMessage *message = b->messages->pdata[i];
+
+      g_assert_cmpuint (agent_message_get_seq (message), >, last);
+      last = agent_message_get_seq (message);
+      if (i > 0 && i < 601)
+        g_assert_cmpuint (test_number (message), ==, i);
+    }
+  g_assert_cmpuint (test_ledger (f->bus).sent, ==, 602);
+  g_assert_cmpuint (test_ledger (f->bus).offered, ==, 602);
+  test_assert_balanced (f->bus);
+}
+
 static void
 test_stop_discards (TestFixture *f)
 {
@@ -681,6 +713,7 @@ main (int    argc,
   ADD ("last-member", test_last_member);
   ADD ("drained-leaver", test_drained_leaver);
   ADD ("drained-too-late", test_drained_too_late);
+  ADD ("leaver-in-total-order", test_leaver_in_total_order);
   ADD ("stop-discards", test_stop_discards);
   ADD ("flush", test_flush);
   ADD ("random-walk", test_random_walk);
