@@ -40,6 +40,16 @@ owner_refused (AgentMailboxOwner *owner,
   return FALSE;
 }
 
+static gboolean
+owner_has_heir (AgentMailboxOwner *owner,
+                AgentMailbox      *mailbox,
+                AgentMessage      *message)
+{
+  return _agent_groups_has_other (_agent_directory_get_groups (((AgentBusOwner *) owner)->directory),
+                                  _agent_mailbox_get_group (mailbox),
+                                  agent_message_get_source (message));
+}
+
 static void
 owner_move (AgentMailboxOwner *owner,
             AgentMailbox      *mailbox,
@@ -121,6 +131,7 @@ static const AgentMailboxOwnerFuncs owner_funcs = {
   .has_drops = owner_has_drops,
   .flow_changed = owner_flow_changed,
   .refused = owner_refused,
+  .has_heir = owner_has_heir,
   .move = owner_move,
   .lost = owner_lost,
   .failed = owner_failed,

@@ -366,6 +366,26 @@ _agent_groups_choose (AgentGroups *self,
   return member;
 }
 
+/* Whether there is any member but @source. May be called with the lock of a channel held. */
+gboolean
+_agent_groups_has_other (AgentGroups *self,
+                         const char  *name,
+                         const char  *source)
+{
+  Group   *group;
+  gboolean has_other;
+
+  if (!_agent_groups_has_any (self))
+    return FALSE;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = g_hash_table_lookup (self->by_name, name);
+  has_other = group != NULL && (group->members->len > 1 || !group_is_source (group, 0, source));
+  _agent_spin_lock_unlock (&self->lock);
+
+  return has_other;
+}
+
 /* All members: (transfer full) (nullable) NULL if there is no such group. */
 AgentMailboxTrie *
 _agent_groups_ref_members (AgentGroups *self,

@@ -86,6 +86,17 @@ _agent_mailbox_adopt (AgentMailbox *self,
 
 /* --- The leaver --- */
 
+/* Whether @message, which was sent to the group, stays in its place although the mailbox closes: it is reliable, and there is
+ * nobody else to handle it. An AgentStayFunc. */
+gboolean
+_agent_mailbox_keeps_grouped_locked (gpointer      mailbox,
+                                     AgentMessage *message)
+{
+  AgentMailbox *self = mailbox;
+
+  return message->grouped && message->origin == 0 && !self->owner->funcs->has_heir (self->owner, self, message);
+}
+
 /* Moves the messages that were sent to the group from @messages to @moved, in their order, and counts them as moved. */
 void
 _agent_mailbox_pick_grouped_locked (AgentMailbox *self,
@@ -109,7 +120,7 @@ _agent_mailbox_pick_grouped_locked (AgentMailbox *self,
   _agent_mailbox_extras_get (&self->extras)->n_moved += moved->len;
 }
 
-/* Nobody else may get @messages: the reliable ones go back into the channel, if @keep, and all others are the caller's to
+/* Nobody else may get @messages after all, since others have left meanwhile: the reliable ones go back into the channel, if @keep, and all others are the caller's to
  * discard. They do not count as moved any more. */
 void
 _agent_mailbox_take_back_locked (AgentMailbox *self,

@@ -238,6 +238,9 @@ void             _agent_mailbox_note_delay     (AgentMailbox               *self
                                                 AgentMessage               *message);
 void             _agent_mailbox_adopt          (AgentMailbox               *self,
                                                 GPtrArray                  *messages);
+gboolean         _agent_mailbox_keeps_grouped_locked
+                                               (gpointer                    mailbox,
+                                                AgentMessage               *message);
 void             _agent_mailbox_pick_grouped_locked
                                                (AgentMailbox               *self,
                                                 GPtrArray                  *messages,

@@ -383,6 +383,28 @@ test_last_member (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* What is reliable, and goes to nobody else, stays in its place. */
+static void
+test_leaver_keeps_order (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member (f, "a");
+  g_autoptr (TestRecorder) b = add_member (f, "b");
+
+  for (guint i = 1; i <= 6; i++)
+    {
+      AgentMessage *message = test_data ("b", i % 3 == 0 ? "a" : "pool", i);
+
+      agent_message_set_reliable (message, i != 4);
+      agent_bus_send (f->bus, message);
+    }
+  agent_bus_unsubscribe (f->bus, "a");
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1 2 3 5 6");
+  g_assert_cmpstr (test_recorder_text (b), ==, "");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_DISCARDED], ==, 1);
+  test_assert_balanced (f->bus);
+}
+
 static void
 test_drained_leaver (TestFixture *f)
 {
@@ -711,6 +733,7 @@ main (int    argc,
   ADD ("leaver-and-source", test_leaver_and_source);
   ADD ("leaver-is-chosen", test_leaver_is_chosen);
   ADD ("last-member", test_last_member);
+  ADD ("leaver-keeps-order", test_leaver_keeps_order);
   ADD ("drained-leaver", test_drained_leaver);
   ADD ("drained-too-late", test_drained_too_late);
   ADD ("leaver-in-total-order", test_leaver_in_total_order);
