@@ -514,6 +514,33 @@ test_flush (TestFixture *f)
   g_assert_cmpstr (test_recorder_text (b), ==, "1 2 3");
 }
 
+/* It goes to a member that has got them and is drained itself. */
+static void
+test_flush_follows_leaver (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) first = NULL;
+  g_autoptr (AgentDelivery) second = NULL;
+  g_autoptr (TestRecorder) a = test_recorder_new_full (test_keep_first, &first, "name", "a", "group", "pool", NULL);
+  g_autoptr (TestRecorder) b = test_recorder_new_full (test_keep_first, &second, "name", "b", "group", "pool", NULL);
+  g_autoptr (GAsyncResult) flushed = NULL;
+
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  send_numbers (f, 1, 3);
+  test_drain (f);
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (b), NULL));
+  agent_bus_flush_async (f->bus, "a", NULL, test_keep_result, &flushed);
+  agent_bus_unsubscribe (f->bus, "a");
+  agent_bus_unsubscribe_full_async (f->bus, "b", AGENT_LEAVE_FLAGS_DRAIN, NULL, NULL, NULL);
+  agent_delivery_complete (first);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (b), ==, "2");
+  g_assert_null (flushed);
+  agent_delivery_complete (second);
+  test_wait_result (f, &flushed);
+  g_assert_true (agent_bus_flush_finish (f->bus, flushed, NULL));
+  g_assert_cmpstr (test_recorder_text (b), ==, "2 3");
+}
+
 /* --- At random --- */
 
 #define N_NAMES 5
@@ -739,6 +766,7 @@ main (int    argc,
   ADD ("leaver-in-total-order", test_leaver_in_total_order);
   ADD ("stop-discards", test_stop_discards);
   ADD ("flush", test_flush);
+  ADD ("flush-follows-leaver", test_flush_follows_leaver);
   ADD ("random-walk", test_random_walk);
   ADD ("races", test_races);
 
