@@ -405,6 +405,91 @@ test_leaver_keeps_order (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+static gboolean
+never (gpointer      data,
+       AgentMessage *message)
+{
+  return FALSE;
+}
+
+/* One thread has taken the only message out of the channel, to give it to another member. Before it finds none, another thread
+ * lets the mailbox @leave: it must not be over yet. */
+static void
+take_back (TestFixture *f,
+           void (*leave) (TestFixture  *f,
+                          AgentMailbox *mailbox))
+{
+  AgentMailbox      *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+  AgentChannelQueue *queue = &mailbox->queues[AGENT_CHANNEL_DATA];
+  g_autoptr (GPtrArray) messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  g_autoptr (GPtrArray) moved = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  AgentRelease release;
+
+  _agent_delivery_source_lock (mailbox->source);
+  _agent_schedule_begin_return (&mailbox->schedule);
+  _agent_delivery_source_unlock (mailbox->source);
+  _agent_channel_queue_lock (queue);
+  _agent_channel_queue_close_locked (queue);
+  _agent_channel_queue_sift_locked (queue, messages, never, _agent_mailbox_move_gap_locked, mailbox);
+  _agent_mailbox_pick_grouped_locked (mailbox, messages, moved);
+  _agent_channel_queue_unlock (queue);
+  g_assert_cmpuint (moved->len, ==, 1);
+
+  leave (f, mailbox);
+
+  _agent_channel_queue_lock (queue);
+  _agent_mailbox_take_back_locked (mailbox, moved, TRUE);
+  if (moved->len > 0)
+    _agent_mailbox_count_drops (
+        mailbox, AGENT_DROP_REASON_DISCARDED, 1, g_ptr_array_steal_index (moved, 0), &(AgentMessage *){ NULL }, &(gboolean){ FALSE });
+  _agent_channel_queue_unlock (queue);
+  release = _agent_schedule_end_return (&mailbox->schedule, _agent_delivery_source_lock (mailbox->source));
+  _agent_delivery_source_unlock (mailbox->source);
+  _agent_mailbox_go_on (mailbox, release);
+  _agent_mailbox_unref (mailbox);
+}
+
+static void
+leave_at_once (TestFixture  *f,
+               AgentMailbox *mailbox)
+{
+  agent_bus_unsubscribe (f->bus, "a");
+}
+
+static void
+leave_too_late (TestFixture  *f,
+                AgentMailbox *mailbox)
+{
+  agent_bus_unsubscribe (f->bus, "a");
+  _agent_mailbox_abandon (mailbox);
+}
+
+static void
+test_leaver_takes_back (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member (f, "a");
+
+  send_data (f, "test", 1, TRUE);
+  take_back (f, leave_at_once);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1");
+  test_assert_balanced (f->bus);
+}
+
+static void
+test_leaver_takes_back_too_late (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member (f, "a");
+
+  send_data (f, "test", 1, TRUE);
+  take_back (f, leave_too_late);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "");
+  g_assert_cmpuint (test_ledger (f->bus).queued, ==, 0);
+  g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_DISCARDED], ==, 1);
+  test_assert_balanced (f->bus);
+}
+
 static void
 test_drained_leaver (TestFixture *f)
 {
@@ -761,6 +846,8 @@ main (int    argc,
   ADD ("leaver-is-chosen", test_leaver_is_chosen);
   ADD ("last-member", test_last_member);
   ADD ("leaver-keeps-order", test_leaver_keeps_order);
+  ADD ("leaver-takes-back", test_leaver_takes_back);
+  ADD ("leaver-takes-back-too-late", test_leaver_takes_back_too_late);
   ADD ("drained-leaver", test_drained_leaver);
   ADD ("drained-too-late", test_drained_too_late);
   ADD ("leaver-in-total-order", test_leaver_in_total_order);
