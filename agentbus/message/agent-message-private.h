@@ -99,6 +99,8 @@ AgentMessage *_agent_message_copy_unsent    (AgentMessage            *self);
 AgentMessage *_agent_message_take_unsent    (AgentMessage            *message);
 AgentMessage *_agent_message_copy_sent      (AgentMessage            *self,
                                              const char              *target);
+AgentMessage *_agent_message_copy_numbered  (AgentMessage            *self,
+                                             guint64                  seq);
 AgentMessage *_agent_message_copy_with_fate (AgentMessage            *self,
                                              guint                    n_accepted,
                                              AgentDropReason          reason);
