@@ -40,15 +40,28 @@ owner_refused (AgentMailboxOwner *owner,
   return FALSE;
 }
 
+static gboolean
+owner_has_heir (AgentMailboxOwner *owner,
+                AgentMailbox      *mailbox,
+                AgentMessage      *message)
+{
+  return _agent_groups_has_other (_agent_directory_get_groups (((AgentBusOwner *) owner)->directory),
+                                  _agent_mailbox_get_group (mailbox),
+                                  agent_message_get_source (message));
+}
+
 static void
 owner_move (AgentMailboxOwner *owner,
             AgentMailbox      *mailbox,
             GPtrArray         *messages)
 {
   AgentBusOwner *self = (AgentBusOwner *) owner;
+  g_autoptr (AgentBus) bus = _agent_bus_report_dup_bus (self->report);
 
-  _agent_group_move (
-      _agent_directory_get_groups (self->directory), _agent_mailbox_get_group (mailbox), messages);
+  _agent_group_move (_agent_directory_get_groups (self->directory),
+                     _agent_mailbox_get_group (mailbox),
+                     bus != NULL && bus->total_order ? bus : NULL,
+                     messages);
 }
 
 static void
@@ -97,6 +110,12 @@ owner_dup_bus (AgentMailboxOwner *owner)
   return _agent_bus_report_dup_bus (((AgentBusOwner *) owner)->report);
 }
 
+static gpointer
+owner_get_directory (AgentMailboxOwner *owner)
+{
+  return ((AgentBusOwner *) owner)->directory;
+}
+
 static void
 owner_free (AgentMailboxOwner *owner)
 {
@@ -112,11 +131,13 @@ static const AgentMailboxOwnerFuncs owner_funcs = {
   .has_drops = owner_has_drops,
   .flow_changed = owner_flow_changed,
   .refused = owner_refused,
+  .has_heir = owner_has_heir,
   .move = owner_move,
   .lost = owner_lost,
   .failed = owner_failed,
   .left = owner_left,
   .dup_bus = owner_dup_bus,
+  .get_directory = owner_get_directory,
   .free = owner_free,
 };
 

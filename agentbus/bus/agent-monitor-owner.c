@@ -78,6 +78,12 @@ monitor_owner_dup_bus (AgentMailboxOwner *owner)
   return _agent_bus_report_dup_bus (((AgentMonitorOwner *) owner)->bus_owner->report);
 }
 
+static gpointer
+monitor_owner_get_directory (AgentMailboxOwner *owner)
+{
+  return NULL;
+}
+
 static void
 monitor_owner_free (AgentMailboxOwner *owner)
 {
@@ -95,6 +101,7 @@ static const AgentMailboxOwnerFuncs monitor_owner_funcs = {
   .failed = monitor_owner_failed,
   .left = monitor_owner_left,
   .dup_bus = monitor_owner_dup_bus,
+  .get_directory = monitor_owner_get_directory,
   .free = monitor_owner_free,
 };
 

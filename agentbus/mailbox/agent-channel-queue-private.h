@@ -130,6 +130,10 @@ typedef void (*AgentGapFunc) (gpointer      data,
                               AgentMessage *from,
                               AgentMessage *to);
 
+/* Whether @message is left to the receiver. Called with the lock held. */
+typedef gboolean (*AgentStayFunc) (gpointer      data,
+                                   AgentMessage *message);
+
 void          _agent_channel_queue_init         (AgentChannelQueue *self,
                                                  guint              capacity,
                                                  guint64            max_bytes);
@@ -179,6 +183,7 @@ gboolean      _agent_channel_queue_has_recovered_locked
                                                 (AgentChannelQueue *self);
 guint         _agent_channel_queue_sift_locked  (AgentChannelQueue *self,
                                                  GPtrArray         *messages,
+                                                 AgentStayFunc      has_to_stay,
                                                  AgentGapFunc       gap_moved,
                                                  gpointer           data);
 void          _agent_channel_queue_note_recovered_locked

@@ -189,6 +189,20 @@ _agent_mailbox_offer (AgentMailbox    *self,
   return offer_to (self, _agent_message_get_way (message), FALSE, message, place, last_seq, offer);
 }
 
+/* If there seems to be no room for @message, which is going to be offered, what is stale or expired at the head of the channel
+ * gives way. With no lock of the mailbox held. */
+void
+_agent_mailbox_prepare_offer (AgentMailbox *self,
+                              AgentMessage *message,
+                              AgentSender  *sender)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  if (G_UNLIKELY (_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SPENT)) && offer_needs_room (message) &&
+      (_agent_channel_queue_is_full (queue) || atomic_load_explicit (&queue->max_bytes, memory_order_relaxed) != 0))
+    _agent_mailbox_purge (self, message, sender);
+}
+
 /* While the room is reserved, only offers that wait get in, and reliable messages. */
 void
 _agent_mailbox_reserve_room (AgentMailbox *self,

@@ -197,6 +197,9 @@ AgentOfferResult _agent_mailbox_offer          (AgentMailbox               *self
                                                 AgentOfferPlace             place,
                                                 _Atomic guint64            *last_seq,
                                                 AgentOffer                 *offer);
+void             _agent_mailbox_prepare_offer  (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentSender                *sender);
 gboolean         _agent_mailbox_purge          (AgentMailbox               *self,
                                                 AgentMessage               *message,
                                                 AgentSender                *sender);
@@ -266,6 +269,9 @@ void             _agent_mailbox_note_delay     (AgentMailbox               *self
                                                 AgentMessage               *message);
 void             _agent_mailbox_adopt          (AgentMailbox               *self,
                                                 GPtrArray                  *messages);
+gboolean         _agent_mailbox_keeps_grouped_locked
+                                               (gpointer                    mailbox,
+                                                AgentMessage               *message);
 void             _agent_mailbox_pick_grouped_locked
                                                (AgentMailbox               *self,
                                                 GPtrArray                  *messages,

@@ -328,17 +328,6 @@ push_may_be_full (AgentChannelQueue *queue,
          (_agent_channel_queue_is_full (queue) || atomic_load_explicit (&queue->max_bytes, memory_order_relaxed) != 0);
 }
 
-/* What waits for room goes first, as soon as the context is iterated. */
-static void
-push_purge (AgentMailbox *self,
-            AgentMessage *message,
-            AgentSender  *sender)
-{
-  if (_agent_mailbox_purge (self, message, sender) &&
-      (atomic_load (&self->schedule.watched) & AGENT_WATCH_ROOM) != 0)
-    _agent_mailbox_ask_again (self);
-}
-
 /* Looks without the lock whether a slow queue is still full, since in a flood the receiver needs the lock more. */
 static PushResult
 push_or_see_full (AgentMailbox *self,
@@ -350,7 +339,7 @@ push_or_see_full (AgentMailbox *self,
   PushResult         result;
 
   if (G_UNLIKELY (_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SPENT)) && push_may_be_full (queue, message))
-    push_purge (self, message, sender);
+    _agent_mailbox_purge (self, message, sender);
   if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST && !message->reliable &&
       _agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW) && _agent_channel_queue_is_full (queue))
     return PUSH_FULL;

@@ -113,6 +113,8 @@ AgentMessage *_agent_message_copy_as_task   (AgentMessage            *self,
                                              const char              *task_id);
 AgentMessage *_agent_message_copy_sent      (AgentMessage            *self,
                                              const char              *target);
+AgentMessage *_agent_message_copy_numbered  (AgentMessage            *self,
+                                             guint64                  seq);
 AgentMessage *_agent_message_copy_with_fate (AgentMessage            *self,
                                              guint                    n_accepted,
                                              AgentDropReason          reason);
