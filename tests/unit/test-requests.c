@@ -770,6 +770,28 @@ test_cancelled_while_parked (TestFixture *f)
   g_assert_cmpuint (d->dropped[AGENT_DROP_REASON_CANCELLED], ==, 2);
 }
 
+/* A router may serve another actor, which has a task of the same id. */
+static void
+test_cancelled_at_the_router (TestFixture *f)
+{
+  AgentDelivery *delivery = NULL;
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRecorder) source = subscribe_source (f);
+  g_autoptr (TestRecorder) a = test_subscribe_with_one_in_hand (f, &delivery);
+
+  test_assign (d, "x", "a");
+  test_assign (d, "y", "a");
+  test_dispatch (d, new_request ("x", "2"));
+  test_dispatch (d, new_request ("y", "2"));
+  test_dispatch (d, new_request ("y", "3"));
+  test_dispatch (d, new_cancel ("x", "2"));
+  cancel (f, "source", "a", "3");
+  agent_delivery_complete (delivery);
+  g_object_unref (delivery);
+  assert_answers (f, source, "x:2:cancelled:cancelled y:3:cancelled:cancelled");
+  test_assert_got (a, "1 2 3 2");
+}
+
 static void
 test_cancelled_and_renamed (TestFixture *f)
 {
@@ -848,6 +870,7 @@ main (int   argc,
   ADD ("dispatcher-gone", test_dispatcher_gone);
   ADD ("dispatcher-room", test_dispatcher_room);
   ADD ("cancelled-while-parked", test_cancelled_while_parked);
+  ADD ("cancelled-at-the-router", test_cancelled_at_the_router);
   ADD ("cancelled-and-renamed", test_cancelled_and_renamed);
   ADD ("cancelled-and-given-back", test_cancelled_and_given_back);
   return g_test_run ();
