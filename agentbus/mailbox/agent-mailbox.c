@@ -283,6 +283,13 @@ _agent_mailbox_report_drops (AgentMailbox *self,
 
 /* --- For the files that add messages --- */
 
+/* The actor that a message of a dispatcher is for: the subscriber is the router of others too. (nullable) */
+static const char *
+mailbox_get_actor (AgentMessage *message)
+{
+  return message->origin != 0 ? agent_message_get_target (message) : NULL;
+}
+
 /* A TASK_CANCEL is about to be queued: from then on, the request that it cancels is dropped at its turn. May be called with
  * locks held. Does nothing for any other message. */
 void
@@ -294,7 +301,9 @@ _agent_mailbox_remember_cancel (AgentMailbox *self,
 
   /* What was queued in the inbox cancels what is queued in the main mailbox. */
   self = _agent_mailbox_get_main (self);
-  _agent_cancels_add (_agent_mailbox_extras_get_cancels (_agent_mailbox_extras_get (&self->extras)), cancel);
+  _agent_cancels_add (_agent_mailbox_extras_get_cancels (_agent_mailbox_extras_get (&self->extras)),
+                      cancel,
+                      mailbox_get_actor (cancel));
   atomic_fetch_or (&self->checks, AGENT_CHECK_CANCELS);
 }
 
@@ -306,7 +315,9 @@ _agent_mailbox_has_cancelled (AgentMailbox *self,
   if ((atomic_load (&self->checks) & AGENT_CHECK_CANCELS) == 0)
     return FALSE;
 
-  return _agent_cancels_matches (_agent_mailbox_extras_get_cancels (_agent_mailbox_extras_get (&self->extras)), message);
+  return _agent_cancels_matches (_agent_mailbox_extras_get_cancels (_agent_mailbox_extras_get (&self->extras)),
+                                 message,
+                                 mailbox_get_actor (message));
 }
 
 /* A system message has been queued. With no lock held.

@@ -190,7 +190,7 @@ _agent_message_is_request (const AgentMessage *self)
 static inline gboolean
 _agent_message_is_kept (const AgentMessage *self)
 {
-  return self->reliable || self->origin != 0 || _agent_message_is_request (self);
+  return self->reliable || _agent_message_is_request (self) || self->origin != 0;
 }
 
 /* Marks a message as shown to the monitors. Returns whether it was not before. */
