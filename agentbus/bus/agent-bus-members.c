@@ -31,6 +31,20 @@ members_add (AgentBus        *self,
   return FALSE;
 }
 
+/* Only what is on a bus under its name has rules: a monitor of the same type has none. (transfer full) */
+static AgentMailbox *
+members_new_mailbox (AgentBus                   *self,
+                     AgentSubscriber            *subscriber,
+                     const AgentSubscriberRules *rules)
+{
+  AgentMailbox *mailbox = _agent_subscriber_new_mailbox (subscriber, &self->owner->base, self->capacity);
+
+  if (rules != NULL)
+    _agent_mailbox_add_inbox (mailbox, &rules->mailbox);
+
+  return mailbox;
+}
+
 /**
  * agent_bus_subscribe:
  * @self: a bus
@@ -54,8 +68,9 @@ agent_bus_subscribe (AgentBus        *self,
                      AgentSubscriber *subscriber,
                      GError         **error)
 {
-  AgentMailbox *mailbox;
-  gboolean      added;
+  const AgentSubscriberRules *rules;
+  AgentMailbox               *mailbox;
+  gboolean                    added;
 
   g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (subscriber), FALSE);
@@ -64,12 +79,15 @@ agent_bus_subscribe (AgentBus        *self,
   g_return_val_if_fail (g_strcmp0 (agent_subscriber_get_group (subscriber), "") != 0, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  mailbox = _agent_subscriber_new_mailbox (subscriber, &self->owner->base, self->capacity);
+  rules = _agent_subscriber_get_rules (subscriber);
+  mailbox = members_new_mailbox (self, subscriber, rules);
   added = members_add (self, subscriber, mailbox, error);
   if (added)
     {
       _agent_mailbox_watches_tell (&self->owner->base.watches, mailbox, AGENT_MAILBOX_SUBSCRIBED);
       _agent_bus_report_subscribed (self->report, subscriber);
+      if (rules != NULL && rules->subscribed != NULL)
+        rules->subscribed (subscriber, self);
     }
   _agent_mailbox_unref (mailbox);
   return added;

@@ -7,6 +7,22 @@
 
 G_BEGIN_DECLS
 
+/* What a derived type does by itself with what its subscriber gets. Constant, and valid as long as the program. */
+typedef struct
+{
+  AgentMailboxRules mailbox;
+
+  /* (nullable): called in the thread that has subscribed @subscriber, with no lock held. */
+  void (*subscribed) (gpointer  subscriber,
+                      AgentBus *bus);
+} AgentSubscriberRules;
+
+/* The instance's beginning */
+void               _agent_subscriber_set_rules        (AgentSubscriber            *self,
+                                                       const AgentSubscriberRules *rules);
+
+const AgentSubscriberRules *
+                   _agent_subscriber_get_rules        (AgentSubscriber   *self);
 AgentMailbox      *_agent_subscriber_new_mailbox      (AgentSubscriber   *self,
                                                        AgentMailboxOwner *owner,
                                                        guint              default_capacity);

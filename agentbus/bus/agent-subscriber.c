@@ -173,6 +173,7 @@ enum
 
 static GParamSpec *props[N_PROPS];
 static guint       signals[N_SIGNALS];
+static GQuark      rules_quark;
 
 G_DEFINE_TYPE_WITH_PRIVATE (AgentSubscriber, agent_subscriber, G_TYPE_OBJECT)
 
@@ -202,6 +203,21 @@ _agent_subscriber_claim (AgentSubscriber *self,
                  "Subscriber '%s' is on a bus, or has not left it yet",
                  priv->name);
   return claimed;
+}
+
+/* Gives the subscriber rules, and an inbox in each subscription. Few types do so, and the others pay nothing for it. */
+void
+_agent_subscriber_set_rules (AgentSubscriber            *self,
+                             const AgentSubscriberRules *rules)
+{
+  g_object_set_qdata (G_OBJECT (self), rules_quark, (gpointer) rules);
+}
+
+/* (transfer none) (nullable) */
+const AgentSubscriberRules *
+_agent_subscriber_get_rules (AgentSubscriber *self)
+{
+  return g_object_get_qdata (G_OBJECT (self), rules_quark);
 }
 
 static gpointer
@@ -592,6 +608,8 @@ static void
 agent_subscriber_class_init (AgentSubscriberClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  rules_quark = g_quark_from_static_string ("agentbus-rules");
 
   object_class->constructed = agent_subscriber_constructed;
   object_class->finalize = agent_subscriber_finalize;

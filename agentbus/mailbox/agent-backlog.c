@@ -4,8 +4,8 @@
 
 #include "mailbox/agent-backlog-private.h"
 
-AgentBacklog *
-_agent_backlog_new (AgentMailbox *mailbox)
+static AgentBacklog *
+backlog_new_of_one (AgentMailbox *mailbox)
 {
   AgentBacklog *self = g_new0 (AgentBacklog, 1);
 
@@ -22,10 +22,22 @@ _agent_backlog_new (AgentMailbox *mailbox)
   return self;
 }
 
+AgentBacklog *
+_agent_backlog_new (AgentMailbox *mailbox)
+{
+  AgentBacklog *self = backlog_new_of_one (mailbox);
+
+  if (mailbox->pair != NULL)
+    self->inbox = backlog_new_of_one (mailbox->pair->inbox);
+
+  return self;
+}
+
 /* With no lock held: the last reference to a message may go. */
 void
 _agent_backlog_free (AgentBacklog *self)
 {
+  g_clear_pointer (&self->inbox, _agent_backlog_free);
   g_clear_pointer (&self->hands, g_ptr_array_unref);
   g_free (self);
 }
@@ -101,6 +113,31 @@ backlog_get_state_locked (AgentBacklog *self,
   return backlog_has_open_hand_locked (self, mailbox) ? backlog_get_reason_locked (mailbox) : AGENT_BACKLOG_HANDLED;
 }
 
+static AgentBacklogState
+backlog_look_locked (AgentBacklog *self,
+                     AgentMailbox *mailbox)
+{
+  AgentBacklogState state = backlog_get_state_locked (self, mailbox);
+
+  if (state == AGENT_BACKLOG_WAITS)
+    _agent_schedule_watch (&mailbox->schedule, AGENT_WATCH_PROGRESS);
+  return state;
+}
+
+/* What is lost in one of the two mailboxes is lost. */
+static AgentBacklogState
+backlog_add_inbox_locked (AgentBacklog     *self,
+                          AgentMailbox     *mailbox,
+                          AgentBacklogState state)
+{
+  AgentBacklogState of_inbox = backlog_look_locked (self->inbox, mailbox->pair->inbox);
+
+  if (state == AGENT_BACKLOG_LOST || state == AGENT_BACKLOG_TIMED_OUT || of_inbox == AGENT_BACKLOG_HANDLED)
+    return state;
+
+  return of_inbox;
+}
+
 AgentBacklogState
 _agent_backlog_get_state (AgentBacklog *self,
                           AgentMailbox *mailbox)
@@ -108,9 +145,9 @@ _agent_backlog_get_state (AgentBacklog *self,
   AgentBacklogState state;
 
   _agent_delivery_source_lock (mailbox->source);
-  state = backlog_get_state_locked (self, mailbox);
-  if (state == AGENT_BACKLOG_WAITS)
-    _agent_schedule_watch (&mailbox->schedule, AGENT_WATCH_PROGRESS);
+  state = backlog_look_locked (self, mailbox);
+  if (self->inbox != NULL)
+    state = backlog_add_inbox_locked (self, mailbox, state);
   _agent_delivery_source_unlock (mailbox->source);
 
   return state;

@@ -45,6 +45,30 @@ group_push_some_locked (AgentMailbox *self,
   return end;
 }
 
+/* Takes what goes to the inbox out of @messages. */
+static void
+group_divert (AgentMailbox *self,
+              GPtrArray    *messages)
+{
+  guint n_left = 0;
+
+  for (guint i = 0; i < messages->len; i++)
+    {
+      AgentMessage *message = messages->pdata[i];
+      AgentChannel  channel = _agent_message_get_way (message);
+      AgentOffer    offer;
+
+      if (_agent_mailbox_divert (self, message) != NULL &&
+          _agent_mailbox_offer (self, message, AGENT_OFFER_DIRECT, NULL, &offer) == AGENT_OFFER_ACCEPTED)
+        _agent_mailbox_end_offer (self, channel, &offer);
+      else
+        messages->pdata[n_left++] = message;
+    }
+
+  /* Not with g_ptr_array_set_size(), which would free them. */
+  messages->len = n_left;
+}
+
 /* Adds data that another mailbox had, in its order and whether there is room or not. Takes the messages that it adds out of
  * @messages: none is left, unless the mailbox is closed. */
 void
@@ -55,6 +79,8 @@ _agent_mailbox_adopt (AgentMailbox *self,
   guint              n_adopted = 0;
   gboolean           closed = FALSE;
 
+  if (self->pair != NULL)
+    group_divert (self, messages);
   for (guint i = 0; i < messages->len; i++)
     _agent_mailbox_note_delay (self, messages->pdata[i]);
 

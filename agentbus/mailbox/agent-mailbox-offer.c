@@ -77,13 +77,14 @@ _agent_mailbox_note_delay (AgentMailbox *self,
  * @cancel: (inout) (transfer full) (nullable): moved into @offer */
 static void
 offer_accept_locked (AgentMailbox    *self,
+                     AgentChannel     channel,
                      AgentMessage    *message,
                      gsize            size,
                      _Atomic guint64 *last_seq,
                      AgentMessage   **cancel,
                      AgentOffer      *offer)
 {
-  AgentChannelQueue *queue = &self->queues[_agent_message_get_way (message)];
+  AgentChannelQueue *queue = &self->queues[channel];
 
   if (last_seq != NULL)
     message->seq = atomic_fetch_add_explicit (last_seq, 1, memory_order_relaxed) + 1;
@@ -96,6 +97,7 @@ offer_accept_locked (AgentMailbox    *self,
     _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
   if (G_UNLIKELY (_agent_channel_queue_push_locked (queue, message, size)))
     _agent_mailbox_put_refused_locked (self, message);
+  offer->queue = AGENT_OFFER_TO_MAIN;
   offer->position = queue->n_kept_in;
   /* The message may have been sent long ago. */
   offer->wake = !queue->scheduled && _agent_channel_queue_claim_token_locked (queue, _agent_clock_now ());
@@ -103,6 +105,60 @@ offer_accept_locked (AgentMailbox    *self,
   if (_agent_channel_queue_has_to_look_locked (queue, size))
     offer->found = _agent_channel_queue_look_locked (queue, size);
   offer->cancel = g_steal_pointer (cancel);
+}
+
+/* @channel: of @self, which is the inbox if @diverted */
+static AgentOfferResult
+offer_to (AgentMailbox    *self,
+          AgentChannel     channel,
+          gboolean         diverted,
+          AgentMessage    *message,
+          AgentOfferPlace  place,
+          _Atomic guint64 *last_seq,
+          AgentOffer      *offer)
+{
+  AgentChannelQueue *queue = &self->queues[channel];
+  gsize              size = _agent_channel_queue_measure (queue, message);
+  AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
+  AgentOfferResult   result = AGENT_OFFER_ACCEPTED;
+
+  _agent_channel_queue_lock (queue);
+  if (queue->closed)
+    result = AGENT_OFFER_CLOSED;
+  else if (!diverted && offer_needs_room (message) && !offer_has_room_locked (self, size, place))
+    result = AGENT_OFFER_FULL;
+  else
+    offer_accept_locked (self, channel, message, size, last_seq, &cancel, offer);
+  _agent_channel_queue_unlock (queue);
+
+  /* This is not the last reference, for the caller has one as well. */
+  g_clear_pointer (&cancel, agent_message_unref);
+  return result;
+}
+
+static guint64
+offer_get_inbox_position (AgentChannel channel,
+                          guint64      position)
+{
+  return position | AGENT_POSITION_IN_INBOX | (channel == AGENT_CHANNEL_DATA ? AGENT_POSITION_OF_DATA : 0);
+}
+
+static AgentOfferResult
+offer_to_inbox (AgentMailbox    *inbox,
+                AgentMessage    *message,
+                AgentOfferPlace  place,
+                _Atomic guint64 *last_seq,
+                AgentOffer      *offer)
+{
+  AgentChannel     channel = _agent_mailbox_pair_get_way (message);
+  AgentOfferResult result = offer_to (inbox, channel, TRUE, message, place, last_seq, offer);
+
+  if (result == AGENT_OFFER_ACCEPTED)
+    {
+      offer->queue = channel == AGENT_CHANNEL_DATA ? AGENT_OFFER_TO_INBOX_DATA : AGENT_OFFER_TO_INBOX_SYSTEM;
+      offer->position = offer_get_inbox_position (channel, offer->position);
+    }
+  return result;
 }
 
 /* Like a push, but @message stays the caller's if it is not accepted, no message gives way to it, and none is counted as
@@ -118,27 +174,16 @@ _agent_mailbox_offer (AgentMailbox    *self,
                       _Atomic guint64 *last_seq,
                       AgentOffer      *offer)
 {
-  AgentChannelQueue *queue = &self->queues[_agent_message_get_way (message)];
-  gsize              size = _agent_channel_queue_measure (queue, message);
-  AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
-  AgentOfferResult   result = AGENT_OFFER_ACCEPTED;
+  AgentMailbox *inbox = _agent_mailbox_divert (self, message);
 
   if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
     _agent_message_trace (message, "is offered to", self->name);
 
-  _agent_mailbox_note_delay (self, message);
-  _agent_channel_queue_lock (queue);
-  if (queue->closed)
-    result = AGENT_OFFER_CLOSED;
-  else if (offer_needs_room (message) && !offer_has_room_locked (self, size, place))
-    result = AGENT_OFFER_FULL;
-  else
-    offer_accept_locked (self, message, size, last_seq, &cancel, offer);
-  _agent_channel_queue_unlock (queue);
+  if (G_UNLIKELY (inbox != NULL))
+    return offer_to_inbox (inbox, message, place, last_seq, offer);
 
-  /* This is not the last reference, for the caller has one as well. */
-  g_clear_pointer (&cancel, agent_message_unref);
-  return result;
+  _agent_mailbox_note_delay (self, message);
+  return offer_to (self, _agent_message_get_way (message), FALSE, message, place, last_seq, offer);
 }
 
 /* While the room is reserved, only offers that wait get in, and reliable messages. */
@@ -171,6 +216,12 @@ _agent_mailbox_end_offer (AgentMailbox *self,
                           AgentChannel  channel,
                           AgentOffer   *offer)
 {
+  if (G_UNLIKELY (offer->queue != AGENT_OFFER_TO_MAIN))
+    {
+      self = self->pair->inbox;
+      channel = offer->queue == AGENT_OFFER_TO_INBOX_DATA ? AGENT_CHANNEL_DATA : AGENT_CHANNEL_SYSTEM;
+    }
+
   if (channel == AGENT_CHANNEL_SYSTEM)
     _agent_mailbox_add_system (self, offer->wake, offer->cancel);
   else if (offer->wake)
@@ -193,4 +244,15 @@ _agent_mailbox_get_last_position (AgentMailbox *self,
   _agent_channel_queue_unlock (queue);
 
   return position;
+}
+
+/* The same for the inbox; 0 if there is none. */
+guint64
+_agent_mailbox_get_last_inbox_position (AgentMailbox *self,
+                                        AgentChannel  channel)
+{
+  if (self->pair == NULL)
+    return 0;
+
+  return offer_get_inbox_position (channel, _agent_mailbox_get_last_position (self->pair->inbox, channel));
 }

@@ -8,6 +8,7 @@
 #include "mailbox/agent-ledger-private.h"
 #include "mailbox/agent-mailbox-extras-private.h"
 #include "mailbox/agent-mailbox-owner-private.h"
+#include "mailbox/agent-mailbox-pair-private.h"
 #include "mailbox/agent-mailbox-watch-private.h"
 #include "mailbox/agent-sender-private.h"
 
@@ -23,8 +24,8 @@ G_BEGIN_DECLS
  *
  * The functions are in several files: what a mailbox is (agent-mailbox.c), how messages get in, by a push or by an offer
  * (-push.c, -offer.c, -copy.c), what becomes of those for a group (-group.c), how they get out (-serve.c, -receive.c,
- * -receive-now.c, -take.c), how they stay in hand (-defer.c), and
- * how a subscription begins and ends (-life.c). Only these files write to the struct.
+ * -receive-now.c, -take.c), how they stay in hand (-defer.c), how a subscription begins and ends (-life.c), and the second
+ * mailbox of a subscriber that has rules (-pair.c). Only these files write to the struct.
  */
 
 typedef void (*AgentReceiverFunc) (gpointer      subscriber,
@@ -75,10 +76,23 @@ typedef enum
   AGENT_OFFER_FIRST,  /* no message before it waits */
 } AgentOfferPlace;
 
+/* A position in the inbox says so, and in which of its channels it is. */
+#define AGENT_POSITION_IN_INBOX (G_GUINT64_CONSTANT (1) << 63)
+#define AGENT_POSITION_OF_DATA (G_GUINT64_CONSTANT (1) << 62)
+
+/* Which queue has accepted an offered message. */
+typedef enum
+{
+  AGENT_OFFER_TO_MAIN,         /* that of the mailbox to which it was offered */
+  AGENT_OFFER_TO_INBOX_SYSTEM, /* one of its inbox */
+  AGENT_OFFER_TO_INBOX_DATA,
+} AgentOfferQueue;
+
 /* What is left to do for an accepted message, with no lock held. */
 typedef struct
 {
-  guint64       position; /* of the message in its channel */
+  guint64       position; /* of the message in its channel, for has_handled() */
+  AgentOfferQueue queue;
   guint         found;    /* AGENT_LOOK_ flags */
   gboolean      wake;     /* the mailbox has to be scheduled */
   AgentMessage *cancel;   /* (owned) (nullable) the message, if it is a CANCEL or TASK_CANCEL */
@@ -114,6 +128,8 @@ struct _AgentMailbox
   _Atomic guint8       checks;    /* AGENT_CHECK_ flags */
   AgentMailboxOwner   *owner;     /* (owned) */
   AgentDeliverySource *source;    /* (owned) (nullable) set once, before any thread can send */
+  AgentMailboxPair    *pair;      /* (owned by the main one) (nullable) this mailbox and the other one of a subscriber that has
+                                   * rules; set once, before any thread can send */
   AgentReceiver        receiver;
   guint64              hash;      /* of the name */
 
@@ -140,6 +156,8 @@ AgentMailbox    *_agent_mailbox_new            (AgentMailboxOwner          *owne
                                                 gpointer                    subscriber,
                                                 const AgentReceiver        *receiver,
                                                 const AgentMailboxSettings *settings);
+void             _agent_mailbox_add_inbox      (AgentMailbox               *self,
+                                                const AgentMailboxRules    *rules);
 AgentMailbox    *_agent_mailbox_ref            (AgentMailbox               *self);
 void             _agent_mailbox_unref          (AgentMailbox               *self);
 const char      *_agent_mailbox_get_name       (AgentMailbox               *self);
@@ -264,6 +282,9 @@ gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self
 guint64          _agent_mailbox_get_last_position
                                                (AgentMailbox               *self,
                                                 AgentChannel                channel);
+guint64          _agent_mailbox_get_last_inbox_position
+                                               (AgentMailbox               *self,
+                                                AgentChannel                channel);
 gboolean         _agent_mailbox_ask_again      (AgentMailbox               *self);
 gboolean         _agent_mailbox_is_released    (AgentMailbox               *self);
 void             _agent_mailbox_tell_progress  (AgentMailbox               *self);
@@ -307,6 +328,16 @@ void             _agent_mailbox_hold           (AgentMailbox               *self
 void             _agent_mailbox_go_on          (AgentMailbox               *self,
                                                 AgentRelease                release);
 
+/* Between its files, in any thread */
+AgentMailbox    *_agent_mailbox_new_inbox      (AgentMailbox               *main,
+                                                AgentReceiverFunc           handle);
+void             _agent_mailbox_free           (AgentMailbox               *self);
+void             _agent_mailbox_close_only     (AgentMailbox               *self,
+                                                gboolean                    drain);
+gboolean         _agent_mailbox_abandon_only   (AgentMailbox               *self);
+void             _agent_mailbox_finish         (AgentMailbox               *self,
+                                                gboolean                    abandoned);
+
 /* The life of a subscription */
 void             _agent_mailbox_attach         (AgentMailbox               *self,
                                                 GMainContext               *context,
@@ -319,6 +350,44 @@ gboolean         _agent_mailbox_has_left       (AgentMailbox               *self
 gboolean         _agent_mailbox_add_leaver     (AgentMailbox               *self,
                                                 AgentLeftFunc               func,
                                                 gpointer                    data);
+
+/* For the rules of a subscriber, see AgentMailboxPair */
+void             _agent_mailbox_begin_work     (AgentMailbox               *self);
+void             _agent_mailbox_end_work       (AgentMailbox               *self);
+void             _agent_mailbox_end_closing    (AgentMailbox               *self);
+
+/* The mailbox by which others know the subscriber: (transfer none). */
+static inline AgentMailbox *
+_agent_mailbox_get_main (AgentMailbox *self)
+{
+  return G_UNLIKELY (self->pair != NULL) ? self->pair->main : self;
+}
+
+static inline AgentDropBox *
+_agent_mailbox_get_drops (AgentMailbox *self)
+{
+  return &_agent_mailbox_get_main (self)->drops;
+}
+
+/* The inbox, if @message goes there: (transfer none) (nullable). A copy for monitors goes where it is pushed. */
+static inline AgentMailbox *
+_agent_mailbox_divert (AgentMailbox *self,
+                       AgentMessage *message)
+{
+  const AgentMailboxPair *pair = self->pair;
+
+  if (G_LIKELY (pair == NULL))
+    return NULL;
+
+  return !_agent_message_has_fate (message) && pair->rules->diverts (message) ? pair->inbox : NULL;
+}
+
+/* Whether the rules are asked about each message of this mailbox. */
+static inline gboolean
+_agent_mailbox_intercepts (AgentMailbox *self)
+{
+  return G_UNLIKELY (self->pair != NULL) && self->pair->main == self && self->pair->rules->intercept != NULL;
+}
 
 static inline gboolean
 _agent_mailbox_has_mark (AgentMailbox *self,

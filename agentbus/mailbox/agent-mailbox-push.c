@@ -114,15 +114,17 @@ push_refuse (AgentMailbox *self,
              AgentSender  *sender)
 {
   sender->drop_reason = AGENT_DROP_REASON_CLOSED;
-  return self->owner->funcs->refused (self->owner, self, message, sender);
+  return self->owner->funcs->refused (self->owner, _agent_mailbox_get_main (self), message, sender);
 }
 
-static gboolean
-push_system (AgentMailbox *self,
-             AgentMessage *message,
-             AgentSender  *sender)
+/* @channel: one that is never full */
+static inline gboolean
+push_unbounded (AgentMailbox *self,
+                AgentChannel  channel,
+                AgentMessage *message,
+                AgentSender  *sender)
 {
-  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_SYSTEM];
+  AgentChannelQueue *queue = &self->queues[channel];
   AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
   gint64             now = message->sent_at;
   gboolean           claimed = FALSE;
@@ -149,10 +151,21 @@ push_system (AgentMailbox *self,
   if (closed)
     return push_refuse (self, message, sender);
 
-  _agent_mailbox_add_system (self, claimed, cancel);
+  if (channel == AGENT_CHANNEL_SYSTEM)
+    _agent_mailbox_add_system (self, claimed, cancel);
+  else if (claimed)
+    _agent_delivery_source_add_data (self->source, &self->schedule);
   if (G_UNLIKELY (found != 0))
-    push_note_found (self, AGENT_CHANNEL_SYSTEM, found, now, sender);
+    push_note_found (self, channel, found, now, sender);
   return TRUE;
+}
+
+static gboolean
+push_system (AgentMailbox *self,
+             AgentMessage *message,
+             AgentSender  *sender)
+{
+  return push_unbounded (self, AGENT_CHANNEL_SYSTEM, message, sender);
 }
 
 /* Takes @lost: (nullable), a message that found no room and whose source wants to hear of that. */
@@ -410,6 +423,10 @@ _agent_mailbox_push (AgentMailbox *self,
                      AgentMessage *message,
                      AgentSender  *sender)
 {
+  AgentMailbox *inbox = _agent_mailbox_divert (self, message);
+
+  if (G_UNLIKELY (inbox != NULL))
+    return push_unbounded (inbox, _agent_mailbox_pair_get_way (message), message, sender);
   if (message->channel == AGENT_CHANNEL_SYSTEM)
     return push_system (self, message, sender);
 
