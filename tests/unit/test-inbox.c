@@ -424,6 +424,27 @@ test_deferred_after_the_cancel (TestFixture *f)
   agent_delivery_complete (delivery);
 }
 
+/* A request that waits behind one in hand, and whose cancellation is in the inbox or has been handled there. */
+static void
+test_cancelled_before_its_turn (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRuled) a = subscribe_with_one_in_hand (f, &delivery);
+
+  agent_bus_send (f->bus, test_request ("a", "2", "take"));
+  agent_bus_send (f->bus, test_request ("a", "3", "take"));
+  agent_bus_send (f->bus, test_request ("a", "4", "sum"));
+  agent_bus_send (f->bus, agent_message_new_task_cancel ("test", "a", "2", NULL));
+  test_drain (f);
+  try_send (f->bus, agent_message_new_task_cancel ("test", "a", "4", NULL));
+  agent_delivery_complete (delivery);
+  test_drain (f);
+  g_assert_cmpstr (a->inbox->str, ==, "2 4 taken");
+  g_assert_cmpstr (a->main->str, ==, "1");
+  g_assert_cmpuint (test_ledger_of (f->bus, "a").dropped[AGENT_DROP_REASON_CANCELLED], ==, 2);
+  test_assert_balanced (f->bus);
+}
+
 /* --- Intercepting --- */
 
 static void
@@ -788,6 +809,7 @@ main (int    argc,
   test_add ("/inbox/cancel-trips-the-main-hand", test_cancel_trips_the_main_hand);
   test_add ("/inbox/offered-cancel-trips-the-main-hand", test_offered_cancel_trips_the_main_hand);
   test_add ("/inbox/deferred-after-the-cancel", test_deferred_after_the_cancel);
+  test_add ("/inbox/cancelled-before-its-turn", test_cancelled_before_its_turn);
   test_add ("/inbox/intercept", test_intercept);
   test_add ("/inbox/intercept-after-expiry", test_intercept_after_expiry);
   test_add ("/inbox/intercept-before-receive", test_intercept_before_receive);
