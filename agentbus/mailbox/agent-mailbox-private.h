@@ -331,7 +331,6 @@ void             _agent_mailbox_go_on          (AgentMailbox               *self
 /* Between its files, in any thread */
 AgentMailbox    *_agent_mailbox_new_inbox      (AgentMailbox               *main,
                                                 AgentReceiverFunc           handle);
-void             _agent_mailbox_free           (AgentMailbox               *self);
 void             _agent_mailbox_close_only     (AgentMailbox               *self,
                                                 gboolean                    drain);
 gboolean         _agent_mailbox_abandon_only   (AgentMailbox               *self);

@@ -82,8 +82,8 @@ _agent_mailbox_ref (AgentMailbox *self)
 }
 
 /* The last reference is gone. */
-void
-_agent_mailbox_free (AgentMailbox *self)
+static void
+mailbox_free (AgentMailbox *self)
 {
   g_assert (self->schedule.hands == NULL);
 
@@ -104,8 +104,10 @@ _agent_mailbox_unref (AgentMailbox *self)
   if (!g_atomic_ref_count_dec (&main->ref_count))
     return;
 
-  g_clear_pointer (&main->pair, _agent_mailbox_pair_free);
-  _agent_mailbox_free (main);
+  if (main->pair != NULL)
+    mailbox_free (main->pair->inbox);
+  g_clear_pointer (&main->pair, g_free);
+  mailbox_free (main);
 }
 
 const char *
