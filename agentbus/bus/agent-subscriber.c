@@ -220,14 +220,6 @@ _agent_subscriber_get_rules (AgentSubscriber *self)
   return g_object_get_qdata (G_OBJECT (self), rules_quark);
 }
 
-static gpointer
-subscriber_new_hand (gpointer      subscriber,
-                     AgentMailbox *mailbox,
-                     AgentHand    *hand)
-{
-  return _agent_delivery_new (mailbox, subscriber, hand);
-}
-
 /* Makes the mailbox for one subscription: (transfer full).
  *
  * @default_capacity: the capacity of the bus, for a subscriber that has none of its own */
@@ -239,7 +231,6 @@ _agent_subscriber_new_mailbox (AgentSubscriber   *self,
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
   AgentMailboxSettings    settings = { .name = priv->name, .group = priv->group, .overflow = priv->overflow };
   AgentReceiver           receiver = { .handle = (AgentReceiverFunc) AGENT_SUBSCRIBER_GET_CLASS (self)->message,
-                                       .new_hand = subscriber_new_hand,
                                        .signal = signals[MESSAGE],
                                        .always_emit = priv->always_emit };
 

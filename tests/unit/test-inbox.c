@@ -741,6 +741,7 @@ test_drain_router_waits_for_the_inbox (TestFixture *f)
   test_wait_result (f, &result);
   g_assert_true (agent_router_dispatcher_drain_router_finish (d->dispatcher, result, NULL));
   test_unsubscribe (f, "a", NULL);
+  test_thread_sync (thread);
   test_gate_clear (&gate);
 }
 
