@@ -91,7 +91,7 @@ life_release (AgentMailbox *self,
               gboolean      abandoned)
 {
   if (G_UNLIKELY (self->pair != NULL))
-    _agent_mailbox_pair_released (self->pair, self);
+    self->pair->on_released (self);
   else
     _agent_mailbox_finish (self, abandoned);
 }
@@ -425,7 +425,7 @@ life_has_data (AgentMailbox *self)
   return length > 0;
 }
 
-/* Closes one mailbox. See _agent_mailbox_close(). */
+/* Closes one mailbox, see _agent_mailbox_close(). */
 void
 _agent_mailbox_close_only (AgentMailbox *self,
                            gboolean      drain)
@@ -493,7 +493,7 @@ life_abandon_schedule (AgentMailbox *self,
   return first;
 }
 
-/* Abandons one mailbox. See _agent_mailbox_abandon(). */
+/* Abandons one mailbox, see _agent_mailbox_abandon(). */
 gboolean
 _agent_mailbox_abandon_only (AgentMailbox *self)
 {

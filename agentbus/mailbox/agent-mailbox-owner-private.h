@@ -17,6 +17,7 @@ typedef struct _AgentMailbox           AgentMailbox;
 typedef struct _AgentMailboxOwner      AgentMailboxOwner;
 typedef struct _AgentMailboxOwnerFuncs AgentMailboxOwnerFuncs;
 typedef struct _AgentSender            AgentSender;
+typedef struct _AgentHand              AgentHand;
 
 struct _AgentMailboxOwnerFuncs
 {
@@ -52,6 +53,13 @@ struct _AgentMailboxOwnerFuncs
                          AgentMessage      *message,
                          const char        *name,
                          const GError      *error);
+
+  /* Returns the object by which @subscriber, which has received a message, completes the delivery: (transfer full). Takes
+   * @hand. */
+  gpointer (*new_delivery)
+                        (AgentMailbox      *mailbox,
+                         gpointer           subscriber,
+                         AgentHand         *hand);
 
   /* @subscriber could not handle @message, because of @error. */
   void     (*failed)    (AgentMailboxOwner *owner,

@@ -35,9 +35,6 @@ typedef void (*AgentReceiverFunc) (gpointer      subscriber,
 typedef struct
 {
   AgentReceiverFunc handle; /* (nullable) the virtual function */
-  gpointer (*new_hand) (gpointer      subscriber,
-                        AgentMailbox *mailbox,
-                        AgentHand    *hand);    /* the object by which a received delivery is completed: takes @hand */
   guint      signal;      /* the signal that is emitted instead, if it has a handler; it calls the virtual function too */
   gboolean   always_emit; /* the signal is emitted also if it has no handler */
 } AgentReceiver;
@@ -337,7 +334,6 @@ void             _agent_mailbox_go_on          (AgentMailbox               *self
 /* Between its files, in any thread */
 AgentMailbox    *_agent_mailbox_new_inbox      (AgentMailbox               *main,
                                                 AgentReceiverFunc           handle);
-void             _agent_mailbox_free           (AgentMailbox               *self);
 void             _agent_mailbox_close_only     (AgentMailbox               *self,
                                                 gboolean                    drain);
 gboolean         _agent_mailbox_abandon_only   (AgentMailbox               *self);
