@@ -17,12 +17,19 @@
  * on_vanished (AgentRegistry *registry, AgentPeer *peer, gpointer user_data)
  * {
  *   g_assert (agent_peer_get_state (peer) == AGENT_ACTOR_STATE_ENDED);
+ *   // prints: ear is gone
  *   g_print ("%s is gone\n", agent_peer_get_name (peer));
  * }
  *
  * g_autoptr (AgentRegistry) registry = agent_registry_new (bus);
+ * g_autoptr (AgentSubscriber) ear = agent_subscriber_new ("ear");
+ * g_autoptr (AgentInfo) info =
+ *   agent_info_new ("ear", "runner-1", NULL, TRUE, FALSE, 0);
  *
  * g_signal_connect (registry, "vanished", G_CALLBACK (on_vanished), NULL);
+ * agent_bus_subscribe (bus, ear, &error);
+ * agent_bus_send (bus, agent_message_new_agent_ready (info));
+ * agent_bus_unsubscribe (bus, "ear");
  * ```
  *
  * A peer belongs to the context of its registry: use it only there. Its properties change there, and tell so by notify.

@@ -862,30 +862,30 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  test_add ("/registry/announced/takers", test_takers);
-  test_add ("/registry/announced/explicit", test_explicit);
-  test_add ("/registry/announced/nobody", test_nobody);
-  test_add ("/registry/announced/changes", test_changes);
-  test_add ("/registry/announced/walk", test_takers_walk);
-  test_add ("/registry/come-and-go", test_come_and_go);
-  test_add ("/registry/late", test_late);
-  test_add ("/registry/properties", test_properties);
-  test_add ("/registry/details", test_details);
-  test_add ("/registry/successor", test_successor);
-  test_add ("/registry/successor/old-announcement", test_old_announcement);
-  test_add ("/registry/successor/left-at-once", test_left_at_once);
-  test_add ("/registry/elsewhere", test_elsewhere);
-  test_add ("/registry/elsewhere/runner", test_runner_elsewhere);
-  test_add ("/registry/elsewhere/teller-leaves", test_teller_leaves);
-  test_add ("/registry/elsewhere/local-is-stronger", test_local_is_stronger);
-  test_add ("/registry/stop-and-start", test_stop_and_start);
-  test_add ("/registry/wait", test_wait);
-  test_add ("/registry/wait/timeout", test_wait_timeout);
-  test_add ("/registry/wait/cancelled", test_wait_cancelled);
-  test_add ("/registry/wait/closed", test_wait_closed);
-  test_add ("/registry/dropped", test_dropped);
-  test_add ("/registry/walk", test_walk);
-  test_add ("/registry/threads", test_threads);
+  test_add ("/agentbus/registry/announced-takers", test_takers);
+  test_add ("/agentbus/registry/announced-explicit", test_explicit);
+  test_add ("/agentbus/registry/announced-nobody", test_nobody);
+  test_add ("/agentbus/registry/announced-changes", test_changes);
+  test_add ("/agentbus/registry/announced-walk", test_takers_walk);
+  test_add ("/agentbus/registry/come-and-go", test_come_and_go);
+  test_add ("/agentbus/registry/late", test_late);
+  test_add ("/agentbus/registry/properties", test_properties);
+  test_add ("/agentbus/registry/details", test_details);
+  test_add ("/agentbus/registry/successor", test_successor);
+  test_add ("/agentbus/registry/successor-old-announcement", test_old_announcement);
+  test_add ("/agentbus/registry/successor-left-at-once", test_left_at_once);
+  test_add ("/agentbus/registry/elsewhere", test_elsewhere);
+  test_add ("/agentbus/registry/elsewhere-runner", test_runner_elsewhere);
+  test_add ("/agentbus/registry/elsewhere-teller-leaves", test_teller_leaves);
+  test_add ("/agentbus/registry/elsewhere-local-is-stronger", test_local_is_stronger);
+  test_add ("/agentbus/registry/stop-and-start", test_stop_and_start);
+  test_add ("/agentbus/registry/wait", test_wait);
+  test_add ("/agentbus/registry/wait-timeout", test_wait_timeout);
+  test_add ("/agentbus/registry/wait-cancelled", test_wait_cancelled);
+  test_add ("/agentbus/registry/wait-closed", test_wait_closed);
+  test_add ("/agentbus/registry/dropped", test_dropped);
+  test_add ("/agentbus/registry/walk", test_walk);
+  test_add ("/agentbus/registry/threads", test_threads);
 
   return g_test_run ();
 }
