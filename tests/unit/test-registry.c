@@ -521,6 +521,20 @@ test_left_at_once (TestFixture *f)
   assert_told (f, &watcher, "+a-a", "");
 }
 
+/* Another thread may take the agent off the bus before the one that has subscribed it sends the announcement. */
+static void
+test_left_before_announced (TestFixture *f)
+{
+  g_auto (Watcher) watcher = { NULL };
+  g_autoptr (AgentInfo) info = info_new ("a", "here", 0);
+  AgentSender *sender = _agent_sender_get ();
+
+  watcher_init (&watcher, f);
+  g_assert_cmpuint (_agent_bus_announce (f->bus, info, sender), ==, 1);
+  _agent_sender_collect (sender);
+  assert_told (f, &watcher, "", "");
+}
+
 /* --- Agents elsewhere --- */
 
 static void
@@ -874,6 +888,7 @@ main (int    argc,
   test_add ("/agentbus/registry/successor", test_successor);
   test_add ("/agentbus/registry/successor-old-announcement", test_old_announcement);
   test_add ("/agentbus/registry/successor-left-at-once", test_left_at_once);
+  test_add ("/agentbus/registry/successor-left-before-announced", test_left_before_announced);
   test_add ("/agentbus/registry/elsewhere", test_elsewhere);
   test_add ("/agentbus/registry/elsewhere-runner", test_runner_elsewhere);
   test_add ("/agentbus/registry/elsewhere-teller-leaves", test_teller_leaves);
