@@ -56,6 +56,7 @@ bench_announce (const char *name,
                 guint       n)
 {
   double start[BENCH_REPEATS];
+  double cpu[BENCH_REPEATS];
   double end[BENCH_REPEATS];
 
   for (guint r = 0; r < bench_repeats (); r++)
@@ -65,12 +66,14 @@ bench_announce (const char *name,
       g_autoptr (GPtrArray) agents = g_ptr_array_new_with_free_func (g_object_unref);
       guint  n_appeared = 0;
       double from = bench_now ();
+      double from_cpu = bench_cpu ();
 
       g_signal_connect (registry, "appeared", G_CALLBACK (presence_on_appeared), &n_appeared);
       presence_start (bus, agents, n);
       while (n_appeared < n)
         g_main_context_iteration (NULL, TRUE);
       start[r] = bench_now () - from;
+      cpu[r] = bench_cpu () - from_cpu;
 
       from = bench_now ();
       presence_end (bus, agents);
@@ -84,6 +87,7 @@ bench_announce (const char *name,
     }
 
   bench_print_median (name, "s_to_start", start, bench_repeats (), "s");
+  bench_print_median (name, "cpu_s_to_start", cpu, bench_repeats (), "s");
   bench_print_median (name, "s_to_end", end, bench_repeats (), "s");
 }
 
