@@ -135,7 +135,7 @@ push_system (AgentMailbox *self,
     {
       if (cancel != NULL)
         atomic_fetch_add (&self->n_cancels, 1);
-      _agent_channel_queue_push_locked (queue, message, 0);
+      _agent_channel_queue_push_locked (queue, message, 0, FALSE);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
       if (_agent_channel_queue_has_to_look_locked (queue, 0))
         found = _agent_channel_queue_look_locked (queue, 0);
@@ -279,8 +279,7 @@ push_data_once (AgentMailbox *self,
     {
       if (G_UNLIKELY (_agent_message_may_be_spent (message)))
         _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
-      if (G_UNLIKELY (_agent_channel_queue_push_locked (queue, message, size)))
-        _agent_mailbox_put_refused_locked (self, message);
+      _agent_channel_queue_push_locked (queue, message, size, _agent_mailbox_put_refused_locked (self, message));
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
       if (_agent_channel_queue_has_to_look_locked (queue, size))
         found = _agent_channel_queue_look_locked (queue, size);
