@@ -450,6 +450,21 @@ test_deadline_in_closing (TestFixture *f)
   test_ruled_end_closing (&a->inbox_closing);
 }
 
+static void
+test_deadline_in_inbox_closing (TestFixture *f)
+{
+  g_autoptr (TestRuled) a = test_ruled_subscribe (f, "a");
+  g_autoptr (GAsyncResult) result = NULL;
+
+  a->holds = TRUE;
+  agent_bus_set_shutdown_timeout (f->bus, 1);
+  leave_async (f, AGENT_LEAVE_FLAGS_NONE, &result);
+  test_ruled_end_closing (&a->closing);
+  assert_timed_out (f, &result);
+  g_assert_false (is_on_bus (a));
+  test_ruled_end_closing (&a->inbox_closing);
+}
+
 /* Nothing of the pair keeps the subscriber when its bus is gone. */
 static void
 test_bus_is_dropped (TestFixture *f)
@@ -510,6 +525,7 @@ main (int    argc,
   test_add ("/inbox-leaving/deadline-with-hung-inbox", test_deadline_with_hung_inbox);
   test_add ("/inbox-leaving/deadline-with-open-work", test_deadline_with_open_work);
   test_add ("/inbox-leaving/deadline-in-closing", test_deadline_in_closing);
+  test_add ("/inbox-leaving/deadline-in-inbox-closing", test_deadline_in_inbox_closing);
   test_add ("/inbox-leaving/bus-is-dropped", test_bus_is_dropped);
   test_add ("/inbox-leaving/drops-that-nobody-hears", test_drops_that_nobody_hears);
 

@@ -119,9 +119,11 @@ test_inbox_has_no_limit (TestFixture *f)
   for (guint i = 0; i < 3; i++)
     agent_bus_send (f->bus, test_data ("test", "a", i));
   g_assert_cmpuint (agent_bus_send (f->bus, test_response ("a", "ours")), ==, 1);
-  g_assert_cmpuint (agent_subscriber_get_n_queued (AGENT_SUBSCRIBER (a)), ==, 103);
+  for (guint i = 0; i < 20; i++)
+    try_send (f->bus, test_response ("a", "ours"));
+  g_assert_cmpuint (agent_subscriber_get_n_queued (AGENT_SUBSCRIBER (a)), ==, 123);
   test_drain (f);
-  g_assert_cmpuint (a->n_handled, ==, 103);
+  g_assert_cmpuint (a->n_handled, ==, 123);
   g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_FULL], ==, 1);
   test_expect_log (f, "Data channel of 'a' is full");
   test_assert_balanced (f->bus);
@@ -513,6 +515,23 @@ test_intercept_before_receive (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* A thread that owns no context has to own it before the rules are asked, which look whether it does. */
+static void
+test_intercept_in_an_owned_context (TestFixture *f)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (TestRuled) a = test_ruled_new ("a", NULL, context);
+  g_autoptr (AgentMessage) message = NULL;
+
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  agent_bus_send (f->bus, test_request ("a", "1", "take"));
+  agent_bus_send (f->bus, test_request ("a", "2", "sum"));
+  g_assert_false (g_main_context_is_owner (context));
+  message = agent_subscriber_receive (AGENT_SUBSCRIBER (a), 0, NULL, NULL);
+  g_assert_cmpstr (agent_message_get_task_id (message), ==, "2");
+  g_assert_cmpstr (a->inbox->str, ==, "taken");
+}
+
 /* There is no handler, and the rules are asked all the same. */
 static void
 test_intercept_counts_as_heard (TestFixture *f)
@@ -718,6 +737,22 @@ test_router_with_rules (TestFixture *f)
   g_assert_cmpstr (test_recorder_text (b), ==, "3");
 }
 
+/* Each queue of the router is woken up, also if a lane hands over messages for both at once. */
+static void
+test_parked_for_both (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRuled) a = test_ruled_subscribe (f, "a");
+
+  test_dispatch (d, test_data ("test", "actor", 1));
+  test_dispatch (d, agent_message_new_task_update_request ("test", "actor", "u"));
+  test_dispatch (d, test_data ("test", "actor", 2));
+  test_assign (d, "actor", "a");
+  test_drain (f);
+  g_assert_cmpstr (a->inbox->str, ==, "u");
+  g_assert_cmpstr (a->main->str, ==, "1 2");
+}
+
 static void
 test_drain_router_waits_for_the_inbox (TestFixture *f)
 {
@@ -814,6 +849,7 @@ main (int    argc,
   test_add ("/inbox/intercept", test_intercept);
   test_add ("/inbox/intercept-after-expiry", test_intercept_after_expiry);
   test_add ("/inbox/intercept-before-receive", test_intercept_before_receive);
+  test_add ("/inbox/intercept-in-an-owned-context", test_intercept_in_an_owned_context);
   test_add ("/inbox/intercept-counts-as-heard", test_intercept_counts_as_heard);
   test_add ("/inbox/ledger-has-both", test_ledger_has_both);
   test_add ("/inbox/drops-are-told-once", test_drops_are_told_once);
@@ -821,6 +857,7 @@ main (int    argc,
   test_add ("/inbox/flush-waits-for-both", test_flush_waits_for_both);
   test_add ("/inbox/positions", test_positions);
   test_add ("/inbox/router-with-rules", test_router_with_rules);
+  test_add ("/inbox/parked-for-both", test_parked_for_both);
   test_add ("/inbox/drain-router-waits-for-the-inbox", test_drain_router_waits_for_the_inbox);
   test_add ("/inbox/gives-back", test_gives_back);
   test_add ("/inbox/subscribed-is-told", test_subscribed_is_told);
