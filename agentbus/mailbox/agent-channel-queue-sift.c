@@ -135,6 +135,7 @@ _agent_channel_queue_sift_locked (AgentChannelQueue *self,
 
   g_assert (self->closed);
 
+  _agent_channel_queue_set_mark (self, AGENT_QUEUE_WAIT);
   /* Nothing is pushed any more, so nothing has to give way. */
   self->evict_block = NULL;
   self->kept_tail = NULL;

@@ -28,8 +28,8 @@ group_push_locked (AgentMailbox *self,
 
   if (_agent_message_may_be_spent (message))
     _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
-  if (_agent_channel_queue_push_locked (queue, message, _agent_channel_queue_measure (queue, message)))
-    _agent_mailbox_put_refused_locked (self, message);
+  _agent_channel_queue_push_locked (
+      queue, message, _agent_channel_queue_measure (queue, message), _agent_mailbox_put_refused_locked (self, message));
 }
 
 static guint

@@ -256,6 +256,8 @@ life_empty_queue (AgentMailbox *self,
   n_taken = all ? _agent_channel_queue_take_all_locked (queue, messages)
                 : _agent_channel_queue_sift_locked (
                       queue, messages, _agent_mailbox_keeps_grouped_locked, _agent_mailbox_move_gap_locked, self);
+  for (guint i = 0; all && i < messages->len; i++)
+    _agent_mailbox_forget_gap (messages->pdata[i]);
   if (n_taken > 0)
     *picked = _agent_mailbox_watches_pick (watches, messages);
   if (channel == AGENT_CHANNEL_DATA && messages->len > 0 && _agent_mailbox_get_group (self) != NULL)

@@ -91,8 +91,8 @@ offer_accept_locked (AgentMailbox    *self,
     atomic_fetch_add (&self->n_cancels, 1);
   if (G_UNLIKELY (_agent_message_may_be_spent (message)))
     _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
-  if (G_UNLIKELY (_agent_channel_queue_push_locked (queue, message, size)))
-    _agent_mailbox_put_refused_locked (self, message);
+  _agent_channel_queue_push_locked (
+      queue, message, size, _agent_message_get_way (message) == AGENT_CHANNEL_DATA && _agent_mailbox_put_refused_locked (self, message));
   offer->position = queue->n_kept_in;
   /* The message may have been sent long ago. */
   offer->wake = !queue->scheduled && _agent_channel_queue_claim_token_locked (queue, _agent_clock_now ());

@@ -200,7 +200,7 @@ char            *_agent_mailbox_dup_warning    (AgentMailbox               *self
 
 /* Lost messages: senders, with the lock of the data queue, but for note_refused() */
 void             _agent_mailbox_note_refused   (AgentMailbox               *self);
-void             _agent_mailbox_put_refused_locked
+gboolean         _agent_mailbox_put_all_refused_locked
                                                (AgentMailbox               *self,
                                                 AgentMessage               *message);
 void             _agent_mailbox_put_evicted_locked
@@ -223,6 +223,7 @@ void             _agent_mailbox_count_evicted_locked
                                                 guint                       n);
 
 /* Lost messages: the thread that takes messages out */
+void             _agent_mailbox_forget_gap     (AgentMessage               *message);
 void             _agent_mailbox_take_gap       (AgentMailbox               *self,
                                                 AgentMessage               *message);
 void             _agent_mailbox_note_spent     (AgentMailbox               *self,
@@ -312,6 +313,15 @@ gboolean         _agent_mailbox_has_left       (AgentMailbox               *self
 gboolean         _agent_mailbox_add_leaver     (AgentMailbox               *self,
                                                 AgentLeftFunc               func,
                                                 gpointer                    data);
+
+/* With the lock of the data queue, right before @message is pushed there. Returns whether messages before it were lost. */
+static inline gboolean
+_agent_mailbox_put_refused_locked (AgentMailbox *self,
+                                   AgentMessage *message)
+{
+  return G_UNLIKELY (_agent_channel_queue_has_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP)) &&
+         _agent_mailbox_put_all_refused_locked (self, message);
+}
 
 static inline gboolean
 _agent_mailbox_has_mark (AgentMailbox *self,

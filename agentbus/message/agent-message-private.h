@@ -10,7 +10,8 @@ G_BEGIN_DECLS
 /*
  * A message is one allocation: this struct, followed by the strings. A string is found by its offset from the start of
  * the struct; offset 0 means NULL. Nothing but the reference count changes after the message is sent, so any number of
- * threads may read it. Only the second form of a payload may be added to the first one, atomically.
+ * threads may read it. Only the second form of a payload may be added to the first one, atomically; and @n_lost belongs to
+ * the channel in which the message is.
  *
  * The reference count is not a gatomicrefcount: a broadcast adds and drops many references by one atomic operation, and
  * the holder of all references frees the message without a locked instruction.
@@ -49,6 +50,7 @@ struct _AgentMessage
   guint      label;       /* the custom name, the task name or the runner */
   guint      task_id;
   guint      reason;
+  guint      n_lost;      /* how many messages its channel has lost before it, if they are noted here */
 };
 
 enum
