@@ -17,12 +17,19 @@
  * on_vanished (AgentRegistry *registry, AgentPeer *peer, gpointer user_data)
  * {
  *   g_assert (agent_peer_get_state (peer) == AGENT_ACTOR_STATE_ENDED);
+ *   // prints: ear is gone
  *   g_print ("%s is gone\n", agent_peer_get_name (peer));
  * }
  *
  * g_autoptr (AgentRegistry) registry = agent_registry_new (bus);
+ * g_autoptr (AgentSubscriber) ear = agent_subscriber_new ("ear");
+ * g_autoptr (AgentInfo) info =
+ *   agent_info_new ("ear", "runner-1", NULL, TRUE, FALSE, 0);
  *
  * g_signal_connect (registry, "vanished", G_CALLBACK (on_vanished), NULL);
+ * agent_bus_subscribe (bus, ear, &error);
+ * agent_bus_send (bus, agent_message_new_agent_ready (info));
+ * agent_bus_unsubscribe (bus, "ear");
  * ```
  *
  * A peer belongs to the context of its registry: use it only there. Its properties change there, and tell so by notify.
@@ -204,7 +211,7 @@ peer_make_names (void)
   /**
    * AgentPeer:name: (getter get_name)
    *
-   * The name of the agent on the bus.
+   * The name of the agent on the bus. It never changes.
    *
    * Since: 0.1
    */
@@ -213,7 +220,7 @@ peer_make_names (void)
   /**
    * AgentPeer:runner: (getter get_runner)
    *
-   * The name of the runner, which runs the agent; may be empty.
+   * The name of the runner, which runs the agent; may be empty. Changes are notified.
    *
    * Since: 0.1
    */
@@ -222,7 +229,7 @@ peer_make_names (void)
   /**
    * AgentPeer:parent: (getter get_parent)
    *
-   * The name of the agent that this one belongs to, or %NULL for none.
+   * The name of the agent that this one belongs to, or %NULL for none. Changes are notified.
    *
    * Since: 0.1
    */
@@ -231,7 +238,7 @@ peer_make_names (void)
   /**
    * AgentPeer:started-at: (getter get_started_at)
    *
-   * When the agent started, in microseconds since the Unix epoch, or 0 if that is not known.
+   * When the agent started, in microseconds since the Unix epoch, or 0 if that is not known. Changes are notified.
    *
    * Since: 0.1
    */
@@ -245,7 +252,7 @@ peer_make_states (void)
   /**
    * AgentPeer:active: (getter is_active)
    *
-   * Whether the agent takes part.
+   * Whether the agent takes part. Changes are notified.
    *
    * Since: 0.1
    */
@@ -254,7 +261,7 @@ peer_make_states (void)
   /**
    * AgentPeer:bridged: (getter is_bridged)
    *
-   * Whether the agent carries frames between the bus and a pipeline.
+   * Whether the agent carries frames between the bus and a pipeline. Changes are notified.
    *
    * Since: 0.1
    */
@@ -264,7 +271,7 @@ peer_make_states (void)
    * AgentPeer:state: (getter get_state)
    *
    * How far the life of the agent has come: %AGENT_ACTOR_STATE_READY while it is in the registry, and
-   * %AGENT_ACTOR_STATE_ENDED when it has vanished.
+   * %AGENT_ACTOR_STATE_ENDED when it has vanished. Changes are notified.
    *
    * Since: 0.1
    */
@@ -274,7 +281,7 @@ peer_make_states (void)
   /**
    * AgentPeer:generation: (getter get_generation)
    *
-   * A number that no other peer of this registry has; an agent that comes later has a higher one.
+   * A number that no other peer of this registry has; an agent that comes later has a higher one. It never changes.
    *
    * Since: 0.1
    */

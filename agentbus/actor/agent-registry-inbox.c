@@ -86,7 +86,7 @@ _agent_registry_inbox_unref (AgentRegistryInbox *self)
   g_free (self);
 }
 
-/* The registry is being disposed of: it hears nothing any more. */
+/* The registry is being disposed of: it hears nothing any more. The subscriber keeps the inbox as long as it is on the bus. */
 void
 _agent_registry_inbox_close (AgentRegistryInbox *self)
 {
@@ -98,6 +98,7 @@ _agent_registry_inbox_close (AgentRegistryInbox *self)
   g_mutex_unlock (&self->lock);
 
   _agent_source_clear (&source);
+  g_clear_object (&self->subscriber);
 }
 
 /* --- What comes out --- */

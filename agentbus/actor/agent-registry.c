@@ -593,17 +593,21 @@ agent_registry_lookup (AgentRegistry *self,
  * {
  *   g_autoptr (GError) error = NULL;
  *
- *   // prints: 'ear' and 1 more did not appear within 10 ms
- *   if (!agent_registry_wait_for_finish (AGENT_REGISTRY (registry), result,
- *                                        &error))
- *     g_print ("%s\n", error->message);
+ *   if (agent_registry_wait_for_finish (AGENT_REGISTRY (registry), result,
+ *                                       &error))
+ *     g_print ("the ear is there\n"); // prints: the ear is there
+ *   else
+ *     g_warning ("%s", error->message);
  * }
  *
  * g_autoptr (AgentRegistry) registry = agent_registry_new (bus);
+ * g_autoptr (AgentInfo) info =
+ *   agent_info_new ("ear", "runner-1", NULL, TRUE, FALSE, 0);
  *
  * agent_registry_wait_for_async (
- *   registry, (const char *const[]){ "ear", "mouth", NULL }, 10, NULL,
- *   on_there, NULL);
+ *   registry, (const char *const[]){ "ear", NULL }, 5000, NULL, on_there,
+ *   NULL);
+ * agent_bus_send (bus, agent_message_new_agent_ready (info));
  * ```
  *
  * Since: 0.1

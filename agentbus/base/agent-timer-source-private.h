@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  *
  * A new timer has no time and calls nothing. set_time() may be called in any thread, but not by two threads at once:
  * the owner holds a lock. The time stays set, so the function is called in each iteration until it sets a later time,
- * or -1 for none. free() must be called without that lock, as it may call the destroy notify.
+ * or -1 for none. free() must be called without that lock, as it may call the destroy notify, which may be NULL.
  */
 typedef struct _AgentTimerSource AgentTimerSource;
 

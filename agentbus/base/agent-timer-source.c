@@ -57,7 +57,8 @@ timer_source_finalize (GSource *source)
 {
   TimerGSource *self = (TimerGSource *) source;
 
-  self->destroy (self->data);
+  if (self->destroy != NULL)
+    self->destroy (self->data);
 }
 
 static GSourceFuncs timer_source_funcs = {

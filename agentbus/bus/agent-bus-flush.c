@@ -18,6 +18,7 @@ typedef struct
   GMutex      lock;
   GHashTable *backlogs;  /* (lock) AgentMailbox → AgentBacklog, both owned: what is not handled yet */
   GSList     *replaced;  /* (lock) (owned) backlogs that do not matter any more, to be freed in the end */
+  GPtrArray  *seen;      /* (lock) (owned) of AgentMailbox (owned), to be unreffed in the end */
   gboolean    begun;     /* (lock) all backlogs were added */
   GError     *error;     /* (lock) (owned) (nullable) the first thing that went wrong */
   GTask      *task;      /* (lock) (owned) (nullable) NULL once it has returned */
@@ -43,6 +44,7 @@ flush_unref (gpointer data)
 
   g_hash_table_unref (self->backlogs);
   g_slist_free_full (self->replaced, (GDestroyNotify) _agent_backlog_free);
+  g_ptr_array_unref (self->seen);
   g_clear_error (&self->error);
   g_mutex_clear (&self->lock);
   g_free (self);
@@ -127,20 +129,13 @@ flush_has_moved (AgentMailbox     *mailbox,
   return ledger.moved > 0 && ledger.dropped[AGENT_DROP_REASON_DISCARDED] == 0;
 }
 
-/* From now on the flush waits for all that @mailbox has now. FALSE: it has left meanwhile. */
-static gboolean
-flush_renew_locked (Flush        *self,
-                    AgentMailbox *mailbox)
+/* From now on the flush waits for @backlog of @mailbox. Takes @backlog. Nothing is freed before the lock is unlocked. */
+static void
+flush_put_locked (Flush        *self,
+                  AgentMailbox *mailbox,
+                  AgentBacklog *backlog)
 {
-  AgentBacklog     *backlog = _agent_backlog_new (mailbox);
-  AgentBacklogState state = _agent_backlog_get_state (backlog, mailbox);
-  AgentBacklog     *old = g_hash_table_lookup (self->backlogs, mailbox);
-
-  if (state != AGENT_BACKLOG_WAITS)
-    {
-      self->replaced = g_slist_prepend (self->replaced, backlog);
-      return state == AGENT_BACKLOG_HANDLED;
-    }
+  AgentBacklog *old = g_hash_table_lookup (self->backlogs, mailbox);
 
   if (old != NULL)
     {
@@ -152,7 +147,39 @@ flush_renew_locked (Flush        *self,
       _agent_mailbox_ref (mailbox);
     }
   g_hash_table_insert (self->backlogs, mailbox, backlog);
-  return TRUE;
+}
+
+/* From now on the flush waits for all that @mailbox has now. FALSE: it has left meanwhile. */
+static gboolean
+flush_renew_locked (Flush        *self,
+                    AgentMailbox *mailbox)
+{
+  AgentBacklog     *backlog = _agent_backlog_new (mailbox);
+  AgentBacklogState state = _agent_backlog_get_state (backlog, mailbox);
+
+  if (state == AGENT_BACKLOG_WAITS)
+    flush_put_locked (self, mailbox, backlog);
+  else
+    self->replaced = g_slist_prepend (self->replaced, backlog);
+
+  return state == AGENT_BACKLOG_WAITS || state == AGENT_BACKLOG_HANDLED;
+}
+
+/* Some members may have got the messages of @left and be leaving themselves by now, but still handle them. Those of them that
+ * have left meanwhile have given on what they had. */
+static void
+flush_renew_leaving_locked (Flush        *self,
+                            AgentMailbox *left)
+{
+  AgentBus  *bus = g_task_get_source_object (self->task);
+  GPtrArray *leaving = _agent_directory_list_leaving (bus->directory, _agent_mailbox_get_group (left));
+
+  for (guint i = 0; i < leaving->len; i++)
+    {
+      if (leaving->pdata[i] != left)
+        flush_renew_locked (self, leaving->pdata[i]);
+    }
+  g_ptr_array_extend_and_steal (self->seen, leaving);
 }
 
 /* FALSE: one of the members has left meanwhile, and may have given its messages to others. */
@@ -169,10 +196,22 @@ flush_renew_members_locked (Flush        *self,
 
   _agent_mailbox_trie_list (trie, members);
   for (guint i = 0; i < n_members; i++)
-    all = flush_renew_locked (self, members[i]) && all;
+    {
+      g_ptr_array_add (self->seen, _agent_mailbox_ref (members[i]));
+      all = flush_renew_locked (self, members[i]) && all;
+    }
   _agent_mailbox_trie_unref (trie);
 
   return all;
+}
+
+/* What moves while this looks goes from those that leave to the members, so these come last. */
+static gboolean
+flush_renew_group_locked (Flush        *self,
+                          AgentMailbox *left)
+{
+  flush_renew_leaving_locked (self, left);
+  return flush_renew_members_locked (self, left);
 }
 
 /* The messages of @left are somewhere in its group. */
@@ -180,7 +219,7 @@ static void
 flush_follow_locked (Flush        *self,
                      AgentMailbox *left)
 {
-  while (self->task != NULL && !flush_renew_members_locked (self, left))
+  while (self->task != NULL && !flush_renew_group_locked (self, left))
     continue;
 }
 
@@ -282,7 +321,7 @@ flush_add (Flush        *self,
   AgentBacklog *backlog = _agent_backlog_new (mailbox);
 
   g_mutex_lock (&self->lock);
-  g_hash_table_insert (self->backlogs, _agent_mailbox_ref (mailbox), backlog);
+  flush_put_locked (self, mailbox, backlog);
   backlog = flush_look_locked (self, mailbox);
   g_mutex_unlock (&self->lock);
 
@@ -318,6 +357,7 @@ flush_begin (AgentBus      *bus,
   g_mutex_init (&self->lock);
   self->backlogs = g_hash_table_new_full (
       NULL, NULL, (GDestroyNotify) _agent_mailbox_unref, (GDestroyNotify) _agent_backlog_free);
+  self->seen = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
   self->task = task;
   flush_watch_cancellable (self);
   self->watch = _agent_bus_add_watch (bus, &flush_funcs, flush_ref (self), flush_unref);

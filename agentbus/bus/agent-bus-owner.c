@@ -4,6 +4,7 @@
 
 #include "bus/agent-bus-loss-private.h"
 #include "bus/agent-bus-owner-private.h"
+#include "bus/agent-delivery-private.h"
 #include "bus/agent-group-send-private.h"
 #include "bus/agent-subscriber-private.h"
 
@@ -40,15 +41,28 @@ owner_refused (AgentMailboxOwner *owner,
   return FALSE;
 }
 
+static gboolean
+owner_has_heir (AgentMailboxOwner *owner,
+                AgentMailbox      *mailbox,
+                AgentMessage      *message)
+{
+  return _agent_groups_has_other (_agent_directory_get_groups (((AgentBusOwner *) owner)->directory),
+                                  _agent_mailbox_get_group (mailbox),
+                                  agent_message_get_source (message));
+}
+
 static void
 owner_move (AgentMailboxOwner *owner,
             AgentMailbox      *mailbox,
             GPtrArray         *messages)
 {
   AgentBusOwner *self = (AgentBusOwner *) owner;
+  g_autoptr (AgentBus) bus = _agent_bus_report_dup_bus (self->report);
 
-  _agent_group_move (
-      _agent_directory_get_groups (self->directory), _agent_mailbox_get_group (mailbox), messages);
+  _agent_group_move (_agent_directory_get_groups (self->directory),
+                     _agent_mailbox_get_group (mailbox),
+                     bus != NULL && bus->total_order ? bus : NULL,
+                     messages);
 }
 
 static void
@@ -61,6 +75,14 @@ owner_lost (AgentMailboxOwner *owner,
 
   if (bus != NULL)
     _agent_bus_send_loss (bus, message, name, error);
+}
+
+static gpointer
+owner_new_delivery (AgentMailbox *mailbox,
+                    gpointer      subscriber,
+                    AgentHand    *hand)
+{
+  return _agent_delivery_new (mailbox, subscriber, hand);
 }
 
 static void
@@ -97,6 +119,12 @@ owner_dup_bus (AgentMailboxOwner *owner)
   return _agent_bus_report_dup_bus (((AgentBusOwner *) owner)->report);
 }
 
+static gpointer
+owner_get_directory (AgentMailboxOwner *owner)
+{
+  return ((AgentBusOwner *) owner)->directory;
+}
+
 static void
 owner_free (AgentMailboxOwner *owner)
 {
@@ -112,11 +140,14 @@ static const AgentMailboxOwnerFuncs owner_funcs = {
   .has_drops = owner_has_drops,
   .flow_changed = owner_flow_changed,
   .refused = owner_refused,
+  .has_heir = owner_has_heir,
   .move = owner_move,
   .lost = owner_lost,
+  .new_delivery = owner_new_delivery,
   .failed = owner_failed,
   .left = owner_left,
   .dup_bus = owner_dup_bus,
+  .get_directory = owner_get_directory,
   .free = owner_free,
 };
 

@@ -28,6 +28,14 @@ retained_is_wanted (AgentMessage *message,
           !_agent_interest_index_has_topic (taker->interests, taker->mailbox, message->topic));
 }
 
+/* Whether nobody would be given @message any more. A conversation never goes back. */
+static gboolean
+retained_is_spent (AgentMessage *message,
+                   gint64        now)
+{
+  return _agent_message_has_expired (message, now) || _agent_message_is_stale (message);
+}
+
 static int
 retained_compare (gconstpointer a,
                   gconstpointer b)
@@ -91,7 +99,7 @@ retained_give_all (AgentBus          *self,
     {
       AgentMessage *message = messages->pdata[i];
 
-      if (message != last && _agent_message_has_expired (message, taker->now))
+      if (message != last && retained_is_spent (message, taker->now))
         _agent_sender_unref_later (sender, _agent_retained_remove_locked (retained, message->topic));
       else if (message != last && retained_is_wanted (message, taker))
         retained_give (self, message, taker, sender);

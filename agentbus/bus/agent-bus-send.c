@@ -534,12 +534,7 @@ send_offer_in_order (AgentBus       *self,
   if ((*message)->seq == last_seq)
     return _agent_bus_offer_to (self, mailbox, *message, place, NULL, offer);
 
-  copy = _agent_message_copy_unsent (*message);
-  copy->sent = g_atomic_int_get (&(*message)->sent);
-  copy->origin = (*message)->origin;
-  copy->sent_at = (*message)->sent_at;
-  copy->seq = last_seq + 1;
-
+  copy = _agent_message_copy_numbered (*message, last_seq + 1);
   result = _agent_bus_offer_to (self, mailbox, copy, place, NULL, offer);
   if (result != AGENT_OFFER_ACCEPTED)
     {
@@ -570,6 +565,7 @@ _agent_bus_offer (AgentBus      *self,
   AgentOfferPlace  place = first_in_line ? AGENT_OFFER_FIRST : AGENT_OFFER_BEHIND;
   AgentOfferResult result;
 
+  _agent_mailbox_prepare_offer (mailbox, *message, sender);
   if (!self->total_order)
     return _agent_bus_offer_to (self, mailbox, *message, place, NULL, offer);
 

@@ -72,6 +72,8 @@ AgentMailbox   *_agent_directory_lookup          (AgentDirectory  *self,
                                                   const char      *name);
 guint           _agent_directory_get_size        (AgentDirectory  *self);
 AgentGroups    *_agent_directory_get_groups      (AgentDirectory  *self);
+GPtrArray      *_agent_directory_list_leaving    (AgentDirectory  *self,
+                                                  const char      *group);
 guint           _agent_directory_watch_name      (AgentDirectory  *self,
                                                   const char      *name,
                                                   AgentNameFunc    func,

@@ -168,9 +168,10 @@ directory_start_leaving_locked (AgentDirectory *self)
   _agent_presence_close (self->presence);
 }
 
-/* (transfer full) */
+/* (transfer full). @group: (nullable): of this group only */
 static GPtrArray *
-directory_list_leaving_locked (AgentDirectory *self)
+directory_list_leaving_locked (AgentDirectory *self,
+                               const char     *group)
 {
   GPtrArray     *mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
   GHashTableIter iter;
@@ -178,7 +179,10 @@ directory_list_leaving_locked (AgentDirectory *self)
 
   g_hash_table_iter_init (&iter, self->leaving);
   while (g_hash_table_iter_next (&iter, &mailbox, NULL))
-    g_ptr_array_add (mailboxes, _agent_mailbox_ref (mailbox));
+    {
+      if (group == NULL || g_strcmp0 (_agent_mailbox_get_group (mailbox), group) == 0)
+        g_ptr_array_add (mailboxes, _agent_mailbox_ref (mailbox));
+    }
 
   return mailboxes;
 }
@@ -193,7 +197,7 @@ _agent_directory_close (AgentDirectory *self)
   g_mutex_lock (&self->lock);
   g_atomic_int_set (&self->is_open, FALSE);
   directory_start_leaving_locked (self);
-  mailboxes = directory_list_leaving_locked (self);
+  mailboxes = directory_list_leaving_locked (self, NULL);
   g_mutex_unlock (&self->lock);
 
   return mailboxes;
@@ -214,6 +218,20 @@ directory_index_member_locked (AgentDirectory *self,
   index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
   _agent_interest_index_change_member (index, mailbox, interest, add);
   return _agent_interest_index_end (index);
+}
+
+/* The mailboxes that have left the group and are not released yet: (transfer full). They may still handle messages. */
+GPtrArray *
+_agent_directory_list_leaving (AgentDirectory *self,
+                               const char     *group)
+{
+  GPtrArray *mailboxes;
+
+  g_mutex_lock (&self->lock);
+  mailboxes = directory_list_leaving_locked (self, group);
+  g_mutex_unlock (&self->lock);
+
+  return mailboxes;
 }
 
 AgentGroups *
@@ -457,7 +475,7 @@ _agent_directory_get_ledgers (AgentDirectory  *self,
   /* When the bus is stopped, nobody is on it: so there is at most one entry for each name. */
   if (by_name != NULL && !g_atomic_int_get (&self->is_open))
     _agent_departures_list (&self->departures, by_name);
-  leaving = directory_list_leaving_locked (self);
+  leaving = directory_list_leaving_locked (self, NULL);
   snapshot = _agent_directory_ref_snapshot (self);
   g_mutex_unlock (&self->lock);
 

@@ -33,6 +33,9 @@ void              _agent_groups_clear       (AgentGroups  *self);
 AgentMailbox     *_agent_groups_choose      (AgentGroups  *self,
                                              const char   *name,
                                              const char   *source);
+gboolean          _agent_groups_has_other   (AgentGroups  *self,
+                                             const char   *name,
+                                             const char   *source);
 AgentMailboxTrie *_agent_groups_ref_members (AgentGroups  *self,
                                              const char   *name,
                                              guint        *n_members);

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "bus/agent-group-private.h"
+#include "bus/agent-bus-private.h"
 #include "mailbox/agent-sender-private.h"
 
 G_BEGIN_DECLS
@@ -21,6 +21,7 @@ gboolean _agent_group_send_one (AgentGroups  *groups,
                                 guint        *n_accepted);
 void     _agent_group_move     (AgentGroups  *groups,
                                 const char   *name,
+                                AgentBus     *ordered,
                                 GPtrArray    *messages);
 
 G_END_DECLS

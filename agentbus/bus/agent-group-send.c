@@ -129,13 +129,80 @@ group_take (GPtrArray  *messages,
   messages->len = n_left;
 }
 
+/* How many messages get new numbers while the order lock is held once. */
+#define MAX_RENUMBERED 256
+
+/* Each of @messages gets a number anew, since its place is behind what the heir has.
+ *
+ * @old: gets the messages that are to be unreffed */
+static void
+group_renumber_locked (AgentBus  *ordered,
+                       GPtrArray *messages,
+                       GPtrArray *old)
+{
+  for (guint i = 0; i < messages->len; i++)
+    {
+      AgentMessage *message = messages->pdata[i];
+      guint64       seq = atomic_fetch_add_explicit (&ordered->last_seq, 1, memory_order_relaxed) + 1;
+
+      messages->pdata[i] = _agent_message_copy_numbered (message, seq);
+      ordered->n_restamped++;
+      g_ptr_array_add (old, message);
+    }
+}
+
+/* Gives the first of @messages to @heir, and leaves there what @heir does not take. TRUE: it has taken all of them. */
+static gboolean
+group_adopt_some (AgentBus     *ordered,
+                  AgentMailbox *heir,
+                  GPtrArray    *messages)
+{
+  g_autoptr (GPtrArray) old = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  g_autoptr (GPtrArray) some = g_ptr_array_new ();
+  guint n = MIN (messages->len, MAX_RENUMBERED);
+
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (some, messages->pdata[i]);
+  g_mutex_lock (&ordered->order_lock);
+  group_renumber_locked (ordered, some, old);
+  _agent_mailbox_adopt (heir, some);
+  g_mutex_unlock (&ordered->order_lock);
+
+  for (guint i = 0; i < some->len; i++)
+    messages->pdata[n - some->len + i] = some->pdata[i];
+  if (n > some->len)
+    g_ptr_array_remove_range (messages, 0, n - some->len);
+  return some->len == 0;
+}
+
+/* Leaves in @messages what @heir does not take, because it closes.
+ *
+ * @ordered: (nullable): the bus, if all subscribers see messages in the order of their numbers */
+static void
+group_adopt (AgentBus     *ordered,
+             AgentMailbox *heir,
+             GPtrArray    *messages)
+{
+  if (ordered == NULL)
+    {
+      _agent_mailbox_adopt (heir, messages);
+      return;
+    }
+
+  while (messages->len > 0 && group_adopt_some (ordered, heir, messages))
+    continue;
+}
+
 /* Gives messages to other members of the group, in their order and above the capacity of who gets them. All messages of one
  * source go the same way. What nobody may get stays in @messages.
+ *
+ * @ordered: as for group_adopt()
  *
  * A member that closes in the meantime is not in the group any more, so it is not chosen twice. */
 void
 _agent_group_move (AgentGroups *groups,
                    const char  *name,
+                   AgentBus    *ordered,
                    GPtrArray   *messages)
 {
   g_autoptr (GPtrArray) nobodys = g_ptr_array_new ();
@@ -152,7 +219,7 @@ _agent_group_move (AgentGroups *groups,
           continue;
         }
       group_take (messages, _agent_mailbox_get_name (heir), TRUE, taken);
-      _agent_mailbox_adopt (heir, taken);
+      group_adopt (ordered, heir, taken);
       _agent_mailbox_unref (heir);
       g_ptr_array_extend (taken, messages, NULL, NULL);
       messages->len = 0;

@@ -270,24 +270,81 @@ group_measure (Group *self,
          (g_atomic_pointer_get (&member->schedule.hands) != NULL);
 }
 
+/* A guess, without a lock of the member: it is full by number, or the room is reserved for those who wait. */
+static gboolean
+group_is_full (Group *self,
+               guint  i)
+{
+  AgentMailbox *member = self->members->pdata[i];
+
+  return _agent_channel_queue_is_full (&member->queues[AGENT_CHANNEL_DATA]);
+}
+
+/* How many members are asked for room at most: in a larger group that is full, a send must not ask everybody. */
+#define MAX_ASKED 32
+
+/* A member that has room, from a random one on: NOBODY if none that was asked has. */
+static guint
+groups_find_room_locked (AgentGroups *self,
+                         Group       *group,
+                         const char  *source)
+{
+  guint n = group->members->len;
+  guint start = groups_random_locked (self, n);
+
+  for (guint k = 0; k < MIN (n, MAX_ASKED); k++)
+    {
+      guint i = (start + k) % n;
+
+      if (!group_is_full (group, i) && !group_is_source (group, i, source))
+        return i;
+    }
+
+  return NOBODY;
+}
+
+/* Of @first and @second, the one with the shorter queue.
+ *
+ * @second: NOBODY if there is no other one
+ * @other: (out): the one that is not returned */
+static guint
+group_get_shorter (Group *self,
+                   guint  first,
+                   guint  second,
+                   guint *other)
+{
+  gboolean swap = second != NOBODY && (gint64) (group_measure (self, second) - group_measure (self, first)) < 0;
+
+  *other = swap ? first : second;
+  return swap ? second : first;
+}
+
 static AgentMailbox *
 groups_choose_locked (AgentGroups *self,
                       Group       *group,
                       const char  *source)
 {
   guint first = groups_draw_but_source_locked (self, group, NOBODY, source);
-  guint second;
+  guint chosen;
+  guint other;
 
   if (first == NOBODY)
     return NULL;
 
-  second = groups_draw_but_source_locked (self, group, first, source);
-  if (second != NOBODY && (gint64) (group_measure (group, second) - group_measure (group, first)) < 0)
-    first = second;
-  return _agent_mailbox_ref (group->members->pdata[first]);
+  chosen = group_get_shorter (group, first, groups_draw_but_source_locked (self, group, first, source), &other);
+  if (G_UNLIKELY (group_is_full (group, chosen)) && other != NOBODY)
+    {
+      if (group_is_full (group, other))
+        other = groups_find_room_locked (self, group, source);
+      if (other != NOBODY)
+        chosen = other;
+    }
+
+  return _agent_mailbox_ref (group->members->pdata[chosen]);
 }
 
-/* Chooses the member for a message: of two at random, the one with the shorter queue: (transfer full) (nullable).
+/* Chooses the member for a message: of two at random, the one with the shorter queue. If that is full, the other one, and if
+ * that is full too, another one that has room: (transfer full) (nullable).
  *
  * @source: the name that must not get it */
 AgentMailbox *
@@ -307,6 +364,26 @@ _agent_groups_choose (AgentGroups *self,
   _agent_spin_lock_unlock (&self->lock);
 
   return member;
+}
+
+/* Whether there is any member but @source. May be called with the lock of a channel held. */
+gboolean
+_agent_groups_has_other (AgentGroups *self,
+                         const char  *name,
+                         const char  *source)
+{
+  Group   *group;
+  gboolean has_other;
+
+  if (!_agent_groups_has_any (self))
+    return FALSE;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = g_hash_table_lookup (self->by_name, name);
+  has_other = group != NULL && (group->members->len > 1 || !group_is_source (group, 0, source));
+  _agent_spin_lock_unlock (&self->lock);
+
+  return has_other;
 }
 
 /* All members: (transfer full) (nullable) NULL if there is no such group. */

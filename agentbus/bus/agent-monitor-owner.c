@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "bus/agent-monitor-owner-private.h"
+#include "bus/agent-delivery-private.h"
 #include "bus/agent-subscriber-private.h"
 
 typedef struct
@@ -48,6 +49,14 @@ monitor_owner_lost (AgentMailboxOwner *owner,
 {
 }
 
+static gpointer
+monitor_owner_new_delivery (AgentMailbox *mailbox,
+                            gpointer      subscriber,
+                            AgentHand    *hand)
+{
+  return _agent_delivery_new (mailbox, subscriber, hand);
+}
+
 static void
 monitor_owner_failed (AgentMailboxOwner *owner,
                       AgentMailbox      *mailbox,
@@ -78,6 +87,12 @@ monitor_owner_dup_bus (AgentMailboxOwner *owner)
   return _agent_bus_report_dup_bus (((AgentMonitorOwner *) owner)->bus_owner->report);
 }
 
+static gpointer
+monitor_owner_get_directory (AgentMailboxOwner *owner)
+{
+  return NULL;
+}
+
 static void
 monitor_owner_free (AgentMailboxOwner *owner)
 {
@@ -92,9 +107,11 @@ static const AgentMailboxOwnerFuncs monitor_owner_funcs = {
   .flow_changed = monitor_owner_flow_changed,
   .refused = monitor_owner_refused,
   .lost = monitor_owner_lost,
+  .new_delivery = monitor_owner_new_delivery,
   .failed = monitor_owner_failed,
   .left = monitor_owner_left,
   .dup_bus = monitor_owner_dup_bus,
+  .get_directory = monitor_owner_get_directory,
   .free = monitor_owner_free,
 };
 

@@ -136,11 +136,12 @@ room_unref_wait (gpointer data)
 }
 
 static GError *
-room_new_error (RoomWait *wait)
+room_new_error (RoomWait *wait,
+                RoomFate  fate)
 {
   const char *name = _agent_mailbox_get_name (wait->mailbox);
 
-  switch (wait->fate)
+  switch (fate)
     {
     case ROOM_EXPIRED:
       return g_error_new (AGENT_BUS_ERROR,
@@ -163,27 +164,82 @@ room_new_error (RoomWait *wait)
     }
 }
 
-/* A member of a group has left while a message waited for room at it. FALSE: there is no other one, and @offered is still the
- * caller's. */
-static gboolean
-room_wait_at_another (RoomWait *wait)
+/* Why the message is not to be sent any more: ROOM_WAITS if it is. The sources of the wait may come later than the room, or never,
+ * if nobody iterates their context. */
+static RoomFate
+room_look (RoomWait *wait)
+{
+  if (g_cancellable_is_cancelled (g_task_get_cancellable (wait->task)))
+    return ROOM_CANCELLED;
+  if (_agent_message_is_stale (wait->offered))
+    return ROOM_STALE;
+  if (_agent_message_has_expired (wait->offered, _agent_clock_now ()))
+    return ROOM_EXPIRED;
+
+  return ROOM_WAITS;
+}
+
+/* Offers the message to another member of its group. Returns the one that has taken it, or has no room for it: (transfer full)
+ * (nullable). A member that closes is not in the group any more, so it is not chosen twice. */
+static AgentMailbox *
+room_offer_to_group (RoomWait         *wait,
+                     AgentOfferResult *result)
 {
   AgentBus     *bus = g_task_get_source_object (wait->task);
   AgentMessage *offered = wait->offered;
   AgentMailbox *member;
 
-  if (wait->fate != ROOM_CLOSED || !offered->grouped)
-    return FALSE;
+  while ((member = _agent_groups_choose (_agent_directory_get_groups (bus->directory),
+                                         _agent_message_string (offered, offered->target),
+                                         _agent_message_string (offered, offered->source))) != NULL)
+    {
+      *result = _agent_bus_offer_now (bus, member, offered, _agent_sender_get ());
+      if (*result != AGENT_OFFER_CLOSED)
+        break;
+      _agent_mailbox_unref (member);
+    }
 
-  member = _agent_groups_choose (_agent_directory_get_groups (bus->directory),
-                                 _agent_message_string (offered, offered->target),
-                                 _agent_message_string (offered, offered->source));
+  return member;
+}
+
+/* A member of a group has left while a message waited for room at it. The next one is treated as in a new send, so an older
+ * message may give way there. FALSE: there is no other one, and @offered is still the caller's. */
+static gboolean
+room_go_to_another (RoomWait *wait)
+{
+  AgentOfferResult result;
+  AgentMailbox    *member;
+
+  member = room_offer_to_group (wait, &result);
   if (member == NULL)
     return FALSE;
 
-  _agent_room_wait (wait->room, member, offered, g_object_ref (wait->task));
+  if (result == AGENT_OFFER_ACCEPTED)
+    g_task_return_boolean (wait->task, TRUE);
+  else
+    _agent_room_wait (wait->room, member, wait->offered, g_object_ref (wait->task));
   _agent_mailbox_unref (member);
   return TRUE;
+}
+
+/* The message was not accepted where it has waited. */
+static void
+room_end_in_vain (RoomWait *wait)
+{
+  RoomFate fate = wait->fate;
+
+  if (fate == ROOM_CLOSED && wait->offered->grouped)
+    {
+      RoomFate now = room_look (wait);
+
+      if (now == ROOM_WAITS && room_go_to_another (wait))
+        return;
+      if (now != ROOM_WAITS)
+        fate = now;
+    }
+
+  _agent_bus_cancel_offer (wait->offered);
+  g_task_return_error (wait->task, room_new_error (wait, fate));
 }
 
 /* Takes the reference that the line had on @wait. With no lock held. */
@@ -200,28 +256,23 @@ room_end_wait (RoomWait *wait)
       _agent_mailbox_end_offer (wait->mailbox, wait->channel, &wait->offer);
       g_task_return_boolean (wait->task, TRUE);
     }
-  else if (!room_wait_at_another (wait))
+  else
     {
-      _agent_bus_cancel_offer (wait->offered);
-      g_task_return_error (wait->task, room_new_error (wait));
+      room_end_in_vain (wait);
     }
   room_unref_wait (wait);
 }
 
 /* --- Going on --- */
 
-/* The sources of the wait may come later than the room, or never, if nobody iterates their context. */
 static RoomFate
 room_offer_locked (RoomWait *wait)
 {
   AgentBus *bus = g_task_get_source_object (wait->task);
+  RoomFate  fate = room_look (wait);
 
-  if (g_cancellable_is_cancelled (g_task_get_cancellable (wait->task)))
-    return ROOM_CANCELLED;
-  if (_agent_message_is_stale (wait->offered))
-    return ROOM_STALE;
-  if (_agent_message_has_expired (wait->offered, _agent_clock_now ()))
-    return ROOM_EXPIRED;
+  if (fate != ROOM_WAITS)
+    return fate;
 
   switch (_agent_bus_offer_unnumbered (bus, wait->mailbox, wait->offered, AGENT_OFFER_FIRST, &wait->offer))
     {

@@ -237,14 +237,6 @@ _agent_subscriber_dup_info (AgentSubscriber *self)
   return _agent_subscription_dup_info (_agent_subscriber_get_subscription (self));
 }
 
-static gpointer
-subscriber_new_hand (gpointer      subscriber,
-                     AgentMailbox *mailbox,
-                     AgentHand    *hand)
-{
-  return _agent_delivery_new (mailbox, subscriber, hand);
-}
-
 /* Makes the mailbox for one subscription: (transfer full).
  *
  * @default_capacity: the capacity of the bus, for a subscriber that has none of its own */
@@ -256,7 +248,6 @@ _agent_subscriber_new_mailbox (AgentSubscriber   *self,
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
   AgentMailboxSettings    settings = { .name = priv->name, .group = priv->group, .overflow = priv->overflow };
   AgentReceiver           receiver = { .handle = (AgentReceiverFunc) AGENT_SUBSCRIBER_GET_CLASS (self)->message,
-                                       .new_hand = subscriber_new_hand,
                                        .signal = signals[MESSAGE],
                                        .always_emit = priv->always_emit };
 

@@ -5,10 +5,21 @@
 #include "bus/agent-bus-private.h"
 #include "bus/agent-subscription-private.h"
 
+/* (transfer none) (nullable): NULL for the mailbox of a monitor, which sees everything */
 static AgentDirectory *
 interest_get_directory (AgentMailbox *mailbox)
 {
-  return ((AgentBusOwner *) mailbox->owner)->directory;
+  return mailbox->owner->funcs->get_directory (mailbox->owner);
+}
+
+static void
+interest_tell_accepts (AgentSubscriptionInterest *self,
+                       AgentMailbox              *mailbox)
+{
+  AgentDirectory *directory = interest_get_directory (mailbox);
+
+  if (directory != NULL)
+    _agent_directory_set_accepts (directory, mailbox, (const char *const *) self->interest->accepts);
 }
 
 /* Called with the lock held. */
@@ -75,8 +86,7 @@ _agent_subscription_bring_accepts (AgentSubscription *self,
 
   g_mutex_lock (&own->lock);
   if (own->interest->accepts != NULL)
-    _agent_directory_set_accepts (
-        interest_get_directory (mailbox), mailbox, (const char *const *) own->interest->accepts);
+    interest_tell_accepts (own, mailbox);
   g_mutex_unlock (&own->lock);
 }
 
@@ -98,8 +108,7 @@ _agent_subscription_change_accepts (AgentSubscription *self,
   if (changed)
     mailbox = _agent_subscription_ref_mailbox (self);
   if (mailbox != NULL)
-    _agent_directory_set_accepts (
-        interest_get_directory (mailbox), mailbox, (const char *const *) own->interest->accepts);
+    interest_tell_accepts (own, mailbox);
   g_mutex_unlock (&own->lock);
 
   g_clear_pointer (&mailbox, _agent_mailbox_unref);
@@ -177,6 +186,7 @@ _agent_subscription_remove_pattern (AgentSubscription *self,
 {
   AgentSubscriptionInterest *own = interest_peek (self);
   AgentMailbox              *mailbox = NULL;
+  AgentDirectory            *directory = NULL;
   gboolean                   removed;
 
   if (own == NULL)
@@ -187,7 +197,9 @@ _agent_subscription_remove_pattern (AgentSubscription *self,
   if (removed)
     mailbox = _agent_subscription_ref_mailbox (self);
   if (mailbox != NULL)
-    _agent_directory_remove_pattern (interest_get_directory (mailbox), mailbox, pattern);
+    directory = interest_get_directory (mailbox);
+  if (directory != NULL)
+    _agent_directory_remove_pattern (directory, mailbox, pattern);
   g_mutex_unlock (&own->lock);
 
   g_clear_pointer (&mailbox, _agent_mailbox_unref);

@@ -12,7 +12,7 @@ G_BEGIN_DECLS
  * that it cancels: who gets both remembers the first one here, until the turn of the second one comes.
  *
  * It remembers as many as AGENT_CANCELS_MAX, for AGENT_CANCELS_TIME microseconds. It knows a task by the source of both
- * messages and the task id. A request that was sent after the cancellation is another task with the same id.
+ * messages and the task id, and if that matters, by its actor. A request that was sent after the cancellation is another task with the same id.
  *
  * All functions but free() may be called in any thread, with other locks held.
  */
@@ -24,9 +24,11 @@ typedef struct _AgentCancels AgentCancels;
 AgentCancels *_agent_cancels_new     (void);
 void          _agent_cancels_free    (AgentCancels *self);
 void          _agent_cancels_add     (AgentCancels *self,
-                                      AgentMessage *cancel);
+                                      AgentMessage *cancel,
+                                      const char   *actor);
 gboolean      _agent_cancels_matches (AgentCancels *self,
-                                      AgentMessage *message);
+                                      AgentMessage *message,
+                                      const char   *actor);
 void          _agent_cancels_merge   (AgentCancels *self,
                                       AgentCancels *other);
 

@@ -11,6 +11,7 @@ typedef struct
 {
   const char *source;
   const char *task_id;
+  const char *actor; /* "" for any */
   guint64     seq;
   gint64      added_at;
   GList       link; /* in @by_age */
@@ -39,7 +40,8 @@ cancels_equal (gconstpointer a,
   const Cancel *one = a;
   const Cancel *other = b;
 
-  return strcmp (one->task_id, other->task_id) == 0 && strcmp (one->source, other->source) == 0;
+  return strcmp (one->task_id, other->task_id) == 0 && strcmp (one->source, other->source) == 0 &&
+         strcmp (one->actor, other->actor) == 0;
 }
 
 AgentCancels *
@@ -69,11 +71,13 @@ cancels_new_entry (const Cancel *key)
 {
   gsize   source_size = strlen (key->source) + 1;
   gsize   task_id_size = strlen (key->task_id) + 1;
-  Cancel *self = g_malloc (sizeof (Cancel) + source_size + task_id_size);
+  gsize   actor_size = strlen (key->actor) + 1;
+  Cancel *self = g_malloc (sizeof (Cancel) + source_size + task_id_size + actor_size);
 
   *self = *key;
   self->source = memcpy (self->strings, key->source, source_size);
   self->task_id = memcpy (self->strings + source_size, key->task_id, task_id_size);
+  self->actor = memcpy (self->strings + source_size + task_id_size, key->actor, actor_size);
   self->link = (GList){ .data = self };
 
   return self;
@@ -129,19 +133,24 @@ cancels_add_locked (AgentCancels *self,
 }
 
 static Cancel
-cancels_get_key (AgentMessage *message)
+cancels_get_key (AgentMessage *message,
+                 const char   *actor)
 {
   return (Cancel){ .source = agent_message_get_source (message),
                    .task_id = agent_message_get_task_id (message),
+                   .actor = actor != NULL ? actor : "",
                    .seq = agent_message_get_seq (message) };
 }
 
-/* Remembers @cancel, a TASK_CANCEL that was sent. */
+/* Remembers @cancel, a TASK_CANCEL that was sent.
+ *
+ * @actor: (nullable): the only one whose task it cancels */
 void
 _agent_cancels_add (AgentCancels *self,
-                    AgentMessage *cancel)
+                    AgentMessage *cancel,
+                    const char   *actor)
 {
-  Cancel key = cancels_get_key (cancel);
+  Cancel key = cancels_get_key (cancel, actor);
 
   key.added_at = _agent_clock_now ();
   _agent_spin_lock_lock (&self->lock);
@@ -149,22 +158,34 @@ _agent_cancels_add (AgentCancels *self,
   _agent_spin_lock_unlock (&self->lock);
 }
 
-/* Whether @message is a TASK_REQUEST that was cancelled. */
+static gboolean
+cancels_contains_locked (AgentCancels *self,
+                         const Cancel *key)
+{
+  const Cancel *cancel = g_hash_table_lookup (self->by_task, key);
+
+  return cancel != NULL && cancel->seq > key->seq && !cancels_is_over (cancel, _agent_clock_now ());
+}
+
+/* Whether @message is a TASK_REQUEST that was cancelled.
+ *
+ * @actor: (nullable): the actor that it is for */
 gboolean
 _agent_cancels_matches (AgentCancels *self,
-                        AgentMessage *message)
+                        AgentMessage *message,
+                        const char   *actor)
 {
-  const Cancel *cancel;
-  gboolean      matches;
-  Cancel        key;
+  Cancel   key;
+  Cancel   key_of_actor;
+  gboolean matches;
 
   if (message->type != AGENT_MESSAGE_TYPE_TASK_REQUEST || _agent_message_has_fate (message))
     return FALSE;
 
-  key = cancels_get_key (message);
+  key = cancels_get_key (message, NULL);
+  key_of_actor = cancels_get_key (message, actor);
   _agent_spin_lock_lock (&self->lock);
-  cancel = g_hash_table_lookup (self->by_task, &key);
-  matches = cancel != NULL && cancel->seq > key.seq && !cancels_is_over (cancel, _agent_clock_now ());
+  matches = cancels_contains_locked (self, &key) || (actor != NULL && cancels_contains_locked (self, &key_of_actor));
   _agent_spin_lock_unlock (&self->lock);
 
   return matches;

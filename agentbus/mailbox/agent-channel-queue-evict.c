@@ -199,6 +199,7 @@ _agent_channel_queue_evict_locked (AgentChannelQueue *self,
 {
   AgentMessage *message = NULL;
 
+  _agent_channel_queue_set_mark (self, AGENT_QUEUE_WAIT);
   while (message == NULL && queue_find_locked (self))
     message = queue_take_found_locked (self, gap, next);
 
@@ -216,6 +217,7 @@ _agent_channel_queue_evict_spent_locked (AgentChannelQueue *self,
                                          gboolean          *gap,
                                          AgentMessage     **next)
 {
+  _agent_channel_queue_set_mark (self, AGENT_QUEUE_WAIT);
   while (queue_find_locked (self))
     {
       AgentMessage *message = _agent_channel_queue_tag_slot (&self->evict_block->slots[self->evict_index]);

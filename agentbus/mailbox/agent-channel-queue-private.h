@@ -28,7 +28,9 @@ G_BEGIN_DECLS
  *
  * While some messages wait for room, the room is reserved for them: to all others the queue looks full.
  *
- * A message before which others were lost has a tag in its slot. The mailbox knows how many were lost.
+ * A message before which others were lost has a tag in its slot. The mailbox knows how many were lost. A thread that takes
+ * messages back also tags those that stay, to make the receiver wait until it is done: it sets AGENT_QUEUE_WAIT first. The
+ * receiver claims a message before it looks at this mark. So it either finds the mark, or was quicker than the tag.
  *
  * A thread that ends the subscription can also leave the reliable messages where they are, for the receiver to take: see
  * sift(). Whether a message is one of these is in the tag of its slot, too.
@@ -101,6 +103,7 @@ enum
   AGENT_QUEUE_SLOW = 1 << 0, /* the receiver lags behind; changed with the lock held */
   AGENT_QUEUE_GAP = 1 << 1,  /* messages were refused that belong before the next one that is pushed */
   AGENT_QUEUE_SPENT = 1 << 2, /* there may be messages that expire or get stale */
+  AGENT_QUEUE_WAIT = 1 << 3, /* the receiver takes the lock after each message with the tag of a gap; never cleared */
 };
 
 /* What a sender may find when it takes a closer look. */
@@ -130,6 +133,10 @@ typedef void (*AgentGapFunc) (gpointer      data,
                               AgentMessage *from,
                               AgentMessage *to);
 
+/* Whether @message is left to the receiver. Called with the lock held. */
+typedef gboolean (*AgentStayFunc) (gpointer      data,
+                                   AgentMessage *message);
+
 void          _agent_channel_queue_init         (AgentChannelQueue *self,
                                                  guint              capacity,
                                                  guint64            max_bytes);
@@ -149,9 +156,10 @@ gboolean      _agent_channel_queue_has_room_locked
 gboolean      _agent_channel_queue_has_reserved_room_locked
                                                 (AgentChannelQueue *self,
                                                  gsize              size);
-gboolean      _agent_channel_queue_push_locked  (AgentChannelQueue *self,
+void          _agent_channel_queue_push_locked  (AgentChannelQueue *self,
                                                  AgentMessage      *message,
-                                                 gsize              size);
+                                                 gsize              size,
+                                                 gboolean           gap);
 AgentMessage *_agent_channel_queue_evict_locked (AgentChannelQueue *self,
                                                  gboolean          *gap,
                                                  AgentMessage     **next);
@@ -179,6 +187,7 @@ gboolean      _agent_channel_queue_has_recovered_locked
                                                 (AgentChannelQueue *self);
 guint         _agent_channel_queue_sift_locked  (AgentChannelQueue *self,
                                                  GPtrArray         *messages,
+                                                 AgentStayFunc      has_to_stay,
                                                  AgentGapFunc       gap_moved,
                                                  gpointer           data);
 void          _agent_channel_queue_note_recovered_locked

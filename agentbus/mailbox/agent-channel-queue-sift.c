@@ -10,9 +10,28 @@ typedef struct
 {
   GPtrArray        *messages;
   _Atomic guintptr *stays; /* (nullable) the slot of the message behind, the nearest one that stays */
+  AgentStayFunc     has_to_stay;
   AgentGapFunc      gap_moved;
   gpointer          data;
 } Sift;
+
+/* Whether a message that never gives way stays. It is tagged before it is read: then the receiver waits for the lock before it
+ * goes on with it. */
+static gboolean
+sift_has_to_stay_locked (Sift             *self,
+                         _Atomic guintptr *place,
+                         guintptr          slot)
+{
+  AgentMessage *message;
+
+  if ((slot & AGENT_SLOT_STAYS) != 0)
+    return TRUE;
+  if ((slot & AGENT_SLOT_KEPT) == 0)
+    return FALSE;
+
+  message = _agent_channel_queue_tag_slot (place);
+  return message != NULL && self->has_to_stay (self->data, message);
+}
 
 /* Takes the message at @place back. Returns its slot, or 0 if the receiver was quicker.
  *
@@ -20,13 +39,13 @@ typedef struct
  * lock to learn what was lost. */
 static guintptr
 sift_take_locked (Sift             *self,
-                  _Atomic guintptr *place,
-                  guintptr          slot)
+                  _Atomic guintptr *place)
 {
+  guintptr      slot = atomic_load_explicit (place, memory_order_acquire);
   gboolean      gap = (slot & AGENT_SLOT_GAP) != 0;
   AgentMessage *to = gap && self->stays != NULL ? _agent_channel_queue_tag_slot (self->stays) : NULL;
 
-  if (!atomic_compare_exchange_strong (place, &slot, 0))
+  if (slot == 0 || !atomic_compare_exchange_strong (place, &slot, 0))
     return 0;
 
   g_ptr_array_add (self->messages, _agent_slot_get_message (slot));
@@ -47,10 +66,10 @@ sift_block_locked (Sift       *self,
       _Atomic guintptr *place = &block->slots[i - 1];
       guintptr          slot = atomic_load_explicit (place, memory_order_acquire);
 
-      if ((slot & AGENT_SLOT_STAYS) != 0)
+      if (sift_has_to_stay_locked (self, place, slot))
         self->stays = place;
       else if (slot != 0)
-        size += _agent_slot_get_size (sift_take_locked (self, place, slot));
+        size += _agent_slot_get_size (sift_take_locked (self, place));
     }
 
   return size;
@@ -100,19 +119,23 @@ sift_reverse (GPtrArray *messages,
 /* Takes back all queued messages but those that stay, and adds them to @messages, oldest first. Precondition: the queue is
  * closed. Returns how many there were.
  *
+ * @has_to_stay: called for those that never give way, and that do not stay anyway
+ *
  * They are taken from the end, since the receiver may go on from the start meanwhile: so what the receiver gets is older. */
 guint
 _agent_channel_queue_sift_locked (AgentChannelQueue *self,
                                   GPtrArray         *messages,
+                                  AgentStayFunc      has_to_stay,
                                   AgentGapFunc       gap_moved,
                                   gpointer           data)
 {
   g_autoptr (GPtrArray) blocks = sift_list_blocks_locked (self);
-  Sift  sift = { messages, NULL, gap_moved, data };
+  Sift  sift = { messages, NULL, has_to_stay, gap_moved, data };
   guint n_before = messages->len;
 
   g_assert (self->closed);
 
+  _agent_channel_queue_set_mark (self, AGENT_QUEUE_WAIT);
   /* Nothing is pushed any more, so nothing has to give way. */
   self->evict_block = NULL;
   self->kept_tail = NULL;

@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 #define AGENT_SLOT_KEPT     ((guintptr) 1) /* the message never gives way */
 #define AGENT_SLOT_MEASURED ((guintptr) 2) /* its bytes were counted, since bytes were limited when it was pushed */
 #define AGENT_SLOT_GAP      ((guintptr) 4) /* messages before it were lost */
-#define AGENT_SLOT_STAYS    ((guintptr) 8) /* it is reliable, and neither a watch nor a group wants it back: the receiver gets it */
+#define AGENT_SLOT_STAYS    ((guintptr) 8) /* it is reliable, and neither a watch nor a group may want it back: the receiver gets it */
 #define AGENT_SLOT_TAGS     ((guintptr) 15)
 
 G_STATIC_ASSERT (AGENT_SLOT_TAGS < AGENT_MESSAGE_ALIGNMENT);

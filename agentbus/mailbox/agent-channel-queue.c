@@ -179,15 +179,16 @@ _agent_channel_queue_has_reserved_room_locked (AgentChannelQueue *self,
   return queue_has_room_locked (self, self->limit, size);
 }
 
-/* Takes @message. Asks neither for room nor whether the queue is closed. Returns whether the message got the tag of a gap, as
- * the mark was set: then the caller clears the mark, before it unlocks. */
-gboolean
+/* Takes @message. Asks neither for room nor whether the queue is closed.
+ *
+ * @gap: whether messages before it were lost */
+void
 _agent_channel_queue_push_locked (AgentChannelQueue *self,
                                   AgentMessage      *message,
-                                  gsize              size)
+                                  gsize              size,
+                                  gboolean           gap)
 {
   gboolean    kept = _agent_message_is_kept (message);
-  gboolean    gap = _agent_channel_queue_has_mark (self, AGENT_QUEUE_GAP);
   AgentBlock *tail = self->tail;
   guint       n_filled;
 
@@ -208,8 +209,6 @@ _agent_channel_queue_push_locked (AgentChannelQueue *self,
       self->n_kept_in++;
       self->kept_bytes_in += size;
     }
-
-  return gap;
 }
 
 /* From now on, no message may be pushed. */

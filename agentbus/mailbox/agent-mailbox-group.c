@@ -28,8 +28,8 @@ group_push_locked (AgentMailbox *self,
 
   if (_agent_message_may_be_spent (message))
     _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
-  if (_agent_channel_queue_push_locked (queue, message, _agent_channel_queue_measure (queue, message)))
-    _agent_mailbox_put_refused_locked (self, message);
+  _agent_channel_queue_push_locked (
+      queue, message, _agent_channel_queue_measure (queue, message), _agent_mailbox_put_refused_locked (self, message));
 }
 
 static guint
@@ -112,6 +112,17 @@ _agent_mailbox_adopt (AgentMailbox *self,
 
 /* --- The leaver --- */
 
+/* Whether @message, which was sent to the group, stays in its place although the mailbox closes: it is reliable, and there is
+ * nobody else to handle it. An AgentStayFunc. */
+gboolean
+_agent_mailbox_keeps_grouped_locked (gpointer      mailbox,
+                                     AgentMessage *message)
+{
+  AgentMailbox *self = mailbox;
+
+  return message->grouped && message->origin == 0 && !self->owner->funcs->has_heir (self->owner, self, message);
+}
+
 /* Moves the messages that were sent to the group from @messages to @moved, in their order, and counts them as moved. */
 void
 _agent_mailbox_pick_grouped_locked (AgentMailbox *self,
@@ -135,21 +146,24 @@ _agent_mailbox_pick_grouped_locked (AgentMailbox *self,
   _agent_mailbox_extras_get (&self->extras)->n_moved += moved->len;
 }
 
-/* Nobody else may get @messages: the reliable ones go back into the channel, if @keep, and all others are the caller's to
- * discard. They do not count as moved any more. */
+/* Nobody else may get @messages after all, since others have left meanwhile. The reliable ones go back into the channel, if
+ * @keep, and all others are the caller's to discard. They do not count as moved any more.
+ *
+ * If another thread has emptied the channel meanwhile, because the time is over, nobody comes for them there any more. */
 void
 _agent_mailbox_take_back_locked (AgentMailbox *self,
                                  GPtrArray    *messages,
                                  gboolean      keep)
 {
-  guint n_left = 0;
+  gboolean back = keep && !self->queues[AGENT_CHANNEL_DATA].emptied;
+  guint    n_left = 0;
 
   _agent_mailbox_extras_get (&self->extras)->n_moved -= messages->len;
   for (guint i = 0; i < messages->len; i++)
     {
       AgentMessage *message = messages->pdata[i];
 
-      if (keep && message->reliable)
+      if (back && message->reliable)
         group_push_locked (self, message);
       else
         messages->pdata[n_left++] = message;

@@ -91,7 +91,7 @@ life_release (AgentMailbox *self,
               gboolean      abandoned)
 {
   if (G_UNLIKELY (self->pair != NULL))
-    _agent_mailbox_pair_released (self->pair, self);
+    self->pair->on_released (self);
   else
     _agent_mailbox_finish (self, abandoned);
 }
@@ -282,7 +282,10 @@ life_empty_queue (AgentMailbox *self,
   _agent_channel_queue_lock (queue);
   _agent_channel_queue_close_locked (queue);
   n_taken = all ? _agent_channel_queue_take_all_locked (queue, messages)
-                : _agent_channel_queue_sift_locked (queue, messages, _agent_mailbox_move_gap_locked, self);
+                : _agent_channel_queue_sift_locked (
+                      queue, messages, _agent_mailbox_keeps_grouped_locked, _agent_mailbox_move_gap_locked, self);
+  for (guint i = 0; all && i < messages->len; i++)
+    _agent_mailbox_forget_gap (messages->pdata[i]);
   if (n_taken > 0)
     *picked = _agent_mailbox_watches_pick (watches, messages);
   if (channel == AGENT_CHANNEL_DATA && messages->len > 0 && _agent_mailbox_get_group (self) != NULL)
@@ -424,7 +427,7 @@ life_has_data (AgentMailbox *self)
   return length > 0;
 }
 
-/* Closes one mailbox. See _agent_mailbox_close(). */
+/* Closes one mailbox, see _agent_mailbox_close(). */
 void
 _agent_mailbox_close_only (AgentMailbox *self,
                            gboolean      drain)
@@ -454,21 +457,6 @@ _agent_mailbox_close_only (AgentMailbox *self,
   life_end_return (self);
 }
 
-/* From now on no message comes in, and a pause is over. The message in hand, the queued system messages and the reliable data
- * are still handled, or received, and so is all other data if @drain; otherwise that is discarded.
- *
- * If there is no handler, but somebody has received before, what is left waits for the next one who does. If nobody listens at
- * all, everything is discarded. */
-void
-_agent_mailbox_close (AgentMailbox *self,
-                      gboolean      drain)
-{
-  if (self->pair != NULL)
-    _agent_mailbox_pair_close (self->pair, self, drain);
-  else
-    _agent_mailbox_close_only (self, drain);
-}
-
 /* TRUE, once: the mailbox had not finished by itself.
  *
  * @in_hand: (out) (transfer full): the messages of deliveries that are not waited for any more, and whose sources want to be
@@ -492,7 +480,7 @@ life_abandon_schedule (AgentMailbox *self,
   return first;
 }
 
-/* Abandons one mailbox. See _agent_mailbox_abandon(). */
+/* Abandons one mailbox, see _agent_mailbox_abandon(). */
 gboolean
 _agent_mailbox_abandon_only (AgentMailbox *self)
 {
@@ -514,11 +502,4 @@ _agent_mailbox_abandon_only (AgentMailbox *self)
   life_end_return (self);
 
   return first;
-}
-
-/* From now on nothing is delivered. TRUE, once: the mailbox had not finished by itself. */
-gboolean
-_agent_mailbox_abandon (AgentMailbox *self)
-{
-  return self->pair != NULL ? _agent_mailbox_pair_abandon (self->pair) : _agent_mailbox_abandon_only (self);
 }

@@ -8,7 +8,9 @@
  * How a subscriber learns what it has missed: with each data message, how many data messages before it were lost because the
  * channel was full or they expired.
  *
- * A message behind a gap has a tag in its slot, so that the others cost nothing.
+ * A message behind a gap has a tag in its slot, so that the others cost nothing. How many were lost there, the message says
+ * itself if nobody else has a reference to it, since the receiver then need not take the lock. Otherwise the gaps say it, and
+ * what was added later.
  */
 
 static AgentGaps *
@@ -26,23 +28,64 @@ _agent_mailbox_note_refused (AgentMailbox *self)
   _agent_channel_queue_set_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
 }
 
-/* @message was just pushed, with the tag of a gap.
+/* @n messages were lost before @message, which is not pushed yet. */
+static void
+missed_put_locked (AgentMailbox *self,
+                   AgentMessage *message,
+                   guint64       n)
+{
+  if (G_LIKELY (n <= G_MAXUINT && g_atomic_int_get (&message->ref_count) == 1))
+    {
+      message->n_lost = (guint) n;
+      return;
+    }
+
+  _agent_channel_queue_set_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_WAIT);
+  _agent_gaps_add (missed_get_gaps (self), message, n);
+}
+
+/* @message is about to be pushed, and the mark is set: what was refused since the last push belongs before this message.
+ * Returns whether it was anything.
  *
  * A sender counts a message as dropped before it sets the mark. So what is not counted here has the mark set once more. */
-void
-_agent_mailbox_put_refused_locked (AgentMailbox *self,
-                                   AgentMessage *message)
+gboolean
+_agent_mailbox_put_all_refused_locked (AgentMailbox *self,
+                                       AgentMessage *message)
 {
   AgentGaps *gaps = missed_get_gaps (self);
   guint64    totals[AGENT_N_DROP_REASONS];
   guint64    n_refused;
+  guint64    n;
 
   _agent_channel_queue_clear_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP);
   _agent_drop_box_read (&self->drops, totals);
   n_refused = totals[AGENT_DROP_REASON_FULL] - gaps->n_counted;
-  _agent_gaps_add (gaps, message, n_refused - gaps->n_refused + gaps->n_waiting);
+  n = n_refused - gaps->n_refused + gaps->n_waiting;
   gaps->n_refused = n_refused;
   gaps->n_waiting = 0;
+
+  if (n > 0)
+    missed_put_locked (self, message, n);
+  return n > 0;
+}
+
+/* What the message itself says. Whoever has taken it out of its channel calls this, so that another channel does not take it
+ * for its own. */
+static guint
+missed_take_own (AgentMessage *message)
+{
+  guint n = message->n_lost;
+
+  if (n > 0)
+    message->n_lost = 0;
+  return n;
+}
+
+/* @message is taken out of a channel that will tell nobody any more what was lost. */
+void
+_agent_mailbox_forget_gap (AgentMessage *message)
+{
+  missed_take_own (message);
 }
 
 /* @message leaves the queue, and @n messages are missed for it.
@@ -59,7 +102,7 @@ missed_move_gap_locked (AgentMailbox *self,
   AgentGaps *gaps = missed_get_gaps (self);
 
   if (gap)
-    n += _agent_gaps_take (gaps, message);
+    n += missed_take_own (message) + _agent_gaps_take (gaps, message);
   if (n == 0)
     return;
 
@@ -118,7 +161,9 @@ _agent_mailbox_count_evicted_locked (AgentMailbox *self,
 
 /* --- The thread that takes messages out --- */
 
-/* @message was taken out, with the tag of a gap. */
+/* @message was taken out, with the tag of a gap.
+ *
+ * Sequentially consistent: see AgentChannelQueue. */
 void
 _agent_mailbox_take_gap (AgentMailbox *self,
                          AgentMessage *message)
@@ -127,9 +172,13 @@ _agent_mailbox_take_gap (AgentMailbox *self,
   AgentChannelQueue  *queue = &self->queues[AGENT_CHANNEL_DATA];
 
   queue->gap = FALSE;
-  _agent_channel_queue_lock (queue);
-  extras->n_missed_next += _agent_gaps_take (&extras->gaps, message);
-  _agent_channel_queue_unlock (queue);
+  extras->n_missed_next += missed_take_own (message);
+  if ((atomic_load (&queue->marks) & AGENT_QUEUE_WAIT) != 0)
+    {
+      _agent_channel_queue_lock (queue);
+      extras->n_missed_next += _agent_gaps_take (&extras->gaps, message);
+      _agent_channel_queue_unlock (queue);
+    }
   self->missed = TRUE;
 }
 

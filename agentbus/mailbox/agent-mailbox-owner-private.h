@@ -10,13 +10,14 @@ G_BEGIN_DECLS
 /*
  * The owner of a mailbox: the bus, as its mailboxes know it. It lives as long as any of them.
  *
- * The bus implements the functions. Each of them is called seldom, in any thread and with no lock of the mailbox held. During
+ * The bus implements the functions. Each of them is called seldom, in any thread and with no lock of the mailbox held, if nothing else is said. During
  * a push, the sender may hold the lock that orders all messages: has_drops(), flow_changed() and refused() may be called with that lock held.
  */
 typedef struct _AgentMailbox           AgentMailbox;
 typedef struct _AgentMailboxOwner      AgentMailboxOwner;
 typedef struct _AgentMailboxOwnerFuncs AgentMailboxOwnerFuncs;
 typedef struct _AgentSender            AgentSender;
+typedef struct _AgentHand              AgentHand;
 
 struct _AgentMailboxOwnerFuncs
 {
@@ -35,6 +36,12 @@ struct _AgentMailboxOwnerFuncs
                          AgentMessage      *message,
                          AgentSender       *sender);
 
+  /* Whether anybody else in the group of @mailbox, which closes, may get @message. Called with the lock of its data channel
+   * held. */
+  gboolean (*has_heir)  (AgentMailboxOwner *owner,
+                         AgentMailbox      *mailbox,
+                         AgentMessage      *message);
+
   /* @mailbox closes, and has not begun with @messages, which were sent to its group. The function gives them to others of the
    * group, and leaves in the array what nobody may get. */
   void     (*move)      (AgentMailboxOwner *owner,
@@ -46,6 +53,13 @@ struct _AgentMailboxOwnerFuncs
                          AgentMessage      *message,
                          const char        *name,
                          const GError      *error);
+
+  /* Returns the object by which @subscriber, which has received a message, completes the delivery: (transfer full). Takes
+   * @hand. */
+  gpointer (*new_delivery)
+                        (AgentMailbox      *mailbox,
+                         gpointer           subscriber,
+                         AgentHand         *hand);
 
   /* @subscriber could not handle @message, because of @error. */
   void     (*failed)    (AgentMailboxOwner *owner,
@@ -61,6 +75,11 @@ struct _AgentMailboxOwnerFuncs
 
   /* Returns the bus: (transfer full) (nullable). */
   gpointer (*dup_bus)   (AgentMailboxOwner *owner);
+
+  /* Returns where the bus finds the mailboxes by their names and interests: (transfer none) (nullable). NULL: they are in no
+   * directory, as those of monitors. May be called with locks held. */
+  gpointer (*get_directory)
+                        (AgentMailboxOwner *owner);
 
   void     (*free)      (AgentMailboxOwner *owner);
 };

@@ -69,28 +69,17 @@ typedef struct
   AgentMailbox            *main;                   /* (unowned) it has the pair */
   AgentMailbox            *inbox;                  /* (owned) freed with @main */
   const AgentMailboxRules *rules;
+  void                   (*on_released) (AgentMailbox *mailbox); /* called once for each, when it delivers nothing any more */
 
   /* With the source's lock */
   guint                    n_works[AGENT_N_PAIR];  /* what keeps the mailbox from leaving */
+  guint                    n_telling;              /* how many threads are telling the rules that a mailbox closes */
   guint8                   told[AGENT_N_PAIR];     /* the rules were told that it closes */
   guint8                   released[AGENT_N_PAIR]; /* it delivers nothing any more */
   guint8                   inbox_closes;           /* a thread has closed the inbox, or is about to */
   guint8                   abandoned;              /* before the subscriber was released */
   guint8                   over;                   /* a thread has released the subscriber, or is about to */
 } AgentMailboxPair;
-
-void     _agent_mailbox_pair_free     (AgentMailboxPair *self);
-void     _agent_mailbox_pair_close    (AgentMailboxPair *self,
-                                       AgentMailbox     *mailbox,
-                                       gboolean          drain);
-gboolean _agent_mailbox_pair_abandon  (AgentMailboxPair *self);
-void     _agent_mailbox_pair_released (AgentMailboxPair *self,
-                                       AgentMailbox     *mailbox);
-void     _agent_mailbox_pair_begin_work
-                                      (AgentMailboxPair *self,
-                                       AgentMailbox     *mailbox);
-void     _agent_mailbox_pair_end_work (AgentMailboxPair *self,
-                                       AgentMailbox     *mailbox);
 
 /* The channel of the inbox that @message goes to, if it goes there. */
 static inline AgentChannel

@@ -35,9 +35,6 @@ typedef void (*AgentReceiverFunc) (gpointer      subscriber,
 typedef struct
 {
   AgentReceiverFunc handle; /* (nullable) the virtual function */
-  gpointer (*new_hand) (gpointer      subscriber,
-                        AgentMailbox *mailbox,
-                        AgentHand    *hand);    /* the object by which a received delivery is completed: takes @hand */
   guint      signal;      /* the signal that is emitted instead, if it has a handler; it calls the virtual function too */
   gboolean   always_emit; /* the signal is emitted also if it has no handler */
 } AgentReceiver;
@@ -197,6 +194,9 @@ AgentOfferResult _agent_mailbox_offer          (AgentMailbox               *self
                                                 AgentOfferPlace             place,
                                                 _Atomic guint64            *last_seq,
                                                 AgentOffer                 *offer);
+void             _agent_mailbox_prepare_offer  (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                AgentSender                *sender);
 gboolean         _agent_mailbox_purge          (AgentMailbox               *self,
                                                 AgentMessage               *message,
                                                 AgentSender                *sender);
@@ -228,7 +228,7 @@ char            *_agent_mailbox_dup_warning    (AgentMailbox               *self
 
 /* Lost messages: senders, with the lock of the data queue, but for note_refused() */
 void             _agent_mailbox_note_refused   (AgentMailbox               *self);
-void             _agent_mailbox_put_refused_locked
+gboolean         _agent_mailbox_put_all_refused_locked
                                                (AgentMailbox               *self,
                                                 AgentMessage               *message);
 void             _agent_mailbox_put_evicted_locked
@@ -251,6 +251,7 @@ void             _agent_mailbox_count_evicted_locked
                                                 guint                       n);
 
 /* Lost messages: the thread that takes messages out */
+void             _agent_mailbox_forget_gap     (AgentMessage               *message);
 void             _agent_mailbox_take_gap       (AgentMailbox               *self,
                                                 AgentMessage               *message);
 void             _agent_mailbox_note_spent     (AgentMailbox               *self,
@@ -266,6 +267,9 @@ void             _agent_mailbox_note_delay     (AgentMailbox               *self
                                                 AgentMessage               *message);
 void             _agent_mailbox_adopt          (AgentMailbox               *self,
                                                 GPtrArray                  *messages);
+gboolean         _agent_mailbox_keeps_grouped_locked
+                                               (gpointer                    mailbox,
+                                                AgentMessage               *message);
 void             _agent_mailbox_pick_grouped_locked
                                                (AgentMailbox               *self,
                                                 GPtrArray                  *messages,
@@ -331,7 +335,6 @@ void             _agent_mailbox_go_on          (AgentMailbox               *self
 /* Between its files, in any thread */
 AgentMailbox    *_agent_mailbox_new_inbox      (AgentMailbox               *main,
                                                 AgentReceiverFunc           handle);
-void             _agent_mailbox_free           (AgentMailbox               *self);
 void             _agent_mailbox_close_only     (AgentMailbox               *self,
                                                 gboolean                    drain);
 gboolean         _agent_mailbox_abandon_only   (AgentMailbox               *self);
@@ -369,7 +372,7 @@ _agent_mailbox_get_drops (AgentMailbox *self)
   return &_agent_mailbox_get_main (self)->drops;
 }
 
-/* The inbox, if @message goes there: (transfer none) (nullable). A copy for monitors goes where it is pushed. */
+/* The inbox, if @message goes there: (transfer none) (nullable). A monitor has none. */
 static inline AgentMailbox *
 _agent_mailbox_divert (AgentMailbox *self,
                        AgentMessage *message)
@@ -379,7 +382,7 @@ _agent_mailbox_divert (AgentMailbox *self,
   if (G_LIKELY (pair == NULL))
     return NULL;
 
-  return !_agent_message_has_fate (message) && pair->rules->diverts (message) ? pair->inbox : NULL;
+  return pair->rules->diverts (message) ? pair->inbox : NULL;
 }
 
 /* Whether the rules are asked about each message of this mailbox. */
@@ -387,6 +390,15 @@ static inline gboolean
 _agent_mailbox_intercepts (AgentMailbox *self)
 {
   return G_UNLIKELY (self->pair != NULL) && self->pair->main == self && self->pair->rules->intercept != NULL;
+}
+
+/* With the lock of the data queue, right before @message is pushed there. Returns whether messages before it were lost. */
+static inline gboolean
+_agent_mailbox_put_refused_locked (AgentMailbox *self,
+                                   AgentMessage *message)
+{
+  return G_UNLIKELY (_agent_channel_queue_has_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP)) &&
+         _agent_mailbox_put_all_refused_locked (self, message);
 }
 
 static inline gboolean

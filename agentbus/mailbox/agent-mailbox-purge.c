@@ -85,6 +85,15 @@ purge_note_losses (AgentMailbox *self,
     }
 }
 
+/* What waits for room goes first, as soon as the context is iterated. */
+static void
+purge_tell_who_waits (AgentMailbox *self,
+                      Purge        *purge)
+{
+  if (purge->n > 0 && (atomic_load (&self->schedule.watched) & AGENT_WATCH_ROOM) != 0)
+    _agent_mailbox_ask_again (self);
+}
+
 /* There may be no room for @message. Returns whether messages have given way. With no lock of the mailbox held. */
 gboolean
 _agent_mailbox_purge (AgentMailbox *self,
@@ -105,5 +114,6 @@ _agent_mailbox_purge (AgentMailbox *self,
 
   purge_note_losses (self, &purge, sender);
   _agent_mailbox_report_drops (self, purge.to_report);
+  purge_tell_who_waits (self, &purge);
   return purge.n > 0;
 }

@@ -140,7 +140,7 @@ push_unbounded (AgentMailbox *self,
           atomic_fetch_add (&self->n_cancels, 1);
           _agent_mailbox_remember_cancel (self, cancel);
         }
-      _agent_channel_queue_push_locked (queue, message, 0);
+      _agent_channel_queue_push_locked (queue, message, 0, FALSE);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
       if (_agent_channel_queue_has_to_look_locked (queue, 0))
         found = _agent_channel_queue_look_locked (queue, 0);
@@ -297,8 +297,7 @@ push_data_once (AgentMailbox *self,
     {
       if (G_UNLIKELY (_agent_message_may_be_spent (message)))
         _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
-      if (G_UNLIKELY (_agent_channel_queue_push_locked (queue, message, size)))
-        _agent_mailbox_put_refused_locked (self, message);
+      _agent_channel_queue_push_locked (queue, message, size, _agent_mailbox_put_refused_locked (self, message));
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
       if (_agent_channel_queue_has_to_look_locked (queue, size))
         found = _agent_channel_queue_look_locked (queue, size);
@@ -328,39 +327,15 @@ push_may_be_full (AgentChannelQueue *queue,
          (_agent_channel_queue_is_full (queue) || atomic_load_explicit (&queue->max_bytes, memory_order_relaxed) != 0);
 }
 
-/* What waits for room goes first, as soon as the context is iterated. */
-static void
-push_purge (AgentMailbox *self,
-            AgentMessage *message,
-            AgentSender  *sender)
-{
-  if (_agent_mailbox_purge (self, message, sender) &&
-      (atomic_load (&self->schedule.watched) & AGENT_WATCH_ROOM) != 0)
-    _agent_mailbox_ask_again (self);
-}
-
 /* Looks without the lock whether a slow queue is still full, since in a flood the receiver needs the lock more. */
-static PushResult
-push_or_see_full (AgentMailbox *self,
-                  AgentMessage *message,
-                  AgentSender  *sender)
+static inline gboolean
+push_sees_full (AgentMailbox *self,
+                AgentMessage *message)
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
-  gsize              size;
-  PushResult         result;
 
-  if (G_UNLIKELY (_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SPENT)) && push_may_be_full (queue, message))
-    push_purge (self, message, sender);
-  if (self->overflow == AGENT_OVERFLOW_DROP_NEWEST && !message->reliable &&
-      _agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW) && _agent_channel_queue_is_full (queue))
-    return PUSH_FULL;
-
-  size = _agent_channel_queue_measure (queue, message);
-  do
-    result = push_data_once (self, message, size, sender);
-  while (result == PUSH_AGAIN);
-
-  return result;
+  return self->overflow == AGENT_OVERFLOW_DROP_NEWEST && !message->reliable &&
+         _agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW) && _agent_channel_queue_is_full (queue);
 }
 
 /* Counts @message as dropped. FALSE: the subscriber was released after the queue was seen to be full, and @message is still
@@ -388,6 +363,15 @@ push_drop (AgentMailbox *self,
   return TRUE;
 }
 
+/* Whether note_found() may find anything new at a full channel. In a flood it seldom does. */
+static inline gboolean
+push_has_news (AgentChannelQueue *queue,
+               gint64             now)
+{
+  return !_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SLOW) ||
+         _agent_channel_queue_is_forgotten (queue, now, PATIENCE);
+}
+
 /* Drops @message, which has found no room, or has come too late. Takes @message. Returns whether another mailbox has accepted
  * it. */
 gboolean
@@ -401,9 +385,28 @@ _agent_mailbox_lose (AgentMailbox *self,
 
   if (!full || !push_drop (self, message, sender))
     accepted = push_refuse (self, message, sender);
-  if (full)
+  if (full && G_UNLIKELY (push_has_news (&self->queues[AGENT_CHANNEL_DATA], now)))
     push_note_found (self, AGENT_CHANNEL_DATA, AGENT_LOOK_MILESTONE | AGENT_LOOK_SLOW, now, sender);
   return accepted;
+}
+
+/* Not inline: who finds the queue full does not pay for what this function saves on the stack. */
+static G_NO_INLINE gboolean
+push_to_queue (AgentMailbox *self,
+               AgentMessage *message,
+               AgentSender  *sender)
+{
+  gint64     now = message->sent_at;
+  gsize      size = _agent_channel_queue_measure (&self->queues[AGENT_CHANNEL_DATA], message);
+  PushResult result;
+
+  do
+    result = push_data_once (self, message, size, sender);
+  while (result == PUSH_AGAIN);
+
+  if (G_LIKELY (result == PUSH_ACCEPTED))
+    return TRUE;
+  return _agent_mailbox_lose (self, message, result == PUSH_FULL, now, sender);
 }
 
 static gboolean
@@ -411,12 +414,14 @@ push_data (AgentMailbox *self,
            AgentMessage *message,
            AgentSender  *sender)
 {
-  gint64     now = message->sent_at;
-  PushResult result = push_or_see_full (self, message, sender);
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
 
-  if (result == PUSH_ACCEPTED)
-    return TRUE;
-  return _agent_mailbox_lose (self, message, result == PUSH_FULL, now, sender);
+  if (G_UNLIKELY (_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SPENT)) && push_may_be_full (queue, message))
+    _agent_mailbox_purge (self, message, sender);
+  if (push_sees_full (self, message))
+    return _agent_mailbox_lose (self, message, TRUE, message->sent_at, sender);
+
+  return push_to_queue (self, message, sender);
 }
 
 /* Takes @message in any case. TRUE: the message was accepted. */

@@ -53,8 +53,8 @@ _agent_mailbox_is_spent (AgentMailbox    *self,
                          AgentMessage    *message,
                          AgentDropReason *reason)
 {
-  return (G_UNLIKELY (message->epoch != NULL) || message->ttl != 0 ||
-          atomic_load_explicit (&self->checks, memory_order_relaxed) != 0) &&
+  return G_UNLIKELY (message->epoch != NULL || message->ttl != 0 ||
+                     atomic_load_explicit (&self->checks, memory_order_relaxed) != 0) &&
          _agent_mailbox_ask_spent (self, message, reason);
 }
 

@@ -82,8 +82,8 @@ _agent_mailbox_ref (AgentMailbox *self)
 }
 
 /* The last reference is gone. */
-void
-_agent_mailbox_free (AgentMailbox *self)
+static void
+mailbox_free (AgentMailbox *self)
 {
   g_assert (self->schedule.hands == NULL);
 
@@ -104,8 +104,10 @@ _agent_mailbox_unref (AgentMailbox *self)
   if (!g_atomic_ref_count_dec (&main->ref_count))
     return;
 
-  g_clear_pointer (&main->pair, _agent_mailbox_pair_free);
-  _agent_mailbox_free (main);
+  if (main->pair != NULL)
+    mailbox_free (main->pair->inbox);
+  g_clear_pointer (&main->pair, g_free);
+  mailbox_free (main);
 }
 
 const char *
@@ -283,19 +285,29 @@ _agent_mailbox_report_drops (AgentMailbox *self,
 
 /* --- For the files that add messages --- */
 
+/* The actor that a message of a dispatcher is for: the subscriber is the router of others too. (nullable) */
+static const char *
+mailbox_get_actor (AgentMessage *message)
+{
+  return message->origin != 0 ? agent_message_get_target (message) : NULL;
+}
+
 /* A TASK_CANCEL is about to be queued: from then on, the request that it cancels is dropped at its turn. May be called with
- * locks held. Does nothing for any other message. */
+ * locks held. Does nothing for any other message. The requests are in the main mailbox, also if the TASK_CANCEL goes to the
+ * inbox. */
 void
 _agent_mailbox_remember_cancel (AgentMailbox *self,
                                 AgentMessage *cancel)
 {
+  AgentMailbox *main = _agent_mailbox_get_main (self);
+
   if (!_agent_message_is_task_cancel (cancel))
     return;
 
-  /* What was queued in the inbox cancels what is queued in the main mailbox. */
-  self = _agent_mailbox_get_main (self);
-  _agent_cancels_add (_agent_mailbox_extras_get_cancels (_agent_mailbox_extras_get (&self->extras)), cancel);
-  atomic_fetch_or (&self->checks, AGENT_CHECK_CANCELS);
+  _agent_cancels_add (_agent_mailbox_extras_get_cancels (_agent_mailbox_extras_get (&main->extras)),
+                      cancel,
+                      mailbox_get_actor (cancel));
+  atomic_fetch_or (&main->checks, AGENT_CHECK_CANCELS);
 }
 
 /* Whether @message is a request that a TASK_CANCEL has cancelled which was queued here. In any thread, with locks held. */
@@ -306,7 +318,9 @@ _agent_mailbox_has_cancelled (AgentMailbox *self,
   if ((atomic_load (&self->checks) & AGENT_CHECK_CANCELS) == 0)
     return FALSE;
 
-  return _agent_cancels_matches (_agent_mailbox_extras_get_cancels (_agent_mailbox_extras_get (&self->extras)), message);
+  return _agent_cancels_matches (_agent_mailbox_extras_get_cancels (_agent_mailbox_extras_get (&self->extras)),
+                                 message,
+                                 mailbox_get_actor (message));
 }
 
 /* A system message has been queued. With no lock held.

@@ -159,12 +159,13 @@ schedule_finish (AgentSchedule  *self,
     _agent_ready_list_remove (list, &self->ready, channel);
 }
 
-/* A closing mailbox finishes when the messages that are left in it are delivered. */
+/* A closing mailbox finishes when the messages that are left in it are delivered. Those that a thread gives back may return to
+ * it, if nobody takes them. */
 static void
 schedule_go_on_closing (AgentSchedule  *self,
                         AgentReadyList *list)
 {
-  if (self->phase != AGENT_PHASE_CLOSING || self->serving || self->held)
+  if (self->phase != AGENT_PHASE_CLOSING || self->serving || self->held || self->n_returning > 0)
     return;
 
   if (schedule_has_messages (self, AGENT_CHANNEL_SYSTEM))

@@ -110,6 +110,22 @@ _agent_message_copy_sent (AgentMessage *self,
   return copy;
 }
 
+/* The same message, which is on its way, with another number: it takes the place of @self. */
+AgentMessage *
+_agent_message_copy_numbered (AgentMessage *self,
+                              guint64       seq)
+{
+  AgentMessage *copy = _agent_message_copy_unsent (self);
+
+  copy->sent = g_atomic_int_get (&self->sent);
+  copy->origin = self->origin;
+  copy->grouped = self->grouped;
+  copy->sent_at = self->sent_at;
+  copy->seq = seq;
+
+  return copy;
+}
+
 /* The copy of a message, which was sent, for monitors. */
 AgentMessage *
 _agent_message_copy_with_fate (AgentMessage   *self,

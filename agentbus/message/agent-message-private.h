@@ -11,7 +11,8 @@ G_BEGIN_DECLS
 /*
  * A message is one allocation: this struct, followed by the strings. A string is found by its offset from the start of
  * the struct; offset 0 means NULL. Nothing but the reference count changes after the message is sent, so any number of
- * threads may read it. Only the second form of a payload may be added to the first one, atomically.
+ * threads may read it. Only the second form of a payload may be added to the first one, atomically; and @n_lost belongs to
+ * the channel in which the message is.
  *
  * The reference count is not a gatomicrefcount: a broadcast adds and drops many references by one atomic operation, and
  * the holder of all references frees the message without a locked instruction.
@@ -51,6 +52,7 @@ struct _AgentMessage
   guint      label;       /* the custom name, the task name or the runner */
   guint      task_id;
   guint      reason;
+  guint      n_lost;      /* how many messages its channel has lost before it, if they are noted here */
 };
 
 /* What the source of a message gets if the message is lost. A request has both flags, so that a peer of an older version, which
@@ -113,6 +115,8 @@ AgentMessage *_agent_message_copy_as_task   (AgentMessage            *self,
                                              const char              *task_id);
 AgentMessage *_agent_message_copy_sent      (AgentMessage            *self,
                                              const char              *target);
+AgentMessage *_agent_message_copy_numbered  (AgentMessage            *self,
+                                             guint64                  seq);
 AgentMessage *_agent_message_copy_with_fate (AgentMessage            *self,
                                              guint                    n_accepted,
                                              AgentDropReason          reason);
@@ -188,7 +192,7 @@ _agent_message_is_request (const AgentMessage *self)
 static inline gboolean
 _agent_message_is_kept (const AgentMessage *self)
 {
-  return self->reliable || self->origin != 0 || _agent_message_is_request (self);
+  return self->reliable || _agent_message_is_request (self) || self->origin != 0;
 }
 
 /* Marks a message as shown to the monitors. Returns whether it was not before. */

@@ -253,6 +253,17 @@ message_refuse_parts (const AgentMessageParts *parts)
   return NULL;
 }
 
+/* Clears the struct. Compilers clear it in one step with an instruction that repeats itself, and takes longer to start than all
+ * of the stores that two steps take. */
+static inline void
+message_clear (AgentMessage *self)
+{
+  const gsize half = sizeof *self / 2;
+
+  memset (self, 0, half);
+  memset ((char *) self + half, 0, sizeof *self - half);
+}
+
 /* The caller has checked @parts, except for UTF-8: this is checked here, where it costs less. The message takes the
  * content. */
 AgentMessage *
@@ -275,7 +286,7 @@ _agent_message_new_from_parts (const AgentMessageParts *parts)
     g_error ("The strings of a message take %" G_GSIZE_FORMAT " bytes", size);
 
   self = _agent_message_pool_alloc (size, &pooled);
-  memset (self, 0, sizeof *self);
+  message_clear (self);
   self->pooled = pooled;
   self->ref_count = 1;
   self->type = parts->type;

@@ -20,8 +20,8 @@
 
 /* --- One lane, with the shard's lock held --- */
 
-/* Hands over at most @max messages, and gives up those that are due, stale or cancelled. With both locks held. Returns AGENT_WAIT_NONE if the lane
- * is empty or the batch is over. */
+/* Hands over at most @max messages, and gives up those that are due, stale or cancelled. With both locks held. Returns
+ * AGENT_WAIT_NONE if the lane is empty or the batch is over. */
 static AgentWait
 flush_batch_locked (AgentParking  *self,
                     AgentShard    *shard,

@@ -244,7 +244,7 @@ _agent_shard_remember_cancel (AgentShard   *self,
                               AgentLane    *data_lane,
                               AgentMessage *cancel)
 {
-  _agent_cancels_add (shard_get_cancels (self, data_lane), cancel);
+  _agent_cancels_add (shard_get_cancels (self, data_lane), cancel, NULL);
 }
 
 /* The actor of @from has the lane @to by now. With both shards' locks held. */
@@ -271,5 +271,5 @@ _agent_shard_has_cancelled (AgentShard   *self,
 {
   AgentCancels *cancels = self->cancels != NULL ? g_hash_table_lookup (self->cancels, lane) : NULL;
 
-  return cancels != NULL && _agent_cancels_matches (cancels, message);
+  return cancels != NULL && _agent_cancels_matches (cancels, message, NULL);
 }

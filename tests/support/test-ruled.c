@@ -98,7 +98,9 @@ ruled_note_closing (TestRuled     *self,
                     const char    *word)
 {
   ruled_note (self, self->told, word);
-  if (self->holds)
+  if (self->closing_handler != NULL)
+    self->closing_handler (self, mailbox, self->user_data);
+  else if (self->holds)
     *place = _agent_mailbox_ref (mailbox);
   else
     _agent_mailbox_end_closing (mailbox);

@@ -20,6 +20,11 @@ typedef void (*TestRuledHandler) (TestRuled    *ruled,
                                   AgentMessage *message,
                                   gpointer      user_data);
 
+/* In any thread. Calls _agent_mailbox_end_closing (@mailbox), or sees to that. */
+typedef void (*TestRuledClosing) (TestRuled    *ruled,
+                                  AgentMailbox *mailbox,
+                                  gpointer      user_data);
+
 struct _TestRuled
 {
   AgentSubscriber  parent_instance;
@@ -29,6 +34,7 @@ struct _TestRuled
   GString         *told;            /* subscribed, closing, inbox-closing */
   TestRuledHandler handler;         /* (nullable) */
   TestRuledHandler inbox_handler;   /* (nullable) */
+  TestRuledClosing closing_handler; /* (nullable) */
   gpointer         user_data;
   gboolean         silent;          /* keep no texts */
   gboolean         holds;           /* the test calls end_closing() on @closing and @inbox_closing */

@@ -225,7 +225,7 @@ give_way (gpointer data)
   self->n_begun = 1;
   for (guint i = 0; i < 100; i++)
     g_thread_yield ();
-  _agent_channel_queue_push_locked (queue, message, 0);
+  _agent_channel_queue_push_locked (queue, message, 0, FALSE);
   _agent_channel_queue_unlock (queue);
 
   _agent_mailbox_unref (mailbox);

@@ -43,7 +43,7 @@ push (AgentChannelQueue *queue,
       AgentMessage      *message)
 {
   _agent_channel_queue_lock (queue);
-  _agent_channel_queue_push_locked (queue, message, _agent_channel_queue_measure (queue, message));
+  _agent_channel_queue_push_locked (queue, message, _agent_channel_queue_measure (queue, message), FALSE);
   _agent_channel_queue_unlock (queue);
 }
 

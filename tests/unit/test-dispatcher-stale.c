@@ -128,6 +128,28 @@ test_when_it_is_in_the_way (TestFixture *f)
   assert_stale (d, "1", 1);
 }
 
+/* What is stale at the head of the router's channel gives way, whoever has sent it. */
+static void
+test_when_it_is_in_the_routers_way (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+  g_autoptr (TestRecorder) a = test_recorder_new_full (NULL, NULL, "name", "a", "capacity", 2, NULL);
+  AgentMessage *message = test_data ("test", "a", 1);
+
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  test_assign (d, "x", "a");
+  agent_message_set_conversation (message, conversation);
+  agent_bus_send (f->bus, message);
+  test_dispatch (d, data_in (conversation, 2));
+  agent_conversation_advance (conversation);
+  g_assert_cmpint (test_dispatch (d, test_data ("test", "x", 3)), ==, AGENT_DISPATCH_RESULT_DELIVERED);
+  test_drain (f);
+  test_assert_got (a, "3");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_STALE], ==, 2);
+  test_assert_balanced (f->bus);
+}
+
 static void
 test_when_it_would_be_lost_anyway (TestFixture *f)
 {
@@ -211,6 +233,7 @@ main (int   argc,
   ADD ("when-it-expires", test_when_it_expires);
   ADD ("when-it-is-tried-again", test_when_it_is_tried_again);
   ADD ("when-it-is-in-the-way", test_when_it_is_in_the_way);
+  ADD ("when-it-is-in-the-routers-way", test_when_it_is_in_the_routers_way);
   ADD ("when-it-would-be-lost-anyway", test_when_it_would_be_lost_anyway);
   ADD ("when-it-comes-back", test_when_it_comes_back);
   ADD ("when-it-comes-back-in-vain", test_when_it_comes_back_in_vain);

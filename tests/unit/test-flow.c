@@ -440,6 +440,99 @@ test_missed_newest (TestFixture *f)
   test_expect_log (f, "is full");
 }
 
+/* Sends the numbers, and keeps the messages. */
+static GPtrArray *
+send_and_keep (TestFixture *f,
+               guint        first,
+               guint        last)
+{
+  GPtrArray *kept = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+
+  for (guint i = first; i <= last; i++)
+    {
+      AgentMessage *message = test_data ("test", "a", i);
+
+      g_ptr_array_add (kept, agent_message_ref (message));
+      agent_bus_send (f->bus, message);
+    }
+
+  return kept;
+}
+
+/* What was lost before a message that others have, too, is not noted in the message. */
+static void
+test_missed_shared (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe (f, 2, AGENT_OVERFLOW_DROP_NEWEST);
+  g_autoptr (AgentSubscriber) b = g_object_new (AGENT_TYPE_SUBSCRIBER, "name", "b", "capacity", 1, NULL);
+  g_autoptr (GString) got = g_string_new (NULL);
+  g_autoptr (GString) got_by_b = g_string_new (NULL);
+  g_autoptr (GPtrArray) kept = NULL;
+  g_autoptr (GPtrArray) others = NULL;
+
+  g_signal_connect (a, "message", G_CALLBACK (on_message_note_missed), got);
+  kept = send_and_keep (f, 1, 4);
+  assert_got (f, got, "1 2 ");
+  others = send_and_keep (f, 5, 6);
+  send_numbers (f, 7, 7);
+  assert_got (f, got, "5(2) 6 ");
+  send_numbers (f, 8, 10);
+  assert_got (f, got, "8(1) 9 ");
+
+  g_signal_connect (b, "message", G_CALLBACK (on_message_note_missed), got_by_b);
+  g_assert_true (agent_bus_subscribe (f->bus, b, NULL));
+  for (guint i = 0; i < 4; i++)
+    agent_bus_send (f->bus, test_data ("test", "b", i));
+  assert_got (f, got_by_b, "0 ");
+  agent_bus_send (f->bus, test_data ("test", NULL, 11));
+  assert_got (f, got, "11(1) ");
+  assert_got (f, got_by_b, "11(3) ");
+  test_expect_log (f, "is full");
+}
+
+static AgentSubscriber *
+subscribe_member (TestFixture *f,
+                  const char  *name,
+                  guint        capacity)
+{
+  AgentSubscriber *member = g_object_new (AGENT_TYPE_SUBSCRIBER,
+                                          "name",
+                                          name,
+                                          "group",
+                                          "pool",
+                                          "capacity",
+                                          capacity,
+                                          "overflow",
+                                          capacity > 1 ? AGENT_OVERFLOW_DROP_OLDEST : AGENT_OVERFLOW_DROP_NEWEST,
+                                          NULL);
+
+  g_assert_true (agent_bus_subscribe (f->bus, member, NULL));
+  return member;
+}
+
+/* What was lost before a message in one channel was not lost in the channel that it moves to. */
+static void
+test_missed_moved (TestFixture *f)
+{
+  g_autoptr (AgentSubscriber) a = subscribe_member (f, "a", 1);
+  g_autoptr (AgentSubscriber) b = subscribe_member (f, "b", 2);
+  g_autoptr (GString) got = g_string_new (NULL);
+
+  g_signal_connect (a, "message", G_CALLBACK (on_message_note_missed), got);
+  g_signal_connect (b, "message", G_CALLBACK (on_message_note_missed), got);
+  send_numbers (f, 1, 3);
+  assert_got (f, got, "1 ");
+
+  agent_subscriber_set_paused (b, TRUE);
+  agent_bus_send (f->bus, test_data ("test", "b", 4));
+  agent_bus_send (f->bus, test_data ("test", "pool", 5));
+  g_assert_true (test_unsubscribe (f, "a", NULL));
+  agent_bus_send (f->bus, test_data ("test", "b", 6));
+  agent_subscriber_set_paused (b, FALSE);
+  assert_got (f, got, "5(1) 6 ");
+  test_expect_log (f, "is full");
+}
+
 static void
 test_missed_oldest (TestFixture *f)
 {
@@ -598,11 +691,19 @@ test_missed_received (TestFixture *f)
 
 #define N_FLOOD 20000
 
+/* Of some of the messages, the sender keeps a reference for a while. Some may expire, but none does. */
 static gpointer
 flood (gpointer data)
 {
   for (guint i = 1; i <= N_FLOOD; i++)
-    agent_bus_send (data, test_data ("test", "a", i));
+    {
+      AgentMessage *message = test_data ("test", "a", i);
+      g_autoptr (AgentMessage) kept = i % 5 == 0 ? agent_message_ref (message) : NULL;
+
+      if (i > N_FLOOD / 2 && i % 7 == 0)
+        agent_message_set_ttl (message, 1000000);
+      agent_bus_send (data, message);
+    }
   return NULL;
 }
 
@@ -693,6 +794,8 @@ main (int   argc,
   ADD ("unheard", test_unheard);
   ADD ("leaves", test_leaves);
   ADD ("missed-newest", test_missed_newest);
+  ADD ("missed-shared", test_missed_shared);
+  ADD ("missed-moved", test_missed_moved);
   ADD ("missed-oldest", test_missed_oldest);
   ADD ("missed-expired", test_missed_expired);
   ADD ("missed-given-way", test_missed_given_way);

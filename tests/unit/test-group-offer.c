@@ -241,6 +241,54 @@ test_wait_elsewhere (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* Nobody waits at a member where older messages give way. */
+static void
+test_wait_where_others_give_way (TestFixture *f)
+{
+  g_autoptr (GString) a = g_string_new (NULL);
+  g_autoptr (GString) b = g_string_new (NULL);
+  Result result = { FALSE };
+
+  add_member (f, "a", a);
+  fill (f, "a");
+  send_async (f, test_data ("test", "pool", 1), &result);
+  add (f, "b", "pool", AGENT_OVERFLOW_DROP_OLDEST, b);
+  fill (f, "b");
+  agent_bus_unsubscribe (f->bus, "a");
+  g_assert_cmpuint (test_ledger_of (f->bus, "b").queued, ==, 2);
+  g_assert_cmpuint (test_ledger_of (f->bus, "b").dropped[AGENT_DROP_REASON_FULL], ==, 1);
+  test_run_until (f, &result.over);
+  g_assert_true (result.sent);
+  test_drain (f);
+  g_assert_cmpstr (b->str, ==, "9(1) 1 ");
+  test_expect_log (f, "is full");
+  test_assert_balanced (f->bus);
+}
+
+/* What has been given up meanwhile does not go to another member. */
+static void
+test_wait_is_over (TestFixture *f)
+{
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+  g_autoptr (GString) a = g_string_new (NULL);
+  g_autoptr (GString) b = g_string_new (NULL);
+  AgentMessage *message = test_data ("test", "pool", 1);
+  Result        result = { FALSE };
+
+  add_member (f, "a", a);
+  fill (f, "a");
+  agent_message_set_conversation (message, conversation);
+  send_async (f, message, &result);
+  add_member (f, "b", b);
+  agent_conversation_advance (conversation);
+  agent_bus_unsubscribe (f->bus, "a");
+  g_assert_cmpuint (test_ledger_of (f->bus, "b").queued, ==, 0);
+  test_run_until (f, &result.over);
+  assert_failed (&result, AGENT_BUS_ERROR_STALE);
+  test_drain (f);
+  test_assert_balanced (f->bus);
+}
+
 /* A subscriber that is drained takes nothing that waits. */
 static void
 test_wait_drained (TestFixture *f)
@@ -422,6 +470,8 @@ main (int    argc,
   ADD ("try-control-full", test_try_control_full);
   ADD ("wait", test_wait);
   ADD ("wait-elsewhere", test_wait_elsewhere);
+  ADD ("wait-where-others-give-way", test_wait_where_others_give_way);
+  ADD ("wait-is-over", test_wait_is_over);
   ADD ("wait-drained", test_wait_drained);
   ADD ("forward", test_forward);
   ADD ("seen", test_seen);

@@ -242,6 +242,40 @@ test_full_member (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* Nothing is lost as long as any member has room, however short the queues of the full ones are. */
+static void
+test_any_that_has_room (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member_full (f, "a", 1, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  g_autoptr (TestRecorder) b = add_member_full (f, "b", 1, AGENT_OVERFLOW_DROP_OLDEST, NULL);
+  g_autoptr (TestRecorder) c = add_member_full (f, "c", 1, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  g_autoptr (TestRecorder) d = add_member_full (f, "d", 500, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+
+  send_numbers (f, 1, 503);
+  g_assert_cmpuint (n_queued (a) + n_queued (b) + n_queued (c), ==, 3);
+  g_assert_cmpuint (n_queued (d), ==, 500);
+  test_drain (f);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 0);
+  test_assert_balanced (f->bus);
+}
+
+/* The only one that has room may be the source. */
+static void
+test_source_has_room (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member_full (f, "a", 1, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  g_autoptr (TestRecorder) b = add_member_full (f, "b", 1, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  g_autoptr (TestRecorder) c = add_member_full (f, "c", 500, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+
+  for (guint i = 1; i <= 50; i++)
+    g_assert_cmpuint (send_data (f, "c", i, FALSE), ==, i <= 2);
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (c), ==, 0);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 48);
+  test_expect_log (f, "is full");
+  test_assert_balanced (f->bus);
+}
+
 /* --- A member leaves --- */
 
 static void
@@ -349,6 +383,113 @@ test_last_member (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* What is reliable, and goes to nobody else, stays in its place. */
+static void
+test_leaver_keeps_order (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member (f, "a");
+  g_autoptr (TestRecorder) b = add_member (f, "b");
+
+  for (guint i = 1; i <= 6; i++)
+    {
+      AgentMessage *message = test_data ("b", i % 3 == 0 ? "a" : "pool", i);
+
+      agent_message_set_reliable (message, i != 4);
+      agent_bus_send (f->bus, message);
+    }
+  agent_bus_unsubscribe (f->bus, "a");
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1 2 3 5 6");
+  g_assert_cmpstr (test_recorder_text (b), ==, "");
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_DISCARDED], ==, 1);
+  test_assert_balanced (f->bus);
+}
+
+static gboolean
+never (gpointer      data,
+       AgentMessage *message)
+{
+  return FALSE;
+}
+
+/* One thread has taken the only message out of the channel, to give it to another member. Before it finds none, another thread
+ * lets the mailbox @leave: it must not be over yet. */
+static void
+take_back (TestFixture *f,
+           void (*leave) (TestFixture  *f,
+                          AgentMailbox *mailbox))
+{
+  AgentMailbox      *mailbox = _agent_directory_lookup (f->bus->directory, "a");
+  AgentChannelQueue *queue = &mailbox->queues[AGENT_CHANNEL_DATA];
+  g_autoptr (GPtrArray) messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  g_autoptr (GPtrArray) moved = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  AgentRelease release;
+
+  _agent_delivery_source_lock (mailbox->source);
+  _agent_schedule_begin_return (&mailbox->schedule);
+  _agent_delivery_source_unlock (mailbox->source);
+  _agent_channel_queue_lock (queue);
+  _agent_channel_queue_close_locked (queue);
+  _agent_channel_queue_sift_locked (queue, messages, never, _agent_mailbox_move_gap_locked, mailbox);
+  _agent_mailbox_pick_grouped_locked (mailbox, messages, moved);
+  _agent_channel_queue_unlock (queue);
+  g_assert_cmpuint (moved->len, ==, 1);
+
+  leave (f, mailbox);
+
+  _agent_channel_queue_lock (queue);
+  _agent_mailbox_take_back_locked (mailbox, moved, TRUE);
+  if (moved->len > 0)
+    _agent_mailbox_count_drops (
+        mailbox, AGENT_DROP_REASON_DISCARDED, 1, g_ptr_array_steal_index (moved, 0), &(AgentMessage *){ NULL }, &(gboolean){ FALSE });
+  _agent_channel_queue_unlock (queue);
+  release = _agent_schedule_end_return (&mailbox->schedule, _agent_delivery_source_lock (mailbox->source));
+  _agent_delivery_source_unlock (mailbox->source);
+  _agent_mailbox_go_on (mailbox, release);
+  _agent_mailbox_unref (mailbox);
+}
+
+static void
+leave_at_once (TestFixture  *f,
+               AgentMailbox *mailbox)
+{
+  agent_bus_unsubscribe (f->bus, "a");
+}
+
+static void
+leave_too_late (TestFixture  *f,
+                AgentMailbox *mailbox)
+{
+  agent_bus_unsubscribe (f->bus, "a");
+  _agent_mailbox_abandon (mailbox);
+}
+
+static void
+test_leaver_takes_back (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member (f, "a");
+
+  send_data (f, "test", 1, TRUE);
+  take_back (f, leave_at_once);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "1");
+  test_assert_balanced (f->bus);
+}
+
+static void
+test_leaver_takes_back_too_late (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = add_member (f, "a");
+
+  send_data (f, "test", 1, TRUE);
+  take_back (f, leave_too_late);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (a), ==, "");
+  g_assert_cmpuint (test_ledger (f->bus).queued, ==, 0);
+  g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_DISCARDED], ==, 1);
+  test_assert_balanced (f->bus);
+}
+
 static void
 test_drained_leaver (TestFixture *f)
 {
@@ -388,6 +529,38 @@ test_drained_too_late (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* With a total order, what is moved gets new numbers: it comes behind what the heir has, and before what is sent later. */
+static void
+test_leaver_in_total_order (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = NULL;
+  g_autoptr (TestRecorder) b = NULL;
+  guint64 last = 0;
+
+  test_assert_dies (f->bus);
+  f->bus = g_object_new (AGENT_TYPE_BUS, "total-order", TRUE, NULL);
+  a = add_member_full (f, "a", 1000, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  send_numbers (f, 1, 600);
+  b = add_member_full (f, "b", 1000, AGENT_OVERFLOW_DROP_NEWEST, NULL);
+  agent_bus_send (f->bus, test_data ("test", "b", 601));
+  agent_bus_unsubscribe (f->bus, "a");
+  agent_bus_send (f->bus, test_data ("test", NULL, 602));
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (b), ==, 602);
+  for (guint i = 0; i < b->messages->len; i++)
+    {
+      AgentMessage *message = b->messages->pdata[i];
+
+      g_assert_cmpuint (agent_message_get_seq (message), >, last);
+      last = agent_message_get_seq (message);
+      if (i > 0 && i < 601)
+        g_assert_cmpuint (test_number (message), ==, i);
+    }
+  g_assert_cmpuint (test_ledger (f->bus).sent, ==, 602);
+  g_assert_cmpuint (test_ledger (f->bus).offered, ==, 602);
+  test_assert_balanced (f->bus);
+}
+
 static void
 test_stop_discards (TestFixture *f)
 {
@@ -424,6 +597,33 @@ test_flush (TestFixture *f)
   g_assert_true (agent_bus_flush_finish (f->bus, one, NULL));
   g_assert_true (agent_bus_flush_finish (f->bus, group, NULL));
   g_assert_cmpstr (test_recorder_text (b), ==, "1 2 3");
+}
+
+/* It goes to a member that has got them and is drained itself. */
+static void
+test_flush_follows_leaver (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) first = NULL;
+  g_autoptr (AgentDelivery) second = NULL;
+  g_autoptr (TestRecorder) a = test_recorder_new_full (test_keep_first, &first, "name", "a", "group", "pool", NULL);
+  g_autoptr (TestRecorder) b = test_recorder_new_full (test_keep_first, &second, "name", "b", "group", "pool", NULL);
+  g_autoptr (GAsyncResult) flushed = NULL;
+
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  send_numbers (f, 1, 3);
+  test_drain (f);
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (b), NULL));
+  agent_bus_flush_async (f->bus, "a", NULL, test_keep_result, &flushed);
+  agent_bus_unsubscribe (f->bus, "a");
+  agent_bus_unsubscribe_full_async (f->bus, "b", AGENT_LEAVE_FLAGS_DRAIN, NULL, NULL, NULL);
+  agent_delivery_complete (first);
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (b), ==, "2");
+  g_assert_null (flushed);
+  agent_delivery_complete (second);
+  test_wait_result (f, &flushed);
+  g_assert_true (agent_bus_flush_finish (f->bus, flushed, NULL));
+  g_assert_cmpstr (test_recorder_text (b), ==, "2 3");
 }
 
 /* --- At random --- */
@@ -638,15 +838,22 @@ main (int    argc,
   ADD ("never-to-its-source", test_never_to_its_source);
   ADD ("all-get-control", test_all_get_control);
   ADD ("full-member", test_full_member);
+  ADD ("any-that-has-room", test_any_that_has_room);
+  ADD ("source-has-room", test_source_has_room);
   ADD ("leaver", test_leaver);
   ADD ("leaver-with-one-in-hand", test_leaver_with_one_in_hand);
   ADD ("leaver-and-source", test_leaver_and_source);
   ADD ("leaver-is-chosen", test_leaver_is_chosen);
   ADD ("last-member", test_last_member);
+  ADD ("leaver-keeps-order", test_leaver_keeps_order);
+  ADD ("leaver-takes-back", test_leaver_takes_back);
+  ADD ("leaver-takes-back-too-late", test_leaver_takes_back_too_late);
   ADD ("drained-leaver", test_drained_leaver);
   ADD ("drained-too-late", test_drained_too_late);
+  ADD ("leaver-in-total-order", test_leaver_in_total_order);
   ADD ("stop-discards", test_stop_discards);
   ADD ("flush", test_flush);
+  ADD ("flush-follows-leaver", test_flush_follows_leaver);
   ADD ("random-walk", test_random_walk);
   ADD ("races", test_races);
 

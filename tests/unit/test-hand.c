@@ -96,7 +96,7 @@ hand_push (Fixture      *self,
            AgentMessage *message)
 {
   _agent_channel_queue_lock (&self->queue);
-  _agent_channel_queue_push_locked (&self->queue, message, 0);
+  _agent_channel_queue_push_locked (&self->queue, message, 0, FALSE);
   _agent_channel_queue_unlock (&self->queue);
 }
 

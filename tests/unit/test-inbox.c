@@ -119,9 +119,11 @@ test_inbox_has_no_limit (TestFixture *f)
   for (guint i = 0; i < 3; i++)
     agent_bus_send (f->bus, test_data ("test", "a", i));
   g_assert_cmpuint (agent_bus_send (f->bus, test_response ("a", "ours")), ==, 1);
-  g_assert_cmpuint (agent_subscriber_get_n_queued (AGENT_SUBSCRIBER (a)), ==, 103);
+  for (guint i = 0; i < 20; i++)
+    try_send (f->bus, test_response ("a", "ours"));
+  g_assert_cmpuint (agent_subscriber_get_n_queued (AGENT_SUBSCRIBER (a)), ==, 123);
   test_drain (f);
-  g_assert_cmpuint (a->n_handled, ==, 103);
+  g_assert_cmpuint (a->n_handled, ==, 123);
   g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_FULL], ==, 1);
   test_expect_log (f, "Data channel of 'a' is full");
   test_assert_balanced (f->bus);
@@ -182,7 +184,7 @@ forward_to_a (TestRecorder *recorder,
               gpointer      user_data)
 {
   g_autoptr (AgentDelivery) delivery = agent_subscriber_defer (AGENT_SUBSCRIBER (recorder));
-  g_autoptr (GError)        error = NULL;
+  g_autoptr (GError) error = NULL;
 
   agent_delivery_forward (delivery, "a", &error);
   g_assert_no_error (error);
@@ -390,7 +392,7 @@ cancel_then_defer (TestRuled    *ruled,
                    AgentMessage *message,
                    gpointer      user_data)
 {
-  AgentDelivery     **delivery = user_data;
+  AgentDelivery **delivery = user_data;
   g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (ruled));
 
   ruled->handler = NULL;
@@ -422,6 +424,27 @@ test_deferred_after_the_cancel (TestFixture *f)
   test_drain (f);
   g_assert_false (agent_delivery_is_cancelled (delivery));
   agent_delivery_complete (delivery);
+}
+
+/* A request that waits behind one in hand, and whose cancellation is in the inbox or has been handled there. */
+static void
+test_cancelled_before_its_turn (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRuled) a = subscribe_with_one_in_hand (f, &delivery);
+
+  agent_bus_send (f->bus, test_request ("a", "2", "take"));
+  agent_bus_send (f->bus, test_request ("a", "3", "take"));
+  agent_bus_send (f->bus, test_request ("a", "4", "sum"));
+  agent_bus_send (f->bus, agent_message_new_task_cancel ("test", "a", "2", NULL));
+  test_drain (f);
+  try_send (f->bus, agent_message_new_task_cancel ("test", "a", "4", NULL));
+  agent_delivery_complete (delivery);
+  test_drain (f);
+  g_assert_cmpstr (a->inbox->str, ==, "2 4 taken");
+  g_assert_cmpstr (a->main->str, ==, "1");
+  g_assert_cmpuint (test_ledger_of (f->bus, "a").dropped[AGENT_DROP_REASON_CANCELLED], ==, 2);
+  test_assert_balanced (f->bus);
 }
 
 /* --- Intercepting --- */
@@ -490,6 +513,23 @@ test_intercept_before_receive (TestFixture *f)
   test_drain (f);
   g_assert_cmpuint (test_ledger_of (f->bus, "a").delivered, ==, 5);
   test_assert_balanced (f->bus);
+}
+
+/* A thread that owns no context has to own it before the rules are asked, which look whether it does. */
+static void
+test_intercept_in_an_owned_context (TestFixture *f)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (TestRuled) a = test_ruled_new ("a", NULL, context);
+  g_autoptr (AgentMessage) message = NULL;
+
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  agent_bus_send (f->bus, test_request ("a", "1", "take"));
+  agent_bus_send (f->bus, test_request ("a", "2", "sum"));
+  g_assert_false (g_main_context_is_owner (context));
+  message = agent_subscriber_receive (AGENT_SUBSCRIBER (a), 0, NULL, NULL);
+  g_assert_cmpstr (agent_message_get_task_id (message), ==, "2");
+  g_assert_cmpstr (a->inbox->str, ==, "taken");
 }
 
 /* There is no handler, and the rules are asked all the same. */
@@ -571,7 +611,7 @@ static void
 test_drops_are_told_once (TestFixture *f)
 {
   g_autoptr (TestRuled) a = test_ruled_subscribe (f, "a");
-  g_autoptr (GString)   text = g_string_new (NULL);
+  g_autoptr (GString) text = g_string_new (NULL);
 
   g_signal_connect (f->bus, "dropped", G_CALLBACK (on_dropped), text);
   test_clock_freeze ();
@@ -661,6 +701,116 @@ test_positions (TestFixture *f)
   _agent_mailbox_unref (mailbox);
 }
 
+/* A router that has rules: what it has in hand does not keep control from it, and the lane goes on when both are handled. */
+static void
+test_router_with_rules (TestFixture *f)
+{
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRuled) a = subscribe_with_one_in_hand (f, &delivery);
+  g_autoptr (TestRecorder) b = test_recorder_subscribe (f, "b", NULL, NULL);
+  g_autoptr (GAsyncResult) result = NULL;
+
+  test_assign (d, "actor", "a");
+  test_dispatch (d, test_data ("test", "actor", 2));
+  test_dispatch (d, agent_message_new_task_update_request ("test", "actor", "u"));
+  test_dispatch (d, test_cancel ("test", "actor"));
+  test_drain (f);
+  g_assert_cmpstr (a->inbox->str, ==, "u cancel");
+  g_assert_cmpstr (a->main->str, ==, "1");
+
+  /* The data that went before the request for an update is not handled yet. */
+  test_assign (d, "actor", "b");
+  test_dispatch (d, test_data ("test", "actor", 3));
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (b), ==, "");
+  g_assert_cmpuint (test_n_parked (d), ==, 1);
+
+  agent_router_dispatcher_drain_router_async (d->dispatcher, "a", NULL, test_keep_result, &result);
+  test_drain (f);
+  g_assert_null (result);
+  agent_delivery_complete (delivery);
+  test_wait_result (f, &result);
+  g_assert_true (agent_router_dispatcher_drain_router_finish (d->dispatcher, result, NULL));
+  test_drain (f);
+  g_assert_cmpstr (a->main->str, ==, "1 2");
+  g_assert_cmpstr (test_recorder_text (b), ==, "3");
+}
+
+/* Each queue of the router is woken up, also if a lane hands over messages for both at once. */
+static void
+test_parked_for_both (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRuled) a = test_ruled_subscribe (f, "a");
+
+  test_dispatch (d, test_data ("test", "actor", 1));
+  test_dispatch (d, agent_message_new_task_update_request ("test", "actor", "u"));
+  test_dispatch (d, test_data ("test", "actor", 2));
+  test_assign (d, "actor", "a");
+  test_drain (f);
+  g_assert_cmpstr (a->inbox->str, ==, "u");
+  g_assert_cmpstr (a->main->str, ==, "1 2");
+}
+
+static void
+test_drain_router_waits_for_the_inbox (TestFixture *f)
+{
+  g_autoptr (TestThread) thread = test_thread_new ();
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRuled) a = test_ruled_new ("a", NULL, thread->context);
+  g_autoptr (GAsyncResult) result = NULL;
+  TestGate gate;
+
+  test_gate_init (&gate);
+  a->inbox_handler = (TestRuledHandler) test_gate_handler;
+  a->user_data = &gate;
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  test_assign (d, "actor", "a");
+  test_dispatch (d, test_cancel ("test", "actor"));
+  test_gate_wait (&gate);
+  agent_router_dispatcher_drain_router_async (d->dispatcher, "a", NULL, test_keep_result, &result);
+  test_drain (f);
+  g_assert_null (result);
+  test_gate_open (&gate);
+  test_wait_result (f, &result);
+  g_assert_true (agent_router_dispatcher_drain_router_finish (d->dispatcher, result, NULL));
+  test_unsubscribe (f, "a", NULL);
+  test_thread_sync (thread);
+  test_gate_clear (&gate);
+}
+
+/* What the router's inbox had not begun with when it did not leave in time comes back to the dispatcher. */
+static void
+test_gives_back (TestFixture *f)
+{
+  g_autoptr (TestThread) thread = test_thread_new ();
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRuled) a = test_ruled_new ("a", NULL, thread->context);
+  g_autoptr (TestRecorder) b = test_recorder_subscribe (f, "b", NULL, NULL);
+  TestGate gate;
+
+  test_gate_init (&gate);
+  a->inbox_handler = (TestRuledHandler) test_gate_handler;
+  a->user_data = &gate;
+  agent_bus_set_shutdown_timeout (f->bus, 1);
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  test_assign (d, "actor", "a");
+  test_dispatch (d, agent_message_new_end ("test", "actor", NULL));
+  test_gate_wait (&gate);
+  test_dispatch (d, test_cancel ("test", "actor"));
+  g_assert_false (test_unsubscribe (f, "a", NULL));
+  test_expect_log (f, "'a' did not leave");
+  test_assign (d, "actor", "b");
+  test_gate_open (&gate);
+  while (test_recorder_count (b) == 0)
+    g_main_context_iteration (f->context, TRUE);
+  g_assert_cmpstr (test_recorder_text (b), ==, "cancel");
+  g_assert_cmpstr (a->inbox->str, ==, "end");
+  test_thread_sync (thread);
+  test_gate_clear (&gate);
+}
+
 static void
 test_subscribed_is_told (TestFixture *f)
 {
@@ -695,15 +845,21 @@ main (int    argc,
   test_add ("/inbox/cancel-trips-the-main-hand", test_cancel_trips_the_main_hand);
   test_add ("/inbox/offered-cancel-trips-the-main-hand", test_offered_cancel_trips_the_main_hand);
   test_add ("/inbox/deferred-after-the-cancel", test_deferred_after_the_cancel);
+  test_add ("/inbox/cancelled-before-its-turn", test_cancelled_before_its_turn);
   test_add ("/inbox/intercept", test_intercept);
   test_add ("/inbox/intercept-after-expiry", test_intercept_after_expiry);
   test_add ("/inbox/intercept-before-receive", test_intercept_before_receive);
+  test_add ("/inbox/intercept-in-an-owned-context", test_intercept_in_an_owned_context);
   test_add ("/inbox/intercept-counts-as-heard", test_intercept_counts_as_heard);
   test_add ("/inbox/ledger-has-both", test_ledger_has_both);
   test_add ("/inbox/drops-are-told-once", test_drops_are_told_once);
   test_add ("/inbox/flush-waits-for-the-inbox", test_flush_waits_for_the_inbox);
   test_add ("/inbox/flush-waits-for-both", test_flush_waits_for_both);
   test_add ("/inbox/positions", test_positions);
+  test_add ("/inbox/router-with-rules", test_router_with_rules);
+  test_add ("/inbox/parked-for-both", test_parked_for_both);
+  test_add ("/inbox/drain-router-waits-for-the-inbox", test_drain_router_waits_for_the_inbox);
+  test_add ("/inbox/gives-back", test_gives_back);
   test_add ("/inbox/subscribed-is-told", test_subscribed_is_told);
 
   return g_test_run ();

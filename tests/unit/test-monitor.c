@@ -789,6 +789,27 @@ test_fails (TestFixture *f)
   g_assert_cmpuint (test_recorder_count (a), ==, 1);
 }
 
+/* It sees everything, whatever it would take on the bus. */
+static void
+test_interests (TestFixture *f)
+{
+  g_autoptr (TestRecorder) monitor = test_recorder_new ("eye", NULL, NULL);
+  AgentSubscriber *eye = AGENT_SUBSCRIBER (monitor);
+  const char *const names[] = { "cancel", NULL };
+
+  agent_subscriber_set_accepts (eye, names);
+  g_assert_true (agent_subscriber_add_topic (eye, "a.b", NULL));
+  g_assert_true (agent_bus_add_monitor (f->bus, eye, NULL, NULL));
+  g_assert_true (agent_subscriber_add_topic (eye, "a.>", NULL));
+  g_assert_true (agent_subscriber_remove_topic (eye, "a.>"));
+  g_assert_true (agent_subscriber_remove_topic (eye, "a.b"));
+  agent_bus_send (f->bus, test_data ("test", NULL, 1));
+  agent_subscriber_set_accepts (eye, NULL);
+  agent_bus_send (f->bus, test_data ("test", NULL, 2));
+  test_drain (f);
+  g_assert_cmpstr (test_recorder_text (monitor), ==, "1 2");
+}
+
 static void
 test_received (TestFixture *f)
 {
@@ -838,6 +859,7 @@ main (int   argc,
   test_add ("/agentbus/monitor/removed-in-handler", test_removed_in_handler);
   test_add ("/agentbus/monitor/bus-gone", test_bus_gone);
   test_add ("/agentbus/monitor/fails", test_fails);
+  test_add ("/agentbus/monitor/interests", test_interests);
   test_add ("/agentbus/monitor/received", test_received);
 
   return g_test_run ();

@@ -209,6 +209,26 @@ test_ages (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* What is stale is forgotten, and not given to anybody to be dropped there. */
+static void
+test_stale (TestFixture *f)
+{
+  g_autoptr (AgentConversation) conversation = agent_conversation_new (NULL);
+  g_autoptr (TestRecorder) a = test_recorder_subscribe (f, "a", NULL, NULL);
+  AgentMessage *turn = new_message ("test", "t.turn", 1);
+
+  agent_message_set_conversation (turn, conversation);
+  agent_message_set_retained (turn, TRUE);
+  agent_bus_send (f->bus, turn);
+  send_retained (f, "t.other", 2);
+  agent_conversation_advance (conversation);
+  add_topic (a, "t.*");
+  assert_got (f, a, "2");
+  g_assert_cmpuint (test_ledger_of (f->bus, "a").offered, ==, 1);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_STALE], ==, 0);
+  test_assert_balanced (f->bus);
+}
+
 /* What does not fit is dropped and counted, as with a send. */
 static void
 test_full (TestFixture *f)
@@ -462,6 +482,7 @@ main (int    argc,
   test_add ("/agentbus/retained/nothing-to-keep", test_nothing_to_keep);
   test_add ("/agentbus/retained/clear", test_clear);
   test_add ("/agentbus/retained/ages", test_ages);
+  test_add ("/agentbus/retained/stale", test_stale);
   test_add ("/agentbus/retained/full", test_full);
   test_add ("/agentbus/retained/bound", test_bound);
   test_add ("/agentbus/retained/free", test_free);

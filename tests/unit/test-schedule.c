@@ -125,7 +125,7 @@ push_system (Fixture *self)
 {
   _agent_channel_queue_lock (&self->queues[AGENT_CHANNEL_SYSTEM]);
   _agent_channel_queue_push_locked (
-      &self->queues[AGENT_CHANNEL_SYSTEM], agent_message_new_activate ("ui", "worker", NULL), 0);
+      &self->queues[AGENT_CHANNEL_SYSTEM], agent_message_new_activate ("ui", "worker", NULL), 0, FALSE);
   _agent_channel_queue_unlock (&self->queues[AGENT_CHANNEL_SYSTEM]);
 }
 
@@ -273,7 +273,7 @@ test_handled (Fixture      *self,
 
   agent_message_set_reliable (message, TRUE);
   _agent_channel_queue_lock (&self->queues[AGENT_CHANNEL_SYSTEM]);
-  _agent_channel_queue_push_locked (&self->queues[AGENT_CHANNEL_SYSTEM], message, 0);
+  _agent_channel_queue_push_locked (&self->queues[AGENT_CHANNEL_SYSTEM], message, 0, FALSE);
   _agent_channel_queue_unlock (&self->queues[AGENT_CHANNEL_SYSTEM]);
 
   g_assert_false (_agent_schedule_has_handled (&self->schedule, AGENT_CHANNEL_SYSTEM, 1));
