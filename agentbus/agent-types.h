@@ -28,5 +28,6 @@ typedef struct _AgentRouteTable       AgentRouteTable;
 typedef struct _AgentRouterDispatcher AgentRouterDispatcher;
 typedef struct _AgentSubscriber       AgentSubscriber;
 typedef struct _AgentTask             AgentTask;
+typedef struct _AgentTaskGroup        AgentTaskGroup;
 
 G_END_DECLS

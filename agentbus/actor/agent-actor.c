@@ -56,7 +56,7 @@
  * Since: 0.1
  */
 
-#define DEFAULT_MAX_JOBS    1
+#define DEFAULT_MAX_JOBS 1
 #define DEFAULT_MAX_PENDING 4096
 
 enum
@@ -109,13 +109,17 @@ actor_get_detail (const char *task_name)
   return task_name != NULL ? g_quark_try_string (task_name) : 0;
 }
 
-/* Whether somebody does tasks of this name: (nullable). */
+/* Whether somebody does tasks of this name: (nullable). GLib is asked twice, for it finds only handlers with just this
+ * detail. */
 gboolean
 _agent_actor_does_task (AgentActor *self,
                         const char *task_name)
 {
+  GQuark detail = actor_get_detail (task_name);
+
   return AGENT_ACTOR_GET_CLASS (self)->task_request != NULL ||
-         g_signal_has_handler_pending (self, signals[TASK_REQUEST], actor_get_detail (task_name), FALSE);
+         g_signal_has_handler_pending (self, signals[TASK_REQUEST], 0, FALSE) ||
+         (detail != 0 && g_signal_has_handler_pending (self, signals[TASK_REQUEST], detail, FALSE));
 }
 
 void

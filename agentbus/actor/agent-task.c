@@ -37,6 +37,14 @@ typedef struct
   guint     watch;
 } TaskWait;
 
+/* Who wants to know of the end, besides the application. */
+typedef struct
+{
+  AgentTaskEndFunc func;
+  gpointer         data; /* (owned) */
+  GDestroyNotify   destroy;
+} TaskWatch;
+
 struct _AgentTask
 {
   GObject parent_instance;
@@ -58,6 +66,7 @@ struct _AgentTask
   AgentMessage *answer;          /* (lock) (owned) (nullable) */
   GError       *error;           /* (lock) (owned) (nullable) */
   GSList       *waiting;         /* (lock) (owned) the GTasks of wait_async() */
+  GSList       *watches;         /* (lock) (owned) of TaskWatch (owned) */
   gint64        made_at;         /* µs */
   guint64       n_missed;        /* (lock) */
   gint          is_stale;        /* (atomic) the conversation has gone on */
@@ -228,11 +237,21 @@ task_stop_waiting_for_target (AgentTask *self)
   g_free (wait);
 }
 
+static void
+task_free_watch (gpointer data)
+{
+  TaskWatch *watch = data;
+
+  watch->destroy (watch->data);
+  g_free (watch);
+}
+
 /* The end is decided and is told now, in the actor's context. The caller has a reference to the task. */
 static void
 task_tell_end (AgentTask *self)
 {
   GSList *waiting;
+  GSList *watches;
 
   task_stop_waiting_for_target (self);
   g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATUS]);
@@ -241,8 +260,12 @@ task_tell_end (AgentTask *self)
   g_mutex_lock (&self->lock);
   self->told = TRUE;
   waiting = g_slist_reverse (g_steal_pointer (&self->waiting));
+  watches = g_slist_reverse (g_steal_pointer (&self->watches));
   g_mutex_unlock (&self->lock);
 
+  for (GSList *l = watches; l != NULL; l = l->next)
+    ((TaskWatch *) l->data)->func (self, ((TaskWatch *) l->data)->data);
+  g_slist_free_full (watches, task_free_watch);
   for (GSList *l = waiting; l != NULL; l = l->next)
     task_return_waiting (self, l->data);
   g_slist_free_full (waiting, g_object_unref);
@@ -927,6 +950,41 @@ _agent_task_watch_reading (AgentTask *self,
   return n_read;
 }
 
+/* Calls @func once, in the actor's context, after `finished`. FALSE: that has been emitted already, and @data is not taken. */
+gboolean
+_agent_task_watch_end (AgentTask       *self,
+                       AgentTaskEndFunc func,
+                       gpointer         data,
+                       GDestroyNotify   destroy)
+{
+  TaskWatch *watch = g_new (TaskWatch, 1);
+  gboolean   told;
+
+  *watch = (TaskWatch) { func, data, destroy };
+  g_mutex_lock (&self->lock);
+  told = self->told;
+  if (!told)
+    self->watches = g_slist_prepend (self->watches, watch);
+  g_mutex_unlock (&self->lock);
+
+  if (told)
+    g_free (watch);
+  return !told;
+}
+
+/* µs */
+gint64
+_agent_task_get_made_at (AgentTask *self)
+{
+  return self->made_at;
+}
+
+AgentActor *
+_agent_task_get_actor (AgentTask *self)
+{
+  return self->actor;
+}
+
 /* --- GObject --- */
 
 static void
@@ -938,6 +996,7 @@ agent_task_finalize (GObject *object)
   g_clear_pointer (&self->answer, agent_message_unref);
   g_clear_pointer (&self->parent, _agent_work_unref);
   g_clear_object (&self->dispatcher);
+  g_slist_free_full (self->watches, task_free_watch);
   g_clear_error (&self->error);
   g_clear_object (&self->actor);
   g_mutex_clear (&self->lock);

@@ -240,6 +240,22 @@ test_nobody (TestFixture *f)
   pair_clear (&pair);
 }
 
+/* A handler without a detail does all tasks, also those that another actor does by name. */
+static void
+test_details (TestFixture *f)
+{
+  Pair       pair = pair_new (f);
+  AgentTask *task;
+
+  g_signal_connect (pair.boss, "task-request::sort", G_CALLBACK (on_drop), NULL);
+  assert_fails (f, agent_actor_request (pair.worker, "boss", "sort", NULL), AGENT_BUS_ERROR_FAILED);
+  assert_fails (f, agent_actor_request (pair.worker, "boss", NULL, NULL), AGENT_BUS_ERROR_NOT_FOUND);
+  task = agent_actor_request (pair.boss, "worker", "sort", NULL);
+  agent_job_complete (pair_get_job (&pair, 0), NULL);
+  assert_completed (f, task);
+  pair_clear (&pair);
+}
+
 static void
 test_dropped (TestFixture *f)
 {
@@ -355,6 +371,7 @@ main (int   argc,
   test_add ("/actor/completed", test_completed);
   test_add ("/actor/failed", test_failed);
   test_add ("/actor/nobody", test_nobody);
+  test_add ("/actor/details", test_details);
   test_add ("/actor/dropped", test_dropped);
   test_add ("/actor/full", test_full);
   test_add ("/actor/timed-out", test_timed_out);
