@@ -438,6 +438,45 @@ static void
 actor_install_life_signals (AgentActorClass *klass)
 {
   /**
+   * AgentActorClass::activated:
+   * @self: the actor
+   * @args: (nullable): what the message `activate` has brought
+   *
+   * The class handler of [signal@AgentBus.Actor::activated], which is called after those that are connected.
+   *
+   * Since: 0.1
+   */
+
+  /**
+   * AgentActorClass::deactivated:
+   * @self: the actor
+   *
+   * The class handler of [signal@AgentBus.Actor::deactivated], which is called after those that are connected.
+   *
+   * Since: 0.1
+   */
+
+  /**
+   * AgentActorClass::cancelled:
+   * @self: the actor
+   * @reason: (nullable): why
+   *
+   * The class handler of [signal@AgentBus.Actor::cancelled], which is called after those that are connected.
+   *
+   * Since: 0.1
+   */
+
+  /**
+   * AgentActorClass::ended:
+   * @self: the actor
+   * @reason: (nullable): why
+   *
+   * The class handler of [signal@AgentBus.Actor::ended], which is called after those that are connected.
+   *
+   * Since: 0.1
+   */
+
+  /**
    * AgentActor::activated:
    * @self: the actor
    * @args: (nullable): what the message `activate` has brought
@@ -520,6 +559,17 @@ actor_install_life_signals (AgentActorClass *klass)
 static void
 actor_install_request_signal (AgentActorClass *klass)
 {
+  /**
+   * AgentActorClass::task_request:
+   * @self: the actor
+   * @job: what is requested
+   *
+   * Does a job. A subclass implements it to do all tasks, whatever their name; it is called after the handlers that are
+   * connected to [signal@AgentBus.Actor::task-request].
+   *
+   * Since: 0.1
+   */
+
   /**
    * AgentActor::task-request:
    * @self: the actor

@@ -367,17 +367,17 @@ main (int   argc,
       char *argv[])
 {
   test_init (&argc, &argv);
-  test_add ("/actor/no-bus", test_no_bus);
-  test_add ("/actor/completed", test_completed);
-  test_add ("/actor/failed", test_failed);
-  test_add ("/actor/nobody", test_nobody);
-  test_add ("/actor/details", test_details);
-  test_add ("/actor/dropped", test_dropped);
-  test_add ("/actor/full", test_full);
-  test_add ("/actor/timed-out", test_timed_out);
-  test_add ("/actor/cancelled", test_cancelled);
-  test_add ("/actor/worker-leaves", test_worker_leaves);
-  test_add ("/actor/requester-leaves", test_requester_leaves);
+  test_add ("/agentbus/actor/no-bus", test_no_bus);
+  test_add ("/agentbus/actor/completed", test_completed);
+  test_add ("/agentbus/actor/failed", test_failed);
+  test_add ("/agentbus/actor/nobody", test_nobody);
+  test_add ("/agentbus/actor/details", test_details);
+  test_add ("/agentbus/actor/dropped", test_dropped);
+  test_add ("/agentbus/actor/full", test_full);
+  test_add ("/agentbus/actor/timed-out", test_timed_out);
+  test_add ("/agentbus/actor/cancelled", test_cancelled);
+  test_add ("/agentbus/actor/worker-leaves", test_worker_leaves);
+  test_add ("/agentbus/actor/requester-leaves", test_requester_leaves);
 
   return g_test_run ();
 }
