@@ -109,17 +109,23 @@ actor_get_detail (const char *task_name)
   return task_name != NULL ? g_quark_try_string (task_name) : 0;
 }
 
-/* Whether somebody does tasks of this name: (nullable). GLib is asked twice, for it finds only handlers with just this
- * detail. */
+/* Whether a handler is connected with just this detail, or with none if it is 0. */
+static gboolean
+actor_has_handler (AgentActor *self,
+                   GQuark      detail)
+{
+  return g_signal_has_handler_pending (self, signals[TASK_REQUEST], detail, FALSE);
+}
+
+/* Whether somebody does tasks of this name: (nullable). */
 gboolean
 _agent_actor_does_task (AgentActor *self,
                         const char *task_name)
 {
   GQuark detail = actor_get_detail (task_name);
 
-  return AGENT_ACTOR_GET_CLASS (self)->task_request != NULL ||
-         g_signal_has_handler_pending (self, signals[TASK_REQUEST], 0, FALSE) ||
-         (detail != 0 && g_signal_has_handler_pending (self, signals[TASK_REQUEST], detail, FALSE));
+  return AGENT_ACTOR_GET_CLASS (self)->task_request != NULL || actor_has_handler (self, 0) ||
+         (detail != 0 && actor_has_handler (self, detail));
 }
 
 void

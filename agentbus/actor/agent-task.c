@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-open-tasks-private.h"
+#include "actor/agent-patient-private.h"
 #include "actor/agent-task-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
@@ -65,7 +66,7 @@ struct _AgentTask
   AgentWork    *worker;          /* (lock) (owned) (nullable) who works on it in this process */
   AgentMessage *answer;          /* (lock) (owned) (nullable) */
   GError       *error;           /* (lock) (owned) (nullable) */
-  GSList       *waiting;         /* (lock) (owned) the GTasks of wait_async() */
+  GSList       *waiting;         /* (lock) (owned) the AgentPatients of wait_async() */
   GSList       *watches;         /* (lock) (owned) of TaskWatch (owned) */
   gint64        made_at;         /* µs */
   guint64       n_missed;        /* (lock) */
@@ -208,12 +209,16 @@ task_decide (AgentTask      *self,
   return TRUE;
 }
 
+/* Takes @patient. */
 static void
-task_return_waiting (AgentTask *self,
-                     GTask     *waiting)
+task_return_waiting (AgentTask    *self,
+                     AgentPatient *patient)
 {
+  g_autoptr (GTask) waiting = _agent_patient_end (patient);
   GVariant *response;
 
+  if (waiting == NULL)
+    return;
   if (self->error != NULL)
     {
       g_task_return_error (waiting, g_error_copy (self->error));
@@ -268,7 +273,7 @@ task_tell_end (AgentTask *self)
   g_slist_free_full (watches, task_free_watch);
   for (GSList *l = waiting; l != NULL; l = l->next)
     task_return_waiting (self, l->data);
-  g_slist_free_full (waiting, g_object_unref);
+  g_slist_free (waiting);
 }
 
 /* Ends the task. The end is told as soon as the actor's context is iterated. Takes @error: (nullable). TRUE for the first
@@ -1545,24 +1550,25 @@ agent_task_wait_async (AgentTask          *self,
                        GAsyncReadyCallback callback,
                        gpointer            user_data)
 {
-  GTask   *waiting;
-  gboolean told;
+  AgentPatient *patient;
+  GTask        *waiting;
+  gboolean      told;
 
   g_return_if_fail (AGENT_IS_TASK (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   waiting = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (waiting, agent_task_wait_async);
+  patient = _agent_patient_new (waiting);
 
   g_mutex_lock (&self->lock);
   told = self->told;
   if (!told)
-    self->waiting = g_slist_prepend (self->waiting, g_object_ref (waiting));
+    self->waiting = g_slist_prepend (self->waiting, patient);
   g_mutex_unlock (&self->lock);
 
   if (told)
-    task_return_waiting (self, waiting);
-  g_object_unref (waiting);
+    task_return_waiting (self, patient);
 }
 
 /**

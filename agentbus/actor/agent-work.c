@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-open-tasks-private.h"
+#include "actor/agent-patient-private.h"
 #include "actor/agent-task-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
@@ -13,8 +14,8 @@
 /* A chunk that waits until others are read. */
 typedef struct
 {
-  GVariant *payload; /* (owned) */
-  GTask    *task;    /* (owned) (nullable) */
+  GVariant     *payload; /* (owned) */
+  AgentPatient *patient; /* (owned) */
 } WaitingChunk;
 
 /* What is left to do when the lock is free again. */
@@ -22,7 +23,7 @@ typedef struct
 {
   AgentBus    *bus; /* (owned) (nullable) of the request, also when the actor has left it. NULL: it is gone */
   AgentSender *sender;
-  GPtrArray   *sent; /* (owned) (nullable) the GTasks of chunks that were sent */
+  GPtrArray   *sent; /* (owned) (nullable) the AgentPatients of chunks that were sent */
 } Sending;
 
 /* An AgentEpochOverFunc, called with the lock of the conversation held. */
@@ -164,6 +165,21 @@ work_begin_sending (AgentWork *self)
   return sending;
 }
 
+/* Takes @patient and @error: (nullable). */
+static void
+work_return_chunk (AgentPatient *patient,
+                   GError       *error)
+{
+  g_autoptr (GTask) task = _agent_patient_end (patient);
+
+  if (task == NULL)
+    g_clear_error (&error);
+  else if (error != NULL)
+    g_task_return_error (task, error);
+  else
+    g_task_return_boolean (task, TRUE);
+}
+
 /* What was sent may run functions of the application when it is freed, so it is freed here. */
 static void
 work_end_sending (AgentWork *self,
@@ -173,7 +189,7 @@ work_end_sending (AgentWork *self,
 
   _agent_sender_collect (sending->sender);
   for (guint i = 0; sending->sent != NULL && i < sending->sent->len; i++)
-    g_task_return_boolean (sending->sent->pdata[i], TRUE);
+    work_return_chunk (sending->sent->pdata[i], NULL);
   g_clear_pointer (&sending->sent, g_ptr_array_unref);
   g_clear_object (&sending->bus);
 }
@@ -239,12 +255,9 @@ work_send_waiting_locked (AgentWork *self,
       WaitingChunk *chunk = g_queue_pop_head (&self->waiting);
 
       work_send_chunk_locked (self, chunk->payload, sending);
-      if (chunk->task != NULL)
-        {
-          if (sending->sent == NULL)
-            sending->sent = g_ptr_array_new_with_free_func (g_object_unref);
-          g_ptr_array_add (sending->sent, chunk->task);
-        }
+      if (sending->sent == NULL)
+        sending->sent = g_ptr_array_new ();
+      g_ptr_array_add (sending->sent, chunk->patient);
       g_free (chunk);
     }
 }
@@ -274,10 +287,9 @@ _agent_work_stop_waiting (AgentWork *self)
 
   while ((chunk = g_queue_pop_head (&waiting)) != NULL)
     {
-      if (chunk->task != NULL)
-        g_task_return_new_error (
-            chunk->task, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "Nobody waits for the chunk any more");
-      g_clear_object (&chunk->task);
+      work_return_chunk (
+          chunk->patient,
+          g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "Nobody waits for the chunk any more"));
       g_variant_unref (chunk->payload);
       g_free (chunk);
     }
@@ -328,14 +340,14 @@ _agent_work_send_chunk (AgentWork *self,
 }
 
 static void
-work_wait_with_chunk_locked (AgentWork *self,
-                             GVariant  *payload,
-                             GTask     *task)
+work_wait_with_chunk_locked (AgentWork    *self,
+                             GVariant     *payload,
+                             AgentPatient *patient)
 {
   WaitingChunk *chunk = g_new (WaitingChunk, 1);
 
   chunk->payload = payload;
-  chunk->task = task;
+  chunk->patient = patient;
   g_queue_push_tail (&self->waiting, chunk);
 }
 
@@ -348,10 +360,12 @@ _agent_work_send_chunk_task (AgentWork *self,
                              GTask     *task)
 {
   g_autoptr (AgentTask) reader = _agent_open_tasks_lookup (agent_message_get_task_id (self->hand->message));
-  guint n_read;
+  AgentPatient *patient = _agent_patient_new (task);
+  guint         n_read;
 
+  payload = g_variant_ref_sink (payload);
   g_mutex_lock (&self->lock);
-  work_wait_with_chunk_locked (self, g_variant_ref_sink (payload), task);
+  work_wait_with_chunk_locked (self, payload, patient);
   g_mutex_unlock (&self->lock);
 
   /* A reader in another process, or that is no actor, does not tell what it reads. */
