@@ -39,6 +39,7 @@ enum
   AGENT_CHORE_TRIP = 1 << 1,   /* trip the jobs that are cancelled */
   AGENT_CHORE_FAREWELL = 1 << 2, /* the subscription is over: tell it */
   AGENT_CHORE_STATE = 1 << 3,  /* notify of the state */
+  AGENT_CHORE_CANCEL = 1 << 4, /* leave at once, also if it is ending */
 };
 
 typedef struct _AgentWork AgentWork;
@@ -75,6 +76,8 @@ typedef struct
   GQueue                 tasks;      /* of AgentTask, linked through the tasks: those that are open */
   GSList                *ends;       /* of GTask (owned): those who wait until the actor has ended */
   guint8                 is_ending;  /* with its children */
+  guint8                 is_stuck;   /* it was abandoned, since it did not end in time */
+  guint8                 gave_up;    /* it was cancelled while it was ending */
   guint64                n_requests;
   guint64                n_outcomes[AGENT_N_OUTCOMES];
 } AgentActorCore;
@@ -112,6 +115,11 @@ void            _agent_actor_close_jobs   (AgentActor         *self,
 void            _agent_actor_close_tasks  (AgentActor         *self,
                                            AgentMailbox       *mailbox);
 void            _agent_actor_announce     (AgentActor         *self);
+void            _agent_actor_set_runner   (AgentActor         *self,
+                                           const char         *runner);
+gboolean        _agent_actor_is_stuck     (AgentActor         *self);
+void            _agent_actor_cancel       (AgentActor         *self,
+                                           const char         *reason);
 
 /* The actor's context */
 void            _agent_actor_take_request (AgentActor         *self,
@@ -129,6 +137,7 @@ void            _agent_actor_begin_end    (AgentActor         *self,
                                            const char         *reason);
 void            _agent_actor_begin_cancel (AgentActor         *self,
                                            const char         *reason);
+void            _agent_actor_cancel_now   (AgentActor         *self);
 void            _agent_actor_farewell     (AgentActor         *self);
 void            _agent_actor_notify_state (AgentActor         *self);
 void            _agent_actor_notify_active

@@ -698,6 +698,24 @@ agent_actor_dup_runner (AgentActor *self)
   return runner;
 }
 
+/* @runner: (nullable) */
+void
+_agent_actor_set_runner (AgentActor *self,
+                         const char *runner)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  g_autofree char *before = NULL;
+
+  g_mutex_lock (&core->lock);
+  before = core->runner;
+  core->runner = g_strdup (runner);
+  g_mutex_unlock (&core->lock);
+
+  _agent_actor_announce (self);
+  if (g_strcmp0 (before, runner) != 0)
+    g_object_notify_by_pspec (G_OBJECT (self), props[PROP_RUNNER]);
+}
+
 /**
  * agent_actor_is_active: (get-property active)
  * @self: an actor

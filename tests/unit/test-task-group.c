@@ -504,6 +504,7 @@ main (int   argc,
       char *argv[])
 {
   test_init (&argc, &argv);
+  test_add ("/task-group/no-bus", test_fill_open_tasks);
   test_add ("/task-group/completed", test_completed);
   test_add ("/task-group/names", test_names);
   test_add ("/task-group/first-failure", test_first_failure);
