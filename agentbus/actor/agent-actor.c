@@ -114,8 +114,12 @@ gboolean
 _agent_actor_does_task (AgentActor *self,
                         const char *task_name)
 {
+  GQuark detail = actor_get_detail (task_name);
+
+  /* To ask with a detail does not find the handlers that are connected without one. */
   return AGENT_ACTOR_GET_CLASS (self)->task_request != NULL ||
-         g_signal_has_handler_pending (self, signals[TASK_REQUEST], actor_get_detail (task_name), FALSE);
+         g_signal_has_handler_pending (self, signals[TASK_REQUEST], 0, FALSE) ||
+         (detail != 0 && g_signal_has_handler_pending (self, signals[TASK_REQUEST], detail, FALSE));
 }
 
 void
