@@ -58,8 +58,8 @@ struct _AgentTask
   AgentEpochWatch        epoch_watch;
   GList                  link;     /* (actor's lock) */
   TaskWait              *wait;     /* (context's thread) (owned) (nullable) */
-  guint                  n_chunks; /* (context's thread) how many have come, or are known to be lost */
-  guint                  n_read;   /* (atomic) how many have been read */
+  guint                  n_chunks; /* (context's thread; written with the lock) how many have come, or are known to be lost */
+  guint                  n_read;   /* (lock) how many have been read */
 
   GMutex        lock;
   AgentWork    *parent;          /* (lock) (owned) (nullable) the job of the requester in which it was requested */
@@ -82,6 +82,7 @@ struct _AgentTask
   guint8 has_cancel; /* (lock) the worker has to be told that the task has ended, as soon as the request is sent */
   guint8 waits;      /* (lock) for somebody of the name of its target */
   guint8 is_watched; /* (lock) the worker wants to know when chunks are read */
+  guint8 reads_by_hand; /* (lock) mark_read() says what is read */
 };
 
 enum
@@ -834,35 +835,48 @@ task_note_running (AgentTask *self)
     g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATUS]);
 }
 
+/* @n more chunks have been read, or all of them, if nobody reads by hand: the worker may send others. */
+static void
+task_note_read (AgentTask *self,
+                guint      n)
+{
+  AgentWork *writer;
+  guint      n_read;
+
+  g_mutex_lock (&self->lock);
+  n_read = self->reads_by_hand ? MIN (n, self->n_chunks - self->n_read) + self->n_read : self->n_chunks;
+  writer = self->is_watched && self->worker != NULL && n_read != self->n_read ? _agent_work_ref (self->worker) : NULL;
+  self->n_read = n_read;
+  g_mutex_unlock (&self->lock);
+  if (writer == NULL)
+    return;
+
+  _agent_work_send_waiting (writer, n_read);
+  _agent_work_unref (writer);
+}
+
 /* A chunk of a worker that does not number them, such as a plain subscriber, is the next one. */
 static void
 task_take_chunk (AgentTask    *self,
                  AgentMessage *message)
 {
-  GVariant  *payload = agent_message_get_payload (message);
-  AgentWork *writer = NULL;
-  guint      index;
+  GVariant *payload = agent_message_get_payload (message);
+  guint     n_missed;
+  guint     index;
 
   if (payload == NULL)
     return;
 
   index = _agent_work_get_chunk_index (message, self->n_chunks);
+  n_missed = index > self->n_chunks ? index - self->n_chunks : 0;
   g_mutex_lock (&self->lock);
-  self->n_missed += index > self->n_chunks ? index - self->n_chunks : 0;
-  g_mutex_unlock (&self->lock);
+  self->n_missed += n_missed;
+  self->n_read += n_missed;
   self->n_chunks = index + 1;
+  g_mutex_unlock (&self->lock);
   g_signal_emit (self, signals[CHUNK], 0, index, payload);
 
-  g_mutex_lock (&self->lock);
-  self->n_read = self->n_chunks;
-  if (self->is_watched && self->worker != NULL)
-    writer = _agent_work_ref (self->worker);
-  g_mutex_unlock (&self->lock);
-  if (writer != NULL)
-    {
-      _agent_work_send_waiting (writer, self->n_chunks);
-      _agent_work_unref (writer);
-    }
+  task_note_read (self, 0);
 }
 
 static void
@@ -1531,6 +1545,48 @@ agent_task_request_update (AgentTask *self)
                     agent_message_new_task_update_request (agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)),
                                                            agent_task_get_target (self),
                                                            agent_task_get_id (self)));
+}
+
+/**
+ * agent_task_set_reads_by_hand:
+ * @self: a task
+ * @by_hand: whether [method@AgentBus.Task.mark_read] says which chunks are read
+ *
+ * Sets when a chunk counts as read: as soon as [signal@AgentBus.Task::chunk] has been emitted, or by hand.
+ *
+ * A worker that calls [method@AgentBus.Job.send_chunk_async] waits while too many chunks are not read. Who keeps the chunks to
+ * look at them later sets this, so that the worker is not faster than that. With %FALSE all that have come are read.
+ *
+ * Since: 0.1
+ */
+void
+agent_task_set_reads_by_hand (AgentTask *self,
+                              gboolean   by_hand)
+{
+  g_return_if_fail (AGENT_IS_TASK (self));
+
+  g_mutex_lock (&self->lock);
+  self->reads_by_hand = by_hand != FALSE;
+  g_mutex_unlock (&self->lock);
+  task_note_read (self, 0);
+}
+
+/**
+ * agent_task_mark_read:
+ * @self: a task
+ * @n_chunks: how many
+ *
+ * Tells that so many more chunks have been read. See [method@AgentBus.Task.set_reads_by_hand].
+ *
+ * Since: 0.1
+ */
+void
+agent_task_mark_read (AgentTask *self,
+                      guint      n_chunks)
+{
+  g_return_if_fail (AGENT_IS_TASK (self));
+
+  task_note_read (self, n_chunks);
 }
 
 /**
