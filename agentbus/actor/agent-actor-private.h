@@ -58,6 +58,7 @@ typedef struct
   char                  *runner;     /* (nullable) */
   char                  *reason;     /* (nullable) why it ends */
   gint64                 started_at; /* µs since the epoch */
+  AgentMailbox          *closing;    /* (owned) (nullable) the last subscription that has begun to end */
   AgentMailbox          *closed_jobs;  /* (owned) (nullable) the subscription that takes no more requests */
   AgentMailbox          *closed_tasks; /* (owned) (nullable) the subscription in which nothing can be requested any more */
   AgentMailbox          *leaving;    /* (owned) (nullable) the inbox that waits for the farewell */

@@ -119,8 +119,6 @@ _agent_actor_close_tasks (AgentActor   *self,
 
 /* A task inherits of the job in which it is requested: the time that is left, the conversation, and the cancellation.
  *
- * FALSE: the time of the job is over.
- *
  * @request: not sent yet */
 static void
 request_inherit (AgentMessage *request,
@@ -152,14 +150,7 @@ request_start (AgentActor   *self,
     request_inherit (request, work);
   _agent_message_set_request (request);
   task = _agent_task_new (self, request);
-  if (work != NULL)
-    {
-      _agent_task_set_parent (task, work);
-      _agent_work_add_child (work, task);
-    }
-  _agent_task_start (task);
-  if (work != NULL && _agent_hand_is_cancelled (work->hand))
-    agent_task_cancel (task, "The job in which the task was requested was cancelled");
+  _agent_task_start (task, work);
 
   return task;
 }

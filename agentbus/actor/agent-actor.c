@@ -109,17 +109,23 @@ actor_get_detail (const char *task_name)
   return task_name != NULL ? g_quark_try_string (task_name) : 0;
 }
 
-/* Whether somebody does tasks of this name: (nullable). GLib is asked twice, for it finds only handlers with just this
- * detail. */
+/* Whether a handler is connected with just this detail, or with none if it is 0. */
+static gboolean
+actor_has_handler (AgentActor *self,
+                   GQuark      detail)
+{
+  return g_signal_has_handler_pending (self, signals[TASK_REQUEST], detail, FALSE);
+}
+
+/* Whether somebody does tasks of this name: (nullable). */
 gboolean
 _agent_actor_does_task (AgentActor *self,
                         const char *task_name)
 {
   GQuark detail = actor_get_detail (task_name);
 
-  return AGENT_ACTOR_GET_CLASS (self)->task_request != NULL ||
-         g_signal_has_handler_pending (self, signals[TASK_REQUEST], 0, FALSE) ||
-         (detail != 0 && g_signal_has_handler_pending (self, signals[TASK_REQUEST], detail, FALSE));
+  return AGENT_ACTOR_GET_CLASS (self)->task_request != NULL || actor_has_handler (self, 0) ||
+         (detail != 0 && actor_has_handler (self, detail));
 }
 
 void
@@ -194,6 +200,7 @@ agent_actor_finalize (GObject *object)
 
   _agent_agenda_put (core->agenda);
   g_clear_object (&core->dispatcher);
+  g_clear_pointer (&core->closing, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_jobs, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_tasks, _agent_mailbox_unref);
   g_clear_pointer (&core->to_trip, g_ptr_array_unref);
@@ -437,6 +444,45 @@ static void
 actor_install_life_signals (AgentActorClass *klass)
 {
   /**
+   * AgentActorClass::activated:
+   * @self: the actor
+   * @args: (nullable): what the message `activate` has brought
+   *
+   * The class handler of [signal@AgentBus.Actor::activated], which is called after those that are connected.
+   *
+   * Since: 0.1
+   */
+
+  /**
+   * AgentActorClass::deactivated:
+   * @self: the actor
+   *
+   * The class handler of [signal@AgentBus.Actor::deactivated], which is called after those that are connected.
+   *
+   * Since: 0.1
+   */
+
+  /**
+   * AgentActorClass::cancelled:
+   * @self: the actor
+   * @reason: (nullable): why
+   *
+   * The class handler of [signal@AgentBus.Actor::cancelled], which is called after those that are connected.
+   *
+   * Since: 0.1
+   */
+
+  /**
+   * AgentActorClass::ended:
+   * @self: the actor
+   * @reason: (nullable): why
+   *
+   * The class handler of [signal@AgentBus.Actor::ended], which is called after those that are connected.
+   *
+   * Since: 0.1
+   */
+
+  /**
    * AgentActor::activated:
    * @self: the actor
    * @args: (nullable): what the message `activate` has brought
@@ -519,6 +565,17 @@ actor_install_life_signals (AgentActorClass *klass)
 static void
 actor_install_request_signal (AgentActorClass *klass)
 {
+  /**
+   * AgentActorClass::task_request:
+   * @self: the actor
+   * @job: what is requested
+   *
+   * Does a job. A subclass implements it to do all tasks, whatever their name; it is called after the handlers that are
+   * connected to [signal@AgentBus.Actor::task-request].
+   *
+   * Since: 0.1
+   */
+
   /**
    * AgentActor::task-request:
    * @self: the actor

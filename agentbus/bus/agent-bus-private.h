@@ -64,9 +64,9 @@ guint            _agent_bus_send_uncollected
                                          (AgentBus                     *self,
                                           AgentMessage                 *message,
                                           AgentSender                  *sender);
-void             _agent_bus_unsubscribe_within
+void             _agent_bus_end_subscription
                                          (AgentBus                     *self,
-                                          const char                   *name,
+                                          AgentMailbox                 *mailbox,
                                           AgentLeaveFlags               flags,
                                           guint                         timeout,
                                           GAsyncReadyCallback           callback,
