@@ -90,7 +90,7 @@ _agent_actor_add_task (AgentActor *self,
 
 void
 _agent_actor_forget_task (AgentActor  *self,
-                           GList       *link,
+                          GList       *link,
                           AgentOutcome outcome)
 {
   AgentActorCore *core = _agent_actor_get_core (self);

@@ -450,7 +450,7 @@ void
 _agent_actor_set_runner (AgentActor *self,
                          const char *runner)
 {
-  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentActorCore  *core = _agent_actor_get_core (self);
   g_autofree char *before = NULL;
 
   g_mutex_lock (&core->lock);
