@@ -25,15 +25,16 @@ static const char *const outcome_nicks[] = {
 
 /* --- The open tasks --- */
 
-/* FALSE: the actor is on no bus, or has just left it. The task is open all the same, and is to be closed. */
+/* FALSE: the actor is on no bus, or has just left it. The task is open all the same, and is to be closed.
+ *
+ * @mailbox: (nullable): the subscription in which it is requested */
 gboolean
-_agent_actor_add_task (AgentActor *self,
-                       AgentTask  *task)
+_agent_actor_add_task (AgentActor   *self,
+                       AgentTask    *task,
+                       AgentMailbox *mailbox)
 {
   AgentActorCore *core = _agent_actor_get_core (self);
-  AgentMailbox   *mailbox =
-      _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
-  gboolean open;
+  gboolean        open;
 
   g_mutex_lock (&core->lock);
   open = mailbox != NULL && core->closed_tasks != mailbox;
@@ -41,7 +42,6 @@ _agent_actor_add_task (AgentActor *self,
   g_queue_push_tail_link (&core->tasks, _agent_task_get_link (task));
   g_mutex_unlock (&core->lock);
 
-  g_clear_pointer (&mailbox, _agent_mailbox_unref);
   return open;
 }
 

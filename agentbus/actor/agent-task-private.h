@@ -43,6 +43,8 @@ gboolean   _agent_task_end         (AgentTask       *self,
                                     AgentTaskStatus  status,
                                     GError          *error);
 gboolean   _agent_task_close       (AgentTask       *self);
+AgentMailbox *
+           _agent_task_ref_mailbox (AgentTask      *self);
 gboolean   _agent_task_is_of       (AgentTask       *self,
                                     AgentActor      *actor);
 GList     *_agent_task_get_link    (AgentTask       *self);

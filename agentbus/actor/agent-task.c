@@ -11,6 +11,7 @@
 #include "base/agent-container-private.h"
 #include "base/agent-utf8-private.h"
 #include "bus/agent-bus.h"
+#include "bus/agent-subscriber-private.h"
 #include "message/agent-task-id-private.h"
 
 /**
@@ -45,6 +46,7 @@ struct _AgentTask
   guint64                number;
   AgentActor            *actor;      /* (owned) the requester */
   AgentMessage          *request;    /* (owned) */
+  AgentMailbox          *mailbox;    /* (owned) (nullable) the subscription in which it was requested */
   AgentRouterDispatcher *dispatcher; /* (lock) (owned) (nullable) that has accepted the request; NULL if it is on the bus */
   AgentAppointment       appointment;
   AgentEpochWatch        epoch_watch;
@@ -749,8 +751,10 @@ static gboolean
 task_become_open (AgentTask *self,
                   AgentWork *parent)
 {
-  gboolean open = _agent_actor_add_task (self->actor, self);
+  gboolean open;
 
+  self->mailbox = _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self->actor)));
+  open = _agent_actor_add_task (self->actor, self, self->mailbox);
   task_make_appointment (self);
   _agent_open_tasks_add (self);
   if (agent_task_has_finished (self))
@@ -856,6 +860,13 @@ task_take_response (AgentTask    *self,
     task_note_running (self);
 }
 
+/* The subscription of the requester in which the task was requested: (transfer full) (nullable): NULL if there was none. */
+AgentMailbox *
+_agent_task_ref_mailbox (AgentTask *self)
+{
+  return self->mailbox != NULL ? _agent_mailbox_ref (self->mailbox) : NULL;
+}
+
 gboolean
 _agent_task_is_of (AgentTask  *self,
                    AgentActor *actor)
@@ -940,6 +951,7 @@ agent_task_finalize (GObject *object)
   AgentTask *self = AGENT_TASK (object);
 
   g_clear_pointer (&self->request, agent_message_unref);
+  g_clear_pointer (&self->mailbox, _agent_mailbox_unref);
   g_clear_pointer (&self->answer, agent_message_unref);
   g_clear_pointer (&self->parent, _agent_work_unref);
   g_clear_object (&self->dispatcher);

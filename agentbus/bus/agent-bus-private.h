@@ -56,6 +56,11 @@ guint            _agent_bus_announce     (AgentBus                     *self,
                                           AgentSender                  *sender);
 
 /* Any thread */
+guint            _agent_bus_send_to_mailbox_uncollected
+                                         (AgentBus                     *self,
+                                          AgentMailbox                 *mailbox,
+                                          AgentMessage                 *message,
+                                          AgentSender                  *sender);
 guint            _agent_bus_send_uncollected
                                          (AgentBus                     *self,
                                           AgentMessage                 *message,

@@ -113,6 +113,26 @@ test_inherits (TestFixture *f)
   team_clear (&team);
 }
 
+/* A worker that drains does what it has accepted, also if it needs somebody else for that. */
+static void
+test_inner_request_of_who_drains (TestFixture *f)
+{
+  Team       team = team_new (f);
+  AgentTask *inner = NULL;
+  AgentTask *outer;
+
+  g_signal_connect (team.worker, "task-request", G_CALLBACK (on_request_of_helper), &inner);
+  outer = agent_actor_request (team.boss, "worker", NULL, NULL);
+  team_get_job (&team, 0);
+  agent_bus_unsubscribe_full_async (f->bus, "worker", AGENT_LEAVE_FLAGS_DRAIN, NULL, NULL, NULL);
+  test_drain (f);
+  agent_job_complete (team.works->pdata[0], NULL);
+  test_task_assert_completed (f, inner);
+  agent_job_complete (team.jobs->pdata[0], NULL);
+  test_task_assert_completed (f, outer);
+  team_clear (&team);
+}
+
 /* The second request is not of the job, and goes on without it. */
 static void
 test_inherits_only_in_the_handler (TestFixture *f)
@@ -743,6 +763,7 @@ main (int   argc,
   test_actors_init ();
   ADD ("inherits", test_inherits);
   ADD ("inherits-only-in-the-handler", test_inherits_only_in_the_handler);
+  ADD ("inner-request-of-who-drains", test_inner_request_of_who_drains);
   ADD ("too-late-for-the-job", test_too_late_for_the_job);
   ADD ("cancelled-while-it-is-requested", test_cancelled_while_it_is_requested);
   ADD ("cancel-reaches-who-drains", test_cancel_reaches_who_drains);
