@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-actor-private.h"
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-actor-tree-private.h"
 #include "actor/agent-patient-private.h"
 #include "agent-bus-error.h"
@@ -76,17 +77,36 @@ end_finish (ActorEnd *self)
   end_free (self);
 }
 
+/* One whose children took all the time that there was is not to blame, nor is one that was not to finish. */
+static void
+end_note_error (ActorEnd *self,
+                GError   *error)
+{
+  AgentActorCore *core = _agent_actor_get_core (self->actor);
+  gboolean        gave_up;
+
+  if (self->error != NULL)
+    return;
+
+  g_mutex_lock (&core->lock);
+  gave_up = core->gave_up;
+  core->is_stuck = !gave_up && g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT);
+  g_mutex_unlock (&core->lock);
+
+  if (!gave_up)
+    self->error = g_error_copy (error);
+}
+
 static void
 end_on_left (GObject      *source,
              GAsyncResult *result,
              gpointer      user_data)
 {
   ActorEnd *self = user_data;
-  GError   *error = NULL;
+  g_autoptr (GError) error = NULL;
 
-  if (!agent_bus_unsubscribe_full_finish (AGENT_BUS (source), result, &error) && self->error == NULL)
-    self->error = g_steal_pointer (&error);
-  g_clear_error (&error);
+  if (!agent_bus_unsubscribe_full_finish (AGENT_BUS (source), result, &error))
+    end_note_error (self, error);
 
   end_finish (self);
 }
@@ -168,6 +188,8 @@ end_join (AgentActor *actor,
   g_mutex_lock (&core->lock);
   first = !core->is_ending;
   core->is_ending = TRUE;
+  if (first)
+    core->is_stuck = core->gave_up = FALSE;
   core->ends = g_slist_prepend (core->ends, patient);
   if (core->reason == NULL)
     core->reason = g_strdup (reason);
@@ -333,4 +355,72 @@ _agent_actor_begin_cancel (AgentActor *self,
       _agent_actor_close_jobs (self, mailbox);
     }
   g_clear_pointer (&mailbox, _agent_mailbox_unref);
+}
+
+/* --- For the runner --- */
+
+/* Whether the actor did not end in time the last time. In any thread. */
+gboolean
+_agent_actor_is_stuck (AgentActor *self)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  gboolean        is_stuck;
+
+  g_mutex_lock (&core->lock);
+  is_stuck = core->is_stuck;
+  g_mutex_unlock (&core->lock);
+
+  return is_stuck;
+}
+
+/* Cancels the actor as soon as its context is iterated, whether or not it is ending. In any thread. */
+void
+_agent_actor_cancel (AgentActor *self,
+                     const char *reason)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+
+  g_mutex_lock (&core->lock);
+  if (core->reason == NULL)
+    core->reason = g_strdup (reason);
+  g_mutex_unlock (&core->lock);
+
+  _agent_actor_add_chore (self, AGENT_CHORE_CANCEL);
+}
+
+/* The actor is leaving already, so that no message reaches it: what it has not finished is abandoned. */
+static void
+end_abandon (AgentActor *self,
+             const char *reason)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentMailbox   *mailbox =
+      _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
+
+  g_mutex_lock (&core->lock);
+  core->gave_up = TRUE;
+  g_mutex_unlock (&core->lock);
+
+  _agent_actor_emit_cancelled (self, reason);
+  _agent_mailbox_abandon (mailbox);
+  _agent_mailbox_unref (mailbox);
+}
+
+/* In the actor's context, outside of its handlers. */
+void
+_agent_actor_cancel_now (AgentActor *self)
+{
+  AgentActorCore  *core = _agent_actor_get_core (self);
+  AgentActorState  state;
+  g_autofree char *reason = NULL;
+
+  g_mutex_lock (&core->lock);
+  state = core->state;
+  reason = g_strdup (core->reason);
+  g_mutex_unlock (&core->lock);
+
+  if (state == AGENT_ACTOR_STATE_READY)
+    _agent_actor_begin_cancel (self, reason);
+  else if (state == AGENT_ACTOR_STATE_ENDING)
+    end_abandon (self, reason);
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-actor-private.h"
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-actor-tree-private.h"
 #include "bus/agent-bus-private.h"
 #include "bus/agent-subscriber-private.h"
@@ -91,6 +92,8 @@ life_do_chores (gpointer object)
 
   if ((to_do & AGENT_CHORE_STATE) != 0)
     _agent_actor_notify_state (self);
+  if ((to_do & AGENT_CHORE_CANCEL) != 0)
+    _agent_actor_cancel_now (self);
   if ((to_do & AGENT_CHORE_TRIP) != 0)
     _agent_actor_trip_jobs (self);
   if ((to_do & AGENT_CHORE_JOBS) != 0)

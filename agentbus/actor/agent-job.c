@@ -26,13 +26,19 @@
  *   gint32 a, b;
  *
  *   g_variant_get (agent_job_get_payload (job), "(ii)", &a, &b);
+ *   g_print ("%s asks\n", agent_job_get_requester (job)); // prints: boss asks
  *   agent_job_complete (job, g_variant_new_int32 (a + b));
  * }
  *
+ * g_autoptr (AgentActor) boss = agent_actor_new ("boss");
  * g_autoptr (AgentActor) worker = agent_actor_new ("worker");
+ * g_autoptr (AgentTask) task = NULL;
  *
  * g_signal_connect (worker, "task-request::sum", G_CALLBACK (on_sum), NULL);
+ * agent_bus_subscribe (bus, AGENT_SUBSCRIBER (boss), &error);
  * agent_bus_subscribe (bus, AGENT_SUBSCRIBER (worker), &error);
+ * task = agent_actor_request (boss, "worker", "sum",
+ *                             g_variant_new ("(ii)", 40, 2));
  * ```
  *
  * All functions may be called from any thread.
@@ -42,7 +48,7 @@
 
 struct _AgentJob
 {
-  GObject    parent_instance;
+  GObject parent_instance;
 
   AgentWork *work; /* (owned) */
 };
@@ -98,11 +104,11 @@ _agent_job_request_update (AgentJob *self)
 /* --- GObject --- */
 
 static gboolean
-job_answer_error (AgentJob        *self,
-                  AgentTaskStatus  status,
-                  GQuark           domain,
-                  gint             code,
-                  const char      *text)
+job_answer_error (AgentJob       *self,
+                  AgentTaskStatus status,
+                  GQuark          domain,
+                  gint            code,
+                  const char     *text)
 {
   g_autofree char *valid = g_utf8_make_valid (text, -1);
   g_autoptr (GError) error = g_error_new_literal (domain, code, valid);
@@ -623,4 +629,31 @@ agent_job_fail_message (AgentJob   *self,
   g_return_val_if_fail (message != NULL, FALSE);
 
   return job_answer_error (self, AGENT_TASK_STATUS_FAILED, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED, message);
+}
+
+/**
+ * agent_job_fail_details:
+ * @self: a job
+ * @details: what is to be said of it; a floating reference is sunk
+ *
+ * Answers that the job has failed, and says more than an error can.
+ *
+ * The requester gets %AGENT_BUS_ERROR_FAILED, with the text that @details has, as
+ * [method@AgentBus.Message.dup_error] finds it: a string, or the value of the key `error` or `message` of an `a{sv}`. @details
+ * itself is its [property@AgentBus.Task:response]. The overrides tell of exceptions in this way: `error` is the last line of a
+ * traceback, `type` the name of the exception, and `message` its text.
+ *
+ * Returns: %FALSE if the job has ended already
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_job_fail_details (AgentJob *self,
+                        GVariant *details)
+{
+  g_return_val_if_fail (AGENT_IS_JOB (self), FALSE);
+  g_return_val_if_fail (self->work != NULL, FALSE);
+  g_return_val_if_fail (details != NULL, FALSE);
+
+  return _agent_work_answer (self->work, AGENT_TASK_STATUS_FAILED, details, NULL);
 }

@@ -59,5 +59,8 @@ gboolean      agent_job_fail               (AgentJob           *self,
 AGENT_AVAILABLE_IN_0_1
 gboolean      agent_job_fail_message       (AgentJob           *self,
                                             const char         *message);
+AGENT_AVAILABLE_IN_0_1
+gboolean      agent_job_fail_details       (AgentJob           *self,
+                                            GVariant           *details);
 
 G_END_DECLS

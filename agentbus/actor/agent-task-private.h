@@ -27,6 +27,10 @@ G_BEGIN_DECLS
  * task is in the agenda of the context, which keeps it alive.
  */
 
+/* Something that the library does when a task has ended, in the actor's context. */
+typedef void (*AgentTaskEndFunc) (AgentTask *task,
+                                  gpointer   data);
+
 /* The actor's context: takes the answer of a worker. */
 void       _agent_task_take_answer (AgentTask       *self,
                                     AgentMessage    *answer);
@@ -50,6 +54,14 @@ gboolean   _agent_task_is_of       (AgentTask       *self,
 GList     *_agent_task_get_link    (AgentTask       *self);
 const guint64 *
            _agent_task_get_number  (AgentTask       *self);
+AgentTask *_agent_task_get_by_number (const guint64 *number);
+gint64     _agent_task_get_made_at (AgentTask       *self);
+AgentActor *
+           _agent_task_get_actor   (AgentTask       *self);
+gboolean   _agent_task_watch_end   (AgentTask       *self,
+                                    AgentTaskEndFunc func,
+                                    gpointer         data,
+                                    GDestroyNotify   destroy);
 
 /* For a worker in the same process: before it begins, and before it sends a chunk that may wait */
 gboolean   _agent_task_set_worker  (AgentTask       *self,

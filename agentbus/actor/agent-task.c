@@ -39,6 +39,14 @@ typedef struct
   guint     watch;
 } TaskWait;
 
+/* Who wants to know of the end, besides the application. */
+typedef struct
+{
+  AgentTaskEndFunc func;
+  gpointer         data; /* (owned) */
+  GDestroyNotify   destroy;
+} TaskWatch;
+
 struct _AgentTask
 {
   GObject parent_instance;
@@ -52,8 +60,8 @@ struct _AgentTask
   AgentEpochWatch        epoch_watch;
   GList                  link;     /* (actor's lock) */
   TaskWait              *wait;     /* (context's thread) (owned) (nullable) */
-  guint                  n_chunks; /* (context's thread) how many have come, or are known to be lost */
-  guint                  n_read;   /* (atomic) how many have been read */
+  guint                  n_chunks; /* (context's thread; written with the lock) how many have come, or are known to be lost */
+  guint                  n_read;   /* (lock) how many have been read */
 
   GMutex        lock;
   AgentWork    *parent;          /* (lock) (owned) (nullable) the job of the requester in which it was requested */
@@ -61,6 +69,7 @@ struct _AgentTask
   AgentMessage *answer;          /* (lock) (owned) (nullable) */
   GError       *error;           /* (lock) (owned) (nullable) */
   GSList       *waiting;         /* (lock) (owned) the AgentPatients of wait_async() */
+  GSList       *watches;         /* (lock) (owned) of TaskWatch (owned) */
   gint64        made_at;         /* µs */
   guint64       n_missed;        /* (lock) */
   gint          is_stale;        /* (atomic) the conversation has gone on */
@@ -75,6 +84,7 @@ struct _AgentTask
   guint8 has_cancel; /* (lock) the worker has to be told that the task has ended, as soon as the request is sent */
   guint8 waits;      /* (lock) for somebody of the name of its target */
   guint8 is_watched; /* (lock) the worker wants to know when chunks are read */
+  guint8 reads_by_hand; /* (lock) mark_read() says what is read */
 };
 
 enum
@@ -114,6 +124,13 @@ const guint64 *
 _agent_task_get_number (AgentTask *self)
 {
   return &self->number;
+}
+
+/* @number: that of a task, in the task */
+AgentTask *
+_agent_task_get_by_number (const guint64 *number)
+{
+  return AGENT_CONTAINER_OF (number, AgentTask, number);
 }
 
 static void
@@ -235,11 +252,21 @@ task_stop_waiting_for_target (AgentTask *self)
   g_free (wait);
 }
 
+static void
+task_free_watch (gpointer data)
+{
+  TaskWatch *watch = data;
+
+  watch->destroy (watch->data);
+  g_free (watch);
+}
+
 /* The end is decided and is told now, in the actor's context. The caller has a reference to the task. */
 static void
 task_tell_end (AgentTask *self)
 {
   GSList *waiting;
+  GSList *watches;
 
   task_stop_waiting_for_target (self);
   g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATUS]);
@@ -248,8 +275,12 @@ task_tell_end (AgentTask *self)
   g_mutex_lock (&self->lock);
   self->told = TRUE;
   waiting = g_slist_reverse (g_steal_pointer (&self->waiting));
+  watches = g_slist_reverse (g_steal_pointer (&self->watches));
   g_mutex_unlock (&self->lock);
 
+  for (GSList *l = watches; l != NULL; l = l->next)
+    ((TaskWatch *) l->data)->func (self, ((TaskWatch *) l->data)->data);
+  g_slist_free_full (watches, task_free_watch);
   for (GSList *l = waiting; l != NULL; l = l->next)
     task_return_waiting (self, l->data);
   g_slist_free (waiting);
@@ -815,35 +846,48 @@ task_note_running (AgentTask *self)
     g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATUS]);
 }
 
+/* @n more chunks have been read, or all of them, if nobody reads by hand: the worker may send others. */
+static void
+task_note_read (AgentTask *self,
+                guint      n)
+{
+  AgentWork *writer;
+  guint      n_read;
+
+  g_mutex_lock (&self->lock);
+  n_read = self->reads_by_hand ? MIN (n, self->n_chunks - self->n_read) + self->n_read : self->n_chunks;
+  writer = self->is_watched && self->worker != NULL && n_read != self->n_read ? _agent_work_ref (self->worker) : NULL;
+  self->n_read = n_read;
+  g_mutex_unlock (&self->lock);
+  if (writer == NULL)
+    return;
+
+  _agent_work_send_waiting (writer, n_read);
+  _agent_work_unref (writer);
+}
+
 /* A chunk of a worker that does not number them, such as a plain subscriber, is the next one. */
 static void
 task_take_chunk (AgentTask    *self,
                  AgentMessage *message)
 {
-  GVariant  *payload = agent_message_get_payload (message);
-  AgentWork *writer = NULL;
-  guint      index;
+  GVariant *payload = agent_message_get_payload (message);
+  guint     n_missed;
+  guint     index;
 
   if (payload == NULL)
     return;
 
   index = _agent_work_get_chunk_index (message, self->n_chunks);
+  n_missed = index > self->n_chunks ? index - self->n_chunks : 0;
   g_mutex_lock (&self->lock);
-  self->n_missed += index > self->n_chunks ? index - self->n_chunks : 0;
-  g_mutex_unlock (&self->lock);
+  self->n_missed += n_missed;
+  self->n_read += n_missed;
   self->n_chunks = index + 1;
+  g_mutex_unlock (&self->lock);
   g_signal_emit (self, signals[CHUNK], 0, index, payload);
 
-  g_mutex_lock (&self->lock);
-  self->n_read = self->n_chunks;
-  if (self->is_watched && self->worker != NULL)
-    writer = _agent_work_ref (self->worker);
-  g_mutex_unlock (&self->lock);
-  if (writer != NULL)
-    {
-      _agent_work_send_waiting (writer, self->n_chunks);
-      _agent_work_unref (writer);
-    }
+  task_note_read (self, 0);
 }
 
 static void
@@ -943,6 +987,41 @@ _agent_task_watch_reading (AgentTask *self,
   return n_read;
 }
 
+/* Calls @func once, in the actor's context, after `finished`. FALSE: that has been emitted already, and @data is not taken. */
+gboolean
+_agent_task_watch_end (AgentTask       *self,
+                       AgentTaskEndFunc func,
+                       gpointer         data,
+                       GDestroyNotify   destroy)
+{
+  TaskWatch *watch = g_new (TaskWatch, 1);
+  gboolean   told;
+
+  *watch = (TaskWatch){ func, data, destroy };
+  g_mutex_lock (&self->lock);
+  told = self->told;
+  if (!told)
+    self->watches = g_slist_prepend (self->watches, watch);
+  g_mutex_unlock (&self->lock);
+
+  if (told)
+    g_free (watch);
+  return !told;
+}
+
+/* µs */
+gint64
+_agent_task_get_made_at (AgentTask *self)
+{
+  return self->made_at;
+}
+
+AgentActor *
+_agent_task_get_actor (AgentTask *self)
+{
+  return self->actor;
+}
+
 /* --- GObject --- */
 
 static void
@@ -955,6 +1034,7 @@ agent_task_finalize (GObject *object)
   g_clear_pointer (&self->answer, agent_message_unref);
   g_clear_pointer (&self->parent, _agent_work_unref);
   g_clear_object (&self->dispatcher);
+  g_slist_free_full (self->watches, task_free_watch);
   g_clear_error (&self->error);
   g_clear_object (&self->actor);
   g_mutex_clear (&self->lock);
@@ -1484,6 +1564,48 @@ agent_task_request_update (AgentTask *self)
                     agent_message_new_task_update_request (agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)),
                                                            agent_task_get_target (self),
                                                            agent_task_get_id (self)));
+}
+
+/**
+ * agent_task_set_reads_by_hand:
+ * @self: a task
+ * @by_hand: whether [method@AgentBus.Task.mark_read] says which chunks are read
+ *
+ * Sets when a chunk counts as read: as soon as [signal@AgentBus.Task::chunk] has been emitted, or by hand.
+ *
+ * A worker that calls [method@AgentBus.Job.send_chunk_async] waits while too many chunks are not read. Who keeps the chunks to
+ * look at them later sets this, so that the worker is not faster than that. With %FALSE all that have come are read.
+ *
+ * Since: 0.1
+ */
+void
+agent_task_set_reads_by_hand (AgentTask *self,
+                              gboolean   by_hand)
+{
+  g_return_if_fail (AGENT_IS_TASK (self));
+
+  g_mutex_lock (&self->lock);
+  self->reads_by_hand = by_hand != FALSE;
+  g_mutex_unlock (&self->lock);
+  task_note_read (self, 0);
+}
+
+/**
+ * agent_task_mark_read:
+ * @self: a task
+ * @n_chunks: how many
+ *
+ * Tells that so many more chunks have been read. See [method@AgentBus.Task.set_reads_by_hand].
+ *
+ * Since: 0.1
+ */
+void
+agent_task_mark_read (AgentTask *self,
+                      guint      n_chunks)
+{
+  g_return_if_fail (AGENT_IS_TASK (self));
+
+  task_note_read (self, n_chunks);
 }
 
 /**

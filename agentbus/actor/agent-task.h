@@ -43,6 +43,13 @@ void            agent_task_cancel         (AgentTask          *self,
 AGENT_AVAILABLE_IN_0_1
 void            agent_task_request_update (AgentTask          *self);
 AGENT_AVAILABLE_IN_0_1
+void            agent_task_set_reads_by_hand
+                                          (AgentTask          *self,
+                                           gboolean            by_hand);
+AGENT_AVAILABLE_IN_0_1
+void            agent_task_mark_read      (AgentTask          *self,
+                                           guint               n_chunks);
+AGENT_AVAILABLE_IN_0_1
 void            agent_task_wait_async     (AgentTask          *self,
                                            GCancellable       *cancellable,
                                            GAsyncReadyCallback callback,

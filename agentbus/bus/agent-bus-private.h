@@ -51,6 +51,10 @@ void             _agent_bus_add_patterns (AgentBus                     *self,
                                           AgentSender                  *sender);
 
 /* Any thread, also with locks of a sender held, who collects @sender later */
+guint            _agent_bus_announce_message
+                                         (AgentBus                     *self,
+                                          AgentMessage                 *message,
+                                          AgentSender                  *sender);
 guint            _agent_bus_announce     (AgentBus                     *self,
                                           AgentInfo                    *info,
                                           AgentSender                  *sender);

@@ -217,7 +217,8 @@ def describe_type(element, overrides):
     elif 'new' in members:
         new = members['new'].replace('@classmethod\ndef new(cls', 'def __init__(self').rsplit(' -> ', 1)[0]
         members = {'__init__': f'{new} -> None: ...', **members}
-    return describe_class(name, [parent or 'GObject.GBoxed'], docstring, members)
+    interfaces = [child.get('name') for child in element if child.tag == CORE + 'implements']
+    return describe_class(name, [parent or 'GObject.GBoxed', *interfaces], docstring, members)
 
 
 def describe_enum(element):

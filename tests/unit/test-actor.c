@@ -186,6 +186,84 @@ test_failed (TestFixture *f)
   pair_clear (&pair);
 }
 
+static void
+test_failed_with_details (TestFixture *f)
+{
+  Pair         pair = pair_new (f);
+  AgentTask   *task = agent_actor_request (pair.boss, "worker", NULL, NULL);
+  GString     *story = follow (task);
+  GVariantDict details;
+  const char  *type;
+
+  g_variant_dict_init (&details, NULL);
+  g_variant_dict_insert (&details, "error", "s", "ValueError: bad");
+  g_variant_dict_insert (&details, "type", "s", "ValueError");
+  g_assert_true (agent_job_fail_details (pair_get_job (&pair, 0), g_variant_dict_end (&details)));
+  g_assert_false (agent_job_fail_details (pair_get_job (&pair, 0), g_variant_new_string ("bad")));
+  test_drain (f);
+  g_assert_cmpstr (agent_task_get_error (task)->message, ==, "ValueError: bad");
+  g_assert_true (g_variant_lookup (agent_task_get_response (task), "type", "&s", &type));
+  g_assert_cmpstr (type, ==, "ValueError");
+  assert_story (f, task, story, "FAILED agent-bus-error-quark/0");
+  pair_clear (&pair);
+}
+
+/* A handler without a detail does what another one has a detail for. */
+static void
+test_handlers (TestFixture *f)
+{
+  Pair       pair = pair_new (f);
+  AgentTask *task;
+
+  (void) g_quark_from_static_string ("sum");
+  task = agent_actor_request (pair.boss, "worker", "sum", NULL);
+  agent_job_complete (pair_get_job (&pair, 0), NULL);
+  test_drain (f);
+  g_assert_cmpint (agent_task_get_status (task), ==, AGENT_TASK_STATUS_COMPLETED);
+  g_object_unref (task);
+  pair_clear (&pair);
+}
+
+static void
+on_sent (GObject      *job,
+         GAsyncResult *result,
+         gpointer      user_data)
+{
+  guint *n_sent = user_data;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (agent_job_send_chunk_finish (AGENT_JOB (job), result, &error));
+  g_assert_no_error (error);
+  (*n_sent)++;
+}
+
+/* A chunk that has come is not read yet, if it is read by hand. */
+static void
+test_read_by_hand (TestFixture *f)
+{
+  Pair       pair = pair_new (f);
+  AgentTask *task = agent_actor_request (pair.boss, "worker", NULL, NULL);
+  AgentJob  *job = pair_get_job (&pair, 0);
+  guint      n_sent = 0;
+
+  agent_task_set_reads_by_hand (task, TRUE);
+  for (guint i = 0; i < 40; i++)
+    agent_job_send_chunk_async (job, g_variant_new_uint32 (i), NULL, on_sent, &n_sent);
+  test_drain (f);
+  g_assert_cmpuint (n_sent, ==, 32);
+  agent_task_mark_read (task, 3);
+  test_drain (f);
+  g_assert_cmpuint (n_sent, ==, 35);
+  agent_task_set_reads_by_hand (task, FALSE);
+  test_drain (f);
+  g_assert_cmpuint (n_sent, ==, 40);
+  agent_job_complete (job, NULL);
+  test_drain (f);
+  g_assert_true (agent_task_has_finished (task));
+  g_object_unref (task);
+  pair_clear (&pair);
+}
+
 /* Frees @task. */
 static void
 assert_ended (TestFixture    *f,
@@ -240,6 +318,22 @@ test_nobody (TestFixture *f)
   pair_clear (&pair);
 }
 
+/* A handler without a detail does all tasks, also those that another actor does by name. */
+static void
+test_details (TestFixture *f)
+{
+  Pair       pair = pair_new (f);
+  AgentTask *task;
+
+  g_signal_connect (pair.boss, "task-request::sort", G_CALLBACK (on_drop), NULL);
+  assert_fails (f, agent_actor_request (pair.worker, "boss", "sort", NULL), AGENT_BUS_ERROR_FAILED);
+  assert_fails (f, agent_actor_request (pair.worker, "boss", NULL, NULL), AGENT_BUS_ERROR_NOT_FOUND);
+  task = agent_actor_request (pair.boss, "worker", "sort", NULL);
+  agent_job_complete (pair_get_job (&pair, 0), NULL);
+  assert_completed (f, task);
+  pair_clear (&pair);
+}
+
 static void
 test_dropped (TestFixture *f)
 {
@@ -290,12 +384,12 @@ test_timed_out (TestFixture *f)
 static void
 test_cancelled (TestFixture *f)
 {
-  Pair       pair = pair_new (f);
-  AgentTask *task = agent_actor_request (pair.boss, "worker", NULL, NULL);
-  AgentTask *queued = agent_actor_request (pair.boss, "worker", NULL, NULL);
-  GString   *story = follow (task);
-  GString   *story2 = follow (queued);
-  AgentJob  *job = pair_get_job (&pair, 0);
+  Pair             pair = pair_new (f);
+  AgentTask       *task = agent_actor_request (pair.boss, "worker", NULL, NULL);
+  AgentTask       *queued = agent_actor_request (pair.boss, "worker", NULL, NULL);
+  GString         *story = follow (task);
+  GString         *story2 = follow (queued);
+  AgentJob        *job = pair_get_job (&pair, 0);
   g_autofree char *cancelled = g_strdup_printf ("CANCELLED agent-bus-error-quark/%d", AGENT_BUS_ERROR_CANCELLED);
 
   agent_task_cancel (task, "enough");
@@ -332,10 +426,10 @@ test_worker_leaves (TestFixture *f)
 static void
 test_requester_leaves (TestFixture *f)
 {
-  Pair       pair = pair_new (f);
-  AgentTask *task = agent_actor_request (pair.boss, "worker", NULL, NULL);
-  GString   *story = follow (task);
-  AgentJob  *job = pair_get_job (&pair, 0);
+  Pair             pair = pair_new (f);
+  AgentTask       *task = agent_actor_request (pair.boss, "worker", NULL, NULL);
+  GString         *story = follow (task);
+  AgentJob        *job = pair_get_job (&pair, 0);
   g_autofree char *closed = g_strdup_printf ("FAILED agent-bus-error-quark/%d", AGENT_BUS_ERROR_CLOSED);
 
   g_assert_true (test_unsubscribe (f, "boss", NULL));
@@ -351,16 +445,20 @@ main (int   argc,
       char *argv[])
 {
   test_init (&argc, &argv);
-  test_add ("/actor/no-bus", test_no_bus);
-  test_add ("/actor/completed", test_completed);
-  test_add ("/actor/failed", test_failed);
-  test_add ("/actor/nobody", test_nobody);
-  test_add ("/actor/dropped", test_dropped);
-  test_add ("/actor/full", test_full);
-  test_add ("/actor/timed-out", test_timed_out);
-  test_add ("/actor/cancelled", test_cancelled);
-  test_add ("/actor/worker-leaves", test_worker_leaves);
-  test_add ("/actor/requester-leaves", test_requester_leaves);
+  test_add ("/agentbus/actor/no-bus", test_no_bus);
+  test_add ("/agentbus/actor/completed", test_completed);
+  test_add ("/agentbus/actor/failed", test_failed);
+  test_add ("/agentbus/actor/failed-with-details", test_failed_with_details);
+  test_add ("/agentbus/actor/handlers", test_handlers);
+  test_add ("/agentbus/actor/read-by-hand", test_read_by_hand);
+  test_add ("/agentbus/actor/nobody", test_nobody);
+  test_add ("/agentbus/actor/details", test_details);
+  test_add ("/agentbus/actor/dropped", test_dropped);
+  test_add ("/agentbus/actor/full", test_full);
+  test_add ("/agentbus/actor/timed-out", test_timed_out);
+  test_add ("/agentbus/actor/cancelled", test_cancelled);
+  test_add ("/agentbus/actor/worker-leaves", test_worker_leaves);
+  test_add ("/agentbus/actor/requester-leaves", test_requester_leaves);
 
   return g_test_run ();
 }
