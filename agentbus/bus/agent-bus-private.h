@@ -138,4 +138,14 @@ GError          *_agent_bus_new_offer_error
                                          (AgentMailbox                 *mailbox,
                                           AgentOfferResult              result);
 
+/* Relaxed: each number is given out once, and the numbers of each sender rise, as all changes of one variable have one order. */
+static inline void
+_agent_bus_stamp (AgentBus     *self,
+                  AgentMessage *message,
+                  AgentSender  *sender)
+{
+  message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
+  message->sent_at = _agent_clock_stamp (&sender->clock);
+}
+
 G_END_DECLS

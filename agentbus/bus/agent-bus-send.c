@@ -8,17 +8,6 @@
 #include "bus/agent-bus-show-private.h"
 #include "bus/agent-group-send-private.h"
 
-static void
-send_stamp (AgentBus     *self,
-            AgentMessage *message,
-            AgentSender  *sender)
-{
-  /* Relaxed: each number is given out once, and the numbers of each sender rise, as all changes of one variable have one
-   * order. */
-  message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
-  message->sent_at = _agent_clock_stamp (&sender->clock);
-}
-
 /* Takes @message, which came to no subscriber. */
 static void
 send_drop (AgentBus       *self,
@@ -276,7 +265,7 @@ send_unsent (AgentBus     *self,
 {
   AgentSnapshot *snapshot = _agent_directory_get_snapshot (self->directory, sender);
 
-  send_stamp (self, message, sender);
+  _agent_bus_stamp (self, message, sender);
   if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
     send_trace (snapshot, message);
 
@@ -373,48 +362,6 @@ _agent_bus_send_uncollected (AgentBus     *self,
   return send_watched (self, message, sender);
 }
 
-static guint
-send_to_mailbox (AgentBus     *self,
-                 AgentMailbox *mailbox,
-                 AgentMessage *message,
-                 AgentSender  *sender)
-{
-  gboolean monitored = _agent_bus_is_monitored (self);
-  guint    n_accepted;
-
-  send_stamp (self, message, sender);
-  if (monitored)
-    agent_message_ref (message);
-  n_accepted = _agent_mailbox_push (mailbox, message, sender);
-  if (monitored)
-    {
-      _agent_bus_show (self, message, n_accepted, sender->drop_reason, sender);
-      _agent_sender_unref_later (sender, message);
-    }
-
-  return n_accepted;
-}
-
-/* The same for just this mailbox, whose subscriber may be leaving, so that its name is not known any more. The caller has a
- * reference to the mailbox. */
-guint
-_agent_bus_send_to_mailbox_uncollected (AgentBus     *self,
-                                        AgentMailbox *mailbox,
-                                        AgentMessage *message,
-                                        AgentSender  *sender)
-{
-  guint n_accepted;
-
-  message = _agent_message_take_unsent (message);
-  if (!self->total_order)
-    return send_to_mailbox (self, mailbox, message, sender);
-
-  g_mutex_lock (&self->order_lock);
-  n_accepted = send_to_mailbox (self, mailbox, message, sender);
-  g_mutex_unlock (&self->order_lock);
-  return n_accepted;
-}
-
 /**
  * agent_bus_send:
  * @self: a bus
@@ -459,7 +406,7 @@ send_announcement_to (AgentBus      *self,
   gboolean monitored = _agent_bus_is_monitored (self);
   guint    n_accepted;
 
-  send_stamp (self, message, sender);
+  _agent_bus_stamp (self, message, sender);
   if (monitored)
     agent_message_ref (message);
   n_accepted = send_to_audience (audience, message, sender);
@@ -558,7 +505,7 @@ _agent_bus_accept (AgentBus     *self,
 
   if (self->total_order)
     g_mutex_lock (&self->order_lock);
-  send_stamp (self, message, sender);
+  _agent_bus_stamp (self, message, sender);
   if (self->total_order)
     g_mutex_unlock (&self->order_lock);
 
