@@ -8,6 +8,7 @@
 #include "base/agent-clock-private.h"
 #include "base/agent-container-private.h"
 #include "bus/agent-bus.h"
+#include "bus/agent-subscriber-private.h"
 #include "message/agent-task-id-private.h"
 
 /* How a task is sent, waits for its target, and is cancelled. */
@@ -470,8 +471,11 @@ static gboolean
 task_become_open (AgentTask *self,
                   AgentWork *parent)
 {
-  gboolean open = _agent_actor_add_task (self->actor, &self->link);
+  AgentSubscription *subscription = _agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self->actor));
+  gboolean           open;
 
+  self->requester.mailbox = _agent_subscription_ref_mailbox (subscription);
+  open = _agent_actor_add_task (self->actor, &self->link, self->requester.mailbox);
   task_make_appointment (self);
   _agent_open_tasks_add (&self->requester);
   if (_agent_task_has_ended (self))
