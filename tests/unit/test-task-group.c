@@ -230,6 +230,7 @@ test_first_failure (TestFixture *f)
   agent_task_group_wait_async (crew->group, NULL, test_keep_result, &result);
   crew_fail (crew, 1);
   assert_story (crew, "bob FAILED, alice CANCELLED, finished");
+  g_assert_true (agent_task_group_has_failed (crew->group));
   g_assert_true (agent_job_is_cancelled (crew_get_job (crew, 0)));
   g_assert_error (agent_task_group_get_error (crew->group), AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED);
   g_assert_false (crew_wait_finish (crew, result, &error));
@@ -257,6 +258,7 @@ test_collect (TestFixture *f)
   assert_story (crew, "bob FAILED");
   agent_job_complete (crew_get_job (crew, 0), NULL);
   assert_story (crew, "alice COMPLETED, finished");
+  g_assert_false (agent_task_group_has_failed (crew->group));
   g_assert_error (agent_task_group_get_error (crew->group), AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED);
   g_assert_true (crew_wait_finish (crew, result, NULL));
   crew_free (crew);
