@@ -52,7 +52,7 @@ typedef struct
   gboolean               bridged; /* constant */
   gboolean               keep_frames; /* constant */
   gpointer               tree_bus; /* (tree's lock) (unowned) (nullable) the bus in whose tree the actor is */
-  AgentWork             *current; /* (context's thread) (unowned) (nullable) the job whose handler is running */
+  AgentWork             *current; /* (atomic) (unowned) (nullable) the job whose handler is running; set in the context's thread */
 
   GMutex                 lock;
   char                  *runner;     /* (nullable) */

@@ -124,6 +124,13 @@ _agent_task_get_number (AgentTask *self)
   return &self->number;
 }
 
+/* @number: that of a task, in the task */
+AgentTask *
+_agent_task_get_by_number (const guint64 *number)
+{
+  return AGENT_CONTAINER_OF (number, AgentTask, number);
+}
+
 static void
 task_move_appointment (AgentTask *self,
                        gint64     time)
@@ -979,7 +986,7 @@ _agent_task_watch_end (AgentTask       *self,
   TaskWatch *watch = g_new (TaskWatch, 1);
   gboolean   told;
 
-  *watch = (TaskWatch) { func, data, destroy };
+  *watch = (TaskWatch){ func, data, destroy };
   g_mutex_lock (&self->lock);
   told = self->told;
   if (!told)
