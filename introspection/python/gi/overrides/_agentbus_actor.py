@@ -411,7 +411,7 @@ def _do_job(worker: typing.Any, job: typing.Any, function: Plain, n_parameters: 
         _current.reset(token)
 
 
-def find_job(actor: typing.Any, job: typing.Optional[Job]) -> typing.Optional[Job]:
+def find_job(actor: typing.Any, job: typing.Any) -> typing.Any:
     """The job to which a request of the actor belongs: this one, or that in whose handler it is made."""
     current = _current.get()
     if job is None and current is not None and current[0] is actor and not current[1].has_ended():
@@ -538,10 +538,12 @@ class Actor(AgentBus.Actor):
         task._listen()
         return task
 
-    def group(self, *, timeout: typing.Optional[float] = None, collect: bool = False) -> TaskGroup:
+    def group(self, *, timeout: typing.Optional[float] = None,  # type: ignore[override]
+              collect: bool = False) -> TaskGroup:
         """Groups tasks: `async with actor.group() as g: g.request('worker', 'sum')` waits for all of them in the end.
 
-        The first failure cancels all others, unless collect is true. After so many seconds all fail.
+        The first failure cancels all others, unless collect is true. After so many seconds all fail. The group of subscribers to
+        which the actor belongs is get_group().
         """
         from ._agentbus_group import TaskGroup
         milliseconds = 0 if timeout is None else max(1, round(check_timeout(timeout) * 1000))

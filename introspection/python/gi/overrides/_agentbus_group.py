@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import collections
 import functools
-import types
 import typing
 
 from gi.repository import Gio, GLib
@@ -149,7 +148,7 @@ class TaskGroup(AgentBus.TaskGroup):
         return self
 
     async def __aexit__(self, _kind: object, error: typing.Optional[BaseException],
-                        _traceback: typing.Optional[types.TracebackType]) -> None:
+                        _traceback: object) -> None:
         failure = self.error if self.has_failed() else None
         if error is not None:
             self.cancel('The block of the group has failed')
