@@ -27,8 +27,8 @@ else:
     AgentBus = get_introspection_module('AgentBus')
 _log = logging.getLogger('AgentBus')
 __all__ = ['Message', 'Fate', 'Frame', 'Info', 'Conversation', 'Subscriber', 'Handler', 'Bus', 'RouteTable',
-           'RouterDispatcher', 'Actor', 'Task', 'TaskError', 'TaskCancelledError', 'TaskHandler', 'Job', 'Peer', 'Registry', 'Runner',
-           'TaskGroup', 'task', 'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
+           'RouterDispatcher', 'Actor', 'Task', 'TaskError', 'TaskCancelledError', 'TaskHandler', 'Job', 'Peer', 'Registry',
+           'Runner', 'TaskGroup', 'task', 'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
 
 Routes = typing.Dict[str, typing.Optional[str]]
 Move = typing.Tuple[str, typing.Optional[str], str]
