@@ -26,7 +26,9 @@ typedef struct _AgentRegistry         AgentRegistry;
 typedef struct _AgentRetryPolicy      AgentRetryPolicy;
 typedef struct _AgentRouteTable       AgentRouteTable;
 typedef struct _AgentRouterDispatcher AgentRouterDispatcher;
+typedef struct _AgentRunner           AgentRunner;
 typedef struct _AgentSubscriber       AgentSubscriber;
 typedef struct _AgentTask             AgentTask;
+typedef struct _AgentTaskGroup        AgentTaskGroup;
 
 G_END_DECLS

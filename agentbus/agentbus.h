@@ -13,6 +13,8 @@
 #include <agentbus/actor/agent-job.h>
 #include <agentbus/actor/agent-peer.h>
 #include <agentbus/actor/agent-registry.h>
+#include <agentbus/actor/agent-runner.h>
+#include <agentbus/actor/agent-task-group.h>
 #include <agentbus/actor/agent-task.h>
 #include <agentbus/base/agent-main-context.h>
 #include <agentbus/bus/agent-bus.h>

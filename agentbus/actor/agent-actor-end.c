@@ -3,11 +3,14 @@
 #include "config.h"
 
 #include "actor/agent-actor-private.h"
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-actor-tree-private.h"
+#include "actor/agent-patient-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-clock-private.h"
 #include "base/agent-utf8-private.h"
 #include "bus/agent-bus-private.h"
+#include "bus/agent-subscriber-private.h"
 
 /*
  * How an actor ends with its children: first all its children end, each with its own children first, and then the actor
@@ -41,6 +44,21 @@ end_free (ActorEnd *self)
   g_free (self);
 }
 
+/* Takes @patient. */
+static void
+end_return (ActorEnd     *self,
+            AgentPatient *patient)
+{
+  g_autoptr (GTask) task = _agent_patient_end (patient);
+
+  if (task == NULL)
+    return;
+  if (self->error != NULL)
+    g_task_return_error (task, g_error_copy (self->error));
+  else
+    g_task_return_boolean (task, TRUE);
+}
+
 /* Tells all who wait. Takes @self. */
 static void
 end_finish (ActorEnd *self)
@@ -54,14 +72,29 @@ end_finish (ActorEnd *self)
   g_mutex_unlock (&core->lock);
 
   for (GSList *l = waiting; l != NULL; l = l->next)
-    {
-      if (self->error != NULL)
-        g_task_return_error (l->data, g_error_copy (self->error));
-      else
-        g_task_return_boolean (l->data, TRUE);
-    }
-  g_slist_free_full (waiting, g_object_unref);
+    end_return (self, l->data);
+  g_slist_free (waiting);
   end_free (self);
+}
+
+/* One whose children took all the time that there was is not to blame, nor is one that was not to finish. */
+static void
+end_note_error (ActorEnd *self,
+                GError   *error)
+{
+  AgentActorCore *core = _agent_actor_get_core (self->actor);
+  gboolean        gave_up;
+
+  if (self->error != NULL)
+    return;
+
+  g_mutex_lock (&core->lock);
+  gave_up = core->gave_up;
+  core->is_stuck = !gave_up && g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT);
+  g_mutex_unlock (&core->lock);
+
+  if (!gave_up)
+    self->error = g_error_copy (error);
 }
 
 static void
@@ -70,33 +103,35 @@ end_on_left (GObject      *source,
              gpointer      user_data)
 {
   ActorEnd *self = user_data;
-  GError   *error = NULL;
+  g_autoptr (GError) error = NULL;
 
-  /* Somebody else may have taken it off the bus meanwhile. */
-  if (!agent_bus_unsubscribe_full_finish (AGENT_BUS (source), result, &error) &&
-      !g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND) && self->error == NULL)
-    self->error = g_steal_pointer (&error);
-  g_clear_error (&error);
+  if (!agent_bus_unsubscribe_full_finish (AGENT_BUS (source), result, &error))
+    end_note_error (self, error);
 
   end_finish (self);
 }
 
-/* All children have ended, or their time is over. */
+/* The subscription of @actor: (transfer full) (nullable). */
+static AgentMailbox *
+end_ref_mailbox (AgentActor *actor)
+{
+  return _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (actor)));
+}
+
+/* All children have ended, or their time is over. Somebody else may have taken the actor off the bus meanwhile, and it may be
+ * leaving still; then another one may have its name. */
 static void
 end_leave (ActorEnd *self)
 {
   g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self->actor));
-  gint64 left = MAX (self->due - _agent_clock_now (), 0) / 1000;
+  AgentMailbox *mailbox = end_ref_mailbox (self->actor);
+  gint64        left = MAX (self->due - _agent_clock_now (), 0) / 1000;
 
-  if (bus != NULL)
-    _agent_bus_unsubscribe_within (bus,
-                                   agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)),
-                                   AGENT_LEAVE_FLAGS_DRAIN,
-                                   (guint) left,
-                                   end_on_left,
-                                   self);
+  if (bus != NULL && mailbox != NULL)
+    _agent_bus_end_subscription (bus, mailbox, AGENT_LEAVE_FLAGS_DRAIN, (guint) left, end_on_left, self);
   else
     end_finish (self);
+  g_clear_pointer (&mailbox, _agent_mailbox_unref);
 }
 
 static void
@@ -147,12 +182,15 @@ end_join (AgentActor *actor,
           GTask      *task)
 {
   AgentActorCore *core = _agent_actor_get_core (actor);
+  AgentPatient   *patient = _agent_patient_new (task);
   gboolean        first;
 
   g_mutex_lock (&core->lock);
   first = !core->is_ending;
   core->is_ending = TRUE;
-  core->ends = g_slist_prepend (core->ends, task);
+  if (first)
+    core->is_stuck = core->gave_up = FALSE;
+  core->ends = g_slist_prepend (core->ends, patient);
   if (core->reason == NULL)
     core->reason = g_strdup (reason);
   g_mutex_unlock (&core->lock);
@@ -296,6 +334,7 @@ _agent_actor_begin_cancel (AgentActor *self,
                            const char *reason)
 {
   AgentActorCore *core = _agent_actor_get_core (self);
+  AgentMailbox   *mailbox = end_ref_mailbox (self);
 
   g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self));
   g_autoptr (GPtrArray) children = _agent_actor_tree_list_children (self);
@@ -308,6 +347,80 @@ _agent_actor_begin_cancel (AgentActor *self,
   _agent_actor_emit_cancelled (self, reason);
   for (guint i = 0; bus != NULL && i < children->len; i++)
     end_cancel_child (self, bus, children->pdata[i], reason);
-  if (bus != NULL)
-    agent_bus_unsubscribe (bus, agent_subscriber_get_name (AGENT_SUBSCRIBER (self)));
+  if (bus != NULL && mailbox != NULL)
+    {
+      /* It may be draining already. */
+      _agent_bus_end_subscription (
+          bus, mailbox, AGENT_LEAVE_FLAGS_NONE, agent_bus_get_shutdown_timeout (bus), NULL, NULL);
+      _agent_actor_close_jobs (self, mailbox);
+    }
+  g_clear_pointer (&mailbox, _agent_mailbox_unref);
+}
+
+/* --- For the runner --- */
+
+/* Whether the actor did not end in time the last time. In any thread. */
+gboolean
+_agent_actor_is_stuck (AgentActor *self)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  gboolean        is_stuck;
+
+  g_mutex_lock (&core->lock);
+  is_stuck = core->is_stuck;
+  g_mutex_unlock (&core->lock);
+
+  return is_stuck;
+}
+
+/* Cancels the actor as soon as its context is iterated, whether or not it is ending. In any thread. */
+void
+_agent_actor_cancel (AgentActor *self,
+                     const char *reason)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+
+  g_mutex_lock (&core->lock);
+  if (core->reason == NULL)
+    core->reason = g_strdup (reason);
+  g_mutex_unlock (&core->lock);
+
+  _agent_actor_add_chore (self, AGENT_CHORE_CANCEL);
+}
+
+/* The actor is leaving already, so that no message reaches it: what it has not finished is abandoned. */
+static void
+end_abandon (AgentActor *self,
+             const char *reason)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentMailbox   *mailbox =
+      _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
+
+  g_mutex_lock (&core->lock);
+  core->gave_up = TRUE;
+  g_mutex_unlock (&core->lock);
+
+  _agent_actor_emit_cancelled (self, reason);
+  _agent_mailbox_abandon (mailbox);
+  _agent_mailbox_unref (mailbox);
+}
+
+/* In the actor's context, outside of its handlers. */
+void
+_agent_actor_cancel_now (AgentActor *self)
+{
+  AgentActorCore  *core = _agent_actor_get_core (self);
+  AgentActorState  state;
+  g_autofree char *reason = NULL;
+
+  g_mutex_lock (&core->lock);
+  state = core->state;
+  reason = g_strdup (core->reason);
+  g_mutex_unlock (&core->lock);
+
+  if (state == AGENT_ACTOR_STATE_READY)
+    _agent_actor_begin_cancel (self, reason);
+  else if (state == AGENT_ACTOR_STATE_ENDING)
+    end_abandon (self, reason);
 }

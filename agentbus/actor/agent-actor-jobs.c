@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-job-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
@@ -102,26 +103,65 @@ jobs_call_handler (AgentActor *self,
   AgentWork      *before = core->current;
   AgentJob       *job = _agent_job_new (work);
 
-  core->current = work;
+  g_atomic_pointer_set (&core->current, work);
   _agent_actor_emit_request (self, job, agent_job_get_task_name (job));
-  core->current = before;
+  g_atomic_pointer_set (&core->current, before);
 
   /* Answers the job if nobody has kept it. */
   g_object_unref (job);
 }
 
-/* Calls the handler for @request, which has a place among the jobs already. */
-static void
-jobs_begin (AgentActor *self,
-            AgentWork  *work)
+/* @reason: (nullable) */
+static GError *
+jobs_new_cancelled_error (const char *reason)
 {
-  _agent_work_watch_epoch (work);
-  jobs_call_handler (self, work);
+  return g_error_new_literal (
+      AGENT_BUS_ERROR, AGENT_BUS_ERROR_CANCELLED, reason != NULL ? reason : "The task was cancelled");
 }
 
-/* What becomes of @request, which has just come. If it begins, it is among the jobs when this returns.
- *
- * @work: (out) (transfer full): if it begins */
+static GError *
+jobs_new_stale_error (void)
+{
+  return g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE, "The conversation of the task has gone on");
+}
+
+static void
+jobs_cancel (AgentWork *work,
+             GError    *error)
+{
+  _agent_work_answer (work, AGENT_TASK_STATUS_CANCELLED, NULL, error);
+  g_error_free (error);
+}
+
+/* Calls the handler for @work, which is among the jobs already. It is too late for that if the conversation has gone on, the
+ * task or the actor's subscription has ended, since the request was taken. */
+static void
+jobs_call_handler_in_time (AgentActor *self,
+                           AgentWork  *work)
+{
+  if (!_agent_work_watch_epoch (work))
+    jobs_cancel (work, jobs_new_stale_error ());
+  else if (!_agent_work_meet_task (work))
+    jobs_cancel (work, jobs_new_cancelled_error (NULL));
+  else if (!_agent_work_has_ended (work))
+    jobs_call_handler (self, work);
+}
+
+static void
+jobs_begin (AgentActor   *self,
+            AgentMailbox *mailbox,
+            AgentMessage *request)
+{
+  AgentWork *work = _agent_work_new (self, mailbox, request);
+
+  if (jobs_add_work (self, work))
+    jobs_call_handler_in_time (self, work);
+  else
+    jobs_refuse_closed (self, mailbox, request);
+  _agent_work_unref (work);
+}
+
+/* What becomes of @request, which has just come. If it waits, it is among those that do when this returns. */
 static Take
 jobs_choose (AgentActor   *self,
              AgentMailbox *mailbox,
@@ -151,17 +191,10 @@ jobs_take (AgentActor   *self,
            AgentMailbox *mailbox,
            AgentMessage *request)
 {
-  AgentWork *work;
-
   switch (jobs_choose (self, mailbox, request))
     {
     case TAKE_BEGIN:
-      work = _agent_work_new (self, mailbox, request);
-      if (jobs_add_work (self, work))
-        jobs_begin (self, work);
-      else
-        jobs_refuse_closed (self, mailbox, request);
-      _agent_work_unref (work);
+      jobs_begin (self, mailbox, request);
       break;
     case TAKE_FULL:
       jobs_refuse (self,
@@ -217,36 +250,27 @@ jobs_take_pending (AgentActor *self)
   return request;
 }
 
-/* Begins with @request, unless it is too late for that. */
+/* Begins with @request, unless that has changed since it came: its time may be over, and its handler may be gone. A cancel may
+ * be queued, and must come first. */
 static void
 jobs_begin_pending (AgentActor   *self,
                     AgentMailbox *mailbox,
                     AgentMessage *request)
 {
-  AgentWork *work;
-
   if (_agent_message_is_stale (request))
-    jobs_refuse (self,
-                 mailbox,
-                 request,
-                 AGENT_TASK_STATUS_CANCELLED,
-                 g_error_new_literal (
-                     AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE, "The conversation of the task has gone on"));
+    jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_CANCELLED, jobs_new_stale_error ());
+  else if (_agent_mailbox_has_cancelled (mailbox, request))
+    jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_CANCELLED, jobs_new_cancelled_error (NULL));
   else if (_agent_message_has_expired (request, _agent_clock_now ()))
     jobs_refuse (self,
                  mailbox,
                  request,
                  AGENT_TASK_STATUS_FAILED,
                  g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT, "The time of the task is over"));
+  else if (!_agent_actor_does_task (self, agent_message_get_task_name (request)))
+    jobs_refuse_unknown (self, mailbox, request);
   else
-    {
-      work = _agent_work_new (self, mailbox, request);
-      if (jobs_add_work (self, work))
-        jobs_begin (self, work);
-      else
-        jobs_refuse_closed (self, mailbox, request);
-      _agent_work_unref (work);
-    }
+    jobs_begin (self, mailbox, request);
 }
 
 /* Begins the jobs for which there is a place now. */
@@ -384,12 +408,7 @@ jobs_cancel_pending (AgentActor   *self,
   AgentMailbox *mailbox =
       _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
 
-  jobs_refuse (self,
-               mailbox,
-               request,
-               AGENT_TASK_STATUS_CANCELLED,
-               g_error_new_literal (
-                   AGENT_BUS_ERROR, AGENT_BUS_ERROR_CANCELLED, reason != NULL ? reason : "The task was cancelled"));
+  jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_CANCELLED, jobs_new_cancelled_error (reason));
   _agent_mailbox_unref (mailbox);
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-actor-private.h"
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-actor-tree-private.h"
 #include "bus/agent-bus-private.h"
 #include "bus/agent-subscriber-private.h"
@@ -44,16 +45,17 @@ life_take_chores (AgentActor *self)
   return to_do;
 }
 
+/* Its next subscription may have begun, if this one was abandoned. */
 static gboolean
-life_set_state (AgentActor     *self,
-                AgentActorState state)
+life_set_ended (AgentActor *self)
 {
   AgentActorCore *core = _agent_actor_get_core (self);
   gboolean        changed;
 
   g_mutex_lock (&core->lock);
-  changed = core->state != state;
-  core->state = state;
+  changed = core->state == AGENT_ACTOR_STATE_ENDING;
+  if (changed)
+    core->state = AGENT_ACTOR_STATE_ENDED;
   g_mutex_unlock (&core->lock);
 
   return changed;
@@ -74,7 +76,7 @@ life_say_farewell (AgentActor *self)
   reason = g_steal_pointer (&core->reason);
   g_mutex_unlock (&core->lock);
 
-  if (life_set_state (self, AGENT_ACTOR_STATE_ENDED))
+  if (life_set_ended (self))
     _agent_actor_notify_state (self);
   _agent_actor_emit_ended (self, reason);
   _agent_mailbox_end_closing (inbox);
@@ -90,6 +92,8 @@ life_do_chores (gpointer object)
 
   if ((to_do & AGENT_CHORE_STATE) != 0)
     _agent_actor_notify_state (self);
+  if ((to_do & AGENT_CHORE_CANCEL) != 0)
+    _agent_actor_cancel_now (self);
   if ((to_do & AGENT_CHORE_TRIP) != 0)
     _agent_actor_trip_jobs (self);
   if ((to_do & AGENT_CHORE_JOBS) != 0)
@@ -114,14 +118,57 @@ _agent_actor_add_chore (AgentActor *self,
 
 /* --- The subscription --- */
 
+/* Another thread may have taken the actor off the bus again before it is told that it is on the bus.
+ *
+ * @over: (out): whether nothing is left of the subscription */
+static gboolean
+life_become_ready (AgentActor *self,
+                   gboolean   *over)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentMailbox   *mailbox =
+      _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
+  gboolean ready;
+
+  g_mutex_lock (&core->lock);
+  *over = core->closed_tasks == mailbox;
+  ready = core->closing != mailbox;
+  if (ready)
+    core->state = AGENT_ACTOR_STATE_READY;
+  g_mutex_unlock (&core->lock);
+
+  _agent_mailbox_unref (mailbox);
+  return ready;
+}
+
 void
 _agent_actor_on_subscribed (gpointer  subscriber,
                             AgentBus *bus)
 {
   AgentActor *self = subscriber;
+  gboolean    over;
 
   _agent_actor_tree_add (bus, self);
-  life_set_state (self, AGENT_ACTOR_STATE_READY);
+  if (life_become_ready (self, &over))
+    _agent_actor_add_chore (self, AGENT_CHORE_STATE);
+  if (over)
+    _agent_actor_tree_remove (self);
+}
+
+static void
+life_begin_ending (AgentActor   *self,
+                   AgentMailbox *mailbox)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentMailbox   *before;
+
+  g_mutex_lock (&core->lock);
+  before = core->closing;
+  core->closing = _agent_mailbox_ref (mailbox);
+  core->state = AGENT_ACTOR_STATE_ENDING;
+  g_mutex_unlock (&core->lock);
+
+  g_clear_pointer (&before, _agent_mailbox_unref);
   _agent_actor_add_chore (self, AGENT_CHORE_STATE);
 }
 
@@ -133,8 +180,7 @@ _agent_actor_on_closing (gpointer      subscriber,
 {
   AgentActor *self = subscriber;
 
-  if (life_set_state (self, AGENT_ACTOR_STATE_ENDING))
-    _agent_actor_add_chore (self, AGENT_CHORE_STATE);
+  life_begin_ending (self, mailbox);
   if (!drain)
     _agent_actor_close_jobs (self, mailbox);
   _agent_mailbox_end_closing (mailbox);
@@ -149,16 +195,21 @@ _agent_actor_on_inbox_closing (gpointer      subscriber,
   AgentActorCore *core = _agent_actor_get_core (self);
   AgentMailbox   *mailbox =
       _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
+  AgentMailbox *before;
 
   /* It may have been drained, and abandoned before it had finished. */
   _agent_actor_close_jobs (self, mailbox);
-  _agent_actor_tree_remove (self);
   _agent_actor_close_tasks (self, mailbox);
+  _agent_actor_tree_remove (self);
   _agent_mailbox_unref (mailbox);
 
   g_mutex_lock (&core->lock);
+  before = core->leaving;
   core->leaving = _agent_mailbox_ref (inbox);
   g_mutex_unlock (&core->lock);
+
+  /* One that was abandoned, whose farewell has not been said. */
+  g_clear_pointer (&before, _agent_mailbox_unref);
   _agent_actor_add_chore (self, AGENT_CHORE_FAREWELL);
 }
 

@@ -39,6 +39,7 @@ enum
   AGENT_CHORE_TRIP = 1 << 1,   /* trip the jobs that are cancelled */
   AGENT_CHORE_FAREWELL = 1 << 2, /* the subscription is over: tell it */
   AGENT_CHORE_STATE = 1 << 3,  /* notify of the state */
+  AGENT_CHORE_CANCEL = 1 << 4, /* leave at once, also if it is ending */
 };
 
 typedef struct _AgentWork AgentWork;
@@ -51,12 +52,13 @@ typedef struct
   gboolean               bridged; /* constant */
   gboolean               keep_frames; /* constant */
   gpointer               tree_bus; /* (tree's lock) (unowned) (nullable) the bus in whose tree the actor is */
-  AgentWork             *current; /* (context's thread) (unowned) (nullable) the job whose handler is running */
+  AgentWork             *current; /* (atomic) (unowned) (nullable) the job whose handler is running; set in the context's thread */
 
   GMutex                 lock;
   char                  *runner;     /* (nullable) */
   char                  *reason;     /* (nullable) why it ends */
   gint64                 started_at; /* µs since the epoch */
+  AgentMailbox          *closing;    /* (owned) (nullable) the last subscription that has begun to end */
   AgentMailbox          *closed_jobs;  /* (owned) (nullable) the subscription that takes no more requests */
   AgentMailbox          *closed_tasks; /* (owned) (nullable) the subscription in which nothing can be requested any more */
   AgentMailbox          *leaving;    /* (owned) (nullable) the inbox that waits for the farewell */
@@ -74,6 +76,8 @@ typedef struct
   GQueue                 tasks;      /* of AgentTask, linked through the tasks: those that are open */
   GSList                *ends;       /* of GTask (owned): those who wait until the actor has ended */
   guint8                 is_ending;  /* with its children */
+  guint8                 is_stuck;   /* it was abandoned, since it did not end in time */
+  guint8                 gave_up;    /* it was cancelled while it was ending */
   guint64                n_requests;
   guint64                n_outcomes[AGENT_N_OUTCOMES];
 } AgentActorCore;
@@ -111,6 +115,11 @@ void            _agent_actor_close_jobs   (AgentActor         *self,
 void            _agent_actor_close_tasks  (AgentActor         *self,
                                            AgentMailbox       *mailbox);
 void            _agent_actor_announce     (AgentActor         *self);
+void            _agent_actor_set_runner   (AgentActor         *self,
+                                           const char         *runner);
+gboolean        _agent_actor_is_stuck     (AgentActor         *self);
+void            _agent_actor_cancel       (AgentActor         *self,
+                                           const char         *reason);
 
 /* The actor's context */
 void            _agent_actor_take_request (AgentActor         *self,
@@ -128,29 +137,11 @@ void            _agent_actor_begin_end    (AgentActor         *self,
                                            const char         *reason);
 void            _agent_actor_begin_cancel (AgentActor         *self,
                                            const char         *reason);
+void            _agent_actor_cancel_now   (AgentActor         *self);
 void            _agent_actor_farewell     (AgentActor         *self);
-void            _agent_actor_notify_state (AgentActor         *self);
-void            _agent_actor_notify_active
-                                          (AgentActor         *self);
 
 /* For the instance's beginning */
 void            _agent_actor_set_rules    (AgentActor         *self);
 
-/* Whether somebody does tasks of this name. */
-gboolean        _agent_actor_does_task    (AgentActor         *self,
-                                           const char         *task_name);
-void            _agent_actor_emit_request (AgentActor         *self,
-                                           AgentJob           *job,
-                                           const char         *task_name);
-void            _agent_actor_emit_activated
-                                          (AgentActor         *self,
-                                           GVariant           *args);
-void            _agent_actor_emit_deactivated
-                                          (AgentActor         *self);
-void            _agent_actor_emit_cancelled
-                                          (AgentActor         *self,
-                                           const char         *reason);
-void            _agent_actor_emit_ended   (AgentActor         *self,
-                                           const char         *reason);
 
 G_END_DECLS

@@ -119,8 +119,6 @@ _agent_actor_close_tasks (AgentActor   *self,
 
 /* A task inherits of the job in which it is requested: the time that is left, the conversation, and the cancellation.
  *
- * FALSE: the time of the job is over.
- *
  * @request: not sent yet */
 static void
 request_inherit (AgentMessage *request,
@@ -152,25 +150,21 @@ request_start (AgentActor   *self,
     request_inherit (request, work);
   _agent_message_set_request (request);
   task = _agent_task_new (self, request);
-  if (work != NULL)
-    {
-      _agent_task_set_parent (task, work);
-      _agent_work_add_child (work, task);
-    }
-  _agent_task_start (task);
-  if (work != NULL && _agent_hand_is_cancelled (work->hand))
-    agent_task_cancel (task, "The job in which the task was requested was cancelled");
+  _agent_task_start (task, work);
 
   return task;
 }
 
-/* The job whose handler is calling: (transfer none) (nullable). */
+/* The job whose handler is calling: (transfer none) (nullable). If this is the context's thread, nobody changes it meanwhile. To
+ * find out whether it is takes a lock of GLib, which is seldom worth while. */
 static AgentWork *
 request_get_current_work (AgentActor *self)
 {
-  if (!g_main_context_is_owner (agent_subscriber_get_main_context (AGENT_SUBSCRIBER (self))))
+  AgentWork *current = g_atomic_pointer_get (&_agent_actor_get_core (self)->current);
+
+  if (current == NULL || !g_main_context_is_owner (agent_subscriber_get_main_context (AGENT_SUBSCRIBER (self))))
     return NULL;
-  return _agent_actor_get_core (self)->current;
+  return current;
 }
 
 /**

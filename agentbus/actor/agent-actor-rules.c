@@ -36,16 +36,19 @@ rules_divert (AgentMessage *message)
     }
 }
 
-/* An answer that comes after the end of its task is not heard. */
+/* An answer that comes after the end of its task is not heard. Neither is one that was sent to somebody else than the requester,
+ * whose context this is not. */
 static void
-rules_take_answer (AgentMessage *answer)
+rules_take_answer (AgentActor   *self,
+                   AgentMessage *answer)
 {
   AgentTask *task = _agent_open_tasks_lookup (agent_message_get_task_id (answer));
 
   if (task == NULL)
     return;
 
-  _agent_task_take_answer (task, answer);
+  if (_agent_task_is_of (task, self))
+    _agent_task_take_answer (task, answer);
   g_object_unref (task);
 }
 
@@ -76,7 +79,7 @@ rules_handle (gpointer      subscriber,
       _agent_actor_ask_job (self, message);
       break;
     default:
-      rules_take_answer (message);
+      rules_take_answer (self, message);
     }
 }
 
@@ -100,11 +103,11 @@ rules_intercept (gpointer      subscriber,
 
 static const AgentSubscriberRules rules = {
   .mailbox = {
-    .diverts = rules_divert,
-    .inbox_handle = rules_handle,
-    .intercept = rules_intercept,
-    .closing = _agent_actor_on_closing,
-    .inbox_closing = _agent_actor_on_inbox_closing,
+      .diverts = rules_divert,
+      .inbox_handle = rules_handle,
+      .intercept = rules_intercept,
+      .closing = _agent_actor_on_closing,
+      .inbox_closing = _agent_actor_on_inbox_closing,
   },
   .subscribed = _agent_actor_on_subscribed,
 };

@@ -73,16 +73,18 @@ tree_get_locked (gpointer    bus,
   return parent;
 }
 
-/* @actor is on @bus now. */
+/* @actor is on @bus now. It may have been told so twice, if it has come back before it was told. */
 void
 _agent_actor_tree_add (AgentBus   *bus,
                        AgentActor *actor)
 {
   AgentActorCore *core = _agent_actor_get_core (actor);
+  gboolean        added;
 
   G_LOCK (tree);
+  added = core->tree_bus != bus;
   core->tree_bus = bus;
-  if (core->parent != NULL)
+  if (added && core->parent != NULL)
     g_ptr_array_add (tree_get_locked (bus, core->parent)->children, actor);
   G_UNLOCK (tree);
 }

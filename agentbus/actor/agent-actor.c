@@ -3,8 +3,8 @@
 #include "config.h"
 
 #include "actor/agent-actor-private.h"
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-job-private.h"
-#include "base/agent-signal-private.h"
 #include "base/agent-utf8-private.h"
 
 /**
@@ -56,7 +56,7 @@
  * Since: 0.1
  */
 
-#define DEFAULT_MAX_JOBS    1
+#define DEFAULT_MAX_JOBS 1
 #define DEFAULT_MAX_PENDING 4096
 
 enum
@@ -77,18 +77,7 @@ enum
   N_PROPS
 };
 
-enum
-{
-  ACTIVATED,
-  DEACTIVATED,
-  CANCELLED,
-  ENDED,
-  TASK_REQUEST,
-  N_SIGNALS
-};
-
 static GParamSpec *props[N_PROPS];
-static guint       signals[N_SIGNALS];
 
 typedef AgentActorCore AgentActorPrivate;
 
@@ -98,75 +87,6 @@ AgentActorCore *
 _agent_actor_get_core (AgentActor *self)
 {
   return agent_actor_get_instance_private (self);
-}
-
-/* --- Signals, in the actor's context --- */
-
-/* Names come from strangers, so no quark is made for them: a name that somebody listens to has one. */
-static GQuark
-actor_get_detail (const char *task_name)
-{
-  return task_name != NULL ? g_quark_try_string (task_name) : 0;
-}
-
-/* Whether somebody does tasks of this name: (nullable). */
-gboolean
-_agent_actor_does_task (AgentActor *self,
-                        const char *task_name)
-{
-  GQuark detail = actor_get_detail (task_name);
-
-  /* To ask with a detail does not find the handlers that are connected without one. */
-  return AGENT_ACTOR_GET_CLASS (self)->task_request != NULL ||
-         g_signal_has_handler_pending (self, signals[TASK_REQUEST], 0, FALSE) ||
-         (detail != 0 && g_signal_has_handler_pending (self, signals[TASK_REQUEST], detail, FALSE));
-}
-
-void
-_agent_actor_emit_request (AgentActor *self,
-                           AgentJob   *job,
-                           const char *task_name)
-{
-  g_signal_emit (self, signals[TASK_REQUEST], actor_get_detail (task_name), job);
-}
-
-void
-_agent_actor_emit_activated (AgentActor *self,
-                             GVariant   *args)
-{
-  g_signal_emit (self, signals[ACTIVATED], 0, args);
-}
-
-void
-_agent_actor_emit_deactivated (AgentActor *self)
-{
-  g_signal_emit (self, signals[DEACTIVATED], 0);
-}
-
-void
-_agent_actor_emit_cancelled (AgentActor *self,
-                             const char *reason)
-{
-  g_signal_emit (self, signals[CANCELLED], 0, reason);
-}
-
-void
-_agent_actor_emit_ended (AgentActor *self,
-                         const char *reason)
-{
-  g_signal_emit (self, signals[ENDED], 0, reason);
-}
-
-void
-_agent_actor_notify_state (AgentActor *self)
-{
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATE]);
-}
-
-void
-_agent_actor_notify_active (AgentActor *self)
-{
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ACTIVE]);
 }
 
 /* --- GObject --- */
@@ -194,6 +114,7 @@ agent_actor_finalize (GObject *object)
 
   _agent_agenda_put (core->agenda);
   g_clear_object (&core->dispatcher);
+  g_clear_pointer (&core->closing, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_jobs, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_tasks, _agent_mailbox_unref);
   g_clear_pointer (&core->to_trip, g_ptr_array_unref);
@@ -434,119 +355,6 @@ actor_install_work (GObjectClass *object_class)
 }
 
 static void
-actor_install_life_signals (AgentActorClass *klass)
-{
-  /**
-   * AgentActor::activated:
-   * @self: the actor
-   * @args: (nullable): what the message `activate` has brought
-   *
-   * A message `activate` has come. The actor is active, and may have been before.
-   *
-   * Since: 0.1
-   */
-  signals[ACTIVATED] = g_signal_new ("activated",
-                                     G_TYPE_FROM_CLASS (klass),
-                                     G_SIGNAL_RUN_LAST,
-                                     G_STRUCT_OFFSET (AgentActorClass, activated),
-                                     NULL,
-                                     NULL,
-                                     g_cclosure_marshal_VOID__VARIANT,
-                                     G_TYPE_NONE,
-                                     1,
-                                     G_TYPE_VARIANT);
-
-  /**
-   * AgentActor::deactivated:
-   * @self: the actor
-   *
-   * A message `deactivate` has come. The actor is not active, and may not have been before.
-   *
-   * Since: 0.1
-   */
-  signals[DEACTIVATED] = g_signal_new ("deactivated",
-                                       G_TYPE_FROM_CLASS (klass),
-                                       G_SIGNAL_RUN_LAST,
-                                       G_STRUCT_OFFSET (AgentActorClass, deactivated),
-                                       NULL,
-                                       NULL,
-                                       g_cclosure_marshal_VOID__VOID,
-                                       G_TYPE_NONE,
-                                       0);
-
-  /**
-   * AgentActor::cancelled:
-   * @self: the actor
-   * @reason: (nullable): why
-   *
-   * A message `cancel` has come. The actor leaves at once: what is queued is discarded, and its jobs are cancelled.
-   *
-   * Since: 0.1
-   */
-  signals[CANCELLED] = g_signal_new ("cancelled",
-                                     G_TYPE_FROM_CLASS (klass),
-                                     G_SIGNAL_RUN_LAST,
-                                     G_STRUCT_OFFSET (AgentActorClass, cancelled),
-                                     NULL,
-                                     NULL,
-                                     g_cclosure_marshal_VOID__STRING,
-                                     G_TYPE_NONE,
-                                     1,
-                                     G_TYPE_STRING);
-
-  /**
-   * AgentActor::ended:
-   * @self: the actor
-   * @reason: (nullable): why, as the message `end` or `cancel` has said
-   *
-   * The actor has left its bus: all its jobs are answered and all its tasks have finished. It may be subscribed again when the
-   * operation that has made it leave has finished.
-   *
-   * Since: 0.1
-   */
-  signals[ENDED] = g_signal_new ("ended",
-                                 G_TYPE_FROM_CLASS (klass),
-                                 G_SIGNAL_RUN_LAST,
-                                 G_STRUCT_OFFSET (AgentActorClass, ended),
-                                 NULL,
-                                 NULL,
-                                 g_cclosure_marshal_VOID__STRING,
-                                 G_TYPE_NONE,
-                                 1,
-                                 G_TYPE_STRING);
-}
-
-static void
-actor_install_request_signal (AgentActorClass *klass)
-{
-  /**
-   * AgentActor::task-request:
-   * @self: the actor
-   * @job: what is requested
-   *
-   * Somebody has requested something of the actor.
-   *
-   * The detail is the name of the task: `task-request::sum`. Answer with [method@AgentBus.Job.complete] or
-   * [method@AgentBus.Job.fail]. A handler that goes on after it has returned keeps a reference to @job; if nobody does, and
-   * there is no answer, the job fails. At most [property@AgentBus.Actor:max-jobs] jobs are worked on at a time, and the others
-   * wait. A task for which there is no handler is answered with %AGENT_BUS_ERROR_NOT_FOUND.
-   *
-   * Since: 0.1
-   */
-  signals[TASK_REQUEST] = g_signal_new ("task-request",
-                                        G_TYPE_FROM_CLASS (klass),
-                                        G_SIGNAL_RUN_LAST | G_SIGNAL_DETAILED,
-                                        G_STRUCT_OFFSET (AgentActorClass, task_request),
-                                        NULL,
-                                        NULL,
-                                        g_cclosure_marshal_VOID__OBJECT,
-                                        G_TYPE_NONE,
-                                        1,
-                                        AGENT_TYPE_JOB);
-  g_signal_set_va_marshaller (signals[TASK_REQUEST], G_TYPE_FROM_CLASS (klass), g_cclosure_marshal_VOID__OBJECTv);
-}
-
-static void
 agent_actor_class_init (AgentActorClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -559,8 +367,7 @@ agent_actor_class_init (AgentActorClass *klass)
   actor_install_life (object_class);
   actor_install_work (object_class);
   g_object_class_install_properties (object_class, N_PROPS, props);
-  actor_install_life_signals (klass);
-  actor_install_request_signal (klass);
+  _agent_actor_install_signals (klass);
 }
 
 static void
@@ -639,6 +446,24 @@ agent_actor_dup_runner (AgentActor *self)
   g_mutex_unlock (&core->lock);
 
   return runner;
+}
+
+/* @runner: (nullable) */
+void
+_agent_actor_set_runner (AgentActor *self,
+                         const char *runner)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  g_autofree char *before = NULL;
+
+  g_mutex_lock (&core->lock);
+  before = core->runner;
+  core->runner = g_strdup (runner);
+  g_mutex_unlock (&core->lock);
+
+  _agent_actor_announce (self);
+  if (g_strcmp0 (before, runner) != 0)
+    g_object_notify_by_pspec (G_OBJECT (self), props[PROP_RUNNER]);
 }
 
 /**

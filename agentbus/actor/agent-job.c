@@ -26,13 +26,19 @@
  *   gint32 a, b;
  *
  *   g_variant_get (agent_job_get_payload (job), "(ii)", &a, &b);
+ *   g_print ("%s asks\n", agent_job_get_requester (job)); // prints: boss asks
  *   agent_job_complete (job, g_variant_new_int32 (a + b));
  * }
  *
+ * g_autoptr (AgentActor) boss = agent_actor_new ("boss");
  * g_autoptr (AgentActor) worker = agent_actor_new ("worker");
+ * g_autoptr (AgentTask) task = NULL;
  *
  * g_signal_connect (worker, "task-request::sum", G_CALLBACK (on_sum), NULL);
+ * agent_bus_subscribe (bus, AGENT_SUBSCRIBER (boss), &error);
  * agent_bus_subscribe (bus, AGENT_SUBSCRIBER (worker), &error);
+ * task = agent_actor_request (boss, "worker", "sum",
+ *                             g_variant_new ("(ii)", 40, 2));
  * ```
  *
  * All functions may be called from any thread.

@@ -27,25 +27,43 @@ G_BEGIN_DECLS
  * task is in the agenda of the context, which keeps it alive.
  */
 
+/* Something that the library does when a task has ended, in the actor's context. */
+typedef void (*AgentTaskEndFunc) (AgentTask *task,
+                                  gpointer   data);
+
 /* The actor's context: takes the answer of a worker. */
 void       _agent_task_take_answer (AgentTask       *self,
                                     AgentMessage    *answer);
 
+/* The reason of a task that is cancelled with the job in which it was requested. */
+#define AGENT_TASK_PARENT_CANCELLED "The job in which the task was requested was cancelled"
+
 /* Any thread, with no lock held */
 AgentTask *_agent_task_new         (AgentActor      *actor,
                                     AgentMessage    *request);
-void       _agent_task_set_parent  (AgentTask       *self,
+void       _agent_task_start       (AgentTask       *self,
                                     AgentWork       *parent);
-void       _agent_task_start       (AgentTask       *self);
 gboolean   _agent_task_end         (AgentTask       *self,
                                     AgentTaskStatus  status,
                                     GError          *error);
 gboolean   _agent_task_close       (AgentTask       *self);
+gboolean   _agent_task_is_of       (AgentTask       *self,
+                                    AgentActor      *actor);
 GList     *_agent_task_get_link    (AgentTask       *self);
 const guint64 *
            _agent_task_get_number  (AgentTask       *self);
+AgentTask *_agent_task_get_by_number (const guint64 *number);
+gint64     _agent_task_get_made_at (AgentTask       *self);
+AgentActor *
+           _agent_task_get_actor   (AgentTask       *self);
+gboolean   _agent_task_watch_end   (AgentTask       *self,
+                                    AgentTaskEndFunc func,
+                                    gpointer         data,
+                                    GDestroyNotify   destroy);
 
-/* What a worker in the same process asks before it sends a chunk that may wait. */
+/* For a worker in the same process: before it begins, and before it sends a chunk that may wait */
+gboolean   _agent_task_set_worker  (AgentTask       *self,
+                                    AgentWork       *worker);
 guint      _agent_task_watch_reading (AgentTask     *self,
                                       AgentWork     *writer);
 

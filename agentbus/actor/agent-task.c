@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-open-tasks-private.h"
+#include "actor/agent-patient-private.h"
 #include "actor/agent-task-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
@@ -37,37 +38,51 @@ typedef struct
   guint     watch;
 } TaskWait;
 
+/* Who wants to know of the end, besides the application. */
+typedef struct
+{
+  AgentTaskEndFunc func;
+  gpointer         data; /* (owned) */
+  GDestroyNotify   destroy;
+} TaskWatch;
+
 struct _AgentTask
 {
   GObject parent_instance;
 
-  guint64          number;
-  AgentActor      *actor;   /* (owned) the requester */
-  AgentMessage    *request; /* (owned) */
-  AgentAppointment appointment;
-  AgentEpochWatch  epoch_watch;
-  GList            link;    /* (actor's lock) */
-  TaskWait        *wait;    /* (context's thread) (owned) (nullable) */
-  guint            n_chunks; /* (context's thread; written with the lock) how many have come, or are known to be lost */
-  guint            n_read;   /* (lock) how many have been read */
+  guint64                number;
+  AgentActor            *actor;      /* (owned) the requester */
+  AgentMessage          *request;    /* (owned) */
+  AgentRouterDispatcher *dispatcher; /* (lock) (owned) (nullable) that has accepted the request; NULL if it is on the bus */
+  AgentAppointment       appointment;
+  AgentEpochWatch        epoch_watch;
+  GList                  link;     /* (actor's lock) */
+  TaskWait              *wait;     /* (context's thread) (owned) (nullable) */
+  guint                  n_chunks; /* (context's thread; written with the lock) how many have come, or are known to be lost */
+  guint                  n_read;   /* (lock) how many have been read */
 
-  GMutex           lock;
-  AgentWork       *parent;  /* (lock) (owned) (nullable) the job of the requester in which it was requested */
-  AgentWork       *writer;  /* (lock) (owned) (nullable) the worker in this process that waits until chunks are read */
-  AgentMessage    *answer;  /* (lock) (owned) (nullable) */
-  GError          *error;   /* (lock) (owned) (nullable) */
-  GSList          *waiting; /* (lock) (owned) the GTasks of wait_async() */
-  gint64           made_at; /* µs */
-  guint64          n_missed; /* (lock) */
-  gint             is_stale; /* (atomic) the conversation has gone on */
-  guint            timeout; /* (lock) ms, 0 for none */
-  guint8           status;  /* (lock) an AgentTaskStatus */
-  guint8           ended;   /* (lock) */
-  guint8           told;    /* (lock) `finished` has been emitted */
+  GMutex        lock;
+  AgentWork    *parent;          /* (lock) (owned) (nullable) the job of the requester in which it was requested */
+  AgentWork    *worker;          /* (lock) (owned) (nullable) who works on it in this process */
+  AgentMessage *answer;          /* (lock) (owned) (nullable) */
+  GError       *error;           /* (lock) (owned) (nullable) */
+  GSList       *waiting;         /* (lock) (owned) the AgentPatients of wait_async() */
+  GSList       *watches;         /* (lock) (owned) of TaskWatch (owned) */
+  gint64        made_at;         /* µs */
+  guint64       n_missed;        /* (lock) */
+  gint          is_stale;        /* (atomic) the conversation has gone on */
+  guint         timeout;         /* (lock) ms, 0 for none */
+  guint         wait_for_target; /* ms, constant */
+  guint8        status;          /* (lock) an AgentTaskStatus */
+  guint8        ended;           /* (lock) */
+  guint8        told;            /* (lock) `finished` has been emitted */
 
-  guint8           reads_by_hand; /* (lock) mark_read() says what is read */
-  guint8           was_sent; /* (lock) somebody has accepted the request */
-  guint8           waits;   /* (lock) for somebody of the name of its target */
+  guint8 was_sent;   /* (lock) somebody has accepted the request */
+  guint8 is_sending; /* (lock) somebody is being asked whether he accepts it */
+  guint8 has_cancel; /* (lock) the worker has to be told that the task has ended, as soon as the request is sent */
+  guint8 waits;      /* (lock) for somebody of the name of its target */
+  guint8 is_watched; /* (lock) the worker wants to know when chunks are read */
+  guint8 reads_by_hand; /* (lock) mark_read() says what is read */
 };
 
 enum
@@ -107,6 +122,13 @@ const guint64 *
 _agent_task_get_number (AgentTask *self)
 {
   return &self->number;
+}
+
+/* @number: that of a task, in the task */
+AgentTask *
+_agent_task_get_by_number (const guint64 *number)
+{
+  return AGENT_CONTAINER_OF (number, AgentTask, number);
 }
 
 static void
@@ -155,7 +177,7 @@ task_decide (AgentTask      *self,
 {
   AgentOutcome outcome = task_get_outcome (status, error);
   AgentWork   *parent = NULL;
-  AgentWork   *writer = NULL;
+  AgentWork   *worker = NULL;
   gboolean     waited = FALSE;
   gboolean     first;
 
@@ -168,7 +190,7 @@ task_decide (AgentTask      *self,
       self->error = g_steal_pointer (&error);
       self->answer = answer != NULL ? agent_message_ref (answer) : NULL;
       parent = g_steal_pointer (&self->parent);
-      writer = g_steal_pointer (&self->writer);
+      worker = g_steal_pointer (&self->worker);
       waited = self->waits;
       self->waits = FALSE;
     }
@@ -186,19 +208,25 @@ task_decide (AgentTask      *self,
     _agent_actor_count_waited (self->actor);
   if (parent != NULL)
     _agent_work_forget_child (parent, self);
-  if (writer != NULL)
-    _agent_work_stop_waiting (writer);
+  if (worker != NULL && answer == NULL)
+    _agent_work_cancel (worker);
+  if (worker != NULL)
+    _agent_work_stop_waiting (worker);
   g_clear_pointer (&parent, _agent_work_unref);
-  g_clear_pointer (&writer, _agent_work_unref);
+  g_clear_pointer (&worker, _agent_work_unref);
   return TRUE;
 }
 
+/* Takes @patient. */
 static void
-task_return_waiting (AgentTask *self,
-                     GTask     *waiting)
+task_return_waiting (AgentTask    *self,
+                     AgentPatient *patient)
 {
+  g_autoptr (GTask) waiting = _agent_patient_end (patient);
   GVariant *response;
 
+  if (waiting == NULL)
+    return;
   if (self->error != NULL)
     {
       g_task_return_error (waiting, g_error_copy (self->error));
@@ -222,11 +250,21 @@ task_stop_waiting_for_target (AgentTask *self)
   g_free (wait);
 }
 
+static void
+task_free_watch (gpointer data)
+{
+  TaskWatch *watch = data;
+
+  watch->destroy (watch->data);
+  g_free (watch);
+}
+
 /* The end is decided and is told now, in the actor's context. The caller has a reference to the task. */
 static void
 task_tell_end (AgentTask *self)
 {
   GSList *waiting;
+  GSList *watches;
 
   task_stop_waiting_for_target (self);
   g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATUS]);
@@ -235,11 +273,15 @@ task_tell_end (AgentTask *self)
   g_mutex_lock (&self->lock);
   self->told = TRUE;
   waiting = g_slist_reverse (g_steal_pointer (&self->waiting));
+  watches = g_slist_reverse (g_steal_pointer (&self->watches));
   g_mutex_unlock (&self->lock);
 
+  for (GSList *l = watches; l != NULL; l = l->next)
+    ((TaskWatch *) l->data)->func (self, ((TaskWatch *) l->data)->data);
+  g_slist_free_full (watches, task_free_watch);
   for (GSList *l = waiting; l != NULL; l = l->next)
     task_return_waiting (self, l->data);
-  g_slist_free_full (waiting, g_object_unref);
+  g_slist_free (waiting);
 }
 
 /* Ends the task. The end is told as soon as the actor's context is iterated. Takes @error: (nullable). TRUE for the first
@@ -256,58 +298,118 @@ _agent_task_end (AgentTask      *self,
   return TRUE;
 }
 
-/* Ends the task in the actor's context, outside of any call of the application, so that the end is told at once. */
+/* The same if the task may still be in the agenda. */
 static void
-task_end_now (AgentTask      *self,
-              AgentTaskStatus status,
-              GError         *error,
-              AgentMessage   *answer)
+task_tell_end_now (AgentTask *self)
 {
-  if (!task_decide (self, status, error, answer))
-    return;
-
-  /* The application may have unreffed its own. */
-  g_object_ref (self);
   _agent_agenda_remove (_agent_actor_get_core (self->actor)->agenda, &self->appointment);
   task_tell_end (self);
-  g_object_unref (self);
+}
+
+/* The worker has ended the task. In the actor's context, outside of any call of the application, so that the end is told at
+ * once. Takes @error. The caller has a reference to the task. */
+static void
+task_end_by_answer (AgentTask      *self,
+                    AgentTaskStatus status,
+                    GError         *error,
+                    AgentMessage   *answer)
+{
+  if (task_decide (self, status, error, answer))
+    task_tell_end_now (self);
 }
 
 /* --- Sending --- */
 
-/* Tells the worker something, without waiting for room: @message goes in above all limits. Takes @message. */
+/* (transfer full) (nullable) */
+static AgentRouterDispatcher *
+task_dup_dispatcher (AgentTask *self)
+{
+  AgentRouterDispatcher *dispatcher;
+
+  g_mutex_lock (&self->lock);
+  dispatcher = self->dispatcher != NULL ? g_object_ref (self->dispatcher) : NULL;
+  g_mutex_unlock (&self->lock);
+
+  return dispatcher;
+}
+
+/* Tells the worker something, without waiting for room: @message goes in above all limits, the same way as the request. Takes
+ * @message. */
 static void
-task_tell_worker (AgentTask *self,
+task_tell_worker (AgentTask    *self,
                   AgentMessage *message)
 {
   g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self->actor));
-  g_autoptr (AgentRouterDispatcher) dispatcher = agent_actor_dup_dispatcher (self->actor);
-  g_autoptr (GError) error = NULL;
+  g_autoptr (AgentRouterDispatcher) dispatcher = task_dup_dispatcher (self);
 
   agent_message_set_cause (message, self->request);
-  if (bus == NULL || agent_bus_try_send (bus, message, &error) || dispatcher == NULL ||
-      !g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND))
-    agent_message_unref (message);
-  else
-    agent_router_dispatcher_dispatch (dispatcher, message, NULL);
+  if (dispatcher != NULL)
+    {
+      agent_router_dispatcher_dispatch (dispatcher, message, NULL);
+      return;
+    }
+
+  if (bus != NULL)
+    agent_bus_try_send (bus, message, NULL);
+  agent_message_unref (message);
 }
 
 static void
-task_cancel_worker (AgentTask *self,
+task_send_cancel (AgentTask  *self,
+                  const char *reason)
+{
+  task_tell_worker (self,
+                    agent_message_new_task_cancel (agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)),
+                                                   agent_task_get_target (self),
+                                                   agent_task_get_id (self),
+                                                   reason));
+}
+
+/* A cancel has to come after the request that it cancels. So if that is being sent in this moment, in another thread, it is the
+ * other thread that sends the cancel. */
+static void
+task_cancel_worker (AgentTask  *self,
                     const char *reason)
 {
   gboolean was_sent;
 
   g_mutex_lock (&self->lock);
   was_sent = self->was_sent;
+  self->has_cancel = self->is_sending;
   g_mutex_unlock (&self->lock);
 
   if (was_sent)
-    task_tell_worker (self,
-                          agent_message_new_task_cancel (agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)),
-                                                     agent_task_get_target (self),
-                                                     agent_task_get_id (self),
-                                                     reason));
+    task_send_cancel (self, reason);
+}
+
+/* FALSE: the task has ended, and is not sent any more. */
+static gboolean
+task_begin_sending (AgentTask *self)
+{
+  gboolean goes_on;
+
+  g_mutex_lock (&self->lock);
+  goes_on = !self->ended;
+  self->is_sending = goes_on;
+  g_mutex_unlock (&self->lock);
+
+  return goes_on;
+}
+
+static void
+task_end_sending (AgentTask *self,
+                  gboolean   was_sent)
+{
+  gboolean has_cancel;
+
+  g_mutex_lock (&self->lock);
+  self->is_sending = FALSE;
+  self->was_sent = was_sent;
+  has_cancel = self->has_cancel;
+  g_mutex_unlock (&self->lock);
+
+  if (was_sent && has_cancel)
+    task_send_cancel (self, NULL);
 }
 
 /* The errors of a dispatcher that say that nobody is there. */
@@ -319,13 +421,32 @@ task_is_nobody_there (const GError *error)
          g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_ACTOR_NOT_ASSIGNED);
 }
 
+/* Takes @dispatcher. */
+static gboolean
+task_try_dispatch (AgentTask             *self,
+                   AgentRouterDispatcher *dispatcher,
+                   GError               **error)
+{
+  if (agent_router_dispatcher_dispatch (dispatcher, agent_message_ref (self->request), error) ==
+      AGENT_DISPATCH_RESULT_REFUSED)
+    {
+      g_object_unref (dispatcher);
+      return FALSE;
+    }
+
+  g_mutex_lock (&self->lock);
+  self->dispatcher = dispatcher;
+  g_mutex_unlock (&self->lock);
+  return TRUE;
+}
+
 /* Names come first, then groups, then the actors of the dispatcher. */
 static gboolean
 task_try_send (AgentTask *self,
-               GError    **error)
+               GError   **error)
 {
   g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self->actor));
-  g_autoptr (AgentRouterDispatcher) dispatcher = NULL;
+  AgentRouterDispatcher *dispatcher = NULL;
   g_autoptr (GError) bus_error = NULL;
 
   if (bus == NULL)
@@ -343,8 +464,7 @@ task_try_send (AgentTask *self,
   if (g_error_matches (bus_error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND))
     dispatcher = agent_actor_dup_dispatcher (self->actor);
   if (dispatcher != NULL)
-    return agent_router_dispatcher_dispatch (dispatcher, agent_message_ref (self->request), error) !=
-           AGENT_DISPATCH_RESULT_REFUSED;
+    return task_try_dispatch (self, dispatcher, error);
 
   g_propagate_error (error, g_steal_pointer (&bus_error));
   return FALSE;
@@ -354,25 +474,28 @@ task_try_send (AgentTask *self,
 
 static void task_keep_appointment (gpointer object);
 
+/* Until when the task waits for its target. */
 static gint64
-task_get_due_locked (AgentTask *self,
-                     guint      wait_for_target)
+task_get_wait_end (AgentTask *self)
+{
+  return self->made_at + self->wait_for_target * G_GINT64_CONSTANT (1000);
+}
+
+static gint64
+task_get_due_locked (AgentTask *self)
 {
   gint64 due = self->timeout != 0 ? self->made_at + self->timeout * G_GINT64_CONSTANT (1000) : AGENT_AGENDA_NEVER;
 
-  if (self->waits)
-    due = MIN (due, self->made_at + wait_for_target * G_GINT64_CONSTANT (1000));
-  return due;
+  return self->waits ? MIN (due, task_get_wait_end (self)) : due;
 }
 
 static gint64
 task_get_due (AgentTask *self)
 {
-  guint  wait_for_target = agent_actor_get_wait_for_target (self->actor);
   gint64 due;
 
   g_mutex_lock (&self->lock);
-  due = task_get_due_locked (self, wait_for_target);
+  due = task_get_due_locked (self);
   g_mutex_unlock (&self->lock);
 
   return due;
@@ -408,9 +531,11 @@ task_end_wait (AgentTask *self)
 /* Nobody is there: begins to wait, or ends. Takes @error. */
 static void
 task_wait_or_end (AgentTask *self,
-                  GError     *error)
+                  GError    *error)
 {
-  if (task_is_nobody_there (error) && agent_actor_get_wait_for_target (self->actor) > 0)
+  gboolean is_stale;
+
+  if (task_is_nobody_there (error) && self->wait_for_target > 0)
     {
       g_clear_error (&error);
       if (_agent_actor_count_waiting (self->actor, &error))
@@ -423,7 +548,8 @@ task_wait_or_end (AgentTask *self,
         }
     }
 
-  _agent_task_end (self, AGENT_TASK_STATUS_FAILED, error);
+  is_stale = g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE);
+  _agent_task_end (self, is_stale ? AGENT_TASK_STATUS_CANCELLED : AGENT_TASK_STATUS_FAILED, error);
 }
 
 /* Whoever has been asked, the task knows only that nobody is there. */
@@ -445,20 +571,16 @@ task_new_error (AgentTask *self,
 static void
 task_send (AgentTask *self)
 {
-  GError *error = NULL;
+  GError  *error = NULL;
+  gboolean was_sent;
 
-  /* Before anybody can answer. */
-  g_mutex_lock (&self->lock);
-  self->was_sent = TRUE;
-  g_mutex_unlock (&self->lock);
-
-  if (task_try_send (self, &error))
+  if (!task_begin_sending (self))
     return;
 
-  g_mutex_lock (&self->lock);
-  self->was_sent = FALSE;
-  g_mutex_unlock (&self->lock);
-  task_wait_or_end (self, task_new_error (self, error));
+  was_sent = task_try_send (self, &error);
+  task_end_sending (self, was_sent);
+  if (!was_sent)
+    task_wait_or_end (self, task_new_error (self, error));
 }
 
 /* An AgentBusNameFunc, in the actor's context. */
@@ -497,18 +619,36 @@ task_watch_target (AgentTask *self)
 
 /* --- Its appointments --- */
 
+/* Ends the task in the actor's context, and has the worker stop. Takes @error.
+ *
+ * @reason: for the worker */
+static void
+task_end_and_cancel (AgentTask      *self,
+                     AgentTaskStatus status,
+                     GError         *error,
+                     const char     *reason)
+{
+  g_object_ref (self);
+  if (task_decide (self, status, error, NULL))
+    {
+      task_cancel_worker (self, reason);
+      task_tell_end_now (self);
+    }
+  g_object_unref (self);
+}
+
 static void
 task_time_out (AgentTask *self,
-               gboolean    waits)
+               gboolean   waits)
 {
   GError *error;
 
-  if (waits)
+  if (waits && task_get_wait_end (self) <= _agent_clock_now ())
     error = g_error_new (AGENT_BUS_ERROR,
                          AGENT_BUS_ERROR_NOT_FOUND,
                          "There is no '%s' to do the task, and none came within %u ms",
                          agent_task_get_target (self),
-                         agent_actor_get_wait_for_target (self->actor));
+                         self->wait_for_target);
   else
     error = g_error_new (AGENT_BUS_ERROR,
                          AGENT_BUS_ERROR_TIMED_OUT,
@@ -516,8 +656,7 @@ task_time_out (AgentTask *self,
                          agent_task_get_target (self),
                          agent_task_get_timeout (self));
 
-  task_cancel_worker (self, "The time of the task is over");
-  task_end_now (self, AGENT_TASK_STATUS_FAILED, error, NULL);
+  task_end_and_cancel (self, AGENT_TASK_STATUS_FAILED, error, "The time of the task is over");
 }
 
 static GError *
@@ -529,18 +668,19 @@ task_new_stale_error (void)
 static void
 task_get_stale (AgentTask *self)
 {
-  task_cancel_worker (self, "The conversation has gone on");
-  task_end_now (self, AGENT_TASK_STATUS_CANCELLED, task_new_stale_error (), NULL);
+  task_end_and_cancel (
+      self, AGENT_TASK_STATUS_CANCELLED, task_new_stale_error (), "The conversation has gone on");
 }
 
-/* The task goes on. It may have ended, or become stale, since it was taken out of the agenda. */
+/* The task goes on. It may have ended, become stale, or got another timeout, since it was taken out of the agenda. */
 static void
 task_make_appointment (AgentTask *self)
 {
   AgentAgenda *agenda = _agent_actor_get_core (self->actor)->agenda;
+  gint64       due = task_get_due (self);
 
-  _agent_agenda_add (agenda, &self->appointment, self, task_keep_appointment, task_get_due (self));
-  if (agent_task_has_finished (self) || g_atomic_int_get (&self->is_stale))
+  _agent_agenda_add (agenda, &self->appointment, self, task_keep_appointment, due);
+  if (agent_task_has_finished (self) || g_atomic_int_get (&self->is_stale) || task_get_due (self) != due)
     _agent_agenda_move (agenda, &self->appointment, AGENT_AGENDA_NOW);
 }
 
@@ -596,16 +736,9 @@ _agent_task_new (AgentActor   *actor,
   self->link.data = self;
   self->made_at = _agent_clock_now ();
   self->timeout = agent_message_get_ttl (request);
+  self->wait_for_target = agent_actor_get_wait_for_target (actor);
 
   return self;
-}
-
-/* @parent: the job of the requester that is cancelled with the task. Before start(). */
-void
-_agent_task_set_parent (AgentTask *self,
-                        AgentWork *parent)
-{
-  self->parent = _agent_work_ref (parent);
 }
 
 /* The lock is held, so that nobody ends the task before it watches. FALSE: the conversation has gone on already. */
@@ -626,14 +759,50 @@ task_watch_epoch (AgentTask *self)
   return is_current;
 }
 
-/* Sends the request. */
-void
-_agent_task_start (AgentTask *self)
+/* From now on the task is cancelled with @parent, a job of the requester. It may have ended already. */
+static void
+task_join_parent (AgentTask *self,
+                  AgentWork *parent)
 {
-  _agent_open_tasks_add (self);
+  g_mutex_lock (&self->lock);
+  if (!self->ended)
+    self->parent = _agent_work_ref (parent);
+  g_mutex_unlock (&self->lock);
+
+  _agent_work_add_child (parent, self);
+  if (agent_task_has_finished (self))
+    _agent_work_forget_child (parent, self);
+}
+
+/* Whoever ends the task takes it out of the list of its actor, out of the table of open tasks and out of its parent. So it is in
+ * all of them before it is sent, and in the list first: that is where it is found when the actor leaves. */
+static gboolean
+task_become_open (AgentTask *self,
+                  AgentWork *parent)
+{
+  gboolean open = _agent_actor_add_task (self->actor, self);
+
   task_make_appointment (self);
-  if (!_agent_actor_add_task (self->actor, self))
+  _agent_open_tasks_add (self);
+  if (agent_task_has_finished (self))
+    _agent_open_tasks_remove (self);
+  if (parent != NULL)
+    task_join_parent (self, parent);
+
+  return open;
+}
+
+/* Sends the request.
+ *
+ * @parent: (nullable): the job of the requester that is cancelled with the task */
+void
+_agent_task_start (AgentTask *self,
+                   AgentWork *parent)
+{
+  if (!task_become_open (self, parent))
     _agent_task_close (self);
+  else if (parent != NULL && _agent_hand_is_cancelled (parent->hand))
+    agent_task_cancel (self, AGENT_TASK_PARENT_CANCELLED);
   else if (!task_watch_epoch (self))
     _agent_task_end (self, AGENT_TASK_STATUS_CANCELLED, task_new_stale_error ());
   else
@@ -644,16 +813,16 @@ _agent_task_start (AgentTask *self)
 gboolean
 _agent_task_close (AgentTask *self)
 {
-  if (agent_task_has_finished (self))
+  if (!_agent_task_end (self,
+                        AGENT_TASK_STATUS_FAILED,
+                        g_error_new (AGENT_BUS_ERROR,
+                                     AGENT_BUS_ERROR_CLOSED,
+                                     "'%s' is not on the bus any more",
+                                     agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)))))
     return FALSE;
 
   task_cancel_worker (self, "The requester has left");
-  return _agent_task_end (self,
-                          AGENT_TASK_STATUS_FAILED,
-                          g_error_new (AGENT_BUS_ERROR,
-                                       AGENT_BUS_ERROR_CLOSED,
-                                       "'%s' is not on the bus any more",
-                                       agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor))));
+  return TRUE;
 }
 
 /* --- Answers --- */
@@ -683,7 +852,7 @@ task_note_read (AgentTask *self,
 
   g_mutex_lock (&self->lock);
   n_read = self->reads_by_hand ? MIN (n, self->n_chunks - self->n_read) + self->n_read : self->n_chunks;
-  writer = self->writer != NULL && n_read != self->n_read ? _agent_work_ref (self->writer) : NULL;
+  writer = self->is_watched && self->worker != NULL && n_read != self->n_read ? _agent_work_ref (self->worker) : NULL;
   self->n_read = n_read;
   g_mutex_unlock (&self->lock);
   if (writer == NULL)
@@ -724,11 +893,18 @@ task_take_response (AgentTask    *self,
   AgentTaskStatus status = agent_message_get_status (answer);
 
   if (status == AGENT_TASK_STATUS_COMPLETED)
-    task_end_now (self, status, NULL, answer);
+    task_end_by_answer (self, status, NULL, answer);
   else if (status == AGENT_TASK_STATUS_FAILED || status == AGENT_TASK_STATUS_CANCELLED)
-    task_end_now (self, status, agent_message_dup_error (answer), answer);
+    task_end_by_answer (self, status, agent_message_dup_error (answer), answer);
   else
     task_note_running (self);
+}
+
+gboolean
+_agent_task_is_of (AgentTask  *self,
+                   AgentActor *actor)
+{
+  return self->actor == actor;
 }
 
 void
@@ -752,20 +928,87 @@ _agent_task_take_answer (AgentTask    *self,
     }
 }
 
-/* From now on @writer is told when chunks are read: returns how many are. G_MAXUINT: the task has ended. */
+static gboolean
+task_set_worker_locked (AgentTask  *self,
+                        AgentWork  *worker,
+                        AgentWork **before)
+{
+  if (self->ended)
+    return FALSE;
+
+  *before = self->worker;
+  self->worker = _agent_work_ref (worker);
+  return TRUE;
+}
+
+/* @worker begins to work on the task, and is cancelled with it: also if it is leaving the bus, where no message reaches it any
+ * more. FALSE: the task has ended. */
+gboolean
+_agent_task_set_worker (AgentTask *self,
+                        AgentWork *worker)
+{
+  AgentWork *before = NULL;
+  gboolean   open;
+
+  g_mutex_lock (&self->lock);
+  open = task_set_worker_locked (self, worker, &before);
+  g_mutex_unlock (&self->lock);
+
+  g_clear_pointer (&before, _agent_work_unref);
+  return open;
+}
+
+/* From now on @writer, who works on the task, is told when chunks are read: returns how many are. G_MAXUINT: the task has
+ * ended. */
 guint
 _agent_task_watch_reading (AgentTask *self,
                            AgentWork *writer)
 {
-  guint n_read;
+  AgentWork *before = NULL;
+  guint      n_read;
 
   g_mutex_lock (&self->lock);
-  if (self->writer == NULL && !self->ended)
-    self->writer = _agent_work_ref (writer);
-  n_read = self->ended ? G_MAXUINT : self->n_read;
+  n_read = task_set_worker_locked (self, writer, &before) ? self->n_read : G_MAXUINT;
+  self->is_watched = TRUE;
   g_mutex_unlock (&self->lock);
 
+  g_clear_pointer (&before, _agent_work_unref);
   return n_read;
+}
+
+/* Calls @func once, in the actor's context, after `finished`. FALSE: that has been emitted already, and @data is not taken. */
+gboolean
+_agent_task_watch_end (AgentTask       *self,
+                       AgentTaskEndFunc func,
+                       gpointer         data,
+                       GDestroyNotify   destroy)
+{
+  TaskWatch *watch = g_new (TaskWatch, 1);
+  gboolean   told;
+
+  *watch = (TaskWatch){ func, data, destroy };
+  g_mutex_lock (&self->lock);
+  told = self->told;
+  if (!told)
+    self->watches = g_slist_prepend (self->watches, watch);
+  g_mutex_unlock (&self->lock);
+
+  if (told)
+    g_free (watch);
+  return !told;
+}
+
+/* µs */
+gint64
+_agent_task_get_made_at (AgentTask *self)
+{
+  return self->made_at;
+}
+
+AgentActor *
+_agent_task_get_actor (AgentTask *self)
+{
+  return self->actor;
 }
 
 /* --- GObject --- */
@@ -778,6 +1021,8 @@ agent_task_finalize (GObject *object)
   g_clear_pointer (&self->request, agent_message_unref);
   g_clear_pointer (&self->answer, agent_message_unref);
   g_clear_pointer (&self->parent, _agent_work_unref);
+  g_clear_object (&self->dispatcher);
+  g_slist_free_full (self->watches, task_free_watch);
   g_clear_error (&self->error);
   g_clear_object (&self->actor);
   g_mutex_clear (&self->lock);
@@ -1227,9 +1472,8 @@ agent_task_set_timeout (AgentTask *self,
   if (!changed)
     return;
 
-  task_move_appointment (self, task_get_due (self));
-  if (agent_task_has_finished (self) || g_atomic_int_get (&self->is_stale))
-    task_move_appointment (self, AGENT_AGENDA_NOW);
+  /* The context finds out when the task is due now, whether it waits for its target, and whether it has ended meanwhile. */
+  task_move_appointment (self, AGENT_AGENDA_NOW);
   g_object_notify_by_pspec (G_OBJECT (self), props[PROP_TIMEOUT]);
 }
 
@@ -1305,7 +1549,7 @@ agent_task_request_update (AgentTask *self)
     return;
 
   task_tell_worker (self,
-                      agent_message_new_task_update_request (agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)),
+                    agent_message_new_task_update_request (agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor)),
                                                            agent_task_get_target (self),
                                                            agent_task_get_id (self)));
 }
@@ -1369,24 +1613,25 @@ agent_task_wait_async (AgentTask          *self,
                        GAsyncReadyCallback callback,
                        gpointer            user_data)
 {
-  GTask   *waiting;
-  gboolean told;
+  AgentPatient *patient;
+  GTask        *waiting;
+  gboolean      told;
 
   g_return_if_fail (AGENT_IS_TASK (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   waiting = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (waiting, agent_task_wait_async);
+  patient = _agent_patient_new (waiting);
 
   g_mutex_lock (&self->lock);
   told = self->told;
   if (!told)
-    self->waiting = g_slist_prepend (self->waiting, g_object_ref (waiting));
+    self->waiting = g_slist_prepend (self->waiting, patient);
   g_mutex_unlock (&self->lock);
 
   if (told)
-    task_return_waiting (self, waiting);
-  g_object_unref (waiting);
+    task_return_waiting (self, patient);
 }
 
 /**

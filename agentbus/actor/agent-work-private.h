@@ -20,6 +20,9 @@ G_BEGIN_DECLS
 /* How many chunks may be unread before send_chunk_async() waits. */
 #define AGENT_WORK_MAX_UNREAD 32
 
+/* No chunk has a higher number. What is lost before it is told by a number too. */
+#define AGENT_WORK_MAX_INDEX  G_MAXINT32
+
 struct _AgentWork
 {
   gatomicrefcount ref_count;
@@ -47,7 +50,9 @@ AgentJob  *_agent_work_dup_job         (AgentWork       *self);
 void       _agent_work_set_job         (AgentWork       *self,
                                         AgentJob        *job);
 
-void       _agent_work_watch_epoch     (AgentWork       *self);
+gboolean   _agent_work_watch_epoch     (AgentWork       *self);
+gboolean   _agent_work_meet_task       (AgentWork       *self);
+void       _agent_work_cancel          (AgentWork       *self);
 
 /* Sending */
 gboolean   _agent_work_answer          (AgentWork       *self,

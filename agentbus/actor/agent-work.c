@@ -3,25 +3,27 @@
 #include "config.h"
 
 #include "actor/agent-open-tasks-private.h"
+#include "actor/agent-patient-private.h"
 #include "actor/agent-task-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-container-private.h"
 #include "bus/agent-bus-private.h"
+#include "message/agent-task-id-private.h"
 
 /* A chunk that waits until others are read. */
 typedef struct
 {
-  GVariant *payload; /* (owned) */
-  GTask    *task;    /* (owned) (nullable) */
+  GVariant     *payload; /* (owned) */
+  AgentPatient *patient; /* (owned) */
 } WaitingChunk;
 
 /* What is left to do when the lock is free again. */
 typedef struct
 {
-  AgentBus    *bus;    /* (owned) (nullable) NULL: the actor has left, and nothing is sent */
+  AgentBus    *bus; /* (owned) (nullable) of the request, also when the actor has left it. NULL: it is gone */
   AgentSender *sender;
-  GPtrArray   *sent;   /* (owned) (nullable) the GTasks of chunks that were sent */
+  GPtrArray   *sent; /* (owned) (nullable) the AgentPatients of chunks that were sent */
 } Sending;
 
 /* An AgentEpochOverFunc, called with the lock of the conversation held. */
@@ -85,6 +87,29 @@ _agent_work_has_ended (AgentWork *self)
   return answered;
 }
 
+/* The work begins, and its requester in this process knows it from now on. FALSE: the requester does not want it any more. */
+gboolean
+_agent_work_meet_task (AgentWork *self)
+{
+  const char *id = agent_message_get_task_id (self->hand->message);
+  g_autoptr (AgentTask) task = _agent_open_tasks_lookup (id);
+
+  if (task == NULL)
+    return _agent_task_id_get_number (id) == 0;
+  return _agent_task_set_worker (task, self);
+}
+
+/* Nobody wants the answer any more. */
+void
+_agent_work_cancel (AgentWork *self)
+{
+  if (_agent_work_has_ended (self))
+    return;
+
+  _agent_hand_request_cancel (self->hand);
+  _agent_actor_trip_later (self->actor, self);
+}
+
 /* (transfer full) (nullable): NULL if the application has dropped it */
 AgentJob *
 _agent_work_dup_job (AgentWork *self)
@@ -108,26 +133,24 @@ _agent_work_set_job (AgentWork *self,
   g_mutex_unlock (&self->lock);
 }
 
-/* The conversation may go on while the work is under way. The lock is held, so that nobody answers before the work watches. In
- * the actor's context. */
-void
+/* The conversation may go on while the work is under way. The lock is held, so that nobody answers before the work watches.
+ *
+ * FALSE: it has gone on already. */
+gboolean
 _agent_work_watch_epoch (AgentWork *self)
 {
   AgentEpoch *epoch = self->hand->message->epoch;
   gboolean    is_current = TRUE;
 
   if (epoch == NULL)
-    return;
+    return TRUE;
 
   g_mutex_lock (&self->lock);
   if (!self->answered)
     is_current = _agent_epoch_watch (epoch, &self->epoch_watch, work_on_epoch_over);
   g_mutex_unlock (&self->lock);
-  if (is_current)
-    return;
 
-  _agent_hand_request_cancel (self->hand);
-  _agent_work_trip (self);
+  return is_current;
 }
 
 /* --- Sending --- */
@@ -135,10 +158,26 @@ _agent_work_watch_epoch (AgentWork *self)
 static Sending
 work_begin_sending (AgentWork *self)
 {
-  Sending sending = { agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self->actor)), _agent_sender_get (), NULL };
+  AgentMailboxOwner *owner = self->mailbox->owner;
+  Sending            sending = { owner->funcs->dup_bus (owner), _agent_sender_get (), NULL };
 
   g_mutex_lock (&self->lock);
   return sending;
+}
+
+/* Takes @patient and @error: (nullable). */
+static void
+work_return_chunk (AgentPatient *patient,
+                   GError       *error)
+{
+  g_autoptr (GTask) task = _agent_patient_end (patient);
+
+  if (task == NULL)
+    g_clear_error (&error);
+  else if (error != NULL)
+    g_task_return_error (task, error);
+  else
+    g_task_return_boolean (task, TRUE);
 }
 
 /* What was sent may run functions of the application when it is freed, so it is freed here. */
@@ -150,7 +189,7 @@ work_end_sending (AgentWork *self,
 
   _agent_sender_collect (sending->sender);
   for (guint i = 0; sending->sent != NULL && i < sending->sent->len; i++)
-    g_task_return_boolean (sending->sent->pdata[i], TRUE);
+    work_return_chunk (sending->sent->pdata[i], NULL);
   g_clear_pointer (&sending->sent, g_ptr_array_unref);
   g_clear_object (&sending->bus);
 }
@@ -191,7 +230,7 @@ work_send_chunk_locked (AgentWork *self,
                     sending);
 }
 
-/* The number of @chunk, or @next if it has none, or if that is over already. */
+/* The number of @chunk, or @next if it has none, or if that is over already, or higher than a worker can count. */
 guint
 _agent_work_get_chunk_index (AgentMessage *chunk,
                              guint         next)
@@ -199,7 +238,8 @@ _agent_work_get_chunk_index (AgentMessage *chunk,
   const char *label = _agent_message_string (chunk, chunk->label);
   guint64     index;
 
-  if (label == NULL || !g_ascii_string_to_unsigned (label, 10, next, G_MAXUINT - 1, &index, NULL))
+  if (label == NULL || next > AGENT_WORK_MAX_INDEX ||
+      !g_ascii_string_to_unsigned (label, 10, next, AGENT_WORK_MAX_INDEX, &index, NULL))
     return next;
   return (guint) index;
 }
@@ -215,12 +255,9 @@ work_send_waiting_locked (AgentWork *self,
       WaitingChunk *chunk = g_queue_pop_head (&self->waiting);
 
       work_send_chunk_locked (self, chunk->payload, sending);
-      if (chunk->task != NULL)
-        {
-          if (sending->sent == NULL)
-            sending->sent = g_ptr_array_new_with_free_func (g_object_unref);
-          g_ptr_array_add (sending->sent, chunk->task);
-        }
+      if (sending->sent == NULL)
+        sending->sent = g_ptr_array_new ();
+      g_ptr_array_add (sending->sent, chunk->patient);
       g_free (chunk);
     }
 }
@@ -250,10 +287,9 @@ _agent_work_stop_waiting (AgentWork *self)
 
   while ((chunk = g_queue_pop_head (&waiting)) != NULL)
     {
-      if (chunk->task != NULL)
-        g_task_return_new_error (
-            chunk->task, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "Nobody waits for the chunk any more");
-      g_clear_object (&chunk->task);
+      work_return_chunk (
+          chunk->patient,
+          g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "Nobody waits for the chunk any more"));
       g_variant_unref (chunk->payload);
       g_free (chunk);
     }
@@ -304,14 +340,14 @@ _agent_work_send_chunk (AgentWork *self,
 }
 
 static void
-work_wait_with_chunk_locked (AgentWork *self,
-                             GVariant  *payload,
-                             GTask     *task)
+work_wait_with_chunk_locked (AgentWork    *self,
+                             GVariant     *payload,
+                             AgentPatient *patient)
 {
   WaitingChunk *chunk = g_new (WaitingChunk, 1);
 
   chunk->payload = payload;
-  chunk->task = task;
+  chunk->patient = patient;
   g_queue_push_tail (&self->waiting, chunk);
 }
 
@@ -324,10 +360,12 @@ _agent_work_send_chunk_task (AgentWork *self,
                              GTask     *task)
 {
   g_autoptr (AgentTask) reader = _agent_open_tasks_lookup (agent_message_get_task_id (self->hand->message));
-  guint n_read;
+  AgentPatient *patient = _agent_patient_new (task);
+  guint         n_read;
 
+  payload = g_variant_ref_sink (payload);
   g_mutex_lock (&self->lock);
-  work_wait_with_chunk_locked (self, g_variant_ref_sink (payload), task);
+  work_wait_with_chunk_locked (self, payload, patient);
   g_mutex_unlock (&self->lock);
 
   /* A reader in another process, or that is no actor, does not tell what it reads. */
@@ -440,5 +478,5 @@ _agent_work_trip (AgentWork *self)
 
   _agent_hand_trip (self->hand);
   for (guint i = 0; children != NULL && i < children->len; i++)
-    agent_task_cancel (children->pdata[i], "The job in which the task was requested was cancelled");
+    agent_task_cancel (children->pdata[i], AGENT_TASK_PARENT_CANCELLED);
 }

@@ -276,17 +276,28 @@ agent_bus_unsubscribe_full_async (AgentBus           *self,
   members_unsubscribe (self, name, flags, agent_bus_get_shutdown_timeout (self), cancellable, callback, user_data, agent_bus_unsubscribe_full_async);
 }
 
-/* As agent_bus_unsubscribe_full_async(), with a deadline of its own, in milliseconds. Ended by
- * agent_bus_unsubscribe_full_finish(). */
+/* As agent_bus_unsubscribe_full_async(), for just this subscription, which may be leaving already, and with a deadline of its
+ * own in milliseconds. Ended by agent_bus_unsubscribe_full_finish().
+ *
+ * @callback: (nullable) */
 void
-_agent_bus_unsubscribe_within (AgentBus           *self,
-                               const char         *name,
-                               AgentLeaveFlags     flags,
-                               guint               timeout,
-                               GAsyncReadyCallback callback,
-                               gpointer            user_data)
+_agent_bus_end_subscription (AgentBus           *self,
+                             AgentMailbox       *mailbox,
+                             AgentLeaveFlags     flags,
+                             guint               timeout,
+                             GAsyncReadyCallback callback,
+                             gpointer            user_data)
 {
-  members_unsubscribe (self, name, flags, timeout, NULL, callback, user_data, agent_bus_unsubscribe_full_async);
+  GTask     *task = callback != NULL ? g_task_new (self, NULL, callback, user_data) : NULL;
+  GPtrArray *mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
+
+  if (task != NULL)
+    g_task_set_source_tag (task, agent_bus_unsubscribe_full_async);
+  g_ptr_array_add (mailboxes, _agent_mailbox_ref (mailbox));
+  if (_agent_directory_remove_mailbox (self->directory, mailbox))
+    members_end (self, mailboxes, flags, timeout, task);
+  else
+    _agent_ending_begin (mailboxes, timeout, self->context, task);
 }
 
 /**

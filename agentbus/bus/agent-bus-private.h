@@ -51,6 +51,10 @@ void             _agent_bus_add_patterns (AgentBus                     *self,
                                           AgentSender                  *sender);
 
 /* Any thread, also with locks of a sender held, who collects @sender later */
+guint            _agent_bus_announce_message
+                                         (AgentBus                     *self,
+                                          AgentMessage                 *message,
+                                          AgentSender                  *sender);
 guint            _agent_bus_announce     (AgentBus                     *self,
                                           AgentInfo                    *info,
                                           AgentSender                  *sender);
@@ -60,9 +64,9 @@ guint            _agent_bus_send_uncollected
                                          (AgentBus                     *self,
                                           AgentMessage                 *message,
                                           AgentSender                  *sender);
-void             _agent_bus_unsubscribe_within
+void             _agent_bus_end_subscription
                                          (AgentBus                     *self,
-                                          const char                   *name,
+                                          AgentMailbox                 *mailbox,
                                           AgentLeaveFlags               flags,
                                           guint                         timeout,
                                           GAsyncReadyCallback           callback,

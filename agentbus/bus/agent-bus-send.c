@@ -452,15 +452,14 @@ send_announcement (AgentBus     *self,
   return send_announcement_to (self, &audience, message, sender);
 }
 
-/* Sends what an agent on the bus says of itself to those who take that. If there are none, nothing is sent, and so nothing is
- * lost. Returns how many have accepted it. */
+/* Sends what is said of agents on the bus, an AGENT_READY or AGENT_REGISTRY, to those who take that. If there are none, nothing
+ * is sent, and so nothing is lost. Takes @message. Returns how many have accepted it. */
 guint
-_agent_bus_announce (AgentBus    *self,
-                     AgentInfo   *info,
-                     AgentSender *sender)
+_agent_bus_announce_message (AgentBus     *self,
+                             AgentMessage *message,
+                             AgentSender  *sender)
 {
-  AgentMessage *message = agent_message_new_agent_ready (info);
-  guint         n_accepted;
+  guint n_accepted;
 
   message->sent = TRUE;
   message->announced = TRUE;
@@ -471,6 +470,15 @@ _agent_bus_announce (AgentBus    *self,
     g_mutex_unlock (&self->order_lock);
 
   return n_accepted;
+}
+
+/* Sends what an agent on the bus says of itself. */
+guint
+_agent_bus_announce (AgentBus    *self,
+                     AgentInfo   *info,
+                     AgentSender *sender)
+{
+  return _agent_bus_announce_message (self, agent_message_new_agent_ready (info), sender);
 }
 
 /* --- For a watch that hands messages over itself --- */

@@ -66,6 +66,8 @@ gboolean        _agent_directory_add             (AgentDirectory  *self,
                                                   GError         **error);
 AgentMailbox   *_agent_directory_remove          (AgentDirectory  *self,
                                                   const char      *name);
+gboolean        _agent_directory_remove_mailbox  (AgentDirectory  *self,
+                                                  AgentMailbox    *mailbox);
 void            _agent_directory_forget          (AgentDirectory  *self,
                                                   AgentMailbox    *mailbox);
 AgentMailbox   *_agent_directory_lookup          (AgentDirectory  *self,

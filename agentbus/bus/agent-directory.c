@@ -321,6 +321,21 @@ _agent_directory_add (AgentDirectory *self,
   return added;
 }
 
+static void
+directory_remove_locked (AgentDirectory *self,
+                         AgentMailbox   *mailbox)
+{
+  g_hash_table_add (self->leaving, _agent_mailbox_ref (mailbox));
+  directory_set_names_locked (self,
+                              _agent_mailbox_trie_remove (self->by_name, mailbox),
+                              self->n_names - 1,
+                              directory_index_member_locked (self, mailbox, FALSE),
+                              _agent_directory_remove_taker_locked (self, mailbox));
+  _agent_name_watches_vanished (self->name_watches, _agent_mailbox_get_name (mailbox));
+  _agent_presence_remove (self->presence, mailbox);
+  directory_leave_locked (self, mailbox);
+}
+
 /* From now on the name is free. Returns the mailbox that had it: (transfer full) (nullable). */
 AgentMailbox *
 _agent_directory_remove (AgentDirectory *self,
@@ -331,21 +346,26 @@ _agent_directory_remove (AgentDirectory *self,
   g_mutex_lock (&self->lock);
   mailbox = directory_find_locked (self, name);
   if (mailbox != NULL)
-    {
-      g_hash_table_add (self->leaving, _agent_mailbox_ref (mailbox));
-      _agent_mailbox_ref (mailbox);
-      directory_set_names_locked (self,
-                                  _agent_mailbox_trie_remove (self->by_name, mailbox),
-                                  self->n_names - 1,
-                                  directory_index_member_locked (self, mailbox, FALSE),
-                                  _agent_directory_remove_taker_locked (self, mailbox));
-      _agent_name_watches_vanished (self->name_watches, name);
-      _agent_presence_remove (self->presence, mailbox);
-      directory_leave_locked (self, mailbox);
-    }
+    directory_remove_locked (self, _agent_mailbox_ref (mailbox));
   g_mutex_unlock (&self->lock);
 
   return mailbox;
+}
+
+/* The same for just this mailbox. FALSE: it is leaving already. */
+gboolean
+_agent_directory_remove_mailbox (AgentDirectory *self,
+                                 AgentMailbox   *mailbox)
+{
+  gboolean found;
+
+  g_mutex_lock (&self->lock);
+  found = _agent_directory_has_locked (self, mailbox);
+  if (found)
+    directory_remove_locked (self, mailbox);
+  g_mutex_unlock (&self->lock);
+
+  return found;
 }
 
 void

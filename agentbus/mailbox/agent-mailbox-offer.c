@@ -107,11 +107,10 @@ offer_accept_locked (AgentMailbox    *self,
   offer->cancel = g_steal_pointer (cancel);
 }
 
-/* @channel: of @self, which is the inbox if @diverted */
+/* @channel: of @self */
 static AgentOfferResult
 offer_to (AgentMailbox    *self,
           AgentChannel     channel,
-          gboolean         diverted,
           AgentMessage    *message,
           AgentOfferPlace  place,
           _Atomic guint64 *last_seq,
@@ -125,7 +124,7 @@ offer_to (AgentMailbox    *self,
   _agent_channel_queue_lock (queue);
   if (queue->closed)
     result = AGENT_OFFER_CLOSED;
-  else if (!diverted && offer_needs_room (message) && !offer_has_room_locked (self, size, place))
+  else if (offer_needs_room (message) && !offer_has_room_locked (self, size, place))
     {
       _agent_channel_queue_note_full_locked (queue);
       result = AGENT_OFFER_FULL;
@@ -154,7 +153,7 @@ offer_to_inbox (AgentMailbox    *inbox,
                 AgentOffer      *offer)
 {
   AgentChannel     channel = _agent_mailbox_pair_get_way (message);
-  AgentOfferResult result = offer_to (inbox, channel, TRUE, message, place, last_seq, offer);
+  AgentOfferResult result = offer_to (inbox, channel, message, place, last_seq, offer);
 
   if (result == AGENT_OFFER_ACCEPTED)
     {
@@ -186,7 +185,7 @@ _agent_mailbox_offer (AgentMailbox    *self,
     return offer_to_inbox (inbox, message, place, last_seq, offer);
 
   _agent_mailbox_note_delay (self, message);
-  return offer_to (self, _agent_message_get_way (message), FALSE, message, place, last_seq, offer);
+  return offer_to (self, _agent_message_get_way (message), message, place, last_seq, offer);
 }
 
 /* If there seems to be no room for @message, which is going to be offered, what is stale or expired at the head of the channel

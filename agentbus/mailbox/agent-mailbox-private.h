@@ -372,7 +372,7 @@ _agent_mailbox_get_drops (AgentMailbox *self)
   return &_agent_mailbox_get_main (self)->drops;
 }
 
-/* The inbox, if @message goes there: (transfer none) (nullable). A copy for monitors goes where it is pushed. */
+/* The inbox, if @message goes there: (transfer none) (nullable). A monitor has none. */
 static inline AgentMailbox *
 _agent_mailbox_divert (AgentMailbox *self,
                        AgentMessage *message)
@@ -382,7 +382,7 @@ _agent_mailbox_divert (AgentMailbox *self,
   if (G_LIKELY (pair == NULL))
     return NULL;
 
-  return !_agent_message_has_fate (message) && pair->rules->diverts (message) ? pair->inbox : NULL;
+  return pair->rules->diverts (message) ? pair->inbox : NULL;
 }
 
 /* Whether the rules are asked about each message of this mailbox. */

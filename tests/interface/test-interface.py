@@ -34,7 +34,7 @@ def parameters_with_owner():
 
 # In words: of which type a variant is, what an array or a list is of.
 CONTAINERS = ('GLib.Variant', 'GLib.HashTable', 'GLib.List', 'GLib.SList', 'GLib.PtrArray')
-ELEMENTS = re.compile(r'\bof any type\b|\bof the type that\b|`[a-z(){}]*[({a][a-z(){}]*`|\beach an? \[struct@')
+ELEMENTS = re.compile(r'\bof any type\b|\bof the type that\b|`[a-z(){}]*[({a][a-z(){}]*`|\beach an? \[(?:struct|class)@')
 
 
 class Written(unittest.TestCase):

@@ -30,6 +30,9 @@ test_fixture_on_dropped (AgentBus        *bus,
   self->n_dropped_emissions++;
 }
 
+/* A thread of the test may have the library warn at the same time as another one. */
+G_LOCK_DEFINE_STATIC (log);
+
 /* Most cases end with a running bus that has subscribers, on purpose: what the library has to free must not depend on a stop.
  * So the warning of such a bus is kept apart. */
 static void
@@ -40,10 +43,12 @@ test_fixture_on_log (const char    *domain,
 {
   TestFixture *self = user_data;
 
+  G_LOCK (log);
   if (g_str_has_prefix (message, "A bus was dropped while it was running"))
     g_string_append_printf (self->last_words, "%s\n", message);
   else
     g_string_append_printf (self->log, "%s\n", message);
+  G_UNLOCK (log);
 }
 
 static void

@@ -428,7 +428,7 @@ main (int    argc,
 {
   test_init_slow (&argc, &argv);
 
-  test_add ("/inbox-hammer/come-and-go", test_come_and_go);
+  test_add ("/agentbus/inbox-hammer/come-and-go", test_come_and_go);
 
   return g_test_run ();
 }

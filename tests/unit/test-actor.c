@@ -318,6 +318,22 @@ test_nobody (TestFixture *f)
   pair_clear (&pair);
 }
 
+/* A handler without a detail does all tasks, also those that another actor does by name. */
+static void
+test_details (TestFixture *f)
+{
+  Pair       pair = pair_new (f);
+  AgentTask *task;
+
+  g_signal_connect (pair.boss, "task-request::sort", G_CALLBACK (on_drop), NULL);
+  assert_fails (f, agent_actor_request (pair.worker, "boss", "sort", NULL), AGENT_BUS_ERROR_FAILED);
+  assert_fails (f, agent_actor_request (pair.worker, "boss", NULL, NULL), AGENT_BUS_ERROR_NOT_FOUND);
+  task = agent_actor_request (pair.boss, "worker", "sort", NULL);
+  agent_job_complete (pair_get_job (&pair, 0), NULL);
+  assert_completed (f, task);
+  pair_clear (&pair);
+}
+
 static void
 test_dropped (TestFixture *f)
 {
@@ -429,19 +445,20 @@ main (int   argc,
       char *argv[])
 {
   test_init (&argc, &argv);
-  test_add ("/actor/no-bus", test_no_bus);
-  test_add ("/actor/completed", test_completed);
-  test_add ("/actor/failed", test_failed);
-  test_add ("/actor/failed-with-details", test_failed_with_details);
-  test_add ("/actor/handlers", test_handlers);
-  test_add ("/actor/read-by-hand", test_read_by_hand);
-  test_add ("/actor/nobody", test_nobody);
-  test_add ("/actor/dropped", test_dropped);
-  test_add ("/actor/full", test_full);
-  test_add ("/actor/timed-out", test_timed_out);
-  test_add ("/actor/cancelled", test_cancelled);
-  test_add ("/actor/worker-leaves", test_worker_leaves);
-  test_add ("/actor/requester-leaves", test_requester_leaves);
+  test_add ("/agentbus/actor/no-bus", test_no_bus);
+  test_add ("/agentbus/actor/completed", test_completed);
+  test_add ("/agentbus/actor/failed", test_failed);
+  test_add ("/agentbus/actor/failed-with-details", test_failed_with_details);
+  test_add ("/agentbus/actor/handlers", test_handlers);
+  test_add ("/agentbus/actor/read-by-hand", test_read_by_hand);
+  test_add ("/agentbus/actor/nobody", test_nobody);
+  test_add ("/agentbus/actor/details", test_details);
+  test_add ("/agentbus/actor/dropped", test_dropped);
+  test_add ("/agentbus/actor/full", test_full);
+  test_add ("/agentbus/actor/timed-out", test_timed_out);
+  test_add ("/agentbus/actor/cancelled", test_cancelled);
+  test_add ("/agentbus/actor/worker-leaves", test_worker_leaves);
+  test_add ("/agentbus/actor/requester-leaves", test_requester_leaves);
 
   return g_test_run ();
 }

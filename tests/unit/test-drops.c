@@ -531,6 +531,24 @@ test_bytes_and_capacity (TestFixture *f)
 
 /* --- Age --- */
 
+/* What is too old at the head of a full channel gives way, also where the limit was there from the start. */
+static void
+test_max_age_gives_way (TestFixture *f)
+{
+  g_autoptr (TestRecorder) a = subscribe (
+      f, test_recorder_new_full (NULL, NULL, "name", "a", "capacity", 2, "max-age", 10, NULL));
+
+  test_clock_freeze ();
+  assert_send (f, test_data ("test", "a", 1), TRUE);
+  assert_send (f, test_data ("test", "a", 2), TRUE);
+  test_clock_advance (10 * 1000);
+  assert_send (f, test_data ("test", "a", 3), TRUE);
+  test_drain (f);
+  g_assert_cmpuint (test_recorder_count (a), ==, 1);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_EXPIRED], ==, 2);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_FULL], ==, 0);
+}
+
 static void
 test_max_age_boundary (TestFixture *f)
 {
@@ -789,6 +807,7 @@ main (int   argc,
   ADD ("bytes-and-reliable", test_bytes_and_reliable);
   ADD ("bytes-and-capacity", test_bytes_and_capacity);
   ADD ("max-age-boundary", test_max_age_boundary);
+  ADD ("max-age-gives-way", test_max_age_gives_way);
   ADD ("ttl-boundary", test_ttl_boundary);
   ADD ("shorter-limit-wins", test_shorter_limit_wins);
   ADD ("system-goes-by-its-own-ttl", test_system_goes_by_its_own_ttl);

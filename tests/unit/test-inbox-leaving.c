@@ -450,6 +450,21 @@ test_deadline_in_closing (TestFixture *f)
   test_ruled_end_closing (&a->inbox_closing);
 }
 
+static void
+test_deadline_in_inbox_closing (TestFixture *f)
+{
+  g_autoptr (TestRuled) a = test_ruled_subscribe (f, "a");
+  g_autoptr (GAsyncResult) result = NULL;
+
+  a->holds = TRUE;
+  agent_bus_set_shutdown_timeout (f->bus, 1);
+  leave_async (f, AGENT_LEAVE_FLAGS_NONE, &result);
+  test_ruled_end_closing (&a->closing);
+  assert_timed_out (f, &result);
+  g_assert_false (is_on_bus (a));
+  test_ruled_end_closing (&a->inbox_closing);
+}
+
 /* Nothing of the pair keeps the subscriber when its bus is gone. */
 static void
 test_bus_is_dropped (TestFixture *f)
@@ -497,21 +512,22 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  test_add ("/inbox-leaving/told-once-in-order", test_told_once_in_order);
-  test_add ("/inbox-leaving/drain-handles-all", test_drain_handles_all);
-  test_add ("/inbox-leaving/waits-for-end-closing", test_waits_for_end_closing);
-  test_add ("/inbox-leaving/stays-open-while-held", test_inbox_stays_open_while_held);
-  test_add ("/inbox-leaving/waits-for-work", test_waits_for_work);
-  test_add ("/inbox-leaving/work-is-over-before", test_work_is_over_before);
-  test_add ("/inbox-leaving/from-the-inbox-handler", test_from_the_inbox_handler);
-  test_add ("/inbox-leaving/leaves-in-closing", test_leaves_in_closing);
-  test_add ("/inbox-leaving/name-is-free-in-closing", test_name_is_free_in_closing);
-  test_add ("/inbox-leaving/subscribes-again", test_subscribes_again);
-  test_add ("/inbox-leaving/deadline-with-hung-inbox", test_deadline_with_hung_inbox);
-  test_add ("/inbox-leaving/deadline-with-open-work", test_deadline_with_open_work);
-  test_add ("/inbox-leaving/deadline-in-closing", test_deadline_in_closing);
-  test_add ("/inbox-leaving/bus-is-dropped", test_bus_is_dropped);
-  test_add ("/inbox-leaving/drops-that-nobody-hears", test_drops_that_nobody_hears);
+  test_add ("/agentbus/inbox-leaving/told-once-in-order", test_told_once_in_order);
+  test_add ("/agentbus/inbox-leaving/drain-handles-all", test_drain_handles_all);
+  test_add ("/agentbus/inbox-leaving/waits-for-end-closing", test_waits_for_end_closing);
+  test_add ("/agentbus/inbox-leaving/stays-open-while-held", test_inbox_stays_open_while_held);
+  test_add ("/agentbus/inbox-leaving/waits-for-work", test_waits_for_work);
+  test_add ("/agentbus/inbox-leaving/work-is-over-before", test_work_is_over_before);
+  test_add ("/agentbus/inbox-leaving/from-the-inbox-handler", test_from_the_inbox_handler);
+  test_add ("/agentbus/inbox-leaving/leaves-in-closing", test_leaves_in_closing);
+  test_add ("/agentbus/inbox-leaving/name-is-free-in-closing", test_name_is_free_in_closing);
+  test_add ("/agentbus/inbox-leaving/subscribes-again", test_subscribes_again);
+  test_add ("/agentbus/inbox-leaving/deadline-with-hung-inbox", test_deadline_with_hung_inbox);
+  test_add ("/agentbus/inbox-leaving/deadline-with-open-work", test_deadline_with_open_work);
+  test_add ("/agentbus/inbox-leaving/deadline-in-closing", test_deadline_in_closing);
+  test_add ("/agentbus/inbox-leaving/deadline-in-inbox-closing", test_deadline_in_inbox_closing);
+  test_add ("/agentbus/inbox-leaving/bus-is-dropped", test_bus_is_dropped);
+  test_add ("/agentbus/inbox-leaving/drops-that-nobody-hears", test_drops_that_nobody_hears);
 
   return g_test_run ();
 }

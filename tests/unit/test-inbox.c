@@ -119,9 +119,11 @@ test_inbox_has_no_limit (TestFixture *f)
   for (guint i = 0; i < 3; i++)
     agent_bus_send (f->bus, test_data ("test", "a", i));
   g_assert_cmpuint (agent_bus_send (f->bus, test_response ("a", "ours")), ==, 1);
-  g_assert_cmpuint (agent_subscriber_get_n_queued (AGENT_SUBSCRIBER (a)), ==, 103);
+  for (guint i = 0; i < 20; i++)
+    try_send (f->bus, test_response ("a", "ours"));
+  g_assert_cmpuint (agent_subscriber_get_n_queued (AGENT_SUBSCRIBER (a)), ==, 123);
   test_drain (f);
-  g_assert_cmpuint (a->n_handled, ==, 103);
+  g_assert_cmpuint (a->n_handled, ==, 123);
   g_assert_cmpuint (test_ledger (f->bus).dropped[AGENT_DROP_REASON_FULL], ==, 1);
   test_expect_log (f, "Data channel of 'a' is full");
   test_assert_balanced (f->bus);
@@ -513,6 +515,23 @@ test_intercept_before_receive (TestFixture *f)
   test_assert_balanced (f->bus);
 }
 
+/* A thread that owns no context has to own it before the rules are asked, which look whether it does. */
+static void
+test_intercept_in_an_owned_context (TestFixture *f)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (TestRuled) a = test_ruled_new ("a", NULL, context);
+  g_autoptr (AgentMessage) message = NULL;
+
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (a), NULL));
+  agent_bus_send (f->bus, test_request ("a", "1", "take"));
+  agent_bus_send (f->bus, test_request ("a", "2", "sum"));
+  g_assert_false (g_main_context_is_owner (context));
+  message = agent_subscriber_receive (AGENT_SUBSCRIBER (a), 0, NULL, NULL);
+  g_assert_cmpstr (agent_message_get_task_id (message), ==, "2");
+  g_assert_cmpstr (a->inbox->str, ==, "taken");
+}
+
 /* There is no handler, and the rules are asked all the same. */
 static void
 test_intercept_counts_as_heard (TestFixture *f)
@@ -718,6 +737,22 @@ test_router_with_rules (TestFixture *f)
   g_assert_cmpstr (test_recorder_text (b), ==, "3");
 }
 
+/* Each queue of the router is woken up, also if a lane hands over messages for both at once. */
+static void
+test_parked_for_both (TestFixture *f)
+{
+  g_autoptr (TestDispatch) d = test_dispatch_new (f);
+  g_autoptr (TestRuled) a = test_ruled_subscribe (f, "a");
+
+  test_dispatch (d, test_data ("test", "actor", 1));
+  test_dispatch (d, agent_message_new_task_update_request ("test", "actor", "u"));
+  test_dispatch (d, test_data ("test", "actor", 2));
+  test_assign (d, "actor", "a");
+  test_drain (f);
+  g_assert_cmpstr (a->inbox->str, ==, "u");
+  g_assert_cmpstr (a->main->str, ==, "1 2");
+}
+
 static void
 test_drain_router_waits_for_the_inbox (TestFixture *f)
 {
@@ -793,37 +828,39 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  test_add ("/inbox/control", test_control_goes_to_the_inbox);
-  test_add ("/inbox/answers-keep-their-order", test_answers_keep_their_order);
-  test_add ("/inbox/control-comes-before-answers", test_control_comes_before_answers);
-  test_add ("/inbox/the-rest-stays", test_the_rest_stays);
-  test_add ("/inbox/no-limit", test_inbox_has_no_limit);
-  test_add ("/inbox/broadcast-and-group", test_broadcast_and_group);
-  test_add ("/inbox/try-send-async-and-total-order", test_try_send_async_and_total_order);
-  test_add ("/inbox/forward", test_forward);
-  test_add ("/inbox/monitor", test_monitor);
-  test_add ("/inbox/heir-of-a-group", test_heir_of_a_group);
-  test_add ("/inbox/served-while-held", test_served_while_held);
-  test_add ("/inbox/served-while-paused", test_served_while_paused);
-  test_add ("/inbox/served-while-nested", test_served_while_nested);
-  test_add ("/inbox/not-entered-twice", test_inbox_is_not_entered_twice);
-  test_add ("/inbox/cancel-trips-the-main-hand", test_cancel_trips_the_main_hand);
-  test_add ("/inbox/offered-cancel-trips-the-main-hand", test_offered_cancel_trips_the_main_hand);
-  test_add ("/inbox/deferred-after-the-cancel", test_deferred_after_the_cancel);
-  test_add ("/inbox/cancelled-before-its-turn", test_cancelled_before_its_turn);
-  test_add ("/inbox/intercept", test_intercept);
-  test_add ("/inbox/intercept-after-expiry", test_intercept_after_expiry);
-  test_add ("/inbox/intercept-before-receive", test_intercept_before_receive);
-  test_add ("/inbox/intercept-counts-as-heard", test_intercept_counts_as_heard);
-  test_add ("/inbox/ledger-has-both", test_ledger_has_both);
-  test_add ("/inbox/drops-are-told-once", test_drops_are_told_once);
-  test_add ("/inbox/flush-waits-for-the-inbox", test_flush_waits_for_the_inbox);
-  test_add ("/inbox/flush-waits-for-both", test_flush_waits_for_both);
-  test_add ("/inbox/positions", test_positions);
-  test_add ("/inbox/router-with-rules", test_router_with_rules);
-  test_add ("/inbox/drain-router-waits-for-the-inbox", test_drain_router_waits_for_the_inbox);
-  test_add ("/inbox/gives-back", test_gives_back);
-  test_add ("/inbox/subscribed-is-told", test_subscribed_is_told);
+  test_add ("/agentbus/inbox/control", test_control_goes_to_the_inbox);
+  test_add ("/agentbus/inbox/answers-keep-their-order", test_answers_keep_their_order);
+  test_add ("/agentbus/inbox/control-comes-before-answers", test_control_comes_before_answers);
+  test_add ("/agentbus/inbox/the-rest-stays", test_the_rest_stays);
+  test_add ("/agentbus/inbox/no-limit", test_inbox_has_no_limit);
+  test_add ("/agentbus/inbox/broadcast-and-group", test_broadcast_and_group);
+  test_add ("/agentbus/inbox/try-send-async-and-total-order", test_try_send_async_and_total_order);
+  test_add ("/agentbus/inbox/forward", test_forward);
+  test_add ("/agentbus/inbox/monitor", test_monitor);
+  test_add ("/agentbus/inbox/heir-of-a-group", test_heir_of_a_group);
+  test_add ("/agentbus/inbox/served-while-held", test_served_while_held);
+  test_add ("/agentbus/inbox/served-while-paused", test_served_while_paused);
+  test_add ("/agentbus/inbox/served-while-nested", test_served_while_nested);
+  test_add ("/agentbus/inbox/not-entered-twice", test_inbox_is_not_entered_twice);
+  test_add ("/agentbus/inbox/cancel-trips-the-main-hand", test_cancel_trips_the_main_hand);
+  test_add ("/agentbus/inbox/offered-cancel-trips-the-main-hand", test_offered_cancel_trips_the_main_hand);
+  test_add ("/agentbus/inbox/deferred-after-the-cancel", test_deferred_after_the_cancel);
+  test_add ("/agentbus/inbox/cancelled-before-its-turn", test_cancelled_before_its_turn);
+  test_add ("/agentbus/inbox/intercept", test_intercept);
+  test_add ("/agentbus/inbox/intercept-after-expiry", test_intercept_after_expiry);
+  test_add ("/agentbus/inbox/intercept-before-receive", test_intercept_before_receive);
+  test_add ("/agentbus/inbox/intercept-in-an-owned-context", test_intercept_in_an_owned_context);
+  test_add ("/agentbus/inbox/intercept-counts-as-heard", test_intercept_counts_as_heard);
+  test_add ("/agentbus/inbox/ledger-has-both", test_ledger_has_both);
+  test_add ("/agentbus/inbox/drops-are-told-once", test_drops_are_told_once);
+  test_add ("/agentbus/inbox/flush-waits-for-the-inbox", test_flush_waits_for_the_inbox);
+  test_add ("/agentbus/inbox/flush-waits-for-both", test_flush_waits_for_both);
+  test_add ("/agentbus/inbox/positions", test_positions);
+  test_add ("/agentbus/inbox/router-with-rules", test_router_with_rules);
+  test_add ("/agentbus/inbox/parked-for-both", test_parked_for_both);
+  test_add ("/agentbus/inbox/drain-router-waits-for-the-inbox", test_drain_router_waits_for_the_inbox);
+  test_add ("/agentbus/inbox/gives-back", test_gives_back);
+  test_add ("/agentbus/inbox/subscribed-is-told", test_subscribed_is_told);
 
   return g_test_run ();
 }
