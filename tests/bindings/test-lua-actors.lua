@@ -242,6 +242,40 @@ end)
 
 local n_failed = 0
 
+test('groups', function(boss, worker)
+   worker:task('double', function(payload) return 2 * payload end)
+   worker:task('fail', function() error('No', 0) end)
+   local group = boss:task_group { timeout = 60000 }
+   group:request('worker', 'double', 2)
+   assert(group:request_many({ 'worker' }, 'double', 3))
+   assert_equal(group:async_wait(), { worker = 4, double = 6 })
+
+   group = boss:task_group()
+   group:request('worker', 'fail')
+   local results, err = group:async_wait()
+   assert_equal({ results, err.message, group.errors.worker.message, group:has_failed() }, { nil, 'No', 'No', true })
+
+   group = boss:task_group { collect = true }
+   group:request('worker', 'fail')
+   group:request('worker', 'double', 1)
+   assert_equal(group:async_wait(), { double = 2 })
+
+   group = boss:task_group()
+   group:request('worker', 'double', 1)
+   group:cancel()
+   results, err = group:async_wait()
+   assert_fails('CANCELLED', results, err)
+   assert_equal(pcall(group.request, group, ''), false)
+end)
+
+test('runner', function()
+   local runner = AgentBus.Runner { name = 'office' }
+   local actor = AgentBus.Actor { name = 'boss', group = 'team' }
+   assert(runner:add(actor))
+   assert_equal({ actor.runner, actor.group }, { 'office', 'team' })
+   assert_equal({ runner:async_end(), actor.state, runner.bus.running }, { true, 'ENDED', false })
+end)
+
 Gio.Async.start(function()
    print('1..' .. #tests)
    for i, case in ipairs(tests) do

@@ -184,6 +184,7 @@ class GroupTest(override_case.TestCase):
         self.assertRaises(TypeError, AgentBus.TaskGroup)
         self.assertRaises(ValueError, self.boss.group, timeout=0)
         group = self.boss.group()
+        self.assertEqual(AgentBus.Actor('member', group='team').get_group(), 'team')
         self.assertRaises(TypeError, group.request, 1)
         self.assertRaises(TypeError, group.request_many, 'bob')
         self.assertRaises(TypeError, group.request, 'bob', 'double', object())

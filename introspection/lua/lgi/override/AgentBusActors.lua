@@ -5,8 +5,8 @@ local core = require 'lgi.core'
 local lgi = require 'lgi'
 
 local AgentBus, GLib, GObject, ti = lgi.AgentBus, lgi.GLib, lgi.GObject, require('lgi.ffi').types
-local Actor, Job, Message, Registry, Task =
-   AgentBus.Actor, AgentBus.Job, AgentBus.Message, AgentBus.Registry, AgentBus.Task
+local Actor, Job, Message, Registry, Task, TaskGroup =
+   AgentBus.Actor, AgentBus.Job, AgentBus.Message, AgentBus.Registry, AgentBus.Task, AgentBus.TaskGroup
 local log = lgi.log.domain 'AgentBus'
 
 return function(tools)
@@ -213,6 +213,71 @@ function Actor:task(...)
          answer(worker, job, pcall(handler, job.payload, job, worker))
       end)()
    end, name)
+end
+
+-- --- Tasks that belong together ---
+
+local group_request_full, group_cancel = TaskGroup.request_full, TaskGroup.cancel
+
+-- actor:task_group { timeout = milliseconds, collect = boolean }. The property `group` is that of every subscriber.
+function Actor:task_group(options)
+   options = options or {}
+   return TaskGroup { actor = self, timeout = options.timeout or 0, collect = options.collect or false }
+end
+
+-- As Actor:request().
+function TaskGroup:request(target, name, payload, options)
+   local others, job = { name = name, payload = payload }, options and options.job
+
+   if type(target) ~= 'string' or target == '' then error('request() wants the name of somebody', 2) end
+   for key, value in pairs(options or {}) do
+      if key == 'timeout' then others.ttl = value elseif key ~= 'job' then others[key] = value end
+   end
+   local message, err = Message.task_request(self.actor.name, target, '-', others)
+   if not message then return nil, err end
+   return group_request_full(self, message, job and not job:has_ended() and job or nil)
+end
+
+function TaskGroup:request_many(targets, ...)
+   for _, target in ipairs(targets) do
+      local task, err = self:request(target, ...)
+      if not task then return nil, err end
+   end
+   return true
+end
+
+function TaskGroup:cancel(reason)
+   group_cancel(self, reason)
+end
+
+-- In a coroutine: the results by name when no task is open, or nil and the error of the first that has failed.
+function TaskGroup:async_wait()
+   local ok, err = await(function(done)
+      self:wait_async(nil, function(_, result) done(self:wait_finish(result)) end)
+   end)
+   if not ok then return nil, err end
+   return self.results
+end
+
+local function collect(group, get)
+   local found = {}
+   for _, name in ipairs(group:list_names()) do found[name] = get(group:lookup(name)) end
+   return found
+end
+
+TaskGroup._attribute = rawget(TaskGroup, '_attribute') or {}
+TaskGroup._attribute.results = { get = function(self)
+   return collect(self, function(task) return task.status == 'COMPLETED' and task.response or nil end)
+end }
+TaskGroup._attribute.errors = { get = function(self)
+   return collect(self, function(task) return task.error end)
+end }
+
+-- In a coroutine: true, or nil and an error.
+function AgentBus.Runner:async_end(reason)
+   return await(function(done)
+      self:end_async(reason, nil, function(_, result) done(self:end_finish(result)) end)
+   end)
 end
 
 -- --- Life, and who is there ---
