@@ -2,12 +2,12 @@
 
 #include "config.h"
 
+#include "actor/agent-patient-private.h"
 #include "actor/agent-task-group-private.h"
 #include "actor/agent-task-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-clock-private.h"
 #include "base/agent-utf8-private.h"
-#include "base/agent-wait-private.h"
 
 /**
  * AgentTaskGroup:
@@ -767,7 +767,7 @@ agent_task_group_wait_async (AgentTaskGroup     *self,
   g_mutex_lock (&self->lock);
   is_busy = self->is_busy;
   if (is_busy)
-    self->waiting = g_slist_prepend (self->waiting, _agent_wait_new (g_object_ref (task)));
+    self->waiting = g_slist_prepend (self->waiting, _agent_patient_new (g_object_ref (task)));
   g_mutex_unlock (&self->lock);
 
   if (!is_busy)
