@@ -321,6 +321,65 @@ test('chunks', async ({worker, request}) => {
     assertEqual([endless.error.matches(BusError, BusError.CANCELLED), nSent < 200], [true, true]);
 });
 
+test('group', async ({bus, boss, worker}) => {
+    const helper = new Actor({name: 'helper'});
+
+    bus.subscribe(helper);
+    for (const actor of [helper, worker]) {
+        actor.task('sum', ([a, b]) => a + b);
+        actor.task('wait', wait());
+        actor.task('fail', () => {
+            throw new RangeError('bad');
+        });
+    }
+
+    let group = new AgentBus.TaskGroup({actor: boss, timeout: 5000});
+
+    group.request('worker', 'sum', [1, 2]);
+    group.request('helper', 'sum', [3, 4], {trace: 'x'});
+    assertEqual(await group.wait(), {worker: 3, helper: 7});
+
+    group = new AgentBus.TaskGroup({actor: boss});
+
+    const tasks = group.request_many(['worker', 'helper'], 'wait');
+
+    group.request('worker', 'fail');
+
+    const error = await assertFails(BusError.FAILED, group.wait());
+
+    assertEqual([error.type, error.message], ['RangeError', 'bad']);
+    await assertFails(BusError.CANCELLED, tasks[0]);
+    await assertFails(BusError.CANCELLED, tasks[1]);
+
+    group = new AgentBus.TaskGroup({actor: boss, collect: true});
+    group.request('worker', 'fail');
+    group.request('helper', 'sum', [1, 1]);
+
+    const ended = [];
+
+    for await (const [name, task] of group)
+        ended.push(name === task.target ? name : 'another');
+    assertEqual([ended.sort(), group.results, group.errors.worker.type], [['helper', 'worker'], {helper: 2}, 'RangeError']);
+
+    group = new AgentBus.TaskGroup({actor: boss});
+    group.request('worker', 'wait');
+    group.cancel('enough');
+    await assertFails(BusError.CANCELLED, group.wait());
+    await until(() => worker.n_jobs + helper.n_jobs === 0);
+});
+
+test('runner', async () => {
+    const runner = AgentBus.Runner.new('office');
+    const [boss, worker] = [new Actor({name: 'boss'}), new Actor({name: 'worker'})];
+
+    runner.add(boss);
+    runner.add(worker);
+    worker.task('sum', ([a, b]) => a + b);
+    assertEqual(await boss.request('worker', 'sum', [1, 2]), 3);
+    assertEqual(await runner.end('done'), true);
+    assertEqual(worker.state, AgentBus.ActorState.ENDED);
+});
+
 test('registry', async ({bus, worker}) => {
     const registry = new AgentBus.Registry({bus});
 
@@ -382,7 +441,7 @@ async function main() {
 
         try {
             await func(pair);
-            assertEqual([pair.boss, pair.worker].map(actor => actor.n_jobs + actor.n_tasks), [0, 0]);
+            await until(() => [pair.boss, pair.worker].every(actor => actor.n_jobs + actor.n_tasks === 0));
             print(`ok ${i + 1} /agentbus/gjs-actors/${name}`);
         } catch (error) {
             nFailed++;

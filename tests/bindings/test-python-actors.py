@@ -43,10 +43,11 @@ class TestCase(override_case.TestCase):
 
     async def with_bus(self, case):
         async with self.bus:
-            for actor in (self.boss, self.worker, self.helper):
+            actors = self.boss, self.worker, self.helper
+            for actor in actors:
                 self.bus.subscribe(actor)
             await case(self)
-            self.assertEqual([actor.n_jobs + actor.n_tasks for actor in (self.boss, self.worker, self.helper)], [0, 0, 0])
+            await self.until(lambda: not any(actor.n_jobs + actor.n_tasks for actor in actors))
 
     async def catch(self, awaitable, kind=AgentBus.TaskError):
         with self.assertRaises(kind) as caught:

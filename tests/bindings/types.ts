@@ -130,6 +130,11 @@ async function ask() {
         print(chunk.a);
     print(await task, task.error?.type, task.error?.code, task.status === TaskStatus.COMPLETED);
     boss.request('adder').catch(error => print(error.type, error.matches(AgentBus.BusError, AgentBus.BusError.FULL)));
+    const group = new AgentBus.TaskGroup({actor: boss, timeout: 5, collect: true});
+
+    group.request_many(['adder'], 'sum', {a: 1}, {signal})[0].cancel();
+    for await (const [name, ended] of group)
+        print(name, ended.target, Object.keys(await group.wait()), group.errors.adder?.type);
     for (const peer of registry)
         print(peer.name, registry.get_item(0)?.runner);
 

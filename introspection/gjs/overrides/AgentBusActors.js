@@ -163,12 +163,13 @@ function follow(task, source) {
     });
 }
 
-function addTasks() {
-    const {Actor, Task} = AgentBus;
-    const {request, request_full} = Actor.prototype;
+// requester.request(TARGET, NAME, PAYLOAD, {timeout, signal, job, trace…}): a task, which is a promise of the answer too.
+//
+// @getSource: the name of the actor
+function addRequest(klass, getSource) {
+    const {request, request_full} = klass.prototype;
 
-    // actor.request(TARGET, NAME, PAYLOAD, {timeout, signal, job, trace…}): a task, which is a promise of the answer too
-    Actor.prototype.request = function (target, name = null, payload = null, options = {}) {
+    klass.prototype.request = function (target, name = null, payload = null, options = {}) {
         const {timeout = 0, signal = null, job = null, ...others} = options ?? {};
         let task;
 
@@ -178,7 +179,7 @@ function addTasks() {
         if (timeout === 0 && job === null && Object.keys(others).length === 0) {
             task = request.call(this, target, name, tools.pack(payload));
         } else {
-            const message = AgentBus.Message.task_request(this.get_name(), target, '-',
+            const message = AgentBus.Message.task_request(getSource(this), target, '-',
                 {name, payload, ttl: timeout, ...others});
 
             task = request_full.call(this, message, job?.has_ended() ? null : job);
@@ -188,7 +189,12 @@ function addTasks() {
         follow(task, signal);
         return task;
     };
+}
 
+function addTasks() {
+    const {Actor, Task} = AgentBus;
+
+    addRequest(Actor, actor => actor.get_name());
     Task.prototype.then = function (resolved, rejected) {
         return wait(this).then(resolved, rejected);
     };
@@ -216,6 +222,82 @@ function addTasks() {
     Task.prototype.toString = function () {
         return `[AgentBus.Task ${this.task_name} of ${this.target}]`;
     };
+}
+
+// --- Groups ---
+
+const isSameError = (a, b) => a !== null && a.domain === b.domain && a.code === b.code;
+
+// What a group fails with: that of the task which has failed, with its type.
+function describeFailure(group, error) {
+    const [own = error] = group.list_tasks().map(describeError).filter(one => one !== null && isSameError(one, error));
+
+    return own;
+}
+
+// The names and tasks of a group as they end, until none is open. With their names, since a generator awaits what it yields
+// if that is like a promise.
+async function* iterateGroup() {
+    const told = new Set();
+
+    for (;;) {
+        const names = this.list_names();
+        const [name, task] = this.list_tasks().map((one, i) => [names[i], one])
+            .find(([, one]) => one.has_finished() && !told.has(one.id)) ?? [];
+
+        if (task !== undefined) {
+            told.add(task.id);
+            yield [name, task];
+        } else if (this.n_open === 0) {
+            break;
+        } else {
+            await waitForGroup(this);
+        }
+    }
+}
+
+// Until a task has ended.
+function waitForGroup(group) {
+    return new Promise(resolve => {
+        const ids = ['result', 'finished'].map(signal => group.connect(signal, () => {
+            for (const id of ids.splice(0))
+                group.disconnect(id);
+            resolve();
+        }));
+    });
+}
+
+function addGroups() {
+    const {TaskGroup} = AgentBus;
+    const {cancel} = TaskGroup.prototype;
+    const collect = (group, get) => {
+        const names = group.list_names();
+        const entries = group.list_tasks().map((task, i) => [names[i], get(task)]);
+
+        return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+    };
+
+    addRequest(TaskGroup, group => group.get_actor().get_name());
+    TaskGroup.prototype.request_many = function (targets, ...rest) {
+        return targets.map(target => this.request(target, ...rest));
+    };
+    TaskGroup.prototype.cancel = function (reason = null) {
+        cancel.call(this, reason);
+    };
+    tools.addGetter(TaskGroup, 'results', function () {
+        return collect(this, task => task.status === AgentBus.TaskStatus.COMPLETED ? task.response : undefined);
+    });
+    tools.addGetter(TaskGroup, 'errors', function () {
+        return collect(this, task => task.error ?? undefined);
+    });
+    tools.addPromise(TaskGroup, 'wait', 0);
+    // await group.wait(): the results by the names of the tasks
+    TaskGroup.prototype.wait = function (options = null) {
+        return this.wait_async(options).then(() => this.results, error => {
+            throw isGError(error) ? describeFailure(this, error) : error;
+        });
+    };
+    TaskGroup.prototype[Symbol.asyncIterator] = iterateGroup;
 }
 
 // --- The worker's side ---
@@ -385,10 +467,12 @@ function addRegistry() {
 function addLife() {
     const {Actor} = AgentBus;
 
-    tools.addPromise(Actor, 'end', 1);
-    Actor.prototype.end = function (reason = null, options = null) {
-        return this.end_async(reason, options);
-    };
+    for (const klass of [Actor, AgentBus.Runner]) {
+        tools.addPromise(klass, 'end', 1);
+        klass.prototype.end = function (reason = null, options = null) {
+            return this.end_async(reason, options);
+        };
+    }
     tools.addGetter(Actor, 'statistics', function () {
         return this.get_statistics().recursiveUnpack();
     });
@@ -403,6 +487,7 @@ function addActors(namespace, ofBus) {
     AgentBus = namespace;
     tools = ofBus;
     addTasks();
+    addGroups();
     addJobs();
     addRegistry();
     addLife();
