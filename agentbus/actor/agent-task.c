@@ -50,7 +50,7 @@ struct _AgentTask
 {
   GObject parent_instance;
 
-  guint64                number;
+  AgentRequester         requester;
   AgentActor            *actor;      /* (owned) the requester */
   AgentMessage          *request;    /* (owned) */
   AgentRouterDispatcher *dispatcher; /* (lock) (owned) (nullable) that has accepted the request; NULL if it is on the bus */
@@ -111,25 +111,6 @@ static GParamSpec *props[N_PROPS];
 static guint       signals[N_SIGNALS];
 
 G_DEFINE_FINAL_TYPE (AgentTask, agent_task, G_TYPE_OBJECT)
-
-GList *
-_agent_task_get_link (AgentTask *self)
-{
-  return &self->link;
-}
-
-const guint64 *
-_agent_task_get_number (AgentTask *self)
-{
-  return &self->number;
-}
-
-/* @number: that of a task, in the task */
-AgentTask *
-_agent_task_get_by_number (const guint64 *number)
-{
-  return AGENT_CONTAINER_OF (number, AgentTask, number);
-}
 
 static void
 task_move_appointment (AgentTask *self,
@@ -200,14 +181,14 @@ task_decide (AgentTask      *self,
   if (!first)
     return FALSE;
 
-  _agent_open_tasks_remove (self);
+  _agent_open_tasks_remove (&self->requester);
   if (self->epoch_watch.of != NULL)
     _agent_epoch_unwatch (&self->epoch_watch);
-  _agent_actor_forget_task (self->actor, self, outcome);
+  _agent_actor_forget_task (self->actor, &self->link, outcome);
   if (waited)
     _agent_actor_count_waited (self->actor);
   if (parent != NULL)
-    _agent_work_forget_child (parent, self);
+    _agent_work_forget_child (parent, &self->requester);
   if (worker != NULL && answer == NULL)
     _agent_work_cancel (worker);
   if (worker != NULL)
@@ -462,7 +443,7 @@ task_try_send (AgentTask *self,
     return TRUE;
 
   if (g_error_matches (bus_error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND))
-    dispatcher = agent_actor_dup_dispatcher (self->actor);
+    dispatcher = _agent_actor_ref_dispatcher (self->actor);
   if (dispatcher != NULL)
     return task_try_dispatch (self, dispatcher, error);
 
@@ -583,7 +564,8 @@ task_send (AgentTask *self)
     task_wait_or_end (self, task_new_error (self, error));
 }
 
-/* An AgentBusNameFunc, in the actor's context. */
+/* An AgentBusNameFunc, in the actor's context. If the request is not accepted all the same, the task goes on to watch: what it
+ * knows already, it would be told again at once by a new watch. */
 static void
 task_on_target_appeared (AgentBus   *bus,
                          const char *name,
@@ -595,8 +577,7 @@ task_on_target_appeared (AgentBus   *bus,
     return;
 
   _agent_actor_count_waited (self->actor);
-  task_stop_waiting_for_target (self);
-  task_move_appointment (self, task_get_due (self));
+  task_move_appointment (self, AGENT_AGENDA_NOW);
   task_send (self);
 }
 
@@ -619,7 +600,9 @@ task_watch_target (AgentTask *self)
 
 /* --- Its appointments --- */
 
-/* Ends the task in the actor's context, and has the worker stop. Takes @error.
+/* Ends the task when its appointment has come, and has the worker stop. Takes @error.
+ *
+ * If another thread is quicker, it finds no appointment to move, so the end is told here in any case.
  *
  * @reason: for the worker */
 static void
@@ -628,13 +611,9 @@ task_end_and_cancel (AgentTask      *self,
                      GError         *error,
                      const char     *reason)
 {
-  g_object_ref (self);
   if (task_decide (self, status, error, NULL))
-    {
-      task_cancel_worker (self, reason);
-      task_tell_end_now (self);
-    }
-  g_object_unref (self);
+    task_cancel_worker (self, reason);
+  task_tell_end_now (self);
 }
 
 static void
@@ -704,7 +683,9 @@ task_keep_appointment (gpointer object)
     task_time_out (self, waits);
   else
     {
-      if (waits && self->wait == NULL)
+      if (!waits)
+        task_stop_waiting_for_target (self);
+      else if (self->wait == NULL)
         task_watch_target (self);
       task_make_appointment (self);
     }
@@ -721,6 +702,71 @@ task_on_epoch_over (AgentEpochWatch *watch)
   _agent_agenda_move (agenda, &self->appointment, AGENT_AGENDA_NOW);
 }
 
+/* --- For a work --- */
+
+static gboolean
+task_set_worker_locked (AgentTask  *self,
+                        AgentWork  *worker,
+                        AgentWork **before)
+{
+  if (self->ended)
+    return FALSE;
+
+  *before = self->worker;
+  self->worker = _agent_work_ref (worker);
+  return TRUE;
+}
+
+/* @worker begins to work on the task, and is cancelled with it: also if it is leaving the bus, where no message reaches it any
+ * more. FALSE: the task has ended. */
+static gboolean
+task_set_worker (AgentRequester *requester,
+                 AgentWork      *worker)
+{
+  AgentTask *self = requester->object;
+  AgentWork *before = NULL;
+  gboolean   open;
+
+  g_mutex_lock (&self->lock);
+  open = task_set_worker_locked (self, worker, &before);
+  g_mutex_unlock (&self->lock);
+
+  g_clear_pointer (&before, _agent_work_unref);
+  return open;
+}
+
+/* From now on @writer, who works on the task, is told when chunks are read: returns how many are. G_MAXUINT: the task has
+ * ended. */
+static guint
+task_watch_reading (AgentRequester *requester,
+                    AgentWork      *writer)
+{
+  AgentTask *self = requester->object;
+  AgentWork *before = NULL;
+  guint      n_read;
+
+  g_mutex_lock (&self->lock);
+  n_read = task_set_worker_locked (self, writer, &before) ? self->n_read : G_MAXUINT;
+  self->is_watched = TRUE;
+  g_mutex_unlock (&self->lock);
+
+  g_clear_pointer (&before, _agent_work_unref);
+  return n_read;
+}
+
+static void
+task_cancel_with_parent (AgentRequester *requester,
+                         const char     *reason)
+{
+  agent_task_cancel (requester->object, reason);
+}
+
+static const AgentRequesterFuncs task_requester_funcs = {
+  .set_worker = task_set_worker,
+  .watch_reading = task_watch_reading,
+  .cancel = task_cancel_with_parent,
+};
+
 /* --- The beginning --- */
 
 /* A task that is not started yet. Takes @request, a request whose source is the name of the actor. */
@@ -732,11 +778,13 @@ _agent_task_new (AgentActor   *actor,
 
   self->actor = g_object_ref (actor);
   self->request = request;
-  self->number = _agent_task_id_get_number (agent_message_get_task_id (request));
+  self->requester.funcs = &task_requester_funcs;
+  self->requester.number = _agent_task_id_get_number (agent_message_get_task_id (request));
+  self->requester.object = self;
   self->link.data = self;
   self->made_at = _agent_clock_now ();
   self->timeout = agent_message_get_ttl (request);
-  self->wait_for_target = agent_actor_get_wait_for_target (actor);
+  self->wait_for_target = _agent_actor_read (actor, &_agent_actor_get_core (actor)->wait_for_target);
 
   return self;
 }
@@ -769,9 +817,9 @@ task_join_parent (AgentTask *self,
     self->parent = _agent_work_ref (parent);
   g_mutex_unlock (&self->lock);
 
-  _agent_work_add_child (parent, self);
+  _agent_work_add_child (parent, &self->requester);
   if (agent_task_has_finished (self))
-    _agent_work_forget_child (parent, self);
+    _agent_work_forget_child (parent, &self->requester);
 }
 
 /* Whoever ends the task takes it out of the list of its actor, out of the table of open tasks and out of its parent. So it is in
@@ -780,12 +828,12 @@ static gboolean
 task_become_open (AgentTask *self,
                   AgentWork *parent)
 {
-  gboolean open = _agent_actor_add_task (self->actor, self);
+  gboolean open = _agent_actor_add_task (self->actor, &self->link);
 
   task_make_appointment (self);
-  _agent_open_tasks_add (self);
+  _agent_open_tasks_add (&self->requester);
   if (agent_task_has_finished (self))
-    _agent_open_tasks_remove (self);
+    _agent_open_tasks_remove (&self->requester);
   if (parent != NULL)
     task_join_parent (self, parent);
 
@@ -802,7 +850,7 @@ _agent_task_start (AgentTask *self,
   if (!task_become_open (self, parent))
     _agent_task_close (self);
   else if (parent != NULL && _agent_hand_is_cancelled (parent->hand))
-    agent_task_cancel (self, AGENT_TASK_PARENT_CANCELLED);
+    agent_task_cancel (self, AGENT_WORK_CANCELLED);
   else if (!task_watch_epoch (self))
     _agent_task_end (self, AGENT_TASK_STATUS_CANCELLED, task_new_stale_error ());
   else
@@ -926,54 +974,6 @@ _agent_task_take_answer (AgentTask    *self,
       task_note_running (self);
       task_take_chunk (self, answer);
     }
-}
-
-static gboolean
-task_set_worker_locked (AgentTask  *self,
-                        AgentWork  *worker,
-                        AgentWork **before)
-{
-  if (self->ended)
-    return FALSE;
-
-  *before = self->worker;
-  self->worker = _agent_work_ref (worker);
-  return TRUE;
-}
-
-/* @worker begins to work on the task, and is cancelled with it: also if it is leaving the bus, where no message reaches it any
- * more. FALSE: the task has ended. */
-gboolean
-_agent_task_set_worker (AgentTask *self,
-                        AgentWork *worker)
-{
-  AgentWork *before = NULL;
-  gboolean   open;
-
-  g_mutex_lock (&self->lock);
-  open = task_set_worker_locked (self, worker, &before);
-  g_mutex_unlock (&self->lock);
-
-  g_clear_pointer (&before, _agent_work_unref);
-  return open;
-}
-
-/* From now on @writer, who works on the task, is told when chunks are read: returns how many are. G_MAXUINT: the task has
- * ended. */
-guint
-_agent_task_watch_reading (AgentTask *self,
-                           AgentWork *writer)
-{
-  AgentWork *before = NULL;
-  guint      n_read;
-
-  g_mutex_lock (&self->lock);
-  n_read = task_set_worker_locked (self, writer, &before) ? self->n_read : G_MAXUINT;
-  self->is_watched = TRUE;
-  g_mutex_unlock (&self->lock);
-
-  g_clear_pointer (&before, _agent_work_unref);
-  return n_read;
 }
 
 /* Calls @func once, in the actor's context, after `finished`. FALSE: that has been emitted already, and @data is not taken. */
