@@ -464,6 +464,33 @@ agent_task_group_get_error (AgentTaskGroup *self)
   return error;
 }
 
+/**
+ * agent_task_group_has_failed:
+ * @self: a group
+ *
+ * Gets whether the group has cancelled its tasks, because one of them has failed or because it was cancelled itself. It cancels
+ * whatever is added then.
+ *
+ * With [property@AgentBus.TaskGroup:collect], failures of tasks do not have the group fail.
+ *
+ * Returns: whether the group has failed
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_task_group_has_failed (AgentTaskGroup *self)
+{
+  gboolean is_over;
+
+  g_return_val_if_fail (AGENT_IS_TASK_GROUP (self), FALSE);
+
+  g_mutex_lock (&self->lock);
+  is_over = self->is_over;
+  g_mutex_unlock (&self->lock);
+
+  return is_over;
+}
+
 /* The group keeps the task. Takes @request. */
 static AgentTask *
 task_group_request_full (AgentTaskGroup *self,

@@ -321,65 +321,6 @@ test('chunks', async ({worker, request}) => {
     assertEqual([endless.error.matches(BusError, BusError.CANCELLED), nSent < 200], [true, true]);
 });
 
-test('group', async ({bus, boss, worker}) => {
-    const helper = new Actor({name: 'helper'});
-
-    bus.subscribe(helper);
-    for (const actor of [helper, worker]) {
-        actor.task('sum', ([a, b]) => a + b);
-        actor.task('wait', wait());
-        actor.task('fail', () => {
-            throw new RangeError('bad');
-        });
-    }
-
-    let group = new AgentBus.TaskGroup({actor: boss, timeout: 5000});
-
-    group.request('worker', 'sum', [1, 2]);
-    group.request('helper', 'sum', [3, 4], {trace: 'x'});
-    assertEqual(await group.wait(), {worker: 3, helper: 7});
-
-    group = new AgentBus.TaskGroup({actor: boss});
-
-    const tasks = group.request_many(['worker', 'helper'], 'wait');
-
-    group.request('worker', 'fail');
-
-    const error = await assertFails(BusError.FAILED, group.wait());
-
-    assertEqual([error.type, error.message], ['RangeError', 'bad']);
-    await assertFails(BusError.CANCELLED, tasks[0]);
-    await assertFails(BusError.CANCELLED, tasks[1]);
-
-    group = new AgentBus.TaskGroup({actor: boss, collect: true});
-    group.request('worker', 'fail');
-    group.request('helper', 'sum', [1, 1]);
-
-    const ended = [];
-
-    for await (const [name, task] of group)
-        ended.push(name === task.target ? name : 'another');
-    assertEqual([ended.sort(), group.results, group.errors.worker.type], [['helper', 'worker'], {helper: 2}, 'RangeError']);
-
-    group = new AgentBus.TaskGroup({actor: boss});
-    group.request('worker', 'wait');
-    group.cancel('enough');
-    await assertFails(BusError.CANCELLED, group.wait());
-    await until(() => worker.n_jobs + helper.n_jobs === 0);
-});
-
-test('runner', async () => {
-    const runner = AgentBus.Runner.new('office');
-    const [boss, worker] = [new Actor({name: 'boss'}), new Actor({name: 'worker'})];
-
-    runner.add(boss);
-    runner.add(worker);
-    worker.task('sum', ([a, b]) => a + b);
-    assertEqual(await boss.request('worker', 'sum', [1, 2]), 3);
-    assertEqual(await runner.end('done'), true);
-    assertEqual(worker.state, AgentBus.ActorState.ENDED);
-});
-
 test('registry', async ({bus, worker}) => {
     const registry = new AgentBus.Registry({bus});
 
@@ -428,6 +369,84 @@ test('flat', async ({worker, request}) => {
 
     if (growth > 8 * MIB)
         throw new Error(`${growth} bytes more`);
+});
+
+test('groups', async ({boss, worker}) => {
+    worker.task('double', payload => 2 * payload);
+    worker.task('fail', () => {
+        throw new RangeError('No');
+    });
+    worker.task('wait', wait());
+    assertEqual(await boss.group({timeout: 60000}, group => {
+        group.request('worker', 'double', 2);
+        group.request('worker', 'fail');
+        group.collect = true;
+    }), {worker: 4});
+    assertEqual(await boss.group(group => group.request_many(['worker'], 'double', 5).length), {worker: 10});
+
+    // The first failure cancels the others.
+    let group;
+    const error = await rejection(boss.group(async made => {
+        group = made;
+        made.request('worker', 'wait');
+        await turn();
+        made.request('worker', 'fail');
+    }));
+
+    assertEqual([error.type, error.message], ['RangeError', 'No']);
+    assertEqual([group.errors.worker.matches(BusError, BusError.CANCELLED), group.error.type], [true, 'RangeError']);
+
+    // While the block waits for another task, too.
+    assertEqual((await rejection(boss.group(async made => {
+        const slow = made.request('worker', 'wait');
+
+        made.request('worker', 'fail');
+        await slow;
+    }))).type, 'RangeError');
+
+    // What the block throws cancels all.
+    assertEqual((await rejection(boss.group(async made => {
+        group = made;
+        made.request('worker', 'wait');
+        await turn();
+        throw new SyntaxError('x');
+    }))).name, 'SyntaxError');
+    assertEqual(Object.keys(group.errors), ['worker']);
+    await until(() => worker.n_jobs === 0);
+
+    await assertFails(BusError.TIMED_OUT, boss.group({timeout: 1}, made => {
+        made.request('worker', 'wait');
+    }));
+    await until(() => worker.n_jobs === 0);
+});
+
+test('group as they end', async ({boss, worker}) => {
+    worker.task('double', payload => 2 * payload);
+    const group = boss.group({collect: true});
+    const got = [];
+
+    assertEqual([group.collect, group.timeout, group.actor === boss], [true, 0, true]);
+    group.request('worker', 'double', 1);
+    group.request('nobody');
+    for await (const {task} of group) {
+        got.push(task.target);
+        if (got.length === 1)
+            group.request('worker', 'double', 2);
+    }
+    assertEqual(got.sort(), ['nobody', 'worker', 'worker']);
+    assertEqual([await group.wait(), Object.keys(group.errors)], [{worker: 2, double: 4}, ['nobody']]);
+    assertEqual((await caught(() => group.request(''))).constructor.name, 'TypeError');
+    assertEqual(new Actor({name: 'member', group: 'team'}).get_group(), 'team');
+});
+
+test('runner', async () => {
+    const runner = new AgentBus.Runner({name: 'office'});
+    const actor = new Actor({name: 'boss'});
+
+    runner.add(actor);
+    assertEqual([actor.runner, runner.list_actors().length], ['office', 1]);
+    assertEqual([await runner.end('closing time'), actor.state], [true, AgentBus.ActorState.ENDED]);
+    assertEqual(runner.bus.running, false);
 });
 
 const bind = pair => ({...pair, request: pair.request.bind(pair)});

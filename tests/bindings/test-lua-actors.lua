@@ -199,44 +199,6 @@ test('chunks', function(boss, worker)
    wait_until(function() return worker.n_jobs == 0 end)
 end)
 
-test('group', function(boss, worker, bus)
-   local helper = AgentBus.Actor { name = 'helper' }
-   bus:subscribe(helper)
-   for _, actor in ipairs { helper, worker } do
-      actor:task('sum', function(numbers) return numbers[1] + numbers[2] end)
-      actor:task('wait', function(_, job) while not job:is_cancelled() do turn() end end)
-      actor:task('fail', function() return nil, GLib.Error(Gio.IOErrorEnum, 'NOT_FOUND', 'no file') end)
-   end
-   local group = AgentBus.TaskGroup { actor = boss, timeout = 5000 }
-   group:request('worker', 'sum', { 1, 2 })
-   group:request('helper', 'sum', { 3, 4 }, { trace = 'x' })
-   assert_equal(group:async_wait(), { worker = 3, helper = 7 })
-
-   group = AgentBus.TaskGroup { actor = boss }
-   local tasks = group:request_many({ 'worker', 'helper' }, 'wait')
-   group:request('worker', 'fail')
-   local results, err = group:async_wait()
-   assert_equal({ results == nil, err:matches(Gio.IOErrorEnum, 'NOT_FOUND') }, { true, true })
-   for _, task in ipairs(tasks) do assert_fails('CANCELLED', task:await()) end
-
-   group = AgentBus.TaskGroup { actor = boss, collect = true }
-   group:request('worker', 'fail')
-   group:request('helper', 'sum', { 1, 1 })
-   assert_equal(group:async_wait(), { helper = 2 })
-   assert_equal({ group.results, group.errors.worker.message }, { { helper = 2 }, 'no file' })
-   wait_until(function() return worker.n_jobs + helper.n_jobs == 0 end)
-end)
-
-test('runner', function()
-   local runner = AgentBus.Runner.new('office')
-   local boss, worker = AgentBus.Actor { name = 'boss' }, AgentBus.Actor { name = 'worker' }
-   runner:add(boss)
-   runner:add(worker)
-   worker:task('sum', function(numbers) return numbers[1] + numbers[2] end)
-   assert_equal(boss:request('worker', 'sum', { 1, 2 }):await(), 3)
-   assert_equal({ runner:async_end('done'), worker.state }, { true, 'ENDED' })
-end)
-
 test('registry', function(_, worker, bus)
    local registry = AgentBus.Registry { bus = bus }
    local names = {}
@@ -279,6 +241,40 @@ test('flat', function(boss, worker)
 end)
 
 local n_failed = 0
+
+test('groups', function(boss, worker)
+   worker:task('double', function(payload) return 2 * payload end)
+   worker:task('fail', function() error('No', 0) end)
+   local group = boss:task_group { timeout = 60000 }
+   group:request('worker', 'double', 2)
+   assert(group:request_many({ 'worker' }, 'double', 3))
+   assert_equal(group:async_wait(), { worker = 4, double = 6 })
+
+   group = boss:task_group()
+   group:request('worker', 'fail')
+   local results, err = group:async_wait()
+   assert_equal({ results, err.message, group.errors.worker.message, group:has_failed() }, { nil, 'No', 'No', true })
+
+   group = boss:task_group { collect = true }
+   group:request('worker', 'fail')
+   group:request('worker', 'double', 1)
+   assert_equal(group:async_wait(), { double = 2 })
+
+   group = boss:task_group()
+   group:request('worker', 'double', 1)
+   group:cancel()
+   results, err = group:async_wait()
+   assert_fails('CANCELLED', results, err)
+   assert_equal(pcall(group.request, group, ''), false)
+end)
+
+test('runner', function()
+   local runner = AgentBus.Runner { name = 'office' }
+   local actor = AgentBus.Actor { name = 'boss', group = 'team' }
+   assert(runner:add(actor))
+   assert_equal({ actor.runner, actor.group }, { 'office', 'team' })
+   assert_equal({ runner:async_end(), actor.state, runner.bus.running }, { true, 'ENDED', false })
+end)
 
 Gio.Async.start(function()
    print('1..' .. #tests)

@@ -130,11 +130,12 @@ async function ask() {
         print(chunk.a);
     print(await task, task.error?.type, task.error?.code, task.status === TaskStatus.COMPLETED);
     boss.request('adder').catch(error => print(error.type, error.matches(AgentBus.BusError, AgentBus.BusError.FULL)));
-    const group = new AgentBus.TaskGroup({actor: boss, timeout: 5, collect: true});
+    const group = boss.group({timeout: 100, collect: true});
 
-    group.request_many(['adder'], 'sum', {a: 1}, {signal})[0].cancel();
-    for await (const [name, ended] of group)
-        print(name, ended.target, Object.keys(await group.wait()), group.errors.adder?.type);
+    group.request('adder', 'sum', {a: 1}, {timeout: 50});
+    for await (const {task: ended} of group)
+        print(ended.target, (await group.wait()).adder, group.errors.adder?.type, group.n_open);
+    print((await boss.group(async made => void made.request_many(['adder'], 'sum'))).adder);
     for (const peer of registry)
         print(peer.name, registry.get_item(0)?.runner);
 

@@ -5,8 +5,8 @@ local core = require 'lgi.core'
 local lgi = require 'lgi'
 
 local AgentBus, GLib, GObject, ti = lgi.AgentBus, lgi.GLib, lgi.GObject, require('lgi.ffi').types
-local Actor, Job, Message, Registry = AgentBus.Actor, AgentBus.Job, AgentBus.Message, AgentBus.Registry
-local Task, TaskGroup = AgentBus.Task, AgentBus.TaskGroup
+local Actor, Job, Message, Registry, Task, TaskGroup =
+   AgentBus.Actor, AgentBus.Job, AgentBus.Message, AgentBus.Registry, AgentBus.Task, AgentBus.TaskGroup
 local log = lgi.log.domain 'AgentBus'
 
 return function(tools)
@@ -34,32 +34,30 @@ end
 
 -- --- The requester's side ---
 
--- requester:request(target [, name [, payload [, options]]]): a task, or nil and an error. The options are timeout (in
+local request, request_full, cancel = Actor.request, Actor.request_full, Task.cancel
+
+-- actor:request(target [, name [, payload [, options]]]): a task, or nil and an error. The options are timeout (in
 -- milliseconds), job, trace, cause and conversation.
---
--- @get_actor: the actor that requests
-local function add_request(class, get_actor)
-   local request, request_full = class.request, class.request_full
+function Actor:request(target, name, payload, options)
+   local others, task = {}, nil
 
-   function class:request(target, name, payload, options)
-      if type(target) ~= 'string' or target == '' then error('request() wants the name of somebody', 2) end
-      if not options then
-         local variant, err = pack_variant(payload)
-         if err then return nil, err end
-         return request(self, target, name, variant)
-      end
-      local others = { name = name, payload = payload }
-      for key, value in pairs(options) do
-         if key == 'timeout' then others.ttl = value elseif key ~= 'job' then others[key] = value end
-      end
-      local message, err = Message.task_request(get_actor(self).name, target, '-', others)
-      if not message then return nil, err end
-      return request_full(self, message, options.job and not options.job:has_ended() and options.job or nil)
+   if type(target) ~= 'string' or target == '' then error('request() wants the name of somebody', 2) end
+   for key, value in pairs(options or {}) do
+      if key == 'timeout' then others.ttl = value elseif key ~= 'job' then others[key] = value end
    end
+   if not options then
+      local variant, err = pack_variant(payload)
+      if err then return nil, err end
+      task = request(self, target, name, variant)
+   else
+      others.name, others.payload = name, payload
+      local message, err = Message.task_request(self.name, target, '-', others)
+      if not message then return nil, err end
+      local job = options.job
+      task = request_full(self, message, job and not job:has_ended() and job or nil)
+   end
+   return task
 end
-
-add_request(Actor, function(actor) return actor end)
-add_request(TaskGroup, function(group) return group:get_actor() end)
 
 -- The error of a task, and the name of the exception that a worker in another language has raised.
 local function get_error(task)
@@ -124,52 +122,12 @@ function Task:chunks()
    end
 end
 
-for _, class in ipairs { Task, TaskGroup } do
-   local cancel = class.cancel
-
-   function class:cancel(reason) cancel(self, reason) end
+function Task:cancel(reason)
+   cancel(self, reason)
 end
 
 Task._attribute = rawget(Task, '_attribute') or {}
 Task._attribute.response = { get = function(self) return unpack(self:get_response()) end }
-
--- --- Groups ---
-
--- The tasks: nil and an error if one of the payloads cannot be packed.
-function TaskGroup:request_many(targets, ...)
-   local tasks = {}
-
-   for i, target in ipairs(targets) do
-      local task, err = self:request(target, ...)
-      if not task then return nil, err end
-      tasks[i] = task
-   end
-   return tasks
-end
-
-local function collect(group, get)
-   local found, names = {}, group:list_names()
-
-   for i, task in ipairs(group:list_tasks()) do found[names[i]] = get(task) end
-   return found
-end
-
-TaskGroup._attribute = rawget(TaskGroup, '_attribute') or {}
-TaskGroup._attribute.results = { get = function(self)
-   return collect(self, function(task) return task.status == 'COMPLETED' and task.response or nil end)
-end }
-TaskGroup._attribute.errors = { get = function(self)
-   return collect(self, function(task) return task.error end)
-end }
-
--- In a coroutine: the results by the names of the tasks, or nil and the first error.
-function TaskGroup:async_wait()
-   local through, err = await(function(done)
-      self:wait_async(nil, function(_, result) done(self:wait_finish(result)) end)
-   end)
-   if not through then return nil, err end
-   return self.results
-end
 
 -- --- The worker's side ---
 
@@ -257,15 +215,78 @@ function Actor:task(...)
    end, name)
 end
 
+-- --- Tasks that belong together ---
+
+local group_request_full, group_cancel = TaskGroup.request_full, TaskGroup.cancel
+
+-- actor:task_group { timeout = milliseconds, collect = boolean }. The property `group` is that of every subscriber.
+function Actor:task_group(options)
+   options = options or {}
+   return TaskGroup { actor = self, timeout = options.timeout or 0, collect = options.collect or false }
+end
+
+-- As Actor:request().
+function TaskGroup:request(target, name, payload, options)
+   local others, job = { name = name, payload = payload }, options and options.job
+
+   if type(target) ~= 'string' or target == '' then error('request() wants the name of somebody', 2) end
+   for key, value in pairs(options or {}) do
+      if key == 'timeout' then others.ttl = value elseif key ~= 'job' then others[key] = value end
+   end
+   local message, err = Message.task_request(self.actor.name, target, '-', others)
+   if not message then return nil, err end
+   return group_request_full(self, message, job and not job:has_ended() and job or nil)
+end
+
+function TaskGroup:request_many(targets, ...)
+   for _, target in ipairs(targets) do
+      local task, err = self:request(target, ...)
+      if not task then return nil, err end
+   end
+   return true
+end
+
+function TaskGroup:cancel(reason)
+   group_cancel(self, reason)
+end
+
+-- In a coroutine: the results by name when no task is open, or nil and the error of the first that has failed.
+function TaskGroup:async_wait()
+   local ok, err = await(function(done)
+      self:wait_async(nil, function(_, result) done(self:wait_finish(result)) end)
+   end)
+   if not ok then return nil, err end
+   return self.results
+end
+
+local function collect(group, get)
+   local found = {}
+   for _, name in ipairs(group:list_names()) do found[name] = get(group:lookup(name)) end
+   return found
+end
+
+TaskGroup._attribute = rawget(TaskGroup, '_attribute') or {}
+TaskGroup._attribute.results = { get = function(self)
+   return collect(self, function(task) return task.status == 'COMPLETED' and task.response or nil end)
+end }
+TaskGroup._attribute.errors = { get = function(self)
+   return collect(self, function(task) return task.error end)
+end }
+
+-- In a coroutine: true, or nil and an error.
+function AgentBus.Runner:async_end(reason)
+   return await(function(done)
+      self:end_async(reason, nil, function(_, result) done(self:end_finish(result)) end)
+   end)
+end
+
 -- --- Life, and who is there ---
 
 -- In a coroutine: true, or nil and an error.
-for _, class in ipairs { Actor, AgentBus.Runner } do
-   function class:async_end(reason)
-      return await(function(done)
-         self:end_async(reason, nil, function(_, result) done(self:end_finish(result)) end)
-      end)
-   end
+function Actor:async_end(reason)
+   return await(function(done)
+      self:end_async(reason, nil, function(_, result) done(self:end_finish(result)) end)
+   end)
 end
 
 Actor._attribute = rawget(Actor, '_attribute') or {}
