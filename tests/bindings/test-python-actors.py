@@ -286,12 +286,17 @@ class FailureTest(TestCase):
     async def test_timeout(self):
         @self.worker.task('wait')
         async def wait():
+            self.got.append('begun')
             try:
                 await AgentBus.sleep(100000)
             finally:
                 self.got.append('stopped')
-        self.assertMatches(await self.catch(self.boss.request('worker', 'wait', timeout=0.002)), Error.TIMED_OUT)
+        task = self.boss.request('worker', 'wait')
         await self.until(lambda: self.got)
+        task.set_timeout(1)
+        self.assertMatches(await self.catch(task), Error.TIMED_OUT)
+        await self.until(lambda: 'stopped' in self.got)
+        self.assertMatches(await self.catch(self.boss.request('worker', 'wait', timeout=0.002)), Error.TIMED_OUT)
 
     @in_both_loops
     async def test_awaiting_is_cancelled(self):
