@@ -9,12 +9,19 @@
 #include "bus/agent-group-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
+/* Those who are active are at the start of the members, and those who keep data for later are behind them. So to choose one takes
+ * the same time however many stand by. */
 typedef struct
 {
-  char             *name;    /* (owned) */
-  GPtrArray        *members; /* of AgentMailbox (owned), in any order */
-  GHashTable       *places;  /* AgentMailbox → its index in @members */
-  AgentMailboxTrie *trie;    /* (owned) the same members */
+  char             *name;                            /* (owned) */
+  GPtrArray        *members;                         /* of AgentMailbox (owned), by their standing */
+  GHashTable       *places;                          /* AgentMailbox → its index in @members */
+  AgentMailboxTrie *trie;                            /* (owned) the same members */
+  guint             n_up_to[AGENT_STANDING_STANDBY]; /* how many members have this standing, or one before it */
+
+  /* During a hand-over */
+  AgentMailbox *holder;    /* (unowned) (nullable) who finishes what it has, and gets no more; NULL when it has left */
+  AgentMailbox *successor; /* (unowned) (nullable) who holds back what comes; NULL when it has left */
 } Group;
 
 struct _AgentGroups
@@ -95,6 +102,72 @@ _agent_groups_contains (AgentGroups *self,
   return contains;
 }
 
+/* --- Standing --- */
+
+static AgentStanding
+group_get_standing (AgentMailbox *member)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&member->extras);
+
+  return (AgentStanding) extras->standing;
+}
+
+static guint
+group_get_place_locked (Group        *self,
+                        AgentMailbox *member)
+{
+  return GPOINTER_TO_UINT (g_hash_table_lookup (self->places, member));
+}
+
+static void
+group_put_locked (Group        *self,
+                  AgentMailbox *member,
+                  guint         place)
+{
+  self->members->pdata[place] = member;
+  g_hash_table_insert (self->places, member, GUINT_TO_POINTER (place));
+}
+
+static void
+group_swap_locked (Group        *self,
+                   AgentMailbox *member,
+                   guint         place)
+{
+  guint         before = group_get_place_locked (self, member);
+  AgentMailbox *other = self->members->pdata[place];
+
+  group_put_locked (self, other, before);
+  group_put_locked (self, member, place);
+}
+
+/* @member is the last one of all that have no better standing than @from: gives it the standing @to, step by step.
+ *
+ * Each step moves the border between two standings by one member. */
+static void
+group_move_locked (Group        *self,
+                   AgentMailbox *member,
+                   AgentStanding from,
+                   AgentStanding to)
+{
+  for (AgentStanding standing = from; standing > to; standing--)
+    group_swap_locked (self, member, self->n_up_to[standing - 1]++);
+  for (AgentStanding standing = from; standing < to; standing++)
+    group_swap_locked (self, member, --self->n_up_to[standing]);
+}
+
+static void
+group_set_standing_locked (Group        *self,
+                           AgentMailbox *member,
+                           AgentStanding standing,
+                           AgentGrouping grouping)
+{
+  AgentStanding before = group_get_standing (member);
+
+  atomic_store (&member->grouping, grouping);
+  _agent_mailbox_extras_peek (&member->extras)->standing = (guint8) standing;
+  group_move_locked (self, member, before, standing);
+}
+
 /* --- Coming and going --- */
 
 /* The trie that was there before, to be unreffed after unlocking: (transfer full) (nullable). */
@@ -106,8 +179,29 @@ group_add_locked (Group        *self,
 
   g_hash_table_insert (self->places, member, GUINT_TO_POINTER (self->members->len));
   g_ptr_array_add (self->members, _agent_mailbox_ref (member));
+  group_move_locked (self, member, AGENT_STANDING_STANDBY, group_get_standing (member));
   self->trie = _agent_mailbox_trie_add (before, member);
   return before;
+}
+
+/* One of the two that hand over leaves. If that is the successor, the holder goes on: it holds back what comes until it has got
+ * what the successor has held back. */
+static void
+group_forget_hand_over_locked (Group        *self,
+                               AgentMailbox *member)
+{
+  AgentMailbox *holder = self->holder;
+
+  if (member != holder && member != self->successor)
+    return;
+
+  self->holder = NULL;
+  if (member == holder)
+    return;
+
+  self->successor = NULL;
+  if (holder != NULL)
+    group_set_standing_locked (self, holder, AGENT_STANDING_ACTIVE, AGENT_GROUPING_HOLDS);
 }
 
 /* The last member takes the place of @member. The trie that was there before, to be unreffed after unlocking: (transfer
@@ -117,8 +211,13 @@ group_remove_locked (Group        *self,
                      AgentMailbox *member)
 {
   AgentMailboxTrie *before = self->trie;
-  guint             place = GPOINTER_TO_UINT (g_hash_table_lookup (self->places, member));
-  AgentMailbox     *last = self->members->pdata[self->members->len - 1];
+  AgentMailbox     *last;
+  guint             place;
+
+  group_forget_hand_over_locked (self, member);
+  group_move_locked (self, member, group_get_standing (member), AGENT_STANDING_STANDBY);
+  last = self->members->pdata[self->members->len - 1];
+  place = group_get_place_locked (self, member);
 
   self->trie = _agent_mailbox_trie_remove (before, member);
   g_hash_table_insert (self->places, last, GUINT_TO_POINTER (place));
@@ -194,9 +293,132 @@ _agent_groups_clear (AgentGroups *self)
   g_hash_table_unref (before);
 }
 
+/* --- Handing over --- */
+
+/* (nullable): NULL if @member is not in the group */
+static Group *
+groups_find_locked (AgentGroups  *self,
+                    const char   *name,
+                    AgentMailbox *member)
+{
+  Group *group = g_hash_table_lookup (self->by_name, name);
+
+  return group != NULL && g_hash_table_contains (group->places, member) ? group : NULL;
+}
+
+/* @member takes part or stands aside. What is sent to it for the group from then on goes to others. Does nothing while it hands
+ * over or is handed over to. */
+void
+_agent_groups_set_standing (AgentGroups  *self,
+                            const char   *name,
+                            AgentMailbox *member,
+                            AgentStanding standing)
+{
+  Group *group;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = groups_find_locked (self, name, member);
+  if (group != NULL && member != group->holder && member != group->successor)
+    group_set_standing_locked (group,
+                               member,
+                               standing,
+                               standing == AGENT_STANDING_ACTIVE ? AGENT_GROUPING_OPEN : AGENT_GROUPING_CLOSED);
+  _agent_spin_lock_unlock (&self->lock);
+}
+
+/* From now on @to gets what would go to @from, and holds it back. FALSE: they are not in the group, @from is not active or @to is,
+ * or there is a hand-over already. */
+gboolean
+_agent_groups_begin_hand_over (AgentGroups  *self,
+                               const char   *name,
+                               AgentMailbox *from,
+                               AgentMailbox *to)
+{
+  Group   *group;
+  gboolean begun;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = groups_find_locked (self, name, from);
+  begun = group != NULL && group == groups_find_locked (self, name, to) && group->holder == NULL &&
+          group->successor == NULL && group_get_standing (from) == AGENT_STANDING_ACTIVE &&
+          group_get_standing (to) != AGENT_STANDING_ACTIVE;
+  if (begun)
+    {
+      group->holder = from;
+      group->successor = to;
+      group_set_standing_locked (group, to, AGENT_STANDING_ACTIVE, AGENT_GROUPING_HOLDS);
+      group_set_standing_locked (group, from, AGENT_STANDING_STANDBY, AGENT_GROUPING_CLOSED);
+    }
+  _agent_spin_lock_unlock (&self->lock);
+
+  return begun;
+}
+
+/* @to is the holder from now on, and @from, if it has not left, has @standing. FALSE: @to has left. */
+gboolean
+_agent_groups_end_hand_over (AgentGroups  *self,
+                             const char   *name,
+                             AgentMailbox *from,
+                             AgentMailbox *to,
+                             AgentStanding standing)
+{
+  Group   *group;
+  gboolean ended;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = groups_find_locked (self, name, to);
+  ended = group != NULL && group->successor == to;
+  if (ended)
+    {
+      if (group->holder == from)
+        group_set_standing_locked (group, from, standing, AGENT_GROUPING_CLOSED);
+      group->holder = NULL;
+      group->successor = NULL;
+    }
+  _agent_spin_lock_unlock (&self->lock);
+
+  return ended;
+}
+
+/* @from goes on as the holder, and holds back what comes until it has got what @to has held back. @to has @standing. FALSE: one of
+ * the two has left. */
+gboolean
+_agent_groups_undo_hand_over (AgentGroups  *self,
+                              const char   *name,
+                              AgentMailbox *from,
+                              AgentMailbox *to,
+                              AgentStanding standing)
+{
+  Group   *group;
+  gboolean undone;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = groups_find_locked (self, name, from);
+  undone = group != NULL && group->holder == from && group->successor == to;
+  if (undone)
+    {
+      group->holder = NULL;
+      group->successor = NULL;
+      group_set_standing_locked (group, from, AGENT_STANDING_ACTIVE, AGENT_GROUPING_HOLDS);
+      group_set_standing_locked (group, to, standing, AGENT_GROUPING_CLOSED);
+    }
+  _agent_spin_lock_unlock (&self->lock);
+
+  return undone;
+}
+
 /* --- Choosing --- */
 
 #define NOBODY G_MAXUINT
+
+/* How many members there are to choose from, at the start of all. Those that keep data get it as long as nobody is active. */
+static guint
+group_count_choices (Group *self)
+{
+  guint n_active = self->n_up_to[AGENT_STANDING_ACTIVE];
+
+  return n_active > 0 ? n_active : self->n_up_to[AGENT_STANDING_KEEPS];
+}
 
 static guint
 groups_random_locked (AgentGroups *self,
@@ -226,7 +448,8 @@ groups_draw_locked (AgentGroups *self,
                     Group       *group,
                     guint        other)
 {
-  guint n = group->members->len - (other != NOBODY);
+  guint n_choices = group_count_choices (group);
+  guint n = n_choices > 0 ? n_choices - (other != NOBODY) : 0;
   guint i = n > 0 ? groups_random_locked (self, n) : NOBODY;
 
   return i != NOBODY && i >= other ? i + 1 : i;
@@ -247,9 +470,9 @@ groups_draw_but_source_locked (AgentGroups *self,
   if (other == NOBODY)
     return groups_draw_locked (self, group, i);
 
-  for (guint k = 1; k < group->members->len; k++)
+  for (guint k = 1; k < group_count_choices (group); k++)
     {
-      guint next = (i + k) % group->members->len;
+      guint next = (i + k) % group_count_choices (group);
 
       if (next != other)
         return next;
@@ -289,7 +512,7 @@ groups_find_room_locked (AgentGroups *self,
                          Group       *group,
                          const char  *source)
 {
-  guint n = group->members->len;
+  guint n = group_count_choices (group);
   guint start = groups_random_locked (self, n);
 
   for (guint k = 0; k < MIN (n, MAX_ASKED); k++)
@@ -340,6 +563,9 @@ groups_choose_locked (AgentGroups *self,
         chosen = other;
     }
 
+  /* One that keeps data was closed when it stood aside. */
+  if (group_get_standing (group->members->pdata[chosen]) == AGENT_STANDING_KEEPS)
+    atomic_store (&((AgentMailbox *) group->members->pdata[chosen])->grouping, AGENT_GROUPING_OPEN);
   return _agent_mailbox_ref (group->members->pdata[chosen]);
 }
 
@@ -366,7 +592,16 @@ _agent_groups_choose (AgentGroups *self,
   return member;
 }
 
-/* Whether there is any member but @source. May be called with the lock of a channel held. */
+static gboolean
+group_has_other_locked (Group      *self,
+                        const char *source)
+{
+  guint n = group_count_choices (self);
+
+  return n > 1 || (n == 1 && !group_is_source (self, 0, source));
+}
+
+/* Whether there is any member to choose but @source. May be called with the lock of a channel held. */
 gboolean
 _agent_groups_has_other (AgentGroups *self,
                          const char  *name,
@@ -380,7 +615,7 @@ _agent_groups_has_other (AgentGroups *self,
 
   _agent_spin_lock_lock (&self->lock);
   group = g_hash_table_lookup (self->by_name, name);
-  has_other = group != NULL && (group->members->len > 1 || !group_is_source (group, 0, source));
+  has_other = group != NULL && group_has_other_locked (group, source);
   _agent_spin_lock_unlock (&self->lock);
 
   return has_other;

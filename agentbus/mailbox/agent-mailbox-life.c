@@ -363,6 +363,28 @@ life_discard_queue (AgentMailbox *self,
   return n_discarded + life_move (self, moved, all);
 }
 
+/* Gives @messages, which take_held() has returned, to other members of the group. Those that nobody may get are discarded. In any
+ * thread, with no lock held. */
+void
+_agent_mailbox_move_taken (AgentMailbox *self,
+                           GPtrArray    *messages)
+{
+  life_move (self, messages, TRUE);
+}
+
+/* The same for all that is held back. */
+void
+_agent_mailbox_move_held (AgentMailbox *self)
+{
+  g_autoptr (GPtrArray) messages = NULL;
+
+  if (_agent_mailbox_get_group (self) == NULL)
+    return;
+
+  messages = _agent_mailbox_take_held (self, NULL);
+  _agent_mailbox_move_taken (self, messages);
+}
+
 static void
 life_begin_return (AgentMailbox *self)
 {
@@ -442,6 +464,7 @@ _agent_mailbox_close_only (AgentMailbox *self,
   life_close_queue (self, AGENT_CHANNEL_DATA);
   if (!drain)
     n_discarded = life_discard_queue (self, AGENT_CHANNEL_DATA, FALSE);
+  _agent_mailbox_move_held (self);
 
   keeps_data = drain || life_has_data (self);
   if (keeps_data && _agent_mailbox_has_mark (self, AGENT_MARK_PULLED))
@@ -490,6 +513,7 @@ _agent_mailbox_abandon_only (AgentMailbox *self)
   life_begin_return (self);
   life_discard_queue (self, AGENT_CHANNEL_SYSTEM, TRUE);
   life_discard_queue (self, AGENT_CHANNEL_DATA, TRUE);
+  _agent_mailbox_move_held (self);
 
   first = life_abandon_schedule (self, in_hand);
   if (first)
