@@ -299,14 +299,18 @@ _agent_actor_forget_work (AgentActor     *self,
   AgentActorCore *core = _agent_actor_get_core (self);
   gboolean        was_job;
   gboolean        more;
+  gboolean        hands_over;
 
   g_mutex_lock (&core->lock);
   was_job = work->link.prev != NULL || core->jobs.head == &work->link;
   if (was_job)
     g_queue_unlink (&core->jobs, &work->link);
   more = core->pending.length > 0;
+  hands_over = core->role != NULL;
   g_mutex_unlock (&core->lock);
 
+  if (hands_over)
+    _agent_actor_add_chore (self, AGENT_CHORE_ROLE);
   if (was_job && more)
     _agent_actor_add_chore (self, AGENT_CHORE_JOBS);
   _agent_mailbox_end_work (work->mailbox);

@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  * the tasks that it has requested and that are open.
  *
  * The functions are in several files: what an actor is (agent-actor.c), which messages are for its rules (-rules.c), how it
- * begins and ends (-life.c), how it works (-jobs.c), and how it requests (-request.c).
+ * begins and ends (-life.c), when it takes part (-active.c, -role.c), how it works (-jobs.c), and how it requests (-request.c).
  *
  * The fields may be read and written in any thread with @lock held, if nothing else is said. The lock is not held while
  * anything else is called that takes a lock.
@@ -39,9 +39,11 @@ enum
   AGENT_CHORE_TRIP = 1 << 1,   /* trip the jobs that are cancelled */
   AGENT_CHORE_FAREWELL = 1 << 2, /* the subscription is over: tell it */
   AGENT_CHORE_STATE = 1 << 3,  /* notify of the state */
+  AGENT_CHORE_ROLE = 1 << 5,   /* go on with a hand-over */
   AGENT_CHORE_CANCEL = 1 << 4, /* leave at once, also if it is ending */
 };
 
+typedef struct _AgentRole AgentRole;
 typedef struct _AgentWork AgentWork;
 
 typedef struct
@@ -76,6 +78,8 @@ typedef struct
   GQueue                 tasks;      /* of AgentTask, linked through the tasks: those that are open */
   GSList                *ends;       /* of GTask (owned): those who wait until the actor has ended */
   guint8                 is_ending;  /* with its children */
+  guint8                 deactivates; /* a message 'deactivate' came during a hand-over, and counts when that is over */
+  AgentRole             *role;       /* (owned) (nullable) the hand-over in which the actor takes part */
   guint8                 is_stuck;   /* it was abandoned, since it did not end in time */
   guint8                 gave_up;    /* it was cancelled while it was ending */
   guint64                n_requests;
@@ -101,6 +105,8 @@ void            _agent_actor_forget_work  (AgentActor         *self,
                                            AgentTaskStatus     status);
 void            _agent_actor_trip_later   (AgentActor         *self,
                                            AgentWork          *work);
+void            _agent_actor_on_prepare   (gpointer            subscriber,
+                                           AgentMailbox       *mailbox);
 void            _agent_actor_on_subscribed
                                           (gpointer            subscriber,
                                            AgentBus           *bus);
@@ -130,6 +136,12 @@ void            _agent_actor_cancel_job   (AgentActor         *self,
                                            AgentMessage       *cancel);
 void            _agent_actor_ask_job      (AgentActor         *self,
                                            AgentMessage       *message);
+void            _agent_actor_begin_activity
+                                          (AgentActor         *self,
+                                           GVariant           *args);
+void            _agent_actor_pause        (AgentActor         *self);
+void            _agent_actor_resume       (AgentActor         *self);
+void            _agent_actor_end_activity (AgentActor         *self);
 void            _agent_actor_activate     (AgentActor         *self,
                                            GVariant           *args);
 void            _agent_actor_deactivate   (AgentActor         *self);
@@ -141,6 +153,15 @@ void            _agent_actor_cancel_now   (AgentActor         *self);
 void            _agent_actor_farewell     (AgentActor         *self);
 void            _agent_actor_notify_state (AgentActor         *self);
 void            _agent_actor_notify_active
+                                          (AgentActor         *self);
+
+/* Handing over a role: any thread, with no lock held */
+AgentStanding   _agent_actor_get_standing (AgentActor         *self);
+void            _agent_actor_close_role   (AgentActor         *self,
+                                           AgentMailbox       *mailbox);
+
+/* The same, in the actor's context */
+void            _agent_actor_go_on_with_role
                                           (AgentActor         *self);
 
 /* For the instance's beginning */
