@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-job-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
@@ -102,9 +103,9 @@ jobs_call_handler (AgentActor *self,
   AgentWork      *before = core->current;
   AgentJob       *job = _agent_job_new (work);
 
-  core->current = work;
+  g_atomic_pointer_set (&core->current, work);
   _agent_actor_emit_request (self, job, agent_job_get_task_name (job));
-  core->current = before;
+  g_atomic_pointer_set (&core->current, before);
 
   /* Answers the job if nobody has kept it. */
   g_object_unref (job);

@@ -54,7 +54,7 @@ typedef struct
   gboolean               bridged; /* constant */
   gboolean               keep_frames; /* constant */
   gpointer               tree_bus; /* (tree's lock) (unowned) (nullable) the bus in whose tree the actor is */
-  AgentWork             *current; /* (context's thread) (unowned) (nullable) the job whose handler is running */
+  AgentWork             *current; /* (atomic) (unowned) (nullable) the job whose handler is running; set in the context's thread */
 
   GMutex                 lock;
   char                  *runner;     /* (nullable) */
@@ -151,9 +151,6 @@ void            _agent_actor_begin_cancel (AgentActor         *self,
                                            const char         *reason);
 void            _agent_actor_cancel_now   (AgentActor         *self);
 void            _agent_actor_farewell     (AgentActor         *self);
-void            _agent_actor_notify_state (AgentActor         *self);
-void            _agent_actor_notify_active
-                                          (AgentActor         *self);
 
 /* Handing over a role: any thread, with no lock held */
 AgentStanding   _agent_actor_get_standing (AgentActor         *self);
@@ -167,21 +164,5 @@ void            _agent_actor_go_on_with_role
 /* For the instance's beginning */
 void            _agent_actor_set_rules    (AgentActor         *self);
 
-/* Whether somebody does tasks of this name. */
-gboolean        _agent_actor_does_task    (AgentActor         *self,
-                                           const char         *task_name);
-void            _agent_actor_emit_request (AgentActor         *self,
-                                           AgentJob           *job,
-                                           const char         *task_name);
-void            _agent_actor_emit_activated
-                                          (AgentActor         *self,
-                                           GVariant           *args);
-void            _agent_actor_emit_deactivated
-                                          (AgentActor         *self);
-void            _agent_actor_emit_cancelled
-                                          (AgentActor         *self,
-                                           const char         *reason);
-void            _agent_actor_emit_ended   (AgentActor         *self,
-                                           const char         *reason);
 
 G_END_DECLS

@@ -155,13 +155,16 @@ request_start (AgentActor   *self,
   return task;
 }
 
-/* The job whose handler is calling: (transfer none) (nullable). */
+/* The job whose handler is calling: (transfer none) (nullable). If this is the context's thread, nobody changes it meanwhile. To
+ * find out whether it is takes a lock of GLib, which is seldom worth while. */
 static AgentWork *
 request_get_current_work (AgentActor *self)
 {
-  if (!g_main_context_is_owner (agent_subscriber_get_main_context (AGENT_SUBSCRIBER (self))))
+  AgentWork *current = g_atomic_pointer_get (&_agent_actor_get_core (self)->current);
+
+  if (current == NULL || !g_main_context_is_owner (agent_subscriber_get_main_context (AGENT_SUBSCRIBER (self))))
     return NULL;
-  return _agent_actor_get_core (self)->current;
+  return current;
 }
 
 /**

@@ -30,7 +30,7 @@ struct _AgentAppointment
 {
   AgentDeadline        deadline; /* (agenda's lock) */
   gpointer             object;   /* (agenda's lock) (owned) (nullable) NULL while the appointment is in no agenda */
-  AgentAppointmentFunc func;
+  AgentAppointmentFunc func;     /* (agenda's lock) */
 };
 
 AgentAgenda *_agent_agenda_get    (GMainContext        *context);

@@ -12,7 +12,7 @@
 struct _AgentAgenda
 {
   gatomicrefcount   ref_count;
-  guint             n_users;   /* (agendas) */
+  guint             n_users; /* (agendas) */
   GMainContext     *context;
   GMutex            lock;
   AgentTimerSource *timer;     /* (lock) (nullable) NULL once the last user has gone */
@@ -63,42 +63,46 @@ agenda_insert_locked (AgentAgenda      *self,
   agenda_set_timer_locked (self);
 }
 
-/* Takes out an appointment that is due: (nullable).
+/* Takes out an appointment that is due. Another thread may make it anew as soon as it is out. FALSE: there is none.
  *
  * @object: (out) (transfer full) */
-static AgentAppointment *
-agenda_take_due (AgentAgenda *self,
-                 gint64       now,
-                 gpointer    *object)
+static gboolean
+agenda_take_due (AgentAgenda          *self,
+                 gint64                now,
+                 gpointer             *object,
+                 AgentAppointmentFunc *func)
 {
-  AgentAppointment *due = NULL;
+  AgentAppointment *due;
   AgentDeadline    *first;
+  gboolean          found;
 
   g_mutex_lock (&self->lock);
   first = _agent_deadline_heap_peek (&self->heap);
-  if (first != NULL && first->time <= now)
+  found = first != NULL && first->time <= now;
+  if (found)
     {
       due = AGENT_CONTAINER_OF (first, AgentAppointment, deadline);
       _agent_deadline_heap_remove (&self->heap, first);
       *object = g_steal_pointer (&due->object);
+      *func = due->func;
     }
   agenda_set_timer_locked (self);
   g_mutex_unlock (&self->lock);
 
-  return due;
+  return found;
 }
 
 static void
 agenda_dispatch (gpointer data,
                  gint64   now)
 {
-  AgentAgenda      *self = data;
-  AgentAppointment *due;
-  gpointer          object;
+  AgentAgenda         *self = data;
+  AgentAppointmentFunc func;
+  gpointer             object;
 
-  for (guint i = 0; i < BATCH && (due = agenda_take_due (self, now, &object)) != NULL; i++)
+  for (guint i = 0; i < BATCH && agenda_take_due (self, now, &object, &func); i++)
     {
-      due->func (object);
+      func (object);
       g_object_unref (object);
     }
 }

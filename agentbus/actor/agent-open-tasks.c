@@ -12,7 +12,7 @@
 typedef struct
 {
   GMutex      lock;
-  GHashTable *tasks; /* (lock) guint64 in the task → AgentTask */
+  GHashTable *tasks; /* (lock) of the numbers in the tasks: a set takes less memory than numbers with tasks */
 } Shard;
 
 static Shard shards[N_SHARDS];
@@ -39,7 +39,7 @@ _agent_open_tasks_add (AgentTask *task)
   Shard         *shard = open_tasks_get_shard (*number);
 
   g_mutex_lock (&shard->lock);
-  g_hash_table_insert (shard->tasks, (gpointer) number, task);
+  g_hash_table_add (shard->tasks, (gpointer) number);
   g_mutex_unlock (&shard->lock);
 }
 
@@ -58,19 +58,19 @@ _agent_open_tasks_remove (AgentTask *task)
 AgentTask *
 _agent_open_tasks_lookup (const char *id)
 {
-  AgentTask *task;
-  guint64    number;
+  AgentTask *task = NULL;
+  guint64    number = _agent_task_id_get_number (id);
+  guint64   *found;
   Shard     *shard;
 
-  if (!_agent_task_id_is_ours (id))
+  if (number == 0)
     return NULL;
 
-  number = _agent_task_id_get_number (id);
   shard = open_tasks_get_shard (number);
   g_mutex_lock (&shard->lock);
-  task = g_hash_table_lookup (shard->tasks, &number);
-  if (task != NULL)
-    g_object_ref (task);
+  found = g_hash_table_lookup (shard->tasks, &number);
+  if (found != NULL)
+    task = g_object_ref (_agent_task_get_by_number (found));
   g_mutex_unlock (&shard->lock);
 
   return task;

@@ -464,26 +464,37 @@ agent_task_group_get_error (AgentTaskGroup *self)
   return error;
 }
 
-/* The group keeps the task. */
+/* The group keeps the task. Takes @request. */
+static AgentTask *
+task_group_request_full (AgentTaskGroup *self,
+                         AgentMessage   *request,
+                         AgentJob       *job)
+{
+  guint own_timeout = agent_message_get_ttl (request);
+  guint left = _agent_task_group_get_time_left (self);
+  guint ttl = own_timeout == 0 || (left != 0 && left < own_timeout) ? left : own_timeout;
+  g_autoptr (AgentTask) task = NULL;
+
+  agent_message_set_ttl (request, ttl);
+  task = agent_actor_request_full (self->actor, request, job);
+
+  /* The time of the job may be shorter. */
+  if (agent_task_get_timeout (task) != ttl)
+    own_timeout = agent_task_get_timeout (task);
+  _agent_task_group_take (self, task, own_timeout);
+  return task;
+}
+
 static AgentTask *
 task_group_request (AgentTaskGroup *self,
                     const char     *target,
                     const char     *task_name,
                     GVariant       *payload)
 {
-  const char   *source = agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor));
-  guint         left = _agent_task_group_get_time_left (self);
-  guint         own_timeout;
-  AgentMessage *request = agent_message_new_task_request (source, target, "new", task_name, payload);
-  g_autoptr (AgentTask) task = NULL;
+  const char *source = agent_subscriber_get_name (AGENT_SUBSCRIBER (self->actor));
 
-  agent_message_set_ttl (request, left);
-  task = agent_actor_request_full (self->actor, request, NULL);
-
-  /* A shorter time is that of the job in which it is requested. */
-  own_timeout = agent_task_get_timeout (task);
-  _agent_task_group_take (self, task, own_timeout < left || left == 0 ? own_timeout : 0);
-  return task;
+  return task_group_request_full (
+      self, agent_message_new_task_request (source, target, "new", task_name, payload), NULL);
 }
 
 /**
@@ -513,6 +524,33 @@ agent_task_group_request (AgentTaskGroup *self,
   g_return_val_if_fail (task_name == NULL || _agent_utf8_is_string (task_name), NULL);
 
   return task_group_request (self, target, task_name, payload);
+}
+
+/**
+ * agent_task_group_request_full:
+ * @self: a group
+ * @request: (transfer full): a `task-request` message that is not sent yet, with a target
+ * @job: (nullable): the job of the actor in which it is requested, or %NULL
+ *
+ * Has the actor request something with all options of a message, as [method@AgentBus.Actor.request_full] does, and adds the task
+ * to the group.
+ *
+ * Returns: (transfer none): the task, which the group keeps
+ *
+ * Since: 0.1
+ */
+AgentTask *
+agent_task_group_request_full (AgentTaskGroup *self,
+                               AgentMessage   *request,
+                               AgentJob       *job)
+{
+  g_return_val_if_fail (AGENT_IS_TASK_GROUP (self) && self->actor != NULL, NULL);
+  g_return_val_if_fail (request != NULL, NULL);
+  g_return_val_if_fail (agent_message_get_message_type (request) == AGENT_MESSAGE_TYPE_TASK_REQUEST, NULL);
+  g_return_val_if_fail (agent_message_get_target (request) != NULL, NULL);
+  g_return_val_if_fail (job == NULL || AGENT_IS_JOB (job), NULL);
+
+  return task_group_request_full (self, request, job);
 }
 
 /**

@@ -40,6 +40,10 @@ AgentTask      *agent_task_group_request      (AgentTaskGroup     *self,
                                                const char         *task_name,
                                                GVariant           *payload);
 AGENT_AVAILABLE_IN_0_1
+AgentTask      *agent_task_group_request_full (AgentTaskGroup     *self,
+                                               AgentMessage       *request,
+                                               AgentJob           *job);
+AGENT_AVAILABLE_IN_0_1
 void            agent_task_group_request_many (AgentTaskGroup     *self,
                                                const char * const *targets,
                                                const char         *task_name,

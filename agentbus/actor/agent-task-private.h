@@ -52,6 +52,7 @@ gboolean   _agent_task_is_of       (AgentTask       *self,
 GList     *_agent_task_get_link    (AgentTask       *self);
 const guint64 *
            _agent_task_get_number  (AgentTask       *self);
+AgentTask *_agent_task_get_by_number (const guint64 *number);
 gint64     _agent_task_get_made_at (AgentTask       *self);
 AgentActor *
            _agent_task_get_actor   (AgentTask       *self);

@@ -52,19 +52,34 @@ _agent_task_id_is_ours (const char *id)
   return id != NULL && strncmp (id, task_id_get_prefix (), PREFIX_LENGTH) == 0;
 }
 
-/* The counter in @id: (nullable). 0: next() has not made this id. */
+/* -1: next() writes no such digit. */
+static inline int
+task_id_get_digit (char c)
+{
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The counter in @id: (nullable). 0: next() has not made this id. It is asked several times for each request, so that it does not
+ * call a function for each digit. */
 guint64
 _agent_task_id_get_number (const char *id)
 {
   guint64 number = 0;
-  guint   i;
 
   if (!_agent_task_id_is_ours (id))
     return 0;
 
   id += PREFIX_LENGTH;
-  for (i = 0; i < N_COUNTER_DIGITS && g_ascii_isxdigit (id[i]) && !g_ascii_isupper (id[i]); i++)
-    number = number << 4 | (guint64) g_ascii_xdigit_value (id[i]);
+  for (guint i = 0; i < N_COUNTER_DIGITS; i++)
+    {
+      int digit = task_id_get_digit (id[i]);
 
-  return i == N_COUNTER_DIGITS && id[i] == '\0' ? number : 0;
+      if (digit < 0)
+        return 0;
+      number = number << 4 | (guint64) digit;
+    }
+
+  return id[N_COUNTER_DIGITS] == '\0' ? number : 0;
 }

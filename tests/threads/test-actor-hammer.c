@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 
 #include "hammer.h"
-#include "test-tools.h"
+#include "test-actors.h"
 
 /*
  * A thousand actors in four threads that request of one another. What a request asks for is in its number: an answer at once, one
@@ -370,6 +370,7 @@ main (int   argc,
       char *argv[])
 {
   test_init_slow (&argc, &argv);
+  test_actors_init ();
   test_add ("/actor-hammer/requests", test_hammer);
 
   return g_test_run ();

@@ -329,6 +329,65 @@ test_own_deadline (TestFixture *f)
   crew_free (crew);
 }
 
+/* So does one whose message has a shorter time, and one that belongs to a job with a shorter time. */
+static void
+test_full_deadline (TestFixture *f)
+{
+  Crew         *crew = crew_new (f);
+  AgentMessage *request = agent_message_new_task_request ("boss", "alice", "1", NULL, NULL);
+  AgentTask    *task;
+
+  test_clock_freeze ();
+  agent_task_group_set_timeout (crew->group, 100);
+  agent_message_set_ttl (request, 50);
+  task = agent_task_group_request_full (crew->group, request, NULL);
+  g_assert_cmpuint (agent_task_get_timeout (task), ==, 50);
+  request = agent_message_new_task_request ("boss", "bob", "2", NULL, NULL);
+  agent_message_set_ttl (request, 200);
+  task = agent_task_group_request_full (crew->group, request, NULL);
+  g_assert_cmpuint (agent_task_get_timeout (task), ==, 100);
+  agent_task_group_set_timeout (crew->group, 1000);
+  g_assert_cmpuint (agent_task_get_timeout (task), ==, 200);
+  g_assert_cmpuint (agent_task_get_timeout (agent_task_group_lookup (crew->group, "alice")), ==, 50);
+  g_assert_cmpstr (agent_task_get_id (task), !=, "2");
+  crew_free (crew);
+}
+
+static void
+on_ask_alice (AgentActor *bob,
+              AgentJob   *job,
+              gpointer    user_data)
+{
+  Crew *self = user_data;
+
+  g_ptr_array_add (self->jobs, g_object_ref (job));
+  agent_task_group_set_timeout (self->group, 100);
+  agent_task_group_request (self->group, "alice", NULL, NULL);
+}
+
+/* A task of a group that is requested in a job has the time of the job. */
+static void
+test_job_deadline (TestFixture *f)
+{
+  Crew         *crew = crew_new (f);
+  AgentMessage *request = agent_message_new_task_request ("boss", "bob", "1", NULL, NULL);
+  AgentTask    *task;
+
+  test_clock_freeze ();
+  g_object_unref (crew->group);
+  crew->group = agent_task_group_new (crew->workers[1]);
+  g_signal_handlers_disconnect_by_data (crew->workers[1], crew->jobs);
+  g_signal_connect (crew->workers[1], "task-request", G_CALLBACK (on_ask_alice), crew);
+  agent_message_set_ttl (request, 50);
+  g_object_unref (agent_actor_request_full (crew->boss, request, NULL));
+  crew_get_job (crew, 1);
+  task = agent_task_group_lookup (crew->group, "alice");
+  g_assert_cmpuint (agent_task_get_timeout (task), ==, 50);
+  agent_task_group_set_timeout (crew->group, 1000);
+  g_assert_cmpuint (agent_task_get_timeout (task), ==, 50);
+  crew_free (crew);
+}
+
 static void
 test_dropped (TestFixture *f)
 {
@@ -512,6 +571,8 @@ main (int   argc,
   test_add ("/task-group/cancelled", test_cancelled);
   test_add ("/task-group/deadline", test_deadline);
   test_add ("/task-group/own-deadline", test_own_deadline);
+  test_add ("/task-group/full-deadline", test_full_deadline);
+  test_add ("/task-group/job-deadline", test_job_deadline);
   test_add ("/task-group/dropped", test_dropped);
   test_add ("/task-group/wait-cancelled", test_wait_cancelled);
   test_add ("/task-group/empty", test_empty);
