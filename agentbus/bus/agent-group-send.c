@@ -239,10 +239,16 @@ group_renumber_held_locked (AgentBus     *ordered,
                             GPtrArray    *old)
 {
   GPtrArray *messages = _agent_mailbox_take_held (member, NULL);
+  GPtrArray *left;
 
+  /* Without the free function, since @member takes what it adopts. */
+  g_ptr_array_set_free_func (messages, NULL);
   group_renumber_locked (ordered, messages, old);
   _agent_mailbox_adopt (member, messages);
-  return messages;
+
+  left = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  g_ptr_array_extend_and_steal (left, messages);
+  return left;
 }
 
 /* @member handles from now on what it has held back.

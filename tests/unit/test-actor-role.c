@@ -2,6 +2,8 @@
 
 #include "config.h"
 
+#include <stdatomic.h>
+
 #include "test-tools.h"
 
 /*
@@ -725,6 +727,465 @@ SCENE (STEP_DEACTIVATED, test_deactivated)
 SCENE (STEP_ACTIVATED, test_activated)
 SCENE (STEP_DONE, test_done)
 
+/* --- What waits --- */
+
+typedef struct
+{
+  TestFixture  *f;
+  Record        record;
+  Player       *a;
+  Player       *b;
+  GCancellable *cancellable;
+  GAsyncResult *result;
+} Pair;
+
+/* A hand-over is under way, and "a" has message 1 in hand. */
+static void
+pair_init (Pair        *self,
+           TestFixture *f,
+           guint        capacity)
+{
+  *self = (Pair){ .f = f, .cancellable = g_cancellable_new () };
+  record_init (&self->record);
+  self->a = player_new (f, &self->record, "a", "role", TRUE, FALSE);
+  self->b = player_new (f, &self->record, "b", "role", FALSE, FALSE);
+  self->a->keep = 1;
+  if (capacity > 0)
+    agent_subscriber_set_capacity (AGENT_SUBSCRIBER (self->b->actor), capacity);
+  agent_bus_send (f->bus, test_data ("test", "role", 1));
+  test_drain (f);
+  agent_actor_hand_over_async (
+      self->a->actor, self->b->actor, NULL, self->cancellable, test_keep_result, &self->result);
+  test_drain (f);
+}
+
+/* Frees @expected_error: (nullable). */
+static void
+pair_finish (Pair *self,
+             int   expected_code)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_wait_result (self->f, &self->result);
+  if (expected_code < 0)
+    g_assert_true (agent_actor_hand_over_finish (self->a->actor, self->result, &error));
+  else
+    g_assert_false (agent_actor_hand_over_finish (self->a->actor, self->result, &error));
+  if (expected_code < 0)
+    g_assert_no_error (error);
+  else
+    g_assert_cmpint (error->code, ==, expected_code);
+  test_assert_balanced (self->f->bus);
+  test_stop (self->f);
+  g_clear_object (&self->result);
+  g_clear_object (&self->cancellable);
+  player_free (self->a);
+  player_free (self->b);
+  record_clear (&self->record);
+}
+
+/* What waits is bounded by the capacity of who gets it. */
+static void
+test_bounded (TestFixture *f)
+{
+  g_autoptr (AgentMessage) message = test_data ("test", "role", 6);
+  g_autoptr (GError) error = NULL;
+  Pair pair;
+
+  pair_init (&pair, f, 2);
+  for (guint i = 2; i <= 5; i++)
+    agent_bus_send (f->bus, test_data ("test", "role", i));
+  g_assert_cmpuint (test_ledger_of (f->bus, "b").queued, ==, 2);
+  g_assert_cmpuint (test_ledger_of (f->bus, "b").dropped[AGENT_DROP_REASON_FULL], ==, 2);
+  g_assert_false (agent_bus_try_send (f->bus, message, &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_FULL);
+  player_complete (pair.a);
+  assert_story (f, &pair.record, "a1 -a +b b2 b3");
+  test_expect_log (f, "Data channel of 'b' is full");
+  pair_finish (&pair, -1);
+}
+
+/* Who waits for room at the successor gets it there, or at the holder if the hand-over is undone. */
+static void
+run_waiting_sender (TestFixture *f,
+                    gboolean     undone)
+{
+  g_autoptr (AgentMessage) message = test_data ("test", "role", 3);
+  g_autoptr (GError) error = NULL;
+  GAsyncResult *sent = NULL;
+  Pair          pair;
+
+  pair_init (&pair, f, 1);
+  agent_bus_send (f->bus, test_data ("test", "role", 2));
+  agent_bus_send_async (f->bus, message, NULL, test_keep_result, &sent);
+  test_drain (f);
+  g_assert_null (sent);
+  if (undone)
+    g_cancellable_cancel (pair.cancellable);
+  test_drain (f);
+  player_complete (pair.a);
+  test_wait_result (f, &sent);
+  g_assert_true (agent_bus_send_finish (f->bus, sent, &error));
+  g_clear_object (&sent);
+  assert_story (f, &pair.record, undone ? "a1 a2 a3" : "a1 -a +b b2 b3");
+  pair_finish (&pair, undone ? G_IO_ERROR_CANCELLED : -1);
+}
+
+static void
+test_waiting_sender (TestFixture *f)
+{
+  run_waiting_sender (f, FALSE);
+}
+
+static void
+test_waiting_sender_undone (TestFixture *f)
+{
+  run_waiting_sender (f, TRUE);
+}
+
+/* With AGENT_OVERFLOW_DROP_OLDEST, the older ones of those that wait give way. */
+static void
+test_drops_oldest (TestFixture *f)
+{
+  g_autoptr (AgentActor) b = g_object_new (AGENT_TYPE_ACTOR,
+                                           "name",
+                                           "b",
+                                           "group",
+                                           "role",
+                                           "active",
+                                           FALSE,
+                                           "capacity",
+                                           2,
+                                           "overflow",
+                                           AGENT_OVERFLOW_DROP_OLDEST,
+                                           NULL);
+  GAsyncResult *result = NULL;
+  Record        record;
+  Player       *a;
+  Player        other = { b, &record };
+
+  record_init (&record);
+  a = player_new (f, &record, "a", "role", TRUE, FALSE);
+  a->keep = 1;
+  g_signal_connect (b, "message", G_CALLBACK (on_message), &other);
+  agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (b), NULL);
+  agent_bus_send (f->bus, test_data ("test", "role", 1));
+  test_drain (f);
+  agent_actor_hand_over_async (a->actor, b, NULL, NULL, test_keep_result, &result);
+  for (guint i = 2; i <= 5; i++)
+    agent_bus_send (f->bus, test_data ("test", "role", i));
+  player_complete (a);
+  test_wait_result (f, &result);
+  g_object_unref (result);
+  assert_story (f, &record, "a1 -a b4 b5");
+  test_expect_log (f, "Data channel of 'b' is full");
+  test_assert_balanced (f->bus);
+  test_stop (f);
+  player_free (a);
+  record_clear (&record);
+}
+
+/* A flush of the role waits for what waits at the successor. */
+static void
+test_flush (TestFixture *f)
+{
+  GAsyncResult *flushed = NULL;
+  Pair          pair;
+
+  pair_init (&pair, f, 0);
+  agent_bus_send (f->bus, test_data ("test", "role", 2));
+  agent_bus_flush_async (f->bus, "b", NULL, test_keep_result, &flushed);
+  test_drain (f);
+  g_assert_null (flushed);
+  player_complete (pair.a);
+  test_wait_result (f, &flushed);
+  g_assert_true (agent_bus_flush_finish (f->bus, flushed, NULL));
+  g_clear_object (&flushed);
+  assert_story (f, &pair.record, "a1 -a +b b2");
+  pair_finish (&pair, -1);
+}
+
+/* A request for the role that waits, and one that is taken by the holder, both have one end. */
+static void
+test_requests (TestFixture *f)
+{
+  g_autoptr (AgentTask) task = NULL;
+  AgentActor *boss = agent_actor_new ("boss");
+  Pair        pair;
+
+  agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (boss), NULL);
+  pair_init (&pair, f, 0);
+  task = agent_actor_request (boss, "role", "work", NULL);
+  test_drain (f);
+  g_assert_null (pair.a->job);
+  g_assert_null (pair.b->job);
+  player_complete (pair.a);
+  test_drain (f);
+  g_assert_nonnull (pair.b->job);
+  player_complete (pair.b);
+  test_drain (f);
+  g_assert_cmpint (agent_task_get_status (task), ==, AGENT_TASK_STATUS_COMPLETED);
+  g_clear_object (&task);
+  pair_finish (&pair, -1);
+  g_assert_finalize_object (boss);
+}
+
+/* On a bus with total order, what has waited comes with numbers that are higher than those of what has come meanwhile. */
+static void
+on_ordered (AgentActor   *actor,
+            AgentMessage *message,
+            guint64      *last_seq)
+{
+  g_assert_cmpuint (agent_message_get_seq (message), >, *last_seq);
+  *last_seq = agent_message_get_seq (message);
+}
+
+static void
+test_total_order (TestFixture *f)
+{
+  guint64 last_seq = 0;
+  Pair    pair;
+
+  g_object_unref (f->bus);
+  f->bus = g_object_new (AGENT_TYPE_BUS, "total-order", TRUE, NULL);
+  pair_init (&pair, f, 0);
+  g_signal_connect (pair.b->actor, "message", G_CALLBACK (on_ordered), &last_seq);
+  agent_bus_send (f->bus, test_data ("test", "role", 2));
+  agent_bus_send (f->bus, test_data ("test", "b", 3));
+  test_drain (f);
+  player_complete (pair.a);
+  assert_story (f, &pair.record, "a1 b3 -a +b b2");
+  g_signal_handlers_disconnect_by_data (pair.b->actor, &last_seq);
+  pair_finish (&pair, -1);
+}
+
+/* A bus that stops ends the hand-over, too. */
+static void
+test_stopped (TestFixture *f)
+{
+  Pair pair;
+
+  pair_init (&pair, f, 0);
+  agent_bus_send (f->bus, test_data ("test", "role", 2));
+  agent_bus_stop_async (f->bus, NULL, NULL, NULL);
+  player_complete (pair.a);
+  pair_finish (&pair, AGENT_BUS_ERROR_CLOSED);
+}
+
+static void
+assert_refused (TestFixture  *f,
+                AgentActor   *from,
+                AgentActor   *to,
+                AgentBusError code)
+{
+  GAsyncResult *result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  agent_actor_hand_over_async (from, to, g_variant_new_string ("unused"), NULL, test_keep_result, &result);
+  test_wait_result (f, &result);
+  g_assert_false (agent_actor_hand_over_finish (from, result, &error));
+  g_assert_error (error, AGENT_BUS_ERROR, (int) code);
+  g_object_unref (result);
+}
+
+static void
+test_refused (TestFixture *f)
+{
+  AgentActor *nowhere = g_object_new (AGENT_TYPE_ACTOR, "name", "nowhere", "group", "role", "active", FALSE, NULL);
+  Record      record;
+  Player     *a;
+  Player     *b;
+  Player     *other;
+  Player     *lonely;
+
+  record_init (&record);
+  a = player_new (f, &record, "a", "role", TRUE, FALSE);
+  b = player_new (f, &record, "b", "role", FALSE, FALSE);
+  other = player_new (f, &record, "other", "else", FALSE, FALSE);
+  lonely = player_new (f, &record, "lonely", NULL, FALSE, FALSE);
+  assert_refused (f, a->actor, nowhere, AGENT_BUS_ERROR_CLOSED);
+  assert_refused (f, nowhere, a->actor, AGENT_BUS_ERROR_CLOSED);
+  assert_refused (f, a->actor, other->actor, AGENT_BUS_ERROR_NOT_FOUND);
+  assert_refused (f, a->actor, lonely->actor, AGENT_BUS_ERROR_NOT_FOUND);
+  assert_refused (f, lonely->actor, a->actor, AGENT_BUS_ERROR_NOT_FOUND);
+  assert_refused (f, b->actor, a->actor, AGENT_BUS_ERROR_EXISTS);
+  agent_bus_send (f->bus, test_data ("test", "role", 1));
+  assert_story (f, &record, "a1");
+  test_stop (f);
+  player_free (a);
+  player_free (b);
+  player_free (other);
+  player_free (lonely);
+  g_assert_finalize_object (nowhere);
+  record_clear (&record);
+}
+
+/* --- Threads --- */
+
+/*
+ * The two actors live in a thread each, and senders send from two more while the role goes to and fro, and hand-overs are
+ * cancelled at any moment. Numbers of one sender come in their order, nothing is lost, and nobody is active beside another one.
+ */
+
+#define N_HAND_OVERS 400
+#define N_SENDERS 2
+
+typedef struct
+{
+  TestFixture  *f;
+  _Atomic gint  n_active;
+  _Atomic guint n_handled;
+  _Atomic guint last[N_SENDERS];
+  _Atomic gint  over;
+  _Atomic guint n_sent;
+  AgentActor   *actors[2];
+} Crowd;
+
+static void
+crowd_on_message (AgentActor   *actor,
+                  AgentMessage *message,
+                  Crowd        *self)
+{
+  guint sender = (guint) (agent_message_get_source (message)[0] - '0');
+  guint number = test_number (message);
+
+  g_assert_true (agent_actor_is_active (actor));
+  g_assert_cmpuint (atomic_exchange (&self->last[sender], number), <, number);
+  atomic_fetch_add (&self->n_handled, 1);
+}
+
+static void
+crowd_on_activated (AgentActor *actor,
+                    GVariant   *args,
+                    Crowd      *self)
+{
+  g_assert_cmpint (atomic_fetch_add (&self->n_active, 1), ==, 0);
+}
+
+static void
+crowd_on_deactivated (AgentActor *actor,
+                      Crowd      *self)
+{
+  g_assert_cmpint (atomic_fetch_add (&self->n_active, -1), ==, 1);
+}
+
+typedef struct
+{
+  Crowd *crowd;
+  guint  index;
+} Sender;
+
+/* No more than a few hundred wait, so that the test ends soon. */
+static gpointer
+crowd_send (gpointer data)
+{
+  Sender          *self = data;
+  Crowd           *crowd = self->crowd;
+  g_autofree char *name = g_strdup_printf ("%u", self->index);
+
+  for (guint number = 1; !atomic_load (&crowd->over); number++)
+    {
+      while (atomic_load (&crowd->n_sent) - atomic_load (&crowd->n_handled) > 500 && !atomic_load (&crowd->over))
+        g_thread_yield ();
+      g_assert_cmpuint (agent_bus_send (crowd->f->bus, test_data (name, "role", number)), ==, 1);
+      atomic_fetch_add (&crowd->n_sent, 1);
+    }
+
+  return NULL;
+}
+
+static void
+crowd_add_actor (Crowd      *self,
+                 guint       index,
+                 TestThread *thread)
+{
+  self->actors[index] = g_object_new (AGENT_TYPE_ACTOR,
+                                      "name",
+                                      index == 0 ? "a" : "b",
+                                      "group",
+                                      "role",
+                                      "active",
+                                      index == 0,
+                                      "capacity",
+                                      10000,
+                                      "main-context",
+                                      thread->context,
+                                      NULL);
+  g_signal_connect (self->actors[index], "message", G_CALLBACK (crowd_on_message), self);
+  g_signal_connect (self->actors[index], "activated", G_CALLBACK (crowd_on_activated), self);
+  g_signal_connect (self->actors[index], "deactivated", G_CALLBACK (crowd_on_deactivated), self);
+  agent_bus_subscribe (self->f->bus, AGENT_SUBSCRIBER (self->actors[index]), NULL);
+}
+
+/* Returns who holds the role after that. */
+static guint
+crowd_hand_over (Crowd   *self,
+                 guint    holder,
+                 gboolean cancels)
+{
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean done;
+
+  agent_actor_hand_over_async (
+      self->actors[holder], self->actors[1 - holder], NULL, cancellable, test_keep_result, &result);
+  for (gint i = g_test_rand_int_range (0, 3); cancels && i > 0; i--)
+    g_main_context_iteration (self->f->context, FALSE);
+  if (cancels)
+    g_cancellable_cancel (cancellable);
+  test_wait_result (self->f, &result);
+  done = agent_actor_hand_over_finish (self->actors[holder], result, &error);
+  if (!done)
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+
+  return done ? 1 - holder : holder;
+}
+
+static void
+test_threads (TestFixture *f)
+{
+  g_autoptr (GPtrArray) threads = test_threads_new (2);
+  Crowd    crowd = { .f = f, .n_active = 1 };
+  Sender   senders[N_SENDERS];
+  GThread *sending[N_SENDERS];
+  guint    holder = 0;
+  guint    n_done = 0;
+
+  for (guint i = 0; i < 2; i++)
+    crowd_add_actor (&crowd, i, threads->pdata[i]);
+  for (guint i = 0; i < N_SENDERS; i++)
+    {
+      senders[i] = (Sender){ &crowd, i };
+      sending[i] = g_thread_new ("sender", crowd_send, &senders[i]);
+    }
+  for (guint i = 0; i < N_HAND_OVERS; i++)
+    {
+      guint before = holder;
+
+      holder = crowd_hand_over (&crowd, holder, (i & 1) != 0);
+      n_done += holder != before;
+    }
+  atomic_store (&crowd.over, TRUE);
+  for (guint i = 0; i < N_SENDERS; i++)
+    g_thread_join (sending[i]);
+  while (atomic_load (&crowd.n_handled) < atomic_load (&crowd.n_sent))
+    g_thread_yield ();
+
+  g_test_message ("%u of %u hand-overs, %u messages", n_done, N_HAND_OVERS, atomic_load (&crowd.n_sent));
+  g_assert_cmpint (agent_actor_is_active (crowd.actors[0]) + agent_actor_is_active (crowd.actors[1]), ==, 1);
+  test_assert_balanced (f->bus);
+  test_stop (f);
+  for (guint i = 0; i < 2; i++)
+    {
+      test_thread_sync (threads->pdata[i]);
+      g_signal_handlers_disconnect_by_data (crowd.actors[i], &crowd);
+    }
+  g_clear_pointer (&threads, g_ptr_array_unref);
+  for (guint i = 0; i < 2; i++)
+    g_assert_finalize_object (crowd.actors[i]);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -744,6 +1205,16 @@ main (int    argc,
   test_add ("/actor-role/hand-over/deactivated", test_deactivated);
   test_add ("/actor-role/hand-over/activated", test_activated);
   test_add ("/actor-role/hand-over/done", test_done);
+  test_add ("/actor-role/waiting/bounded", test_bounded);
+  test_add ("/actor-role/waiting/drops-oldest", test_drops_oldest);
+  test_add ("/actor-role/waiting/sender", test_waiting_sender);
+  test_add ("/actor-role/waiting/sender-undone", test_waiting_sender_undone);
+  test_add ("/actor-role/waiting/flush", test_flush);
+  test_add ("/actor-role/waiting/requests", test_requests);
+  test_add ("/actor-role/waiting/total-order", test_total_order);
+  test_add ("/actor-role/threads", test_threads);
+  test_add ("/actor-role/stopped", test_stopped);
+  test_add ("/actor-role/refused", test_refused);
 
   return g_test_run ();
 }
