@@ -2,40 +2,14 @@
 
 #include "config.h"
 
-#include <stdatomic.h>
-
-#include "base/agent-spin-lock-private.h"
 #include "base/agent-string-hash-private.h"
-#include "bus/agent-group-private.h"
+#include "bus/agent-group-locked-private.h"
 #include "mailbox/agent-mailbox-private.h"
-
-/* Those who are active are at the start of the members, and those who keep data for later are behind them. So to choose one takes
- * the same time however many stand by. */
-typedef struct
-{
-  char             *name;                            /* (owned) */
-  GPtrArray        *members;                         /* of AgentMailbox (owned), by their standing */
-  GHashTable       *places;                          /* AgentMailbox → its index in @members */
-  AgentMailboxTrie *trie;                            /* (owned) the same members */
-  guint             n_up_to[AGENT_STANDING_STANDBY]; /* how many members have this standing, or one before it */
-
-  /* During a hand-over */
-  AgentMailbox *holder;    /* (unowned) (nullable) who finishes what it has, and gets no more; NULL when it has left */
-  AgentMailbox *successor; /* (unowned) (nullable) who holds back what comes; NULL when it has left */
-} Group;
-
-struct _AgentGroups
-{
-  _Atomic guint n_groups; /* changed with the lock held */
-  AgentSpinLock lock;
-  GHashTable   *by_name; /* (lock) the name of a Group → the Group (owned) */
-  guint64       random;  /* (lock) */
-};
 
 static void
 group_free (gpointer data)
 {
-  Group *self = data;
+  AgentGroup *self = data;
 
   _agent_mailbox_trie_unref (self->trie);
   g_hash_table_unref (self->places);
@@ -44,10 +18,10 @@ group_free (gpointer data)
   g_free (self);
 }
 
-static Group *
+static AgentGroup *
 group_new (const char *name)
 {
-  Group *self = g_new0 (Group, 1);
+  AgentGroup *self = g_new0 (AgentGroup, 1);
 
   self->name = g_strdup (name);
   self->members = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
@@ -102,122 +76,36 @@ _agent_groups_contains (AgentGroups *self,
   return contains;
 }
 
-/* --- Standing --- */
-
-static AgentStanding
-group_get_standing (AgentMailbox *member)
-{
-  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&member->extras);
-
-  return (AgentStanding) extras->standing;
-}
-
-static guint
-group_get_place_locked (Group        *self,
-                        AgentMailbox *member)
-{
-  return GPOINTER_TO_UINT (g_hash_table_lookup (self->places, member));
-}
-
-static void
-group_put_locked (Group        *self,
-                  AgentMailbox *member,
-                  guint         place)
-{
-  self->members->pdata[place] = member;
-  g_hash_table_insert (self->places, member, GUINT_TO_POINTER (place));
-}
-
-static void
-group_swap_locked (Group        *self,
-                   AgentMailbox *member,
-                   guint         place)
-{
-  guint         before = group_get_place_locked (self, member);
-  AgentMailbox *other = self->members->pdata[place];
-
-  group_put_locked (self, other, before);
-  group_put_locked (self, member, place);
-}
-
-/* @member is the last one of all that have no better standing than @from: gives it the standing @to, step by step.
- *
- * Each step moves the border between two standings by one member. */
-static void
-group_move_locked (Group        *self,
-                   AgentMailbox *member,
-                   AgentStanding from,
-                   AgentStanding to)
-{
-  for (AgentStanding standing = from; standing > to; standing--)
-    group_swap_locked (self, member, self->n_up_to[standing - 1]++);
-  for (AgentStanding standing = from; standing < to; standing++)
-    group_swap_locked (self, member, --self->n_up_to[standing]);
-}
-
-static void
-group_set_standing_locked (Group        *self,
-                           AgentMailbox *member,
-                           AgentStanding standing,
-                           AgentGrouping grouping)
-{
-  AgentStanding before = group_get_standing (member);
-
-  atomic_store (&member->grouping, grouping);
-  _agent_mailbox_extras_peek (&member->extras)->standing = (guint8) standing;
-  group_move_locked (self, member, before, standing);
-}
-
 /* --- Coming and going --- */
 
 /* The trie that was there before, to be unreffed after unlocking: (transfer full) (nullable). */
 static AgentMailboxTrie *
-group_add_locked (Group        *self,
+group_add_locked (AgentGroup   *self,
                   AgentMailbox *member)
 {
   AgentMailboxTrie *before = self->trie;
 
   g_hash_table_insert (self->places, member, GUINT_TO_POINTER (self->members->len));
   g_ptr_array_add (self->members, _agent_mailbox_ref (member));
-  group_move_locked (self, member, AGENT_STANDING_STANDBY, group_get_standing (member));
+  _agent_group_move_locked (self, member, AGENT_STANDING_STANDBY, _agent_group_get_standing (member));
   self->trie = _agent_mailbox_trie_add (before, member);
   return before;
-}
-
-/* One of the two that hand over leaves. If that is the successor, the holder goes on: it holds back what comes until it has got
- * what the successor has held back. */
-static void
-group_forget_hand_over_locked (Group        *self,
-                               AgentMailbox *member)
-{
-  AgentMailbox *holder = self->holder;
-
-  if (member != holder && member != self->successor)
-    return;
-
-  self->holder = NULL;
-  if (member == holder)
-    return;
-
-  self->successor = NULL;
-  if (holder != NULL)
-    group_set_standing_locked (self, holder, AGENT_STANDING_ACTIVE, AGENT_GROUPING_HOLDS);
 }
 
 /* The last member takes the place of @member. The trie that was there before, to be unreffed after unlocking: (transfer
  * full). */
 static AgentMailboxTrie *
-group_remove_locked (Group        *self,
+group_remove_locked (AgentGroup   *self,
                      AgentMailbox *member)
 {
   AgentMailboxTrie *before = self->trie;
   AgentMailbox     *last;
   guint             place;
 
-  group_forget_hand_over_locked (self, member);
-  group_move_locked (self, member, group_get_standing (member), AGENT_STANDING_STANDBY);
+  _agent_group_forget_hand_over_locked (self, member);
+  _agent_group_move_locked (self, member, _agent_group_get_standing (member), AGENT_STANDING_STANDBY);
   last = self->members->pdata[self->members->len - 1];
-  place = group_get_place_locked (self, member);
+  place = _agent_group_get_place_locked (self, member);
 
   self->trie = _agent_mailbox_trie_remove (before, member);
   g_hash_table_insert (self->places, last, GUINT_TO_POINTER (place));
@@ -232,7 +120,7 @@ _agent_groups_join (AgentGroups  *self,
                     const char   *name,
                     AgentMailbox *member)
 {
-  Group            *group;
+  AgentGroup       *group;
   AgentMailboxTrie *before;
 
   _agent_spin_lock_lock (&self->lock);
@@ -256,7 +144,7 @@ _agent_groups_leave (AgentGroups  *self,
                      const char   *name,
                      AgentMailbox *member)
 {
-  Group            *group;
+  AgentGroup       *group;
   AgentMailboxTrie *before;
   gboolean          last;
 
@@ -293,127 +181,13 @@ _agent_groups_clear (AgentGroups *self)
   g_hash_table_unref (before);
 }
 
-/* --- Handing over --- */
-
-/* (nullable): NULL if @member is not in the group */
-static Group *
-groups_find_locked (AgentGroups  *self,
-                    const char   *name,
-                    AgentMailbox *member)
-{
-  Group *group = g_hash_table_lookup (self->by_name, name);
-
-  return group != NULL && g_hash_table_contains (group->places, member) ? group : NULL;
-}
-
-/* @member takes part or stands aside. What is sent to it for the group from then on goes to others. Does nothing while it hands
- * over or is handed over to. */
-void
-_agent_groups_set_standing (AgentGroups  *self,
-                            const char   *name,
-                            AgentMailbox *member,
-                            AgentStanding standing)
-{
-  Group *group;
-
-  _agent_spin_lock_lock (&self->lock);
-  group = groups_find_locked (self, name, member);
-  if (group != NULL && member != group->holder && member != group->successor)
-    group_set_standing_locked (group,
-                               member,
-                               standing,
-                               standing == AGENT_STANDING_ACTIVE ? AGENT_GROUPING_OPEN : AGENT_GROUPING_CLOSED);
-  _agent_spin_lock_unlock (&self->lock);
-}
-
-/* From now on @to gets what would go to @from, and holds it back. FALSE: they are not in the group, @from is not active or @to is,
- * or there is a hand-over already. */
-gboolean
-_agent_groups_begin_hand_over (AgentGroups  *self,
-                               const char   *name,
-                               AgentMailbox *from,
-                               AgentMailbox *to)
-{
-  Group   *group;
-  gboolean begun;
-
-  _agent_spin_lock_lock (&self->lock);
-  group = groups_find_locked (self, name, from);
-  begun = group != NULL && group == groups_find_locked (self, name, to) && group->holder == NULL &&
-          group->successor == NULL && group_get_standing (from) == AGENT_STANDING_ACTIVE &&
-          group_get_standing (to) != AGENT_STANDING_ACTIVE;
-  if (begun)
-    {
-      group->holder = from;
-      group->successor = to;
-      group_set_standing_locked (group, to, AGENT_STANDING_ACTIVE, AGENT_GROUPING_HOLDS);
-      group_set_standing_locked (group, from, AGENT_STANDING_STANDBY, AGENT_GROUPING_CLOSED);
-    }
-  _agent_spin_lock_unlock (&self->lock);
-
-  return begun;
-}
-
-/* @to is the holder from now on, and @from, if it has not left, has @standing. FALSE: @to has left. */
-gboolean
-_agent_groups_end_hand_over (AgentGroups  *self,
-                             const char   *name,
-                             AgentMailbox *from,
-                             AgentMailbox *to,
-                             AgentStanding standing)
-{
-  Group   *group;
-  gboolean ended;
-
-  _agent_spin_lock_lock (&self->lock);
-  group = groups_find_locked (self, name, to);
-  ended = group != NULL && group->successor == to;
-  if (ended)
-    {
-      if (group->holder == from)
-        group_set_standing_locked (group, from, standing, AGENT_GROUPING_CLOSED);
-      group->holder = NULL;
-      group->successor = NULL;
-    }
-  _agent_spin_lock_unlock (&self->lock);
-
-  return ended;
-}
-
-/* @from goes on as the holder, and holds back what comes until it has got what @to has held back. @to has @standing. FALSE: one of
- * the two has left. */
-gboolean
-_agent_groups_undo_hand_over (AgentGroups  *self,
-                              const char   *name,
-                              AgentMailbox *from,
-                              AgentMailbox *to,
-                              AgentStanding standing)
-{
-  Group   *group;
-  gboolean undone;
-
-  _agent_spin_lock_lock (&self->lock);
-  group = groups_find_locked (self, name, from);
-  undone = group != NULL && group->holder == from && group->successor == to;
-  if (undone)
-    {
-      group->holder = NULL;
-      group->successor = NULL;
-      group_set_standing_locked (group, from, AGENT_STANDING_ACTIVE, AGENT_GROUPING_HOLDS);
-      group_set_standing_locked (group, to, standing, AGENT_GROUPING_CLOSED);
-    }
-  _agent_spin_lock_unlock (&self->lock);
-
-  return undone;
-}
-
 /* --- Choosing --- */
 
 #define NOBODY G_MAXUINT
 
 /* How many members there are to choose from, at the start of all. Those that keep data get it as long as nobody is active. */
 static guint
-group_count_choices (Group *self)
+group_count_choices (AgentGroup *self)
 {
   guint n_active = self->n_up_to[AGENT_STANDING_ACTIVE];
 
@@ -433,7 +207,7 @@ groups_random_locked (AgentGroups *self,
 }
 
 static gboolean
-group_is_source (Group      *self,
+group_is_source (AgentGroup *self,
                  guint       i,
                  const char *source)
 {
@@ -445,7 +219,7 @@ group_is_source (Group      *self,
  * @other: an index, or NOBODY */
 static guint
 groups_draw_locked (AgentGroups *self,
-                    Group       *group,
+                    AgentGroup  *group,
                     guint        other)
 {
   guint n_choices = group_count_choices (group);
@@ -459,7 +233,7 @@ groups_draw_locked (AgentGroups *self,
  * likely: but for the source's neighbour among three or more, if one is left out already. */
 static guint
 groups_draw_but_source_locked (AgentGroups *self,
-                               Group       *group,
+                               AgentGroup  *group,
                                guint        other,
                                const char  *source)
 {
@@ -482,8 +256,8 @@ groups_draw_but_source_locked (AgentGroups *self,
 
 /* Whoever has fewer messages queued and in hand. Relaxed, all: the figures change at any time. */
 static guint64
-group_measure (Group *self,
-               guint  i)
+group_measure (AgentGroup *self,
+               guint       i)
 {
   AgentMailbox      *member = self->members->pdata[i];
   AgentChannelQueue *queue = &member->queues[AGENT_CHANNEL_DATA];
@@ -495,8 +269,8 @@ group_measure (Group *self,
 
 /* A guess, without a lock of the member: it is full by number, or the room is reserved for those who wait. */
 static gboolean
-group_is_full (Group *self,
-               guint  i)
+group_is_full (AgentGroup *self,
+               guint       i)
 {
   AgentMailbox *member = self->members->pdata[i];
 
@@ -509,7 +283,7 @@ group_is_full (Group *self,
 /* A member that has room, from a random one on: NOBODY if none that was asked has. */
 static guint
 groups_find_room_locked (AgentGroups *self,
-                         Group       *group,
+                         AgentGroup  *group,
                          const char  *source)
 {
   guint n = group_count_choices (group);
@@ -531,10 +305,10 @@ groups_find_room_locked (AgentGroups *self,
  * @second: NOBODY if there is no other one
  * @other: (out): the one that is not returned */
 static guint
-group_get_shorter (Group *self,
-                   guint  first,
-                   guint  second,
-                   guint *other)
+group_get_shorter (AgentGroup *self,
+                   guint       first,
+                   guint       second,
+                   guint      *other)
 {
   gboolean swap = second != NOBODY && (gint64) (group_measure (self, second) - group_measure (self, first)) < 0;
 
@@ -544,7 +318,7 @@ group_get_shorter (Group *self,
 
 static AgentMailbox *
 groups_choose_locked (AgentGroups *self,
-                      Group       *group,
+                      AgentGroup  *group,
                       const char  *source)
 {
   guint first = groups_draw_but_source_locked (self, group, NOBODY, source);
@@ -564,7 +338,7 @@ groups_choose_locked (AgentGroups *self,
     }
 
   /* One that keeps data was closed when it stood aside. */
-  if (group_get_standing (group->members->pdata[chosen]) == AGENT_STANDING_KEEPS)
+  if (_agent_group_get_standing (group->members->pdata[chosen]) == AGENT_STANDING_KEEPS)
     atomic_store (&((AgentMailbox *) group->members->pdata[chosen])->grouping, AGENT_GROUPING_OPEN);
   return _agent_mailbox_ref (group->members->pdata[chosen]);
 }
@@ -578,7 +352,7 @@ _agent_groups_choose (AgentGroups *self,
                       const char  *name,
                       const char  *source)
 {
-  Group        *group;
+  AgentGroup   *group;
   AgentMailbox *member;
 
   if (!_agent_groups_has_any (self))
@@ -593,7 +367,7 @@ _agent_groups_choose (AgentGroups *self,
 }
 
 static gboolean
-group_has_other_locked (Group      *self,
+group_has_other_locked (AgentGroup *self,
                         const char *source)
 {
   guint n = group_count_choices (self);
@@ -607,8 +381,8 @@ _agent_groups_has_other (AgentGroups *self,
                          const char  *name,
                          const char  *source)
 {
-  Group   *group;
-  gboolean has_other;
+  AgentGroup *group;
+  gboolean    has_other;
 
   if (!_agent_groups_has_any (self))
     return FALSE;
@@ -627,7 +401,7 @@ _agent_groups_ref_members (AgentGroups *self,
                            const char  *name,
                            guint       *n_members)
 {
-  Group            *group;
+  AgentGroup       *group;
   AgentMailboxTrie *members = NULL;
 
   *n_members = 0;
