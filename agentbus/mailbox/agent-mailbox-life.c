@@ -372,9 +372,30 @@ _agent_mailbox_move_taken (AgentMailbox *self,
   life_move (self, messages, TRUE);
 }
 
-/* The same for all that is held back. */
-void
-_agent_mailbox_move_held (AgentMailbox *self)
+/* The subscriber handles by itself what nobody else gets. */
+static void
+life_keep_taken (AgentMailbox *self,
+                 GPtrArray    *messages)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  _agent_channel_queue_lock (queue);
+  if (!queue->emptied)
+    {
+      _agent_mailbox_extras_get (&self->extras)->n_moved -= messages->len;
+      for (guint i = 0; i < messages->len; i++)
+        _agent_mailbox_add_grouped_locked (self, messages->pdata[i]);
+      messages->len = 0;
+    }
+  _agent_channel_queue_unlock (queue);
+}
+
+/* The mailbox is closed, and gives to others what it has held back.
+ *
+ * @drain: whether to keep what nobody gets */
+static void
+life_move_held (AgentMailbox *self,
+                gboolean      drain)
 {
   g_autoptr (GPtrArray) messages = NULL;
 
@@ -382,6 +403,11 @@ _agent_mailbox_move_held (AgentMailbox *self)
     return;
 
   messages = _agent_mailbox_take_held (self, NULL);
+  if (drain && messages->len > 0)
+    {
+      self->owner->funcs->move (self->owner, self, messages);
+      life_keep_taken (self, messages);
+    }
   _agent_mailbox_move_taken (self, messages);
 }
 
@@ -464,7 +490,7 @@ _agent_mailbox_close_only (AgentMailbox *self,
   life_close_queue (self, AGENT_CHANNEL_DATA);
   if (!drain)
     n_discarded = life_discard_queue (self, AGENT_CHANNEL_DATA, FALSE);
-  _agent_mailbox_move_held (self);
+  life_move_held (self, drain);
 
   keeps_data = drain || life_has_data (self);
   if (keeps_data && _agent_mailbox_has_mark (self, AGENT_MARK_PULLED))
@@ -513,7 +539,7 @@ _agent_mailbox_abandon_only (AgentMailbox *self)
   life_begin_return (self);
   life_discard_queue (self, AGENT_CHANNEL_SYSTEM, TRUE);
   life_discard_queue (self, AGENT_CHANNEL_DATA, TRUE);
-  _agent_mailbox_move_held (self);
+  life_move_held (self, FALSE);
 
   first = life_abandon_schedule (self, in_hand);
   if (first)

@@ -323,7 +323,6 @@ guint            _agent_mailbox_get_n_held_locked
 GPtrArray       *_agent_mailbox_take_held      (AgentMailbox               *self,
                                                 gboolean                   *closed);
 void             _agent_mailbox_release_held   (AgentMailbox               *self);
-void             _agent_mailbox_move_held      (AgentMailbox               *self);
 void             _agent_mailbox_move_taken     (AgentMailbox               *self,
                                                 GPtrArray                  *messages);
 

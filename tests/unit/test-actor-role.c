@@ -1069,6 +1069,15 @@ crowd_on_deactivated (AgentActor *actor,
   g_assert_cmpint (atomic_fetch_add (&self->n_active, -1), ==, 1);
 }
 
+static void
+crowd_on_ended (AgentActor *actor,
+                const char *reason,
+                Crowd      *self)
+{
+  if (agent_actor_is_active (actor))
+    crowd_on_deactivated (actor, self);
+}
+
 typedef struct
 {
   Crowd *crowd;
@@ -1114,7 +1123,8 @@ crowd_add_actor (Crowd      *self,
   g_signal_connect (self->actors[index], "message", G_CALLBACK (crowd_on_message), self);
   g_signal_connect (self->actors[index], "activated", G_CALLBACK (crowd_on_activated), self);
   g_signal_connect (self->actors[index], "deactivated", G_CALLBACK (crowd_on_deactivated), self);
-  agent_bus_subscribe (self->f->bus, AGENT_SUBSCRIBER (self->actors[index]), NULL);
+  g_signal_connect (self->actors[index], "ended", G_CALLBACK (crowd_on_ended), self);
+  g_assert_true (agent_bus_subscribe (self->f->bus, AGENT_SUBSCRIBER (self->actors[index]), NULL));
 }
 
 /* Returns who holds the role after that. */
@@ -1186,6 +1196,84 @@ test_threads (TestFixture *f)
     g_assert_finalize_object (crowd.actors[i]);
 }
 
+#define N_LEAVERS 150
+
+/* Successors that leave at any moment: the holder goes on, or is activated again, or the next one is subscribed too late. */
+static void
+crowd_try_leaver (Crowd      *self,
+                  TestThread *thread)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GAsyncResult) left = NULL;
+  g_autoptr (GError) error = NULL;
+
+  crowd_add_actor (self, 1, thread);
+  agent_actor_hand_over_async (self->actors[0], self->actors[1], NULL, NULL, test_keep_result, &result);
+  for (gint i = g_test_rand_int_range (0, 50); i > 0; i--)
+    g_thread_yield ();
+  agent_bus_unsubscribe_full_async (
+      self->f->bus, "b", AGENT_LEAVE_FLAGS_DRAIN, NULL, test_keep_result, &left);
+  test_wait_result (self->f, &result);
+  test_wait_result (self->f, &left);
+  if (agent_actor_hand_over_finish (self->actors[0], result, &error))
+    agent_bus_send (self->f->bus, agent_message_new_activate ("test", "a", NULL));
+  else
+    g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED);
+
+  test_thread_sync (thread);
+  g_signal_handlers_disconnect_by_data (self->actors[1], self);
+  g_object_unref (self->actors[1]);
+}
+
+/* While "b" holds the role and leaves, and "a" is not active again yet, nobody gets what is sent. So senders count what was taken. */
+static gpointer
+crowd_send_to_anybody (gpointer data)
+{
+  Sender          *self = data;
+  Crowd           *crowd = self->crowd;
+  g_autofree char *name = g_strdup_printf ("%u", self->index);
+
+  for (guint number = 1; !atomic_load (&crowd->over); number++)
+    {
+      while ((gint) (atomic_load (&crowd->n_sent) - atomic_load (&crowd->n_handled)) > 500 && !atomic_load (&crowd->over))
+        g_thread_yield ();
+      atomic_fetch_add (&crowd->n_sent, agent_bus_send (crowd->f->bus, test_data (name, "role", number)));
+    }
+
+  return NULL;
+}
+
+static void
+test_threads_leaving (TestFixture *f)
+{
+  g_autoptr (GPtrArray) threads = test_threads_new (2);
+  Crowd    crowd = { .f = f, .n_active = 1 };
+  Sender   senders[N_SENDERS];
+  GThread *sending[N_SENDERS];
+
+  crowd_add_actor (&crowd, 0, threads->pdata[0]);
+  for (guint i = 0; i < N_SENDERS; i++)
+    {
+      senders[i] = (Sender){ &crowd, i };
+      sending[i] = g_thread_new ("sender", crowd_send_to_anybody, &senders[i]);
+    }
+  for (guint i = 0; i < N_LEAVERS; i++)
+    crowd_try_leaver (&crowd, threads->pdata[1]);
+  atomic_store (&crowd.over, TRUE);
+  for (guint i = 0; i < N_SENDERS; i++)
+    g_thread_join (sending[i]);
+  while (atomic_load (&crowd.n_handled) < atomic_load (&crowd.n_sent))
+    g_thread_yield ();
+
+  g_test_message ("%u messages", atomic_load (&crowd.n_sent));
+  test_assert_balanced (f->bus);
+  test_stop (f);
+  test_thread_sync (threads->pdata[0]);
+  g_signal_handlers_disconnect_by_data (crowd.actors[0], &crowd);
+  g_clear_pointer (&threads, g_ptr_array_unref);
+  g_assert_finalize_object (crowd.actors[0]);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -1212,7 +1300,8 @@ main (int    argc,
   test_add ("/actor-role/waiting/flush", test_flush);
   test_add ("/actor-role/waiting/requests", test_requests);
   test_add ("/actor-role/waiting/total-order", test_total_order);
-  test_add ("/actor-role/threads", test_threads);
+  test_add ("/actor-role/threads/to-and-fro", test_threads);
+  test_add ("/actor-role/threads/leaving", test_threads_leaving);
   test_add ("/actor-role/stopped", test_stopped);
   test_add ("/actor-role/refused", test_refused);
 
