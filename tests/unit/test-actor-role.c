@@ -4,6 +4,8 @@
 
 #include <stdatomic.h>
 
+#include "bus/agent-bus-private.h"
+#include "bus/agent-group-private.h"
 #include "test-tools.h"
 
 /*
@@ -131,6 +133,8 @@ on_message (AgentActor   *actor,
   guint            number = get_number (message);
   g_autofree char *text = g_strdup_printf ("%u", number);
 
+  if (g_strcmp0 (agent_message_get_target (message), "role") == 0)
+    g_assert_true (agent_actor_is_active (actor));
   record_add (self->record, "", player_get_name (self), text);
   if (number == self->keep)
     self->delivery = agent_subscriber_defer (AGENT_SUBSCRIBER (actor));
@@ -699,6 +703,7 @@ run_scene (TestFixture *f,
   g_test_message ("%s; then %s", scene.record.story->str, holder != NULL ? holder : "nobody");
   g_assert_cmpstr (holder, ==, expected);
   g_assert_cmpuint (scene.record.max_active, ==, 1);
+  g_assert_cmpuint (g_hash_table_size (scene.record.active), ==, holder != NULL);
   n_handled = scene_assert_order (&scene);
   if (!disturbances[i].loses || expected != NULL)
     g_assert_cmpuint (n_handled, ==, scene.n_accepted);
@@ -957,6 +962,34 @@ test_total_order (TestFixture *f)
   assert_story (f, &pair.record, "a1 b3 -a +b b2");
   g_signal_handlers_disconnect_by_data (pair.b->actor, &last_seq);
   pair_finish (&pair, -1);
+}
+
+/* A sender may have chosen the holder before the hand-over, and push its message later. */
+static void
+test_late_sender (TestFixture *f)
+{
+  AgentGroups  *groups = _agent_directory_get_groups (f->bus->directory);
+  AgentMessage *message = test_data ("test", "role", 2);
+  AgentMailbox *chosen;
+  Record        record;
+  Player       *a;
+  Player       *b;
+
+  record_init (&record);
+  a = player_new (f, &record, "a", "role", TRUE, FALSE);
+  b = player_new (f, &record, "b", "role", FALSE, FALSE);
+  chosen = _agent_groups_choose (groups, "role", "test");
+  agent_actor_hand_over_async (a->actor, b->actor, NULL, NULL, NULL, NULL);
+  assert_story (f, &record, "-a +b");
+  message->grouped = TRUE;
+  g_assert_true (_agent_mailbox_push (chosen, message, _agent_sender_get ()));
+  _agent_sender_collect (_agent_sender_get ());
+  _agent_mailbox_unref (chosen);
+  assert_story (f, &record, "-a +b b2");
+  test_stop (f);
+  player_free (a);
+  player_free (b);
+  record_clear (&record);
 }
 
 /* A bus that stops ends the hand-over, too. */
@@ -1300,6 +1333,7 @@ main (int    argc,
   test_add ("/actor-role/waiting/flush", test_flush);
   test_add ("/actor-role/waiting/requests", test_requests);
   test_add ("/actor-role/waiting/total-order", test_total_order);
+  test_add ("/actor-role/waiting/late-sender", test_late_sender);
   test_add ("/actor-role/threads/to-and-fro", test_threads);
   test_add ("/actor-role/threads/leaving", test_threads_leaving);
   test_add ("/actor-role/stopped", test_stopped);
