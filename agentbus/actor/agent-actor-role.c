@@ -198,7 +198,7 @@ role_start (AgentBus   *bus,
  * agent_actor_hand_over_async:
  * @from: the actor that holds a role
  * @to: the actor that holds it next
- * @args: (nullable): what @to gets with [signal@AgentBus.Actor::activated]; a floating reference is taken
+ * @args: (nullable): what @to gets with [signal@AgentBus.Actor::activated], of any type; a floating reference is taken
  * @cancellable: (nullable): ends the operation, and undoes it if @from has not finished yet
  * @callback: (scope async) (nullable) (closure user_data): called when @to is active, or when the hand-over is undone
  * @user_data: data for @callback
