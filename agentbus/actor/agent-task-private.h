@@ -54,6 +54,8 @@ const guint64 *
            _agent_task_get_number  (AgentTask       *self);
 AgentTask *_agent_task_get_by_number (const guint64 *number);
 gint64     _agent_task_get_made_at (AgentTask       *self);
+AgentMessage *
+           _agent_task_dup_answer  (AgentTask       *self);
 AgentActor *
            _agent_task_get_actor   (AgentTask       *self);
 gboolean   _agent_task_watch_end   (AgentTask       *self,

@@ -998,6 +998,19 @@ _agent_task_watch_end (AgentTask       *self,
   return !told;
 }
 
+/* What the worker has answered: (transfer full) (nullable). */
+AgentMessage *
+_agent_task_dup_answer (AgentTask *self)
+{
+  AgentMessage *answer;
+
+  g_mutex_lock (&self->lock);
+  answer = self->answer != NULL ? agent_message_ref (self->answer) : NULL;
+  g_mutex_unlock (&self->lock);
+
+  return answer;
+}
+
 /* µs */
 gint64
 _agent_task_get_made_at (AgentTask *self)
