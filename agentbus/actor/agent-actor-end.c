@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-actor-private.h"
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-actor-tree-private.h"
 #include "actor/agent-patient-private.h"
 #include "agent-bus-error.h"

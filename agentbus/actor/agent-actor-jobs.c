@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-job-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"

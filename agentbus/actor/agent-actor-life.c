@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-actor-private.h"
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-actor-tree-private.h"
 #include "bus/agent-bus-private.h"
 #include "bus/agent-subscriber-private.h"

@@ -139,28 +139,9 @@ void            _agent_actor_begin_cancel (AgentActor         *self,
                                            const char         *reason);
 void            _agent_actor_cancel_now   (AgentActor         *self);
 void            _agent_actor_farewell     (AgentActor         *self);
-void            _agent_actor_notify_state (AgentActor         *self);
-void            _agent_actor_notify_active
-                                          (AgentActor         *self);
 
 /* For the instance's beginning */
 void            _agent_actor_set_rules    (AgentActor         *self);
 
-/* Whether somebody does tasks of this name. */
-gboolean        _agent_actor_does_task    (AgentActor         *self,
-                                           const char         *task_name);
-void            _agent_actor_emit_request (AgentActor         *self,
-                                           AgentJob           *job,
-                                           const char         *task_name);
-void            _agent_actor_emit_activated
-                                          (AgentActor         *self,
-                                           GVariant           *args);
-void            _agent_actor_emit_deactivated
-                                          (AgentActor         *self);
-void            _agent_actor_emit_cancelled
-                                          (AgentActor         *self,
-                                           const char         *reason);
-void            _agent_actor_emit_ended   (AgentActor         *self,
-                                           const char         *reason);
 
 G_END_DECLS

@@ -3,8 +3,8 @@
 #include "config.h"
 
 #include "actor/agent-actor-private.h"
+#include "actor/agent-actor-signals-private.h"
 #include "actor/agent-job-private.h"
-#include "base/agent-signal-private.h"
 #include "base/agent-utf8-private.h"
 
 /**
@@ -77,18 +77,7 @@ enum
   N_PROPS
 };
 
-enum
-{
-  ACTIVATED,
-  DEACTIVATED,
-  CANCELLED,
-  ENDED,
-  TASK_REQUEST,
-  N_SIGNALS
-};
-
 static GParamSpec *props[N_PROPS];
-static guint       signals[N_SIGNALS];
 
 typedef AgentActorCore AgentActorPrivate;
 
@@ -98,81 +87,6 @@ AgentActorCore *
 _agent_actor_get_core (AgentActor *self)
 {
   return agent_actor_get_instance_private (self);
-}
-
-/* --- Signals, in the actor's context --- */
-
-/* Names come from strangers, so no quark is made for them: a name that somebody listens to has one. */
-static GQuark
-actor_get_detail (const char *task_name)
-{
-  return task_name != NULL ? g_quark_try_string (task_name) : 0;
-}
-
-/* Whether a handler is connected with just this detail, or with none if it is 0. */
-static gboolean
-actor_has_handler (AgentActor *self,
-                   GQuark      detail)
-{
-  return g_signal_has_handler_pending (self, signals[TASK_REQUEST], detail, FALSE);
-}
-
-/* Whether somebody does tasks of this name: (nullable). */
-gboolean
-_agent_actor_does_task (AgentActor *self,
-                        const char *task_name)
-{
-  GQuark detail = actor_get_detail (task_name);
-
-  return AGENT_ACTOR_GET_CLASS (self)->task_request != NULL || actor_has_handler (self, 0) ||
-         (detail != 0 && actor_has_handler (self, detail));
-}
-
-void
-_agent_actor_emit_request (AgentActor *self,
-                           AgentJob   *job,
-                           const char *task_name)
-{
-  g_signal_emit (self, signals[TASK_REQUEST], actor_get_detail (task_name), job);
-}
-
-void
-_agent_actor_emit_activated (AgentActor *self,
-                             GVariant   *args)
-{
-  g_signal_emit (self, signals[ACTIVATED], 0, args);
-}
-
-void
-_agent_actor_emit_deactivated (AgentActor *self)
-{
-  g_signal_emit (self, signals[DEACTIVATED], 0);
-}
-
-void
-_agent_actor_emit_cancelled (AgentActor *self,
-                             const char *reason)
-{
-  g_signal_emit (self, signals[CANCELLED], 0, reason);
-}
-
-void
-_agent_actor_emit_ended (AgentActor *self,
-                         const char *reason)
-{
-  g_signal_emit (self, signals[ENDED], 0, reason);
-}
-
-void
-_agent_actor_notify_state (AgentActor *self)
-{
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATE]);
-}
-
-void
-_agent_actor_notify_active (AgentActor *self)
-{
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_ACTIVE]);
 }
 
 /* --- GObject --- */
@@ -441,169 +355,6 @@ actor_install_work (GObjectClass *object_class)
 }
 
 static void
-actor_install_life_signals (AgentActorClass *klass)
-{
-  /**
-   * AgentActorClass::activated:
-   * @self: the actor
-   * @args: (nullable): what the message `activate` has brought
-   *
-   * The class handler of [signal@AgentBus.Actor::activated], which is called after those that are connected.
-   *
-   * Since: 0.1
-   */
-
-  /**
-   * AgentActorClass::deactivated:
-   * @self: the actor
-   *
-   * The class handler of [signal@AgentBus.Actor::deactivated], which is called after those that are connected.
-   *
-   * Since: 0.1
-   */
-
-  /**
-   * AgentActorClass::cancelled:
-   * @self: the actor
-   * @reason: (nullable): why
-   *
-   * The class handler of [signal@AgentBus.Actor::cancelled], which is called after those that are connected.
-   *
-   * Since: 0.1
-   */
-
-  /**
-   * AgentActorClass::ended:
-   * @self: the actor
-   * @reason: (nullable): why
-   *
-   * The class handler of [signal@AgentBus.Actor::ended], which is called after those that are connected.
-   *
-   * Since: 0.1
-   */
-
-  /**
-   * AgentActor::activated:
-   * @self: the actor
-   * @args: (nullable): what the message `activate` has brought
-   *
-   * A message `activate` has come. The actor is active, and may have been before.
-   *
-   * Since: 0.1
-   */
-  signals[ACTIVATED] = g_signal_new ("activated",
-                                     G_TYPE_FROM_CLASS (klass),
-                                     G_SIGNAL_RUN_LAST,
-                                     G_STRUCT_OFFSET (AgentActorClass, activated),
-                                     NULL,
-                                     NULL,
-                                     g_cclosure_marshal_VOID__VARIANT,
-                                     G_TYPE_NONE,
-                                     1,
-                                     G_TYPE_VARIANT);
-
-  /**
-   * AgentActor::deactivated:
-   * @self: the actor
-   *
-   * A message `deactivate` has come. The actor is not active, and may not have been before.
-   *
-   * Since: 0.1
-   */
-  signals[DEACTIVATED] = g_signal_new ("deactivated",
-                                       G_TYPE_FROM_CLASS (klass),
-                                       G_SIGNAL_RUN_LAST,
-                                       G_STRUCT_OFFSET (AgentActorClass, deactivated),
-                                       NULL,
-                                       NULL,
-                                       g_cclosure_marshal_VOID__VOID,
-                                       G_TYPE_NONE,
-                                       0);
-
-  /**
-   * AgentActor::cancelled:
-   * @self: the actor
-   * @reason: (nullable): why
-   *
-   * A message `cancel` has come. The actor leaves at once: what is queued is discarded, and its jobs are cancelled.
-   *
-   * Since: 0.1
-   */
-  signals[CANCELLED] = g_signal_new ("cancelled",
-                                     G_TYPE_FROM_CLASS (klass),
-                                     G_SIGNAL_RUN_LAST,
-                                     G_STRUCT_OFFSET (AgentActorClass, cancelled),
-                                     NULL,
-                                     NULL,
-                                     g_cclosure_marshal_VOID__STRING,
-                                     G_TYPE_NONE,
-                                     1,
-                                     G_TYPE_STRING);
-
-  /**
-   * AgentActor::ended:
-   * @self: the actor
-   * @reason: (nullable): why, as the message `end` or `cancel` has said
-   *
-   * The actor has left its bus: all its jobs are answered and all its tasks have finished. It may be subscribed again when the
-   * operation that has made it leave has finished.
-   *
-   * Since: 0.1
-   */
-  signals[ENDED] = g_signal_new ("ended",
-                                 G_TYPE_FROM_CLASS (klass),
-                                 G_SIGNAL_RUN_LAST,
-                                 G_STRUCT_OFFSET (AgentActorClass, ended),
-                                 NULL,
-                                 NULL,
-                                 g_cclosure_marshal_VOID__STRING,
-                                 G_TYPE_NONE,
-                                 1,
-                                 G_TYPE_STRING);
-}
-
-static void
-actor_install_request_signal (AgentActorClass *klass)
-{
-  /**
-   * AgentActorClass::task_request:
-   * @self: the actor
-   * @job: what is requested
-   *
-   * Does a job. A subclass implements it to do all tasks, whatever their name; it is called after the handlers that are
-   * connected to [signal@AgentBus.Actor::task-request].
-   *
-   * Since: 0.1
-   */
-
-  /**
-   * AgentActor::task-request:
-   * @self: the actor
-   * @job: what is requested
-   *
-   * Somebody has requested something of the actor.
-   *
-   * The detail is the name of the task: `task-request::sum`. Answer with [method@AgentBus.Job.complete] or
-   * [method@AgentBus.Job.fail]. A handler that goes on after it has returned keeps a reference to @job; if nobody does, and
-   * there is no answer, the job fails. At most [property@AgentBus.Actor:max-jobs] jobs are worked on at a time, and the others
-   * wait. A task for which there is no handler is answered with %AGENT_BUS_ERROR_NOT_FOUND.
-   *
-   * Since: 0.1
-   */
-  signals[TASK_REQUEST] = g_signal_new ("task-request",
-                                        G_TYPE_FROM_CLASS (klass),
-                                        G_SIGNAL_RUN_LAST | G_SIGNAL_DETAILED,
-                                        G_STRUCT_OFFSET (AgentActorClass, task_request),
-                                        NULL,
-                                        NULL,
-                                        g_cclosure_marshal_VOID__OBJECT,
-                                        G_TYPE_NONE,
-                                        1,
-                                        AGENT_TYPE_JOB);
-  g_signal_set_va_marshaller (signals[TASK_REQUEST], G_TYPE_FROM_CLASS (klass), g_cclosure_marshal_VOID__OBJECTv);
-}
-
-static void
 agent_actor_class_init (AgentActorClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -616,8 +367,7 @@ agent_actor_class_init (AgentActorClass *klass)
   actor_install_life (object_class);
   actor_install_work (object_class);
   g_object_class_install_properties (object_class, N_PROPS, props);
-  actor_install_life_signals (klass);
-  actor_install_request_signal (klass);
+  _agent_actor_install_signals (klass);
 }
 
 static void

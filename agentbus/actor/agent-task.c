@@ -583,7 +583,8 @@ task_send (AgentTask *self)
     task_wait_or_end (self, task_new_error (self, error));
 }
 
-/* An AgentBusNameFunc, in the actor's context. */
+/* An AgentBusNameFunc, in the actor's context. If the request is not accepted all the same, the task goes on to watch: what it
+ * knows already, it would be told again at once by a new watch. */
 static void
 task_on_target_appeared (AgentBus   *bus,
                          const char *name,
@@ -595,8 +596,7 @@ task_on_target_appeared (AgentBus   *bus,
     return;
 
   _agent_actor_count_waited (self->actor);
-  task_stop_waiting_for_target (self);
-  task_move_appointment (self, task_get_due (self));
+  task_move_appointment (self, AGENT_AGENDA_NOW);
   task_send (self);
 }
 
@@ -619,7 +619,9 @@ task_watch_target (AgentTask *self)
 
 /* --- Its appointments --- */
 
-/* Ends the task in the actor's context, and has the worker stop. Takes @error.
+/* Ends the task when its appointment has come, and has the worker stop. Takes @error.
+ *
+ * If another thread is quicker, it finds no appointment to move, so the end is told here in any case.
  *
  * @reason: for the worker */
 static void
@@ -628,13 +630,9 @@ task_end_and_cancel (AgentTask      *self,
                      GError         *error,
                      const char     *reason)
 {
-  g_object_ref (self);
   if (task_decide (self, status, error, NULL))
-    {
-      task_cancel_worker (self, reason);
-      task_tell_end_now (self);
-    }
-  g_object_unref (self);
+    task_cancel_worker (self, reason);
+  task_tell_end_now (self);
 }
 
 static void
@@ -704,7 +702,9 @@ task_keep_appointment (gpointer object)
     task_time_out (self, waits);
   else
     {
-      if (waits && self->wait == NULL)
+      if (!waits)
+        task_stop_waiting_for_target (self);
+      else if (self->wait == NULL)
         task_watch_target (self);
       task_make_appointment (self);
     }
