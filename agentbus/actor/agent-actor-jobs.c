@@ -4,6 +4,7 @@
 
 #include "actor/agent-actor-signals-private.h"
 #include "actor/agent-job-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-clock-private.h"
@@ -92,6 +93,8 @@ jobs_add_work (AgentActor *self,
     }
   g_mutex_unlock (&core->lock);
 
+  if (open && work->series != NULL)
+    _agent_task_series_begin_job (work->series);
   return open;
 }
 
@@ -154,6 +157,8 @@ jobs_begin (AgentActor   *self,
 {
   AgentWork *work = _agent_work_new (self, mailbox, request);
 
+  work->series = _agent_actor_dup_series (self, agent_message_get_task_name (request));
+  work->begun_at = _agent_clock_now ();
   if (jobs_add_work (self, work))
     jobs_call_handler_in_time (self, work);
   else
@@ -308,6 +313,8 @@ _agent_actor_forget_work (AgentActor     *self,
   more = core->pending.length > 0;
   g_mutex_unlock (&core->lock);
 
+  if (was_job && work->series != NULL)
+    _agent_task_series_end_job (work->series, _agent_clock_now () - work->begun_at);
   if (was_job && more)
     _agent_actor_add_chore (self, AGENT_CHORE_JOBS);
   _agent_mailbox_end_work (work->mailbox);

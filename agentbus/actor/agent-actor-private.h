@@ -4,6 +4,7 @@
 
 #include "actor/agent-actor.h"
 #include "actor/agent-agenda-private.h"
+#include "actor/agent-outcome-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
 G_BEGIN_DECLS
@@ -19,19 +20,6 @@ G_BEGIN_DECLS
  * anything else is called that takes a lock.
  */
 
-/* The ways in which a task ends, for the statistics. */
-typedef enum
-{
-  AGENT_OUTCOME_COMPLETED,
-  AGENT_OUTCOME_FAILED,
-  AGENT_OUTCOME_CANCELLED,
-  AGENT_OUTCOME_TIMED_OUT,
-  AGENT_OUTCOME_NOT_FOUND,
-  AGENT_OUTCOME_FULL,
-  AGENT_OUTCOME_CLOSED,
-  AGENT_N_OUTCOMES
-} AgentOutcome;
-
 /* What is left to do in the actor's context. */
 enum
 {
@@ -42,7 +30,8 @@ enum
   AGENT_CHORE_CANCEL = 1 << 4, /* leave at once, also if it is ending */
 };
 
-typedef struct _AgentWork AgentWork;
+typedef struct _AgentWork       AgentWork;
+typedef struct _AgentTaskSeries AgentTaskSeries;
 
 typedef struct
 {
@@ -64,6 +53,7 @@ typedef struct
   AgentMailbox          *leaving;    /* (owned) (nullable) the inbox that waits for the farewell */
   GPtrArray             *to_trip;    /* (owned) (nullable) of AgentWork (owned) */
   AgentRouterDispatcher *dispatcher; /* (owned) (nullable) */
+  gpointer               ledger;     /* (owned) (nullable) the AgentTaskLedger of the bus, as long as the actor is ready */
   guint                  max_jobs;
   guint                  max_pending;
   guint                  wait_for_target; /* ms */
@@ -92,6 +82,9 @@ gboolean        _agent_actor_add_task     (AgentActor         *self,
 void            _agent_actor_forget_task  (AgentActor         *self,
                                            AgentTask          *task,
                                            AgentOutcome        outcome);
+AgentTaskSeries *
+                _agent_actor_dup_series   (AgentActor         *self,
+                                           const char         *task_name);
 gboolean        _agent_actor_count_waiting
                                           (AgentActor         *self,
                                            GError            **error);

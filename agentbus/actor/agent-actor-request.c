@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-job-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-task-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
@@ -12,16 +13,6 @@
 #include "message/agent-task-id-private.h"
 
 /* How an actor requests something of others, and what it keeps of that. */
-
-static const char *const outcome_nicks[] = {
-  [AGENT_OUTCOME_COMPLETED] = "completed",
-  [AGENT_OUTCOME_FAILED] = "failed",
-  [AGENT_OUTCOME_CANCELLED] = "cancelled",
-  [AGENT_OUTCOME_TIMED_OUT] = "timed-out",
-  [AGENT_OUTCOME_NOT_FOUND] = "not-found",
-  [AGENT_OUTCOME_FULL] = "full",
-  [AGENT_OUTCOME_CLOSED] = "closed",
-};
 
 /* --- The open tasks --- */
 
@@ -56,6 +47,63 @@ _agent_actor_forget_task (AgentActor  *self,
   core->n_outcomes[outcome]++;
   g_queue_unlink (&core->tasks, _agent_task_get_link (task));
   g_mutex_unlock (&core->lock);
+}
+
+/* (transfer full) (nullable) */
+static AgentTaskLedger *
+request_dup_kept_ledger (AgentActorCore *core)
+{
+  AgentTaskLedger *ledger;
+
+  g_mutex_lock (&core->lock);
+  ledger = core->ledger != NULL ? _agent_task_ledger_ref (core->ledger) : NULL;
+  g_mutex_unlock (&core->lock);
+
+  return ledger;
+}
+
+/* An actor that is not ready may get another bus next. */
+static void
+request_keep_ledger (AgentActorCore  *core,
+                     AgentTaskLedger *ledger)
+{
+  g_mutex_lock (&core->lock);
+  if (core->ledger == NULL && core->state == AGENT_ACTOR_STATE_READY)
+    core->ledger = _agent_task_ledger_ref (ledger);
+  g_mutex_unlock (&core->lock);
+}
+
+/* (transfer full) (nullable) */
+static AgentTaskLedger *
+request_dup_ledger (AgentActor *self)
+{
+  AgentActorCore  *core = _agent_actor_get_core (self);
+  AgentTaskLedger *ledger = request_dup_kept_ledger (core);
+  g_autoptr (AgentBus) bus = ledger == NULL ? agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self)) : NULL;
+
+  if (bus == NULL)
+    return ledger;
+
+  ledger = _agent_task_ledger_get (bus);
+  request_keep_ledger (core, ledger);
+  return ledger;
+}
+
+/* Where tasks of this name, which the actor requests or does, are counted: (transfer full) (nullable). NULL: the actor is on no
+ * bus. */
+AgentTaskSeries *
+_agent_actor_dup_series (AgentActor *self,
+                         const char *task_name)
+{
+  AgentTaskLedger *ledger = request_dup_ledger (self);
+  AgentTaskSeries *series;
+
+  if (ledger == NULL)
+    return NULL;
+
+  series = _agent_task_ledger_get_series (ledger, task_name);
+  _agent_task_ledger_unref (ledger);
+  return series;
 }
 
 /* FALSE: as many tasks wait for their targets as may. */
@@ -100,16 +148,19 @@ _agent_actor_close_tasks (AgentActor   *self,
 {
   AgentActorCore *core = _agent_actor_get_core (self);
   AgentMailbox   *before;
+  gpointer        ledger;
 
   g_autoptr (GPtrArray) tasks = g_ptr_array_new_with_free_func (g_object_unref);
 
   g_mutex_lock (&core->lock);
   before = core->closed_tasks;
   core->closed_tasks = _agent_mailbox_ref (mailbox);
+  ledger = g_steal_pointer (&core->ledger);
   for (GList *l = core->tasks.head; l != NULL; l = l->next)
     g_ptr_array_add (tasks, g_object_ref (l->data));
   g_mutex_unlock (&core->lock);
   g_clear_pointer (&before, _agent_mailbox_unref);
+  g_clear_pointer (&ledger, _agent_task_ledger_unref);
 
   for (guint i = 0; i < tasks->len; i++)
     _agent_task_close (tasks->pdata[i]);
@@ -275,7 +326,7 @@ agent_actor_get_statistics (AgentActor *self)
   g_variant_dict_insert (&dict, "requests", "t", core->n_requests);
   g_variant_dict_insert (&dict, "open", "t", (guint64) core->tasks.length);
   for (guint i = 0; i < AGENT_N_OUTCOMES; i++)
-    g_variant_dict_insert (&dict, outcome_nicks[i], "t", core->n_outcomes[i]);
+    g_variant_dict_insert (&dict, _agent_outcome_to_string (i), "t", core->n_outcomes[i]);
   g_variant_dict_insert (&dict, "jobs", "t", (guint64) core->jobs.length);
   g_variant_dict_insert (&dict, "pending", "t", (guint64) core->pending.length);
   g_mutex_unlock (&core->lock);

@@ -4,6 +4,7 @@
 
 #include "actor/agent-open-tasks-private.h"
 #include "actor/agent-patient-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-task-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
@@ -61,27 +62,28 @@ struct _AgentTask
   guint                  n_chunks; /* (context's thread; written with the lock) how many have come, or are known to be lost */
   guint                  n_read;   /* (lock) how many have been read */
 
-  GMutex        lock;
-  AgentWork    *parent;          /* (lock) (owned) (nullable) the job of the requester in which it was requested */
-  AgentWork    *worker;          /* (lock) (owned) (nullable) who works on it in this process */
-  AgentMessage *answer;          /* (lock) (owned) (nullable) */
-  GError       *error;           /* (lock) (owned) (nullable) */
-  GSList       *waiting;         /* (lock) (owned) the AgentPatients of wait_async() */
-  GSList       *watches;         /* (lock) (owned) of TaskWatch (owned) */
-  gint64        made_at;         /* µs */
-  guint64       n_missed;        /* (lock) */
-  gint          is_stale;        /* (atomic) the conversation has gone on */
-  guint         timeout;         /* (lock) ms, 0 for none */
-  guint         wait_for_target; /* ms, constant */
-  guint8        status;          /* (lock) an AgentTaskStatus */
-  guint8        ended;           /* (lock) */
-  guint8        told;            /* (lock) `finished` has been emitted */
+  GMutex           lock;
+  AgentTaskSeries *series;          /* (owned) (nullable) where it is counted; constant once it is open */
+  AgentWork       *parent;          /* (lock) (owned) (nullable) the job of the requester in which it was requested */
+  AgentWork       *worker;          /* (lock) (owned) (nullable) who works on it in this process */
+  AgentMessage    *answer;          /* (lock) (owned) (nullable) */
+  GError          *error;           /* (lock) (owned) (nullable) */
+  GSList          *waiting;         /* (lock) (owned) the AgentPatients of wait_async() */
+  GSList          *watches;         /* (lock) (owned) of TaskWatch (owned) */
+  gint64           made_at;         /* µs */
+  guint            n_missed;        /* (lock) */
+  gint             is_stale;        /* (atomic) the conversation has gone on */
+  guint            timeout;         /* (lock) ms, 0 for none */
+  guint            wait_for_target; /* ms, constant */
+  guint8           status;          /* (lock) an AgentTaskStatus */
+  guint8           ended;           /* (lock) */
+  guint8           told;            /* (lock) `finished` has been emitted */
 
-  guint8 was_sent;   /* (lock) somebody has accepted the request */
-  guint8 is_sending; /* (lock) somebody is being asked whether he accepts it */
-  guint8 has_cancel; /* (lock) the worker has to be told that the task has ended, as soon as the request is sent */
-  guint8 waits;      /* (lock) for somebody of the name of its target */
-  guint8 is_watched; /* (lock) the worker wants to know when chunks are read */
+  guint8 was_sent;      /* (lock) somebody has accepted the request */
+  guint8 is_sending;    /* (lock) somebody is being asked whether he accepts it */
+  guint8 has_cancel;    /* (lock) the worker has to be told that the task has ended, as soon as the request is sent */
+  guint8 waits;         /* (lock) for somebody of the name of its target */
+  guint8 is_watched;    /* (lock) the worker wants to know when chunks are read */
   guint8 reads_by_hand; /* (lock) mark_read() says what is read */
 };
 
@@ -204,6 +206,8 @@ task_decide (AgentTask      *self,
   if (self->epoch_watch.of != NULL)
     _agent_epoch_unwatch (&self->epoch_watch);
   _agent_actor_forget_task (self->actor, self, outcome);
+  if (self->series != NULL)
+    _agent_task_series_end_task (self->series, outcome);
   if (waited)
     _agent_actor_count_waited (self->actor);
   if (parent != NULL)
@@ -780,7 +784,12 @@ static gboolean
 task_become_open (AgentTask *self,
                   AgentWork *parent)
 {
-  gboolean open = _agent_actor_add_task (self->actor, self);
+  gboolean open;
+
+  self->series = _agent_actor_dup_series (self->actor, agent_task_get_task_name (self));
+  if (self->series != NULL)
+    _agent_task_series_begin_task (self->series);
+  open = _agent_actor_add_task (self->actor, self);
 
   task_make_appointment (self);
   _agent_open_tasks_add (self);
@@ -1034,6 +1043,7 @@ agent_task_finalize (GObject *object)
   g_clear_pointer (&self->request, agent_message_unref);
   g_clear_pointer (&self->answer, agent_message_unref);
   g_clear_pointer (&self->parent, _agent_work_unref);
+  g_clear_pointer (&self->series, _agent_task_series_unref);
   g_clear_object (&self->dispatcher);
   g_slist_free_full (self->watches, task_free_watch);
   g_clear_error (&self->error);

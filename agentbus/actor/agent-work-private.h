@@ -30,6 +30,8 @@ struct _AgentWork
   AgentActor     *actor;     /* (owned) */
   AgentMailbox   *mailbox;   /* (owned) does not leave before the answer is sent */
   AgentHand      *hand;      /* (owned) has the request */
+  AgentTaskSeries *series;   /* (owned) (nullable) where it is counted; constant once it is among the jobs */
+  gint64          begun_at;  /* µs, the same */
   AgentEpochWatch epoch_watch;
 
   GMutex          lock;

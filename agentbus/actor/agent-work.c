@@ -4,6 +4,7 @@
 
 #include "actor/agent-open-tasks-private.h"
 #include "actor/agent-patient-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-task-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
@@ -70,6 +71,7 @@ _agent_work_unref (AgentWork *self)
   _agent_hand_unref (self->hand);
   _agent_mailbox_unref (self->mailbox);
   g_clear_pointer (&self->children, g_ptr_array_unref);
+  g_clear_pointer (&self->series, _agent_task_series_unref);
   g_mutex_clear (&self->lock);
   g_object_unref (self->actor);
   g_free (self);
