@@ -84,8 +84,8 @@ life_say_farewell (AgentActor *self)
 }
 
 /* An AgentAppointmentFunc. */
-static void
-life_do_chores (gpointer object)
+void
+_agent_actor_do_chores (gpointer object)
 {
   AgentActor *self = object;
   guint       to_do = life_take_chores (self);
@@ -100,20 +100,6 @@ life_do_chores (gpointer object)
     _agent_actor_begin_jobs (self);
   if ((to_do & AGENT_CHORE_FAREWELL) != 0)
     life_say_farewell (self);
-}
-
-/* Has something done in the actor's context. */
-void
-_agent_actor_add_chore (AgentActor *self,
-                        guint       chore)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-
-  g_mutex_lock (&core->lock);
-  core->to_do |= chore;
-  g_mutex_unlock (&core->lock);
-
-  _agent_agenda_add (core->agenda, &core->chores, self, life_do_chores, AGENT_AGENDA_NOW);
 }
 
 /* --- The subscription --- */

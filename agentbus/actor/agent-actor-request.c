@@ -16,139 +16,14 @@
 
 /* --- The open tasks --- */
 
-/* FALSE: the actor is on no bus, or has just left it. The task is open all the same, and is to be closed. */
-gboolean
-_agent_actor_add_task (AgentActor *self,
-                       AgentTask  *task)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-  AgentMailbox   *mailbox =
-      _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
-  gboolean open;
-
-  g_mutex_lock (&core->lock);
-  open = mailbox != NULL && core->closed_tasks != mailbox;
-  core->n_requests++;
-  g_queue_push_tail_link (&core->tasks, _agent_task_get_link (task));
-  g_mutex_unlock (&core->lock);
-
-  g_clear_pointer (&mailbox, _agent_mailbox_unref);
-  return open;
-}
-
-void
-_agent_actor_forget_task (AgentActor  *self,
-                          AgentTask   *task,
-                          AgentOutcome outcome)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-
-  g_mutex_lock (&core->lock);
-  core->n_outcomes[outcome]++;
-  g_queue_unlink (&core->tasks, _agent_task_get_link (task));
-  g_mutex_unlock (&core->lock);
-}
-
-/* (transfer full) (nullable) */
-static AgentTaskLedger *
-request_dup_kept_ledger (AgentActorCore *core)
-{
-  AgentTaskLedger *ledger;
-
-  g_mutex_lock (&core->lock);
-  ledger = core->ledger != NULL ? _agent_task_ledger_ref (core->ledger) : NULL;
-  g_mutex_unlock (&core->lock);
-
-  return ledger;
-}
-
-/* An actor that is not ready may get another bus next. */
-static void
-request_keep_ledger (AgentActorCore  *core,
-                     AgentTaskLedger *ledger)
-{
-  g_mutex_lock (&core->lock);
-  if (core->ledger == NULL && core->state == AGENT_ACTOR_STATE_READY)
-    core->ledger = _agent_task_ledger_ref (ledger);
-  g_mutex_unlock (&core->lock);
-}
-
-/* (transfer full) (nullable) */
-static AgentTaskLedger *
-request_dup_ledger (AgentActor *self)
-{
-  AgentActorCore  *core = _agent_actor_get_core (self);
-  AgentTaskLedger *ledger = request_dup_kept_ledger (core);
-  g_autoptr (AgentBus) bus = ledger == NULL ? agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self)) : NULL;
-
-  if (bus == NULL)
-    return ledger;
-
-  ledger = _agent_task_ledger_get (bus);
-  request_keep_ledger (core, ledger);
-  return ledger;
-}
-
-/* Where tasks of this name, which the actor requests or does, are counted: (transfer full) (nullable). NULL: the actor is on no
- * bus. */
-AgentTaskSeries *
-_agent_actor_dup_series (AgentActor *self,
-                         const char *task_name)
-{
-  AgentTaskLedger *ledger = request_dup_ledger (self);
-  AgentTaskSeries *series;
-
-  if (ledger == NULL)
-    return NULL;
-
-  series = _agent_task_ledger_get_series (ledger, task_name);
-  _agent_task_ledger_unref (ledger);
-  return series;
-}
-
-/* FALSE: as many tasks wait for their targets as may. */
-gboolean
-_agent_actor_count_waiting (AgentActor *self,
-                            GError    **error)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-  gboolean        may_wait;
-  guint           n_waiting;
-
-  g_mutex_lock (&core->lock);
-  n_waiting = core->n_waiting;
-  may_wait = n_waiting < core->max_pending;
-  core->n_waiting += may_wait;
-  g_mutex_unlock (&core->lock);
-
-  if (!may_wait)
-    g_set_error (error,
-                 AGENT_BUS_ERROR,
-                 AGENT_BUS_ERROR_FULL,
-                 "%u tasks of '%s' wait for somebody already",
-                 n_waiting,
-                 agent_subscriber_get_name (AGENT_SUBSCRIBER (self)));
-  return may_wait;
-}
-
-void
-_agent_actor_count_waited (AgentActor *self)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-
-  g_mutex_lock (&core->lock);
-  core->n_waiting--;
-  g_mutex_unlock (&core->lock);
-}
-
 /* The actor leaves: ends all its tasks. In any thread. */
 void
 _agent_actor_close_tasks (AgentActor   *self,
                           AgentMailbox *mailbox)
 {
-  AgentActorCore *core = _agent_actor_get_core (self);
-  AgentMailbox   *before;
-  gpointer        ledger;
+  AgentActorCore  *core = _agent_actor_get_core (self);
+  AgentMailbox    *before;
+  AgentTaskLedger *ledger;
 
   g_autoptr (GPtrArray) tasks = g_ptr_array_new_with_free_func (g_object_unref);
 

@@ -4,7 +4,7 @@
 
 #include "actor/agent-bus-request.h"
 
-#include "actor/agent-requester-private.h"
+#include "actor/agent-bus-requester-private.h"
 #include "actor/agent-task-private.h"
 #include "agent-bus-error.h"
 
@@ -12,10 +12,10 @@
 
 typedef struct
 {
-  GTask          *result;    /* (owned) */
-  AgentRequester *requester; /* has this request open */
-  AgentTask      *task;      /* (owned) */
-  gulong          handler;   /* of the cancellable; 0 for none */
+  GTask             *result;    /* (owned) */
+  AgentBusRequester *requester; /* has this request open */
+  AgentTask         *task;      /* (owned) */
+  gulong             handler;   /* of the cancellable; 0 for none */
 } BusRequest;
 
 /* Takes @self. */
@@ -45,7 +45,7 @@ bus_request_on_left (GObject      *source,
   BusRequest *self = user_data;
 
   agent_bus_unsubscribe_finish (AGENT_BUS (source), result, NULL);
-  _agent_requester_free (self->requester);
+  _agent_bus_requester_free (self->requester);
   bus_request_return (self);
 }
 
@@ -53,7 +53,7 @@ bus_request_on_left (GObject      *source,
 static void
 bus_request_leave (BusRequest *self)
 {
-  AgentSubscriber *actor = AGENT_SUBSCRIBER (_agent_requester_get_actor (self->requester));
+  AgentSubscriber *actor = AGENT_SUBSCRIBER (_agent_bus_requester_get_actor (self->requester));
 
   g_main_context_push_thread_default (agent_subscriber_get_main_context (actor));
   agent_bus_unsubscribe_async (g_task_get_source_object (self->result),
@@ -74,7 +74,7 @@ bus_request_on_end (AgentTask *task,
   if (self->handler != 0)
     g_cancellable_disconnect (g_task_get_cancellable (self->result), self->handler);
 
-  if (_agent_requester_put (self->requester))
+  if (_agent_bus_requester_put (self->requester))
     bus_request_leave (self);
   else
     bus_request_return (self);
@@ -95,16 +95,16 @@ bus_request_on_cancelled (GCancellable *cancellable,
 /* Takes @result and @message. The task cannot have been told to be finished before this returns to the context, if it is this
  * thread that iterates it. If it is another one, the handler is connected before the end is watched. */
 static void
-bus_request_start (AgentRequester *requester,
-                   AgentMessage   *message,
-                   GTask          *result)
+bus_request_start (AgentBusRequester *requester,
+                   AgentMessage      *message,
+                   GTask             *result)
 {
   GCancellable *cancellable = g_task_get_cancellable (result);
   BusRequest   *self = g_new0 (BusRequest, 1);
 
   self->result = result;
   self->requester = requester;
-  self->task = agent_actor_request_full (_agent_requester_get_actor (requester), message, NULL);
+  self->task = agent_actor_request_full (_agent_bus_requester_get_actor (requester), message, NULL);
   if (cancellable != NULL)
     self->handler = g_cancellable_connect (
         cancellable, G_CALLBACK (bus_request_on_cancelled), g_object_ref (self->task), g_object_unref);
@@ -118,12 +118,12 @@ bus_request_begin (AgentBus     *bus,
                    AgentMessage *message,
                    GTask        *result)
 {
-  AgentRequester *requester = NULL;
-  GError         *error = NULL;
+  AgentBusRequester *requester = NULL;
+  GError            *error = NULL;
 
   if (!g_task_return_error_if_cancelled (result))
     {
-      requester = _agent_requester_get (bus, g_task_get_context (result), &error);
+      requester = _agent_bus_requester_get (bus, g_task_get_context (result), &error);
       if (requester == NULL)
         g_task_return_error (result, error);
     }
@@ -168,19 +168,19 @@ bus_request_begin (AgentBus     *bus,
  *              gpointer      user_data)
  * {
  *   g_autoptr (GError) error = NULL;
- *   g_autoptr (AgentMessage) answer = agent_bus_request_finish (AGENT_BUS (source), result, &error);
+ *   g_autoptr (AgentMessage) answer =
+ *     agent_bus_request_finish (AGENT_BUS (source), result, &error);
  *
  *   if (answer == NULL)
  *     // prints: There is no 'worker' to do the task
  *     g_print ("%s\n", error->message);
  * }
  *
- * agent_bus_request_async (bus,
- *                          agent_message_new_task_request ("main", "worker", "1", "sum", g_variant_new ("(ii)", 1, 2)),
- *                          2000,
- *                          NULL,
- *                          on_answered,
- *                          NULL);
+ * AgentMessage *request =
+ *   agent_message_new_task_request ("main", "worker", "1", "sum",
+ *                                   g_variant_new ("(ii)", 1, 2));
+ *
+ * agent_bus_request_async (bus, request, 2000, NULL, on_answered, NULL);
  * ```
  *
  * Since: 0.1

@@ -2,28 +2,53 @@
 
 #pragma once
 
-#include "actor/agent-actor.h"
-#include "bus/agent-bus.h"
+#include <glib-object.h>
 
 G_BEGIN_DECLS
 
 /*
- * The actor that requests for those who are none. There is one for each bus and context in which such requests are open. It is
- * on the bus under a name like ":requests-1", takes no broadcasts, and is not announced.
+ * What those know of a task that stand below it: the table of open tasks, and a work, which answers a task of the same process,
+ * or in which others were requested. It lies in the task.
  *
- * It leaves with the last request: a bus that is stopped need not wait for a context that nobody iterates any more.
- *
- * All functions may be called in any thread, with no lock held.
+ * The functions may be called in any thread, with no lock held.
  */
 typedef struct _AgentRequester AgentRequester;
+typedef struct _AgentWork      AgentWork;
 
-AgentRequester *_agent_requester_get         (AgentBus           *bus,
-                                              GMainContext       *context,
-                                              GError            **error);
-AgentActor     *_agent_requester_get_actor   (AgentRequester     *self);
+typedef struct
+{
+  /* @worker begins to work on the task, and is cancelled with it. FALSE: the task has ended. */
+  gboolean (*set_worker)    (AgentRequester *self,
+                             AgentWork      *worker);
 
-/* Once for each get(). TRUE: no request is open, and the caller takes the actor off the bus before it calls free(). */
-gboolean        _agent_requester_put         (AgentRequester     *self);
-void            _agent_requester_free        (AgentRequester     *self);
+  /* From now on @writer is told when chunks are read: returns how many are. G_MAXUINT: the task has ended. */
+  guint    (*watch_reading) (AgentRequester *self,
+                             AgentWork      *writer);
+
+  void     (*cancel)        (AgentRequester *self,
+                             const char     *reason);
+} AgentRequesterFuncs;
+
+struct _AgentRequester
+{
+  const AgentRequesterFuncs *funcs;
+  guint64                    number; /* in the id of the task */
+  gpointer                   object; /* (unowned) the task */
+};
+
+static inline AgentRequester *
+_agent_requester_ref (AgentRequester *self)
+{
+  g_object_ref (self->object);
+  return self;
+}
+
+static inline void
+_agent_requester_unref (AgentRequester *self)
+{
+  g_object_unref (self->object);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AgentRequester, _agent_requester_unref)
 
 G_END_DECLS

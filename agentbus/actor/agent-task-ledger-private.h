@@ -2,7 +2,8 @@
 
 #pragma once
 
-#include "actor/agent-actor-private.h"
+#include "actor/agent-outcome-private.h"
+#include "bus/agent-bus.h"
 
 G_BEGIN_DECLS
 
@@ -18,6 +19,7 @@ G_BEGIN_DECLS
 #define AGENT_TASK_LEDGER_MAX_LENGTH 100 /* bytes of a name */
 
 typedef struct _AgentTaskLedger AgentTaskLedger;
+typedef struct _AgentTaskSeries AgentTaskSeries;
 
 AgentTaskLedger *_agent_task_ledger_get         (AgentBus        *bus);
 AgentTaskLedger *_agent_task_ledger_ref         (AgentTaskLedger *self);

@@ -51,7 +51,7 @@ struct _AgentTask
 {
   GObject parent_instance;
 
-  guint64                number;
+  AgentRequester         requester;
   AgentActor            *actor;      /* (owned) the requester */
   AgentMessage          *request;    /* (owned) */
   AgentRouterDispatcher *dispatcher; /* (lock) (owned) (nullable) that has accepted the request; NULL if it is on the bus */
@@ -113,25 +113,6 @@ static GParamSpec *props[N_PROPS];
 static guint       signals[N_SIGNALS];
 
 G_DEFINE_FINAL_TYPE (AgentTask, agent_task, G_TYPE_OBJECT)
-
-GList *
-_agent_task_get_link (AgentTask *self)
-{
-  return &self->link;
-}
-
-const guint64 *
-_agent_task_get_number (AgentTask *self)
-{
-  return &self->number;
-}
-
-/* @number: that of a task, in the task */
-AgentTask *
-_agent_task_get_by_number (const guint64 *number)
-{
-  return AGENT_CONTAINER_OF (number, AgentTask, number);
-}
 
 static void
 task_move_appointment (AgentTask *self,
@@ -202,16 +183,16 @@ task_decide (AgentTask      *self,
   if (!first)
     return FALSE;
 
-  _agent_open_tasks_remove (self);
+  _agent_open_tasks_remove (&self->requester);
   if (self->epoch_watch.of != NULL)
     _agent_epoch_unwatch (&self->epoch_watch);
-  _agent_actor_forget_task (self->actor, self, outcome);
+  _agent_actor_forget_task (self->actor, &self->link, outcome);
   if (self->series != NULL)
     _agent_task_series_end_task (self->series, outcome);
   if (waited)
     _agent_actor_count_waited (self->actor);
   if (parent != NULL)
-    _agent_work_forget_child (parent, self);
+    _agent_work_forget_child (parent, &self->requester);
   if (worker != NULL && answer == NULL)
     _agent_work_cancel (worker);
   if (worker != NULL)
@@ -466,7 +447,7 @@ task_try_send (AgentTask *self,
     return TRUE;
 
   if (g_error_matches (bus_error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND))
-    dispatcher = agent_actor_dup_dispatcher (self->actor);
+    dispatcher = _agent_actor_ref_dispatcher (self->actor);
   if (dispatcher != NULL)
     return task_try_dispatch (self, dispatcher, error);
 
@@ -725,6 +706,71 @@ task_on_epoch_over (AgentEpochWatch *watch)
   _agent_agenda_move (agenda, &self->appointment, AGENT_AGENDA_NOW);
 }
 
+/* --- For a work --- */
+
+static gboolean
+task_set_worker_locked (AgentTask  *self,
+                        AgentWork  *worker,
+                        AgentWork **before)
+{
+  if (self->ended)
+    return FALSE;
+
+  *before = self->worker;
+  self->worker = _agent_work_ref (worker);
+  return TRUE;
+}
+
+/* @worker begins to work on the task, and is cancelled with it: also if it is leaving the bus, where no message reaches it any
+ * more. FALSE: the task has ended. */
+static gboolean
+task_set_worker (AgentRequester *requester,
+                 AgentWork      *worker)
+{
+  AgentTask *self = requester->object;
+  AgentWork *before = NULL;
+  gboolean   open;
+
+  g_mutex_lock (&self->lock);
+  open = task_set_worker_locked (self, worker, &before);
+  g_mutex_unlock (&self->lock);
+
+  g_clear_pointer (&before, _agent_work_unref);
+  return open;
+}
+
+/* From now on @writer, who works on the task, is told when chunks are read: returns how many are. G_MAXUINT: the task has
+ * ended. */
+static guint
+task_watch_reading (AgentRequester *requester,
+                    AgentWork      *writer)
+{
+  AgentTask *self = requester->object;
+  AgentWork *before = NULL;
+  guint      n_read;
+
+  g_mutex_lock (&self->lock);
+  n_read = task_set_worker_locked (self, writer, &before) ? self->n_read : G_MAXUINT;
+  self->is_watched = TRUE;
+  g_mutex_unlock (&self->lock);
+
+  g_clear_pointer (&before, _agent_work_unref);
+  return n_read;
+}
+
+static void
+task_cancel_with_parent (AgentRequester *requester,
+                         const char     *reason)
+{
+  agent_task_cancel (requester->object, reason);
+}
+
+static const AgentRequesterFuncs task_requester_funcs = {
+  .set_worker = task_set_worker,
+  .watch_reading = task_watch_reading,
+  .cancel = task_cancel_with_parent,
+};
+
 /* --- The beginning --- */
 
 /* A task that is not started yet. Takes @request, a request whose source is the name of the actor. */
@@ -736,11 +782,13 @@ _agent_task_new (AgentActor   *actor,
 
   self->actor = g_object_ref (actor);
   self->request = request;
-  self->number = _agent_task_id_get_number (agent_message_get_task_id (request));
+  self->requester.funcs = &task_requester_funcs;
+  self->requester.number = _agent_task_id_get_number (agent_message_get_task_id (request));
+  self->requester.object = self;
   self->link.data = self;
   self->made_at = _agent_clock_now ();
   self->timeout = agent_message_get_ttl (request);
-  self->wait_for_target = agent_actor_get_wait_for_target (actor);
+  self->wait_for_target = _agent_actor_read (actor, &_agent_actor_get_core (actor)->wait_for_target);
 
   return self;
 }
@@ -773,9 +821,9 @@ task_join_parent (AgentTask *self,
     self->parent = _agent_work_ref (parent);
   g_mutex_unlock (&self->lock);
 
-  _agent_work_add_child (parent, self);
+  _agent_work_add_child (parent, &self->requester);
   if (agent_task_has_finished (self))
-    _agent_work_forget_child (parent, self);
+    _agent_work_forget_child (parent, &self->requester);
 }
 
 /* Whoever ends the task takes it out of the list of its actor, out of the table of open tasks and out of its parent. So it is in
@@ -789,12 +837,12 @@ task_become_open (AgentTask *self,
   self->series = _agent_actor_dup_series (self->actor, agent_task_get_task_name (self));
   if (self->series != NULL)
     _agent_task_series_begin_task (self->series);
-  open = _agent_actor_add_task (self->actor, self);
+  open = _agent_actor_add_task (self->actor, &self->link);
 
   task_make_appointment (self);
-  _agent_open_tasks_add (self);
+  _agent_open_tasks_add (&self->requester);
   if (agent_task_has_finished (self))
-    _agent_open_tasks_remove (self);
+    _agent_open_tasks_remove (&self->requester);
   if (parent != NULL)
     task_join_parent (self, parent);
 
@@ -811,7 +859,7 @@ _agent_task_start (AgentTask *self,
   if (!task_become_open (self, parent))
     _agent_task_close (self);
   else if (parent != NULL && _agent_hand_is_cancelled (parent->hand))
-    agent_task_cancel (self, AGENT_TASK_PARENT_CANCELLED);
+    agent_task_cancel (self, AGENT_WORK_CANCELLED);
   else if (!task_watch_epoch (self))
     _agent_task_end (self, AGENT_TASK_STATUS_CANCELLED, task_new_stale_error ());
   else
@@ -935,54 +983,6 @@ _agent_task_take_answer (AgentTask    *self,
       task_note_running (self);
       task_take_chunk (self, answer);
     }
-}
-
-static gboolean
-task_set_worker_locked (AgentTask  *self,
-                        AgentWork  *worker,
-                        AgentWork **before)
-{
-  if (self->ended)
-    return FALSE;
-
-  *before = self->worker;
-  self->worker = _agent_work_ref (worker);
-  return TRUE;
-}
-
-/* @worker begins to work on the task, and is cancelled with it: also if it is leaving the bus, where no message reaches it any
- * more. FALSE: the task has ended. */
-gboolean
-_agent_task_set_worker (AgentTask *self,
-                        AgentWork *worker)
-{
-  AgentWork *before = NULL;
-  gboolean   open;
-
-  g_mutex_lock (&self->lock);
-  open = task_set_worker_locked (self, worker, &before);
-  g_mutex_unlock (&self->lock);
-
-  g_clear_pointer (&before, _agent_work_unref);
-  return open;
-}
-
-/* From now on @writer, who works on the task, is told when chunks are read: returns how many are. G_MAXUINT: the task has
- * ended. */
-guint
-_agent_task_watch_reading (AgentTask *self,
-                           AgentWork *writer)
-{
-  AgentWork *before = NULL;
-  guint      n_read;
-
-  g_mutex_lock (&self->lock);
-  n_read = task_set_worker_locked (self, writer, &before) ? self->n_read : G_MAXUINT;
-  self->is_watched = TRUE;
-  g_mutex_unlock (&self->lock);
-
-  g_clear_pointer (&before, _agent_work_unref);
-  return n_read;
 }
 
 /* Calls @func once, in the actor's context, after `finished`. FALSE: that has been emitted already, and @data is not taken. */

@@ -5,9 +5,9 @@
 #include "actor/agent-open-tasks-private.h"
 #include "actor/agent-patient-private.h"
 #include "actor/agent-task-ledger-private.h"
-#include "actor/agent-task-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
+#include "base/agent-clock-private.h"
 #include "base/agent-container-private.h"
 #include "bus/agent-bus-private.h"
 #include "message/agent-task-id-private.h"
@@ -34,7 +34,7 @@ work_on_epoch_over (AgentEpochWatch *watch)
   AgentWork *self = AGENT_CONTAINER_OF (watch, AgentWork, epoch_watch);
 
   _agent_hand_request_cancel (self->hand);
-  _agent_actor_trip_later (self->actor, self);
+  _agent_work_trip_later (self);
 }
 
 AgentWork *
@@ -94,11 +94,11 @@ gboolean
 _agent_work_meet_task (AgentWork *self)
 {
   const char *id = agent_message_get_task_id (self->hand->message);
-  g_autoptr (AgentTask) task = _agent_open_tasks_lookup (id);
+  g_autoptr (AgentRequester) requester = _agent_open_tasks_lookup (id);
 
-  if (task == NULL)
+  if (requester == NULL)
     return _agent_task_id_get_number (id) == 0;
-  return _agent_task_set_worker (task, self);
+  return requester->funcs->set_worker (requester, self);
 }
 
 /* Nobody wants the answer any more. */
@@ -109,7 +109,14 @@ _agent_work_cancel (AgentWork *self)
     return;
 
   _agent_hand_request_cancel (self->hand);
-  _agent_actor_trip_later (self->actor, self);
+  _agent_work_trip_later (self);
+}
+
+/* Has the work tripped in the actor's context. May be called with the lock of a conversation held. */
+void
+_agent_work_trip_later (AgentWork *self)
+{
+  _agent_actor_trip_later (self->actor, _agent_work_ref (self), (GDestroyNotify) _agent_work_unref);
 }
 
 /* (transfer full) (nullable): NULL if the application has dropped it */
@@ -361,7 +368,7 @@ _agent_work_send_chunk_task (AgentWork *self,
                              GVariant  *payload,
                              GTask     *task)
 {
-  g_autoptr (AgentTask) reader = _agent_open_tasks_lookup (agent_message_get_task_id (self->hand->message));
+  g_autoptr (AgentRequester) reader = _agent_open_tasks_lookup (agent_message_get_task_id (self->hand->message));
   AgentPatient *patient = _agent_patient_new (task);
   guint         n_read;
 
@@ -371,7 +378,7 @@ _agent_work_send_chunk_task (AgentWork *self,
   g_mutex_unlock (&self->lock);
 
   /* A reader in another process, or that is no actor, does not tell what it reads. */
-  n_read = reader != NULL ? _agent_task_watch_reading (reader, self) : G_MAXUINT - AGENT_WORK_MAX_UNREAD;
+  n_read = reader != NULL ? reader->funcs->watch_reading (reader, self) : G_MAXUINT - AGENT_WORK_MAX_UNREAD;
   if (n_read != G_MAXUINT && !_agent_work_has_ended (self))
     _agent_work_send_waiting (self, n_read);
   else
@@ -379,6 +386,19 @@ _agent_work_send_chunk_task (AgentWork *self,
 }
 
 /* --- The answer --- */
+
+/* The actor takes the next request, and may leave. */
+static void
+work_leave_actor (AgentWork *self)
+{
+  gboolean was_job = _agent_actor_forget_job (self->actor, &self->link);
+
+  if (was_job && self->series != NULL)
+    _agent_task_series_end_job (self->series, _agent_clock_now () - self->begun_at);
+  _agent_mailbox_end_work (self->mailbox);
+  if (was_job)
+    _agent_work_unref (self);
+}
 
 static AgentMessage *
 work_new_answer (AgentWork      *self,
@@ -427,36 +447,36 @@ _agent_work_answer (AgentWork      *self,
   if (self->epoch_watch.of != NULL)
     _agent_epoch_unwatch (&self->epoch_watch);
   _agent_work_stop_waiting (self);
-  _agent_actor_forget_work (self->actor, self, status);
+  work_leave_actor (self);
   return TRUE;
 }
 
 /* --- The tasks that were requested in it --- */
 
 void
-_agent_work_add_child (AgentWork *self,
-                       AgentTask *child)
+_agent_work_add_child (AgentWork      *self,
+                       AgentRequester *child)
 {
   g_mutex_lock (&self->lock);
   if (self->children == NULL)
-    self->children = g_ptr_array_new_with_free_func (g_object_unref);
-  g_ptr_array_add (self->children, g_object_ref (child));
+    self->children = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_requester_unref);
+  g_ptr_array_add (self->children, _agent_requester_ref (child));
   g_mutex_unlock (&self->lock);
 }
 
 void
-_agent_work_forget_child (AgentWork *self,
-                          AgentTask *child)
+_agent_work_forget_child (AgentWork      *self,
+                          AgentRequester *child)
 {
-  gpointer forgotten = NULL;
-  guint    index;
+  AgentRequester *forgotten = NULL;
+  guint           index;
 
   g_mutex_lock (&self->lock);
   if (self->children != NULL && g_ptr_array_find (self->children, child, &index))
     forgotten = g_ptr_array_steal_index_fast (self->children, index);
   g_mutex_unlock (&self->lock);
 
-  g_clear_object (&forgotten);
+  g_clear_pointer (&forgotten, _agent_requester_unref);
 }
 
 /* (transfer full) (nullable) */
@@ -480,5 +500,9 @@ _agent_work_trip (AgentWork *self)
 
   _agent_hand_trip (self->hand);
   for (guint i = 0; children != NULL && i < children->len; i++)
-    agent_task_cancel (children->pdata[i], AGENT_TASK_PARENT_CANCELLED);
+    {
+      AgentRequester *child = children->pdata[i];
+
+      child->funcs->cancel (child, AGENT_WORK_CANCELLED);
+    }
 }

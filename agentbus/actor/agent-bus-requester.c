@@ -4,11 +4,11 @@
 
 #include <stdatomic.h>
 
-#include "actor/agent-requester-private.h"
+#include "actor/agent-bus-requester-private.h"
 #include "agent-bus-error.h"
 #include "bus/agent-subscriber-private.h"
 
-struct _AgentRequester
+struct _AgentBusRequester
 {
   AgentBus     *bus;     /* (unowned): its open requests keep it */
   GMainContext *context; /* (unowned): the actor keeps it */
@@ -17,12 +17,12 @@ struct _AgentRequester
 };
 
 G_LOCK_DEFINE_STATIC (requesters);
-static GHashTable *requesters; /* (requesters) a set of unowned AgentRequesters that have open requests */
+static GHashTable *requesters; /* (requesters) a set of unowned AgentBusRequesters that have open requests */
 
 static guint
 requester_hash (gconstpointer key)
 {
-  const AgentRequester *self = key;
+  const AgentBusRequester *self = key;
 
   return g_direct_hash (self->bus) * 31 + g_direct_hash (self->context);
 }
@@ -31,19 +31,19 @@ static gboolean
 requester_equal (gconstpointer a,
                  gconstpointer b)
 {
-  const AgentRequester *one = a;
-  const AgentRequester *other = b;
+  const AgentBusRequester *one = a;
+  const AgentBusRequester *other = b;
 
   return one->bus == other->bus && one->context == other->context;
 }
 
 /* (transfer none) (nullable): has one more open request */
-static AgentRequester *
+static AgentBusRequester *
 requester_find (AgentBus     *bus,
                 GMainContext *context)
 {
-  AgentRequester  key = { .bus = bus, .context = context };
-  AgentRequester *found;
+  AgentBusRequester  key = { .bus = bus, .context = context };
+  AgentBusRequester *found;
 
   G_LOCK (requesters);
   found = requesters != NULL ? g_hash_table_lookup (requesters, &key) : NULL;
@@ -56,7 +56,7 @@ requester_find (AgentBus     *bus,
 
 /* Another thread may have added one for the same context meanwhile. That one goes on until its requests have ended. */
 static void
-requester_add (AgentRequester *self)
+requester_add (AgentBusRequester *self)
 {
   G_LOCK (requesters);
   if (requesters == NULL)
@@ -107,24 +107,24 @@ requester_subscribe_actor (AgentBus     *bus,
 
 /* The requester of @context for one more request: (transfer none) (nullable). NULL if the bus is stopped. Somebody may have told
  * the actor of the one that is there to end; then another one takes its place. */
-AgentRequester *
-_agent_requester_get (AgentBus     *bus,
-                      GMainContext *context,
-                      GError      **error)
+AgentBusRequester *
+_agent_bus_requester_get (AgentBus     *bus,
+                          GMainContext *context,
+                          GError      **error)
 {
-  AgentRequester *self = requester_find (bus, context);
-  AgentActor     *actor;
+  AgentBusRequester *self = requester_find (bus, context);
+  AgentActor        *actor;
 
   if (self != NULL && agent_actor_get_state (self->actor) == AGENT_ACTOR_STATE_READY)
     return self;
-  if (self != NULL && _agent_requester_put (self))
-    _agent_requester_free (self);
+  if (self != NULL && _agent_bus_requester_put (self))
+    _agent_bus_requester_free (self);
 
   actor = requester_subscribe_actor (bus, context, error);
   if (actor == NULL)
     return NULL;
 
-  self = g_new0 (AgentRequester, 1);
+  self = g_new0 (AgentBusRequester, 1);
   self->bus = bus;
   self->context = context;
   self->actor = actor;
@@ -134,13 +134,13 @@ _agent_requester_get (AgentBus     *bus,
 }
 
 AgentActor *
-_agent_requester_get_actor (AgentRequester *self)
+_agent_bus_requester_get_actor (AgentBusRequester *self)
 {
   return self->actor;
 }
 
 gboolean
-_agent_requester_put (AgentRequester *self)
+_agent_bus_requester_put (AgentBusRequester *self)
 {
   gboolean last;
 
@@ -154,7 +154,7 @@ _agent_requester_put (AgentRequester *self)
 }
 
 void
-_agent_requester_free (AgentRequester *self)
+_agent_bus_requester_free (AgentBusRequester *self)
 {
   g_object_unref (self->actor);
   g_free (self);
