@@ -54,6 +54,7 @@ typedef struct
   GPtrArray             *to_trip;    /* (owned) (nullable) of AgentWork (owned) */
   AgentRouterDispatcher *dispatcher; /* (owned) (nullable) */
   AgentTaskLedger       *ledger;     /* (owned) (nullable) of the bus, as long as the actor is ready */
+  AgentTaskSeries       *series;     /* (owned) (nullable) the last one of it that was used */
   guint                  max_jobs;
   guint                  max_pending;
   guint                  wait_for_target; /* ms */

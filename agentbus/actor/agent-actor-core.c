@@ -101,62 +101,83 @@ _agent_actor_forget_task (AgentActor  *self,
   g_mutex_unlock (&core->lock);
 }
 
-/* (transfer full) (nullable) */
-static AgentTaskLedger *
-core_dup_kept_ledger (AgentActorCore *core)
+/* --- Where they are counted --- */
+
+/* The series that the actor has used last, if it has the name: (transfer full) (nullable).
+ *
+ * @ledger: (out) (transfer full) (nullable): where another series is found */
+static AgentTaskSeries *
+core_dup_last_series (AgentActorCore   *core,
+                      const char       *task_name,
+                      AgentTaskLedger **ledger)
 {
-  AgentTaskLedger *ledger;
+  AgentTaskSeries *series = NULL;
 
   g_mutex_lock (&core->lock);
-  ledger = core->ledger != NULL ? _agent_task_ledger_ref (core->ledger) : NULL;
+  *ledger = NULL;
+  if (core->series != NULL && _agent_task_series_is_called (core->series, task_name))
+    series = _agent_task_series_ref (core->series);
+  else if (core->ledger != NULL)
+    *ledger = _agent_task_ledger_ref (core->ledger);
   g_mutex_unlock (&core->lock);
 
-  return ledger;
+  return series;
 }
 
 /* An actor that is not ready may get another bus next. */
 static void
-core_keep_ledger (AgentActorCore  *core,
-                  AgentTaskLedger *ledger)
+core_keep_series (AgentActorCore  *core,
+                  AgentTaskLedger *ledger,
+                  AgentTaskSeries *series)
 {
+  AgentTaskSeries *before = NULL;
+
   g_mutex_lock (&core->lock);
-  if (core->ledger == NULL && core->state == AGENT_ACTOR_STATE_READY)
-    core->ledger = _agent_task_ledger_ref (ledger);
+  if (core->state == AGENT_ACTOR_STATE_READY)
+    {
+      if (core->ledger == NULL)
+        core->ledger = _agent_task_ledger_ref (ledger);
+      before = core->series;
+      core->series = _agent_task_series_ref (series);
+    }
   g_mutex_unlock (&core->lock);
+
+  g_clear_pointer (&before, _agent_task_series_unref);
 }
 
-/* (transfer full) (nullable) */
+/* The ledger of the bus on which the actor is now: (transfer full) (nullable). */
 static AgentTaskLedger *
-core_dup_ledger (AgentActor *self)
+core_find_ledger (AgentActor *self)
 {
-  AgentActorCore  *core = _agent_actor_get_core (self);
-  AgentTaskLedger *ledger = core_dup_kept_ledger (core);
-  g_autoptr (AgentBus) bus = ledger == NULL ? agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self)) : NULL;
+  g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self));
 
-  if (bus == NULL)
-    return ledger;
-
-  ledger = _agent_task_ledger_get (bus);
-  core_keep_ledger (core, ledger);
-  return ledger;
+  return bus != NULL ? _agent_task_ledger_get (bus) : NULL;
 }
 
 /* Where tasks of this name, which the actor requests or does, are counted: (transfer full) (nullable). NULL: the actor is on no
- * bus. */
+ * bus. Most actors have the same task again and again: only for another one do they take the lock of the bus's ledger. */
 AgentTaskSeries *
 _agent_actor_dup_series (AgentActor *self,
                          const char *task_name)
 {
-  AgentTaskLedger *ledger = core_dup_ledger (self);
-  AgentTaskSeries *series;
+  AgentActorCore  *core = _agent_actor_get_core (self);
+  AgentTaskLedger *ledger;
+  AgentTaskSeries *series = core_dup_last_series (core, task_name, &ledger);
 
+  if (series != NULL)
+    return series;
+  if (ledger == NULL)
+    ledger = core_find_ledger (self);
   if (ledger == NULL)
     return NULL;
 
   series = _agent_task_ledger_get_series (ledger, task_name);
+  core_keep_series (core, ledger, series);
   _agent_task_ledger_unref (ledger);
   return series;
 }
+
+/* --- The tasks that wait for their targets --- */
 
 /* FALSE: as many tasks wait for their targets as may. */
 gboolean

@@ -24,6 +24,7 @@ _agent_actor_close_tasks (AgentActor   *self,
   AgentActorCore  *core = _agent_actor_get_core (self);
   AgentMailbox    *before;
   AgentTaskLedger *ledger;
+  AgentTaskSeries *series;
 
   g_autoptr (GPtrArray) tasks = g_ptr_array_new_with_free_func (g_object_unref);
 
@@ -31,11 +32,13 @@ _agent_actor_close_tasks (AgentActor   *self,
   before = core->closed_tasks;
   core->closed_tasks = _agent_mailbox_ref (mailbox);
   ledger = g_steal_pointer (&core->ledger);
+  series = g_steal_pointer (&core->series);
   for (GList *l = core->tasks.head; l != NULL; l = l->next)
     g_ptr_array_add (tasks, g_object_ref (l->data));
   g_mutex_unlock (&core->lock);
   g_clear_pointer (&before, _agent_mailbox_unref);
   g_clear_pointer (&ledger, _agent_task_ledger_unref);
+  g_clear_pointer (&series, _agent_task_series_unref);
 
   for (guint i = 0; i < tasks->len; i++)
     _agent_task_close (tasks->pdata[i]);

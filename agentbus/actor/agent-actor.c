@@ -110,6 +110,7 @@ agent_actor_finalize (GObject *object)
   _agent_agenda_put (core->agenda);
   g_clear_object (&core->dispatcher);
   g_clear_pointer (&core->ledger, _agent_task_ledger_unref);
+  g_clear_pointer (&core->series, _agent_task_series_unref);
   g_clear_pointer (&core->closing, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_jobs, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_tasks, _agent_mailbox_unref);

@@ -28,7 +28,10 @@ AgentTaskSeries *_agent_task_ledger_get_series  (AgentTaskLedger *self,
                                                  const char      *task_name);
 void             _agent_task_ledger_add_metrics (void);
 
+AgentTaskSeries *_agent_task_series_ref         (AgentTaskSeries *self);
 void             _agent_task_series_unref       (AgentTaskSeries *self);
+gboolean         _agent_task_series_is_called   (AgentTaskSeries *self,
+                                                 const char      *task_name);
 void             _agent_task_series_begin_task  (AgentTaskSeries *self);
 void             _agent_task_series_end_task    (AgentTaskSeries *self,
                                                  AgentOutcome     outcome);

@@ -59,8 +59,8 @@ static G_DEFINE_QUARK (agent - task - ledger, task_ledger)
   return self;
 }
 
-static AgentTaskSeries *
-task_series_ref (AgentTaskSeries *self)
+AgentTaskSeries *
+_agent_task_series_ref (AgentTaskSeries *self)
 {
   g_atomic_ref_count_inc (&self->ref_count);
   return self;
@@ -74,6 +74,14 @@ _agent_task_series_unref (AgentTaskSeries *self)
 
   g_free (self->name);
   g_free (self);
+}
+
+/* @task_name: (nullable) */
+gboolean
+_agent_task_series_is_called (AgentTaskSeries *self,
+                              const char      *task_name)
+{
+  return g_str_equal (self->name, task_name != NULL ? task_name : "");
 }
 
 void
@@ -214,7 +222,7 @@ _agent_task_ledger_get_series (AgentTaskLedger *self,
   series = g_hash_table_lookup (self->by_name, name);
   if (series == NULL)
     series = task_ledger_add_locked (self, name);
-  task_series_ref (series);
+  _agent_task_series_ref (series);
   g_mutex_unlock (&self->lock);
 
   return series;
