@@ -10,6 +10,7 @@
 #include <agentbus/agent-version.h>
 #include <agentbus/agent-visibility.h>
 #include <agentbus/actor/agent-actor.h>
+#include <agentbus/actor/agent-bus-request.h>
 #include <agentbus/actor/agent-job.h>
 #include <agentbus/actor/agent-peer.h>
 #include <agentbus/actor/agent-registry.h>

@@ -4,6 +4,7 @@
 
 #include "actor/agent-actor.h"
 #include "actor/agent-agenda-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "mailbox/agent-mailbox-private.h"
 
 G_BEGIN_DECLS
@@ -18,19 +19,6 @@ G_BEGIN_DECLS
  * The fields may be read and written in any thread with @lock held, if nothing else is said. The lock is not held while
  * anything else is called that takes a lock.
  */
-
-/* The ways in which a task ends, for the statistics. */
-typedef enum
-{
-  AGENT_OUTCOME_COMPLETED,
-  AGENT_OUTCOME_FAILED,
-  AGENT_OUTCOME_CANCELLED,
-  AGENT_OUTCOME_TIMED_OUT,
-  AGENT_OUTCOME_NOT_FOUND,
-  AGENT_OUTCOME_FULL,
-  AGENT_OUTCOME_CLOSED,
-  AGENT_N_OUTCOMES
-} AgentOutcome;
 
 /* What is left to do in the actor's context. */
 enum
@@ -68,6 +56,8 @@ typedef struct
   AgentMailbox          *leaving;    /* (owned) (nullable) the inbox that waits for the farewell */
   GPtrArray             *to_trip;    /* (owned) (nullable) of AgentWork (owned) */
   AgentRouterDispatcher *dispatcher; /* (owned) (nullable) */
+  AgentTaskLedger       *ledger;     /* (owned) (nullable) of the bus, as long as the actor is ready */
+  AgentTaskSeries       *series;     /* (owned) (nullable) the last one of it that was used */
   guint                  max_jobs;
   guint                  max_pending;
   guint                  wait_for_target; /* ms */
@@ -112,6 +102,9 @@ gboolean _agent_actor_add_task      (AgentActor     *self,
 void     _agent_actor_forget_task   (AgentActor     *self,
                                      GList          *link,
                                      AgentOutcome    outcome);
+AgentTaskSeries *
+         _agent_actor_dup_series    (AgentActor     *self,
+                                     const char     *task_name);
 gboolean _agent_actor_count_waiting (AgentActor     *self,
                                      GError        **error);
 void     _agent_actor_count_waited  (AgentActor     *self);

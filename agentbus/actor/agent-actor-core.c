@@ -101,6 +101,84 @@ _agent_actor_forget_task (AgentActor  *self,
   g_mutex_unlock (&core->lock);
 }
 
+/* --- Where they are counted --- */
+
+/* The series that the actor has used last, if it has the name: (transfer full) (nullable).
+ *
+ * @ledger: (out) (transfer full) (nullable): where another series is found */
+static AgentTaskSeries *
+core_dup_last_series (AgentActorCore   *core,
+                      const char       *task_name,
+                      AgentTaskLedger **ledger)
+{
+  AgentTaskSeries *series = NULL;
+
+  g_mutex_lock (&core->lock);
+  *ledger = NULL;
+  if (core->series != NULL && _agent_task_series_is_called (core->series, task_name))
+    series = _agent_task_series_ref (core->series);
+  else if (core->ledger != NULL)
+    *ledger = _agent_task_ledger_ref (core->ledger);
+  g_mutex_unlock (&core->lock);
+
+  return series;
+}
+
+/* An actor that is not ready may get another bus next. */
+static void
+core_keep_series (AgentActorCore  *core,
+                  AgentTaskLedger *ledger,
+                  AgentTaskSeries *series)
+{
+  AgentTaskSeries *before = NULL;
+
+  g_mutex_lock (&core->lock);
+  if (core->state == AGENT_ACTOR_STATE_READY)
+    {
+      if (core->ledger == NULL)
+        core->ledger = _agent_task_ledger_ref (ledger);
+      before = core->series;
+      core->series = _agent_task_series_ref (series);
+    }
+  g_mutex_unlock (&core->lock);
+
+  g_clear_pointer (&before, _agent_task_series_unref);
+}
+
+/* The ledger of the bus on which the actor is now: (transfer full) (nullable). */
+static AgentTaskLedger *
+core_find_ledger (AgentActor *self)
+{
+  g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self));
+
+  return bus != NULL ? _agent_task_ledger_get (bus) : NULL;
+}
+
+/* Where tasks of this name, which the actor requests or does, are counted: (transfer full) (nullable). NULL: the actor is on no
+ * bus. Most actors have the same task again and again: only for another one do they take the lock of the bus's ledger. */
+AgentTaskSeries *
+_agent_actor_dup_series (AgentActor *self,
+                         const char *task_name)
+{
+  AgentActorCore  *core = _agent_actor_get_core (self);
+  AgentTaskLedger *ledger;
+  AgentTaskSeries *series = core_dup_last_series (core, task_name, &ledger);
+
+  if (series != NULL)
+    return series;
+  if (ledger == NULL)
+    ledger = core_find_ledger (self);
+  if (ledger == NULL)
+    return NULL;
+
+  series = _agent_task_ledger_get_series (ledger, task_name);
+  core_keep_series (core, ledger, series);
+  _agent_task_ledger_unref (ledger);
+  return series;
+}
+
+/* --- The tasks that wait for their targets --- */
+
 /* FALSE: as many tasks wait for their targets as may. */
 gboolean
 _agent_actor_count_waiting (AgentActor *self,

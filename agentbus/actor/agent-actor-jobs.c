@@ -92,6 +92,8 @@ jobs_add_work (AgentActor *self,
     }
   g_mutex_unlock (&core->lock);
 
+  if (open && work->series != NULL)
+    _agent_task_series_begin_job (work->series);
   return open;
 }
 
@@ -154,6 +156,8 @@ jobs_begin (AgentActor   *self,
 {
   AgentWork *work = _agent_work_new (self, mailbox, request);
 
+  work->series = _agent_actor_dup_series (self, agent_message_get_task_name (request));
+  work->begun_at = _agent_clock_now ();
   if (jobs_add_work (self, work))
     jobs_call_handler_in_time (self, work);
   else

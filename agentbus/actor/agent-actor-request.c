@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-job-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-task-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
@@ -13,16 +14,6 @@
 
 /* How an actor requests something of others, and what it keeps of that. */
 
-static const char *const outcome_nicks[] = {
-  [AGENT_OUTCOME_COMPLETED] = "completed",
-  [AGENT_OUTCOME_FAILED] = "failed",
-  [AGENT_OUTCOME_CANCELLED] = "cancelled",
-  [AGENT_OUTCOME_TIMED_OUT] = "timed-out",
-  [AGENT_OUTCOME_NOT_FOUND] = "not-found",
-  [AGENT_OUTCOME_FULL] = "full",
-  [AGENT_OUTCOME_CLOSED] = "closed",
-};
-
 /* --- The open tasks --- */
 
 /* The actor leaves: ends all its tasks. In any thread. */
@@ -30,18 +21,24 @@ void
 _agent_actor_close_tasks (AgentActor   *self,
                           AgentMailbox *mailbox)
 {
-  AgentActorCore *core = _agent_actor_get_core (self);
-  AgentMailbox   *before;
+  AgentActorCore  *core = _agent_actor_get_core (self);
+  AgentMailbox    *before;
+  AgentTaskLedger *ledger;
+  AgentTaskSeries *series;
 
   g_autoptr (GPtrArray) tasks = g_ptr_array_new_with_free_func (g_object_unref);
 
   g_mutex_lock (&core->lock);
   before = core->closed_tasks;
   core->closed_tasks = _agent_mailbox_ref (mailbox);
+  ledger = g_steal_pointer (&core->ledger);
+  series = g_steal_pointer (&core->series);
   for (GList *l = core->tasks.head; l != NULL; l = l->next)
     g_ptr_array_add (tasks, g_object_ref (l->data));
   g_mutex_unlock (&core->lock);
   g_clear_pointer (&before, _agent_mailbox_unref);
+  g_clear_pointer (&ledger, _agent_task_ledger_unref);
+  g_clear_pointer (&series, _agent_task_series_unref);
 
   for (guint i = 0; i < tasks->len; i++)
     _agent_task_close (tasks->pdata[i]);
@@ -207,7 +204,7 @@ agent_actor_get_statistics (AgentActor *self)
   g_variant_dict_insert (&dict, "requests", "t", core->n_requests);
   g_variant_dict_insert (&dict, "open", "t", (guint64) core->tasks.length);
   for (guint i = 0; i < AGENT_N_OUTCOMES; i++)
-    g_variant_dict_insert (&dict, outcome_nicks[i], "t", core->n_outcomes[i]);
+    g_variant_dict_insert (&dict, _agent_outcome_to_string (i), "t", core->n_outcomes[i]);
   g_variant_dict_insert (&dict, "jobs", "t", (guint64) core->jobs.length);
   g_variant_dict_insert (&dict, "pending", "t", (guint64) core->pending.length);
   g_mutex_unlock (&core->lock);

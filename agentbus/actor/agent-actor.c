@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-actor-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-actor-signals-private.h"
 #include "actor/agent-job-private.h"
 #include "base/agent-utf8-private.h"
@@ -142,6 +143,8 @@ agent_actor_finalize (GObject *object)
 
   _agent_agenda_put (core->agenda);
   g_clear_object (&core->dispatcher);
+  g_clear_pointer (&core->ledger, _agent_task_ledger_unref);
+  g_clear_pointer (&core->series, _agent_task_series_unref);
   g_clear_pointer (&core->closing, _agent_mailbox_unref);
   g_clear_pointer (&core->gone, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_jobs, _agent_mailbox_unref);
@@ -394,6 +397,8 @@ agent_actor_class_init (AgentActorClass *klass)
   object_class->finalize = agent_actor_finalize;
   object_class->get_property = agent_actor_get_property;
   object_class->set_property = agent_actor_set_property;
+
+  _agent_task_ledger_add_metrics ();
 
   actor_install_life (object_class);
   actor_install_work (object_class);

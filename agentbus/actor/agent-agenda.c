@@ -119,6 +119,9 @@ agenda_new (GMainContext *context)
   self->timer_due = AGENT_AGENDA_NEVER;
   self->timer = _agent_timer_source_new (context, "[agentbus] actors", agenda_dispatch, self, agenda_unref);
 
+  /* A handler may iterate the context until another task has ended. */
+  _agent_timer_source_allow_nesting (self->timer);
+
   return self;
 }
 

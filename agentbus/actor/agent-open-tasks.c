@@ -7,7 +7,7 @@
 #include "message/agent-task-id-private.h"
 
 /* Threads that request at the same time seldom meet at one shard, since the numbers of tasks go up by one. */
-#define N_SHARDS 16
+#define N_SHARDS 8
 
 typedef struct
 {

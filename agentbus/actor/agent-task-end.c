@@ -76,6 +76,8 @@ _agent_task_decide (AgentTask      *self,
   if (self->epoch_watch.of != NULL)
     _agent_epoch_unwatch (&self->epoch_watch);
   _agent_actor_forget_task (self->actor, &self->link, outcome);
+  if (self->series != NULL)
+    _agent_task_series_end_task (self->series, outcome);
   if (waited)
     _agent_actor_count_waited (self->actor);
   if (parent != NULL)

@@ -474,6 +474,9 @@ task_become_open (AgentTask *self,
   AgentSubscription *subscription = _agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self->actor));
   gboolean           open;
 
+  self->series = _agent_actor_dup_series (self->actor, agent_message_get_task_name (self->request));
+  if (self->series != NULL)
+    _agent_task_series_begin_task (self->series);
   self->requester.mailbox = _agent_subscription_ref_mailbox (subscription);
   open = _agent_actor_add_task (self->actor, &self->link, self->requester.mailbox);
   task_make_appointment (self);

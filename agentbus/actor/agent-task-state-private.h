@@ -5,6 +5,7 @@
 #include "actor/agent-actor-core-private.h"
 #include "actor/agent-patient-private.h"
 #include "actor/agent-requester-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-task-private.h"
 #include "actor/agent-task-signals-private.h"
 #include "actor/agent-work-private.h"
@@ -47,6 +48,7 @@ struct _AgentTask
   guint                  n_read;   /* (lock) how many have been read */
 
   GMutex        lock;
+  AgentTaskSeries *series;       /* (owned) (nullable) where it is counted; constant once it is open */
   AgentWork    *parent;          /* (lock) (owned) (nullable) the job of the requester in which it was requested */
   AgentWork    *worker;          /* (lock) (owned) (nullable) who works on it in this process */
   AgentMessage *answer;          /* (lock) (owned) (nullable) */
@@ -54,7 +56,7 @@ struct _AgentTask
   GSList       *waiting;         /* (lock) (owned) the AgentPatients of wait_async() */
   GSList       *watches;         /* (lock) (owned) of AgentTaskWatch (owned) */
   gint64        made_at;         /* µs */
-  guint64       n_missed;        /* (lock) */
+  guint         n_missed;        /* (lock) */
   gint          is_stale;        /* (atomic) the conversation has gone on */
   guint         timeout;         /* (lock) ms, 0 for none */
   guint         wait_for_target; /* ms, constant */

@@ -44,6 +44,19 @@ static GParamSpec *props[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (AgentTask, agent_task, G_TYPE_OBJECT)
 
+/* What the worker has answered: (transfer full) (nullable). */
+AgentMessage *
+_agent_task_dup_answer (AgentTask *self)
+{
+  AgentMessage *answer;
+
+  g_mutex_lock (&self->lock);
+  answer = self->answer != NULL ? agent_message_ref (self->answer) : NULL;
+  g_mutex_unlock (&self->lock);
+
+  return answer;
+}
+
 /* µs */
 gint64
 _agent_task_get_made_at (AgentTask *self)
@@ -68,6 +81,7 @@ agent_task_finalize (GObject *object)
   g_clear_pointer (&self->requester.mailbox, _agent_mailbox_unref);
   g_clear_pointer (&self->answer, agent_message_unref);
   g_clear_pointer (&self->parent, _agent_work_unref);
+  g_clear_pointer (&self->series, _agent_task_series_unref);
   g_clear_object (&self->dispatcher);
   g_slist_free_full (self->watches, _agent_task_free_watch);
   g_clear_error (&self->error);

@@ -4,8 +4,10 @@
 
 #include "actor/agent-open-tasks-private.h"
 #include "actor/agent-patient-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
+#include "base/agent-clock-private.h"
 #include "base/agent-container-private.h"
 #include "bus/agent-bus-private.h"
 #include "message/agent-task-id-private.h"
@@ -80,6 +82,7 @@ _agent_work_unref (AgentWork *self)
   _agent_mailbox_unref (self->mailbox);
   g_clear_pointer (&self->requester, _agent_mailbox_unref);
   g_clear_pointer (&self->children, g_ptr_array_unref);
+  g_clear_pointer (&self->series, _agent_task_series_unref);
   g_mutex_clear (&self->lock);
   g_object_unref (self->actor);
   g_free (self);
@@ -403,6 +406,8 @@ work_leave_actor (AgentWork *self)
 {
   gboolean was_job = _agent_actor_forget_job (self->actor, &self->link);
 
+  if (was_job && self->series != NULL)
+    _agent_task_series_end_job (self->series, _agent_clock_now () - self->begun_at);
   _agent_mailbox_end_work (self->mailbox);
   if (was_job)
     _agent_work_unref (self);

@@ -23,6 +23,8 @@ AgentTimerSource *_agent_timer_source_new      (GMainContext     *context,
                                                 AgentTimerFunc    func,
                                                 gpointer          data,
                                                 GDestroyNotify    destroy);
+void              _agent_timer_source_allow_nesting
+                                               (AgentTimerSource *self);
 void              _agent_timer_source_free     (AgentTimerSource *self);
 void              _agent_timer_source_set_time (AgentTimerSource *self,
                                                 gint64            time);

@@ -91,6 +91,13 @@ _agent_timer_source_new (GMainContext  *context,
   return self;
 }
 
+/* From now on the function is also called while it is running, if it iterates its context. Before the first set_time(). */
+void
+_agent_timer_source_allow_nesting (AgentTimerSource *self)
+{
+  g_source_set_can_recurse (self->source, TRUE);
+}
+
 void
 _agent_timer_source_free (AgentTimerSource *self)
 {

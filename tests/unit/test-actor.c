@@ -382,6 +382,36 @@ test_timed_out (TestFixture *f)
 }
 
 static void
+on_finished_iterate (AgentTask *task,
+                     gpointer   user_data)
+{
+  AgentTask *other = g_object_get_data (G_OBJECT (task), "other");
+
+  while (!agent_task_has_finished (other))
+    g_main_context_iteration (user_data, TRUE);
+}
+
+/* The time of the first task is over, and its handler waits for the second one. */
+static void
+test_nested (TestFixture *f)
+{
+  Pair       pair = pair_new (f);
+  AgentTask *first = agent_actor_request (pair.boss, "worker", NULL, NULL);
+  AgentTask *second = agent_actor_request (pair.boss, "worker", NULL, NULL);
+
+  test_clock_freeze ();
+  agent_task_set_timeout (first, 100);
+  agent_task_set_timeout (second, 101);
+  test_drain (f);
+  g_object_set_data (G_OBJECT (first), "other", second);
+  g_signal_connect (first, "finished", G_CALLBACK (on_finished_iterate), f->context);
+  test_clock_advance (101 * 1000);
+  assert_fails (f, first, AGENT_BUS_ERROR_TIMED_OUT);
+  assert_fails (f, second, AGENT_BUS_ERROR_TIMED_OUT);
+  pair_clear (&pair);
+}
+
+static void
 test_cancelled (TestFixture *f)
 {
   Pair             pair = pair_new (f);
@@ -456,6 +486,7 @@ main (int   argc,
   test_add ("/agentbus/actor/dropped", test_dropped);
   test_add ("/agentbus/actor/full", test_full);
   test_add ("/agentbus/actor/timed-out", test_timed_out);
+  test_add ("/agentbus/actor/nested", test_nested);
   test_add ("/agentbus/actor/cancelled", test_cancelled);
   test_add ("/agentbus/actor/worker-leaves", test_worker_leaves);
   test_add ("/agentbus/actor/requester-leaves", test_requester_leaves);
