@@ -204,7 +204,7 @@ jobs_take (AgentActor   *self,
                    g_error_new (AGENT_BUS_ERROR,
                                 AGENT_BUS_ERROR_FULL,
                                 "%u requests wait at '%s' already",
-                                agent_actor_get_max_pending (self),
+                                _agent_actor_read (self, &_agent_actor_get_core (self)->max_pending),
                                 agent_subscriber_get_name (AGENT_SUBSCRIBER (self))));
       break;
     case TAKE_CLOSED:
@@ -289,53 +289,7 @@ _agent_actor_begin_jobs (AgentActor *self)
   g_clear_pointer (&mailbox, _agent_mailbox_unref);
 }
 
-/* --- The end of a job --- */
-
-/* @work is answered, in any thread. */
-void
-_agent_actor_forget_work (AgentActor     *self,
-                          AgentWork      *work,
-                          AgentTaskStatus status)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-  gboolean        was_job;
-  gboolean        more;
-  gboolean        hands_over;
-
-  g_mutex_lock (&core->lock);
-  was_job = work->link.prev != NULL || core->jobs.head == &work->link;
-  if (was_job)
-    g_queue_unlink (&core->jobs, &work->link);
-  more = core->pending.length > 0;
-  hands_over = core->role != NULL;
-  g_mutex_unlock (&core->lock);
-
-  if (hands_over)
-    _agent_actor_add_chore (self, AGENT_CHORE_ROLE);
-  if (was_job && more)
-    _agent_actor_add_chore (self, AGENT_CHORE_JOBS);
-  _agent_mailbox_end_work (work->mailbox);
-  if (was_job)
-    _agent_work_unref (work);
-}
-
 /* --- Cancellation --- */
-
-/* Has @work tripped in the actor's context. May be called with the lock of a conversation held. */
-void
-_agent_actor_trip_later (AgentActor *self,
-                         AgentWork  *work)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-
-  g_mutex_lock (&core->lock);
-  if (core->to_trip == NULL)
-    core->to_trip = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_work_unref);
-  g_ptr_array_add (core->to_trip, _agent_work_ref (work));
-  g_mutex_unlock (&core->lock);
-
-  _agent_actor_add_chore (self, AGENT_CHORE_TRIP);
-}
 
 void
 _agent_actor_trip_jobs (AgentActor *self)
@@ -486,7 +440,7 @@ _agent_actor_close_jobs (AgentActor   *self,
       AgentWork *work = works->pdata[i];
 
       _agent_hand_request_cancel (work->hand);
-      _agent_actor_trip_later (self, work);
+      _agent_work_trip_later (work);
       _agent_work_answer (work, AGENT_TASK_STATUS_FAILED, NULL, error);
     }
   for (AgentMessage *request; (request = g_queue_pop_head (&pending)) != NULL;)

@@ -84,8 +84,8 @@ life_say_farewell (AgentActor *self)
 }
 
 /* An AgentAppointmentFunc. */
-static void
-life_do_chores (gpointer object)
+void
+_agent_actor_do_chores (gpointer object)
 {
   AgentActor *self = object;
   guint       to_do = life_take_chores (self);
@@ -104,20 +104,6 @@ life_do_chores (gpointer object)
     life_say_farewell (self);
 }
 
-/* Has something done in the actor's context. */
-void
-_agent_actor_add_chore (AgentActor *self,
-                        guint       chore)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-
-  g_mutex_lock (&core->lock);
-  core->to_do |= chore;
-  g_mutex_unlock (&core->lock);
-
-  _agent_agenda_add (core->agenda, &core->chores, self, life_do_chores, AGENT_AGENDA_NOW);
-}
-
 /* --- The subscription --- */
 
 /* Another thread may have taken the actor off the bus again before it is told that it is on the bus.
@@ -133,7 +119,7 @@ life_become_ready (AgentActor *self,
   gboolean ready;
 
   g_mutex_lock (&core->lock);
-  *over = core->closed_tasks == mailbox;
+  *over = core->gone == mailbox;
   ready = core->closing != mailbox;
   if (ready)
     core->state = AGENT_ACTOR_STATE_READY;
@@ -184,9 +170,30 @@ _agent_actor_on_closing (gpointer      subscriber,
 
   life_begin_ending (self, mailbox);
   _agent_actor_close_role (self, mailbox);
+
+  /* A handler may wait for the end of a task, and the subscription for the handler. */
   if (!drain)
-    _agent_actor_close_jobs (self, mailbox);
+    {
+      _agent_actor_close_jobs (self, mailbox);
+      _agent_actor_close_tasks (self, mailbox);
+    }
   _agent_mailbox_end_closing (mailbox);
+}
+
+/* Takes @mailbox. */
+static void
+life_set_gone (AgentActor   *self,
+               AgentMailbox *mailbox)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentMailbox   *before;
+
+  g_mutex_lock (&core->lock);
+  before = core->gone;
+  core->gone = mailbox;
+  g_mutex_unlock (&core->lock);
+
+  g_clear_pointer (&before, _agent_mailbox_unref);
 }
 
 /* Nothing is left in the subscription, and nothing is worked on. */
@@ -203,8 +210,8 @@ _agent_actor_on_inbox_closing (gpointer      subscriber,
   /* It may have been drained, and abandoned before it had finished. */
   _agent_actor_close_jobs (self, mailbox);
   _agent_actor_close_tasks (self, mailbox);
+  life_set_gone (self, mailbox);
   _agent_actor_tree_remove (self);
-  _agent_mailbox_unref (mailbox);
 
   g_mutex_lock (&core->lock);
   before = core->leaving;

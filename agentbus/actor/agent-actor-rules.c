@@ -42,7 +42,8 @@ static void
 rules_take_answer (AgentActor   *self,
                    AgentMessage *answer)
 {
-  AgentTask *task = _agent_open_tasks_lookup (agent_message_get_task_id (answer));
+  AgentRequester *requester = _agent_open_tasks_lookup (agent_message_get_task_id (answer));
+  AgentTask      *task = requester != NULL ? requester->object : NULL;
 
   if (task == NULL)
     return;
@@ -95,7 +96,7 @@ rules_intercept (gpointer      subscriber,
       _agent_actor_take_request (self, message);
       return AGENT_INTERCEPT_TAKEN;
     case AGENT_MESSAGE_TYPE_FRAME:
-      return agent_actor_is_active (self) ? AGENT_INTERCEPT_PASS : AGENT_INTERCEPT_DROP;
+      return _agent_actor_takes_part (self) ? AGENT_INTERCEPT_PASS : AGENT_INTERCEPT_DROP;
     default:
       return AGENT_INTERCEPT_PASS;
     }

@@ -83,12 +83,6 @@ typedef AgentActorCore AgentActorPrivate;
 
 G_DEFINE_TYPE_WITH_PRIVATE (AgentActor, agent_actor, AGENT_TYPE_SUBSCRIBER)
 
-AgentActorCore *
-_agent_actor_get_core (AgentActor *self)
-{
-  return agent_actor_get_instance_private (self);
-}
-
 /* --- GObject --- */
 
 static void
@@ -115,6 +109,7 @@ agent_actor_finalize (GObject *object)
   _agent_agenda_put (core->agenda);
   g_clear_object (&core->dispatcher);
   g_clear_pointer (&core->closing, _agent_mailbox_unref);
+  g_clear_pointer (&core->gone, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_jobs, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_tasks, _agent_mailbox_unref);
   g_clear_pointer (&core->to_trip, g_ptr_array_unref);
@@ -359,6 +354,8 @@ agent_actor_class_init (AgentActorClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
+  _agent_actor_core_offset = g_type_class_get_instance_private_offset (klass);
+
   object_class->constructed = agent_actor_constructed;
   object_class->finalize = agent_actor_finalize;
   object_class->get_property = agent_actor_get_property;
@@ -380,6 +377,7 @@ agent_actor_init (AgentActor *self)
   g_queue_init (&core->pending);
   g_queue_init (&core->tasks);
   core->state = AGENT_ACTOR_STATE_NEW;
+  core->do_chores = _agent_actor_do_chores;
   _agent_actor_set_rules (self);
 }
 
@@ -453,7 +451,7 @@ void
 _agent_actor_set_runner (AgentActor *self,
                          const char *runner)
 {
-  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentActorCore  *core = _agent_actor_get_core (self);
   g_autofree char *before = NULL;
 
   g_mutex_lock (&core->lock);
@@ -479,17 +477,9 @@ _agent_actor_set_runner (AgentActor *self,
 gboolean
 agent_actor_is_active (AgentActor *self)
 {
-  AgentActorCore *core;
-  gboolean        active;
-
   g_return_val_if_fail (AGENT_IS_ACTOR (self), FALSE);
 
-  core = _agent_actor_get_core (self);
-  g_mutex_lock (&core->lock);
-  active = core->active;
-  g_mutex_unlock (&core->lock);
-
-  return active;
+  return _agent_actor_takes_part (self);
 }
 
 /**
@@ -554,20 +544,6 @@ agent_actor_get_state (AgentActor *self)
   return state;
 }
 
-static guint
-actor_get_uint (AgentActor *self,
-                guint      *field)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-  guint           value;
-
-  g_mutex_lock (&core->lock);
-  value = *field;
-  g_mutex_unlock (&core->lock);
-
-  return value;
-}
-
 static void
 actor_set_uint (AgentActor *self,
                 guint      *field,
@@ -601,7 +577,7 @@ agent_actor_get_max_jobs (AgentActor *self)
 {
   g_return_val_if_fail (AGENT_IS_ACTOR (self), 0);
 
-  return actor_get_uint (self, &_agent_actor_get_core (self)->max_jobs);
+  return _agent_actor_read (self, &_agent_actor_get_core (self)->max_jobs);
 }
 
 /**
@@ -642,7 +618,7 @@ agent_actor_get_max_pending (AgentActor *self)
 {
   g_return_val_if_fail (AGENT_IS_ACTOR (self), 0);
 
-  return actor_get_uint (self, &_agent_actor_get_core (self)->max_pending);
+  return _agent_actor_read (self, &_agent_actor_get_core (self)->max_pending);
 }
 
 /**
@@ -678,7 +654,7 @@ agent_actor_get_wait_for_target (AgentActor *self)
 {
   g_return_val_if_fail (AGENT_IS_ACTOR (self), 0);
 
-  return actor_get_uint (self, &_agent_actor_get_core (self)->wait_for_target);
+  return _agent_actor_read (self, &_agent_actor_get_core (self)->wait_for_target);
 }
 
 /**
@@ -712,17 +688,9 @@ agent_actor_set_wait_for_target (AgentActor *self,
 AgentRouterDispatcher *
 agent_actor_dup_dispatcher (AgentActor *self)
 {
-  AgentActorCore        *core;
-  AgentRouterDispatcher *dispatcher;
-
   g_return_val_if_fail (AGENT_IS_ACTOR (self), NULL);
 
-  core = _agent_actor_get_core (self);
-  g_mutex_lock (&core->lock);
-  dispatcher = core->dispatcher != NULL ? g_object_ref (core->dispatcher) : NULL;
-  g_mutex_unlock (&core->lock);
-
-  return dispatcher;
+  return _agent_actor_ref_dispatcher (self);
 }
 
 /**
@@ -772,7 +740,7 @@ agent_actor_get_n_jobs (AgentActor *self)
 {
   g_return_val_if_fail (AGENT_IS_ACTOR (self), 0);
 
-  return actor_get_uint (self, &_agent_actor_get_core (self)->jobs.length);
+  return _agent_actor_read (self, &_agent_actor_get_core (self)->jobs.length);
 }
 
 /**
@@ -790,5 +758,5 @@ agent_actor_get_n_tasks (AgentActor *self)
 {
   g_return_val_if_fail (AGENT_IS_ACTOR (self), 0);
 
-  return actor_get_uint (self, &_agent_actor_get_core (self)->tasks.length);
+  return _agent_actor_read (self, &_agent_actor_get_core (self)->tasks.length);
 }

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "actor/agent-actor-private.h"
+#include "actor/agent-requester-private.h"
 
 G_BEGIN_DECLS
 
@@ -11,8 +11,8 @@ G_BEGIN_DECLS
  *
  * All functions may be called in any thread.
  */
-void       _agent_open_tasks_add    (AgentTask  *task);
-void       _agent_open_tasks_remove (AgentTask  *task);
-AgentTask *_agent_open_tasks_lookup (const char *id);
+void            _agent_open_tasks_add    (AgentRequester *requester);
+void            _agent_open_tasks_remove (AgentRequester *requester);
+AgentRequester *_agent_open_tasks_lookup (const char     *id);
 
 G_END_DECLS

@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-open-tasks-private.h"
-#include "actor/agent-task-private.h"
+#include "base/agent-container-private.h"
 #include "message/agent-task-id-private.h"
 
 /* Threads that request at the same time seldom meet at one shard, since the numbers of tasks go up by one. */
@@ -33,35 +33,33 @@ open_tasks_get_shard (guint64 number)
 }
 
 void
-_agent_open_tasks_add (AgentTask *task)
+_agent_open_tasks_add (AgentRequester *requester)
 {
-  const guint64 *number = _agent_task_get_number (task);
-  Shard         *shard = open_tasks_get_shard (*number);
+  Shard *shard = open_tasks_get_shard (requester->number);
 
   g_mutex_lock (&shard->lock);
-  g_hash_table_add (shard->tasks, (gpointer) number);
+  g_hash_table_add (shard->tasks, &requester->number);
   g_mutex_unlock (&shard->lock);
 }
 
 void
-_agent_open_tasks_remove (AgentTask *task)
+_agent_open_tasks_remove (AgentRequester *requester)
 {
-  const guint64 *number = _agent_task_get_number (task);
-  Shard         *shard = open_tasks_get_shard (*number);
+  Shard *shard = open_tasks_get_shard (requester->number);
 
   g_mutex_lock (&shard->lock);
-  g_hash_table_remove (shard->tasks, number);
+  g_hash_table_remove (shard->tasks, &requester->number);
   g_mutex_unlock (&shard->lock);
 }
 
 /* The open task with this id: (transfer full) (nullable). */
-AgentTask *
+AgentRequester *
 _agent_open_tasks_lookup (const char *id)
 {
-  AgentTask *task = NULL;
-  guint64    number = _agent_task_id_get_number (id);
-  guint64   *found;
-  Shard     *shard;
+  AgentRequester *requester = NULL;
+  guint64         number = _agent_task_id_get_number (id);
+  guint64        *found;
+  Shard          *shard;
 
   if (number == 0)
     return NULL;
@@ -70,8 +68,8 @@ _agent_open_tasks_lookup (const char *id)
   g_mutex_lock (&shard->lock);
   found = g_hash_table_lookup (shard->tasks, &number);
   if (found != NULL)
-    task = g_object_ref (_agent_task_get_by_number (found));
+    requester = _agent_requester_ref (AGENT_CONTAINER_OF (found, AgentRequester, number));
   g_mutex_unlock (&shard->lock);
 
-  return task;
+  return requester;
 }

@@ -35,9 +35,6 @@ typedef void (*AgentTaskEndFunc) (AgentTask *task,
 void       _agent_task_take_answer (AgentTask       *self,
                                     AgentMessage    *answer);
 
-/* The reason of a task that is cancelled with the job in which it was requested. */
-#define AGENT_TASK_PARENT_CANCELLED "The job in which the task was requested was cancelled"
-
 /* Any thread, with no lock held */
 AgentTask *_agent_task_new         (AgentActor      *actor,
                                     AgentMessage    *request);
@@ -49,10 +46,6 @@ gboolean   _agent_task_end         (AgentTask       *self,
 gboolean   _agent_task_close       (AgentTask       *self);
 gboolean   _agent_task_is_of       (AgentTask       *self,
                                     AgentActor      *actor);
-GList     *_agent_task_get_link    (AgentTask       *self);
-const guint64 *
-           _agent_task_get_number  (AgentTask       *self);
-AgentTask *_agent_task_get_by_number (const guint64 *number);
 gint64     _agent_task_get_made_at (AgentTask       *self);
 AgentActor *
            _agent_task_get_actor   (AgentTask       *self);
@@ -60,11 +53,5 @@ gboolean   _agent_task_watch_end   (AgentTask       *self,
                                     AgentTaskEndFunc func,
                                     gpointer         data,
                                     GDestroyNotify   destroy);
-
-/* For a worker in the same process: before it begins, and before it sends a chunk that may wait */
-gboolean   _agent_task_set_worker  (AgentTask       *self,
-                                    AgentWork       *worker);
-guint      _agent_task_watch_reading (AgentTask     *self,
-                                      AgentWork     *writer);
 
 G_END_DECLS

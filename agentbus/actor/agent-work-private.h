@@ -2,7 +2,8 @@
 
 #pragma once
 
-#include "actor/agent-actor-private.h"
+#include "actor/agent-actor-core-private.h"
+#include "actor/agent-requester-private.h"
 
 G_BEGIN_DECLS
 
@@ -20,6 +21,9 @@ G_BEGIN_DECLS
 /* How many chunks may be unread before send_chunk_async() waits. */
 #define AGENT_WORK_MAX_UNREAD 32
 
+/* The reason of a task that is cancelled with the job in which it was requested. */
+#define AGENT_WORK_CANCELLED "The job in which the task was requested was cancelled"
+
 /* No chunk has a higher number. What is lost before it is told by a number too. */
 #define AGENT_WORK_MAX_INDEX  G_MAXINT32
 
@@ -29,12 +33,13 @@ struct _AgentWork
   GList           link;      /* (actor's lock) */
   AgentActor     *actor;     /* (owned) */
   AgentMailbox   *mailbox;   /* (owned) does not leave before the answer is sent */
+  AgentMailbox   *requester; /* (owned) (nullable) to which the answers go, if the requester is an actor of this process */
   AgentHand      *hand;      /* (owned) has the request */
   AgentEpochWatch epoch_watch;
 
   GMutex          lock;
   AgentJob       *job;       /* (lock) (unowned) (nullable) NULL once it is dropped */
-  GPtrArray      *children;  /* (lock) (owned) (nullable) the AgentTasks that were requested in it and are open */
+  GPtrArray      *children;  /* (lock) (owned) (nullable) the requesters of the tasks that were requested in it and are open */
   GQueue          waiting;   /* (lock) the chunks that wait until others are read */
   guint           n_chunks;  /* (lock) how many were sent */
   gboolean        answered;  /* (lock) */
@@ -52,6 +57,7 @@ void       _agent_work_set_job         (AgentWork       *self,
 
 gboolean   _agent_work_watch_epoch     (AgentWork       *self);
 gboolean   _agent_work_meet_task       (AgentWork       *self);
+void       _agent_work_trip_later      (AgentWork       *self);
 void       _agent_work_cancel          (AgentWork       *self);
 
 /* Sending */
@@ -76,9 +82,9 @@ guint      _agent_work_get_chunk_index (AgentMessage    *chunk,
 
 /* The tasks that were requested in it */
 void       _agent_work_add_child       (AgentWork       *self,
-                                        AgentTask       *child);
+                                        AgentRequester       *child);
 void       _agent_work_forget_child    (AgentWork       *self,
-                                        AgentTask       *child);
+                                        AgentRequester       *child);
 
 /* The actor's context */
 void       _agent_work_trip            (AgentWork       *self);

@@ -4,7 +4,6 @@
 
 #include "actor/agent-open-tasks-private.h"
 #include "actor/agent-patient-private.h"
-#include "actor/agent-task-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-container-private.h"
@@ -33,7 +32,16 @@ work_on_epoch_over (AgentEpochWatch *watch)
   AgentWork *self = AGENT_CONTAINER_OF (watch, AgentWork, epoch_watch);
 
   _agent_hand_request_cancel (self->hand);
-  _agent_actor_trip_later (self->actor, self);
+  _agent_work_trip_later (self);
+}
+
+/* The requester may leave the bus while it waits, for a job of its own. Then nobody finds it by its name. */
+static AgentMailbox *
+work_ref_requester (AgentMessage *request)
+{
+  g_autoptr (AgentRequester) requester = _agent_open_tasks_lookup (agent_message_get_task_id (request));
+
+  return requester != NULL && requester->mailbox != NULL ? _agent_mailbox_ref (requester->mailbox) : NULL;
 }
 
 AgentWork *
@@ -47,6 +55,7 @@ _agent_work_new (AgentActor   *actor,
   self->link.data = self;
   self->actor = g_object_ref (actor);
   self->mailbox = _agent_mailbox_ref (mailbox);
+  self->requester = work_ref_requester (request);
   self->hand = _agent_hand_new (request);
   g_mutex_init (&self->lock);
   g_queue_init (&self->waiting);
@@ -69,6 +78,7 @@ _agent_work_unref (AgentWork *self)
 
   _agent_hand_unref (self->hand);
   _agent_mailbox_unref (self->mailbox);
+  g_clear_pointer (&self->requester, _agent_mailbox_unref);
   g_clear_pointer (&self->children, g_ptr_array_unref);
   g_mutex_clear (&self->lock);
   g_object_unref (self->actor);
@@ -92,11 +102,11 @@ gboolean
 _agent_work_meet_task (AgentWork *self)
 {
   const char *id = agent_message_get_task_id (self->hand->message);
-  g_autoptr (AgentTask) task = _agent_open_tasks_lookup (id);
+  g_autoptr (AgentRequester) requester = _agent_open_tasks_lookup (id);
 
-  if (task == NULL)
+  if (requester == NULL)
     return _agent_task_id_get_number (id) == 0;
-  return _agent_task_set_worker (task, self);
+  return requester->funcs->set_worker (requester, self);
 }
 
 /* Nobody wants the answer any more. */
@@ -107,7 +117,14 @@ _agent_work_cancel (AgentWork *self)
     return;
 
   _agent_hand_request_cancel (self->hand);
-  _agent_actor_trip_later (self->actor, self);
+  _agent_work_trip_later (self);
+}
+
+/* Has the work tripped in the actor's context. May be called with the lock of a conversation held. */
+void
+_agent_work_trip_later (AgentWork *self)
+{
+  _agent_actor_trip_later (self->actor, _agent_work_ref (self), (GDestroyNotify) _agent_work_unref);
 }
 
 /* (transfer full) (nullable): NULL if the application has dropped it */
@@ -202,10 +219,12 @@ work_send_locked (AgentWork    *self,
 {
   agent_message_set_cause (message, self->hand->message);
   agent_message_set_reliable (message, TRUE);
-  if (sending->bus != NULL)
-    _agent_bus_send_uncollected (sending->bus, message, sending->sender);
-  else
+  if (sending->bus == NULL)
     _agent_sender_unref_later (sending->sender, message);
+  else if (self->requester != NULL)
+    _agent_bus_send_to_mailbox_uncollected (sending->bus, self->requester, message, sending->sender);
+  else
+    _agent_bus_send_uncollected (sending->bus, message, sending->sender);
 }
 
 /* The number of a chunk is its label. Takes @payload. */
@@ -359,7 +378,7 @@ _agent_work_send_chunk_task (AgentWork *self,
                              GVariant  *payload,
                              GTask     *task)
 {
-  g_autoptr (AgentTask) reader = _agent_open_tasks_lookup (agent_message_get_task_id (self->hand->message));
+  g_autoptr (AgentRequester) reader = _agent_open_tasks_lookup (agent_message_get_task_id (self->hand->message));
   AgentPatient *patient = _agent_patient_new (task);
   guint         n_read;
 
@@ -369,7 +388,7 @@ _agent_work_send_chunk_task (AgentWork *self,
   g_mutex_unlock (&self->lock);
 
   /* A reader in another process, or that is no actor, does not tell what it reads. */
-  n_read = reader != NULL ? _agent_task_watch_reading (reader, self) : G_MAXUINT - AGENT_WORK_MAX_UNREAD;
+  n_read = reader != NULL ? reader->funcs->watch_reading (reader, self) : G_MAXUINT - AGENT_WORK_MAX_UNREAD;
   if (n_read != G_MAXUINT && !_agent_work_has_ended (self))
     _agent_work_send_waiting (self, n_read);
   else
@@ -377,6 +396,17 @@ _agent_work_send_chunk_task (AgentWork *self,
 }
 
 /* --- The answer --- */
+
+/* The actor takes the next request, and may leave. */
+static void
+work_leave_actor (AgentWork *self)
+{
+  gboolean was_job = _agent_actor_forget_job (self->actor, &self->link);
+
+  _agent_mailbox_end_work (self->mailbox);
+  if (was_job)
+    _agent_work_unref (self);
+}
 
 static AgentMessage *
 work_new_answer (AgentWork      *self,
@@ -425,36 +455,36 @@ _agent_work_answer (AgentWork      *self,
   if (self->epoch_watch.of != NULL)
     _agent_epoch_unwatch (&self->epoch_watch);
   _agent_work_stop_waiting (self);
-  _agent_actor_forget_work (self->actor, self, status);
+  work_leave_actor (self);
   return TRUE;
 }
 
 /* --- The tasks that were requested in it --- */
 
 void
-_agent_work_add_child (AgentWork *self,
-                       AgentTask *child)
+_agent_work_add_child (AgentWork      *self,
+                       AgentRequester *child)
 {
   g_mutex_lock (&self->lock);
   if (self->children == NULL)
-    self->children = g_ptr_array_new_with_free_func (g_object_unref);
-  g_ptr_array_add (self->children, g_object_ref (child));
+    self->children = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_requester_unref);
+  g_ptr_array_add (self->children, _agent_requester_ref (child));
   g_mutex_unlock (&self->lock);
 }
 
 void
-_agent_work_forget_child (AgentWork *self,
-                          AgentTask *child)
+_agent_work_forget_child (AgentWork      *self,
+                          AgentRequester *child)
 {
-  gpointer forgotten = NULL;
-  guint    index;
+  AgentRequester *forgotten = NULL;
+  guint           index;
 
   g_mutex_lock (&self->lock);
   if (self->children != NULL && g_ptr_array_find (self->children, child, &index))
     forgotten = g_ptr_array_steal_index_fast (self->children, index);
   g_mutex_unlock (&self->lock);
 
-  g_clear_object (&forgotten);
+  g_clear_pointer (&forgotten, _agent_requester_unref);
 }
 
 /* (transfer full) (nullable) */
@@ -478,5 +508,9 @@ _agent_work_trip (AgentWork *self)
 
   _agent_hand_trip (self->hand);
   for (guint i = 0; children != NULL && i < children->len; i++)
-    agent_task_cancel (children->pdata[i], AGENT_TASK_PARENT_CANCELLED);
+    {
+      AgentRequester *child = children->pdata[i];
+
+      child->funcs->cancel (child, AGENT_WORK_CANCELLED);
+    }
 }

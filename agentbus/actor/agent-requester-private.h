@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "mailbox/agent-mailbox-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * What those know of a task that stand below it: the table of open tasks, and a work, which answers a task of the same process,
+ * or in which others were requested. It lies in the task.
+ *
+ * The functions may be called in any thread, with no lock held.
+ */
+typedef struct _AgentRequester AgentRequester;
+typedef struct _AgentWork      AgentWork;
+
+typedef struct
+{
+  /* @worker begins to work on the task, and is cancelled with it. FALSE: the task has ended. */
+  gboolean (*set_worker)    (AgentRequester *self,
+                             AgentWork      *worker);
+
+  /* From now on @writer is told when chunks are read: returns how many are. G_MAXUINT: the task has ended. */
+  guint    (*watch_reading) (AgentRequester *self,
+                             AgentWork      *writer);
+
+  void     (*cancel)        (AgentRequester *self,
+                             const char     *reason);
+} AgentRequesterFuncs;
+
+struct _AgentRequester
+{
+  const AgentRequesterFuncs *funcs;
+  guint64                    number; /* in the id of the task */
+  gpointer                   object;  /* (unowned) the task */
+  AgentMailbox              *mailbox; /* (owned) (nullable) the subscription in which it was requested; set before others see it */
+};
+
+static inline AgentRequester *
+_agent_requester_ref (AgentRequester *self)
+{
+  g_object_ref (self->object);
+  return self;
+}
+
+static inline void
+_agent_requester_unref (AgentRequester *self)
+{
+  g_object_unref (self->object);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AgentRequester, _agent_requester_unref)
+
+G_END_DECLS
