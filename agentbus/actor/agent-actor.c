@@ -53,6 +53,40 @@
  *
  * Signals are emitted in the actor's [property@AgentBus.Subscriber:main-context]. The functions may be called from any thread.
  *
+ * ## From Python
+ *
+ * ```python
+ * def on_request(worker, job):
+ *     job.complete(GLib.Variant('s', 'done'))
+ *
+ * def on_finished(task):
+ *     print(task.get_response().unpack())  # prints: done
+ *
+ * boss, worker = AgentBus.Actor.new('boss'), AgentBus.Actor.new('worker')
+ * worker.connect('task-request', on_request)
+ * bus.subscribe(boss)
+ * bus.subscribe(worker)
+ * boss.request('worker', 'work', None).connect('finished', on_finished)
+ * ```
+ *
+ * With the [overrides](overrides.html) this is `await boss.request('worker', 'work')`.
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const boss = AgentBus.Actor.new('boss');
+ * const worker = AgentBus.Actor.new('worker');
+ *
+ * worker.connect('task-request', (_worker, job) => {
+ *     job.complete(GLib.Variant.new_string('done'));
+ * });
+ * bus.subscribe(boss);
+ * bus.subscribe(worker);
+ * boss.request('worker', 'work', null).connect('finished', task => {
+ *     print(task.get_response().unpack()); // prints: done
+ * });
+ * ```
+ *
  * Since: 0.1
  */
 

@@ -139,19 +139,20 @@ test('failure', function(boss, worker)
 end)
 
 test('ends', function(boss, worker, bus)
-   local cancelled = 0
+   local begun, cancelled = 0, 0
    worker:task('wait', function(_, job)
+      begun = begun + 1
       while not job:is_cancelled() do turn() end
       cancelled = cancelled + 1
       return nil, GLib.Error(Gio.IOErrorEnum, 'CANCELLED', 'cancelled')
    end)
    assert_fails('TIMED_OUT', boss:request('worker', 'wait', nil, { timeout = 5 }):await())
-   wait_until(function() return cancelled == 1 end)
+   wait_until(function() return cancelled == begun end)
    local task = boss:request('worker', 'wait')
    wait_until(function() return worker.n_jobs == 1 end)
    task:cancel('enough')
    assert_equal(assert_fails('CANCELLED', task:await()).message, 'enough')
-   wait_until(function() return cancelled == 2 end)
+   wait_until(function() return cancelled == begun end)
    task = boss:request('worker', 'wait')
    wait_until(function() return worker.n_jobs == 1 end)
    assert_equal(bus:async_unsubscribe('worker'), true)
