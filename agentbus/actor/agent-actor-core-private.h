@@ -29,6 +29,7 @@ enum
   AGENT_CHORE_STATE = 1 << 3,  /* notify of the state */
   AGENT_CHORE_ROLE = 1 << 5,     /* go on with a hand-over */
   AGENT_CHORE_CANCEL = 1 << 4, /* leave at once, also if it is ending */
+  AGENT_CHORE_ROLE = 1 << 5,   /* go on with a hand-over */
 };
 
 typedef struct _AgentRole AgentRole;
