@@ -26,7 +26,7 @@ active_ref_mailbox (AgentActor *self)
 AgentStanding
 _agent_actor_get_standing (AgentActor *self)
 {
-  if (agent_actor_is_active (self))
+  if (_agent_actor_takes_part (self))
     return AGENT_STANDING_ACTIVE;
 
   return _agent_actor_get_core (self)->keep_frames ? AGENT_STANDING_KEEPS : AGENT_STANDING_STANDBY;

@@ -29,7 +29,6 @@ enum
   AGENT_CHORE_STATE = 1 << 3,  /* notify of the state */
   AGENT_CHORE_ROLE = 1 << 5,     /* go on with a hand-over */
   AGENT_CHORE_CANCEL = 1 << 4, /* leave at once, also if it is ending */
-  AGENT_CHORE_ROLE = 1 << 5,   /* go on with a hand-over */
 };
 
 typedef struct _AgentRole AgentRole;
@@ -89,6 +88,7 @@ _agent_actor_get_core (AgentActor *self)
 }
 
 /* Any thread, with no lock held */
+void     _agent_actor_announce      (AgentActor     *self);
 guint    _agent_actor_read          (AgentActor     *self,
                                      const guint    *field);
 gboolean _agent_actor_takes_part    (AgentActor     *self);

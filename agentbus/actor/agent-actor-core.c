@@ -66,6 +66,26 @@ _agent_actor_add_chore (AgentActor *self,
   _agent_agenda_add (core->agenda, &core->chores, self, core->do_chores, AGENT_AGENDA_NOW);
 }
 
+/* Tells those who want to know how the actor is. In any thread. */
+void
+_agent_actor_announce (AgentActor *self)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+
+  g_autoptr (AgentInfo) info = NULL;
+
+  g_mutex_lock (&core->lock);
+  info = agent_info_new (agent_subscriber_get_name (AGENT_SUBSCRIBER (self)),
+                         core->runner != NULL ? core->runner : "",
+                         core->parent,
+                         core->active,
+                         core->bridged,
+                         core->started_at);
+  g_mutex_unlock (&core->lock);
+
+  _agent_subscriber_set_info (AGENT_SUBSCRIBER (self), info);
+}
+
 /* --- The open tasks --- */
 
 /* FALSE: the actor is on no bus, or has just left it. The task is open all the same, and is to be closed.

@@ -223,22 +223,3 @@ _agent_actor_on_inbox_closing (gpointer      subscriber,
   _agent_actor_add_chore (self, AGENT_CHORE_FAREWELL);
 }
 
-/* Tells those who want to know how the actor is. In any thread. */
-void
-_agent_actor_announce (AgentActor *self)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-
-  g_autoptr (AgentInfo) info = NULL;
-
-  g_mutex_lock (&core->lock);
-  info = agent_info_new (agent_subscriber_get_name (AGENT_SUBSCRIBER (self)),
-                         core->runner != NULL ? core->runner : "",
-                         core->parent,
-                         core->active,
-                         core->bridged,
-                         core->started_at);
-  g_mutex_unlock (&core->lock);
-
-  _agent_subscriber_set_info (AGENT_SUBSCRIBER (self), info);
-}

@@ -22,7 +22,6 @@ void            _agent_actor_close_jobs   (AgentActor         *self,
                                            AgentMailbox       *mailbox);
 void            _agent_actor_close_tasks  (AgentActor         *self,
                                            AgentMailbox       *mailbox);
-void            _agent_actor_announce     (AgentActor         *self);
 void            _agent_actor_set_runner   (AgentActor         *self,
                                            const char         *runner);
 gboolean        _agent_actor_is_stuck     (AgentActor         *self);

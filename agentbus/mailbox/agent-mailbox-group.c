@@ -10,28 +10,6 @@
 /* How many messages are added while the lock is held once. */
 #define MAX_ADOPTED 256
 
-/* The name of the group: (nullable). */
-const char *
-_agent_mailbox_get_group (AgentMailbox *self)
-{
-  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
-
-  return extras != NULL ? extras->group : NULL;
-}
-
-/* Takes @message. The sender waits for nothing, so there may be more messages than room. */
-void
-_agent_mailbox_add_grouped_locked (AgentMailbox *self,
-                                   AgentMessage *message)
-{
-  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
-
-  if (_agent_message_may_be_spent (message))
-    _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
-  _agent_channel_queue_push_locked (
-      queue, message, _agent_channel_queue_measure (queue, message), _agent_mailbox_put_refused_locked (self, message));
-}
-
 static guint
 group_push_some_locked (AgentMailbox *self,
                         GPtrArray    *messages,

@@ -55,12 +55,6 @@ _agent_mailbox_init_standing (AgentMailbox *self,
   atomic_store (&self->grouping, AGENT_GROUPING_CLOSED);
 }
 
-guint
-_agent_mailbox_get_n_held_locked (AgentMailbox *self)
-{
-  return _agent_held_get_length (held_peek_locked (self));
-}
-
 /* What is queued and what is held back share the limits of the channel.
  *
  * @capacity: how many messages may be there */
@@ -104,6 +98,19 @@ _agent_mailbox_evict_held_locked (AgentMailbox *self)
   AgentHeld *held = held_peek_locked (self);
 
   return held != NULL ? _agent_held_evict (held) : NULL;
+}
+
+/* Takes @message. The sender waits for nothing, so there may be more messages than room. */
+void
+_agent_mailbox_add_grouped_locked (AgentMailbox *self,
+                                   AgentMessage *message)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  if (_agent_message_may_be_spent (message))
+    _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
+  _agent_channel_queue_push_locked (
+      queue, message, _agent_channel_queue_measure (queue, message), _agent_mailbox_put_refused_locked (self, message));
 }
 
 /* Takes out all that is held back, in its order, and counts it as moved: (transfer full).

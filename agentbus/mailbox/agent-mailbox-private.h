@@ -281,7 +281,6 @@ void             _agent_mailbox_tell_missed    (AgentMailbox               *self
 guint64          _agent_mailbox_get_n_missed   (AgentMailbox               *self);
 
 /* Any thread, for groups; _locked: with the lock of the data channel held */
-const char      *_agent_mailbox_get_group      (AgentMailbox               *self);
 void             _agent_mailbox_note_delay     (AgentMailbox               *self,
                                                 AgentMessage               *message);
 void             _agent_mailbox_adopt          (AgentMailbox               *self,
@@ -317,8 +316,6 @@ void             _agent_mailbox_add_grouped_locked
                                                (AgentMailbox               *self,
                                                 AgentMessage               *message);
 AgentMessage    *_agent_mailbox_evict_held_locked
-                                               (AgentMailbox               *self);
-guint            _agent_mailbox_get_n_held_locked
                                                (AgentMailbox               *self);
 GPtrArray       *_agent_mailbox_take_held      (AgentMailbox               *self,
                                                 gboolean                   *closed);
@@ -406,6 +403,24 @@ gboolean         _agent_mailbox_add_leaver     (AgentMailbox               *self
 void             _agent_mailbox_begin_work     (AgentMailbox               *self);
 void             _agent_mailbox_end_work       (AgentMailbox               *self);
 void             _agent_mailbox_end_closing    (AgentMailbox               *self);
+
+/* How many messages the mailbox holds back, with the lock of the data queue held. */
+static inline guint
+_agent_mailbox_get_n_held_locked (AgentMailbox *self)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+
+  return _agent_held_get_length (extras != NULL ? extras->held : NULL);
+}
+
+/* The name of the group: (transfer none) (nullable). */
+static inline const char *
+_agent_mailbox_get_group (AgentMailbox *self)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+
+  return extras != NULL ? extras->group : NULL;
+}
 
 /* The mailbox by which others know the subscriber: (transfer none). */
 static inline AgentMailbox *
