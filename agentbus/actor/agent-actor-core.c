@@ -5,6 +5,7 @@
 #include "actor/agent-actor-core-private.h"
 #include "agent-bus-error.h"
 #include "bus/agent-subscriber-private.h"
+#include "message/agent-info.h"
 
 /* What an actor keeps, for all who add to it or take from it. */
 
