@@ -50,6 +50,7 @@ typedef struct
   AgentMailbox          *closing;    /* (owned) (nullable) the last subscription that has begun to end */
   AgentMailbox          *closed_jobs;  /* (owned) (nullable) the subscription that takes no more requests */
   AgentMailbox          *closed_tasks; /* (owned) (nullable) the subscription in which nothing can be requested any more */
+  AgentMailbox          *gone;         /* (owned) (nullable) the last subscription that has nothing left to do */
   AgentMailbox          *leaving;    /* (owned) (nullable) the inbox that waits for the farewell */
   GPtrArray             *to_trip;    /* (owned) (nullable) of AgentWork (owned) */
   AgentRouterDispatcher *dispatcher; /* (owned) (nullable) */
@@ -92,7 +93,8 @@ AgentRouterDispatcher *
 void     _agent_actor_add_chore     (AgentActor     *self,
                                      guint           chore);
 gboolean _agent_actor_add_task      (AgentActor     *self,
-                                     GList          *link);
+                                     GList          *link,
+                                     AgentMailbox   *mailbox);
 void     _agent_actor_forget_task   (AgentActor     *self,
                                      GList          *link,
                                      AgentOutcome    outcome);

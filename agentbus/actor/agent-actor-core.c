@@ -68,15 +68,16 @@ _agent_actor_add_chore (AgentActor *self,
 
 /* --- The open tasks --- */
 
-/* FALSE: the actor is on no bus, or has just left it. The task is open all the same, and is to be closed. */
+/* FALSE: the actor is on no bus, or has just left it. The task is open all the same, and is to be closed.
+ *
+ * @mailbox: (nullable): the subscription in which it is requested */
 gboolean
-_agent_actor_add_task (AgentActor *self,
-                       GList      *link)
+_agent_actor_add_task (AgentActor   *self,
+                       GList        *link,
+                       AgentMailbox *mailbox)
 {
   AgentActorCore *core = _agent_actor_get_core (self);
-  AgentMailbox   *mailbox =
-      _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
-  gboolean open;
+  gboolean        open;
 
   g_mutex_lock (&core->lock);
   open = mailbox != NULL && core->closed_tasks != mailbox;
@@ -84,7 +85,6 @@ _agent_actor_add_task (AgentActor *self,
   g_queue_push_tail_link (&core->tasks, link);
   g_mutex_unlock (&core->lock);
 
-  g_clear_pointer (&mailbox, _agent_mailbox_unref);
   return open;
 }
 

@@ -117,7 +117,7 @@ life_become_ready (AgentActor *self,
   gboolean ready;
 
   g_mutex_lock (&core->lock);
-  *over = core->closed_tasks == mailbox;
+  *over = core->gone == mailbox;
   ready = core->closing != mailbox;
   if (ready)
     core->state = AGENT_ACTOR_STATE_READY;
@@ -167,9 +167,30 @@ _agent_actor_on_closing (gpointer      subscriber,
   AgentActor *self = subscriber;
 
   life_begin_ending (self, mailbox);
+
+  /* A handler may wait for the end of a task, and the subscription for the handler. */
   if (!drain)
-    _agent_actor_close_jobs (self, mailbox);
+    {
+      _agent_actor_close_jobs (self, mailbox);
+      _agent_actor_close_tasks (self, mailbox);
+    }
   _agent_mailbox_end_closing (mailbox);
+}
+
+/* Takes @mailbox. */
+static void
+life_set_gone (AgentActor   *self,
+               AgentMailbox *mailbox)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentMailbox   *before;
+
+  g_mutex_lock (&core->lock);
+  before = core->gone;
+  core->gone = mailbox;
+  g_mutex_unlock (&core->lock);
+
+  g_clear_pointer (&before, _agent_mailbox_unref);
 }
 
 /* Nothing is left in the subscription, and nothing is worked on. */
@@ -186,8 +207,8 @@ _agent_actor_on_inbox_closing (gpointer      subscriber,
   /* It may have been drained, and abandoned before it had finished. */
   _agent_actor_close_jobs (self, mailbox);
   _agent_actor_close_tasks (self, mailbox);
+  life_set_gone (self, mailbox);
   _agent_actor_tree_remove (self);
-  _agent_mailbox_unref (mailbox);
 
   g_mutex_lock (&core->lock);
   before = core->leaving;

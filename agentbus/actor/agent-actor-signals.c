@@ -200,7 +200,7 @@ signals_get_detail (const char *task_name)
 /* Whether a handler is connected with just this detail, or with none if it is 0. */
 static gboolean
 signals_has_handler (AgentActor *self,
-                   GQuark      detail)
+                     GQuark      detail)
 {
   return g_signal_has_handler_pending (self, signals[TASK_REQUEST], detail, FALSE);
 }

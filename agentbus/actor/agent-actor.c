@@ -54,6 +54,40 @@
  *
  * Signals are emitted in the actor's [property@AgentBus.Subscriber:main-context]. The functions may be called from any thread.
  *
+ * ## From Python
+ *
+ * ```python
+ * def on_request(worker, job):
+ *     job.complete(GLib.Variant('s', 'done'))
+ *
+ * def on_finished(task):
+ *     print(task.get_response().unpack())  # prints: done
+ *
+ * boss, worker = AgentBus.Actor.new('boss'), AgentBus.Actor.new('worker')
+ * worker.connect('task-request', on_request)
+ * bus.subscribe(boss)
+ * bus.subscribe(worker)
+ * boss.request('worker', 'work', None).connect('finished', on_finished)
+ * ```
+ *
+ * With the [overrides](overrides.html) this is `await boss.request('worker', 'work')`.
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const boss = AgentBus.Actor.new('boss');
+ * const worker = AgentBus.Actor.new('worker');
+ *
+ * worker.connect('task-request', (_worker, job) => {
+ *     job.complete(GLib.Variant.new_string('done'));
+ * });
+ * bus.subscribe(boss);
+ * bus.subscribe(worker);
+ * boss.request('worker', 'work', null).connect('finished', task => {
+ *     print(task.get_response().unpack()); // prints: done
+ * });
+ * ```
+ *
  * Since: 0.1
  */
 
@@ -112,6 +146,7 @@ agent_actor_finalize (GObject *object)
   g_clear_pointer (&core->ledger, _agent_task_ledger_unref);
   g_clear_pointer (&core->series, _agent_task_series_unref);
   g_clear_pointer (&core->closing, _agent_mailbox_unref);
+  g_clear_pointer (&core->gone, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_jobs, _agent_mailbox_unref);
   g_clear_pointer (&core->closed_tasks, _agent_mailbox_unref);
   g_clear_pointer (&core->to_trip, g_ptr_array_unref);
@@ -455,7 +490,7 @@ void
 _agent_actor_set_runner (AgentActor *self,
                          const char *runner)
 {
-  AgentActorCore *core = _agent_actor_get_core (self);
+  AgentActorCore  *core = _agent_actor_get_core (self);
   g_autofree char *before = NULL;
 
   g_mutex_lock (&core->lock);

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include <glib-object.h>
+#include "mailbox/agent-mailbox-private.h"
 
 G_BEGIN_DECLS
 
@@ -33,7 +33,8 @@ struct _AgentRequester
 {
   const AgentRequesterFuncs *funcs;
   guint64                    number; /* in the id of the task */
-  gpointer                   object; /* (unowned) the task */
+  gpointer                   object;  /* (unowned) the task */
+  AgentMailbox              *mailbox; /* (owned) (nullable) the subscription in which it was requested; set before others see it */
 };
 
 static inline AgentRequester *

@@ -2,10 +2,10 @@
 
 #include "config.h"
 
+#include "actor/agent-patient-private.h"
 #include "actor/agent-runner-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-string-hash-private.h"
-#include "base/agent-wait-private.h"
 
 enum
 {
@@ -63,7 +63,7 @@ runner_return (GSList       *waits,
 {
   for (GSList *l = waits; l != NULL; l = l->next)
     {
-      g_autoptr (GTask) task = _agent_wait_end (l->data);
+      g_autoptr (GTask) task = _agent_patient_end (l->data);
 
       if (task != NULL && error != NULL)
         g_task_return_error (task, g_error_copy (error));

@@ -27,7 +27,7 @@ struct _AgentRunner
   GMutex        lock;
   GPtrArray    *actors;   /* (lock) of AgentActor (owned): those that have not left */
   GMainLoop    *loop;     /* (lock) (owned) (nullable) of run() */
-  GSList       *waits;    /* (lock) of AgentWait (owned) */
+  GSList       *waits;    /* (lock) of AgentPatient (owned) */
   char         *reason;   /* (lock) (nullable) of the end */
   int           exit_status; /* (lock) */
   gboolean      is_ending;   /* (lock) */

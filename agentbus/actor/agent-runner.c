@@ -3,10 +3,10 @@
 #include "config.h"
 
 #include "actor/agent-exit-signals-private.h"
+#include "actor/agent-patient-private.h"
 #include "actor/agent-runner-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-utf8-private.h"
-#include "base/agent-wait-private.h"
 #include "bus/agent-bus-private.h"
 #include "bus/agent-subscriber-private.h"
 #include "mailbox/agent-sender-private.h"
@@ -266,7 +266,7 @@ agent_runner_finalize (GObject *object)
 
   /* Who waits keeps the runner, so all of these were cancelled. */
   for (GSList *l = self->waits; l != NULL; l = l->next)
-    g_assert (_agent_wait_end (l->data) == NULL);
+    g_assert (_agent_patient_end (l->data) == NULL);
   g_slist_free (self->waits);
 
   g_clear_pointer (&self->actors, g_ptr_array_unref);
@@ -604,7 +604,7 @@ agent_runner_end_async (AgentRunner        *self,
   g_task_set_source_tag (task, agent_runner_end_async);
 
   g_mutex_lock (&self->lock);
-  self->waits = g_slist_prepend (self->waits, _agent_wait_new (task));
+  self->waits = g_slist_prepend (self->waits, _agent_patient_new (task));
   g_mutex_unlock (&self->lock);
 
   _agent_runner_begin_end (self, reason);

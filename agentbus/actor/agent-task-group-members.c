@@ -2,11 +2,11 @@
 
 #include "config.h"
 
+#include "actor/agent-patient-private.h"
 #include "actor/agent-task-group-private.h"
 #include "actor/agent-task-private.h"
 #include "base/agent-clock-private.h"
 #include "base/agent-string-hash-private.h"
-#include "base/agent-wait-private.h"
 
 /* What a task has of a group: the group may be dropped while the task goes on. */
 typedef struct
@@ -103,7 +103,7 @@ task_group_finish (AgentTaskGroup *self)
   waiting = task_group_take_waiting (self);
   for (GSList *l = waiting; l != NULL; l = l->next)
     {
-      g_autoptr (GTask) task = _agent_wait_end (l->data);
+      g_autoptr (GTask) task = _agent_patient_end (l->data);
 
       if (task != NULL)
         _agent_task_group_return (self, task);
@@ -430,7 +430,7 @@ _agent_task_group_clear_members (AgentTaskGroup *self)
 
   /* Who waits keeps the group, so all of these were cancelled. */
   for (GSList *l = self->waiting; l != NULL; l = l->next)
-    g_assert (_agent_wait_end (l->data) == NULL);
+    g_assert (_agent_patient_end (l->data) == NULL);
   g_slist_free (self->waiting);
 
   g_clear_pointer (&self->names, g_hash_table_unref);

@@ -32,7 +32,7 @@ struct _AgentTaskGroup
   GPtrArray  *members; /* (lock) of AgentTaskMember (owned), which stay until the group is finalized */
   GHashTable *names;   /* (lock) const char * of the member → AgentTaskMember */
   GSList     *late;    /* (lock) the members that had ended before they were added */
-  GSList     *waiting; /* (lock) of AgentWait (owned) */
+  GSList     *waiting; /* (lock) of AgentPatient (owned) */
   GError     *error;   /* (lock) (owned) (nullable) never changes once it is set */
   guint       timeout; /* (lock) ms since @made_at, or 0 for none */
   guint       n_open;  /* (lock) */

@@ -2,12 +2,12 @@
 
 #include "config.h"
 
+#include "actor/agent-patient-private.h"
 #include "actor/agent-task-group-private.h"
 #include "actor/agent-task-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-clock-private.h"
 #include "base/agent-utf8-private.h"
-#include "base/agent-wait-private.h"
 
 /**
  * AgentTaskGroup:
@@ -464,6 +464,33 @@ agent_task_group_get_error (AgentTaskGroup *self)
   return error;
 }
 
+/**
+ * agent_task_group_has_failed:
+ * @self: a group
+ *
+ * Gets whether the group has cancelled its tasks, because one of them has failed or because it was cancelled itself. It cancels
+ * whatever is added then.
+ *
+ * With [property@AgentBus.TaskGroup:collect], failures of tasks do not have the group fail.
+ *
+ * Returns: whether the group has failed
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_task_group_has_failed (AgentTaskGroup *self)
+{
+  gboolean is_over;
+
+  g_return_val_if_fail (AGENT_IS_TASK_GROUP (self), FALSE);
+
+  g_mutex_lock (&self->lock);
+  is_over = self->is_over;
+  g_mutex_unlock (&self->lock);
+
+  return is_over;
+}
+
 /* The group keeps the task. Takes @request. */
 static AgentTask *
 task_group_request_full (AgentTaskGroup *self,
@@ -740,7 +767,7 @@ agent_task_group_wait_async (AgentTaskGroup     *self,
   g_mutex_lock (&self->lock);
   is_busy = self->is_busy;
   if (is_busy)
-    self->waiting = g_slist_prepend (self->waiting, _agent_wait_new (g_object_ref (task)));
+    self->waiting = g_slist_prepend (self->waiting, _agent_patient_new (g_object_ref (task)));
   g_mutex_unlock (&self->lock);
 
   if (!is_busy)

@@ -33,6 +33,8 @@ AGENT_AVAILABLE_IN_0_1
 guint           agent_task_group_get_n_open   (AgentTaskGroup     *self);
 AGENT_AVAILABLE_IN_0_1
 const GError   *agent_task_group_get_error    (AgentTaskGroup     *self);
+AGENT_AVAILABLE_IN_0_1
+gboolean        agent_task_group_has_failed   (AgentTaskGroup     *self);
 
 AGENT_AVAILABLE_IN_0_1
 AgentTask      *agent_task_group_request      (AgentTaskGroup     *self,

@@ -33,6 +33,7 @@ struct _AgentWork
   GList           link;      /* (actor's lock) */
   AgentActor     *actor;     /* (owned) */
   AgentMailbox   *mailbox;   /* (owned) does not leave before the answer is sent */
+  AgentMailbox   *requester; /* (owned) (nullable) to which the answers go, if the requester is an actor of this process */
   AgentHand      *hand;      /* (owned) has the request */
   AgentTaskSeries *series;   /* (owned) (nullable) where it is counted; constant once it is among the jobs */
   gint64          begun_at;  /* µs, the same */

@@ -37,6 +37,15 @@ work_on_epoch_over (AgentEpochWatch *watch)
   _agent_work_trip_later (self);
 }
 
+/* The requester may leave the bus while it waits, for a job of its own. Then nobody finds it by its name. */
+static AgentMailbox *
+work_ref_requester (AgentMessage *request)
+{
+  g_autoptr (AgentRequester) requester = _agent_open_tasks_lookup (agent_message_get_task_id (request));
+
+  return requester != NULL && requester->mailbox != NULL ? _agent_mailbox_ref (requester->mailbox) : NULL;
+}
+
 AgentWork *
 _agent_work_new (AgentActor   *actor,
                  AgentMailbox *mailbox,
@@ -48,6 +57,7 @@ _agent_work_new (AgentActor   *actor,
   self->link.data = self;
   self->actor = g_object_ref (actor);
   self->mailbox = _agent_mailbox_ref (mailbox);
+  self->requester = work_ref_requester (request);
   self->hand = _agent_hand_new (request);
   g_mutex_init (&self->lock);
   g_queue_init (&self->waiting);
@@ -70,6 +80,7 @@ _agent_work_unref (AgentWork *self)
 
   _agent_hand_unref (self->hand);
   _agent_mailbox_unref (self->mailbox);
+  g_clear_pointer (&self->requester, _agent_mailbox_unref);
   g_clear_pointer (&self->children, g_ptr_array_unref);
   g_clear_pointer (&self->series, _agent_task_series_unref);
   g_mutex_clear (&self->lock);
@@ -211,10 +222,12 @@ work_send_locked (AgentWork    *self,
 {
   agent_message_set_cause (message, self->hand->message);
   agent_message_set_reliable (message, TRUE);
-  if (sending->bus != NULL)
-    _agent_bus_send_uncollected (sending->bus, message, sending->sender);
-  else
+  if (sending->bus == NULL)
     _agent_sender_unref_later (sending->sender, message);
+  else if (self->requester != NULL)
+    _agent_bus_send_to_mailbox_uncollected (sending->bus, self->requester, message, sending->sender);
+  else
+    _agent_bus_send_uncollected (sending->bus, message, sending->sender);
 }
 
 /* The number of a chunk is its label. Takes @payload. */

@@ -60,6 +60,11 @@ guint            _agent_bus_announce     (AgentBus                     *self,
                                           AgentSender                  *sender);
 
 /* Any thread */
+guint            _agent_bus_send_to_mailbox_uncollected
+                                         (AgentBus                     *self,
+                                          AgentMailbox                 *mailbox,
+                                          AgentMessage                 *message,
+                                          AgentSender                  *sender);
 guint            _agent_bus_send_uncollected
                                          (AgentBus                     *self,
                                           AgentMessage                 *message,
@@ -132,5 +137,15 @@ AgentOfferResult _agent_bus_offer_now    (AgentBus                     *self,
 GError          *_agent_bus_new_offer_error
                                          (AgentMailbox                 *mailbox,
                                           AgentOfferResult              result);
+
+/* Relaxed: each number is given out once, and the numbers of each sender rise, as all changes of one variable have one order. */
+static inline void
+_agent_bus_stamp (AgentBus     *self,
+                  AgentMessage *message,
+                  AgentSender  *sender)
+{
+  message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
+  message->sent_at = _agent_clock_stamp (&sender->clock);
+}
 
 G_END_DECLS

@@ -8,17 +8,6 @@
 #include "bus/agent-bus-show-private.h"
 #include "bus/agent-group-send-private.h"
 
-static void
-send_stamp (AgentBus     *self,
-            AgentMessage *message,
-            AgentSender  *sender)
-{
-  /* Relaxed: each number is given out once, and the numbers of each sender rise, as all changes of one variable have one
-   * order. */
-  message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
-  message->sent_at = _agent_clock_stamp (&sender->clock);
-}
-
 /* Takes @message, which came to no subscriber. */
 static void
 send_drop (AgentBus       *self,
@@ -276,7 +265,7 @@ send_unsent (AgentBus     *self,
 {
   AgentSnapshot *snapshot = _agent_directory_get_snapshot (self->directory, sender);
 
-  send_stamp (self, message, sender);
+  _agent_bus_stamp (self, message, sender);
   if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
     send_trace (snapshot, message);
 
@@ -417,7 +406,7 @@ send_announcement_to (AgentBus      *self,
   gboolean monitored = _agent_bus_is_monitored (self);
   guint    n_accepted;
 
-  send_stamp (self, message, sender);
+  _agent_bus_stamp (self, message, sender);
   if (monitored)
     agent_message_ref (message);
   n_accepted = send_to_audience (audience, message, sender);
@@ -516,7 +505,7 @@ _agent_bus_accept (AgentBus     *self,
 
   if (self->total_order)
     g_mutex_lock (&self->order_lock);
-  send_stamp (self, message, sender);
+  _agent_bus_stamp (self, message, sender);
   if (self->total_order)
     g_mutex_unlock (&self->order_lock);
 

@@ -371,6 +371,84 @@ test('flat', async ({worker, request}) => {
         throw new Error(`${growth} bytes more`);
 });
 
+test('groups', async ({boss, worker}) => {
+    worker.task('double', payload => 2 * payload);
+    worker.task('fail', () => {
+        throw new RangeError('No');
+    });
+    worker.task('wait', wait());
+    assertEqual(await boss.group({timeout: 60000}, group => {
+        group.request('worker', 'double', 2);
+        group.request('worker', 'fail');
+        group.collect = true;
+    }), {worker: 4});
+    assertEqual(await boss.group(group => group.request_many(['worker'], 'double', 5).length), {worker: 10});
+
+    // The first failure cancels the others.
+    let group;
+    const error = await rejection(boss.group(async made => {
+        group = made;
+        made.request('worker', 'wait');
+        await turn();
+        made.request('worker', 'fail');
+    }));
+
+    assertEqual([error.type, error.message], ['RangeError', 'No']);
+    assertEqual([group.errors.worker.matches(BusError, BusError.CANCELLED), group.error.type], [true, 'RangeError']);
+
+    // While the block waits for another task, too.
+    assertEqual((await rejection(boss.group(async made => {
+        const slow = made.request('worker', 'wait');
+
+        made.request('worker', 'fail');
+        await slow;
+    }))).type, 'RangeError');
+
+    // What the block throws cancels all.
+    assertEqual((await rejection(boss.group(async made => {
+        group = made;
+        made.request('worker', 'wait');
+        await turn();
+        throw new SyntaxError('x');
+    }))).name, 'SyntaxError');
+    assertEqual(Object.keys(group.errors), ['worker']);
+    await until(() => worker.n_jobs === 0);
+
+    await assertFails(BusError.TIMED_OUT, boss.group({timeout: 1}, made => {
+        made.request('worker', 'wait');
+    }));
+    await until(() => worker.n_jobs === 0);
+});
+
+test('group as they end', async ({boss, worker}) => {
+    worker.task('double', payload => 2 * payload);
+    const group = boss.group({collect: true});
+    const got = [];
+
+    assertEqual([group.collect, group.timeout, group.actor === boss], [true, 0, true]);
+    group.request('worker', 'double', 1);
+    group.request('nobody');
+    for await (const {task} of group) {
+        got.push(task.target);
+        if (got.length === 1)
+            group.request('worker', 'double', 2);
+    }
+    assertEqual(got.sort(), ['nobody', 'worker', 'worker']);
+    assertEqual([await group.wait(), Object.keys(group.errors)], [{worker: 2, double: 4}, ['nobody']]);
+    assertEqual((await caught(() => group.request(''))).constructor.name, 'TypeError');
+    assertEqual(new Actor({name: 'member', group: 'team'}).get_group(), 'team');
+});
+
+test('runner', async () => {
+    const runner = new AgentBus.Runner({name: 'office'});
+    const actor = new Actor({name: 'boss'});
+
+    runner.add(actor);
+    assertEqual([actor.runner, runner.list_actors().length], ['office', 1]);
+    assertEqual([await runner.end('closing time'), actor.state], [true, AgentBus.ActorState.ENDED]);
+    assertEqual(runner.bus.running, false);
+});
+
 const bind = pair => ({...pair, request: pair.request.bind(pair)});
 
 async function main() {
@@ -382,7 +460,7 @@ async function main() {
 
         try {
             await func(pair);
-            assertEqual([pair.boss, pair.worker].map(actor => actor.n_jobs + actor.n_tasks), [0, 0]);
+            await until(() => [pair.boss, pair.worker].every(actor => actor.n_jobs + actor.n_tasks === 0));
             print(`ok ${i + 1} /agentbus/gjs-actors/${name}`);
         } catch (error) {
             nFailed++;

@@ -43,10 +43,11 @@ class TestCase(override_case.TestCase):
 
     async def with_bus(self, case):
         async with self.bus:
-            for actor in (self.boss, self.worker, self.helper):
+            actors = self.boss, self.worker, self.helper
+            for actor in actors:
                 self.bus.subscribe(actor)
             await case(self)
-            self.assertEqual([actor.n_jobs + actor.n_tasks for actor in (self.boss, self.worker, self.helper)], [0, 0, 0])
+            await self.until(lambda: not any(actor.n_jobs + actor.n_tasks for actor in actors))
 
     async def catch(self, awaitable, kind=AgentBus.TaskError):
         with self.assertRaises(kind) as caught:
@@ -285,12 +286,17 @@ class FailureTest(TestCase):
     async def test_timeout(self):
         @self.worker.task('wait')
         async def wait():
+            self.got.append('begun')
             try:
                 await AgentBus.sleep(100000)
             finally:
                 self.got.append('stopped')
-        self.assertMatches(await self.catch(self.boss.request('worker', 'wait', timeout=0.002)), Error.TIMED_OUT)
+        task = self.boss.request('worker', 'wait')
         await self.until(lambda: self.got)
+        task.set_timeout(1)
+        self.assertMatches(await self.catch(task), Error.TIMED_OUT)
+        await self.until(lambda: 'stopped' in self.got)
+        self.assertMatches(await self.catch(self.boss.request('worker', 'wait', timeout=0.002)), Error.TIMED_OUT)
 
     @in_both_loops
     async def test_awaiting_is_cancelled(self):

@@ -130,6 +130,12 @@ async function ask() {
         print(chunk.a);
     print(await task, task.error?.type, task.error?.code, task.status === TaskStatus.COMPLETED);
     boss.request('adder').catch(error => print(error.type, error.matches(AgentBus.BusError, AgentBus.BusError.FULL)));
+    const group = boss.group({timeout: 100, collect: true});
+
+    group.request('adder', 'sum', {a: 1}, {timeout: 50});
+    for await (const {task: ended} of group)
+        print(ended.target, (await group.wait()).adder, group.errors.adder?.type, group.n_open);
+    print((await boss.group(async made => void made.request_many(['adder'], 'sum'))).adder);
     for (const peer of registry)
         print(peer.name, registry.get_item(0)?.runner);
 

@@ -537,7 +537,7 @@ play_plan (TestFixture *f,
 static void
 test_faults (TestFixture *f)
 {
-  guint       n_seeds = hammer_rounds (20);
+  guint       n_seeds = hammer_rounds (100);
   const char *seed = g_getenv ("AGENTBUS_SEED");
 
   agent_bus_set_shutdown_timeout (f->bus, 60 * 1000);

@@ -348,8 +348,9 @@ test_hammer (TestFixture *f)
   town_start (&town);
   while (town.n_open > 0)
     {
-      g_main_context_iteration (f->context, FALSE);
-      g_usleep (1000);
+      for (guint i = 0; i < N_THREADS; i++)
+        test_thread_sync (town.threads->pdata[i]);
+      test_drain (f);
     }
 
   g_async_queue_push (town.later, &town);

@@ -113,6 +113,26 @@ test_inherits (TestFixture *f)
   team_clear (&team);
 }
 
+/* A worker that drains does what it has accepted, also if it needs somebody else for that. */
+static void
+test_inner_request_of_who_drains (TestFixture *f)
+{
+  Team       team = team_new (f);
+  AgentTask *inner = NULL;
+  AgentTask *outer;
+
+  g_signal_connect (team.worker, "task-request", G_CALLBACK (on_request_of_helper), &inner);
+  outer = agent_actor_request (team.boss, "worker", NULL, NULL);
+  team_get_job (&team, 0);
+  agent_bus_unsubscribe_full_async (f->bus, "worker", AGENT_LEAVE_FLAGS_DRAIN, NULL, NULL, NULL);
+  test_drain (f);
+  agent_job_complete (team.works->pdata[0], NULL);
+  test_task_assert_completed (f, inner);
+  agent_job_complete (team.jobs->pdata[0], NULL);
+  test_task_assert_completed (f, outer);
+  team_clear (&team);
+}
+
 /* The second request is not of the job, and goes on without it. */
 static void
 test_inherits_only_in_the_handler (TestFixture *f)
@@ -401,6 +421,25 @@ test_wait_is_of_the_request (TestFixture *f)
   team_clear (&team);
 }
 
+/* Its name is there, but it does not do its own tasks: it waits for a change, without asking over and over. */
+static void
+test_waits_for_itself (TestFixture *f)
+{
+  Team       team = team_new (f);
+  AgentTask *task;
+  guint      n = 0;
+
+  test_clock_freeze ();
+  agent_actor_set_wait_for_target (team.boss, 1000);
+  task = agent_actor_request (team.boss, "boss", NULL, NULL);
+  while (g_main_context_iteration (f->context, FALSE))
+    g_assert_cmpuint (++n, <, 100);
+  g_assert_false (agent_task_has_finished (task));
+  test_clock_advance (1000 * 1000);
+  test_task_assert_failed (f, task, AGENT_BUS_ERROR_NOT_FOUND);
+  team_clear (&team);
+}
+
 static void
 test_too_many_wait (TestFixture *f)
 {
@@ -467,8 +506,17 @@ test_group (TestFixture *f)
 }
 
 static void
+on_update_requested (AgentJob *job,
+                     gpointer  user_data)
+{
+  (*(guint *) user_data)++;
+}
+
+static void
 test_dispatcher (TestFixture *f)
 {
+  guint n_asked = 0;
+
   Team team = team_new (f);
   g_autoptr (AgentRouteTable) table = agent_route_table_new ();
   g_autoptr (AgentRouterDispatcher) dispatcher = agent_router_dispatcher_new (f->bus, table);
@@ -484,6 +532,10 @@ test_dispatcher (TestFixture *f)
   task = agent_actor_request (team.boss, "alias", NULL, NULL);
   team_get_job (&team, 1);
   g_object_unref (test_actor_new (f, "alias"));
+  g_signal_connect (team.jobs->pdata[1], "update-requested", G_CALLBACK (on_update_requested), &n_asked);
+  agent_task_request_update (task);
+  test_drain (f);
+  g_assert_cmpuint (n_asked, ==, 1);
   agent_task_cancel (task, NULL);
   test_task_assert_cancelled (f, task);
   g_assert_true (agent_job_is_cancelled (team.jobs->pdata[1]));
@@ -743,6 +795,7 @@ main (int   argc,
   test_actors_init ();
   ADD ("inherits", test_inherits);
   ADD ("inherits-only-in-the-handler", test_inherits_only_in_the_handler);
+  ADD ("inner-request-of-who-drains", test_inner_request_of_who_drains);
   ADD ("too-late-for-the-job", test_too_late_for_the_job);
   ADD ("cancelled-while-it-is-requested", test_cancelled_while_it_is_requested);
   ADD ("cancel-reaches-who-drains", test_cancel_reaches_who_drains);
@@ -754,6 +807,7 @@ main (int   argc,
   ADD ("target-does-not-appear", test_target_does_not_appear);
   ADD ("timeout-of-who-waits", test_timeout_of_who_waits);
   ADD ("wait-is-of-the-request", test_wait_is_of_the_request);
+  ADD ("waits-for-itself", test_waits_for_itself);
   ADD ("too-many-wait", test_too_many_wait);
   ADD ("requester-of-who-waits-leaves", test_requester_of_who_waits_leaves);
   ADD ("group", test_group);

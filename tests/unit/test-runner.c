@@ -472,20 +472,20 @@ main (int   argc,
   signal (SIGTERM, SIG_DFL);
 
   test_init (&argc, &argv);
-  test_add ("/runner/no-bus", test_fill_open_tasks);
-  test_add ("/runner/add", test_add_actor);
-  test_add ("/runner/names", test_names);
-  test_add ("/runner/sigint", test_sigint);
-  test_add ("/runner/handlers", test_handlers);
-  test_add ("/runner/circle", test_circle);
-  test_add ("/runner/second-signal", test_second_signal);
-  test_add ("/runner/stuck", test_stuck);
-  test_add ("/runner/quit", test_quit);
-  test_add ("/runner/last", test_last);
-  test_add ("/runner/end-async", test_end_async);
-  test_add ("/runner/own-bus", test_own_bus);
-  test_add ("/runner/announce", test_announce);
-  test_add ("/runner/threads", test_threads);
+  test_add ("/agentbus/runner/no-bus", test_fill_open_tasks);
+  test_add ("/agentbus/runner/add", test_add_actor);
+  test_add ("/agentbus/runner/names", test_names);
+  test_add ("/agentbus/runner/sigint", test_sigint);
+  test_add ("/agentbus/runner/handlers", test_handlers);
+  test_add ("/agentbus/runner/circle", test_circle);
+  test_add ("/agentbus/runner/second-signal", test_second_signal);
+  test_add ("/agentbus/runner/stuck", test_stuck);
+  test_add ("/agentbus/runner/quit", test_quit);
+  test_add ("/agentbus/runner/last", test_last);
+  test_add ("/agentbus/runner/end-async", test_end_async);
+  test_add ("/agentbus/runner/own-bus", test_own_bus);
+  test_add ("/agentbus/runner/announce", test_announce);
+  test_add ("/agentbus/runner/threads", test_threads);
 
   return g_test_run ();
 }

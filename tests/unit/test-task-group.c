@@ -230,6 +230,7 @@ test_first_failure (TestFixture *f)
   agent_task_group_wait_async (crew->group, NULL, test_keep_result, &result);
   crew_fail (crew, 1);
   assert_story (crew, "bob FAILED, alice CANCELLED, finished");
+  g_assert_true (agent_task_group_has_failed (crew->group));
   g_assert_true (agent_job_is_cancelled (crew_get_job (crew, 0)));
   g_assert_error (agent_task_group_get_error (crew->group), AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED);
   g_assert_false (crew_wait_finish (crew, result, &error));
@@ -257,6 +258,7 @@ test_collect (TestFixture *f)
   assert_story (crew, "bob FAILED");
   agent_job_complete (crew_get_job (crew, 0), NULL);
   assert_story (crew, "alice COMPLETED, finished");
+  g_assert_false (agent_task_group_has_failed (crew->group));
   g_assert_error (agent_task_group_get_error (crew->group), AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED);
   g_assert_true (crew_wait_finish (crew, result, NULL));
   crew_free (crew);
@@ -563,23 +565,23 @@ main (int   argc,
       char *argv[])
 {
   test_init (&argc, &argv);
-  test_add ("/task-group/no-bus", test_fill_open_tasks);
-  test_add ("/task-group/completed", test_completed);
-  test_add ("/task-group/names", test_names);
-  test_add ("/task-group/first-failure", test_first_failure);
-  test_add ("/task-group/collect", test_collect);
-  test_add ("/task-group/cancelled", test_cancelled);
-  test_add ("/task-group/deadline", test_deadline);
-  test_add ("/task-group/own-deadline", test_own_deadline);
-  test_add ("/task-group/full-deadline", test_full_deadline);
-  test_add ("/task-group/job-deadline", test_job_deadline);
-  test_add ("/task-group/dropped", test_dropped);
-  test_add ("/task-group/wait-cancelled", test_wait_cancelled);
-  test_add ("/task-group/empty", test_empty);
-  test_add ("/task-group/late", test_late);
-  test_add ("/task-group/chain", test_chain);
-  test_add ("/task-group/requester-leaves", test_requester_leaves);
-  test_add ("/task-group/threads", test_threads);
+  test_add ("/agentbus/task-group/no-bus", test_fill_open_tasks);
+  test_add ("/agentbus/task-group/completed", test_completed);
+  test_add ("/agentbus/task-group/names", test_names);
+  test_add ("/agentbus/task-group/first-failure", test_first_failure);
+  test_add ("/agentbus/task-group/collect", test_collect);
+  test_add ("/agentbus/task-group/cancelled", test_cancelled);
+  test_add ("/agentbus/task-group/deadline", test_deadline);
+  test_add ("/agentbus/task-group/own-deadline", test_own_deadline);
+  test_add ("/agentbus/task-group/full-deadline", test_full_deadline);
+  test_add ("/agentbus/task-group/job-deadline", test_job_deadline);
+  test_add ("/agentbus/task-group/dropped", test_dropped);
+  test_add ("/agentbus/task-group/wait-cancelled", test_wait_cancelled);
+  test_add ("/agentbus/task-group/empty", test_empty);
+  test_add ("/agentbus/task-group/late", test_late);
+  test_add ("/agentbus/task-group/chain", test_chain);
+  test_add ("/agentbus/task-group/requester-leaves", test_requester_leaves);
+  test_add ("/agentbus/task-group/threads", test_threads);
 
   return g_test_run ();
 }

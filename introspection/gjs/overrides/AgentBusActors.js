@@ -163,6 +163,25 @@ function follow(task, source) {
     });
 }
 
+// A request that is not sent yet.
+function makeRequest(actor, target, name, payload, timeout, others) {
+    return AgentBus.Message.task_request(actor.get_name(), target, '-', {name, payload, ttl: timeout, ...others});
+}
+
+function checkRequest(target, timeout) {
+    if (typeof target !== 'string' || target === '')
+        throw new TypeError('request() wants the name of somebody');
+    tools.toInteger('timeout', timeout);
+}
+
+// What request() returns.
+function track(task, signal) {
+    tools.count(tools.OBJECT_WEIGHT);
+    task[STREAM] = new Stream(task);
+    follow(task, signal);
+    return task;
+}
+
 function addTasks() {
     const {Actor, Task} = AgentBus;
     const {request, request_full} = Actor.prototype;
@@ -172,21 +191,15 @@ function addTasks() {
         const {timeout = 0, signal = null, job = null, ...others} = options ?? {};
         let task;
 
-        if (typeof target !== 'string' || target === '')
-            throw new TypeError('request() wants the name of somebody');
-        tools.toInteger('timeout', timeout);
+        checkRequest(target, timeout);
         if (timeout === 0 && job === null && Object.keys(others).length === 0) {
             task = request.call(this, target, name, tools.pack(payload));
         } else {
-            const message = AgentBus.Message.task_request(this.get_name(), target, '-',
-                {name, payload, ttl: timeout, ...others});
+            const message = makeRequest(this, target, name, payload, timeout, others);
 
             task = request_full.call(this, message, job?.has_ended() ? null : job);
         }
-        tools.count(tools.OBJECT_WEIGHT);
-        task[STREAM] = new Stream(task);
-        follow(task, signal);
-        return task;
+        return track(task, signal);
     };
 
     Task.prototype.then = function (resolved, rejected) {
@@ -398,6 +411,130 @@ function addLife() {
     }
 }
 
+// --- Tasks that belong together ---
+
+const namesAndTasks = group => {
+    const tasks = group.list_tasks();
+
+    return group.list_names().map((name, i) => [name, tasks[i]]);
+};
+
+// The error of the first task that was not completed, or that of cancel().
+function describeGroupError(group) {
+    const error = group.get_error();
+
+    if (error === null)
+        return null;
+    for (const task of group.list_tasks()) {
+        const own = task.get_error();
+
+        if (own?.matches(error.domain, error.code) && own.message === error.message)
+            return describeError(task);
+    }
+    error.type = null;
+    return error;
+}
+
+const next = (group, signal) => new Promise(resolve => {
+    const id = group.connect(signal, () => {
+        group.disconnect(id);
+        resolve();
+    });
+});
+
+// group.wait(): a promise of the results by name, when no task is open. It rejects with the first failure, unless failures are
+// collected.
+async function waitForGroup() {
+    while (this.n_open > 0)
+        await next(this, 'finished');
+    if (this.has_failed())
+        throw describeGroupError(this);
+    return this.results;
+}
+
+// for await (const task of group): the tasks as they end, until none is open.
+async function* iterateGroup() {
+    const seen = new Set();
+
+    for (;;) {
+        const ended = this.list_tasks().filter(task => task.has_finished() && !seen.has(task.id));
+
+        for (const task of ended) {
+            seen.add(task.id);
+            yield {task}; // a task is a promise, which yield would wait for
+        }
+        if (ended.length === 0 && this.n_open === 0)
+            return;
+        if (ended.length === 0)
+            await next(this, 'result');
+    }
+}
+
+// actor.group({timeout, collect}): a group. actor.group([OPTIONS,] async group => …): a promise of its results, after the tasks
+// that the function has requested; what it throws cancels them.
+function group(...args) {
+    const block = typeof args[args.length - 1] === 'function' ? args.pop() : null;
+    const {timeout = 0, collect = false} = args[0] ?? {};
+    const made = new AgentBus.TaskGroup({actor: this, timeout: tools.toInteger('timeout', timeout), collect});
+
+    return block === null ? made : runBlock(made, block);
+}
+
+async function runBlock(made, block) {
+    try {
+        await block(made);
+    } catch (error) {
+        const failure = made.has_failed() ? describeGroupError(made) : null;
+
+        made.cancel('The block of the group has failed');
+        throw failure ?? error;
+    }
+    return made.wait();
+}
+
+function addGroups() {
+    const {Actor, Runner, TaskGroup} = AgentBus;
+    const {cancel, request_full} = TaskGroup.prototype;
+
+    // In place of the property of a subscriber, which get_group() still has.
+    Object.defineProperty(Actor.prototype, 'group', {value: group, configurable: true, writable: true});
+    TaskGroup.prototype.request = function (target, name = null, payload = null, options = {}) {
+        const {timeout = 0, signal = null, job = null, ...others} = options ?? {};
+
+        checkRequest(target, timeout);
+
+        const message = makeRequest(this.actor, target, name, payload, timeout, others);
+
+        return track(request_full.call(this, message, job?.has_ended() ? null : job), signal);
+    };
+    TaskGroup.prototype.request_many = function (targets, ...rest) {
+        return targets.map(target => this.request(target, ...rest));
+    };
+    TaskGroup.prototype.cancel = function (reason = null) {
+        cancel.call(this, reason);
+    };
+    TaskGroup.prototype.wait = waitForGroup;
+    TaskGroup.prototype[Symbol.asyncIterator] = iterateGroup;
+    tools.addGetter(TaskGroup, 'results', function () {
+        return Object.fromEntries(namesAndTasks(this).filter(([, task]) =>
+            task.status === AgentBus.TaskStatus.COMPLETED).map(([name, task]) => [name, task.response]));
+    });
+    tools.addGetter(TaskGroup, 'errors', function () {
+        return Object.fromEntries(namesAndTasks(this).filter(([, task]) =>
+            task.get_error() !== null).map(([name, task]) => [name, task.error]));
+    });
+    tools.addGetter(TaskGroup, 'error', function () {
+        return describeGroupError(this);
+    });
+    tools.checkArguments(TaskGroup, 'set_timeout', 'timeout');
+    tools.checkProperty(TaskGroup, 'timeout');
+
+    tools.addPromise(Runner, 'end', 1);
+    Runner.prototype.end = function (reason = null, options = null) {
+        return this.end_async(reason, options);
+    };
+}
+
 // What AgentBus.js calls when the namespace is there.
 function addActors(namespace, ofBus) {
     AgentBus = namespace;
@@ -406,4 +543,5 @@ function addActors(namespace, ofBus) {
     addJobs();
     addRegistry();
     addLife();
+    addGroups();
 }

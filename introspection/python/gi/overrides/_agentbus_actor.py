@@ -22,6 +22,7 @@ from ._agentbus_subscriber import OVERRIDES, Canceller, describe, log_failure
 from ._agentbus_waiting import Future, begin, spawn
 
 if typing.TYPE_CHECKING:
+    from ._agentbus_group import TaskGroup
     from gi.repository import AgentBus
     from gi.repository.AgentBus import Bus
 else:
@@ -410,6 +411,22 @@ def _do_job(worker: typing.Any, job: typing.Any, function: Plain, n_parameters: 
         _current.reset(token)
 
 
+def find_job(actor: typing.Any, job: typing.Any) -> typing.Any:
+    """The job to which a request of the actor belongs: this one, or that in whose handler it is made."""
+    current = _current.get()
+    if job is None and current is not None and current[0] is actor and not current[1].has_ended():
+        return current[1]
+    return job
+
+
+def make_request(actor: typing.Any, target: str, task_name: typing.Optional[str], payload: typing.Any,
+                 timeout: typing.Optional[float], options: typing.Dict[str, typing.Any]) -> Message:
+    """A request that is not sent yet."""
+    if timeout is not None:
+        options['ttl'] = max(1, round(check_timeout(timeout) * 1000))
+    return Message.task_request(actor.get_name(), target, '-', task_name, payload, **options)
+
+
 class TaskHandler:
     """What task() returns when it is given a handler: disconnect() ends it."""
 
@@ -512,21 +529,25 @@ class Actor(AgentBus.Actor):
         """
         check_names({'target': target})
         drive()
-        if job is None:
-            current = _current.get()
-            if current is not None and current[0] is self and not current[1].has_ended():
-                job = current[1]
+        job = find_job(self, job)
         task: typing.Any
         if timeout is None and job is None and not options:
             task = super().request(target, task_name, pack(payload))
         else:
-            if timeout is not None:
-                options['ttl'] = max(1, round(_check_timeout(timeout) * 1000))
-            source: typing.Any = self.get_name()
-            message = Message.task_request(source, target, '-', task_name, payload, **options)
-            task = super().request_full(message, job)
+            task = super().request_full(make_request(self, target, task_name, payload, timeout, options), job)
         task._listen()
         return task
+
+    def group(self, *, timeout: typing.Optional[float] = None,  # type: ignore[override]
+              collect: bool = False) -> TaskGroup:
+        """Groups tasks: `async with actor.group() as g: g.request('worker', 'sum')` waits for all of them in the end.
+
+        The first failure cancels all others, unless collect is true. After so many seconds all fail. The group of subscribers to
+        which the actor belongs is get_group().
+        """
+        from ._agentbus_group import TaskGroup
+        milliseconds = 0 if timeout is None else max(1, round(check_timeout(timeout) * 1000))
+        return TaskGroup(self, timeout=milliseconds, collect=collect)
 
     # --- The tasks that it does ---
 
@@ -608,7 +629,7 @@ class Actor(AgentBus.Actor):
     end_async = end  # type: ignore[assignment]
 
 
-def _check_timeout(timeout: float) -> float:
+def check_timeout(timeout: float) -> float:
     if not 0 < timeout < 2**32 / 1000:
         raise ValueError(f'timeout has to be a number of seconds, not {timeout!r}')
     return timeout
@@ -670,7 +691,7 @@ class Registry(AgentBus.Registry):
         found = list(names)
         for name in found:
             check_names({'names': name})
-        milliseconds = 0 if timeout is None else max(1, round(_check_timeout(timeout) * 1000))
+        milliseconds = 0 if timeout is None else max(1, round(check_timeout(timeout) * 1000))
         return begin(AgentBus.Registry.wait_for_async, AgentBus.Registry.wait_for_finish, self, (found, milliseconds),
                      cancellable, None)
 

@@ -284,7 +284,7 @@ async def timeout(awaitable: typing.Awaitable[T], seconds: float) -> T:
         raise
 
 
-class Runner:
+class ContextRunner:
     """Iterates the thread's main context until a future is done."""
 
     def __init__(self) -> None:
@@ -358,7 +358,7 @@ class Runner:
 
 def wait(future: Future[T]) -> T:
     """Iterates the thread's main context until the future is done."""
-    runner = Runner()
+    runner = ContextRunner()
     with runner.running():
         return runner.wait(future)
 
@@ -378,7 +378,7 @@ def run(coroutine: typing.Coroutine[typing.Any, typing.Any, T]) -> T:
         raise TypeError(f'AgentBus.run() takes a coroutine, not {coroutine!r}')
     try:
         refuse_asyncio('AgentBus.run()', 'await')
-        return Runner().run(coroutine)
+        return ContextRunner().run(coroutine)
     finally:
         coroutine.close()
 
