@@ -100,7 +100,7 @@ task_end_sending (AgentTask *self,
 
   g_mutex_lock (&self->lock);
   self->is_sending = FALSE;
-  self->was_sent = was_sent;
+  self->was_sent = was_sent != FALSE;
   has_cancel = self->has_cancel;
   g_mutex_unlock (&self->lock);
 
