@@ -43,7 +43,7 @@ rules_take_answer (AgentActor   *self,
                    AgentMessage *answer)
 {
   AgentRequester *requester = _agent_open_tasks_lookup (agent_message_get_task_id (answer));
-  AgentTask      *task = requester != NULL ? requester->object : NULL;
+  AgentTask      *task = requester != NULL ? _agent_requester_get_object (requester) : NULL;
 
   if (task == NULL)
     return;

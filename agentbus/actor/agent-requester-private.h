@@ -17,6 +17,8 @@ typedef struct _AgentWork      AgentWork;
 
 typedef struct
 {
+  gsize      offset; /* of the requester in the task */
+
   /* @worker begins to work on the task, and is cancelled with it. FALSE: the task has ended. */
   gboolean (*set_worker)    (AgentRequester *self,
                              AgentWork      *worker);
@@ -33,21 +35,27 @@ struct _AgentRequester
 {
   const AgentRequesterFuncs *funcs;
   guint64                    number; /* in the id of the task */
-  gpointer                   object;  /* (unowned) the task */
   AgentMailbox              *mailbox; /* (owned) (nullable) the subscription in which it was requested; set before others see it */
 };
+
+/* The task: (transfer none). */
+static inline gpointer
+_agent_requester_get_object (AgentRequester *self)
+{
+  return (char *) self - self->funcs->offset;
+}
 
 static inline AgentRequester *
 _agent_requester_ref (AgentRequester *self)
 {
-  g_object_ref (self->object);
+  g_object_ref (_agent_requester_get_object (self));
   return self;
 }
 
 static inline void
 _agent_requester_unref (AgentRequester *self)
 {
-  g_object_unref (self->object);
+  g_object_unref (_agent_requester_get_object (self));
 }
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AgentRequester, _agent_requester_unref)

@@ -4,6 +4,7 @@
 
 #include "actor/agent-open-tasks-private.h"
 #include "actor/agent-patient-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-task-state-private.h"
 #include "agent-bus-error.h"
 #include "bus/agent-bus.h"

@@ -27,7 +27,7 @@ static gboolean
 task_set_worker (AgentRequester *requester,
                  AgentWork      *worker)
 {
-  AgentTask *self = requester->object;
+  AgentTask *self = _agent_requester_get_object (requester);
   AgentWork *before = NULL;
   gboolean   open;
 
@@ -45,7 +45,7 @@ static guint
 task_watch_reading (AgentRequester *requester,
                     AgentWork      *writer)
 {
-  AgentTask *self = requester->object;
+  AgentTask *self = _agent_requester_get_object (requester);
   AgentWork *before = NULL;
   guint      n_read;
 
@@ -62,10 +62,11 @@ static void
 task_cancel_with_parent (AgentRequester *requester,
                          const char     *reason)
 {
-  _agent_task_cancel (requester->object, reason);
+  _agent_task_cancel (_agent_requester_get_object (requester), reason);
 }
 
 static const AgentRequesterFuncs task_requester_funcs = {
+  .offset = G_STRUCT_OFFSET (AgentTask, requester),
   .set_worker = task_set_worker,
   .watch_reading = task_watch_reading,
   .cancel = task_cancel_with_parent,
@@ -82,7 +83,6 @@ _agent_task_new (AgentActor   *actor,
   self->request = request;
   self->requester.funcs = &task_requester_funcs;
   self->requester.number = _agent_task_id_get_number (agent_message_get_task_id (request));
-  self->requester.object = self;
   self->link.data = self;
   self->made_at = _agent_clock_now ();
   self->timeout = agent_message_get_ttl (request);

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-open-tasks-private.h"
+#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-task-state-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-clock-private.h"
@@ -99,7 +100,7 @@ task_end_sending (AgentTask *self,
 
   g_mutex_lock (&self->lock);
   self->is_sending = FALSE;
-  self->was_sent = was_sent;
+  self->was_sent = was_sent != FALSE;
   has_cancel = self->has_cancel;
   g_mutex_unlock (&self->lock);
 
@@ -478,6 +479,10 @@ task_become_open (AgentTask *self,
   if (self->series != NULL)
     _agent_task_series_begin_task (self->series);
   self->requester.mailbox = _agent_subscription_ref_mailbox (subscription);
+  self->series =
+      _agent_actor_dup_series (self->actor, agent_message_get_task_name (self->request));
+  if (self->series != NULL)
+    _agent_task_series_begin_task (self->series);
   open = _agent_actor_add_task (self->actor, &self->link, self->requester.mailbox);
   task_make_appointment (self);
   _agent_open_tasks_add (&self->requester);

@@ -61,15 +61,16 @@ struct _AgentTask
   guint         timeout;         /* (lock) ms, 0 for none */
   guint         wait_for_target; /* ms, constant */
   guint8        status;          /* (lock) an AgentTaskStatus */
-  guint8        ended;           /* (lock) */
-  guint8        told;            /* (lock) `finished` has been emitted */
 
-  guint8 was_sent;   /* (lock) somebody has accepted the request */
-  guint8 is_sending; /* (lock) somebody is being asked whether he accepts it */
-  guint8 has_cancel; /* (lock) the worker has to be told that the task has ended, as soon as the request is sent */
-  guint8 waits;      /* (lock) for somebody of the name of its target */
-  guint8 is_watched; /* (lock) the worker wants to know when chunks are read */
-  guint8 reads_by_hand; /* (lock) mark_read() says what is read */
+  /* (lock) Bits, since there may be very many open tasks. */
+  guint8 ended         : 1;
+  guint8 told          : 1; /* `finished` has been emitted */
+  guint8 was_sent      : 1; /* somebody has accepted the request */
+  guint8 is_sending    : 1; /* somebody is being asked whether he accepts it */
+  guint8 has_cancel    : 1; /* the worker has to be told that the task has ended, as soon as the request is sent */
+  guint8 waits         : 1; /* for somebody of the name of its target */
+  guint8 is_watched    : 1; /* the worker wants to know when chunks are read */
+  guint8 reads_by_hand : 1; /* mark_read() says what is read */
 };
 
 static inline gboolean
