@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  * the tasks that it has requested and that are open.
  *
  * The functions are in several files: what an actor keeps (-core.c), what it is (agent-actor.c), which messages are for its rules (-rules.c), how it
- * begins and ends (-life.c), how it works (-jobs.c), and how it requests (-request.c).
+ * begins and ends (-life.c), when it takes part (-active.c, -role.c), how it works (-jobs.c), and how it requests (-request.c).
  *
  * The fields may be read and written in any thread with @lock held, if nothing else is said. The lock is not held while
  * anything else is called that takes a lock.
@@ -39,9 +39,11 @@ enum
   AGENT_CHORE_TRIP = 1 << 1,   /* trip the jobs that are cancelled */
   AGENT_CHORE_FAREWELL = 1 << 2, /* the subscription is over: tell it */
   AGENT_CHORE_STATE = 1 << 3,  /* notify of the state */
+  AGENT_CHORE_ROLE = 1 << 5,     /* go on with a hand-over */
   AGENT_CHORE_CANCEL = 1 << 4, /* leave at once, also if it is ending */
 };
 
+typedef struct _AgentRole AgentRole;
 typedef struct _AgentWork AgentWork;
 
 typedef struct
@@ -78,6 +80,8 @@ typedef struct
   GQueue                 tasks;      /* of AgentTask, linked through the tasks: those that are open */
   GSList                *ends;       /* of GTask (owned): those who wait until the actor has ended */
   guint8                 is_ending;  /* with its children */
+  guint8                 deactivates; /* a message 'deactivate' came during a hand-over, and counts when that is over */
+  AgentRole             *role;       /* (owned) (nullable) the hand-over in which the actor takes part */
   guint8                 is_stuck;   /* it was abandoned, since it did not end in time */
   guint8                 gave_up;    /* it was cancelled while it was ending */
   guint64                n_requests;

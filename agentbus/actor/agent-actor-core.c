@@ -146,14 +146,18 @@ _agent_actor_forget_job (AgentActor *self,
   AgentActorCore *core = _agent_actor_get_core (self);
   gboolean        was_job;
   gboolean        more;
+  gboolean        hands_over;
 
   g_mutex_lock (&core->lock);
   was_job = link->prev != NULL || core->jobs.head == link;
   if (was_job)
     g_queue_unlink (&core->jobs, link);
   more = core->pending.length > 0;
+  hands_over = core->role != NULL;
   g_mutex_unlock (&core->lock);
 
+  if (hands_over)
+    _agent_actor_add_chore (self, AGENT_CHORE_ROLE);
   if (was_job && more)
     _agent_actor_add_chore (self, AGENT_CHORE_JOBS);
   return was_job;

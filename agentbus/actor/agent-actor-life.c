@@ -98,6 +98,8 @@ _agent_actor_do_chores (gpointer object)
     _agent_actor_trip_jobs (self);
   if ((to_do & AGENT_CHORE_JOBS) != 0)
     _agent_actor_begin_jobs (self);
+  if ((to_do & AGENT_CHORE_ROLE) != 0)
+    _agent_actor_go_on_with_role (self);
   if ((to_do & AGENT_CHORE_FAREWELL) != 0)
     life_say_farewell (self);
 }
@@ -167,6 +169,7 @@ _agent_actor_on_closing (gpointer      subscriber,
   AgentActor *self = subscriber;
 
   life_begin_ending (self, mailbox);
+  _agent_actor_close_role (self, mailbox);
 
   /* A handler may wait for the end of a task, and the subscription for the handler. */
   if (!drain)
@@ -220,8 +223,6 @@ _agent_actor_on_inbox_closing (gpointer      subscriber,
   _agent_actor_add_chore (self, AGENT_CHORE_FAREWELL);
 }
 
-/* --- Taking part --- */
-
 /* Tells those who want to know how the actor is. In any thread. */
 void
 _agent_actor_announce (AgentActor *self)
@@ -240,37 +241,4 @@ _agent_actor_announce (AgentActor *self)
   g_mutex_unlock (&core->lock);
 
   _agent_subscriber_set_info (AGENT_SUBSCRIBER (self), info);
-}
-
-static void
-life_set_active (AgentActor *self,
-                 gboolean    active)
-{
-  AgentActorCore *core = _agent_actor_get_core (self);
-  gboolean        changed;
-
-  g_mutex_lock (&core->lock);
-  changed = core->active != active;
-  core->active = active;
-  g_mutex_unlock (&core->lock);
-  if (!changed)
-    return;
-
-  _agent_actor_announce (self);
-  _agent_actor_notify_active (self);
-}
-
-void
-_agent_actor_activate (AgentActor *self,
-                       GVariant   *args)
-{
-  life_set_active (self, TRUE);
-  _agent_actor_emit_activated (self, args);
-}
-
-void
-_agent_actor_deactivate (AgentActor *self)
-{
-  life_set_active (self, FALSE);
-  _agent_actor_emit_deactivated (self);
 }

@@ -7,6 +7,8 @@
 G_BEGIN_DECLS
 
 /* Any thread, with no lock held */
+void            _agent_actor_on_prepare   (gpointer            subscriber,
+                                           AgentMailbox       *mailbox);
 void            _agent_actor_on_subscribed
                                           (gpointer            subscriber,
                                            AgentBus           *bus);
@@ -37,6 +39,12 @@ void            _agent_actor_cancel_job   (AgentActor         *self,
 void            _agent_actor_ask_job      (AgentActor         *self,
                                            AgentMessage       *message);
 void            _agent_actor_do_chores    (gpointer            object);
+void            _agent_actor_begin_activity
+                                          (AgentActor         *self,
+                                           GVariant           *args);
+void            _agent_actor_pause        (AgentActor         *self);
+void            _agent_actor_resume       (AgentActor         *self);
+void            _agent_actor_end_activity (AgentActor         *self);
 void            _agent_actor_activate     (AgentActor         *self,
                                            GVariant           *args);
 void            _agent_actor_deactivate   (AgentActor         *self);
@@ -46,6 +54,15 @@ void            _agent_actor_begin_cancel (AgentActor         *self,
                                            const char         *reason);
 void            _agent_actor_cancel_now   (AgentActor         *self);
 void            _agent_actor_farewell     (AgentActor         *self);
+
+/* Handing over a role: any thread, with no lock held */
+AgentStanding   _agent_actor_get_standing (AgentActor         *self);
+void            _agent_actor_close_role   (AgentActor         *self,
+                                           AgentMailbox       *mailbox);
+
+/* The same, in the actor's context */
+void            _agent_actor_go_on_with_role
+                                          (AgentActor         *self);
 
 /* For the instance's beginning */
 void            _agent_actor_set_rules    (AgentActor         *self);

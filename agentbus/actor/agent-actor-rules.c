@@ -110,6 +110,7 @@ static const AgentSubscriberRules rules = {
       .closing = _agent_actor_on_closing,
       .inbox_closing = _agent_actor_on_inbox_closing,
   },
+  .prepare = _agent_actor_on_prepare,
   .subscribed = _agent_actor_on_subscribed,
 };
 

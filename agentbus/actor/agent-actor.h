@@ -101,6 +101,18 @@ AgentTask             *agent_actor_request_full        (AgentActor            *s
                                                         AgentJob              *job);
 
 AGENT_AVAILABLE_IN_0_1
+void                   agent_actor_hand_over_async     (AgentActor            *from,
+                                                        AgentActor            *to,
+                                                        GVariant              *args,
+                                                        GCancellable          *cancellable,
+                                                        GAsyncReadyCallback    callback,
+                                                        gpointer               user_data);
+AGENT_AVAILABLE_IN_0_1
+gboolean               agent_actor_hand_over_finish    (AgentActor            *from,
+                                                        GAsyncResult          *result,
+                                                        GError               **error);
+
+AGENT_AVAILABLE_IN_0_1
 void                   agent_actor_end_async           (AgentActor            *self,
                                                         const char            *reason,
                                                         GCancellable          *cancellable,

@@ -41,6 +41,8 @@ members_new_mailbox (AgentBus                   *self,
 
   if (rules != NULL)
     _agent_mailbox_add_inbox (mailbox, &rules->mailbox);
+  if (rules != NULL && rules->prepare != NULL)
+    rules->prepare (subscriber, mailbox);
 
   return mailbox;
 }

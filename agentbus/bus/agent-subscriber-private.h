@@ -12,6 +12,10 @@ typedef struct
 {
   AgentMailboxRules mailbox;
 
+  /* (nullable): called in the thread that subscribes @subscriber, before any sender knows @mailbox. */
+  void (*prepare)    (gpointer      subscriber,
+                      AgentMailbox *mailbox);
+
   /* (nullable): called in the thread that has subscribed @subscriber, with no lock held. */
   void (*subscribed) (gpointer  subscriber,
                       AgentBus *bus);

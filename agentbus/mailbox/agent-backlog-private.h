@@ -23,6 +23,7 @@ struct _AgentBacklog
   guint      loose[AGENT_N_CHANNELS]; /* how many others had ever been pushed, modulo 2^32 */
   GPtrArray *hands;                   /* (owned) (nullable) of AgentHand (owned): the deliveries to wait for; NULL as long as
                                        * messages are in the channels */
+  gboolean   holds;                   /* the mailbox held data of its group back */
   AgentBacklog *inbox;                /* (owned) (nullable) that of the mailbox's inbox */
 };
 

@@ -4,11 +4,11 @@
 
 #include "mailbox/agent-backlog-private.h"
 
-static AgentBacklog *
-backlog_new_of_one (AgentMailbox *mailbox)
+/* What is held back comes into the channel later. */
+static void
+backlog_measure (AgentBacklog *self,
+                 AgentMailbox *mailbox)
 {
-  AgentBacklog *self = g_new0 (AgentBacklog, 1);
-
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     {
       AgentChannelQueue *queue = &mailbox->queues[channel];
@@ -16,9 +16,18 @@ backlog_new_of_one (AgentMailbox *mailbox)
       _agent_channel_queue_lock (queue);
       self->kept[channel] = queue->n_kept_in;
       self->loose[channel] = (guint) (atomic_load (&queue->n_in) - queue->n_kept_in) + queue->n_evicted;
+      if (channel == AGENT_CHANNEL_DATA)
+        self->holds = _agent_mailbox_get_n_held_locked (mailbox) > 0;
       _agent_channel_queue_unlock (queue);
     }
+}
 
+static AgentBacklog *
+backlog_new_of_one (AgentMailbox *mailbox)
+{
+  AgentBacklog *self = g_new0 (AgentBacklog, 1);
+
+  backlog_measure (self, mailbox);
   return self;
 }
 
@@ -101,9 +110,12 @@ static AgentBacklogState
 backlog_get_state_locked (AgentBacklog *self,
                           AgentMailbox *mailbox)
 {
+  /* What was held back when it was measured is in the channel now, or at another member. */
+  if (self->holds)
+    backlog_measure (self, mailbox);
   if (self->hands == NULL)
     {
-      if (mailbox->schedule.serving || mailbox->schedule.n_returning > 0 ||
+      if (self->holds || mailbox->schedule.serving || mailbox->schedule.n_returning > 0 ||
           !backlog_is_out_of (self, mailbox, AGENT_CHANNEL_SYSTEM) ||
           !backlog_is_out_of (self, mailbox, AGENT_CHANNEL_DATA))
         return backlog_get_reason_locked (mailbox);

@@ -54,5 +54,6 @@ _agent_mailbox_extras_clear (AgentMailboxExtras **place)
   _agent_interest_free (self->interest);
   g_clear_pointer (&self->group, g_free);
   _agent_cancels_free (self->cancels);
+  _agent_held_free (self->held);
   g_free (self);
 }

@@ -19,10 +19,10 @@ _agent_mailbox_get_group (AgentMailbox *self)
   return extras != NULL ? extras->group : NULL;
 }
 
-/* The sender waits for nothing, so there may be more messages than room. */
-static void
-group_push_locked (AgentMailbox *self,
-                   AgentMessage *message)
+/* Takes @message. The sender waits for nothing, so there may be more messages than room. */
+void
+_agent_mailbox_add_grouped_locked (AgentMailbox *self,
+                                   AgentMessage *message)
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
 
@@ -40,7 +40,12 @@ group_push_some_locked (AgentMailbox *self,
   guint end = MIN (messages->len, first + MAX_ADOPTED);
 
   for (guint i = first; i < end; i++)
-    group_push_locked (self, messages->pdata[i]);
+    {
+      if (G_LIKELY (_agent_mailbox_is_open_for (self, messages->pdata[i])))
+        _agent_mailbox_add_grouped_locked (self, messages->pdata[i]);
+      else
+        _agent_mailbox_hold_back_older_locked (self, messages->pdata[i]);
+    }
 
   return end;
 }
@@ -70,7 +75,7 @@ group_divert (AgentMailbox *self,
 }
 
 /* Adds data that another mailbox had, in its order and whether there is room or not. Takes the messages that it adds out of
- * @messages: none is left, unless the mailbox is closed. */
+ * @messages: none is left, unless the mailbox is closed, also if only to the group. */
 void
 _agent_mailbox_adopt (AgentMailbox *self,
                       GPtrArray    *messages)
@@ -90,7 +95,7 @@ _agent_mailbox_adopt (AgentMailbox *self,
       guint    found = 0;
 
       _agent_channel_queue_lock (queue);
-      closed = queue->closed;
+      closed = queue->closed || atomic_load (&self->grouping) == AGENT_GROUPING_CLOSED;
       if (!closed)
         {
           n_adopted = group_push_some_locked (self, messages, n_adopted);
@@ -164,7 +169,7 @@ _agent_mailbox_take_back_locked (AgentMailbox *self,
       AgentMessage *message = messages->pdata[i];
 
       if (back && message->reliable)
-        group_push_locked (self, message);
+        _agent_mailbox_add_grouped_locked (self, message);
       else
         messages->pdata[n_left++] = message;
     }

@@ -363,6 +363,54 @@ life_discard_queue (AgentMailbox *self,
   return n_discarded + life_move (self, moved, all);
 }
 
+/* Gives @messages, which take_held() has returned, to other members of the group. Those that nobody may get are discarded. In any
+ * thread, with no lock held. */
+void
+_agent_mailbox_move_taken (AgentMailbox *self,
+                           GPtrArray    *messages)
+{
+  life_move (self, messages, TRUE);
+}
+
+/* The subscriber handles by itself what nobody else gets. */
+static void
+life_keep_taken (AgentMailbox *self,
+                 GPtrArray    *messages)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  _agent_channel_queue_lock (queue);
+  if (!queue->emptied)
+    {
+      _agent_mailbox_extras_get (&self->extras)->n_moved -= messages->len;
+      for (guint i = 0; i < messages->len; i++)
+        _agent_mailbox_add_grouped_locked (self, messages->pdata[i]);
+      messages->len = 0;
+    }
+  _agent_channel_queue_unlock (queue);
+}
+
+/* The mailbox is closed, and gives to others what it has held back.
+ *
+ * @drain: whether to keep what nobody gets */
+static void
+life_move_held (AgentMailbox *self,
+                gboolean      drain)
+{
+  g_autoptr (GPtrArray) messages = NULL;
+
+  if (_agent_mailbox_get_group (self) == NULL)
+    return;
+
+  messages = _agent_mailbox_take_held (self, NULL);
+  if (drain && messages->len > 0)
+    {
+      self->owner->funcs->move (self->owner, self, messages);
+      life_keep_taken (self, messages);
+    }
+  _agent_mailbox_move_taken (self, messages);
+}
+
 static void
 life_begin_return (AgentMailbox *self)
 {
@@ -442,6 +490,7 @@ _agent_mailbox_close_only (AgentMailbox *self,
   life_close_queue (self, AGENT_CHANNEL_DATA);
   if (!drain)
     n_discarded = life_discard_queue (self, AGENT_CHANNEL_DATA, FALSE);
+  life_move_held (self, drain);
 
   keeps_data = drain || life_has_data (self);
   if (keeps_data && _agent_mailbox_has_mark (self, AGENT_MARK_PULLED))
@@ -490,6 +539,7 @@ _agent_mailbox_abandon_only (AgentMailbox *self)
   life_begin_return (self);
   life_discard_queue (self, AGENT_CHANNEL_SYSTEM, TRUE);
   life_discard_queue (self, AGENT_CHANNEL_DATA, TRUE);
+  life_move_held (self, FALSE);
 
   first = life_abandon_schedule (self, in_hand);
   if (first)

@@ -107,6 +107,47 @@ offer_accept_locked (AgentMailbox    *self,
   offer->cancel = g_steal_pointer (cancel);
 }
 
+static gboolean
+offer_has_room_to_hold_locked (AgentMailbox   *self,
+                               gsize           size,
+                               AgentOfferPlace place)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  if (place == AGENT_OFFER_DIRECT)
+    return _agent_mailbox_has_room_to_hold_locked (self, size, atomic_load (&queue->capacity));
+  if (place == AGENT_OFFER_BEHIND && (atomic_load (&self->schedule.watched) & AGENT_WATCH_ROOM) != 0)
+    return FALSE;
+
+  _agent_schedule_watch (&self->schedule, AGENT_WATCH_ROOM);
+  return _agent_mailbox_has_room_to_hold_locked (self, size, queue->limit);
+}
+
+/* The mailbox holds back what is for its group, or refuses it. What waits for room is asked for again at the latest when that
+ * changes. */
+static AgentOfferResult
+offer_hold_locked (AgentMailbox    *self,
+                   AgentMessage    *message,
+                   gsize            size,
+                   AgentOfferPlace  place,
+                   _Atomic guint64 *last_seq,
+                   AgentOffer      *offer)
+{
+  if (atomic_load (&self->grouping) == AGENT_GROUPING_CLOSED)
+    return AGENT_OFFER_CLOSED;
+  if (offer_needs_room (message) && !offer_has_room_to_hold_locked (self, size, place))
+    {
+      _agent_channel_queue_note_full_locked (&self->queues[AGENT_CHANNEL_DATA]);
+      return AGENT_OFFER_FULL;
+    }
+
+  *offer = (AgentOffer){ .queue = AGENT_OFFER_TO_MAIN };
+  if (last_seq != NULL)
+    message->seq = atomic_fetch_add_explicit (last_seq, 1, memory_order_relaxed) + 1;
+  _agent_mailbox_hold_back_locked (self, message, size);
+  return AGENT_OFFER_ACCEPTED;
+}
+
 /* @channel: of @self */
 static AgentOfferResult
 offer_to (AgentMailbox    *self,
@@ -124,6 +165,8 @@ offer_to (AgentMailbox    *self,
   _agent_channel_queue_lock (queue);
   if (queue->closed)
     result = AGENT_OFFER_CLOSED;
+  else if (G_UNLIKELY (!_agent_mailbox_is_open_for (self, message)))
+    result = offer_hold_locked (self, message, size, place, last_seq, offer);
   else if (offer_needs_room (message) && !offer_has_room_locked (self, size, place))
     {
       _agent_channel_queue_note_full_locked (queue);

@@ -110,6 +110,23 @@ enum
   AGENT_MARK_ABANDONED = 1 << 4, /* it was abandoned before it had finished */
 };
 
+/* How a member of a group takes part in it. */
+typedef enum
+{
+  AGENT_STANDING_ACTIVE, /* it gets data of the group */
+  AGENT_STANDING_KEEPS,  /* it keeps data until it is active: it gets data as long as no member is active */
+  AGENT_STANDING_STANDBY, /* it gets no data of the group */
+} AgentStanding;
+
+/* What becomes of data of the group that is sent to a member. A sender chooses the member before, and the standing of the member
+ * may have changed since. */
+typedef enum
+{
+  AGENT_GROUPING_OPEN,   /* it is queued */
+  AGENT_GROUPING_CLOSED, /* it is refused: another member gets it */
+  AGENT_GROUPING_HOLDS,  /* it is held back, in its order, until the member is open or another one gets it */
+} AgentGrouping;
+
 /* What a message has to be asked at its turn, beside its own limits. */
 enum
 {
@@ -123,6 +140,8 @@ struct _AgentMailbox
   guint8               overflow;  /* an AgentOverflow */
   guint8               missed;    /* (thread that serves) call tell_missed() with the next message */
   _Atomic guint8       checks;    /* AGENT_CHECK_ flags */
+  _Atomic guint8       grouping;  /* an AgentGrouping; closed and held with the lock of the groups, opened with that or that of
+                                   * the data queue */
   AgentMailboxOwner   *owner;     /* (owned) */
   AgentDeliverySource *source;    /* (owned) (nullable) set once, before any thread can send */
   AgentMailboxPair    *pair;      /* (owned by the main one) (nullable) this mailbox and the other one of a subscriber that has
@@ -279,6 +298,34 @@ void             _agent_mailbox_take_back_locked
                                                 GPtrArray                  *messages,
                                                 gboolean                    keep);
 
+/* Any thread, for data that a member of a group holds back; _locked: with the lock of the data channel held */
+void             _agent_mailbox_init_standing  (AgentMailbox               *self,
+                                                AgentStanding               standing,
+                                                gboolean                    inactive);
+gboolean         _agent_mailbox_has_room_to_hold_locked
+                                               (AgentMailbox               *self,
+                                                gsize                       size,
+                                                guint                       capacity);
+void             _agent_mailbox_hold_back_locked
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                gsize                       size);
+void             _agent_mailbox_hold_back_older_locked
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *message);
+void             _agent_mailbox_add_grouped_locked
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *message);
+AgentMessage    *_agent_mailbox_evict_held_locked
+                                               (AgentMailbox               *self);
+guint            _agent_mailbox_get_n_held_locked
+                                               (AgentMailbox               *self);
+GPtrArray       *_agent_mailbox_take_held      (AgentMailbox               *self,
+                                                gboolean                   *closed);
+void             _agent_mailbox_release_held   (AgentMailbox               *self);
+void             _agent_mailbox_move_taken     (AgentMailbox               *self,
+                                                GPtrArray                  *messages);
+
 /* Any thread, for the watches */
 gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,
                                                 AgentChannel                channel,
@@ -316,6 +363,7 @@ AgentMessage    *_agent_mailbox_receive_now    (AgentMailbox               *self
 void             _agent_mailbox_set_limits     (AgentMailbox               *self,
                                                 const AgentLimits          *limits);
 void             _agent_mailbox_set_paused     (AgentMailbox               *self,
+                                                gint                        reason,
                                                 gboolean                    paused);
 void             _agent_mailbox_end_receipts   (AgentMailbox               *self);
 GError          *_agent_mailbox_new_closed_error
@@ -399,6 +447,15 @@ _agent_mailbox_put_refused_locked (AgentMailbox *self,
 {
   return G_UNLIKELY (_agent_channel_queue_has_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP)) &&
          _agent_mailbox_put_all_refused_locked (self, message);
+}
+
+/* Whether @message may be queued as far as its group is concerned. With the lock of the data queue held. */
+static inline gboolean
+_agent_mailbox_is_open_for (AgentMailbox *self,
+                            AgentMessage *message)
+{
+  return G_LIKELY (!message->grouped) ||
+         atomic_load_explicit (&self->grouping, memory_order_acquire) == AGENT_GROUPING_OPEN;
 }
 
 static inline gboolean

@@ -13,6 +13,7 @@ typedef enum
   PUSH_FULL,
   PUSH_CLOSED,
   PUSH_AGAIN, /* the messages that gave way were too small */
+  PUSH_HELD,  /* accepted, and held back */
 } PushResult;
 
 /* How many messages give way at most while the lock is held once. With a smaller number, other senders would fill the gap
@@ -236,6 +237,34 @@ push_make_room_locked (AgentMailbox *self,
   return push_evict_locked (self, size, victims);
 }
 
+/* There may be room among what is held back for data of the group. */
+static PushResult
+push_make_room_to_hold_locked (AgentMailbox *self,
+                               AgentMessage *message,
+                               gsize         size,
+                               Victims      *victims)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  guint              capacity = atomic_load (&queue->capacity);
+
+  if (queue->closed || atomic_load (&self->grouping) == AGENT_GROUPING_CLOSED)
+    return PUSH_CLOSED;
+
+  while (!message->reliable && !_agent_mailbox_has_room_to_hold_locked (self, size, capacity))
+    {
+      AgentMessage *victim = NULL;
+
+      if (self->overflow == AGENT_OVERFLOW_DROP_OLDEST && _agent_channel_queue_get_length_locked (queue) < capacity)
+        victim = _agent_mailbox_evict_held_locked (self);
+      if (victim == NULL)
+        return PUSH_FULL;
+      _agent_mailbox_put_evicted_locked (self, victim, FALSE, NULL);
+      push_add_victim (victims, victim);
+    }
+
+  return PUSH_HELD;
+}
+
 /* Puts the last victim into the drop box. The message that the box kept before takes its place among the victims. Returns
  * whether to report the drops.
  *
@@ -292,8 +321,15 @@ push_data_once (AgentMailbox *self,
   guint              found = 0;
 
   _agent_channel_queue_lock (queue);
-  result = push_make_room_locked (self, message, size, &victims);
-  if (result == PUSH_ACCEPTED)
+  if (G_LIKELY (_agent_mailbox_is_open_for (self, message)))
+    result = push_make_room_locked (self, message, size, &victims);
+  else
+    result = push_make_room_to_hold_locked (self, message, size, &victims);
+  if (G_UNLIKELY (result == PUSH_HELD))
+    {
+      _agent_mailbox_hold_back_locked (self, message, size);
+    }
+  else if (result == PUSH_ACCEPTED)
     {
       if (G_UNLIKELY (_agent_message_may_be_spent (message)))
         _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
@@ -404,7 +440,7 @@ push_to_queue (AgentMailbox *self,
     result = push_data_once (self, message, size, sender);
   while (result == PUSH_AGAIN);
 
-  if (G_LIKELY (result == PUSH_ACCEPTED))
+  if (G_LIKELY (result == PUSH_ACCEPTED || result == PUSH_HELD))
     return TRUE;
   return _agent_mailbox_lose (self, message, result == PUSH_FULL, now, sender);
 }
@@ -459,7 +495,10 @@ _agent_mailbox_make_room (AgentMailbox *self,
     return TRUE;
 
   _agent_channel_queue_lock (queue);
-  result = push_make_room_locked (self, message, _agent_channel_queue_measure (queue, message), &victims);
+  if (G_LIKELY (_agent_mailbox_is_open_for (self, message)))
+    result = push_make_room_locked (self, message, _agent_channel_queue_measure (queue, message), &victims);
+  else
+    result = push_make_room_to_hold_locked (self, message, _agent_channel_queue_measure (queue, message), &victims);
   if (victims.n > 0)
     to_report = push_count_victims_locked (self, &victims, &lost);
   _agent_channel_queue_unlock (queue);

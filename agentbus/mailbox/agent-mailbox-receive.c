@@ -246,12 +246,14 @@ _agent_mailbox_receive_async (AgentMailbox *self,
     }
 }
 
+/* @reason: an AGENT_PAUSE_ flag */
 void
 _agent_mailbox_set_paused (AgentMailbox *self,
+                           gint          reason,
                            gboolean      paused)
 {
   AgentReadyList *list = _agent_delivery_source_lock (self->source);
 
-  _agent_schedule_set_paused (&self->schedule, list, paused);
+  _agent_schedule_set_paused (&self->schedule, list, reason, paused);
   _agent_delivery_source_unlock (self->source);
 }

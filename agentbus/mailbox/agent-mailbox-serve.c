@@ -136,7 +136,7 @@ serve_has_to_stop (AgentMailbox *self,
   if (channel == AGENT_CHANNEL_DATA && _agent_delivery_source_has_system (self->source))
     return TRUE;
   if (G_UNLIKELY (_agent_schedule_is_receiving (&self->schedule)))
-    return !_agent_mailbox_can_give (self, budget);
+    return _agent_schedule_is_inactive (&self->schedule) || !_agent_mailbox_can_give (self, budget);
   if (_agent_schedule_is_held_up (&self->schedule))
     return TRUE;
   if (G_LIKELY (channel == AGENT_CHANNEL_SYSTEM || hearing->any))

@@ -29,7 +29,7 @@ _agent_mailbox_new (AgentMailboxOwner          *owner,
   _agent_channel_queue_init (&self->queues[AGENT_CHANNEL_SYSTEM], G_MAXUINT, 0);
   _agent_channel_queue_init (&self->queues[AGENT_CHANNEL_DATA], settings->limits.capacity, settings->limits.max_bytes);
   _agent_schedule_init (&self->schedule, self->queues);
-  atomic_init (&self->schedule.paused, settings->paused);
+  atomic_init (&self->schedule.paused, settings->paused ? AGENT_PAUSE_WANTED : 0);
   _agent_drop_box_init (&self->drops, subscriber);
   if (settings->group != NULL)
     _agent_mailbox_extras_get (&self->extras)->group = g_strdup (settings->group);
@@ -234,7 +234,7 @@ _agent_mailbox_get_ledger (AgentMailbox *self,
   ledger->unhandled = extras != NULL ? g_atomic_int_get (&extras->n_unhandled) : 0;
   _agent_drop_box_read (&self->drops, ledger->dropped);
   ledger->moved = extras != NULL ? extras->n_moved : 0;
-  ledger->queued = mailbox_get_n_in_locked (self) + (inbox != NULL ? mailbox_get_n_in_locked (inbox) : 0) -
+  ledger->queued = mailbox_get_n_in_locked (self) + _agent_mailbox_get_n_held_locked (self) + (inbox != NULL ? mailbox_get_n_in_locked (inbox) : 0) -
                    ledger->delivered - _agent_ledger_get_dropped_at_turn (ledger) +
                    (extras != NULL ? extras->gaps.n_purged : 0);
   if (inbox != NULL)
