@@ -101,7 +101,7 @@ request_get_current_work (AgentActor *self)
  * @self: an actor
  * @target: the name of a worker, of a group, or of an actor of the [property@AgentBus.Actor:dispatcher]
  * @task_name: (nullable): what is requested, or %NULL for what the worker does by default
- * @payload: (nullable): what the worker needs for it; a floating reference is sunk
+ * @payload: (nullable): what the worker needs for it, of any type; a floating reference is sunk
  *
  * Requests something of somebody.
  *

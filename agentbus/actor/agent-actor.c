@@ -37,8 +37,9 @@
  * on_finished (AgentTask *task,
  *              gpointer   user_data)
  * {
- *   // prints: done
- *   g_print ("%s\n", g_variant_get_string (agent_task_get_response (task), NULL));
+ *   GVariant *response = agent_task_get_response (task);
+ *
+ *   g_print ("%s\n", g_variant_get_string (response, NULL)); // prints: done
  * }
  *
  * g_autoptr (AgentActor) boss = agent_actor_new ("boss");

@@ -43,6 +43,37 @@
  *
  * All functions may be called from any thread.
  *
+ * ## From Python
+ *
+ * ```python
+ * def on_sum(worker, job):
+ *     print(job.get_requester(), 'asks')  # prints: boss asks
+ *     job.complete(GLib.Variant('i', sum(job.get_payload().unpack())))
+ *
+ * boss, worker = AgentBus.Actor.new('boss'), AgentBus.Actor.new('worker')
+ * worker.connect('task-request::sum', on_sum)
+ * bus.subscribe(boss)
+ * bus.subscribe(worker)
+ * boss.request('worker', 'sum', GLib.Variant('(ii)', (40, 2)))
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const boss = AgentBus.Actor.new('boss');
+ * const worker = AgentBus.Actor.new('worker');
+ *
+ * worker.connect('task-request::sum', (_worker, job) => {
+ *     const [a, b] = job.get_payload().deepUnpack();
+ *
+ *     print(job.get_requester(), 'asks'); // prints: boss asks
+ *     job.complete(new GLib.Variant('i', a + b));
+ * });
+ * bus.subscribe(boss);
+ * bus.subscribe(worker);
+ * boss.request('worker', 'sum', new GLib.Variant('(ii)', [40, 2]));
+ * ```
+ *
  * Since: 0.1
  */
 
@@ -192,7 +223,7 @@ agent_job_class_init (AgentJobClass *klass)
   /**
    * AgentJob:message: (getter get_message)
    *
-   * The request as it has come.
+   * The request as it has come. It never changes.
    *
    * Since: 0.1
    */
@@ -201,7 +232,7 @@ agent_job_class_init (AgentJobClass *klass)
   /**
    * AgentJob:id: (getter get_id)
    *
-   * The id of the task, as the requester knows it.
+   * The id of the task, as the requester knows it. It never changes.
    *
    * Since: 0.1
    */
@@ -210,7 +241,7 @@ agent_job_class_init (AgentJobClass *klass)
   /**
    * AgentJob:task-name: (getter get_task_name)
    *
-   * What is requested, or %NULL for what the worker does by default.
+   * What is requested, or %NULL for what the worker does by default. It never changes.
    *
    * Since: 0.1
    */
@@ -219,7 +250,7 @@ agent_job_class_init (AgentJobClass *klass)
   /**
    * AgentJob:requester: (getter get_requester)
    *
-   * The name of the requester.
+   * The name of the requester. It never changes.
    *
    * Since: 0.1
    */
@@ -228,7 +259,7 @@ agent_job_class_init (AgentJobClass *klass)
   /**
    * AgentJob:payload: (getter get_payload)
    *
-   * What the requester has given, or %NULL.
+   * What the requester has given, or %NULL. It never changes.
    *
    * Since: 0.1
    */
@@ -355,7 +386,7 @@ agent_job_get_requester (AgentJob *self)
  *
  * Gets what the requester has given.
  *
- * Returns: (transfer none) (nullable): the payload, or %NULL
+ * Returns: (transfer none) (nullable): the payload, of any type, or %NULL
  *
  * Since: 0.1
  */
@@ -457,7 +488,7 @@ agent_job_get_remaining_time (AgentJob *self)
 /**
  * agent_job_update:
  * @self: a job
- * @update: (nullable): what to say; a floating reference is sunk
+ * @update: (nullable): what to say, of any type; a floating reference is sunk
  *
  * Tells the requester how far the job has come: [signal@AgentBus.Task::update].
  *
@@ -478,7 +509,7 @@ agent_job_update (AgentJob *self,
 /**
  * agent_job_send_chunk:
  * @self: a job
- * @payload: a part of the answer; a floating reference is sunk
+ * @payload: a part of the answer, of any type; a floating reference is sunk
  *
  * Sends a part of the answer: [signal@AgentBus.Task::chunk].
  *
@@ -503,7 +534,7 @@ agent_job_send_chunk (AgentJob *self,
 /**
  * agent_job_send_chunk_async:
  * @self: a job
- * @payload: a part of the answer; a floating reference is sunk
+ * @payload: a part of the answer, of any type; a floating reference is sunk
  * @cancellable: (nullable): a cancellable
  * @callback: (scope async) (closure user_data): called when the chunk is sent
  * @user_data: (nullable): data for @callback
@@ -561,7 +592,7 @@ agent_job_send_chunk_finish (AgentJob     *self,
 /**
  * agent_job_complete:
  * @self: a job
- * @response: (nullable): the answer; a floating reference is sunk
+ * @response: (nullable): the answer, of any type; a floating reference is sunk
  *
  * Answers that the job is done. Nothing can be sent after that.
  *
@@ -634,7 +665,7 @@ agent_job_fail_message (AgentJob   *self,
 /**
  * agent_job_fail_details:
  * @self: a job
- * @details: what is to be said of it; a floating reference is sunk
+ * @details: what is to be said of it, of any type; a floating reference is sunk
  *
  * Answers that the job has failed, and says more than an error can.
  *

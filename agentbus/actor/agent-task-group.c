@@ -36,10 +36,11 @@
  * {
  *   AgentTaskGroup *group = AGENT_TASK_GROUP (source);
  *   AgentTask *task = agent_task_group_lookup (group, "bob");
+ *   GVariant *response = agent_task_get_response (task);
  *
  *   g_assert_true (agent_task_group_wait_finish (group, result, NULL));
  *   // prints: bob agrees
- *   g_print ("%s\n", g_variant_get_string (agent_task_get_response (task), NULL));
+ *   g_print ("%s\n", g_variant_get_string (response, NULL));
  * }
  *
  * g_autoptr (AgentActor) boss = agent_actor_new ("boss");

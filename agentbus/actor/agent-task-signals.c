@@ -22,7 +22,7 @@ _agent_task_install_signals (AgentTaskClass *klass)
   /**
    * AgentTask::update:
    * @self: the task
-   * @update: (nullable): what the worker says
+   * @update: (nullable): what the worker says, of any type
    *
    * The worker says how far it has come, see [method@AgentBus.Job.update].
    *
@@ -44,7 +44,7 @@ _agent_task_install_signals (AgentTaskClass *klass)
    * AgentTask::chunk:
    * @self: the task
    * @index: the number of the chunk, from 0 on
-   * @payload: the chunk
+   * @payload: the chunk, of any type
    *
    * The worker has sent a part of its answer, see [method@AgentBus.Job.send_chunk].
    *

@@ -21,7 +21,56 @@
  * Signals are emitted in the context of the actor, never inside the function that makes or cancels the task. The actor keeps
  * the task until it has finished: who drops it cancels nothing.
  *
+ * ```c
+ * static void
+ * on_finished (AgentTask *task, gpointer user_data)
+ * {
+ *   const GError *error = agent_task_get_error (task);
+ *
+ *   g_print ("%s\n", error->message); // prints: not so important
+ * }
+ *
+ * g_autoptr (AgentActor) boss = agent_actor_new ("boss");
+ * g_autoptr (AgentTask) task = NULL;
+ *
+ * agent_actor_set_wait_for_target (boss, 5000);
+ * agent_bus_subscribe (bus, AGENT_SUBSCRIBER (boss), &error);
+ * task = agent_actor_request (boss, "worker", "sum", NULL);
+ * g_signal_connect (task, "finished", G_CALLBACK (on_finished), NULL);
+ * agent_task_cancel (task, "not so important");
+ * ```
+ *
  * All functions may be called from any thread.
+ *
+ * ## From Python
+ *
+ * ```python
+ * def on_finished(task):
+ *     print(task.get_error().message)  # prints: not so important
+ *
+ * boss = AgentBus.Actor.new('boss')
+ * boss.set_wait_for_target(5000)
+ * bus.subscribe(boss)
+ * task = boss.request('worker', 'sum', None)
+ * task.connect('finished', on_finished)
+ * task.cancel('not so important')
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const boss = AgentBus.Actor.new('boss');
+ *
+ * boss.set_wait_for_target(5000);
+ * bus.subscribe(boss);
+ *
+ * const task = boss.request('worker', 'sum', null);
+ *
+ * task.connect('finished', () => {
+ *     print(task.get_error().message); // prints: not so important
+ * });
+ * task.cancel('not so important');
+ * ```
  *
  * Since: 0.1
  */
@@ -156,7 +205,7 @@ task_install_request (GObjectClass *object_class)
   /**
    * AgentTask:id: (getter get_id)
    *
-   * The id, which is unlike all others: it has the form of a UUID.
+   * The id, which is unlike all others: it has the form of a UUID. It never changes.
    *
    * Since: 0.1
    */
@@ -165,7 +214,7 @@ task_install_request (GObjectClass *object_class)
   /**
    * AgentTask:target: (getter get_target)
    *
-   * The name to which the request was sent: of a worker, a group, or an actor of the dispatcher.
+   * The name to which the request was sent: of a worker, a group, or an actor of the dispatcher. It never changes.
    *
    * Since: 0.1
    */
@@ -174,7 +223,7 @@ task_install_request (GObjectClass *object_class)
   /**
    * AgentTask:task-name: (getter get_task_name)
    *
-   * What is requested, or %NULL for what the worker does by default.
+   * What is requested, or %NULL for what the worker does by default. It never changes.
    *
    * Since: 0.1
    */
@@ -214,7 +263,8 @@ task_install_result (GObjectClass *object_class)
   /**
    * AgentTask:response: (getter get_response)
    *
-   * What the worker has answered, or %NULL before the end, or if there is nothing.
+   * What the worker has answered, or %NULL before the end, or if there is nothing. Changes are not notified, but
+   * [signal@AgentBus.Task::finished] tells.
    *
    * Since: 0.1
    */
@@ -223,7 +273,7 @@ task_install_result (GObjectClass *object_class)
   /**
    * AgentTask:error: (getter get_error)
    *
-   * Why the task has failed or was cancelled, or %NULL.
+   * Why the task has failed or was cancelled, or %NULL. Changes are not notified, but [signal@AgentBus.Task::finished] tells.
    *
    * Since: 0.1
    */
@@ -376,7 +426,7 @@ agent_task_has_finished (AgentTask *self)
  *
  * Gets what the worker has answered.
  *
- * Returns: (transfer none) (nullable): the response, or %NULL before the end, or if there is none
+ * Returns: (transfer none) (nullable): the response, of any type, or %NULL before the end, or if there is none
  *
  * Since: 0.1
  */
@@ -633,7 +683,7 @@ agent_task_wait_async (AgentTask          *self,
  *
  * Gets the result of [method@AgentBus.Task.wait_async].
  *
- * Returns: (transfer full) (nullable): what the worker has answered, which may be nothing; or %NULL with an error: that of
+ * Returns: (transfer full) (nullable): what the worker has answered, of any type, which may be nothing; or %NULL with an error: that of
  *   the task ([property@AgentBus.Task:error]), or %G_IO_ERROR_CANCELLED if the wait was cancelled
  *
  * Since: 0.1

@@ -321,6 +321,20 @@ test('chunks', async ({worker, request}) => {
     assertEqual([endless.error.matches(BusError, BusError.CANCELLED), nSent < 200], [true, true]);
 });
 
+test('hand-over', async ({bus, boss}) => {
+    const [old, young] = [true, false].map(active => new Actor({name: active ? 'old' : 'young', group: 'role', active}));
+    let given = null;
+
+    young.connect('activated', (_actor, args) => (given = args.deepUnpack().length));
+    for (const actor of [old, young]) {
+        actor.task('who', () => actor.name);
+        bus.subscribe(actor);
+    }
+    assertEqual(await boss.request('role', 'who'), 'old');
+    assertEqual(await old.hand_over(young, ['a', 'b']), true);
+    assertEqual([await boss.request('role', 'who'), given], ['young', 2]);
+});
+
 test('registry', async ({bus, worker}) => {
     const registry = new AgentBus.Registry({bus});
 

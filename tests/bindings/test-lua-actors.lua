@@ -200,6 +200,18 @@ test('chunks', function(boss, worker)
    wait_until(function() return worker.n_jobs == 0 end)
 end)
 
+test('hand over', function(boss, _, bus)
+   local old = AgentBus.Actor { name = 'old', group = 'role' }
+   local young = AgentBus.Actor { name = 'young', group = 'role', active = false }
+   for _, actor in ipairs { old, young } do
+      actor:task('who', function(_, _, me) return me.name end)
+      bus:subscribe(actor)
+   end
+   assert_equal(boss:request('role', 'who'):await(), 'old')
+   assert_equal(old:async_hand_over(young, { 'a' }), true)
+   assert_equal(boss:request('role', 'who'):await(), 'young')
+end)
+
 test('registry', function(_, worker, bus)
    local registry = AgentBus.Registry { bus = bus }
    local names = {}

@@ -479,6 +479,19 @@ class RegistryTest(TestCase):
                          (['child', 'worker'], AgentBus.ActorState.ENDED))
 
 
+    @in_both_loops
+    async def test_hand_over(self):
+        old, new = (AgentBus.Actor(name, group='role', active=name == 'old') for name in ('old', 'new'))
+        new.connect('activated', lambda actor, args: self.got.append(args.unpack()))
+        for actor in (old, new):
+            actor.task('who', lambda _payload, job, actor=actor: actor.name)
+            self.bus.subscribe(actor)
+        self.assertEqual(await self.boss.request('role', 'who'), 'old')
+        self.assertTrue(await old.hand_over(new, ['line']))
+        self.assertEqual((await self.boss.request('role', 'who'), self.got), ('new', [['line']]))
+        self.assertEqual((old.active, new.active), (False, True))
+
+
 class MemoryTest(TestCase):
     def test_requests_are_forgotten(self):
         async def main(self):

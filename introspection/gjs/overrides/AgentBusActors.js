@@ -402,6 +402,10 @@ function addLife() {
     Actor.prototype.end = function (reason = null, options = null) {
         return this.end_async(reason, options);
     };
+    tools.addPromise(Actor, 'hand_over', 2);
+    Actor.prototype.hand_over = function (to, args = null, options = null) {
+        return this.hand_over_async(to, tools.pack(args), options);
+    };
     tools.addGetter(Actor, 'statistics', function () {
         return this.get_statistics().recursiveUnpack();
     });

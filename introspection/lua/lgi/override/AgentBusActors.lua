@@ -289,6 +289,15 @@ function Actor:async_end(reason)
    end)
 end
 
+-- In a coroutine: true, or nil and an error.
+function Actor:async_hand_over(to, args)
+   local variant = pack_any(args)
+
+   return await(function(done)
+      self:hand_over_async(to, variant, nil, function(_, result) done(self:hand_over_finish(result)) end)
+   end)
+end
+
 Actor._attribute = rawget(Actor, '_attribute') or {}
 Actor._attribute.statistics = { get = function(self) return unpack_variant(self:get_statistics()) end }
 for _, name in ipairs { 'max_jobs', 'max_pending', 'wait_for_target' } do

@@ -628,6 +628,14 @@ class Actor(AgentBus.Actor):
 
     end_async = end  # type: ignore[assignment]
 
+    def hand_over(self, to: Actor, args: typing.Any = None, cancellable: typing.Optional[Gio.Cancellable] = None,
+                  callback: Callback = None, *user_data: typing.Any) -> Future[bool]:
+        """Has another actor of the same group be active in place of this one. Await it, or give it a callback."""
+        return begin(AgentBus.Actor.hand_over_async, AgentBus.Actor.hand_over_finish, self, (to, pack(args)), cancellable,
+                     callback, user_data)
+
+    hand_over_async = hand_over  # type: ignore[assignment]
+
 
 def check_timeout(timeout: float) -> float:
     if not 0 < timeout < 2**32 / 1000:
