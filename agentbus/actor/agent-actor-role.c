@@ -234,16 +234,23 @@ role_start (AgentBus   *bus,
  *               gpointer    user_data)
  * {
  *   // prints: second goes on with step 7
- *   g_print ("%s goes on with step %d\n", agent_subscriber_get_name (AGENT_SUBSCRIBER (actor)), g_variant_get_int32 (args));
+ *   g_print ("%s goes on with step %d\n",
+ *            agent_subscriber_get_name (AGENT_SUBSCRIBER (actor)),
+ *            g_variant_get_int32 (args));
  * }
  *
- * g_autoptr (AgentActor) first = g_object_new (AGENT_TYPE_ACTOR, "name", "first", "group", "planner", NULL);
- * g_autoptr (AgentActor) second = g_object_new (AGENT_TYPE_ACTOR, "name", "second", "group", "planner", "active", FALSE, NULL);
+ * g_autoptr (AgentActor) first =
+ *   g_object_new (AGENT_TYPE_ACTOR,
+ *                 "name", "first", "group", "planner", NULL);
+ * g_autoptr (AgentActor) second =
+ *   g_object_new (AGENT_TYPE_ACTOR, "name", "second",
+ *                 "group", "planner", "active", FALSE, NULL);
  *
  * g_signal_connect (second, "activated", G_CALLBACK (on_activated), NULL);
  * agent_bus_subscribe (bus, AGENT_SUBSCRIBER (first), &error);
  * agent_bus_subscribe (bus, AGENT_SUBSCRIBER (second), &error);
- * agent_actor_hand_over_async (first, second, g_variant_new_int32 (7), NULL, NULL, NULL);
+ * agent_actor_hand_over_async (first, second, g_variant_new_int32 (7),
+ *                              NULL, NULL, NULL);
  * ```
  *
  * Since: 0.1

@@ -475,9 +475,6 @@ task_become_open (AgentTask *self,
   AgentSubscription *subscription = _agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self->actor));
   gboolean           open;
 
-  self->series = _agent_actor_dup_series (self->actor, agent_message_get_task_name (self->request));
-  if (self->series != NULL)
-    _agent_task_series_begin_task (self->series);
   self->requester.mailbox = _agent_subscription_ref_mailbox (subscription);
   self->series =
       _agent_actor_dup_series (self->actor, agent_message_get_task_name (self->request));

@@ -5,7 +5,6 @@
 #include "actor/agent-actor-core-private.h"
 #include "actor/agent-patient-private.h"
 #include "actor/agent-requester-private.h"
-#include "actor/agent-task-ledger-private.h"
 #include "actor/agent-task-private.h"
 #include "actor/agent-task-signals-private.h"
 #include "actor/agent-work-private.h"

@@ -556,7 +556,7 @@ main (int   argc,
 {
   test_init_slow (&argc, &argv);
   test_actors_init ();
-  test_add ("/actor-faults/plans", test_faults);
+  test_add ("/agentbus/actor-faults/plans", test_faults);
 
   return g_test_run ();
 }

@@ -372,7 +372,7 @@ main (int   argc,
 {
   test_init_slow (&argc, &argv);
   test_actors_init ();
-  test_add ("/actor-hammer/requests", test_hammer);
+  test_add ("/agentbus/actor-hammer/requests", test_hammer);
 
   return g_test_run ();
 }

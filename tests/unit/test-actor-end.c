@@ -309,7 +309,7 @@ test_leaves_in_handler (TestFixture *f)
     }
 }
 
-#define ADD(name, func) test_add ("/actor-end/" name, func)
+#define ADD(name, func) test_add ("/agentbus/actor-end/" name, func)
 
 int
 main (int   argc,

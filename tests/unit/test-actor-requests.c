@@ -785,7 +785,7 @@ test_wait (TestFixture *f)
   team_clear (&team);
 }
 
-#define ADD(name, func) test_add ("/actor-requests/" name, func)
+#define ADD(name, func) test_add ("/agentbus/actor-requests/" name, func)
 
 int
 main (int   argc,

@@ -1313,31 +1313,31 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  test_add ("/actor-role/frames/dropped", test_drops_frames);
-  test_add ("/actor-role/frames/kept", test_keeps_frames);
-  test_add ("/actor-role/frames/kept-beside-pause", test_keeps_beside_pause);
-  test_add ("/actor-role/frames/kept-within-capacity", test_keeps_within_capacity);
-  test_add ("/actor-role/frames/kept-from-receivers", test_keeps_from_receivers);
-  test_add ("/actor-role/frames/kept-until-it-leaves", test_keeps_until_it_leaves);
-  test_add ("/actor-role/group/skips-inactive", test_skips_inactive);
-  test_add ("/actor-role/group/nobody-active", test_nobody_active);
-  test_add ("/actor-role/hand-over/in-hand", test_hand);
-  test_add ("/actor-role/hand-over/job", test_job);
-  test_add ("/actor-role/hand-over/deactivated", test_deactivated);
-  test_add ("/actor-role/hand-over/activated", test_activated);
-  test_add ("/actor-role/hand-over/done", test_done);
-  test_add ("/actor-role/waiting/bounded", test_bounded);
-  test_add ("/actor-role/waiting/drops-oldest", test_drops_oldest);
-  test_add ("/actor-role/waiting/sender", test_waiting_sender);
-  test_add ("/actor-role/waiting/sender-undone", test_waiting_sender_undone);
-  test_add ("/actor-role/waiting/flush", test_flush);
-  test_add ("/actor-role/waiting/requests", test_requests);
-  test_add ("/actor-role/waiting/total-order", test_total_order);
-  test_add ("/actor-role/waiting/late-sender", test_late_sender);
-  test_add ("/actor-role/threads/to-and-fro", test_threads);
-  test_add ("/actor-role/threads/leaving", test_threads_leaving);
-  test_add ("/actor-role/stopped", test_stopped);
-  test_add ("/actor-role/refused", test_refused);
+  test_add ("/agentbus/actor-role/frames-dropped", test_drops_frames);
+  test_add ("/agentbus/actor-role/frames-kept", test_keeps_frames);
+  test_add ("/agentbus/actor-role/frames-kept-beside-pause", test_keeps_beside_pause);
+  test_add ("/agentbus/actor-role/frames-kept-within-capacity", test_keeps_within_capacity);
+  test_add ("/agentbus/actor-role/frames-kept-from-receivers", test_keeps_from_receivers);
+  test_add ("/agentbus/actor-role/frames-kept-until-it-leaves", test_keeps_until_it_leaves);
+  test_add ("/agentbus/actor-role/group-skips-inactive", test_skips_inactive);
+  test_add ("/agentbus/actor-role/group-nobody-active", test_nobody_active);
+  test_add ("/agentbus/actor-role/hand-over/in-hand", test_hand);
+  test_add ("/agentbus/actor-role/hand-over/job", test_job);
+  test_add ("/agentbus/actor-role/hand-over/deactivated", test_deactivated);
+  test_add ("/agentbus/actor-role/hand-over/activated", test_activated);
+  test_add ("/agentbus/actor-role/hand-over/done", test_done);
+  test_add ("/agentbus/actor-role/waiting-bounded", test_bounded);
+  test_add ("/agentbus/actor-role/waiting-drops-oldest", test_drops_oldest);
+  test_add ("/agentbus/actor-role/waiting-sender", test_waiting_sender);
+  test_add ("/agentbus/actor-role/waiting-sender-undone", test_waiting_sender_undone);
+  test_add ("/agentbus/actor-role/waiting-flush", test_flush);
+  test_add ("/agentbus/actor-role/waiting-requests", test_requests);
+  test_add ("/agentbus/actor-role/waiting-total-order", test_total_order);
+  test_add ("/agentbus/actor-role/waiting-late-sender", test_late_sender);
+  test_add ("/agentbus/actor-role/threads-to-and-fro", test_threads);
+  test_add ("/agentbus/actor-role/threads-leaving", test_threads_leaving);
+  test_add ("/agentbus/actor-role/stopped", test_stopped);
+  test_add ("/agentbus/actor-role/refused", test_refused);
 
   return g_test_run ();
 }

@@ -625,7 +625,7 @@ main (int   argc,
       char *argv[])
 {
   test_init_slow (&argc, &argv);
-  test_add ("/task-model/all-orders", test_all_orders);
+  test_add ("/agentbus/task-model/all-orders", test_all_orders);
 
   return g_test_run ();
 }
