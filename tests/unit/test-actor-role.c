@@ -1321,11 +1321,11 @@ main (int    argc,
   test_add ("/agentbus/actor-role/frames-kept-until-it-leaves", test_keeps_until_it_leaves);
   test_add ("/agentbus/actor-role/group-skips-inactive", test_skips_inactive);
   test_add ("/agentbus/actor-role/group-nobody-active", test_nobody_active);
-  test_add ("/agentbus/actor-role/hand-over/in-hand", test_hand);
-  test_add ("/agentbus/actor-role/hand-over/job", test_job);
-  test_add ("/agentbus/actor-role/hand-over/deactivated", test_deactivated);
-  test_add ("/agentbus/actor-role/hand-over/activated", test_activated);
-  test_add ("/agentbus/actor-role/hand-over/done", test_done);
+  test_add ("/agentbus/actor-role/hand-over-in-hand", test_hand);
+  test_add ("/agentbus/actor-role/hand-over-job", test_job);
+  test_add ("/agentbus/actor-role/hand-over-deactivated", test_deactivated);
+  test_add ("/agentbus/actor-role/hand-over-activated", test_activated);
+  test_add ("/agentbus/actor-role/hand-over-done", test_done);
   test_add ("/agentbus/actor-role/waiting-bounded", test_bounded);
   test_add ("/agentbus/actor-role/waiting-drops-oldest", test_drops_oldest);
   test_add ("/agentbus/actor-role/waiting-sender", test_waiting_sender);
