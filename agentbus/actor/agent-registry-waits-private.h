@@ -22,8 +22,9 @@ void                _agent_registry_waits_add      (AgentRegistryWaits   *self,
                                                     const char * const   *names,
                                                     guint                 timeout,
                                                     GTask                *task);
-void                _agent_registry_waits_appeared (AgentRegistryWaits   *self,
+GPtrArray *         _agent_registry_waits_appeared (AgentRegistryWaits   *self,
                                                     const char           *name);
+void                _agent_registry_waits_return   (GPtrArray            *done);
 void                _agent_registry_waits_vanished (AgentRegistryWaits   *self,
                                                     const char           *name);
 void                _agent_registry_waits_close    (AgentRegistryWaits   *self);

@@ -220,11 +220,13 @@ waits_end (GPtrArray *waits)
   g_ptr_array_set_free_func (waits, g_object_unref);
 }
 
-void
+/* @name is there now. Returns the tasks of those who wait for nobody else: (transfer full). Their waits have ended. The caller
+ * returns them when it has told the application, which may add waits meanwhile, for which @name counts already. */
+GPtrArray *
 _agent_registry_waits_appeared (AgentRegistryWaits *self,
                                 const char         *name)
 {
-  g_autoptr (GPtrArray) done = g_ptr_array_new ();
+  GPtrArray *done = g_ptr_array_new ();
   GPtrArray *list = g_hash_table_lookup (self->by_name, name);
 
   for (guint i = 0; list != NULL && i < list->len; i++)
@@ -236,8 +238,16 @@ _agent_registry_waits_appeared (AgentRegistryWaits *self,
     }
 
   waits_end (done);
+  return done;
+}
+
+/* Takes @done. */
+void
+_agent_registry_waits_return (GPtrArray *done)
+{
   for (guint i = 0; i < done->len; i++)
     g_task_return_boolean (done->pdata[i], TRUE);
+  g_ptr_array_unref (done);
 }
 
 void

@@ -159,11 +159,12 @@ registry_add (AgentRegistry *self,
               gboolean       told)
 {
   g_autoptr (AgentPeer) peer = _agent_peer_new (info, generation, told);
-  guint position = _agent_peer_list_add (self->peers, g_object_ref (peer));
+  guint      position = _agent_peer_list_add (self->peers, g_object_ref (peer));
+  GPtrArray *done = _agent_registry_waits_appeared (self->waits, agent_peer_get_name (peer));
 
   g_list_model_items_changed (G_LIST_MODEL (self), position, 0, 1);
   registry_emit (self, APPEARED, peer);
-  _agent_registry_waits_appeared (self->waits, agent_peer_get_name (peer));
+  _agent_registry_waits_return (done);
 }
 
 static void

@@ -692,6 +692,32 @@ test_wait (TestFixture *f)
 }
 
 static void
+on_appeared_wait (AgentRegistry *registry,
+                  AgentPeer     *peer,
+                  gpointer       user_data)
+{
+  agent_registry_wait_for_async (registry, NAMES ("a", "b"), 0, NULL, on_there, user_data);
+}
+
+/* The one of whom the handler is told is there already, and does not count once more. */
+static void
+test_wait_in_handler (TestFixture *f)
+{
+  g_autoptr (AgentRegistry) registry = agent_registry_new (f->bus);
+  g_autoptr (TestRecorder) a = NULL;
+  g_autoptr (TestRecorder) b = NULL;
+  Result result = { FALSE };
+
+  g_signal_connect (registry, "appeared::a", G_CALLBACK (on_appeared_wait), &result);
+  a = agent_subscribe (f, "a");
+  test_drain (f);
+  g_assert_false (result.done);
+  b = agent_subscribe (f, "b");
+  test_drain (f);
+  g_assert_true (result.ok);
+}
+
+static void
 test_wait_timeout (TestFixture *f)
 {
   g_autoptr (AgentRegistry) registry = NULL;
@@ -895,6 +921,7 @@ main (int    argc,
   test_add ("/agentbus/registry/elsewhere-local-is-stronger", test_local_is_stronger);
   test_add ("/agentbus/registry/stop-and-start", test_stop_and_start);
   test_add ("/agentbus/registry/wait", test_wait);
+  test_add ("/agentbus/registry/wait-in-handler", test_wait_in_handler);
   test_add ("/agentbus/registry/wait-timeout", test_wait_timeout);
   test_add ("/agentbus/registry/wait-cancelled", test_wait_cancelled);
   test_add ("/agentbus/registry/wait-closed", test_wait_closed);
