@@ -28,5 +28,6 @@ G_DEFINE_ENUM_TYPE (AgentBusError, agent_bus_error,
                     G_DEFINE_ENUM_VALUE (AGENT_BUS_ERROR_INVALID_MESSAGE, "invalid-message"),
                     G_DEFINE_ENUM_VALUE (AGENT_BUS_ERROR_TIMED_OUT, "timed-out"),
                     G_DEFINE_ENUM_VALUE (AGENT_BUS_ERROR_INVALID_TOPIC, "invalid-topic"),
-                    G_DEFINE_ENUM_VALUE (AGENT_BUS_ERROR_STALE, "stale"))
+                    G_DEFINE_ENUM_VALUE (AGENT_BUS_ERROR_STALE, "stale"),
+                    G_DEFINE_ENUM_VALUE (AGENT_BUS_ERROR_CANCELLED, "cancelled"))
 /* clang-format on */

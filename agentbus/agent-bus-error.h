@@ -28,6 +28,7 @@ G_BEGIN_DECLS
  * @AGENT_BUS_ERROR_TIMED_OUT: The deadline passed before the operation was done.
  * @AGENT_BUS_ERROR_INVALID_TOPIC: A pattern for topics is not valid.
  * @AGENT_BUS_ERROR_STALE: The conversation of the message has gone on.
+ * @AGENT_BUS_ERROR_CANCELLED: The task was cancelled.
  *
  * The errors that can happen at run time.
  *
@@ -47,6 +48,7 @@ typedef enum
   AGENT_BUS_ERROR_TIMED_OUT,
   AGENT_BUS_ERROR_INVALID_TOPIC,
   AGENT_BUS_ERROR_STALE,
+  AGENT_BUS_ERROR_CANCELLED,
 } AgentBusError;
 
 AGENT_AVAILABLE_IN_0_1

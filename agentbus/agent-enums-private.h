@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 /* How many values the enumerations have, for arrays with one element for each of them. */
 #define AGENT_N_CHANNELS      2
-#define AGENT_N_DROP_REASONS  6
+#define AGENT_N_DROP_REASONS  8
 #define AGENT_N_MESSAGE_TYPES (AGENT_MESSAGE_TYPE_HAND_OFF + 1)
 
 /* Whether one of the message types has this nick. Any thread may call it. */

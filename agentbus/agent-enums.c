@@ -49,10 +49,18 @@
   X (NO_TARGET, "no-target"),     \
   X (CLOSED,    "closed"),        \
   X (DISCARDED, "discarded"),     \
-  X (STALE,     "stale")
+  X (STALE,     "stale"),         \
+  X (CANCELLED, "cancelled"),     \
+  X (INACTIVE,  "inactive")
 
 #define AS_REASON_VALUE(NAME, nick) G_DEFINE_ENUM_VALUE (AGENT_DROP_REASON_##NAME, nick)
 #define AS_REASON_NICK(NAME, nick) [AGENT_DROP_REASON_##NAME] = nick
+
+G_DEFINE_ENUM_TYPE (AgentActorState, agent_actor_state,
+                    G_DEFINE_ENUM_VALUE (AGENT_ACTOR_STATE_NEW, "new"),
+                    G_DEFINE_ENUM_VALUE (AGENT_ACTOR_STATE_READY, "ready"),
+                    G_DEFINE_ENUM_VALUE (AGENT_ACTOR_STATE_ENDING, "ending"),
+                    G_DEFINE_ENUM_VALUE (AGENT_ACTOR_STATE_ENDED, "ended"))
 
 G_DEFINE_ENUM_TYPE (AgentDispatchResult, agent_dispatch_result,
                     G_DEFINE_ENUM_VALUE (AGENT_DISPATCH_RESULT_DELIVERED, "delivered"),

@@ -10,6 +10,7 @@
 
 G_BEGIN_DECLS
 
+#define AGENT_TYPE_ACTOR_STATE     (agent_actor_state_get_type ())
 #define AGENT_TYPE_CHANNEL         (agent_channel_get_type ())
 #define AGENT_TYPE_DISPATCH_RESULT (agent_dispatch_result_get_type ())
 #define AGENT_TYPE_DROP_REASON     (agent_drop_reason_get_type ())
@@ -128,6 +129,8 @@ typedef enum
  * @AGENT_DROP_REASON_CLOSED: The bus was stopped, or the subscriber was leaving the bus.
  * @AGENT_DROP_REASON_DISCARDED: The message was still queued when its subscriber left the bus.
  * @AGENT_DROP_REASON_STALE: The message was of an older epoch of its conversation.
+ * @AGENT_DROP_REASON_CANCELLED: The message was a `TASK_REQUEST`, and a `TASK_CANCEL` had come before its turn.
+ * @AGENT_DROP_REASON_INACTIVE: The message was data, and its receiver did not take part when its turn came.
  *
  * Why a message was not delivered.
  *
@@ -141,6 +144,8 @@ typedef enum
   AGENT_DROP_REASON_CLOSED,
   AGENT_DROP_REASON_DISCARDED,
   AGENT_DROP_REASON_STALE,
+  AGENT_DROP_REASON_CANCELLED,
+  AGENT_DROP_REASON_INACTIVE,
 } AgentDropReason;
 
 /**
@@ -211,6 +216,27 @@ typedef enum
   AGENT_TASK_STATUS_CANCELLED,
 } AgentTaskStatus;
 
+/**
+ * AgentActorState:
+ * @AGENT_ACTOR_STATE_NEW: It has not been on a bus yet.
+ * @AGENT_ACTOR_STATE_READY: It is on a bus, and takes messages.
+ * @AGENT_ACTOR_STATE_ENDING: It ends: what it has begun goes on, nothing new is taken.
+ * @AGENT_ACTOR_STATE_ENDED: It has left.
+ *
+ * How far the life of an agent has come.
+ *
+ * Since: 0.1
+ */
+typedef enum
+{
+  AGENT_ACTOR_STATE_NEW,
+  AGENT_ACTOR_STATE_READY,
+  AGENT_ACTOR_STATE_ENDING,
+  AGENT_ACTOR_STATE_ENDED,
+} AgentActorState;
+
+AGENT_AVAILABLE_IN_0_1
+GType        agent_actor_state_get_type     (void);
 AGENT_AVAILABLE_IN_0_1
 GType        agent_channel_get_type         (void);
 AGENT_AVAILABLE_IN_0_1

@@ -12,16 +12,23 @@
 
 G_BEGIN_DECLS
 
+typedef struct _AgentActor            AgentActor;
 typedef struct _AgentBus              AgentBus;
 typedef struct _AgentConversation     AgentConversation;
 typedef struct _AgentDelivery         AgentDelivery;
 typedef struct _AgentFrame            AgentFrame;
 typedef struct _AgentInfo             AgentInfo;
+typedef struct _AgentJob              AgentJob;
 typedef struct _AgentMessage          AgentMessage;
 typedef struct _AgentMetrics          AgentMetrics;
+typedef struct _AgentPeer             AgentPeer;
+typedef struct _AgentRegistry         AgentRegistry;
 typedef struct _AgentRetryPolicy      AgentRetryPolicy;
 typedef struct _AgentRouteTable       AgentRouteTable;
 typedef struct _AgentRouterDispatcher AgentRouterDispatcher;
+typedef struct _AgentRunner           AgentRunner;
 typedef struct _AgentSubscriber       AgentSubscriber;
+typedef struct _AgentTask             AgentTask;
+typedef struct _AgentTaskGroup        AgentTaskGroup;
 
 G_END_DECLS

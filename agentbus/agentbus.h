@@ -9,6 +9,14 @@
 #include <agentbus/agent-types.h>
 #include <agentbus/agent-version.h>
 #include <agentbus/agent-visibility.h>
+#include <agentbus/actor/agent-actor.h>
+#include <agentbus/actor/agent-bus-request.h>
+#include <agentbus/actor/agent-job.h>
+#include <agentbus/actor/agent-peer.h>
+#include <agentbus/actor/agent-registry.h>
+#include <agentbus/actor/agent-runner.h>
+#include <agentbus/actor/agent-task-group.h>
+#include <agentbus/actor/agent-task.h>
 #include <agentbus/base/agent-main-context.h>
 #include <agentbus/bus/agent-bus.h>
 #include <agentbus/bus/agent-delivery.h>

@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  *
  * A new timer has no time and calls nothing. set_time() may be called in any thread, but not by two threads at once:
  * the owner holds a lock. The time stays set, so the function is called in each iteration until it sets a later time,
- * or -1 for none. free() must be called without that lock, as it may call the destroy notify.
+ * or -1 for none. free() must be called without that lock, as it may call the destroy notify, which may be NULL.
  */
 typedef struct _AgentTimerSource AgentTimerSource;
 
@@ -23,6 +23,8 @@ AgentTimerSource *_agent_timer_source_new      (GMainContext     *context,
                                                 AgentTimerFunc    func,
                                                 gpointer          data,
                                                 GDestroyNotify    destroy);
+void              _agent_timer_source_allow_nesting
+                                               (AgentTimerSource *self);
 void              _agent_timer_source_free     (AgentTimerSource *self);
 void              _agent_timer_source_set_time (AgentTimerSource *self,
                                                 gint64            time);

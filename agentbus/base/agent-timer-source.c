@@ -57,7 +57,8 @@ timer_source_finalize (GSource *source)
 {
   TimerGSource *self = (TimerGSource *) source;
 
-  self->destroy (self->data);
+  if (self->destroy != NULL)
+    self->destroy (self->data);
 }
 
 static GSourceFuncs timer_source_funcs = {
@@ -88,6 +89,13 @@ _agent_timer_source_new (GMainContext  *context,
   g_source_attach (self->source, context);
 
   return self;
+}
+
+/* From now on the function is also called while it is running, if it iterates its context. Before the first set_time(). */
+void
+_agent_timer_source_allow_nesting (AgentTimerSource *self)
+{
+  g_source_set_can_recurse (self->source, TRUE);
 }
 
 void

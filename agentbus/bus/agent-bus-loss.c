@@ -39,11 +39,11 @@ void
 _agent_bus_send_loss (AgentBus     *bus,
                       AgentMessage *message,
                       const char   *name,
-                      const char   *text)
+                      const GError *error)
 {
   if (!_agent_message_wants_loss (message) || !_agent_directory_is_open (bus->directory) ||
       !loss_has_subscriber (bus, agent_message_get_source (message)))
     return;
 
-  agent_bus_send (bus, _agent_message_new_loss (message, loss_choose_source (message, name), text));
+  agent_bus_send (bus, _agent_message_new_loss (message, loss_choose_source (message, name), error));
 }

@@ -19,7 +19,7 @@ members_add (AgentBus        *self,
   if (_agent_subscriber_claim (subscriber, mailbox, error))
     {
       _agent_subscription_bring_accepts (subscription, mailbox);
-      if (_agent_directory_add (self->directory, mailbox, error))
+      if (_agent_subscription_join (subscription, self, mailbox, error))
         {
           _agent_subscription_bring_patterns (subscription, self, mailbox);
           return TRUE;
@@ -29,6 +29,22 @@ members_add (AgentBus        *self,
 
   _agent_mailbox_withdraw (mailbox);
   return FALSE;
+}
+
+/* Only what is on a bus under its name has rules: a monitor of the same type has none. (transfer full) */
+static AgentMailbox *
+members_new_mailbox (AgentBus                   *self,
+                     AgentSubscriber            *subscriber,
+                     const AgentSubscriberRules *rules)
+{
+  AgentMailbox *mailbox = _agent_subscriber_new_mailbox (subscriber, &self->owner->base, self->capacity);
+
+  if (rules != NULL)
+    _agent_mailbox_add_inbox (mailbox, &rules->mailbox);
+  if (rules != NULL && rules->prepare != NULL)
+    rules->prepare (subscriber, mailbox);
+
+  return mailbox;
 }
 
 /**
@@ -54,8 +70,9 @@ agent_bus_subscribe (AgentBus        *self,
                      AgentSubscriber *subscriber,
                      GError         **error)
 {
-  AgentMailbox *mailbox;
-  gboolean      added;
+  const AgentSubscriberRules *rules;
+  AgentMailbox               *mailbox;
+  gboolean                    added;
 
   g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (subscriber), FALSE);
@@ -64,12 +81,15 @@ agent_bus_subscribe (AgentBus        *self,
   g_return_val_if_fail (g_strcmp0 (agent_subscriber_get_group (subscriber), "") != 0, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  mailbox = _agent_subscriber_new_mailbox (subscriber, &self->owner->base, self->capacity);
+  rules = _agent_subscriber_get_rules (subscriber);
+  mailbox = members_new_mailbox (self, subscriber, rules);
   added = members_add (self, subscriber, mailbox, error);
   if (added)
     {
       _agent_mailbox_watches_tell (&self->owner->base.watches, mailbox, AGENT_MAILBOX_SUBSCRIBED);
       _agent_bus_report_subscribed (self->report, subscriber);
+      if (rules != NULL && rules->subscribed != NULL)
+        rules->subscribed (subscriber, self);
     }
   _agent_mailbox_unref (mailbox);
   return added;
@@ -79,6 +99,7 @@ static void
 members_end (AgentBus       *self,
              GPtrArray      *mailboxes,
              AgentLeaveFlags flags,
+             guint           timeout,
              GTask          *task)
 {
   g_autoptr (AgentBus) bus = g_object_ref (self);
@@ -87,7 +108,7 @@ members_end (AgentBus       *self,
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_close (mailboxes->pdata[i], (flags & AGENT_LEAVE_FLAGS_DRAIN) != 0);
 
-  _agent_ending_begin (mailboxes, agent_bus_get_shutdown_timeout (self), self->context, task);
+  _agent_ending_begin (mailboxes, timeout, self->context, task);
 }
 
 /* FALSE: there is no such subscriber, and @task is still the caller's. */
@@ -95,6 +116,7 @@ static gboolean
 members_end_by_name (AgentBus       *self,
                      const char     *name,
                      AgentLeaveFlags flags,
+                     guint           timeout,
                      GTask          *task)
 {
   AgentMailbox *mailbox = _agent_directory_remove (self->directory, name);
@@ -105,7 +127,7 @@ members_end_by_name (AgentBus       *self,
 
   mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
   g_ptr_array_add (mailboxes, mailbox);
-  members_end (self, mailboxes, flags, task);
+  members_end (self, mailboxes, flags, timeout, task);
   return TRUE;
 }
 
@@ -130,13 +152,14 @@ agent_bus_unsubscribe (AgentBus   *self,
   g_return_if_fail (AGENT_IS_BUS (self));
   g_return_if_fail (name != NULL);
 
-  members_end_by_name (self, name, AGENT_LEAVE_FLAGS_NONE, NULL);
+  members_end_by_name (self, name, AGENT_LEAVE_FLAGS_NONE, agent_bus_get_shutdown_timeout (self), NULL);
 }
 
 static void
 members_unsubscribe (AgentBus           *self,
                      const char         *name,
                      AgentLeaveFlags     flags,
+                     guint               timeout,
                      GCancellable       *cancellable,
                      GAsyncReadyCallback callback,
                      gpointer            user_data,
@@ -145,7 +168,7 @@ members_unsubscribe (AgentBus           *self,
   GTask *task = g_task_new (self, cancellable, callback, user_data);
 
   g_task_set_source_tag (task, tag);
-  if (members_end_by_name (self, name, flags, task))
+  if (members_end_by_name (self, name, flags, timeout, task))
     return;
 
   g_task_return_new_error (
@@ -191,7 +214,7 @@ agent_bus_unsubscribe_async (AgentBus           *self,
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   members_unsubscribe (
-      self, name, AGENT_LEAVE_FLAGS_NONE, cancellable, callback, user_data, agent_bus_unsubscribe_async);
+      self, name, AGENT_LEAVE_FLAGS_NONE, agent_bus_get_shutdown_timeout (self), cancellable, callback, user_data, agent_bus_unsubscribe_async);
 }
 
 /**
@@ -252,7 +275,31 @@ agent_bus_unsubscribe_full_async (AgentBus           *self,
   g_return_if_fail (name != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  members_unsubscribe (self, name, flags, cancellable, callback, user_data, agent_bus_unsubscribe_full_async);
+  members_unsubscribe (self, name, flags, agent_bus_get_shutdown_timeout (self), cancellable, callback, user_data, agent_bus_unsubscribe_full_async);
+}
+
+/* As agent_bus_unsubscribe_full_async(), for just this subscription, which may be leaving already, and with a deadline of its
+ * own in milliseconds. Ended by agent_bus_unsubscribe_full_finish().
+ *
+ * @callback: (nullable) */
+void
+_agent_bus_end_subscription (AgentBus           *self,
+                             AgentMailbox       *mailbox,
+                             AgentLeaveFlags     flags,
+                             guint               timeout,
+                             GAsyncReadyCallback callback,
+                             gpointer            user_data)
+{
+  GTask     *task = callback != NULL ? g_task_new (self, NULL, callback, user_data) : NULL;
+  GPtrArray *mailboxes = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
+
+  if (task != NULL)
+    g_task_set_source_tag (task, agent_bus_unsubscribe_full_async);
+  g_ptr_array_add (mailboxes, _agent_mailbox_ref (mailbox));
+  if (_agent_directory_remove_mailbox (self->directory, mailbox))
+    members_end (self, mailboxes, flags, timeout, task);
+  else
+    _agent_ending_begin (mailboxes, timeout, self->context, task);
 }
 
 /**
@@ -373,7 +420,7 @@ members_stop (AgentBus           *self,
   GTask *task = g_task_new (self, cancellable, callback, user_data);
 
   g_task_set_source_tag (task, tag);
-  members_end (self, _agent_directory_close (self->directory), flags, task);
+  members_end (self, _agent_directory_close (self->directory), flags, agent_bus_get_shutdown_timeout (self), task);
   g_ptr_array_unref (_agent_retained_clear (self->owner->retained));
 }
 

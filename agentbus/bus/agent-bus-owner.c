@@ -4,6 +4,7 @@
 
 #include "bus/agent-bus-loss-private.h"
 #include "bus/agent-bus-owner-private.h"
+#include "bus/agent-delivery-private.h"
 #include "bus/agent-group-send-private.h"
 #include "bus/agent-subscriber-private.h"
 
@@ -68,12 +69,20 @@ static void
 owner_lost (AgentMailboxOwner *owner,
             AgentMessage      *message,
             const char        *name,
-            const char        *text)
+            const GError      *error)
 {
   g_autoptr (AgentBus) bus = _agent_bus_report_dup_bus (((AgentBusOwner *) owner)->report);
 
   if (bus != NULL)
-    _agent_bus_send_loss (bus, message, name, text);
+    _agent_bus_send_loss (bus, message, name, error);
+}
+
+static gpointer
+owner_new_delivery (AgentMailbox *mailbox,
+                    gpointer      subscriber,
+                    AgentHand    *hand)
+{
+  return _agent_delivery_new (mailbox, subscriber, hand);
 }
 
 static void
@@ -134,6 +143,7 @@ static const AgentMailboxOwnerFuncs owner_funcs = {
   .has_heir = owner_has_heir,
   .move = owner_move,
   .lost = owner_lost,
+  .new_delivery = owner_new_delivery,
   .failed = owner_failed,
   .left = owner_left,
   .dup_bus = owner_dup_bus,

@@ -50,7 +50,32 @@ void             _agent_bus_add_patterns (AgentBus                     *self,
                                           const char * const           *accepts,
                                           AgentSender                  *sender);
 
+/* Any thread, also with locks of a sender held, who collects @sender later */
+guint            _agent_bus_announce_message
+                                         (AgentBus                     *self,
+                                          AgentMessage                 *message,
+                                          AgentSender                  *sender);
+guint            _agent_bus_announce     (AgentBus                     *self,
+                                          AgentInfo                    *info,
+                                          AgentSender                  *sender);
+
 /* Any thread */
+guint            _agent_bus_send_to_mailbox_uncollected
+                                         (AgentBus                     *self,
+                                          AgentMailbox                 *mailbox,
+                                          AgentMessage                 *message,
+                                          AgentSender                  *sender);
+guint            _agent_bus_send_uncollected
+                                         (AgentBus                     *self,
+                                          AgentMessage                 *message,
+                                          AgentSender                  *sender);
+void             _agent_bus_end_subscription
+                                         (AgentBus                     *self,
+                                          AgentMailbox                 *mailbox,
+                                          AgentLeaveFlags               flags,
+                                          guint                         timeout,
+                                          GAsyncReadyCallback           callback,
+                                          gpointer                      user_data);
 gboolean         _agent_bus_forward      (AgentBus                     *self,
                                           AgentMessage                 *message,
                                           GError                      **error);
@@ -112,5 +137,15 @@ AgentOfferResult _agent_bus_offer_now    (AgentBus                     *self,
 GError          *_agent_bus_new_offer_error
                                          (AgentMailbox                 *mailbox,
                                           AgentOfferResult              result);
+
+/* Relaxed: each number is given out once, and the numbers of each sender rise, as all changes of one variable have one order. */
+static inline void
+_agent_bus_stamp (AgentBus     *self,
+                  AgentMessage *message,
+                  AgentSender  *sender)
+{
+  message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
+  message->sent_at = _agent_clock_stamp (&sender->clock);
+}
 
 G_END_DECLS

@@ -8,17 +8,6 @@
 #include "bus/agent-bus-show-private.h"
 #include "bus/agent-group-send-private.h"
 
-static void
-send_stamp (AgentBus     *self,
-            AgentMessage *message,
-            AgentSender  *sender)
-{
-  /* Relaxed: each number is given out once, and the numbers of each sender rise, as all changes of one variable have one
-   * order. */
-  message->seq = atomic_fetch_add_explicit (&self->last_seq, 1, memory_order_relaxed) + 1;
-  message->sent_at = _agent_clock_stamp (&sender->clock);
-}
-
 /* Takes @message, which came to no subscriber. */
 static void
 send_drop (AgentBus       *self,
@@ -127,6 +116,58 @@ send_to_takers (AgentBus           *self,
          send_to_list (audience.mailboxes, audience.n, own, message, sender);
 }
 
+/* Finds the mailboxes that take @message, which tells which agents are there, but not that of its source. */
+static void
+send_find_watchers (AgentSnapshot *snapshot,
+                    AgentMessage  *message,
+                    AgentAudience *audience)
+{
+  const char         *source = _agent_message_string (message, message->source);
+  AgentMailbox       *own = _agent_snapshot_lookup (snapshot, source, message->hash);
+  AgentInterestIndex *interests = _agent_snapshot_get_interests (snapshot);
+  AgentMailboxTrie   *takers;
+  guint               n_takers;
+
+  if (interests != NULL)
+    _agent_interest_index_find (interests, message, audience);
+  takers = _agent_snapshot_get_takers (snapshot, &n_takers);
+  _agent_audience_add (audience, takers, n_takers);
+  _agent_audience_filter (audience, send_is_other, own);
+}
+
+static guint
+send_to_audience (AgentAudience *audience,
+                  AgentMessage  *message,
+                  AgentSender   *sender)
+{
+  _agent_message_add_refs (message, audience->n - 1);
+  return send_to_list (audience->mailboxes, audience->n, NULL, message, sender);
+}
+
+static guint
+send_to_watchers (AgentBus      *self,
+                  AgentSnapshot *snapshot,
+                  AgentMessage  *message,
+                  AgentSender   *sender)
+{
+  g_auto (AgentAudience) audience;
+
+  _agent_audience_init (&audience);
+  send_find_watchers (snapshot, message, &audience);
+  if (audience.n > 0)
+    return send_to_audience (&audience, message, sender);
+
+  send_drop (self, AGENT_DROP_REASON_NO_TARGET, message, sender);
+  return 0;
+}
+
+static gboolean
+send_is_for_watchers (AgentSnapshot *snapshot,
+                      AgentMessage  *message)
+{
+  return G_UNLIKELY (_agent_snapshot_has_agents (snapshot)) && _agent_message_is_presence (message);
+}
+
 /* Adds the references of all addressees in one step. */
 static guint
 send_to_all (AgentBus      *self,
@@ -141,6 +182,8 @@ send_to_all (AgentBus      *self,
   guint               n_mailboxes;
   guint               n_addressed;
 
+  if (send_is_for_watchers (snapshot, message))
+    return send_to_watchers (self, snapshot, message, sender);
   if (G_UNLIKELY (interests != NULL || message->topic != NULL))
     return send_to_takers (self, interests, own, message, sender);
 
@@ -179,6 +222,12 @@ send_find_audience (AgentSnapshot *snapshot,
   AgentMailbox      **mailboxes;
   guint               n_mailboxes;
 
+  if (send_is_for_watchers (snapshot, message))
+    {
+      send_find_watchers (snapshot, message, audience);
+      return;
+    }
+
   if (choose && interests != NULL)
     _agent_interest_index_find (interests, message, audience);
   if (choose)
@@ -216,7 +265,7 @@ send_unsent (AgentBus     *self,
 {
   AgentSnapshot *snapshot = _agent_directory_get_snapshot (self->directory, sender);
 
-  send_stamp (self, message, sender);
+  _agent_bus_stamp (self, message, sender);
   if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
     send_trace (snapshot, message);
 
@@ -294,6 +343,25 @@ send_retained (AgentBus     *self,
   return n_accepted;
 }
 
+/* Sends @message as agent_bus_send() does, and leaves what is to be freed and told to the caller, who calls
+ * _agent_sender_collect() with no lock held. Nothing of the application runs here. Takes @message. */
+guint
+_agent_bus_send_uncollected (AgentBus     *self,
+                             AgentMessage *message,
+                             AgentSender  *sender)
+{
+  message = _agent_message_take_unsent (message);
+
+  if (!_agent_directory_is_open (self->directory))
+    return send_refuse (self, message, sender);
+  if (G_UNLIKELY (message->retained && message->topic != NULL && message->target == 0))
+    return send_retained (self, message, sender);
+  if (self->total_order)
+    return send_in_order (self, message, sender);
+
+  return send_watched (self, message, sender);
+}
+
 /**
  * agent_bus_send:
  * @self: a bus
@@ -321,19 +389,85 @@ agent_bus_send (AgentBus     *self,
   g_return_val_if_fail (message != NULL, 0);
 
   sender = _agent_sender_get ();
-  message = _agent_message_take_unsent (message);
-
-  if (!_agent_directory_is_open (self->directory))
-    n_accepted = send_refuse (self, message, sender);
-  else if (G_UNLIKELY (message->retained && message->topic != NULL && message->target == 0))
-    n_accepted = send_retained (self, message, sender);
-  else if (self->total_order)
-    n_accepted = send_in_order (self, message, sender);
-  else
-    n_accepted = send_watched (self, message, sender);
-
+  n_accepted = _agent_bus_send_uncollected (self, message, sender);
   _agent_sender_collect (sender);
+
   return n_accepted;
+}
+
+/* --- For agents --- */
+
+static guint
+send_announcement_to (AgentBus      *self,
+                      AgentAudience *audience,
+                      AgentMessage  *message,
+                      AgentSender   *sender)
+{
+  gboolean monitored = _agent_bus_is_monitored (self);
+  guint    n_accepted;
+
+  _agent_bus_stamp (self, message, sender);
+  if (monitored)
+    agent_message_ref (message);
+  n_accepted = send_to_audience (audience, message, sender);
+  if (monitored)
+    {
+      _agent_bus_show (self, message, n_accepted, sender->drop_reason, sender);
+      _agent_sender_unref_later (sender, message);
+    }
+
+  return n_accepted;
+}
+
+/* Takes @message. */
+static guint
+send_announcement (AgentBus     *self,
+                   AgentMessage *message,
+                   AgentSender  *sender)
+{
+  AgentSnapshot *snapshot = _agent_directory_get_snapshot (self->directory, sender);
+  g_auto (AgentAudience) audience;
+
+  _agent_audience_init (&audience);
+  send_find_watchers (snapshot, message, &audience);
+  if (audience.n == 0)
+    {
+      _agent_sender_unref_later (sender, message);
+      return 0;
+    }
+
+  if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
+    send_trace (snapshot, message);
+  return send_announcement_to (self, &audience, message, sender);
+}
+
+/* Sends what is said of agents on the bus, an AGENT_READY or AGENT_REGISTRY, to those who take that. If there are none, nothing
+ * is sent, and so nothing is lost. Takes @message. Returns how many have accepted it. */
+guint
+_agent_bus_announce_message (AgentBus     *self,
+                             AgentMessage *message,
+                             AgentSender  *sender)
+{
+  guint n_accepted;
+
+  message->sent = TRUE;
+  message->announced = TRUE;
+  if (self->total_order)
+    g_mutex_lock (&self->order_lock);
+  n_accepted = send_announcement (self, message, sender);
+  if (self->total_order)
+    g_mutex_unlock (&self->order_lock);
+
+  return n_accepted;
+}
+
+/* Sends what an agent on the bus says of itself. */
+guint
+_agent_bus_announce (AgentBus    *self,
+                     AgentInfo   *info,
+                     AgentSender *sender)
+{
+  return _agent_bus_announce_message (self, agent_message_new_agent_ready (info), sender);
 }
 
 /* --- For a watch that hands messages over itself --- */
@@ -371,7 +505,7 @@ _agent_bus_accept (AgentBus     *self,
 
   if (self->total_order)
     g_mutex_lock (&self->order_lock);
-  send_stamp (self, message, sender);
+  _agent_bus_stamp (self, message, sender);
   if (self->total_order)
     g_mutex_unlock (&self->order_lock);
 

@@ -121,6 +121,7 @@ agent_bus_constructed (GObject *object)
 
   self->context = g_main_context_ref_thread_default ();
   self->directory = _agent_directory_new ();
+  _agent_directory_count_by (self->directory, &self->last_seq);
   self->report = _agent_bus_report_new (self, self->context);
   self->owner = _agent_bus_owner_new (self->directory, self->report);
 }

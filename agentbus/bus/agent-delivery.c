@@ -170,7 +170,7 @@ _agent_delivery_new (AgentMailbox    *mailbox,
 /* Tells the source of the message that the message was lost, if the source wants to hear of that. */
 static void
 delivery_tell_loss (AgentDelivery *self,
-                    const char    *text)
+                    const GError  *error)
 {
   AgentMailboxOwner *owner = self->mailbox->owner;
   AgentMessage      *message = _agent_hand_take_loss (self->hand);
@@ -178,8 +178,17 @@ delivery_tell_loss (AgentDelivery *self,
   if (message == NULL)
     return;
 
-  owner->funcs->lost (owner, message, _agent_mailbox_get_name (self->mailbox), text);
+  owner->funcs->lost (owner, message, _agent_mailbox_get_name (self->mailbox), error);
   agent_message_unref (message);
+}
+
+static void
+delivery_tell_dropped (AgentDelivery *self)
+{
+  g_autoptr (GError) error = g_error_new_literal (
+      AGENT_BUS_ERROR, AGENT_BUS_ERROR_FAILED, "The handler dropped the delivery without an answer");
+
+  delivery_tell_loss (self, error);
 }
 
 /* TRUE for the first call only. */
@@ -209,7 +218,7 @@ agent_delivery_dispose (GObject *object)
       if (!_agent_mailbox_has_left (self->mailbox))
         g_warning ("A delivery to '%s' was dropped without complete() or fail()",
                    _agent_mailbox_get_name (self->mailbox));
-      delivery_tell_loss (self, "The handler dropped the delivery without an answer");
+      delivery_tell_dropped (self);
       _agent_mailbox_resume (self->mailbox, self->hand);
     }
 
@@ -422,7 +431,7 @@ delivery_fail (AgentDelivery *self,
   valid = g_utf8_make_valid (text, -1);
   error = g_error_new_literal (domain, code, valid);
   mailbox->owner->funcs->failed (mailbox->owner, mailbox, self->subscriber, self->hand->message, error);
-  delivery_tell_loss (self, valid);
+  delivery_tell_loss (self, error);
   _agent_mailbox_resume (mailbox, self->hand);
 }
 

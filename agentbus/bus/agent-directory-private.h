@@ -4,6 +4,7 @@
 
 #include "bus/agent-group-private.h"
 #include "bus/agent-name-watch-private.h"
+#include "bus/agent-presence-private.h"
 #include "bus/agent-snapshot-private.h"
 #include "mailbox/agent-ledger-private.h"
 #include "mailbox/agent-sender-private.h"
@@ -43,14 +44,30 @@ void            _agent_directory_remove_pattern  (AgentDirectory  *self,
                                                   AgentMailbox    *mailbox,
                                                   const char      *pattern);
 
+gboolean        _agent_directory_set_info        (AgentDirectory  *self,
+                                                  AgentMailbox    *mailbox,
+                                                  AgentInfo       *info);
+void            _agent_directory_count_by        (AgentDirectory  *self,
+                                                  _Atomic guint64 *last_seq);
+GArray         *_agent_directory_watch_presence  (AgentDirectory  *self,
+                                                  AgentPresenceFunc
+                                                                   func,
+                                                  gpointer         data);
+void            _agent_directory_unwatch_presence
+                                                 (AgentDirectory  *self,
+                                                  gpointer         data);
+
 gboolean        _agent_directory_is_open         (AgentDirectory  *self);
 void            _agent_directory_open            (AgentDirectory  *self);
 GPtrArray      *_agent_directory_close           (AgentDirectory  *self);
 gboolean        _agent_directory_add             (AgentDirectory  *self,
                                                   AgentMailbox    *mailbox,
+                                                  AgentInfo       *info,
                                                   GError         **error);
 AgentMailbox   *_agent_directory_remove          (AgentDirectory  *self,
                                                   const char      *name);
+gboolean        _agent_directory_remove_mailbox  (AgentDirectory  *self,
+                                                  AgentMailbox    *mailbox);
 void            _agent_directory_forget          (AgentDirectory  *self,
                                                   AgentMailbox    *mailbox);
 AgentMailbox   *_agent_directory_lookup          (AgentDirectory  *self,

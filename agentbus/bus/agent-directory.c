@@ -3,33 +3,9 @@
 #include "config.h"
 
 #include "agent-bus-error.h"
-#include "base/agent-spin-lock-private.h"
 #include "base/agent-string-hash-private.h"
-#include "bus/agent-departures-private.h"
-#include "bus/agent-directory-private.h"
+#include "bus/agent-directory-locked-private.h"
 #include "mailbox/agent-mailbox-private.h"
-
-struct _AgentDirectory
-{
-  guint           slot; /* the slot of a sender that keeps the snapshot it used last */
-  _Atomic guint64 generation;
-
-  GMutex      lock;
-  gint        is_open; /* (atomic) changed with the lock held */
-  GHashTable *leaving; /* (lock) set of AgentMailbox (owned): the mailboxes that have no name any more and have not left yet */
-
-  AgentDepartures departures; /* (lock) */
-
-  AgentGroups      *groups;       /* (owned) changed with @lock held */
-  AgentNameWatches *name_watches; /* (owned) told with @lock held */
-
-  /* These are changed with both locks held, and read with one of them. Senders take only the second one. */
-  AgentSpinLock       name_lock; /* taken last */
-  AgentMailboxTrie   *by_name;   /* (owned) (nullable) */
-  guint               n_names;
-  AgentInterestIndex *interests; /* (owned) (nullable) NULL if all mailboxes take all broadcasts */
-  AgentSnapshot      *snapshot;  /* (name_lock) (owned) (nullable) NULL from a change until a sender needs it */
-};
 
 static _Atomic guint64 last_slot;
 static _Atomic guint64 last_generation;
@@ -41,22 +17,25 @@ directory_next_number (_Atomic guint64 *last)
   return atomic_fetch_add_explicit (last, 1, memory_order_relaxed) + 1;
 }
 
-/* Takes @by_name: (nullable) and @interests: (nullable). What was there before is freed after the senders' lock is
- * unlocked. */
+/* Takes @by_name: (nullable), @interests: (nullable) and @takers: (nullable). What was there before is freed after the
+ * senders' lock is unlocked. */
 static void
 directory_set_names_locked (AgentDirectory     *self,
                             AgentMailboxTrie   *by_name,
                             guint               n_names,
-                            AgentInterestIndex *interests)
+                            AgentInterestIndex *interests,
+                            AgentTakers        *takers)
 {
   AgentMailboxTrie   *old_names = self->by_name;
   AgentInterestIndex *old_interests = self->interests;
+  AgentTakers        *old_takers = self->takers;
   AgentSnapshot      *old_snapshot;
 
   _agent_spin_lock_lock (&self->name_lock);
   self->by_name = by_name;
   self->n_names = n_names;
   self->interests = interests;
+  self->takers = takers;
   old_snapshot = g_steal_pointer (&self->snapshot);
   /* Release: a thread that sees the number finds the names that it stands for. */
   atomic_store_explicit (&self->generation, directory_next_number (&last_generation), memory_order_release);
@@ -64,6 +43,7 @@ directory_set_names_locked (AgentDirectory     *self,
 
   _agent_mailbox_trie_unref (old_names);
   _agent_interest_index_unref (old_interests);
+  _agent_takers_unref (old_takers);
   g_clear_pointer (&old_snapshot, _agent_snapshot_unref);
 }
 
@@ -86,8 +66,9 @@ _agent_directory_new (void)
   _agent_departures_init (&self->departures);
   self->groups = _agent_groups_new ();
   self->name_watches = _agent_name_watches_new ();
+  self->presence = _agent_presence_new ();
   g_mutex_init (&self->lock);
-  directory_set_names_locked (self, NULL, 0, NULL);
+  directory_set_names_locked (self, NULL, 0, NULL, NULL);
 
   return self;
 }
@@ -98,9 +79,11 @@ _agent_directory_free (AgentDirectory *self)
   g_clear_pointer (&self->snapshot, _agent_snapshot_unref);
   _agent_mailbox_trie_unref (self->by_name);
   _agent_interest_index_unref (self->interests);
+  _agent_takers_unref (self->takers);
   g_hash_table_unref (self->leaving);
   _agent_departures_clear (&self->departures);
   _agent_name_watches_unref (self->name_watches);
+  _agent_presence_free (self->presence);
   _agent_groups_free (self->groups);
   g_mutex_clear (&self->lock);
   g_free (self);
@@ -120,7 +103,7 @@ _agent_directory_ref_snapshot (AgentDirectory *self)
   _agent_spin_lock_lock (&self->name_lock);
   if (self->snapshot == NULL)
     self->snapshot = _agent_snapshot_new (
-        self->by_name, self->n_names, self->interests, _agent_directory_get_generation (self));
+        self->by_name, self->n_names, self->interests, self->takers, _agent_directory_get_generation (self));
   snapshot = _agent_snapshot_ref (self->snapshot);
   _agent_spin_lock_unlock (&self->name_lock);
 
@@ -163,7 +146,10 @@ _agent_directory_open (AgentDirectory *self)
 {
   g_mutex_lock (&self->lock);
   if (!g_atomic_int_get (&self->is_open))
-    _agent_departures_forget_names (&self->departures);
+    {
+      _agent_departures_forget_names (&self->departures);
+      _agent_presence_open (self->presence);
+    }
   g_atomic_int_set (&self->is_open, TRUE);
   g_mutex_unlock (&self->lock);
 }
@@ -176,9 +162,10 @@ directory_start_leaving_locked (AgentDirectory *self)
   _agent_mailbox_trie_list (self->by_name, mailboxes);
   for (guint i = 0; i < self->n_names; i++)
     g_hash_table_add (self->leaving, _agent_mailbox_ref (mailboxes[i]));
-  directory_set_names_locked (self, NULL, 0, NULL);
+  directory_set_names_locked (self, NULL, 0, NULL, NULL);
   _agent_groups_clear (self->groups);
   _agent_name_watches_all_vanished (self->name_watches);
+  _agent_presence_close (self->presence);
 }
 
 /* (transfer full). @group: (nullable): of this group only */
@@ -297,9 +284,11 @@ directory_leave_locked (AgentDirectory *self,
     _agent_name_watches_vanished (self->name_watches, group);
 }
 
+/* @info: (nullable): what @mailbox says of itself, if it is that of an agent */
 gboolean
 _agent_directory_add (AgentDirectory *self,
                       AgentMailbox   *mailbox,
+                      AgentInfo      *info,
                       GError        **error)
 {
   const char *name = _agent_mailbox_get_name (mailbox);
@@ -316,8 +305,10 @@ _agent_directory_add (AgentDirectory *self,
       directory_set_names_locked (self,
                                   _agent_mailbox_trie_add (self->by_name, mailbox),
                                   self->n_names + 1,
-                                  directory_index_member_locked (self, mailbox, TRUE));
+                                  directory_index_member_locked (self, mailbox, TRUE),
+                                  _agent_directory_add_taker_locked (self, mailbox, info));
       _agent_name_watches_appeared (self->name_watches, name);
+      _agent_presence_set (self->presence, mailbox, info);
       directory_join_locked (self, mailbox);
     }
   g_mutex_unlock (&self->lock);
@@ -330,6 +321,21 @@ _agent_directory_add (AgentDirectory *self,
   return added;
 }
 
+static void
+directory_remove_locked (AgentDirectory *self,
+                         AgentMailbox   *mailbox)
+{
+  g_hash_table_add (self->leaving, _agent_mailbox_ref (mailbox));
+  directory_set_names_locked (self,
+                              _agent_mailbox_trie_remove (self->by_name, mailbox),
+                              self->n_names - 1,
+                              directory_index_member_locked (self, mailbox, FALSE),
+                              _agent_directory_remove_taker_locked (self, mailbox));
+  _agent_name_watches_vanished (self->name_watches, _agent_mailbox_get_name (mailbox));
+  _agent_presence_remove (self->presence, mailbox);
+  directory_leave_locked (self, mailbox);
+}
+
 /* From now on the name is free. Returns the mailbox that had it: (transfer full) (nullable). */
 AgentMailbox *
 _agent_directory_remove (AgentDirectory *self,
@@ -340,103 +346,41 @@ _agent_directory_remove (AgentDirectory *self,
   g_mutex_lock (&self->lock);
   mailbox = directory_find_locked (self, name);
   if (mailbox != NULL)
-    {
-      g_hash_table_add (self->leaving, _agent_mailbox_ref (mailbox));
-      _agent_mailbox_ref (mailbox);
-      directory_set_names_locked (self,
-                                  _agent_mailbox_trie_remove (self->by_name, mailbox),
-                                  self->n_names - 1,
-                                  directory_index_member_locked (self, mailbox, FALSE));
-      _agent_name_watches_vanished (self->name_watches, name);
-      directory_leave_locked (self, mailbox);
-    }
+    directory_remove_locked (self, _agent_mailbox_ref (mailbox));
   g_mutex_unlock (&self->lock);
 
   return mailbox;
 }
 
-static void
-directory_set_interests_locked (AgentDirectory     *self,
-                                AgentInterestIndex *interests)
+/* The same for just this mailbox. FALSE: it is leaving already. */
+gboolean
+_agent_directory_remove_mailbox (AgentDirectory *self,
+                                 AgentMailbox   *mailbox)
 {
-  directory_set_names_locked (self, _agent_mailbox_trie_ref (self->by_name), self->n_names, interests);
+  gboolean found;
+
+  g_mutex_lock (&self->lock);
+  found = _agent_directory_has_locked (self, mailbox);
+  if (found)
+    directory_remove_locked (self, mailbox);
+  g_mutex_unlock (&self->lock);
+
+  return found;
 }
 
-static gboolean
-directory_has_locked (AgentDirectory *self,
-                      AgentMailbox   *mailbox)
+void
+_agent_directory_set_interests_locked (AgentDirectory     *self,
+                                       AgentInterestIndex *interests,
+                                       AgentTakers        *takers)
+{
+  directory_set_names_locked (self, _agent_mailbox_trie_ref (self->by_name), self->n_names, interests, takers);
+}
+
+gboolean
+_agent_directory_has_locked (AgentDirectory *self,
+                             AgentMailbox   *mailbox)
 {
   return directory_find_locked (self, _agent_mailbox_get_name (mailbox)) == mailbox;
-}
-
-/* From now on, @mailbox takes broadcasts with these names: (nullable). If it is not on the bus yet, it will do so when it is
- * added. */
-void
-_agent_directory_set_accepts (AgentDirectory    *self,
-                              AgentMailbox      *mailbox,
-                              const char *const *accepts)
-{
-  AgentInterest      *interest;
-  AgentInterestIndex *index = NULL;
-
-  g_mutex_lock (&self->lock);
-  interest = _agent_mailbox_get_interest (mailbox);
-  if (directory_has_locked (self, mailbox))
-    {
-      index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
-      _agent_interest_index_change_accepts (index, mailbox, (const char *const *) interest->accepts, FALSE);
-      _agent_interest_index_change_accepts (index, mailbox, accepts, TRUE);
-      directory_set_interests_locked (self, _agent_interest_index_end (index));
-    }
-  _agent_interest_set_accepts (interest, accepts);
-  g_mutex_unlock (&self->lock);
-}
-
-static void
-directory_add_patterns_locked (AgentDirectory    *self,
-                               AgentMailbox      *mailbox,
-                               const char *const *patterns)
-{
-  AgentInterest      *interest = _agent_mailbox_get_interest (mailbox);
-  AgentInterestIndex *index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
-
-  for (guint i = 0; patterns[i] != NULL; i++)
-    {
-      if (_agent_interest_add_pattern (interest, patterns[i]))
-        _agent_interest_index_change_pattern (index, mailbox, patterns[i], TRUE);
-    }
-  directory_set_interests_locked (self, _agent_interest_index_end (index));
-}
-
-/* From now on, @mailbox gets broadcasts whose topics match @patterns, too. Does nothing if it is not on the bus. */
-void
-_agent_directory_add_patterns (AgentDirectory    *self,
-                               AgentMailbox      *mailbox,
-                               const char *const *patterns)
-{
-  g_mutex_lock (&self->lock);
-  if (directory_has_locked (self, mailbox))
-    directory_add_patterns_locked (self, mailbox, patterns);
-  g_mutex_unlock (&self->lock);
-}
-
-/* Does nothing if @mailbox is not on the bus, or does not have @pattern. */
-void
-_agent_directory_remove_pattern (AgentDirectory *self,
-                                 AgentMailbox   *mailbox,
-                                 const char     *pattern)
-{
-  AgentInterestIndex *index;
-
-  g_mutex_lock (&self->lock);
-  if (directory_has_locked (self, mailbox) &&
-      _agent_interest_remove_pattern (_agent_mailbox_get_interest (mailbox), pattern))
-    {
-      index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
-      _agent_interest_index_change_pattern (index, mailbox, pattern, FALSE);
-      directory_set_interests_locked (self, _agent_interest_index_end (index));
-    }
-  g_mutex_unlock (&self->lock);
 }
 
 /* The mailbox has left: only its figures stay. */
@@ -513,7 +457,7 @@ _agent_directory_count_failed (AgentDirectory *self,
                                AgentMailbox   *mailbox)
 {
   g_mutex_lock (&self->lock);
-  if (g_hash_table_contains (self->leaving, mailbox) || directory_has_locked (self, mailbox))
+  if (g_hash_table_contains (self->leaving, mailbox) || _agent_directory_has_locked (self, mailbox))
     _agent_mailbox_count_failed (mailbox);
   else
     _agent_departures_count_failed (&self->departures, _agent_mailbox_get_name (mailbox));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bus/agent-mailbox-trie-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 G_BEGIN_DECLS
 
@@ -30,6 +31,28 @@ gboolean          _agent_groups_leave       (AgentGroups  *self,
                                              const char   *name,
                                              AgentMailbox *member);
 void              _agent_groups_clear       (AgentGroups  *self);
+void              _agent_groups_set_standing
+                                            (AgentGroups  *self,
+                                             const char   *name,
+                                             AgentMailbox *member,
+                                             AgentStanding standing);
+gboolean          _agent_groups_begin_hand_over
+                                            (AgentGroups  *self,
+                                             const char   *name,
+                                             AgentMailbox *from,
+                                             AgentMailbox *to);
+gboolean          _agent_groups_end_hand_over
+                                            (AgentGroups  *self,
+                                             const char   *name,
+                                             AgentMailbox *from,
+                                             AgentMailbox *to,
+                                             AgentStanding standing);
+gboolean          _agent_groups_undo_hand_over
+                                            (AgentGroups  *self,
+                                             const char   *name,
+                                             AgentMailbox *from,
+                                             AgentMailbox *to,
+                                             AgentStanding standing);
 AgentMailbox     *_agent_groups_choose      (AgentGroups  *self,
                                              const char   *name,
                                              const char   *source);

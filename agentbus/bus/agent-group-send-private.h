@@ -19,6 +19,8 @@ gboolean _agent_group_send_one (AgentGroups  *groups,
                                 AgentMessage *message,
                                 AgentSender  *sender,
                                 guint        *n_accepted);
+void     _agent_group_release  (AgentBus     *ordered,
+                                AgentMailbox *member);
 void     _agent_group_move     (AgentGroups  *groups,
                                 const char   *name,
                                 AgentBus     *ordered,

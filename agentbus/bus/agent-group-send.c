@@ -228,3 +228,49 @@ _agent_group_move (AgentGroups *groups,
 
   g_ptr_array_extend (messages, nobodys, NULL, NULL);
 }
+
+/* --- To the successor --- */
+
+/* What is held back has numbers that are lower than those of what @member has got meanwhile. Returns what @member does not take,
+ * since it closes: (transfer full). */
+static GPtrArray *
+group_renumber_held_locked (AgentBus     *ordered,
+                            AgentMailbox *member,
+                            GPtrArray    *old)
+{
+  GPtrArray *messages = _agent_mailbox_take_held (member, NULL);
+  GPtrArray *left;
+
+  /* Without the free function, since @member takes what it adopts. */
+  g_ptr_array_set_free_func (messages, NULL);
+  group_renumber_locked (ordered, messages, old);
+  _agent_mailbox_adopt (member, messages);
+
+  left = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  g_ptr_array_extend_and_steal (left, messages);
+  return left;
+}
+
+/* @member handles from now on what it has held back.
+ *
+ * @ordered: as for group_adopt() */
+void
+_agent_group_release (AgentBus     *ordered,
+                      AgentMailbox *member)
+{
+  g_autoptr (GPtrArray) old = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
+  g_autoptr (GPtrArray) left = NULL;
+
+  if (ordered == NULL)
+    {
+      _agent_mailbox_release_held (member);
+      return;
+    }
+
+  g_mutex_lock (&ordered->order_lock);
+  left = group_renumber_held_locked (ordered, member, old);
+  _agent_mailbox_release_held (member);
+  g_mutex_unlock (&ordered->order_lock);
+
+  _agent_mailbox_move_taken (member, left);
+}

@@ -2,33 +2,14 @@
 
 #include "config.h"
 
-#include <stdatomic.h>
-
-#include "base/agent-spin-lock-private.h"
 #include "base/agent-string-hash-private.h"
-#include "bus/agent-group-private.h"
+#include "bus/agent-group-locked-private.h"
 #include "mailbox/agent-mailbox-private.h"
-
-typedef struct
-{
-  char             *name;    /* (owned) */
-  GPtrArray        *members; /* of AgentMailbox (owned), in any order */
-  GHashTable       *places;  /* AgentMailbox → its index in @members */
-  AgentMailboxTrie *trie;    /* (owned) the same members */
-} Group;
-
-struct _AgentGroups
-{
-  _Atomic guint n_groups; /* changed with the lock held */
-  AgentSpinLock lock;
-  GHashTable   *by_name; /* (lock) the name of a Group → the Group (owned) */
-  guint64       random;  /* (lock) */
-};
 
 static void
 group_free (gpointer data)
 {
-  Group *self = data;
+  AgentGroup *self = data;
 
   _agent_mailbox_trie_unref (self->trie);
   g_hash_table_unref (self->places);
@@ -37,10 +18,10 @@ group_free (gpointer data)
   g_free (self);
 }
 
-static Group *
+static AgentGroup *
 group_new (const char *name)
 {
-  Group *self = g_new0 (Group, 1);
+  AgentGroup *self = g_new0 (AgentGroup, 1);
 
   self->name = g_strdup (name);
   self->members = g_ptr_array_new_with_free_func ((GDestroyNotify) _agent_mailbox_unref);
@@ -99,13 +80,14 @@ _agent_groups_contains (AgentGroups *self,
 
 /* The trie that was there before, to be unreffed after unlocking: (transfer full) (nullable). */
 static AgentMailboxTrie *
-group_add_locked (Group        *self,
+group_add_locked (AgentGroup   *self,
                   AgentMailbox *member)
 {
   AgentMailboxTrie *before = self->trie;
 
   g_hash_table_insert (self->places, member, GUINT_TO_POINTER (self->members->len));
   g_ptr_array_add (self->members, _agent_mailbox_ref (member));
+  _agent_group_move_locked (self, member, AGENT_STANDING_STANDBY, _agent_group_get_standing (member));
   self->trie = _agent_mailbox_trie_add (before, member);
   return before;
 }
@@ -113,12 +95,17 @@ group_add_locked (Group        *self,
 /* The last member takes the place of @member. The trie that was there before, to be unreffed after unlocking: (transfer
  * full). */
 static AgentMailboxTrie *
-group_remove_locked (Group        *self,
+group_remove_locked (AgentGroup   *self,
                      AgentMailbox *member)
 {
   AgentMailboxTrie *before = self->trie;
-  guint             place = GPOINTER_TO_UINT (g_hash_table_lookup (self->places, member));
-  AgentMailbox     *last = self->members->pdata[self->members->len - 1];
+  AgentMailbox     *last;
+  guint             place;
+
+  _agent_group_forget_hand_over_locked (self, member);
+  _agent_group_move_locked (self, member, _agent_group_get_standing (member), AGENT_STANDING_STANDBY);
+  last = self->members->pdata[self->members->len - 1];
+  place = _agent_group_get_place_locked (self, member);
 
   self->trie = _agent_mailbox_trie_remove (before, member);
   g_hash_table_insert (self->places, last, GUINT_TO_POINTER (place));
@@ -133,7 +120,7 @@ _agent_groups_join (AgentGroups  *self,
                     const char   *name,
                     AgentMailbox *member)
 {
-  Group            *group;
+  AgentGroup       *group;
   AgentMailboxTrie *before;
 
   _agent_spin_lock_lock (&self->lock);
@@ -157,7 +144,7 @@ _agent_groups_leave (AgentGroups  *self,
                      const char   *name,
                      AgentMailbox *member)
 {
-  Group            *group;
+  AgentGroup       *group;
   AgentMailboxTrie *before;
   gboolean          last;
 
@@ -198,6 +185,15 @@ _agent_groups_clear (AgentGroups *self)
 
 #define NOBODY G_MAXUINT
 
+/* How many members there are to choose from, at the start of all. Those that keep data get it as long as nobody is active. */
+static guint
+group_count_choices (AgentGroup *self)
+{
+  guint n_active = self->n_up_to[AGENT_STANDING_ACTIVE];
+
+  return n_active > 0 ? n_active : self->n_up_to[AGENT_STANDING_KEEPS];
+}
+
 static guint
 groups_random_locked (AgentGroups *self,
                       guint        n)
@@ -211,7 +207,7 @@ groups_random_locked (AgentGroups *self,
 }
 
 static gboolean
-group_is_source (Group      *self,
+group_is_source (AgentGroup *self,
                  guint       i,
                  const char *source)
 {
@@ -223,10 +219,11 @@ group_is_source (Group      *self,
  * @other: an index, or NOBODY */
 static guint
 groups_draw_locked (AgentGroups *self,
-                    Group       *group,
+                    AgentGroup  *group,
                     guint        other)
 {
-  guint n = group->members->len - (other != NOBODY);
+  guint n_choices = group_count_choices (group);
+  guint n = n_choices > 0 ? n_choices - (other != NOBODY) : 0;
   guint i = n > 0 ? groups_random_locked (self, n) : NOBODY;
 
   return i != NOBODY && i >= other ? i + 1 : i;
@@ -236,7 +233,7 @@ groups_draw_locked (AgentGroups *self,
  * likely: but for the source's neighbour among three or more, if one is left out already. */
 static guint
 groups_draw_but_source_locked (AgentGroups *self,
-                               Group       *group,
+                               AgentGroup  *group,
                                guint        other,
                                const char  *source)
 {
@@ -247,9 +244,9 @@ groups_draw_but_source_locked (AgentGroups *self,
   if (other == NOBODY)
     return groups_draw_locked (self, group, i);
 
-  for (guint k = 1; k < group->members->len; k++)
+  for (guint k = 1; k < group_count_choices (group); k++)
     {
-      guint next = (i + k) % group->members->len;
+      guint next = (i + k) % group_count_choices (group);
 
       if (next != other)
         return next;
@@ -259,8 +256,8 @@ groups_draw_but_source_locked (AgentGroups *self,
 
 /* Whoever has fewer messages queued and in hand. Relaxed, all: the figures change at any time. */
 static guint64
-group_measure (Group *self,
-               guint  i)
+group_measure (AgentGroup *self,
+               guint       i)
 {
   AgentMailbox      *member = self->members->pdata[i];
   AgentChannelQueue *queue = &member->queues[AGENT_CHANNEL_DATA];
@@ -272,8 +269,8 @@ group_measure (Group *self,
 
 /* A guess, without a lock of the member: it is full by number, or the room is reserved for those who wait. */
 static gboolean
-group_is_full (Group *self,
-               guint  i)
+group_is_full (AgentGroup *self,
+               guint       i)
 {
   AgentMailbox *member = self->members->pdata[i];
 
@@ -286,10 +283,10 @@ group_is_full (Group *self,
 /* A member that has room, from a random one on: NOBODY if none that was asked has. */
 static guint
 groups_find_room_locked (AgentGroups *self,
-                         Group       *group,
+                         AgentGroup  *group,
                          const char  *source)
 {
-  guint n = group->members->len;
+  guint n = group_count_choices (group);
   guint start = groups_random_locked (self, n);
 
   for (guint k = 0; k < MIN (n, MAX_ASKED); k++)
@@ -308,10 +305,10 @@ groups_find_room_locked (AgentGroups *self,
  * @second: NOBODY if there is no other one
  * @other: (out): the one that is not returned */
 static guint
-group_get_shorter (Group *self,
-                   guint  first,
-                   guint  second,
-                   guint *other)
+group_get_shorter (AgentGroup *self,
+                   guint       first,
+                   guint       second,
+                   guint      *other)
 {
   gboolean swap = second != NOBODY && (gint64) (group_measure (self, second) - group_measure (self, first)) < 0;
 
@@ -321,7 +318,7 @@ group_get_shorter (Group *self,
 
 static AgentMailbox *
 groups_choose_locked (AgentGroups *self,
-                      Group       *group,
+                      AgentGroup  *group,
                       const char  *source)
 {
   guint first = groups_draw_but_source_locked (self, group, NOBODY, source);
@@ -340,6 +337,9 @@ groups_choose_locked (AgentGroups *self,
         chosen = other;
     }
 
+  /* One that keeps data was closed when it stood aside. */
+  if (_agent_group_get_standing (group->members->pdata[chosen]) == AGENT_STANDING_KEEPS)
+    atomic_store (&((AgentMailbox *) group->members->pdata[chosen])->grouping, AGENT_GROUPING_OPEN);
   return _agent_mailbox_ref (group->members->pdata[chosen]);
 }
 
@@ -352,7 +352,7 @@ _agent_groups_choose (AgentGroups *self,
                       const char  *name,
                       const char  *source)
 {
-  Group        *group;
+  AgentGroup   *group;
   AgentMailbox *member;
 
   if (!_agent_groups_has_any (self))
@@ -366,21 +366,30 @@ _agent_groups_choose (AgentGroups *self,
   return member;
 }
 
-/* Whether there is any member but @source. May be called with the lock of a channel held. */
+static gboolean
+group_has_other_locked (AgentGroup *self,
+                        const char *source)
+{
+  guint n = group_count_choices (self);
+
+  return n > 1 || (n == 1 && !group_is_source (self, 0, source));
+}
+
+/* Whether there is any member to choose but @source. May be called with the lock of a channel held. */
 gboolean
 _agent_groups_has_other (AgentGroups *self,
                          const char  *name,
                          const char  *source)
 {
-  Group   *group;
-  gboolean has_other;
+  AgentGroup *group;
+  gboolean    has_other;
 
   if (!_agent_groups_has_any (self))
     return FALSE;
 
   _agent_spin_lock_lock (&self->lock);
   group = g_hash_table_lookup (self->by_name, name);
-  has_other = group != NULL && (group->members->len > 1 || !group_is_source (group, 0, source));
+  has_other = group != NULL && group_has_other_locked (group, source);
   _agent_spin_lock_unlock (&self->lock);
 
   return has_other;
@@ -392,7 +401,7 @@ _agent_groups_ref_members (AgentGroups *self,
                            const char  *name,
                            guint       *n_members)
 {
-  Group            *group;
+  AgentGroup       *group;
   AgentMailboxTrie *members = NULL;
 
   *n_members = 0;

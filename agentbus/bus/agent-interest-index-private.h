@@ -39,6 +39,8 @@ AgentInterestIndex *_agent_interest_index_end            (AgentInterestIndex  *s
 
 AgentMailbox      **_agent_interest_index_get_open       (AgentInterestIndex  *self,
                                                           guint               *n_mailboxes);
+AgentMailboxTrie   *_agent_interest_index_get_open_trie  (AgentInterestIndex  *self,
+                                                          guint               *n_mailboxes);
 gboolean            _agent_interest_index_is_open        (AgentInterestIndex  *self,
                                                           AgentMailbox        *mailbox);
 gboolean            _agent_interest_index_has_topic      (AgentInterestIndex  *self,

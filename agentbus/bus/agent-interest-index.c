@@ -200,6 +200,15 @@ _agent_interest_index_get_open (AgentInterestIndex *self,
   return list != NULL || self->n_open == 0 ? list : interest_index_make_list (self);
 }
 
+/* The same as a trie: (transfer none) (nullable). */
+AgentMailboxTrie *
+_agent_interest_index_get_open_trie (AgentInterestIndex *self,
+                                     guint              *n_mailboxes)
+{
+  *n_mailboxes = self->n_open;
+  return self->open;
+}
+
 gboolean
 _agent_interest_index_is_open (AgentInterestIndex *self,
                                AgentMailbox       *mailbox)

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "bus/agent-monitor-owner-private.h"
+#include "bus/agent-delivery-private.h"
 #include "bus/agent-subscriber-private.h"
 
 typedef struct
@@ -44,8 +45,16 @@ static void
 monitor_owner_lost (AgentMailboxOwner *owner,
                     AgentMessage      *message,
                     const char        *name,
-                    const char        *text)
+                    const GError      *error)
 {
+}
+
+static gpointer
+monitor_owner_new_delivery (AgentMailbox *mailbox,
+                            gpointer      subscriber,
+                            AgentHand    *hand)
+{
+  return _agent_delivery_new (mailbox, subscriber, hand);
 }
 
 static void
@@ -98,6 +107,7 @@ static const AgentMailboxOwnerFuncs monitor_owner_funcs = {
   .flow_changed = monitor_owner_flow_changed,
   .refused = monitor_owner_refused,
   .lost = monitor_owner_lost,
+  .new_delivery = monitor_owner_new_delivery,
   .failed = monitor_owner_failed,
   .left = monitor_owner_left,
   .dup_bus = monitor_owner_dup_bus,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bus/agent-interest-index-private.h"
+#include "bus/agent-takers-private.h"
 
 G_BEGIN_DECLS
 
@@ -17,6 +18,7 @@ typedef struct _AgentSnapshot AgentSnapshot;
 AgentSnapshot      *_agent_snapshot_new            (AgentMailboxTrie   *mailboxes,
                                                     guint               n_mailboxes,
                                                     AgentInterestIndex *interests,
+                                                    AgentTakers        *takers,
                                                     guint64             generation);
 AgentSnapshot      *_agent_snapshot_ref            (AgentSnapshot      *self);
 void                _agent_snapshot_unref          (AgentSnapshot      *self);
@@ -27,5 +29,8 @@ AgentMailbox       *_agent_snapshot_lookup         (AgentSnapshot      *self,
 AgentMailbox      **_agent_snapshot_get_mailboxes  (AgentSnapshot      *self,
                                                     guint              *n_mailboxes);
 AgentInterestIndex *_agent_snapshot_get_interests  (AgentSnapshot      *self);
+gboolean            _agent_snapshot_has_agents     (AgentSnapshot      *self);
+AgentMailboxTrie   *_agent_snapshot_get_takers     (AgentSnapshot      *self,
+                                                    guint              *n_mailboxes);
 
 G_END_DECLS

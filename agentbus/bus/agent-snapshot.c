@@ -13,6 +13,7 @@ struct _AgentSnapshot
   guint64                   generation;
   AgentMailboxTrie         *by_name;   /* (owned) (nullable) */
   AgentInterestIndex       *interests; /* (owned) (nullable) NULL if all mailboxes take all broadcasts */
+  AgentTakers              *takers;    /* (owned) (nullable) NULL if there are no agents */
   _Atomic (AgentMailbox **) list;      /* (owned) (nullable) the mailboxes, unowned; NULL until the first broadcast */
 };
 
@@ -20,6 +21,7 @@ AgentSnapshot *
 _agent_snapshot_new (AgentMailboxTrie   *mailboxes,
                      guint               n_mailboxes,
                      AgentInterestIndex *interests,
+                     AgentTakers        *takers,
                      guint64             generation)
 {
   AgentSnapshot *self = g_new0 (AgentSnapshot, 1);
@@ -29,6 +31,7 @@ _agent_snapshot_new (AgentMailboxTrie   *mailboxes,
   self->generation = generation;
   self->by_name = _agent_mailbox_trie_ref (mailboxes);
   self->interests = _agent_interest_index_ref (interests);
+  self->takers = _agent_takers_ref (takers);
 
   return self;
 }
@@ -49,6 +52,7 @@ _agent_snapshot_unref (AgentSnapshot *self)
   g_free (atomic_load (&self->list));
   _agent_mailbox_trie_unref (self->by_name);
   _agent_interest_index_unref (self->interests);
+  _agent_takers_unref (self->takers);
   g_free (self);
 }
 
@@ -98,4 +102,28 @@ AgentInterestIndex *
 _agent_snapshot_get_interests (AgentSnapshot *self)
 {
   return self->interests;
+}
+
+/* Whether some subscribers are agents. */
+gboolean
+_agent_snapshot_has_agents (AgentSnapshot *self)
+{
+  return self->takers != NULL;
+}
+
+/* The mailboxes that take all names, and are not those of agents: (transfer none) (nullable). */
+AgentMailboxTrie *
+_agent_snapshot_get_takers (AgentSnapshot *self,
+                            guint         *n_mailboxes)
+{
+  if (self->takers != NULL)
+    {
+      *n_mailboxes = self->takers->n_mailboxes;
+      return self->takers->mailboxes;
+    }
+  if (self->interests != NULL)
+    return _agent_interest_index_get_open_trie (self->interests, n_mailboxes);
+
+  *n_mailboxes = self->n_mailboxes;
+  return self->by_name;
 }

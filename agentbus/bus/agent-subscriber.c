@@ -6,6 +6,7 @@
 #include "base/agent-utf8-private.h"
 #include "bus/agent-delivery-private.h"
 #include "bus/agent-subscriber-private.h"
+#include "message/agent-info.h"
 
 /**
  * AgentSubscriber:
@@ -173,6 +174,7 @@ enum
 
 static GParamSpec *props[N_PROPS];
 static guint       signals[N_SIGNALS];
+static GQuark      rules_quark;
 
 G_DEFINE_TYPE_WITH_PRIVATE (AgentSubscriber, agent_subscriber, G_TYPE_OBJECT)
 
@@ -204,12 +206,35 @@ _agent_subscriber_claim (AgentSubscriber *self,
   return claimed;
 }
 
-static gpointer
-subscriber_new_hand (gpointer      subscriber,
-                     AgentMailbox *mailbox,
-                     AgentHand    *hand)
+/* Gives the subscriber rules, and an inbox in each subscription. Few types do so, and the others pay nothing for it. */
+void
+_agent_subscriber_set_rules (AgentSubscriber            *self,
+                             const AgentSubscriberRules *rules)
 {
-  return _agent_delivery_new (mailbox, subscriber, hand);
+  g_object_set_qdata (G_OBJECT (self), rules_quark, (gpointer) rules);
+}
+
+/* (transfer none) (nullable) */
+const AgentSubscriberRules *
+_agent_subscriber_get_rules (AgentSubscriber *self)
+{
+  return g_object_get_qdata (G_OBJECT (self), rules_quark);
+}
+
+void
+_agent_subscriber_set_info (AgentSubscriber *self,
+                            AgentInfo       *info)
+{
+  g_return_if_fail (info == NULL || g_strcmp0 (agent_info_get_name (info), agent_subscriber_get_name (self)) == 0);
+
+  _agent_subscription_change_info (_agent_subscriber_get_subscription (self), info);
+}
+
+/* (transfer full) (nullable) */
+AgentInfo *
+_agent_subscriber_dup_info (AgentSubscriber *self)
+{
+  return _agent_subscription_dup_info (_agent_subscriber_get_subscription (self));
 }
 
 /* Makes the mailbox for one subscription: (transfer full).
@@ -223,7 +248,6 @@ _agent_subscriber_new_mailbox (AgentSubscriber   *self,
   AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
   AgentMailboxSettings    settings = { .name = priv->name, .group = priv->group, .overflow = priv->overflow };
   AgentReceiver           receiver = { .handle = (AgentReceiverFunc) AGENT_SUBSCRIBER_GET_CLASS (self)->message,
-                                       .new_hand = subscriber_new_hand,
                                        .signal = signals[MESSAGE],
                                        .always_emit = priv->always_emit };
 
@@ -592,6 +616,8 @@ static void
 agent_subscriber_class_init (AgentSubscriberClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  rules_quark = g_quark_from_static_string ("agentbus-rules");
 
   object_class->constructed = agent_subscriber_constructed;
   object_class->finalize = agent_subscriber_finalize;

@@ -37,6 +37,7 @@ static void
 interest_free (AgentSubscriptionInterest *self)
 {
   _agent_interest_free (self->interest);
+  g_clear_pointer (&self->info, agent_info_unref);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -84,7 +85,8 @@ _agent_subscription_bring_accepts (AgentSubscription *self,
     return;
 
   g_mutex_lock (&own->lock);
-  interest_tell_accepts (own, mailbox);
+  if (own->interest->accepts != NULL)
+    interest_tell_accepts (own, mailbox);
   g_mutex_unlock (&own->lock);
 }
 
@@ -219,4 +221,117 @@ _agent_subscription_list_patterns (AgentSubscription *self)
   g_mutex_unlock (&own->lock);
 
   return patterns;
+}
+
+/* --- What it says of itself --- */
+
+/* Tells @bus what the subscriber says of itself now, if the bus does not know that yet. Called with the lock held, so that two
+ * threads cannot tell it in the wrong order. */
+static void
+interest_tell_info (AgentSubscriptionInterest *self,
+                    AgentBus                  *bus,
+                    AgentMailbox              *mailbox,
+                    AgentSender               *sender)
+{
+  if (_agent_directory_set_info (bus->directory, mailbox, self->info) && self->info != NULL)
+    _agent_bus_announce (bus, self->info, sender);
+}
+
+/* @info: (nullable) */
+void
+_agent_subscription_change_info (AgentSubscription *self,
+                                 AgentInfo         *info)
+{
+  AgentSubscriptionInterest *own = interest_get (self);
+  AgentSender               *sender = _agent_sender_get ();
+  g_autoptr (AgentInfo) old = NULL;
+  AgentMailbox *mailbox;
+  AgentBus     *bus = NULL;
+
+  g_mutex_lock (&own->lock);
+  old = own->info;
+  own->info = info != NULL ? agent_info_ref (info) : NULL;
+  mailbox = _agent_subscription_ref_mailbox (self);
+  if (mailbox != NULL)
+    bus = _agent_mailbox_dup_bus (mailbox);
+  if (bus != NULL)
+    interest_tell_info (own, bus, mailbox, sender);
+  g_mutex_unlock (&own->lock);
+
+  /* The bus may end with the last reference, and messages too: this runs code of the application. */
+  _agent_sender_collect (sender);
+  g_clear_pointer (&mailbox, _agent_mailbox_unref);
+  g_clear_object (&bus);
+}
+
+/* (transfer full) (nullable) */
+AgentInfo *
+_agent_subscription_dup_info (AgentSubscription *self)
+{
+  AgentSubscriptionInterest *own = interest_peek (self);
+  AgentInfo                 *info;
+
+  if (own == NULL)
+    return NULL;
+
+  g_mutex_lock (&own->lock);
+  info = own->info != NULL ? agent_info_ref (own->info) : NULL;
+  g_mutex_unlock (&own->lock);
+
+  return info;
+}
+
+/* Adds @mailbox to @bus as that of an agent. */
+static gboolean
+interest_join (AgentSubscriptionInterest *self,
+               AgentBus                  *bus,
+               AgentMailbox              *mailbox,
+               GError                   **error)
+{
+  AgentSender *sender = _agent_sender_get ();
+  gboolean     added;
+
+  g_mutex_lock (&self->lock);
+  added = _agent_directory_add (bus->directory, mailbox, self->info, error);
+  if (added && self->info != NULL)
+    _agent_bus_announce (bus, self->info, sender);
+  g_mutex_unlock (&self->lock);
+
+  _agent_sender_collect (sender);
+  return added;
+}
+
+/* What the subscriber has begun to say of itself while it was added. */
+static void
+interest_catch_up (AgentSubscriptionInterest *self,
+                   AgentBus                  *bus,
+                   AgentMailbox              *mailbox)
+{
+  AgentSender *sender = _agent_sender_get ();
+
+  g_mutex_lock (&self->lock);
+  interest_tell_info (self, bus, mailbox, sender);
+  g_mutex_unlock (&self->lock);
+
+  _agent_sender_collect (sender);
+}
+
+/* Adds @mailbox to @bus, and announces the subscriber if it is an agent. */
+gboolean
+_agent_subscription_join (AgentSubscription *self,
+                          AgentBus          *bus,
+                          AgentMailbox      *mailbox,
+                          GError           **error)
+{
+  AgentSubscriptionInterest *own = interest_peek (self);
+
+  if (own != NULL)
+    return interest_join (own, bus, mailbox, error);
+  if (!_agent_directory_add (bus->directory, mailbox, NULL, error))
+    return FALSE;
+
+  own = interest_peek (self);
+  if (own != NULL)
+    interest_catch_up (own, bus, mailbox);
+  return TRUE;
 }

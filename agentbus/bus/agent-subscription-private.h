@@ -14,7 +14,7 @@ G_BEGIN_DECLS
  * All functions but init() and clear() may be called in any thread.
  */
 
-/* Which broadcasts the subscriber takes. It is made at first use; the mailbox of each subscription gets a copy.
+/* Which broadcasts the subscriber takes, and what it says of itself. It is made at first use; the mailbox of each subscription gets a copy.
  *
  * The lock is held from a change until the bus knows of it, so that two threads cannot tell the bus of their changes in the
  * wrong order. No other lock of the library is held when it is taken. */
@@ -22,6 +22,7 @@ typedef struct
 {
   GMutex         lock;
   AgentInterest *interest; /* (lock) (owned) */
+  AgentInfo     *info;     /* (lock) (owned) (nullable) what the subscriber says of itself, if it is an agent */
 } AgentSubscriptionInterest;
 
 typedef struct
@@ -88,5 +89,14 @@ void          _agent_subscription_bring_patterns   (AgentSubscription  *self,
                                                     AgentBus           *bus,
                                                     AgentMailbox       *mailbox);
 void          _agent_subscription_clear_interest   (AgentSubscription  *self);
+
+/* What it says of itself */
+void          _agent_subscription_change_info      (AgentSubscription  *self,
+                                                    AgentInfo          *info);
+AgentInfo    *_agent_subscription_dup_info         (AgentSubscription  *self);
+gboolean      _agent_subscription_join             (AgentSubscription  *self,
+                                                    AgentBus           *bus,
+                                                    AgentMailbox       *mailbox,
+                                                    GError            **error);
 
 G_END_DECLS

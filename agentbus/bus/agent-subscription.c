@@ -57,7 +57,7 @@ subscription_use_locked (AgentSubscription *self,
 
   /* They may have changed since the mailbox was made. */
   _agent_mailbox_set_limits (mailbox, &limits);
-  _agent_mailbox_set_paused (mailbox, g_atomic_int_get (&self->paused));
+  _agent_mailbox_set_paused (mailbox, AGENT_PAUSE_WANTED, g_atomic_int_get (&self->paused));
 }
 
 /* A subscription with @mailbox begins. FALSE: the one before is not over yet. */
@@ -157,7 +157,7 @@ _agent_subscription_set_paused (AgentSubscription *self,
   changed = g_atomic_int_get (&self->paused) != paused;
   g_atomic_int_set (&self->paused, paused);
   if (changed && self->claimed)
-    _agent_mailbox_set_paused (self->mailbox, paused);
+    _agent_mailbox_set_paused (self->mailbox, AGENT_PAUSE_WANTED, paused);
   g_mutex_unlock (&self->lock);
 
   return changed;

@@ -15,13 +15,17 @@ G_BEGIN_DECLS
  *
  * All functions may be called in any thread, with no lock of the mailbox held, but by one thread at a time for one backlog.
  */
-typedef struct
+typedef struct _AgentBacklog AgentBacklog;
+
+struct _AgentBacklog
 {
   guint64    kept[AGENT_N_CHANNELS];  /* the position of the last one that never gives way */
   guint      loose[AGENT_N_CHANNELS]; /* how many others had ever been pushed, modulo 2^32 */
   GPtrArray *hands;                   /* (owned) (nullable) of AgentHand (owned): the deliveries to wait for; NULL as long as
                                        * messages are in the channels */
-} AgentBacklog;
+  gboolean   holds;                   /* the mailbox held data of its group back */
+  AgentBacklog *inbox;                /* (owned) (nullable) that of the mailbox's inbox */
+};
 
 typedef enum
 {

@@ -4,11 +4,11 @@
 
 #include "mailbox/agent-backlog-private.h"
 
-AgentBacklog *
-_agent_backlog_new (AgentMailbox *mailbox)
+/* What is held back comes into the channel later. */
+static void
+backlog_measure (AgentBacklog *self,
+                 AgentMailbox *mailbox)
 {
-  AgentBacklog *self = g_new0 (AgentBacklog, 1);
-
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
     {
       AgentChannelQueue *queue = &mailbox->queues[channel];
@@ -16,8 +16,28 @@ _agent_backlog_new (AgentMailbox *mailbox)
       _agent_channel_queue_lock (queue);
       self->kept[channel] = queue->n_kept_in;
       self->loose[channel] = (guint) (atomic_load (&queue->n_in) - queue->n_kept_in) + queue->n_evicted;
+      if (channel == AGENT_CHANNEL_DATA)
+        self->holds = _agent_mailbox_get_n_held_locked (mailbox) > 0;
       _agent_channel_queue_unlock (queue);
     }
+}
+
+static AgentBacklog *
+backlog_new_of_one (AgentMailbox *mailbox)
+{
+  AgentBacklog *self = g_new0 (AgentBacklog, 1);
+
+  backlog_measure (self, mailbox);
+  return self;
+}
+
+AgentBacklog *
+_agent_backlog_new (AgentMailbox *mailbox)
+{
+  AgentBacklog *self = backlog_new_of_one (mailbox);
+
+  if (mailbox->pair != NULL)
+    self->inbox = backlog_new_of_one (mailbox->pair->inbox);
 
   return self;
 }
@@ -26,6 +46,7 @@ _agent_backlog_new (AgentMailbox *mailbox)
 void
 _agent_backlog_free (AgentBacklog *self)
 {
+  g_clear_pointer (&self->inbox, _agent_backlog_free);
   g_clear_pointer (&self->hands, g_ptr_array_unref);
   g_free (self);
 }
@@ -89,9 +110,12 @@ static AgentBacklogState
 backlog_get_state_locked (AgentBacklog *self,
                           AgentMailbox *mailbox)
 {
+  /* What was held back when it was measured is in the channel now, or at another member. */
+  if (self->holds)
+    backlog_measure (self, mailbox);
   if (self->hands == NULL)
     {
-      if (mailbox->schedule.serving || mailbox->schedule.n_returning > 0 ||
+      if (self->holds || mailbox->schedule.serving || mailbox->schedule.n_returning > 0 ||
           !backlog_is_out_of (self, mailbox, AGENT_CHANNEL_SYSTEM) ||
           !backlog_is_out_of (self, mailbox, AGENT_CHANNEL_DATA))
         return backlog_get_reason_locked (mailbox);
@@ -101,6 +125,31 @@ backlog_get_state_locked (AgentBacklog *self,
   return backlog_has_open_hand_locked (self, mailbox) ? backlog_get_reason_locked (mailbox) : AGENT_BACKLOG_HANDLED;
 }
 
+static AgentBacklogState
+backlog_look_locked (AgentBacklog *self,
+                     AgentMailbox *mailbox)
+{
+  AgentBacklogState state = backlog_get_state_locked (self, mailbox);
+
+  if (state == AGENT_BACKLOG_WAITS)
+    _agent_schedule_watch (&mailbox->schedule, AGENT_WATCH_PROGRESS);
+  return state;
+}
+
+/* What is lost in one of the two mailboxes is lost. */
+static AgentBacklogState
+backlog_add_inbox_locked (AgentBacklog     *self,
+                          AgentMailbox     *mailbox,
+                          AgentBacklogState state)
+{
+  AgentBacklogState of_inbox = backlog_look_locked (self->inbox, mailbox->pair->inbox);
+
+  if (state == AGENT_BACKLOG_LOST || state == AGENT_BACKLOG_TIMED_OUT || of_inbox == AGENT_BACKLOG_HANDLED)
+    return state;
+
+  return of_inbox;
+}
+
 AgentBacklogState
 _agent_backlog_get_state (AgentBacklog *self,
                           AgentMailbox *mailbox)
@@ -108,9 +157,9 @@ _agent_backlog_get_state (AgentBacklog *self,
   AgentBacklogState state;
 
   _agent_delivery_source_lock (mailbox->source);
-  state = backlog_get_state_locked (self, mailbox);
-  if (state == AGENT_BACKLOG_WAITS)
-    _agent_schedule_watch (&mailbox->schedule, AGENT_WATCH_PROGRESS);
+  state = backlog_look_locked (self, mailbox);
+  if (self->inbox != NULL)
+    state = backlog_add_inbox_locked (self, mailbox, state);
   _agent_delivery_source_unlock (mailbox->source);
 
   return state;

@@ -31,7 +31,7 @@ _agent_slot_new (AgentMessage *message,
   if (!kept)
     return slot;
 
-  return slot | AGENT_SLOT_KEPT | (message->origin == 0 && !message->grouped ? AGENT_SLOT_STAYS : 0);
+  return slot | AGENT_SLOT_KEPT | (message->reliable && message->origin == 0 && !message->grouped ? AGENT_SLOT_STAYS : 0);
 }
 
 static inline AgentMessage *

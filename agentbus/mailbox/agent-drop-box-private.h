@@ -32,7 +32,7 @@ typedef struct
   AgentSpinLock    lock;
   gboolean         reported;   /* (lock) the owner has been told that there are @records */
   GObject         *subscriber; /* (lock) (owned) (nullable) the subscriber of the mailbox; NULL once the box is closed */
-  guint64          n_dropped[AGENT_N_DROP_REASONS]; /* (lock) in all */
+  guint64         *n_dropped;  /* (lock) (owned) (nullable) in all, by reason; NULL before the first drop */
   AgentDropRecord *records;    /* (lock) (owned) (nullable) by reason */
 } AgentDropBox;
 

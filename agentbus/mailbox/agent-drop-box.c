@@ -18,6 +18,30 @@ void
 _agent_drop_box_clear (AgentDropBox *self)
 {
   g_clear_object (&self->subscriber);
+  g_clear_pointer (&self->n_dropped, g_free);
+}
+
+/* Most subscribers never drop anything. */
+static void
+drop_box_count_locked (AgentDropBox   *self,
+                       AgentDropReason reason,
+                       guint64         n)
+{
+  if (self->n_dropped == NULL)
+    self->n_dropped = g_new0 (guint64, AGENT_N_DROP_REASONS);
+  self->n_dropped[reason] += n;
+}
+
+static void
+drop_box_read_locked (AgentDropBox *self,
+                      guint64      *totals)
+{
+  gsize size = AGENT_N_DROP_REASONS * sizeof (guint64);
+
+  if (self->n_dropped != NULL)
+    memcpy (totals, self->n_dropped, size);
+  else
+    memset (totals, 0, size);
 }
 
 /* Returns the message that was the last one until now: (transfer full) (nullable). */
@@ -57,7 +81,7 @@ _agent_drop_box_add (AgentDropBox   *self,
   *to_report = counted && !self->reported;
   if (counted)
     {
-      self->n_dropped[reason] += n;
+      drop_box_count_locked (self, reason, n);
       *previous = drop_box_record_locked (self, reason, n, message);
       self->reported = TRUE;
     }
@@ -77,7 +101,7 @@ _agent_drop_box_take (AgentDropBox *self,
 
   _agent_spin_lock_lock (&self->lock);
   records = g_steal_pointer (&self->records);
-  memcpy (totals, self->n_dropped, sizeof self->n_dropped);
+  drop_box_read_locked (self, totals);
   self->reported = FALSE;
   _agent_spin_lock_unlock (&self->lock);
 
@@ -89,7 +113,7 @@ _agent_drop_box_read (AgentDropBox *self,
                       guint64      *totals)
 {
   _agent_spin_lock_lock (&self->lock);
-  memcpy (totals, self->n_dropped, sizeof self->n_dropped);
+  drop_box_read_locked (self, totals);
   _agent_spin_lock_unlock (&self->lock);
 }
 

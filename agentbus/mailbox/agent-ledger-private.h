@@ -10,7 +10,8 @@ G_BEGIN_DECLS
  * What became of the messages of one subscriber, or of all of a bus: offered = delivered + queued + the sum of the dropped +
  * moved. What one subscriber has given to another one is counted there, so the sum for a bus leaves moved out.
  *
- * The thread that serves a mailbox counts what is delivered, in the mailbox, and what has expired or is stale, in the mailbox's drop box.
+ * The thread that serves a mailbox counts what is delivered, in the mailbox, and what is dropped at its
+ * turn (it has expired, is stale, was cancelled, or its receiver is inactive), in the mailbox's drop box.
  * Senders count what finds no room in the same drop box. The thread that ends a subscription counts what is discarded there,
  * and the directory keeps the figures of the mailboxes that have left. What came to no mailbox, or to a closed one, is
  * counted by the drop list of the bus.
@@ -26,6 +27,8 @@ typedef struct
 } AgentLedger;
 
 guint64 _agent_ledger_get_dropped (const AgentLedger *self);
+guint64 _agent_ledger_get_dropped_at_turn
+                                  (const AgentLedger *self);
 guint64 _agent_ledger_get_offered (const AgentLedger *self);
 void    _agent_ledger_add         (AgentLedger       *self,
                                    const AgentLedger *other);

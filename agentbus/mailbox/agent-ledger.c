@@ -16,6 +16,14 @@ _agent_ledger_get_dropped (const AgentLedger *self)
   return sum;
 }
 
+/* How many messages were taken out of their channel, and not delivered. */
+guint64
+_agent_ledger_get_dropped_at_turn (const AgentLedger *self)
+{
+  return self->dropped[AGENT_DROP_REASON_EXPIRED] + self->dropped[AGENT_DROP_REASON_STALE] +
+         self->dropped[AGENT_DROP_REASON_CANCELLED] + self->dropped[AGENT_DROP_REASON_INACTIVE];
+}
+
 guint64
 _agent_ledger_get_offered (const AgentLedger *self)
 {

@@ -58,11 +58,20 @@ defer_unwatch_epoch (AgentHand *hand)
 }
 
 static gboolean
-defer_has_queued_cancel (AgentMailbox *self,
-                         AgentHand    *hand)
+defer_has_queued_cancel_in (AgentMailbox *self,
+                            AgentHand    *hand)
 {
   return atomic_load (&self->n_cancels) != 0 &&
          _agent_hand_has_queued_cancel (hand, &self->queues[AGENT_CHANNEL_SYSTEM]);
+}
+
+/* A cancellation may have gone to the inbox. */
+static gboolean
+defer_has_queued_cancel (AgentMailbox *self,
+                         AgentHand    *hand)
+{
+  return defer_has_queued_cancel_in (self, hand) ||
+         (self->pair != NULL && defer_has_queued_cancel_in (self->pair->inbox, hand));
 }
 
 /* The message of @hand is in hand until resume(), and may have become stale already.

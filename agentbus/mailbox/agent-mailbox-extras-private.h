@@ -2,8 +2,10 @@
 
 #pragma once
 
+#include "mailbox/agent-cancels-private.h"
 #include "mailbox/agent-flow-private.h"
 #include "mailbox/agent-gaps-private.h"
+#include "mailbox/agent-held-private.h"
 #include "mailbox/agent-interest-private.h"
 
 G_BEGIN_DECLS
@@ -25,9 +27,14 @@ typedef struct
   guint64         n_missed_next;   /* (thread that serves) how many messages were lost before the next data message */
   _Atomic guint64 n_missed;        /* the same, for the last message that was delivered; changed by the thread that serves */
   char           *group;           /* (owned) (nullable) set before any thread can send */
+  AgentCancels   *cancels;         /* (atomic) (owned) (nullable) the TASK_CANCELs that were queued a short time ago */
+  AgentHeld      *held;            /* (data queue's lock) (owned) (nullable) what waits until it is known who handles it */
+  guint8          standing;        /* (lock of the groups) an AgentStanding; set before any thread can send */
   guint64         n_moved;         /* (data queue's lock) how many messages went to other members of the group */
 } AgentMailboxExtras;
 
+AgentCancels       *_agent_mailbox_extras_get_cancels
+                                                (AgentMailboxExtras  *self);
 AgentMailboxExtras *_agent_mailbox_extras_get   (AgentMailboxExtras **place);
 void                _agent_mailbox_extras_clear (AgentMailboxExtras **place);
 

@@ -21,6 +21,23 @@ _agent_mailbox_extras_get (AgentMailboxExtras **place)
   return g_atomic_pointer_get (place);
 }
 
+/* Any thread, as above: (transfer none). */
+AgentCancels *
+_agent_mailbox_extras_get_cancels (AgentMailboxExtras *self)
+{
+  AgentCancels *cancels = g_atomic_pointer_get (&self->cancels);
+
+  if (cancels != NULL)
+    return cancels;
+
+  cancels = _agent_cancels_new ();
+  if (g_atomic_pointer_compare_and_exchange (&self->cancels, NULL, cancels))
+    return cancels;
+
+  _agent_cancels_free (cancels);
+  return g_atomic_pointer_get (&self->cancels);
+}
+
 /* No other thread uses the mailbox any more. */
 void
 _agent_mailbox_extras_clear (AgentMailboxExtras **place)
@@ -36,5 +53,7 @@ _agent_mailbox_extras_clear (AgentMailboxExtras **place)
   g_clear_pointer (&self->unhandled_names, g_hash_table_unref);
   _agent_interest_free (self->interest);
   g_clear_pointer (&self->group, g_free);
+  _agent_cancels_free (self->cancels);
+  _agent_held_free (self->held);
   g_free (self);
 }

@@ -12,7 +12,7 @@ flow_count_full (AgentMailbox *self)
 {
   guint64 totals[AGENT_N_DROP_REASONS];
 
-  _agent_drop_box_read (&self->drops, totals);
+  _agent_drop_box_read (_agent_mailbox_get_drops (self), totals);
   return totals[AGENT_DROP_REASON_FULL];
 }
 

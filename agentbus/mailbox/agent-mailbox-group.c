@@ -10,28 +10,6 @@
 /* How many messages are added while the lock is held once. */
 #define MAX_ADOPTED 256
 
-/* The name of the group: (nullable). */
-const char *
-_agent_mailbox_get_group (AgentMailbox *self)
-{
-  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
-
-  return extras != NULL ? extras->group : NULL;
-}
-
-/* The sender waits for nothing, so there may be more messages than room. */
-static void
-group_push_locked (AgentMailbox *self,
-                   AgentMessage *message)
-{
-  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
-
-  if (_agent_message_may_be_spent (message))
-    _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
-  _agent_channel_queue_push_locked (
-      queue, message, _agent_channel_queue_measure (queue, message), _agent_mailbox_put_refused_locked (self, message));
-}
-
 static guint
 group_push_some_locked (AgentMailbox *self,
                         GPtrArray    *messages,
@@ -40,13 +18,42 @@ group_push_some_locked (AgentMailbox *self,
   guint end = MIN (messages->len, first + MAX_ADOPTED);
 
   for (guint i = first; i < end; i++)
-    group_push_locked (self, messages->pdata[i]);
+    {
+      if (G_LIKELY (_agent_mailbox_is_open_for (self, messages->pdata[i])))
+        _agent_mailbox_add_grouped_locked (self, messages->pdata[i]);
+      else
+        _agent_mailbox_hold_back_older_locked (self, messages->pdata[i]);
+    }
 
   return end;
 }
 
+/* Takes what goes to the inbox out of @messages. */
+static void
+group_divert (AgentMailbox *self,
+              GPtrArray    *messages)
+{
+  guint n_left = 0;
+
+  for (guint i = 0; i < messages->len; i++)
+    {
+      AgentMessage *message = messages->pdata[i];
+      AgentChannel  channel = _agent_message_get_way (message);
+      AgentOffer    offer;
+
+      if (_agent_mailbox_divert (self, message) != NULL &&
+          _agent_mailbox_offer (self, message, AGENT_OFFER_DIRECT, NULL, &offer) == AGENT_OFFER_ACCEPTED)
+        _agent_mailbox_end_offer (self, channel, &offer);
+      else
+        messages->pdata[n_left++] = message;
+    }
+
+  /* Not with g_ptr_array_set_size(), which would free them. */
+  messages->len = n_left;
+}
+
 /* Adds data that another mailbox had, in its order and whether there is room or not. Takes the messages that it adds out of
- * @messages: none is left, unless the mailbox is closed. */
+ * @messages: none is left, unless the mailbox is closed, also if only to the group. */
 void
 _agent_mailbox_adopt (AgentMailbox *self,
                       GPtrArray    *messages)
@@ -55,6 +62,8 @@ _agent_mailbox_adopt (AgentMailbox *self,
   guint              n_adopted = 0;
   gboolean           closed = FALSE;
 
+  if (self->pair != NULL)
+    group_divert (self, messages);
   for (guint i = 0; i < messages->len; i++)
     _agent_mailbox_note_delay (self, messages->pdata[i]);
 
@@ -64,7 +73,7 @@ _agent_mailbox_adopt (AgentMailbox *self,
       guint    found = 0;
 
       _agent_channel_queue_lock (queue);
-      closed = queue->closed;
+      closed = queue->closed || atomic_load (&self->grouping) == AGENT_GROUPING_CLOSED;
       if (!closed)
         {
           n_adopted = group_push_some_locked (self, messages, n_adopted);
@@ -138,7 +147,7 @@ _agent_mailbox_take_back_locked (AgentMailbox *self,
       AgentMessage *message = messages->pdata[i];
 
       if (back && message->reliable)
-        group_push_locked (self, message);
+        _agent_mailbox_add_grouped_locked (self, message);
       else
         messages->pdata[n_left++] = message;
     }

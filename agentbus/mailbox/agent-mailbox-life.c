@@ -32,6 +32,8 @@ life_take_leavers (AgentMailbox *self)
 
   _agent_delivery_source_lock (self->source);
   _agent_schedule_leave (&self->schedule);
+  if (self->pair != NULL)
+    _agent_schedule_leave (&self->pair->inbox->schedule);
   extras = _agent_mailbox_extras_peek (&self->extras);
   if (extras != NULL)
     leavers = g_slist_reverse (g_steal_pointer (&extras->leavers));
@@ -55,13 +57,22 @@ life_tell_leavers (AgentMailbox *self,
   g_slist_free_full (leavers, g_free);
 }
 
+/* Both mailboxes of a pair have the same source, which counts them. */
+static void
+life_put_sources (AgentMailbox *self)
+{
+  if (self->pair != NULL)
+    _agent_delivery_source_put (self->source);
+  _agent_delivery_source_put (self->source);
+}
+
 /* Releases the subscriber, and tells the leavers of it. Called once, when nothing can be delivered any more. Unrefs the
  * mailbox.
  *
  * @abandoned: whether the mailbox was abandoned before it had finished */
-static void
-life_release (AgentMailbox *self,
-              gboolean      abandoned)
+void
+_agent_mailbox_finish (AgentMailbox *self,
+                       gboolean      abandoned)
 {
   g_autoptr (GObject) subscriber = self->owner->funcs->left (self->owner, self);
 
@@ -69,9 +80,20 @@ life_release (AgentMailbox *self,
     _agent_debug_print ("'%s' has left", self->name);
 
   _agent_mailbox_end_receipts (self);
-  _agent_delivery_source_put (self->source);
+  life_put_sources (self);
   life_tell_leavers (self, abandoned);
   _agent_mailbox_unref (self);
+}
+
+/* Nothing can be delivered any more. Called once. */
+static void
+life_release (AgentMailbox *self,
+              gboolean      abandoned)
+{
+  if (G_UNLIKELY (self->pair != NULL))
+    self->pair->on_released (self);
+  else
+    _agent_mailbox_finish (self, abandoned);
 }
 
 /* Whether the subscriber is released. */
@@ -87,11 +109,15 @@ _agent_mailbox_has_left (AgentMailbox *self)
   return left;
 }
 
-/* Whether the watches may have been told already that the mailbox leaves. If not, they are told later. */
+/* Whether the watches may have been told already that the mailbox leaves. If not, they are told later. Of a pair, the inbox is
+ * released last. */
 gboolean
 _agent_mailbox_is_released (AgentMailbox *self)
 {
   gboolean released;
+
+  if (self->pair != NULL)
+    self = self->pair->inbox;
 
   _agent_delivery_source_lock (self->source);
   released = self->schedule.phase >= AGENT_PHASE_RELEASED;
@@ -186,6 +212,8 @@ _agent_mailbox_attach (AgentMailbox *self,
     _agent_debug_print ("'%s' gets its messages in context %p", self->name, (gpointer) context);
 
   self->source = _agent_delivery_source_get (context, priority, &delivery_funcs);
+  if (self->pair != NULL)
+    self->pair->inbox->source = _agent_delivery_source_get (context, priority, &delivery_funcs);
   _agent_mailbox_ref (self);
 }
 
@@ -193,7 +221,7 @@ _agent_mailbox_attach (AgentMailbox *self,
 void
 _agent_mailbox_withdraw (AgentMailbox *self)
 {
-  _agent_delivery_source_put (self->source);
+  life_put_sources (self);
   _agent_mailbox_unref (self);
 }
 
@@ -330,9 +358,57 @@ life_discard_queue (AgentMailbox *self,
   messages = life_empty_queue (self, channel, all, watches, &picked, moved, &n_discarded, &to_report);
   life_tell_discarded (self, messages, n_discarded, to_report);
   if (picked != NULL)
-    _agent_mailbox_watches_give_back (watches, self, picked);
+    _agent_mailbox_watches_give_back (watches, _agent_mailbox_get_main (self), picked);
 
   return n_discarded + life_move (self, moved, all);
+}
+
+/* Gives @messages, which take_held() has returned, to other members of the group. Those that nobody may get are discarded. In any
+ * thread, with no lock held. */
+void
+_agent_mailbox_move_taken (AgentMailbox *self,
+                           GPtrArray    *messages)
+{
+  life_move (self, messages, TRUE);
+}
+
+/* The subscriber handles by itself what nobody else gets. */
+static void
+life_keep_taken (AgentMailbox *self,
+                 GPtrArray    *messages)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  _agent_channel_queue_lock (queue);
+  if (!queue->emptied)
+    {
+      _agent_mailbox_extras_get (&self->extras)->n_moved -= messages->len;
+      for (guint i = 0; i < messages->len; i++)
+        _agent_mailbox_add_grouped_locked (self, messages->pdata[i]);
+      messages->len = 0;
+    }
+  _agent_channel_queue_unlock (queue);
+}
+
+/* The mailbox is closed, and gives to others what it has held back.
+ *
+ * @drain: whether to keep what nobody gets */
+static void
+life_move_held (AgentMailbox *self,
+                gboolean      drain)
+{
+  g_autoptr (GPtrArray) messages = NULL;
+
+  if (_agent_mailbox_get_group (self) == NULL)
+    return;
+
+  messages = _agent_mailbox_take_held (self, NULL);
+  if (drain && messages->len > 0)
+    {
+      self->owner->funcs->move (self->owner, self, messages);
+      life_keep_taken (self, messages);
+    }
+  _agent_mailbox_move_taken (self, messages);
 }
 
 static void
@@ -399,14 +475,10 @@ life_has_data (AgentMailbox *self)
   return length > 0;
 }
 
-/* From now on no message comes in, and a pause is over. The message in hand, the queued system messages and the reliable data
- * are still handled, or received, and so is all other data if @drain; otherwise that is discarded.
- *
- * If there is no handler, but somebody has received before, what is left waits for the next one who does. If nobody listens at
- * all, everything is discarded. */
+/* Closes one mailbox, see _agent_mailbox_close(). */
 void
-_agent_mailbox_close (AgentMailbox *self,
-                      gboolean      drain)
+_agent_mailbox_close_only (AgentMailbox *self,
+                           gboolean      drain)
 {
   gboolean is_heard = _agent_mailbox_is_heard (self);
   gboolean stays = is_heard || life_is_receiving (self);
@@ -418,6 +490,7 @@ _agent_mailbox_close (AgentMailbox *self,
   life_close_queue (self, AGENT_CHANNEL_DATA);
   if (!drain)
     n_discarded = life_discard_queue (self, AGENT_CHANNEL_DATA, FALSE);
+  life_move_held (self, drain);
 
   keeps_data = drain || life_has_data (self);
   if (keeps_data && _agent_mailbox_has_mark (self, AGENT_MARK_PULLED))
@@ -456,9 +529,9 @@ life_abandon_schedule (AgentMailbox *self,
   return first;
 }
 
-/* From now on nothing is delivered. TRUE, once: the mailbox had not finished by itself. */
+/* Abandons one mailbox, see _agent_mailbox_abandon(). */
 gboolean
-_agent_mailbox_abandon (AgentMailbox *self)
+_agent_mailbox_abandon_only (AgentMailbox *self)
 {
   g_autoptr (GPtrArray) in_hand = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
   gboolean first;
@@ -466,6 +539,7 @@ _agent_mailbox_abandon (AgentMailbox *self)
   life_begin_return (self);
   life_discard_queue (self, AGENT_CHANNEL_SYSTEM, TRUE);
   life_discard_queue (self, AGENT_CHANNEL_DATA, TRUE);
+  life_move_held (self, FALSE);
 
   first = life_abandon_schedule (self, in_hand);
   if (first)

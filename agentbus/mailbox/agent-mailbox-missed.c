@@ -182,13 +182,13 @@ _agent_mailbox_take_gap (AgentMailbox *self,
   self->missed = TRUE;
 }
 
-/* @message, which was taken out, is not delivered. What is stale is not missed. */
+/* @message, which was taken out, is not delivered. Only what has expired is missed: nobody wants what is stale or cancelled. */
 void
 _agent_mailbox_note_spent (AgentMailbox   *self,
                            AgentMessage   *message,
                            AgentDropReason reason)
 {
-  if (_agent_message_get_way (message) != AGENT_CHANNEL_DATA || reason == AGENT_DROP_REASON_STALE)
+  if (_agent_message_get_way (message) != AGENT_CHANNEL_DATA || reason != AGENT_DROP_REASON_EXPIRED)
     return;
 
   _agent_mailbox_extras_get (&self->extras)->n_missed_next++;

@@ -77,22 +77,27 @@ _agent_mailbox_note_delay (AgentMailbox *self,
  * @cancel: (inout) (transfer full) (nullable): moved into @offer */
 static void
 offer_accept_locked (AgentMailbox    *self,
+                     AgentChannel     channel,
                      AgentMessage    *message,
                      gsize            size,
                      _Atomic guint64 *last_seq,
                      AgentMessage   **cancel,
                      AgentOffer      *offer)
 {
-  AgentChannelQueue *queue = &self->queues[_agent_message_get_way (message)];
+  AgentChannelQueue *queue = &self->queues[channel];
 
   if (last_seq != NULL)
     message->seq = atomic_fetch_add_explicit (last_seq, 1, memory_order_relaxed) + 1;
   if (*cancel != NULL)
-    atomic_fetch_add (&self->n_cancels, 1);
+    {
+      atomic_fetch_add (&self->n_cancels, 1);
+      _agent_mailbox_remember_cancel (self, *cancel);
+    }
   if (G_UNLIKELY (_agent_message_may_be_spent (message)))
     _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
   _agent_channel_queue_push_locked (
       queue, message, size, _agent_message_get_way (message) == AGENT_CHANNEL_DATA && _agent_mailbox_put_refused_locked (self, message));
+  offer->queue = AGENT_OFFER_TO_MAIN;
   offer->position = queue->n_kept_in;
   /* The message may have been sent long ago. */
   offer->wake = !queue->scheduled && _agent_channel_queue_claim_token_locked (queue, _agent_clock_now ());
@@ -100,6 +105,105 @@ offer_accept_locked (AgentMailbox    *self,
   if (_agent_channel_queue_has_to_look_locked (queue, size))
     offer->found = _agent_channel_queue_look_locked (queue, size);
   offer->cancel = g_steal_pointer (cancel);
+}
+
+static gboolean
+offer_has_room_to_hold_locked (AgentMailbox   *self,
+                               gsize           size,
+                               AgentOfferPlace place)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+
+  if (place == AGENT_OFFER_DIRECT)
+    return _agent_mailbox_has_room_to_hold_locked (self, size, atomic_load (&queue->capacity));
+  if (place == AGENT_OFFER_BEHIND && (atomic_load (&self->schedule.watched) & AGENT_WATCH_ROOM) != 0)
+    return FALSE;
+
+  _agent_schedule_watch (&self->schedule, AGENT_WATCH_ROOM);
+  return _agent_mailbox_has_room_to_hold_locked (self, size, queue->limit);
+}
+
+/* The mailbox holds back what is for its group, or refuses it. What waits for room is asked for again at the latest when that
+ * changes. */
+static AgentOfferResult
+offer_hold_locked (AgentMailbox    *self,
+                   AgentMessage    *message,
+                   gsize            size,
+                   AgentOfferPlace  place,
+                   _Atomic guint64 *last_seq,
+                   AgentOffer      *offer)
+{
+  if (atomic_load (&self->grouping) == AGENT_GROUPING_CLOSED)
+    return AGENT_OFFER_CLOSED;
+  if (offer_needs_room (message) && !offer_has_room_to_hold_locked (self, size, place))
+    {
+      _agent_channel_queue_note_full_locked (&self->queues[AGENT_CHANNEL_DATA]);
+      return AGENT_OFFER_FULL;
+    }
+
+  *offer = (AgentOffer){ .queue = AGENT_OFFER_TO_MAIN };
+  if (last_seq != NULL)
+    message->seq = atomic_fetch_add_explicit (last_seq, 1, memory_order_relaxed) + 1;
+  _agent_mailbox_hold_back_locked (self, message, size);
+  return AGENT_OFFER_ACCEPTED;
+}
+
+/* @channel: of @self */
+static AgentOfferResult
+offer_to (AgentMailbox    *self,
+          AgentChannel     channel,
+          AgentMessage    *message,
+          AgentOfferPlace  place,
+          _Atomic guint64 *last_seq,
+          AgentOffer      *offer)
+{
+  AgentChannelQueue *queue = &self->queues[channel];
+  gsize              size = _agent_channel_queue_measure (queue, message);
+  AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
+  AgentOfferResult   result = AGENT_OFFER_ACCEPTED;
+
+  _agent_channel_queue_lock (queue);
+  if (queue->closed)
+    result = AGENT_OFFER_CLOSED;
+  else if (G_UNLIKELY (!_agent_mailbox_is_open_for (self, message)))
+    result = offer_hold_locked (self, message, size, place, last_seq, offer);
+  else if (offer_needs_room (message) && !offer_has_room_locked (self, size, place))
+    {
+      _agent_channel_queue_note_full_locked (queue);
+      result = AGENT_OFFER_FULL;
+    }
+  else
+    offer_accept_locked (self, channel, message, size, last_seq, &cancel, offer);
+  _agent_channel_queue_unlock (queue);
+
+  /* This is not the last reference, for the caller has one as well. */
+  g_clear_pointer (&cancel, agent_message_unref);
+  return result;
+}
+
+static guint64
+offer_get_inbox_position (AgentChannel channel,
+                          guint64      position)
+{
+  return position | AGENT_POSITION_IN_INBOX | (channel == AGENT_CHANNEL_DATA ? AGENT_POSITION_OF_DATA : 0);
+}
+
+static AgentOfferResult
+offer_to_inbox (AgentMailbox    *inbox,
+                AgentMessage    *message,
+                AgentOfferPlace  place,
+                _Atomic guint64 *last_seq,
+                AgentOffer      *offer)
+{
+  AgentChannel     channel = _agent_mailbox_pair_get_way (message);
+  AgentOfferResult result = offer_to (inbox, channel, message, place, last_seq, offer);
+
+  if (result == AGENT_OFFER_ACCEPTED)
+    {
+      offer->queue = channel == AGENT_CHANNEL_DATA ? AGENT_OFFER_TO_INBOX_DATA : AGENT_OFFER_TO_INBOX_SYSTEM;
+      offer->position = offer_get_inbox_position (channel, offer->position);
+    }
+  return result;
 }
 
 /* Like a push, but @message stays the caller's if it is not accepted, no message gives way to it, and none is counted as
@@ -115,30 +219,16 @@ _agent_mailbox_offer (AgentMailbox    *self,
                       _Atomic guint64 *last_seq,
                       AgentOffer      *offer)
 {
-  AgentChannelQueue *queue = &self->queues[_agent_message_get_way (message)];
-  gsize              size = _agent_channel_queue_measure (queue, message);
-  AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
-  AgentOfferResult   result = AGENT_OFFER_ACCEPTED;
+  AgentMailbox *inbox = _agent_mailbox_divert (self, message);
 
   if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
     _agent_message_trace (message, "is offered to", self->name);
 
-  _agent_mailbox_note_delay (self, message);
-  _agent_channel_queue_lock (queue);
-  if (queue->closed)
-    result = AGENT_OFFER_CLOSED;
-  else if (offer_needs_room (message) && !offer_has_room_locked (self, size, place))
-    {
-      _agent_channel_queue_note_full_locked (queue);
-      result = AGENT_OFFER_FULL;
-    }
-  else
-    offer_accept_locked (self, message, size, last_seq, &cancel, offer);
-  _agent_channel_queue_unlock (queue);
+  if (G_UNLIKELY (inbox != NULL))
+    return offer_to_inbox (inbox, message, place, last_seq, offer);
 
-  /* This is not the last reference, for the caller has one as well. */
-  g_clear_pointer (&cancel, agent_message_unref);
-  return result;
+  _agent_mailbox_note_delay (self, message);
+  return offer_to (self, _agent_message_get_way (message), message, place, last_seq, offer);
 }
 
 /* If there seems to be no room for @message, which is going to be offered, what is stale or expired at the head of the channel
@@ -185,6 +275,12 @@ _agent_mailbox_end_offer (AgentMailbox *self,
                           AgentChannel  channel,
                           AgentOffer   *offer)
 {
+  if (G_UNLIKELY (offer->queue != AGENT_OFFER_TO_MAIN))
+    {
+      self = self->pair->inbox;
+      channel = offer->queue == AGENT_OFFER_TO_INBOX_DATA ? AGENT_CHANNEL_DATA : AGENT_CHANNEL_SYSTEM;
+    }
+
   if (channel == AGENT_CHANNEL_SYSTEM)
     _agent_mailbox_add_system (self, offer->wake, offer->cancel);
   else if (offer->wake)
@@ -207,4 +303,15 @@ _agent_mailbox_get_last_position (AgentMailbox *self,
   _agent_channel_queue_unlock (queue);
 
   return position;
+}
+
+/* The same for the inbox; 0 if there is none. */
+guint64
+_agent_mailbox_get_last_inbox_position (AgentMailbox *self,
+                                        AgentChannel  channel)
+{
+  if (self->pair == NULL)
+    return 0;
+
+  return offer_get_inbox_position (channel, _agent_mailbox_get_last_position (self->pair->inbox, channel));
 }

@@ -17,6 +17,7 @@ typedef struct _AgentMailbox           AgentMailbox;
 typedef struct _AgentMailboxOwner      AgentMailboxOwner;
 typedef struct _AgentMailboxOwnerFuncs AgentMailboxOwnerFuncs;
 typedef struct _AgentSender            AgentSender;
+typedef struct _AgentHand              AgentHand;
 
 struct _AgentMailboxOwnerFuncs
 {
@@ -47,11 +48,18 @@ struct _AgentMailboxOwnerFuncs
                          AgentMailbox      *mailbox,
                          GPtrArray         *messages);
 
-  /* The message was lost, and its source has to be told so. @name: (nullable): the subscriber that lost it */
+  /* The message was lost because of @error, and its source has to be told so. @name: (nullable): the subscriber that lost it */
   void     (*lost)      (AgentMailboxOwner *owner,
                          AgentMessage      *message,
                          const char        *name,
-                         const char        *text);
+                         const GError      *error);
+
+  /* Returns the object by which @subscriber, which has received a message, completes the delivery: (transfer full). Takes
+   * @hand. */
+  gpointer (*new_delivery)
+                        (AgentMailbox      *mailbox,
+                         gpointer           subscriber,
+                         AgentHand         *hand);
 
   /* @subscriber could not handle @message, because of @error. */
   void     (*failed)    (AgentMailboxOwner *owner,
@@ -91,7 +99,7 @@ void               _agent_mailbox_owner_tell_loss (AgentMailboxOwner            
                                                    AgentMessage                 *message,
                                                    const char                   *name,
                                                    AgentDropReason               reason);
-char              *_agent_mailbox_owner_dup_loss_text
+GError            *_agent_mailbox_owner_new_loss_error
                                                   (AgentMessage                 *message,
                                                    const char                   *name,
                                                    AgentDropReason               reason);

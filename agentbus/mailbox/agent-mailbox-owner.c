@@ -31,20 +31,22 @@ _agent_mailbox_owner_unref (AgentMailboxOwner *self)
   self->funcs->free (self);
 }
 
-/* The text that tells the source of a message of its loss: (transfer full).
+/* The error that tells the source of a message of its loss: (transfer full).
  *
  * @name: (nullable): the subscriber that lost it */
-char *
-_agent_mailbox_owner_dup_loss_text (AgentMessage   *message,
-                                    const char     *name,
-                                    AgentDropReason reason)
+GError *
+_agent_mailbox_owner_new_loss_error (AgentMessage   *message,
+                                     const char     *name,
+                                     AgentDropReason reason)
 {
   const char *target = agent_message_get_target (message);
 
-  return g_strdup_printf ("The message '%s' to '%s' was dropped: %s",
-                          agent_message_get_name (message),
-                          target != NULL ? target : (name != NULL ? name : "all"),
-                          agent_drop_reason_to_string (reason));
+  return g_error_new (AGENT_BUS_ERROR,
+                      (int) _agent_message_get_loss_code (reason),
+                      "The message '%s' to '%s' was dropped: %s",
+                      agent_message_get_name (message),
+                      target != NULL ? target : (name != NULL ? name : "all"),
+                      agent_drop_reason_to_string (reason));
 }
 
 /* Tells the source of @message that the message was dropped, if the source wants to hear of that. With no lock held. */
@@ -54,11 +56,11 @@ _agent_mailbox_owner_tell_loss (AgentMailboxOwner *self,
                                 const char        *name,
                                 AgentDropReason    reason)
 {
-  g_autofree char *text = NULL;
+  g_autoptr (GError) error = NULL;
 
   if (!_agent_message_wants_loss (message))
     return;
 
-  text = _agent_mailbox_owner_dup_loss_text (message, name, reason);
-  self->funcs->lost (self, message, name, text);
+  error = _agent_mailbox_owner_new_loss_error (message, name, reason);
+  self->funcs->lost (self, message, name, error);
 }

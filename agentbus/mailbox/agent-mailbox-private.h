@@ -8,6 +8,7 @@
 #include "mailbox/agent-ledger-private.h"
 #include "mailbox/agent-mailbox-extras-private.h"
 #include "mailbox/agent-mailbox-owner-private.h"
+#include "mailbox/agent-mailbox-pair-private.h"
 #include "mailbox/agent-mailbox-watch-private.h"
 #include "mailbox/agent-sender-private.h"
 
@@ -23,8 +24,8 @@ G_BEGIN_DECLS
  *
  * The functions are in several files: what a mailbox is (agent-mailbox.c), how messages get in, by a push or by an offer
  * (-push.c, -offer.c, -copy.c), what becomes of those for a group (-group.c), how they get out (-serve.c, -receive.c,
- * -receive-now.c, -take.c), how they stay in hand (-defer.c), and
- * how a subscription begins and ends (-life.c). Only these files write to the struct.
+ * -receive-now.c, -take.c), how they stay in hand (-defer.c), how a subscription begins and ends (-life.c), and the second
+ * mailbox of a subscriber that has rules (-pair.c). Only these files write to the struct.
  */
 
 typedef void (*AgentReceiverFunc) (gpointer      subscriber,
@@ -34,9 +35,6 @@ typedef void (*AgentReceiverFunc) (gpointer      subscriber,
 typedef struct
 {
   AgentReceiverFunc handle; /* (nullable) the virtual function */
-  gpointer (*new_hand) (gpointer      subscriber,
-                        AgentMailbox *mailbox,
-                        AgentHand    *hand);    /* the object by which a received delivery is completed: takes @hand */
   guint      signal;      /* the signal that is emitted instead, if it has a handler; it calls the virtual function too */
   gboolean   always_emit; /* the signal is emitted also if it has no handler */
 } AgentReceiver;
@@ -75,10 +73,23 @@ typedef enum
   AGENT_OFFER_FIRST,  /* no message before it waits */
 } AgentOfferPlace;
 
+/* A position in the inbox says so, and in which of its channels it is. */
+#define AGENT_POSITION_IN_INBOX (G_GUINT64_CONSTANT (1) << 63)
+#define AGENT_POSITION_OF_DATA (G_GUINT64_CONSTANT (1) << 62)
+
+/* Which queue has accepted an offered message. */
+typedef enum
+{
+  AGENT_OFFER_TO_MAIN,         /* that of the mailbox to which it was offered */
+  AGENT_OFFER_TO_INBOX_SYSTEM, /* one of its inbox */
+  AGENT_OFFER_TO_INBOX_DATA,
+} AgentOfferQueue;
+
 /* What is left to do for an accepted message, with no lock held. */
 typedef struct
 {
-  guint64       position; /* of the message in its channel */
+  guint64       position; /* of the message in its channel, for has_handled() */
+  AgentOfferQueue queue;
   guint         found;    /* AGENT_LOOK_ flags */
   gboolean      wake;     /* the mailbox has to be scheduled */
   AgentMessage *cancel;   /* (owned) (nullable) the message, if it is a CANCEL or TASK_CANCEL */
@@ -99,13 +110,42 @@ enum
   AGENT_MARK_ABANDONED = 1 << 4, /* it was abandoned before it had finished */
 };
 
+/* How a member of a group takes part in it. */
+typedef enum
+{
+  AGENT_STANDING_ACTIVE, /* it gets data of the group */
+  AGENT_STANDING_KEEPS,  /* it keeps data until it is active: it gets data as long as no member is active */
+  AGENT_STANDING_STANDBY, /* it gets no data of the group */
+} AgentStanding;
+
+/* What becomes of data of the group that is sent to a member. A sender chooses the member before, and the standing of the member
+ * may have changed since. */
+typedef enum
+{
+  AGENT_GROUPING_OPEN,   /* it is queued */
+  AGENT_GROUPING_CLOSED, /* it is refused: another member gets it */
+  AGENT_GROUPING_HOLDS,  /* it is held back, in its order, until the member is open or another one gets it */
+} AgentGrouping;
+
+/* What a message has to be asked at its turn, beside its own limits. */
+enum
+{
+  AGENT_CHECK_AGE = 1 << 0,     /* there is an age limit */
+  AGENT_CHECK_CANCELS = 1 << 1, /* a TASK_CANCEL has come */
+};
+
 struct _AgentMailbox
 {
   _Atomic guint        max_age;   /* milliseconds, 0 for any */
   guint8               overflow;  /* an AgentOverflow */
   guint8               missed;    /* (thread that serves) call tell_missed() with the next message */
+  _Atomic guint8       checks;    /* AGENT_CHECK_ flags */
+  _Atomic guint8       grouping;  /* an AgentGrouping; closed and held with the lock of the groups, opened with that or that of
+                                   * the data queue */
   AgentMailboxOwner   *owner;     /* (owned) */
   AgentDeliverySource *source;    /* (owned) (nullable) set once, before any thread can send */
+  AgentMailboxPair    *pair;      /* (owned by the main one) (nullable) this mailbox and the other one of a subscriber that has
+                                   * rules; set once, before any thread can send */
   AgentReceiver        receiver;
   guint64              hash;      /* of the name */
 
@@ -132,6 +172,8 @@ AgentMailbox    *_agent_mailbox_new            (AgentMailboxOwner          *owne
                                                 gpointer                    subscriber,
                                                 const AgentReceiver        *receiver,
                                                 const AgentMailboxSettings *settings);
+void             _agent_mailbox_add_inbox      (AgentMailbox               *self,
+                                                const AgentMailboxRules    *rules);
 AgentMailbox    *_agent_mailbox_ref            (AgentMailbox               *self);
 void             _agent_mailbox_unref          (AgentMailbox               *self);
 const char      *_agent_mailbox_get_name       (AgentMailbox               *self);
@@ -186,6 +228,11 @@ void             _agent_mailbox_reserve_room   (AgentMailbox               *self
 void             _agent_mailbox_end_offer      (AgentMailbox               *self,
                                                 AgentChannel                channel,
                                                 AgentOffer                 *offer);
+void             _agent_mailbox_remember_cancel
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *cancel);
+gboolean         _agent_mailbox_has_cancelled  (AgentMailbox               *self,
+                                                AgentMessage               *message);
 void             _agent_mailbox_add_system     (AgentMailbox               *self,
                                                 gboolean                    claimed,
                                                 AgentMessage               *cancel);
@@ -234,7 +281,6 @@ void             _agent_mailbox_tell_missed    (AgentMailbox               *self
 guint64          _agent_mailbox_get_n_missed   (AgentMailbox               *self);
 
 /* Any thread, for groups; _locked: with the lock of the data channel held */
-const char      *_agent_mailbox_get_group      (AgentMailbox               *self);
 void             _agent_mailbox_note_delay     (AgentMailbox               *self,
                                                 AgentMessage               *message);
 void             _agent_mailbox_adopt          (AgentMailbox               *self,
@@ -251,11 +297,40 @@ void             _agent_mailbox_take_back_locked
                                                 GPtrArray                  *messages,
                                                 gboolean                    keep);
 
+/* Any thread, for data that a member of a group holds back; _locked: with the lock of the data channel held */
+void             _agent_mailbox_init_standing  (AgentMailbox               *self,
+                                                AgentStanding               standing,
+                                                gboolean                    inactive);
+gboolean         _agent_mailbox_has_room_to_hold_locked
+                                               (AgentMailbox               *self,
+                                                gsize                       size,
+                                                guint                       capacity);
+void             _agent_mailbox_hold_back_locked
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *message,
+                                                gsize                       size);
+void             _agent_mailbox_hold_back_older_locked
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *message);
+void             _agent_mailbox_add_grouped_locked
+                                               (AgentMailbox               *self,
+                                                AgentMessage               *message);
+AgentMessage    *_agent_mailbox_evict_held_locked
+                                               (AgentMailbox               *self);
+GPtrArray       *_agent_mailbox_take_held      (AgentMailbox               *self,
+                                                gboolean                   *closed);
+void             _agent_mailbox_release_held   (AgentMailbox               *self);
+void             _agent_mailbox_move_taken     (AgentMailbox               *self,
+                                                GPtrArray                  *messages);
+
 /* Any thread, for the watches */
 gboolean         _agent_mailbox_has_handled    (AgentMailbox               *self,
                                                 AgentChannel                channel,
                                                 guint64                     position);
 guint64          _agent_mailbox_get_last_position
+                                               (AgentMailbox               *self,
+                                                AgentChannel                channel);
+guint64          _agent_mailbox_get_last_inbox_position
                                                (AgentMailbox               *self,
                                                 AgentChannel                channel);
 gboolean         _agent_mailbox_ask_again      (AgentMailbox               *self);
@@ -285,6 +360,7 @@ AgentMessage    *_agent_mailbox_receive_now    (AgentMailbox               *self
 void             _agent_mailbox_set_limits     (AgentMailbox               *self,
                                                 const AgentLimits          *limits);
 void             _agent_mailbox_set_paused     (AgentMailbox               *self,
+                                                gint                        reason,
                                                 gboolean                    paused);
 void             _agent_mailbox_end_receipts   (AgentMailbox               *self);
 GError          *_agent_mailbox_new_closed_error
@@ -301,6 +377,15 @@ void             _agent_mailbox_hold           (AgentMailbox               *self
 void             _agent_mailbox_go_on          (AgentMailbox               *self,
                                                 AgentRelease                release);
 
+/* Between its files, in any thread */
+AgentMailbox    *_agent_mailbox_new_inbox      (AgentMailbox               *main,
+                                                AgentReceiverFunc           handle);
+void             _agent_mailbox_close_only     (AgentMailbox               *self,
+                                                gboolean                    drain);
+gboolean         _agent_mailbox_abandon_only   (AgentMailbox               *self);
+void             _agent_mailbox_finish         (AgentMailbox               *self,
+                                                gboolean                    abandoned);
+
 /* The life of a subscription */
 void             _agent_mailbox_attach         (AgentMailbox               *self,
                                                 GMainContext               *context,
@@ -314,6 +399,62 @@ gboolean         _agent_mailbox_add_leaver     (AgentMailbox               *self
                                                 AgentLeftFunc               func,
                                                 gpointer                    data);
 
+/* For the rules of a subscriber, see AgentMailboxPair */
+void             _agent_mailbox_begin_work     (AgentMailbox               *self);
+void             _agent_mailbox_end_work       (AgentMailbox               *self);
+void             _agent_mailbox_end_closing    (AgentMailbox               *self);
+
+/* How many messages the mailbox holds back, with the lock of the data queue held. */
+static inline guint
+_agent_mailbox_get_n_held_locked (AgentMailbox *self)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+
+  return _agent_held_get_length (extras != NULL ? extras->held : NULL);
+}
+
+/* The name of the group: (transfer none) (nullable). */
+static inline const char *
+_agent_mailbox_get_group (AgentMailbox *self)
+{
+  AgentMailboxExtras *extras = _agent_mailbox_extras_peek (&self->extras);
+
+  return extras != NULL ? extras->group : NULL;
+}
+
+/* The mailbox by which others know the subscriber: (transfer none). */
+static inline AgentMailbox *
+_agent_mailbox_get_main (AgentMailbox *self)
+{
+  return G_UNLIKELY (self->pair != NULL) ? self->pair->main : self;
+}
+
+static inline AgentDropBox *
+_agent_mailbox_get_drops (AgentMailbox *self)
+{
+  return &_agent_mailbox_get_main (self)->drops;
+}
+
+/* The inbox, if @message goes there: (transfer none) (nullable). A monitor has none. */
+static inline AgentMailbox *
+_agent_mailbox_divert (AgentMailbox *self,
+                       AgentMessage *message)
+{
+  const AgentMailboxPair *pair = self->pair;
+
+  if (G_LIKELY (pair == NULL))
+    return NULL;
+
+  return pair->rules->diverts (message) ? pair->inbox : NULL;
+}
+
+/* Whether the rules are asked about each message of this mailbox. */
+static inline gboolean
+_agent_mailbox_intercepts (AgentMailbox *self)
+{
+  return G_UNLIKELY (self->pair != NULL) && self->pair->main == self && self->pair->rules->intercept != NULL;
+}
+
 /* With the lock of the data queue, right before @message is pushed there. Returns whether messages before it were lost. */
 static inline gboolean
 _agent_mailbox_put_refused_locked (AgentMailbox *self,
@@ -321,6 +462,15 @@ _agent_mailbox_put_refused_locked (AgentMailbox *self,
 {
   return G_UNLIKELY (_agent_channel_queue_has_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_GAP)) &&
          _agent_mailbox_put_all_refused_locked (self, message);
+}
+
+/* Whether @message may be queued as far as its group is concerned. With the lock of the data queue held. */
+static inline gboolean
+_agent_mailbox_is_open_for (AgentMailbox *self,
+                            AgentMessage *message)
+{
+  return G_LIKELY (!message->grouped) ||
+         atomic_load_explicit (&self->grouping, memory_order_acquire) == AGENT_GROUPING_OPEN;
 }
 
 static inline gboolean

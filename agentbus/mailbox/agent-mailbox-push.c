@@ -13,6 +13,7 @@ typedef enum
   PUSH_FULL,
   PUSH_CLOSED,
   PUSH_AGAIN, /* the messages that gave way were too small */
+  PUSH_HELD,  /* accepted, and held back */
 } PushResult;
 
 /* How many messages give way at most while the lock is held once. With a smaller number, other senders would fill the gap
@@ -114,15 +115,17 @@ push_refuse (AgentMailbox *self,
              AgentSender  *sender)
 {
   sender->drop_reason = AGENT_DROP_REASON_CLOSED;
-  return self->owner->funcs->refused (self->owner, self, message, sender);
+  return self->owner->funcs->refused (self->owner, _agent_mailbox_get_main (self), message, sender);
 }
 
-static G_NO_INLINE gboolean
-push_system (AgentMailbox *self,
-             AgentMessage *message,
-             AgentSender  *sender)
+/* @channel: one that is never full */
+static inline gboolean
+push_unbounded (AgentMailbox *self,
+                AgentChannel  channel,
+                AgentMessage *message,
+                AgentSender  *sender)
 {
-  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_SYSTEM];
+  AgentChannelQueue *queue = &self->queues[channel];
   AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
   gint64             now = message->sent_at;
   gboolean           claimed = FALSE;
@@ -134,7 +137,10 @@ push_system (AgentMailbox *self,
   if (!closed)
     {
       if (cancel != NULL)
-        atomic_fetch_add (&self->n_cancels, 1);
+        {
+          atomic_fetch_add (&self->n_cancels, 1);
+          _agent_mailbox_remember_cancel (self, cancel);
+        }
       _agent_channel_queue_push_locked (queue, message, 0, FALSE);
       claimed = _agent_channel_queue_claim_token_locked (queue, now);
       if (_agent_channel_queue_has_to_look_locked (queue, 0))
@@ -146,10 +152,21 @@ push_system (AgentMailbox *self,
   if (closed)
     return push_refuse (self, message, sender);
 
-  _agent_mailbox_add_system (self, claimed, cancel);
+  if (channel == AGENT_CHANNEL_SYSTEM)
+    _agent_mailbox_add_system (self, claimed, cancel);
+  else if (claimed)
+    _agent_delivery_source_add_data (self->source, &self->schedule);
   if (G_UNLIKELY (found != 0))
-    push_note_found (self, AGENT_CHANNEL_SYSTEM, found, now, sender);
+    push_note_found (self, channel, found, now, sender);
   return TRUE;
+}
+
+static gboolean
+push_system (AgentMailbox *self,
+             AgentMessage *message,
+             AgentSender  *sender)
+{
+  return push_unbounded (self, AGENT_CHANNEL_SYSTEM, message, sender);
 }
 
 /* Takes @lost: (nullable), a message that found no room and whose source wants to hear of that. */
@@ -220,6 +237,34 @@ push_make_room_locked (AgentMailbox *self,
   return push_evict_locked (self, size, victims);
 }
 
+/* There may be room among what is held back for data of the group. */
+static PushResult
+push_make_room_to_hold_locked (AgentMailbox *self,
+                               AgentMessage *message,
+                               gsize         size,
+                               Victims      *victims)
+{
+  AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
+  guint              capacity = atomic_load (&queue->capacity);
+
+  if (queue->closed || atomic_load (&self->grouping) == AGENT_GROUPING_CLOSED)
+    return PUSH_CLOSED;
+
+  while (!message->reliable && !_agent_mailbox_has_room_to_hold_locked (self, size, capacity))
+    {
+      AgentMessage *victim = NULL;
+
+      if (self->overflow == AGENT_OVERFLOW_DROP_OLDEST && _agent_channel_queue_get_length_locked (queue) < capacity)
+        victim = _agent_mailbox_evict_held_locked (self);
+      if (victim == NULL)
+        return PUSH_FULL;
+      _agent_mailbox_put_evicted_locked (self, victim, FALSE, NULL);
+      push_add_victim (victims, victim);
+    }
+
+  return PUSH_HELD;
+}
+
 /* Puts the last victim into the drop box. The message that the box kept before takes its place among the victims. Returns
  * whether to report the drops.
  *
@@ -276,8 +321,15 @@ push_data_once (AgentMailbox *self,
   guint              found = 0;
 
   _agent_channel_queue_lock (queue);
-  result = push_make_room_locked (self, message, size, &victims);
-  if (result == PUSH_ACCEPTED)
+  if (G_LIKELY (_agent_mailbox_is_open_for (self, message)))
+    result = push_make_room_locked (self, message, size, &victims);
+  else
+    result = push_make_room_to_hold_locked (self, message, size, &victims);
+  if (G_UNLIKELY (result == PUSH_HELD))
+    {
+      _agent_mailbox_hold_back_locked (self, message, size);
+    }
+  else if (result == PUSH_ACCEPTED)
     {
       if (G_UNLIKELY (_agent_message_may_be_spent (message)))
         _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
@@ -388,7 +440,7 @@ push_to_queue (AgentMailbox *self,
     result = push_data_once (self, message, size, sender);
   while (result == PUSH_AGAIN);
 
-  if (G_LIKELY (result == PUSH_ACCEPTED))
+  if (G_LIKELY (result == PUSH_ACCEPTED || result == PUSH_HELD))
     return TRUE;
   return _agent_mailbox_lose (self, message, result == PUSH_FULL, now, sender);
 }
@@ -414,6 +466,10 @@ _agent_mailbox_push (AgentMailbox *self,
                      AgentMessage *message,
                      AgentSender  *sender)
 {
+  AgentMailbox *inbox = _agent_mailbox_divert (self, message);
+
+  if (G_UNLIKELY (inbox != NULL))
+    return push_unbounded (inbox, _agent_mailbox_pair_get_way (message), message, sender);
   if (message->channel == AGENT_CHANNEL_SYSTEM)
     return push_system (self, message, sender);
 
@@ -439,7 +495,10 @@ _agent_mailbox_make_room (AgentMailbox *self,
     return TRUE;
 
   _agent_channel_queue_lock (queue);
-  result = push_make_room_locked (self, message, _agent_channel_queue_measure (queue, message), &victims);
+  if (G_LIKELY (_agent_mailbox_is_open_for (self, message)))
+    result = push_make_room_locked (self, message, _agent_channel_queue_measure (queue, message), &victims);
+  else
+    result = push_make_room_to_hold_locked (self, message, _agent_channel_queue_measure (queue, message), &victims);
   if (victims.n > 0)
     to_report = push_count_victims_locked (self, &victims, &lost);
   _agent_channel_queue_unlock (queue);

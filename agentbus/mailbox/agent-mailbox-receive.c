@@ -140,7 +140,7 @@ receive_new_delivery (AgentMailbox *self,
 
   _agent_mailbox_hold (self, hand);
   agent_message_unref (message);
-  return self->receiver.new_hand (subscriber, self, hand);
+  return self->owner->funcs->new_delivery (self, subscriber, hand);
 }
 
 /* Gives @message to the first one who waits. Takes @message. Precondition: somebody waits. */
@@ -216,8 +216,8 @@ receive_watch_cancellable (Receipt *receipt)
   g_source_attach (receipt->cancelled, g_task_get_context (receipt->task));
 }
 
-/* Takes @task, whose context is the subscriber's, and returns from it with a message, or if @in_hand with what new_hand()
- * makes. The cancellable is looked after here: GTask would throw a message away that came with the cancellation. */
+/* Takes @task, whose context is the subscriber's, and returns from it with a message, or if @in_hand with what
+ * new_delivery() makes. The cancellable is looked after here: GTask would throw a message away that came with the cancellation. */
 void
 _agent_mailbox_receive_async (AgentMailbox *self,
                               GTask        *task,
@@ -246,12 +246,14 @@ _agent_mailbox_receive_async (AgentMailbox *self,
     }
 }
 
+/* @reason: an AGENT_PAUSE_ flag */
 void
 _agent_mailbox_set_paused (AgentMailbox *self,
+                           gint          reason,
                            gboolean      paused)
 {
   AgentReadyList *list = _agent_delivery_source_lock (self->source);
 
-  _agent_schedule_set_paused (&self->schedule, list, paused);
+  _agent_schedule_set_paused (&self->schedule, list, reason, paused);
   _agent_delivery_source_unlock (self->source);
 }

@@ -34,11 +34,12 @@ serve_look_who_hears (AgentMailbox *self,
   if (receiver->always_emit)
     hearing->emit = TRUE;
   else if (receiver->handle != NULL)
-    hearing->emit = _agent_signal_is_heard (subscriber, receiver->signal);
+    hearing->emit = receiver->signal != 0 && _agent_signal_is_heard (subscriber, receiver->signal);
   else if (g_signal_has_handler_pending (subscriber, receiver->signal, 0, FALSE))
     hearing->emit = TRUE;
   else
     hearing->any = hearing->by_name = _agent_signal_is_heard (subscriber, receiver->signal);
+  hearing->any |= _agent_mailbox_intercepts (self);
 }
 
 static gboolean
@@ -135,7 +136,7 @@ serve_has_to_stop (AgentMailbox *self,
   if (channel == AGENT_CHANNEL_DATA && _agent_delivery_source_has_system (self->source))
     return TRUE;
   if (G_UNLIKELY (_agent_schedule_is_receiving (&self->schedule)))
-    return !_agent_mailbox_can_give (self, budget);
+    return _agent_schedule_is_inactive (&self->schedule) || !_agent_mailbox_can_give (self, budget);
   if (_agent_schedule_is_held_up (&self->schedule))
     return TRUE;
   if (G_LIKELY (channel == AGENT_CHANNEL_SYSTEM || hearing->any))
@@ -146,13 +147,34 @@ serve_has_to_stop (AgentMailbox *self,
 }
 
 static void
-serve_drop (AgentMailbox *self,
-            AgentMessage *message)
+serve_drop (AgentMailbox   *self,
+            AgentMessage   *message,
+            AgentDropReason reason)
 {
-  AgentDropReason reason = _agent_mailbox_get_spent_reason (message);
-
   _agent_mailbox_note_spent (self, message, reason);
   _agent_mailbox_drop_spent (self, message, reason);
+}
+
+/* TRUE: the rules have taken @message, or it is dropped. */
+static gboolean
+serve_intercept (AgentMailbox *self,
+                 gpointer      subscriber,
+                 AgentMessage *message)
+{
+  switch (self->pair->rules->intercept (subscriber, message))
+    {
+    case AGENT_INTERCEPT_TAKEN:
+      _agent_mailbox_count_delivered (self, message);
+      _agent_message_drop_refs (message, 1);
+      return TRUE;
+    case AGENT_INTERCEPT_DROP:
+      _agent_mailbox_note_spent (self, message, AGENT_INTERCEPT_DROP_REASON);
+      _agent_mailbox_drop_spent (self, message, AGENT_INTERCEPT_DROP_REASON);
+      return TRUE;
+    case AGENT_INTERCEPT_PASS:
+    default:
+      return FALSE;
+    }
 }
 
 static void
@@ -161,9 +183,15 @@ serve_one (AgentMailbox *self,
            AgentMessage *message,
            Hearing      *hearing)
 {
-  if (G_UNLIKELY (_agent_mailbox_is_expired (self, message)))
+  AgentDropReason reason;
+
+  if (G_UNLIKELY (_agent_mailbox_is_spent (self, message, &reason)))
     {
-      serve_drop (self, message);
+      serve_drop (self, message, reason);
+    }
+  else if (_agent_mailbox_intercepts (self) && serve_intercept (self, subscriber, message))
+    {
+      return;
     }
   else if (_agent_schedule_is_receiving (&self->schedule))
     {
@@ -182,7 +210,7 @@ _agent_mailbox_serve (AgentMailbox *self,
                       AgentChannel  channel,
                       AgentBudget  *budget)
 {
-  gpointer subscriber = _agent_drop_box_get_subscriber (&self->drops);
+  gpointer subscriber = _agent_drop_box_get_subscriber (_agent_mailbox_get_drops (self));
   Hearing  hearing;
 
   if (_agent_debug_is_on (AGENT_DEBUG_CONTEXTS))

@@ -6,11 +6,14 @@
 
 G_BEGIN_DECLS
 
-/* How one message is taken out of the mailbox, or turns out to be too old or stale. For the thread that serves, which does this
+/* How one message is taken out of the mailbox, or turns out to be too old, stale or cancelled. For the thread that serves, which does this
  * with each message. */
 
 gboolean _agent_mailbox_is_too_old (AgentMailbox   *self,
                                     AgentMessage   *message);
+gboolean _agent_mailbox_ask_spent  (AgentMailbox    *self,
+                                    AgentMessage    *message,
+                                    AgentDropReason *reason);
 void     _agent_mailbox_drop_spent (AgentMailbox   *self,
                                     AgentMessage   *message,
                                     AgentDropReason reason);
@@ -39,6 +42,20 @@ static inline AgentDropReason
 _agent_mailbox_get_spent_reason (AgentMessage *message)
 {
   return _agent_message_is_stale (message) ? AGENT_DROP_REASON_STALE : AGENT_DROP_REASON_EXPIRED;
+}
+
+/* Whether the message, whose turn it is, must not be delivered: it is too old, stale, or a request that was cancelled. Relaxed: a
+ * cancellation that this thread has taken out is seen, as its sender has set the flag before.
+ *
+ * @reason: (out): why, in that case */
+static inline gboolean
+_agent_mailbox_is_spent (AgentMailbox    *self,
+                         AgentMessage    *message,
+                         AgentDropReason *reason)
+{
+  return G_UNLIKELY (message->epoch != NULL || message->ttl != 0 ||
+                     atomic_load_explicit (&self->checks, memory_order_relaxed) != 0) &&
+         _agent_mailbox_ask_spent (self, message, reason);
 }
 
 /* The next message of @channel: (transfer full) (nullable). */

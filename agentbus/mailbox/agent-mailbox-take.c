@@ -22,7 +22,25 @@ _agent_mailbox_is_too_old (AgentMailbox *self,
          (max_age != 0 && now - message->sent_at >= ((gint64) max_age + message->delay) * 1000);
 }
 
-/* Takes @message, and counts it as stale or expired: @reason. With no lock held. */
+/* See is_spent(). */
+gboolean
+_agent_mailbox_ask_spent (AgentMailbox    *self,
+                          AgentMessage    *message,
+                          AgentDropReason *reason)
+{
+  if (_agent_message_is_stale (message))
+    *reason = AGENT_DROP_REASON_STALE;
+  else if (_agent_mailbox_is_too_old (self, message))
+    *reason = AGENT_DROP_REASON_EXPIRED;
+  else if (_agent_mailbox_has_cancelled (self, message))
+    *reason = AGENT_DROP_REASON_CANCELLED;
+  else
+    return FALSE;
+
+  return TRUE;
+}
+
+/* Takes @message, whose turn it was, and counts it as dropped for @reason. With no lock held. */
 void
 _agent_mailbox_drop_spent (AgentMailbox   *self,
                            AgentMessage   *message,

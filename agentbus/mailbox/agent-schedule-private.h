@@ -38,6 +38,13 @@ typedef enum
   AGENT_RELEASE_ABANDONED,
 } AgentRelease;
 
+/* Why handlers get nothing. */
+enum
+{
+  AGENT_PAUSE_WANTED = 1 << 0,   /* the subscriber is paused: who receives gets messages all the same */
+  AGENT_PAUSE_INACTIVE = 1 << 1, /* the subscriber does not take part: nobody gets any */
+};
+
 /* What the watches of a mailbox want to be told of. */
 enum
 {
@@ -61,7 +68,7 @@ typedef struct
   guint8             has_cancel;  /* one of the hands has to be tripped */
   guint8             receiving;   /* somebody waits to receive; changed by the context's thread only */
   guint8             aside[AGENT_N_CHANNELS]; /* whether to put it into the list when it is not busy any more */
-  _Atomic gint       paused;      /* handlers get nothing; changed with the lock held */
+  _Atomic gint       paused;      /* AGENT_PAUSE_ flags: handlers get nothing; changed with the lock held */
 
   /* Senders change what follows. The receiver reads what stands before with each message. */
   char               padding[AGENT_CACHE_LINE];
@@ -109,6 +116,7 @@ void           _agent_schedule_set_receiving (AgentSchedule     *self,
                                               gboolean           receiving);
 void           _agent_schedule_set_paused    (AgentSchedule     *self,
                                               AgentReadyList    *list,
+                                              gint               reason,
                                               gboolean           paused);
 gboolean       _agent_schedule_can_receive   (AgentSchedule     *self,
                                               gboolean           owns_context);
@@ -139,11 +147,21 @@ gboolean       _agent_schedule_has_handled   (AgentSchedule     *self,
 gboolean       _agent_schedule_ask_again     (AgentSchedule     *self,
                                               AgentReadyList    *list);
 
-/* Whether the next message has to wait: nobody receives, and the handler must not be called. */
+/* Any thread, without the lock. Relaxed: what comes from another thread may come after the next message, too. */
+static inline gboolean
+_agent_schedule_is_inactive (AgentSchedule *self)
+{
+  return (atomic_load_explicit (&self->paused, memory_order_relaxed) & AGENT_PAUSE_INACTIVE) != 0;
+}
+
+/* Whether the next message has to wait: nobody receives, and the handler must not be called; or nobody may get anything. */
 static inline gboolean
 _agent_schedule_is_busy (AgentSchedule *self)
 {
-  return !self->receiving && (self->held || self->nesting || atomic_load (&self->paused));
+  if (self->receiving)
+    return _agent_schedule_is_inactive (self);
+
+  return self->held || self->nesting || atomic_load (&self->paused) != 0;
 }
 
 /* Any thread, without the lock.

@@ -358,15 +358,22 @@ _agent_schedule_set_receiving (AgentSchedule  *self,
   schedule_sort_out (self, list);
 }
 
+/* @reason: an AGENT_PAUSE_ flag
+ *
+ * A mailbox that closes is not paused any more. */
 void
 _agent_schedule_set_paused (AgentSchedule  *self,
                             AgentReadyList *list,
+                            gint            reason,
                             gboolean        paused)
 {
   if (self->phase != AGENT_PHASE_OPEN)
     return;
 
-  atomic_store (&self->paused, paused);
+  if (paused)
+    atomic_fetch_or (&self->paused, reason);
+  else
+    atomic_fetch_and (&self->paused, ~reason);
   schedule_sort_out (self, list);
 }
 
@@ -376,7 +383,8 @@ gboolean
 _agent_schedule_can_receive (AgentSchedule *self,
                              gboolean       owns_context)
 {
-  return self->phase < AGENT_PHASE_FINISHED && !self->receiving && (owns_context || !self->serving);
+  return self->phase < AGENT_PHASE_FINISHED && !self->receiving && !_agent_schedule_is_inactive (self) &&
+         (owns_context || !self->serving);
 }
 
 /* A message was taken outside of a batch. */
@@ -430,7 +438,7 @@ _agent_schedule_close (AgentSchedule  *self,
   if (self->phase == AGENT_PHASE_OPEN)
     self->phase = AGENT_PHASE_CLOSING;
 
-  atomic_store (&self->paused, only_received);
+  atomic_store (&self->paused, only_received ? AGENT_PAUSE_WANTED : 0);
   schedule_sort_out (self, list);
   if (schedule_has_messages (self, AGENT_CHANNEL_DATA))
     return;

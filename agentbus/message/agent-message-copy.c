@@ -19,20 +19,16 @@ message_copy_rest (AgentMessage *self,
   copy->own_epoch = self->own_epoch;
 }
 
-/* @target: (nullable). Returns NULL if a name is not valid UTF-8. */
+/* A copy with other @parts, whose content it gets a reference to. Returns NULL if a name is not valid UTF-8. */
 static AgentMessage *
-message_copy_as (AgentMessage *self,
-                 const char   *source,
-                 const char   *target)
+message_copy_with_parts (AgentMessage      *self,
+                         AgentMessageParts *parts)
 {
   AgentMessageOptions options = _agent_message_get_options (self);
-  AgentMessageParts   parts = _agent_message_get_parts (self);
   AgentMessage       *copy;
 
-  parts.source = source;
-  parts.target = target;
-  parts.content = _agent_message_ref_content (self->type, parts.content);
-  copy = _agent_message_new_from_parts (&parts);
+  parts->content = _agent_message_ref_content (self->type, parts->content);
+  copy = _agent_message_new_from_parts (parts);
   if (copy == NULL)
     return NULL;
 
@@ -41,6 +37,32 @@ message_copy_as (AgentMessage *self,
   copy->error_reply = options.error_reply;
   message_copy_rest (self, copy);
   return copy;
+}
+
+/* @target: (nullable). Returns NULL if a name is not valid UTF-8. */
+static AgentMessage *
+message_copy_as (AgentMessage *self,
+                 const char   *source,
+                 const char   *target)
+{
+  AgentMessageParts parts = _agent_message_get_parts (self);
+
+  parts.source = source;
+  parts.target = target;
+  return message_copy_with_parts (self, &parts);
+}
+
+/* The same request, not sent, as another task. */
+AgentMessage *
+_agent_message_copy_as_task (AgentMessage *self,
+                             const char   *source,
+                             const char   *task_id)
+{
+  AgentMessageParts parts = _agent_message_get_parts (self);
+
+  parts.source = source;
+  parts.task_id = task_id;
+  return message_copy_with_parts (self, &parts);
 }
 
 /* A message is sent only once: if the application sends one again, the bus sends this copy. */

@@ -68,7 +68,8 @@ from_variant_make (const AgentMessageRecord *record)
   message->sent_at = record->sent_at;
   message->ttl = record->ttl;
   message->reliable = record->reliable;
-  message->error_reply = record->error_reply;
+  message->error_reply = (record->error_reply ? AGENT_ERROR_REPLY_ERROR : 0) |
+                         (record->request ? AGENT_ERROR_REPLY_TASK : 0);
   message->cause = record->cause;
   message->trace = g_strdup (record->trace);
   message->topic = g_strdup (record->topic);

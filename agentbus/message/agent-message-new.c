@@ -270,22 +270,6 @@ agent_message_new_agent_error (const char *source,
   return message_new (AGENT_MESSAGE_TYPE_AGENT_ERROR, source, target, .reason = error);
 }
 
-/* Creates an AGENT_ERROR from @source for the source of @lost, with the task id of @lost, and @lost as the cause. */
-AgentMessage *
-_agent_message_new_loss (AgentMessage *lost,
-                         const char   *source,
-                         const char   *text)
-{
-  AgentMessage *error = message_new (AGENT_MESSAGE_TYPE_AGENT_ERROR,
-                                     source,
-                                     agent_message_get_source (lost),
-                                     .task_id = agent_message_get_task_id (lost),
-                                     .reason = text);
-
-  agent_message_set_cause (error, lost);
-  return error;
-}
-
 /**
  * agent_message_new_task_request:
  * @source: The name of the sender, not empty.

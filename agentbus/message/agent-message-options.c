@@ -95,7 +95,7 @@ agent_message_set_reliable (AgentMessage *self,
  *
  * Tells whether the source of a message gets an error reply if the message is not handled.
  *
- * Returns: %TRUE if an AGENT_ERROR is sent back then
+ * Returns: %TRUE if an AGENT_ERROR is sent back then, or if a TASK_RESPONSE is, since the message is the request of an actor
  *
  * Since: 0.1
  */
@@ -104,7 +104,7 @@ agent_message_wants_error_reply (AgentMessage *self)
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return _agent_message_get_options (self).error_reply;
+  return _agent_message_get_options (self).error_reply != AGENT_ERROR_REPLY_NONE;
 }
 
 /**
@@ -132,7 +132,19 @@ agent_message_set_error_reply (AgentMessage *self,
   g_return_if_fail (self != NULL);
   g_return_if_fail (!g_atomic_int_get (&self->sent));
 
-  self->error_reply = error_reply != FALSE;
+  if (error_reply)
+    self->error_reply |= AGENT_ERROR_REPLY_ERROR;
+  else
+    self->error_reply &= (guint8) ~AGENT_ERROR_REPLY_ERROR;
+}
+
+/* Makes a TASK_REQUEST that was not sent a request that gets exactly one answer. */
+void
+_agent_message_set_request (AgentMessage *self)
+{
+  g_assert (self->type == AGENT_MESSAGE_TYPE_TASK_REQUEST && !g_atomic_int_get (&self->sent));
+
+  self->error_reply = AGENT_ERROR_REPLY_ERROR | AGENT_ERROR_REPLY_TASK;
 }
 
 /**

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "agent-bus-error.h"
 #include "message/agent-conversation-private.h"
 #include "message/agent-message.h"
 
@@ -37,11 +38,12 @@ struct _AgentMessage
   /* The options of the sender. One thread may copy the message while another one stamps it, so these fields share no
    * memory with those that the stamp writes. */
   guint8     reliable;
-  guint8     error_reply;
+  guint8     error_reply; /* AGENT_ERROR_REPLY_ flags */
   guint8     pooled;      /* whether the memory comes from the pool */
   guint8     retained;
   guint8     grouped;     /* the target is a group, and one member gets it; set before the message is queued */
   guint8     own_epoch;   /* whether @epoch was set, and so does not become that of the cause */
+  guint8     announced;   /* the bus itself tells of an agent that is on it */
 
   guint      origin;      /* the id of the AgentBusWatch that gets the message back if it is not handled, or 0 */
   guint      delay;       /* milliseconds that the message waited between @sent_at and its channel */
@@ -52,6 +54,15 @@ struct _AgentMessage
   guint      reason;
   guint      n_lost;      /* how many messages its channel has lost before it, if they are noted here */
 };
+
+/* What the source of a message gets if the message is lost. A request has both flags, so that a peer of an older version, which
+ * does not know the second one, answers with an AGENT_ERROR. */
+typedef enum /*< flags >*/
+{
+  AGENT_ERROR_REPLY_NONE = 0,
+  AGENT_ERROR_REPLY_ERROR = 1 << 0, /* an AGENT_ERROR */
+  AGENT_ERROR_REPLY_TASK = 1 << 1,  /* rather a TASK_RESPONSE: the message is a request */
+} AgentErrorReply;
 
 enum
 {
@@ -99,6 +110,9 @@ gpointer      _agent_message_ref_content    (AgentMessageType         type,
                                              gpointer                 content);
 AgentMessage *_agent_message_copy_unsent    (AgentMessage            *self);
 AgentMessage *_agent_message_take_unsent    (AgentMessage            *message);
+AgentMessage *_agent_message_copy_as_task   (AgentMessage            *self,
+                                             const char              *source,
+                                             const char              *task_id);
 AgentMessage *_agent_message_copy_sent      (AgentMessage            *self,
                                              const char              *target);
 AgentMessage *_agent_message_copy_numbered  (AgentMessage            *self,
@@ -108,7 +122,15 @@ AgentMessage *_agent_message_copy_with_fate (AgentMessage            *self,
                                              AgentDropReason          reason);
 AgentMessage *_agent_message_new_loss       (AgentMessage            *lost,
                                              const char              *source,
-                                             const char              *text);
+                                             const GError            *error);
+AgentMessage *_agent_message_new_task_failure
+                                            (const char              *source,
+                                             const char              *target,
+                                             const char              *task_id,
+                                             AgentTaskStatus          status,
+                                             const GError            *error);
+void          _agent_message_set_request    (AgentMessage            *self);
+AgentBusError _agent_message_get_loss_code  (AgentDropReason          reason);
 void          _agent_message_add_refs       (AgentMessage            *self,
                                              guint                    n);
 void          _agent_message_drop_refs      (AgentMessage            *self,
@@ -157,11 +179,20 @@ _agent_message_get_way (const AgentMessage *self)
   return self->channel == AGENT_CHANNEL_DATA || _agent_message_has_fate (self) ? AGENT_CHANNEL_DATA : AGENT_CHANNEL_SYSTEM;
 }
 
-/* Whether the message must be kept when the data channel is full. */
+/* Whether this is a TASK_REQUEST that gets exactly one answer: its source gets a TASK_RESPONSE if it is lost. FALSE for the
+ * copy of a monitor. */
+static inline gboolean
+_agent_message_is_request (const AgentMessage *self)
+{
+  return (self->error_reply & AGENT_ERROR_REPLY_TASK) != 0;
+}
+
+/* Whether the message must be kept when the data channel is full. A request takes room as other data does, but does not give
+ * way once it is in. */
 static inline gboolean
 _agent_message_is_kept (const AgentMessage *self)
 {
-  return self->reliable || self->origin != 0;
+  return self->reliable || _agent_message_is_request (self) || self->origin != 0;
 }
 
 /* Marks a message as shown to the monitors. Returns whether it was not before. */
@@ -171,7 +202,8 @@ _agent_message_mark_shown (AgentMessage *self)
   return (g_atomic_int_or ((guint *) &self->sent, AGENT_SENT_SHOWN) & AGENT_SENT_SHOWN) == 0;
 }
 
-/* Whether the source gets an AGENT_ERROR if the message is lost. The loss of an AGENT_ERROR is never reported. */
+/* Whether the source gets an AGENT_ERROR or a TASK_RESPONSE if the message is lost. The loss of an AGENT_ERROR is never
+ * reported. */
 static inline gboolean
 _agent_message_wants_loss (const AgentMessage *self)
 {
@@ -206,6 +238,14 @@ _agent_message_is_cancel (const AgentMessage *self)
 {
   return G_UNLIKELY (self->type == AGENT_MESSAGE_TYPE_CANCEL || self->type == AGENT_MESSAGE_TYPE_TASK_CANCEL) &&
          !_agent_message_has_fate (self);
+}
+
+/* Whether the message tells everybody which agents are there. */
+static inline gboolean
+_agent_message_is_presence (const AgentMessage *self)
+{
+  return (self->type == AGENT_MESSAGE_TYPE_AGENT_READY || self->type == AGENT_MESSAGE_TYPE_AGENT_REGISTRY) &&
+         self->target == 0 && self->topic == NULL;
 }
 
 static inline const char *

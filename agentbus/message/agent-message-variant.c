@@ -32,7 +32,8 @@ to_variant_make_record (AgentMessage *self)
     .sent_at = self->sent_at,
     .ttl = options.ttl,
     .reliable = options.reliable,
-    .error_reply = options.error_reply,
+    .error_reply = (options.error_reply & AGENT_ERROR_REPLY_ERROR) != 0,
+    .request = (options.error_reply & AGENT_ERROR_REPLY_TASK) != 0,
     .cause = self->cause,
     .trace = self->trace,
     .topic = self->topic,
@@ -68,8 +69,11 @@ to_variant_make_record (AgentMessage *self)
  *   2⁶³; in none if absent.
  * - `task-id` (`s`): required for tasks, and `agent-error` may have it; not empty.
  * - `task-name` (`s`).
+ * - `request` (`b`): of a `task-request` that is answered even if it is lost; false if absent.
  * - `reason` (`s`): required for `agent-error`.
  * - `status` (`s`): the nick of an [enum@AgentBus.TaskStatus], `pending` if absent.
+ * - `error` (`s`), `error-text` (`s`): of a response that carries an error, see [method@AgentBus.Message.dup_error]: its domain
+ *   and its code with a slash between them, and its text.
  * - `payload` (`v`); or `payload-json` (`s`), the text of [method@AgentBus.Message.set_payload_json].
  * - `frame` (`a{sv}`): required for `frame`, with `kind` (`s`, required, not empty), `id` (`t`),
  *   `pts` (`x`), `metadata` (`a{sv}`) and `data` (`ay`).

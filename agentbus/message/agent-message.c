@@ -653,8 +653,8 @@ agent_message_get_direction (AgentMessage *self)
  * agent_message_get_reason:
  * @self: A message.
  *
- * Gets the reason of an `END`, `CANCEL` or `TASK_CANCEL` message, or the text of an `AGENT_ERROR`
- * message.
+ * Gets the reason of an `END`, `CANCEL` or `TASK_CANCEL` message, the text of an `AGENT_ERROR`, or the text of the error
+ * that a `TASK_RESPONSE` or `TASK_RESPONSE_URGENT` carries: see [method@AgentBus.Message.dup_error].
  *
  * Returns: (transfer none) (nullable): the reason, or %NULL if the message has none
  *

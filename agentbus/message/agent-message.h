@@ -162,6 +162,8 @@ const char        *agent_message_get_task_name           (AgentMessage       *se
 AGENT_AVAILABLE_IN_0_1
 AgentTaskStatus    agent_message_get_status              (AgentMessage       *self);
 AGENT_AVAILABLE_IN_0_1
+GError            *agent_message_dup_error               (AgentMessage       *self) G_GNUC_WARN_UNUSED_RESULT;
+AGENT_AVAILABLE_IN_0_1
 AgentInfo         *agent_message_get_info                (AgentMessage       *self);
 AGENT_AVAILABLE_IN_0_1
 GPtrArray         *agent_message_get_infos               (AgentMessage       *self);

@@ -79,6 +79,7 @@ typedef struct
   guint             ttl;
   gboolean          reliable;
   gboolean          error_reply;
+  gboolean          request;
   guint64           cause;
   const char       *trace;       /* (nullable) */
   const char       *topic;       /* (nullable) */

@@ -47,20 +47,21 @@ _agent_hand_over_wake (AgentHandOver *self)
   self->offer = (AgentOffer){ .wake = FALSE };
 }
 
-/* One wake-up does for all messages that go to a mailbox. A message that cancels another has an end of its own. */
+/* One wake-up does for all messages that go to one queue of a mailbox. A message that cancels another has an end of its own. */
 static void
 hand_over_remember (AgentHandOver *self,
                     AgentLane     *lane,
                     AgentMailbox  *mailbox,
                     AgentOffer    *offer)
 {
-  if (self->mailbox != mailbox || self->offer.cancel != NULL)
+  if (self->mailbox != mailbox || self->offer.cancel != NULL || self->offer.queue != offer->queue)
     _agent_hand_over_wake (self);
   if (self->mailbox == NULL && self->keeps)
     _agent_mailbox_ref (mailbox);
   self->mailbox = mailbox;
 
   self->channel = lane->key.channel;
+  self->offer.queue = offer->queue;
   self->offer.wake |= offer->wake;
   self->offer.cancel = offer->cancel;
 }
@@ -243,6 +244,20 @@ hand_over_note_state (AgentShard   *shard,
 
 /* --- A message --- */
 
+/* What went to the router's inbox is handled before what it has in its mailbox, if anything: then that stays what is waited
+ * for. */
+static void
+hand_over_note_position (AgentLane    *lane,
+                         AgentMailbox *mailbox,
+                         AgentOffer   *offer)
+{
+  if (G_UNLIKELY (offer->queue != AGENT_OFFER_TO_MAIN) && lane->last_mailbox == mailbox &&
+      !_agent_mailbox_has_handled (mailbox, lane->key.channel, lane->last_position))
+    return;
+
+  lane->last_position = offer->position;
+}
+
 /*
  * @message: (inout): the next one of the lane
  * @first_in_line: whether the lane is the first of those that wait for the router; others stand behind who waits there
@@ -276,7 +291,7 @@ _agent_hand_over_try (AgentHandOver *self,
   if (result != AGENT_OFFER_ACCEPTED)
     return result == AGENT_OFFER_FULL ? AGENT_WAIT_ROOM : AGENT_WAIT_ROUTER;
 
-  lane->last_position = offer.position;
+  hand_over_note_position (lane, mailbox, &offer);
   if (G_UNLIKELY (lane->last_mailbox != mailbox))
     _agent_shard_set_last (shard, lane, mailbox);
   if (G_UNLIKELY (self->hands_off))

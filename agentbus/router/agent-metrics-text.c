@@ -7,6 +7,21 @@
 /* What the formats call a metric, by AgentMetricKind. */
 static const char *const type_names[] = { "counter", "gauge", "counter", "histogram" };
 
+static void
+text_write_escaped (GString    *text,
+                    const char *value)
+{
+  for (const char *c = value; *c != '\0'; c++)
+    {
+      if (*c == '\n')
+        g_string_append (text, "\\n");
+      else if (*c == '\\' || *c == '"')
+        g_string_append_printf (text, "\\%c", *c);
+      else
+        g_string_append_c (text, *c);
+    }
+}
+
 /* Writes the name and the labels of one value. @extra: (nullable): one more label */
 static void
 text_write_sample (GString           *text,
@@ -17,14 +32,11 @@ text_write_sample (GString           *text,
                    const char        *extra_value)
 {
   g_string_append_printf (text, "%s%s{%s=\"", metric->name, suffix, _agent_subject_get_label (sample->kind));
-  for (const char *c = sample->name; *c != '\0'; c++)
+  text_write_escaped (text, sample->name);
+  if (sample->part != NULL)
     {
-      if (*c == '\n')
-        g_string_append (text, "\\n");
-      else if (*c == '\\' || *c == '"')
-        g_string_append_printf (text, "\\%c", *c);
-      else
-        g_string_append_c (text, *c);
+      g_string_append_printf (text, "\",%s=\"", sample->part_label);
+      text_write_escaped (text, sample->part);
     }
   g_string_append_c (text, '"');
   if (extra != NULL)
@@ -88,11 +100,11 @@ text_write_values (GString           *text,
       text_write_sample (text, metric, metric->kind == AGENT_METRIC_COUNTER ? "_total" : "", sample, NULL, NULL);
       text_write_count (text, *figure);
       break;
-    case AGENT_METRIC_DROPS:
-      for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+    case AGENT_METRIC_COUNTERS:
+      for (guint i = 0; i < metric->label->n_values; i++)
         {
-          text_write_sample (text, metric, "_total", sample, "reason", agent_drop_reason_to_string (reason));
-          text_write_count (text, figure[reason]);
+          text_write_sample (text, metric, "_total", sample, metric->label->name, metric->label->get_value (i));
+          text_write_count (text, figure[i]);
         }
       break;
     case AGENT_METRIC_HISTOGRAM:
@@ -111,7 +123,7 @@ text_write_metric (GString           *text,
                    GPtrArray         *samples,
                    gboolean           open_metrics)
 {
-  gboolean    counts = metric->kind == AGENT_METRIC_COUNTER || metric->kind == AGENT_METRIC_DROPS;
+  gboolean    counts = metric->kind == AGENT_METRIC_COUNTER || metric->kind == AGENT_METRIC_COUNTERS;
   const char *suffix = counts && !open_metrics ? "_total" : "";
 
   g_string_append_printf (text, "# HELP %s%s %s\n", metric->name, suffix, metric->help);
@@ -136,13 +148,12 @@ _agent_metrics_text_new (GPtrArray *samples,
                          gboolean   open_metrics)
 {
   GString           *text = g_string_new (NULL);
-  guint              n_metrics;
-  const AgentMetric *metrics = _agent_metric_get_all (&n_metrics);
+  const AgentMetric *metric;
 
-  for (guint i = 0; i < n_metrics; i++)
+  for (guint i = 0; (metric = _agent_metric_get (i)) != NULL; i++)
     {
-      if (_agent_samples_have_subject (samples, metrics[i].subject))
-        text_write_metric (text, &metrics[i], samples, open_metrics);
+      if (_agent_samples_have_subject (samples, metric->subject))
+        text_write_metric (text, metric, samples, open_metrics);
     }
   if (open_metrics)
     g_string_append (text, "# EOF\n");

@@ -42,10 +42,21 @@
  * | `router_retries` | counter | `dispatcher` |
  * | `router_messages_parked` | gauge | `dispatcher` |
  * | `router_dispatch_latency` | histogram | `dispatcher` |
+ * | `agentbus_tasks` | counter | `bus`, `task`, `outcome` |
+ * | `agentbus_tasks_open` | gauge | `bus`, `task` |
+ * | `agentbus_jobs` | gauge | `bus`, `task` |
+ * | `agentbus_task_run_time` | histogram | `bus`, `task` |
  *
  * `router_messages_queued` counts the messages that were parked when they came. `router_dispatch_latency` is what a
  * message waited from when it was dispatched until its router had it, in seconds; one that was handed over at once
  * counts as 0. A message that came back and was handed over again counts in `router_messages_dispatched` twice.
+ *
+ * `agentbus_tasks` counts the requests of [actors](actors.html) that have ended, by [how they ended](tasks.html): `completed`,
+ * `failed`, `cancelled`, `timed-out`, `not-found`, `full` or `closed`. `agentbus_tasks_open` are those that have not.
+ * `agentbus_jobs` are the jobs that the actors of the bus work on, and `agentbus_task_run_time` is how long those took that are
+ * answered, in seconds. `task` is the name of the task, which is empty if it has none. Of each bus the first 100 names have
+ * figures of their own; all others, and names of more than 100 bytes, count as `other`. These metrics are left out as long as no
+ * actor of the bus has requested or done anything.
  *
  * All functions may be called from any thread.
  *
@@ -125,8 +136,12 @@ metrics_add_sample (GPtrArray *samples,
 {
   g_autoptr (GObject) object = g_weak_ref_get (&subject->object);
 
-  if (object != NULL)
-    g_ptr_array_add (samples, _agent_sample_new (subject->kind, subject->name, object));
+  if (object == NULL)
+    return;
+
+  g_ptr_array_add (samples, _agent_sample_new (subject->kind, subject->name, object));
+  if (subject->kind == AGENT_SUBJECT_BUS)
+    _agent_metric_read_parts (AGENT_BUS (object), subject->name, samples);
 }
 
 /* Reads the figures of all subjects: (transfer full) (element-type AgentSample) */
@@ -150,16 +165,20 @@ metrics_take_samples (AgentMetrics *self)
 
 /* --- As a variant --- */
 
+/* @label: (nullable): one more label */
 static GVariant *
 metrics_labels_to_variant (const AgentSample *sample,
-                           const char        *reason)
+                           const char        *label,
+                           const char        *value)
 {
   GVariantBuilder builder;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{ss}"));
   g_variant_builder_add (&builder, "{ss}", _agent_subject_get_label (sample->kind), sample->name);
-  if (reason != NULL)
-    g_variant_builder_add (&builder, "{ss}", "reason", reason);
+  if (sample->part != NULL)
+    g_variant_builder_add (&builder, "{ss}", sample->part_label, sample->part);
+  if (label != NULL)
+    g_variant_builder_add (&builder, "{ss}", label, value);
 
   return g_variant_builder_end (&builder);
 }
@@ -177,7 +196,7 @@ metrics_histogram_to_variant (const AgentSample *sample)
       g_variant_builder_add (&buckets, "(dt)", _agent_histogram_get_bound (i), count);
     }
 
-  return g_variant_new ("(@a{ss}a(dt)td)", metrics_labels_to_variant (sample, NULL), &buckets, count, sample->figures.latency_sum);
+  return g_variant_new ("(@a{ss}a(dt)td)", metrics_labels_to_variant (sample, NULL, NULL), &buckets, count, sample->figures.latency_sum);
 }
 
 static void
@@ -192,17 +211,17 @@ metrics_add_values (GVariantBuilder   *builder,
       g_variant_builder_add_value (builder, metrics_histogram_to_variant (sample));
       return;
     }
-  if (metric->kind != AGENT_METRIC_DROPS)
+  if (metric->kind != AGENT_METRIC_COUNTERS)
     {
-      g_variant_builder_add (builder, "(@a{ss}t)", metrics_labels_to_variant (sample, NULL), *figure);
+      g_variant_builder_add (builder, "(@a{ss}t)", metrics_labels_to_variant (sample, NULL, NULL), *figure);
       return;
     }
 
-  for (guint reason = 0; reason < AGENT_N_DROP_REASONS; reason++)
+  for (guint i = 0; i < metric->label->n_values; i++)
     g_variant_builder_add (builder,
                            "(@a{ss}t)",
-                           metrics_labels_to_variant (sample, agent_drop_reason_to_string (reason)),
-                           figure[reason]);
+                           metrics_labels_to_variant (sample, metric->label->name, metric->label->get_value (i)),
+                           figure[i]);
 }
 
 static GVariant *
@@ -372,16 +391,15 @@ agent_metrics_to_variant (AgentMetrics *self)
 {
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
   g_autoptr (GPtrArray) samples = NULL;
-  guint              n_metrics;
-  const AgentMetric *metrics = _agent_metric_get_all (&n_metrics);
+  const AgentMetric *metric;
 
   g_return_val_if_fail (AGENT_IS_METRICS (self), NULL);
 
   samples = metrics_take_samples (self);
-  for (guint i = 0; i < n_metrics; i++)
+  for (guint i = 0; (metric = _agent_metric_get (i)) != NULL; i++)
     {
-      if (_agent_samples_have_subject (samples, metrics[i].subject))
-        g_variant_dict_insert_value (&dict, metrics[i].name, metrics_figure_to_variant (&metrics[i], samples));
+      if (_agent_samples_have_subject (samples, metric->subject))
+        g_variant_dict_insert_value (&dict, metric->name, metrics_figure_to_variant (metric, samples));
     }
 
   return g_variant_ref_sink (g_variant_dict_end (&dict));

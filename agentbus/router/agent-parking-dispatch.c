@@ -142,6 +142,20 @@ dispatch_later (AgentParking  *self,
              : AGENT_DISPATCH_RESULT_PARKED;
 }
 
+/* The request that @message cancels may be parked, or come back from a router. */
+static void
+dispatch_remember_cancel (AgentParking *self,
+                          AgentShard   *shard,
+                          AgentLane    *lane,
+                          AgentMessage *message)
+{
+  AgentLaneKey key = { lane->key.hash, lane->key.actor, AGENT_CHANNEL_DATA };
+  AgentLane   *data_lane = _agent_parking_get_lane (self, shard, &key);
+
+  _agent_shard_remember_cancel (shard, data_lane, message);
+  _agent_parking_tend_lane (self, shard, data_lane);
+}
+
 /* Takes @message unless it is refused. */
 static AgentDispatchResult
 dispatch_in_shard (AgentParking       *self,
@@ -156,6 +170,8 @@ dispatch_in_shard (AgentParking       *self,
   AgentWait           wait;
   gboolean            allowed = dispatch_check (self, shard, lane, error);
 
+  if (allowed && G_UNLIKELY (_agent_message_is_task_cancel (*message)))
+    dispatch_remember_cancel (self, shard, lane, *message);
   if (allowed && dispatch_directly (self, shard, lane, message, &wait, hand_over))
     return AGENT_DISPATCH_RESULT_DELIVERED;
 

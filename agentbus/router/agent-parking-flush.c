@@ -20,8 +20,8 @@
 
 /* --- One lane, with the shard's lock held --- */
 
-/* Hands over at most @max messages, and gives up those that are due or stale. With both locks held. Returns AGENT_WAIT_NONE if the lane
- * is empty or the batch is over. */
+/* Hands over at most @max messages, and gives up those that are due, stale or cancelled. With both locks held. Returns
+ * AGENT_WAIT_NONE if the lane is empty or the batch is over. */
 static AgentWait
 flush_batch_locked (AgentParking  *self,
                     AgentShard    *shard,
@@ -41,6 +41,11 @@ flush_batch_locked (AgentParking  *self,
       if (_agent_parked_is_lost (parked, now))
         {
           _agent_parking_lot_lose (&self->lot, parked, now, AGENT_DROP_REASON_EXPIRED, &hand_over->losses);
+          continue;
+        }
+      if (G_UNLIKELY (_agent_shard_has_cancelled (shard, lane, parked->message)))
+        {
+          _agent_parking_lot_lose (&self->lot, parked, now, AGENT_DROP_REASON_CANCELLED, &hand_over->losses);
           continue;
         }
 

@@ -105,6 +105,7 @@ rename_lane (AgentParking   *self,
   move.to = _agent_lane_ref (_agent_parking_get_lane (self, to_shard, &to_key));
   _agent_parking_read_route (self, move.to);
   rename_take_last_place (from_shard, to_shard, from, move.to);
+  _agent_shard_move_cancels (from_shard, from, to_shard, move.to);
   move.to->held = TRUE;
   _agent_parking_part_with (self, from_shard, from);
   return move;

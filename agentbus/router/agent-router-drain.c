@@ -18,11 +18,12 @@ struct _AgentRouterDrains
 /* One call of agent_router_dispatcher_drain_router_async(). */
 typedef struct
 {
-  AgentWaiting       waiting;                     /* first */
-  AgentRouterDrains *drains;                      /* (owned) */
-  AgentMailbox      *mailbox;                     /* (owned) the router's */
-  guint64            positions[AGENT_N_CHANNELS]; /* of the last messages that it had when they were looked at */
-  gboolean           again;                       /* they were looked at once more */
+  AgentWaiting       waiting;                           /* first */
+  AgentRouterDrains *drains;                            /* (owned) */
+  AgentMailbox      *mailbox;                           /* (owned) the router's */
+  guint64            positions[AGENT_N_CHANNELS];       /* of the last messages that it had when they were looked at */
+  guint64            inbox_positions[AGENT_N_CHANNELS]; /* the same for its inbox, if it has one */
+  gboolean           again;                             /* they were looked at once more */
 } DrainWaiter;
 
 /* @context: the dispatcher's, where the deadline of a drain that nobody waits for is kept */
@@ -113,7 +114,10 @@ static void
 drain_look (DrainWaiter *waiter)
 {
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
-    waiter->positions[channel] = _agent_mailbox_get_last_position (waiter->mailbox, channel);
+    {
+      waiter->positions[channel] = _agent_mailbox_get_last_position (waiter->mailbox, channel);
+      waiter->inbox_positions[channel] = _agent_mailbox_get_last_inbox_position (waiter->mailbox, channel);
+    }
 }
 
 /* If not, the mailbox's watches are told when it may be so. */
@@ -123,7 +127,10 @@ drain_has_handled (DrainWaiter *waiter)
   gboolean over = TRUE;
 
   for (AgentChannel channel = 0; channel < AGENT_N_CHANNELS; channel++)
-    over &= _agent_mailbox_has_handled (waiter->mailbox, channel, waiter->positions[channel]);
+    {
+      over &= _agent_mailbox_has_handled (waiter->mailbox, channel, waiter->positions[channel]);
+      over &= _agent_mailbox_has_handled (waiter->mailbox, channel, waiter->inbox_positions[channel]);
+    }
 
   return over;
 }

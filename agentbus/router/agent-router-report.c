@@ -190,10 +190,12 @@ report_on_expired (gpointer      owner,
                    guint         n_attempts)
 {
   AgentRouterReport *self = owner;
-  g_autofree char   *text = g_strdup_printf ("The message '%s' to '%s' expired after %u ms",
-                                           agent_message_get_name (message),
-                                           agent_message_get_target (message),
-                                           waited);
+  g_autoptr (GError) error = g_error_new (AGENT_BUS_ERROR,
+                                          AGENT_BUS_ERROR_TIMED_OUT,
+                                          "The message '%s' to '%s' expired after %u ms",
+                                          agent_message_get_name (message),
+                                          agent_message_get_target (message),
+                                          waited);
 
   if (_agent_debug_is_on (AGENT_DEBUG_DROPS))
     _agent_message_trace (message, "has expired in the dispatcher", NULL);
@@ -202,7 +204,7 @@ report_on_expired (gpointer      owner,
       self,
       &(ReportEvent){ .signal = EXPIRED, .message = message, .waited = waited, .n_attempts = n_attempts });
   _agent_bus_show_loss (self->bus, message, AGENT_DROP_REASON_EXPIRED);
-  _agent_bus_send_loss (self->bus, message, NULL, text);
+  _agent_bus_send_loss (self->bus, message, NULL, error);
   agent_message_unref (message);
 }
 
@@ -212,14 +214,14 @@ report_on_dropped (gpointer        owner,
                    AgentDropReason reason)
 {
   AgentRouterReport *self = owner;
-  g_autofree char   *text = _agent_mailbox_owner_dup_loss_text (message, NULL, reason);
+  g_autoptr (GError) error = _agent_mailbox_owner_new_loss_error (message, NULL, reason);
 
-  g_debug ("%s", text);
+  g_debug ("%s", error->message);
   if (_agent_debug_is_on (AGENT_DEBUG_DROPS))
     _agent_message_trace (message, "is given up by the dispatcher", NULL);
   report_add_event (self, &(ReportEvent){ .signal = DROPPED, .message = message, .reason = reason });
   _agent_bus_show_loss (self->bus, message, reason);
-  _agent_bus_send_loss (self->bus, message, NULL, text);
+  _agent_bus_send_loss (self->bus, message, NULL, error);
   agent_message_unref (message);
 }
 

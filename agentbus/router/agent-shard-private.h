@@ -25,6 +25,7 @@ struct _AgentShard
   GHashTable   *pending;    /* (nullable) set of AgentLane: the pending ones */
   gint          n_pending;  /* (atomic) how many there are, also read without the lock */
   GHashTable   *heirs;      /* (nullable) AgentLane → AgentName (owned) (nullable): of the lanes that are handed off */
+  GHashTable   *cancels;    /* (nullable) AgentLane → AgentCancels (owned): the tasks of an actor, by its lane for data */
   guint64       n_accepted;
   guint64       n_direct;   /* handed over when they came */
   guint64       n_late;     /* handed over after they were parked */
@@ -59,6 +60,19 @@ void       _agent_shard_forget_heir (AgentShard         *self,
 gboolean   _agent_shard_forget_some (AgentShard         *self,
                                      AgentMailbox       *mailbox,
                                      guint               max);
+void       _agent_shard_remember_cancel
+                                    (AgentShard         *self,
+                                     AgentLane          *data_lane,
+                                     AgentMessage       *cancel);
+void       _agent_shard_move_cancels
+                                    (AgentShard         *self,
+                                     AgentLane          *from,
+                                     AgentShard         *to_shard,
+                                     AgentLane          *to);
+gboolean   _agent_shard_has_cancelled
+                                    (AgentShard         *self,
+                                     AgentLane          *lane,
+                                     AgentMessage       *message);
 
 static inline AgentLane **
 _agent_shard_get_recent (AgentShard         *self,

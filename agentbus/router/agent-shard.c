@@ -25,6 +25,7 @@ _agent_shard_clear (AgentShard *self)
   g_hash_table_foreach (self->lanes, shard_forget_lane, self);
   g_clear_pointer (&self->pending, g_hash_table_unref);
   g_clear_pointer (&self->heirs, g_hash_table_unref);
+  g_clear_pointer (&self->cancels, g_hash_table_unref);
   g_hash_table_unref (self->lanes);
   g_hash_table_unref (self->by_mailbox);
 }
@@ -61,6 +62,8 @@ _agent_shard_remove (AgentShard *self,
   _agent_shard_set_last (self, lane, NULL);
   _agent_shard_set_pending (self, lane, FALSE);
   _agent_shard_forget_heir (self, lane);
+  if (self->cancels != NULL)
+    g_hash_table_remove (self->cancels, lane);
   lane->removed = TRUE;
   if (*recent == lane)
     *recent = NULL;
@@ -212,4 +215,61 @@ _agent_shard_forget_some (AgentShard   *self,
     }
 
   return TRUE;
+}
+
+/* --- Cancelled tasks --- */
+
+static AgentCancels *
+shard_get_cancels (AgentShard *self,
+                   AgentLane  *data_lane)
+{
+  AgentCancels *cancels;
+
+  if (self->cancels == NULL)
+    self->cancels = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) _agent_cancels_free);
+
+  cancels = g_hash_table_lookup (self->cancels, data_lane);
+  if (cancels == NULL)
+    {
+      cancels = _agent_cancels_new ();
+      g_hash_table_insert (self->cancels, data_lane, cancels);
+    }
+
+  return cancels;
+}
+
+/* The request that @cancel, a TASK_CANCEL to the actor of @data_lane, cancels is dropped at its turn. */
+void
+_agent_shard_remember_cancel (AgentShard   *self,
+                              AgentLane    *data_lane,
+                              AgentMessage *cancel)
+{
+  _agent_cancels_add (shard_get_cancels (self, data_lane), cancel, NULL);
+}
+
+/* The actor of @from has the lane @to by now. With both shards' locks held. */
+void
+_agent_shard_move_cancels (AgentShard *self,
+                           AgentLane  *from,
+                           AgentShard *to_shard,
+                           AgentLane  *to)
+{
+  AgentCancels *cancels = self->cancels != NULL ? g_hash_table_lookup (self->cancels, from) : NULL;
+
+  if (cancels == NULL)
+    return;
+
+  _agent_cancels_merge (shard_get_cancels (to_shard, to), cancels);
+  g_hash_table_remove (self->cancels, from);
+}
+
+/* Whether @message, which is parked in @lane, was cancelled. */
+gboolean
+_agent_shard_has_cancelled (AgentShard   *self,
+                            AgentLane    *lane,
+                            AgentMessage *message)
+{
+  AgentCancels *cancels = self->cancels != NULL ? g_hash_table_lookup (self->cancels, lane) : NULL;
+
+  return cancels != NULL && _agent_cancels_matches (cancels, message, NULL);
 }

@@ -9,7 +9,7 @@
  * queued and dropped, for all reasons together: no message is lost without being counted.
  */
 
-static const char *const reasons[] = { "full", "expired", "no-target", "closed", "discarded", "stale" };
+static const char *const reasons[] = { "full", "expired", "no-target", "closed", "discarded", "stale", "cancelled", "inactive" };
 
 static guint64
 get_count (GVariant   *entry,

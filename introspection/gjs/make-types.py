@@ -19,6 +19,8 @@ PLAIN = {'GObject.Closure': '((...args: any[]) => any)',
          'GLib.Quark': 'number', 'GLib.Bytes': 'GLib.Bytes | Uint8Array', 'GType': 'GObject.GType'}
 NUMBERS = re.compile(r'g(u?int(8|16|32|64)?|u?long|u?short|float|double|size|ssize)$')
 ENUMS = set()
+# The properties, by class and name, for which the overrides have another type.
+OVERRIDDEN = set()
 
 # Names that cannot be those of parameters.
 RESERVED = {'function', 'in', 'new', 'default', 'with', 'class', 'this', 'var'}
@@ -151,7 +153,7 @@ def write_record(record):
 
 
 def write_signals(element, name):
-    yield '        interface SignalSignatures extends GObject.Object.SignalSignatures {'
+    yield f'        interface SignalSignatures extends {element.get("parent")}.SignalSignatures {{'
     for signal in find(element, f'{GLIB}signal'):
         given = ', '.join(': '.join(write_parameter(p, name)) for p in get_parameters(signal))
         yield f'            \'{signal.get("name")}\': ({given}) => void;'
@@ -170,13 +172,15 @@ def write_properties(element, writable):
 def write_class(element):
     name = element.get('name')
     yield from write_comment(element, '    ')
-    yield f'    class {name} extends GObject.Object {{'
+    yield f'    class {name} extends {element.get("parent")} {{'
     yield f'        static $gtype: GObject.GType<{name}>;'
     yield f'        $signals: {name}.SignalSignatures;'
     yield f'        constructor(properties?: Partial<{name}.ConstructorProps>);'
     for prop, given, text in write_properties(element, False):
         constant = given.get('writable') != '1' or given.get('construct-only') == '1'
         null = ' | null' * (text not in ('number', 'boolean', 'string') and given.get('construct-only') != '1')
+        if (name, prop) in OVERRIDDEN:
+            continue
         yield f'        {"get " if constant else ""}{prop}{"()" if constant else ""}: {text}{null};'
     for method in find(element, f'{CORE}virtual-method'):
         yield f'        vfunc_{write_function(method, name)}'
@@ -187,7 +191,7 @@ def write_class(element):
     yield '    }'
     yield f'    namespace {name} {{'
     yield from write_signals(element, name)
-    yield '        interface ConstructorProps extends GObject.Object.ConstructorProps {'
+    yield f'        interface ConstructorProps extends {element.get("parent")}.ConstructorProps {{'
     for prop, _given, text in write_properties(element, True):
         yield f'            {prop}: {f"NameOf<{text}>" if text in ENUMS else text};'
     yield '        }'
@@ -211,7 +215,19 @@ def write(namespace):
         yield f'    function {write_function(function, "")}'
 
 
+def find_overridden(text):
+    """The properties in the interfaces of the overrides."""
+    owner = None
+    for line in text.splitlines():
+        if match := re.match(r'    interface (\w+)', line):
+            owner = match[1]
+        elif match := re.match(r'        readonly (\w+):', line):
+            yield owner, match[1]
+
+
 def main(gir, overrides):
+    text = pathlib.Path(overrides).read_text(encoding='utf-8')
+    OVERRIDDEN.update(find_overridden(text))
     namespace = ET.parse(gir).getroot().find(f'{CORE}namespace')
     global ENUMS
     ENUMS = {enum.get('name') for enum in namespace.iter(f'{CORE}enumeration')}
@@ -221,7 +237,7 @@ def main(gir, overrides):
         print(f"    import type {name} from 'gi://{name}?version=2.0';")
     print(f'\n    namespace {NAMESPACE} {{')
     print('\n'.join(write(namespace)))
-    print(pathlib.Path(overrides).read_text(encoding='utf-8').rstrip())
+    print(text.rstrip())
     print('    }\n')
     print(f'    export default {NAMESPACE};')
     print('}\n')

@@ -202,6 +202,15 @@ def describe_class(name, bases, docstring, members):
     return head + '\n' + textwrap.indent('\n'.join(body or ['...']), '    ')
 
 
+def mark_methods(members, node, parent):
+    """Of an override whose method stands in place of an attribute of its parent's override, a type checker has to be told."""
+    attributes = {child.targets[0].id for child in (parent.body if parent is not None else [])
+                  if isinstance(child, ast.Assign)}
+    for child in node.body:
+        if isinstance(child, ast.FunctionDef) and child.name in attributes and child.name in members:
+            members[child.name] = members[child.name].replace(':\n', ':  # type: ignore[override]\n', 1)
+
+
 def describe_type(element, overrides):
     name = element.get('name')
     parent = element.get('parent')
@@ -211,13 +220,15 @@ def describe_type(element, overrides):
     if node is not None:
         docstring = ast.get_docstring(node)
         own = members_in(node, element)
+        mark_methods(own, node, overrides.classes.get(parent))
         members = {name: text for name, text in members.items() if name not in own} | own
     elif element.tag == CORE + 'class':
         members = {'__init__': 'def __init__(self, **properties: typing.Any) -> None: ...', **members}
     elif 'new' in members:
         new = members['new'].replace('@classmethod\ndef new(cls', 'def __init__(self').rsplit(' -> ', 1)[0]
         members = {'__init__': f'{new} -> None: ...', **members}
-    return describe_class(name, [parent or 'GObject.GBoxed'], docstring, members)
+    interfaces = [child.get('name') for child in element if child.tag == CORE + 'implements']
+    return describe_class(name, [parent or 'GObject.GBoxed', *interfaces], docstring, members)
 
 
 def describe_enum(element):

@@ -51,6 +51,7 @@ PACKAGE = {
 
 HEAD = '''
 import asyncio
+import typing
 import gi
 gi.require_version('AgentBus', '1')
 from gi.repository import AgentBus
@@ -83,13 +84,38 @@ RIGHT = '''
     n_accepted: int = fate.n_accepted if fate else 0
     async with AgentBus.Bus() as other:
         other.subscribe(worker)
+    boss, busy = AgentBus.Actor('boss', max_jobs=0), AgentBus.Actor('busy')
+    @busy.task('sum')
+    def add(payload: typing.List[int]) -> int:
+        return sum(payload)
+    @busy.task
+    async def greet(payload: str, job: AgentBus.Job) -> str:
+        return f'{job.task_name} {job.payload} {job.remaining_time}'
+    busy.task('count', lambda n: range(n)).disconnect()
+    task: AgentBus.Task = boss.request('busy', 'sum', [1, 2], timeout=2, trace='x')
+    answer = await task
+    async for chunk in boss.request('busy', 'count', 3):
+        print(chunk)
+    error: typing.Optional[AgentBus.TaskError] = task.error
+    if error and error.type is None or task.status == AgentBus.TaskStatus.COMPLETED:
+        task.cancel('enough')
+    registry = AgentBus.Registry(bus)
+    there: bool = await registry.wait_for(['busy'], timeout=2) and 'busy' in registry
+    names: typing.List[typing.Optional[str]] = [peer.name for peer in registry]
+    ended: bool = await busy.end('done')
+class Adder(AgentBus.Actor):
+    @AgentBus.task('sum')
+    def add(self, payload: typing.List[int]) -> int:
+        return sum(payload)
 async def work() -> int:
     return 1
 '''
 WRONG = ['n: str = worker.name.upper().size', 'bus.send("text")', 'bus.subcribe(worker)', 'bus.subscribe("worker")',
          'Message.task_request("ui", "worker")', 'x: str = await bus.stop()', 'x: str = await bus.send_async(Message.activate("a", "b"))', 'bus.try_send("text")',
          'worker.capacity = "5"', 'worker.priority = 5', 'worker.on(5)',
-         'm: Message = worker.receive(1)', 'AgentBus.Frame(5)', 'AgentBus.run(bus)', 'AgentBus.Task']
+         'm: Message = worker.receive(1)', 'AgentBus.Frame(5)', 'AgentBus.run(bus)', 'AgentBus.Tusk', 'AgentBus.Actor("a").request(1)',
+         'AgentBus.Actor("a").request("b").update', 'await AgentBus.Actor("a").wait_for(["b"])',
+         'name: int = AgentBus.Registry(bus)["a"].name', 'AgentBus.Actor("a").task(3)']
 
 
 class StubTest(unittest.TestCase):
@@ -140,6 +166,8 @@ class MypyTest(unittest.TestCase):
         for path in EXAMPLES:
             shutil.copy(path, self.folder)
         self.assertEqual(self.check(self.stub, *(path.name for path in EXAMPLES)), [])
+
+    maxDiff = None
 
     def test_overrides(self):
         """Against the library without them."""

@@ -96,6 +96,62 @@ const conversation = AgentBus.Conversation.new('talk');
 bus.send(Message.task_update('ui', 'worker', '1', {conversation}));
 print(conversation.advance() + conversation.epoch, Message.end('ui').conversation?.id);
 
+class Adder extends AgentBus.Actor {
+    static {
+        GObject.registerClass(this);
+    }
+
+    async vfunc_task_request(job: AgentBus.Job) {
+        return job.payload.a + (job.remaining_time ?? 0);
+    }
+}
+
+async function ask() {
+    const boss = new AgentBus.Actor({name: 'boss', max_jobs: 0, parent: 'root', waitForTarget: 5});
+    const adder = new Adder({name: 'adder', capacity: 5});
+    const registry = new AgentBus.Registry({bus});
+    const id: number = adder.task('sum', ({a, b}) => a + b);
+
+    adder.task(async function (payload, job) {
+        job.send_chunk({name: this.name, payload});
+        await job.send_chunk_async([1], new Gio.Cancellable());
+        return job.fail(new TypeError('bad')) || job.fail_message('bad');
+    });
+    bus.subscribe(adder);
+    adder.connect('task-request::sum', (_adder, job) => job.complete({a: job.task_name}));
+    adder.on('cancel', message => print(message.reason));
+    adder.disconnect(id);
+    await registry.wait_for(['adder'], {timeout: 5, signal});
+
+    const task = boss.request('adder', 'sum', {a: 1}, {timeout: 100, trace: 'x'});
+
+    task.connect('chunk', (_task, index, payload) => print(index + 1, payload.print(false)));
+    for await (const chunk of task)
+        print(chunk.a);
+    print(await task, task.error?.type, task.error?.code, task.status === TaskStatus.COMPLETED);
+    boss.request('adder').catch(error => print(error.type, error.matches(AgentBus.BusError, AgentBus.BusError.FULL)));
+    const group = boss.group({timeout: 100, collect: true});
+
+    group.request('adder', 'sum', {a: 1}, {timeout: 50});
+    for await (const {task: ended} of group)
+        print(ended.target, (await group.wait()).adder, group.errors.adder?.type, group.n_open);
+    print((await boss.group(async made => void made.request_many(['adder'], 'sum'))).adder);
+    for (const peer of registry)
+        print(peer.name, registry.get_item(0)?.runner);
+
+    // @ts-expect-error: a target is a name
+    boss.request(adder);
+    // @ts-expect-error: a time is a number
+    boss.request('adder', 'sum', null, {timeout: '5'});
+    // @ts-expect-error: what does a task is a function
+    adder.task('sum', 5);
+    // @ts-expect-error: a subscriber does no tasks
+    worker.task('sum', () => 1);
+    return await adder.end('done');
+}
+
+ask().then((ended: boolean) => ended);
+
 bus.add_monitor(new AgentBus.Subscriber({name: 'eye'}));
 bus.add_monitor(new AgentBus.Subscriber({name: 'ear'}), ['cancel']);
 print((Message.end('ui').fate?.n_accepted ?? 0) + 1);

@@ -126,6 +126,9 @@ dispatcher = AgentBus.RouterDispatcher(bus=bus, route_table=AgentBus.RouteTable(
 %s
 while GLib.MainContext.default().iteration(False):
     pass
+bus.stop_async(None, lambda *_: None)
+while GLib.MainContext.default().iteration(False):
+    pass
 ''',
     'js': '''import AgentBus from 'gi://AgentBus?version=1';
 import Gio from 'gi://Gio';

@@ -105,7 +105,7 @@ class Reference(unittest.TestCase):
 
     def test_types_are_called_as_in_c(self):
         glued = r'\bAgentBus(?!Error\b)(?:Bus|Channel|Delivery|DispatchResult|DropReason|Frame|Info|Message|Metrics|' \
-                r'Overflow|RetryPolicy|Route|Router|Subscriber|Task)\w*'
+                r'Overflow|Peer|Registry|RetryPolicy|Route|Router|Subscriber|Task)\w*'
         # The names of files in the pages about the inside are no types.
         found = [line for line in self.grep(glued) if line.partition(':')[0] not in self.topics]
         self.assertEqual(found, [])

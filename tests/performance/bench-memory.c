@@ -81,6 +81,19 @@ add_subscriber (BenchDispatcher *setup,
       g_object_new (AGENT_TYPE_SUBSCRIBER, "name", name, "main-context", context, "capacity", capacity, NULL));
 }
 
+/* Nobody answers, and nobody hears of the end. */
+static void
+request (BenchDispatcher *setup,
+         guint            n)
+{
+  GMainContext *context = bench_setup_get_context (setup->base);
+  AgentActor   *actor = g_object_new (AGENT_TYPE_ACTOR, "name", "asking", "main-context", context, NULL);
+
+  bench_setup_add (setup->base, actor);
+  for (guint i = 0; i < n; i++)
+    g_object_unref (agent_actor_request (actor, "waiting", NULL, NULL));
+}
+
 static void
 subscribe (BenchDispatcher *setup,
            guint            n)
@@ -105,6 +118,7 @@ typedef struct
 static const Thing things[] = {
   { "mem_queued", queue, N_THINGS, "message" },
   { "mem_queued_with_payload", queue_with_payload, N_THINGS, "message" },
+  { "mem_task", request, N_THINGS, "task" },
   { "mem_parked", park, N_THINGS, "message" },
   { "mem_parked_for_one", park_for_one, N_THINGS, "message" },
   { "mem_actor", assign, N_THINGS, "actor" },
@@ -164,6 +178,7 @@ measure (const char *name,
 static const BenchScenario scenarios[] = {
   { "mem_queued", measure, 0 },
   { "mem_queued_with_payload", measure, 0 },
+  { "mem_task", measure, 0 },
   { "mem_parked", measure, 0 },
   { "mem_parked_for_one", measure, 0 },
   { "mem_actor", measure, 0 },

@@ -73,7 +73,8 @@ def find_programs(build):
     """Those that can be run."""
     folder = build / 'tests' / 'performance'
     programs = [Program(name, [str(folder / name)])
-                for name in ('bench-bus', 'bench-dispatcher', 'bench-timers', 'bench-memory', 'bench-lock')]
+                for name in ('bench-bus', 'bench-tasks', 'bench-presence', 'bench-dispatcher', 'bench-timers',
+                             'bench-memory', 'bench-lock')]
     if (build / 'introspection' / 'AgentBus-1.typelib').exists():
         programs += [
             Program('bench-bindings.py', [sys.executable, str(HERE / 'bench-bindings.py')]),

@@ -21,7 +21,7 @@ typedef struct
   guint                  waited;     /* of the last message that expired */
   guint                  n_attempts; /* of the last message that expired */
   GString               *lost;       /* the same for the messages that were dropped */
-  guint64                dropped[6];
+  guint64                dropped[TEST_N_DROP_REASONS];
 } TestDispatch;
 
 static inline void

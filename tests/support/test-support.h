@@ -14,13 +14,16 @@ G_BEGIN_DECLS
  * until a condition is true. A watchdog ends a test that hangs.
  */
 
+/* For arrays with one element for each reason. */
+#define TEST_N_DROP_REASONS (AGENT_DROP_REASON_INACTIVE + 1)
+
 /* --- The fixture --- */
 
 typedef struct
 {
   GMainContext *context;    /* the thread default while the test runs */
   AgentBus     *bus;
-  guint64       dropped[6]; /* how many drops the signal has told, by AgentDropReason */
+  guint64       dropped[TEST_N_DROP_REASONS]; /* how many drops the signal has told, by AgentDropReason */
   guint         n_dropped_emissions;
   GString      *log;        /* warnings of the library, a line each */
   GString      *last_words; /* the warnings about buses that were dropped while they were running, a line each */
@@ -104,7 +107,7 @@ typedef struct
   guint64 queued;
   guint64 failed;
   guint64 moved;
-  guint64 dropped[6];
+  guint64 dropped[TEST_N_DROP_REASONS];
 } TestLedger;
 
 TestLedger test_ledger            (AgentBus         *bus);

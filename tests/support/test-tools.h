@@ -114,6 +114,23 @@ test_assert_dies (gpointer object)
   g_assert_null (place);
 }
 
+/* --- Tasks --- */
+
+/* The first case of a program with tasks: there are some in all parts of the table of open tasks, which then have their size
+ * for the cases after it. */
+static inline void
+test_fill_open_tasks (TestFixture *fixture)
+{
+  g_autoptr (AgentActor) actor = agent_actor_new ("boss");
+  g_autoptr (GPtrArray) tasks = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < 64; i++)
+    g_ptr_array_add (tasks, agent_actor_request (actor, "worker", NULL, NULL));
+  test_drain (fixture);
+  for (guint i = 0; i < tasks->len; i++)
+    g_assert_true (agent_task_has_finished (tasks->pdata[i]));
+}
+
 /* --- Recorders --- */
 
 /* Returns: (transfer none): as test_recorder_dup_task_ids(), valid until the next call. */

@@ -145,7 +145,7 @@ struct _Hammer
   gint            n_probes;   /* (atomic) alive */
 
   /* What the signals told, in the bus's context */
-  guint64         dropped[6];
+  guint64         dropped[TEST_N_DROP_REASONS];
   guint64         dropped_oldest; /* for lack of room, at subscribers with AGENT_OVERFLOW_DROP_OLDEST */
   guint64         failed;
 };

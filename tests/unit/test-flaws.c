@@ -7,7 +7,7 @@
 #include "bus/agent-bus-private.h"
 #include "bus/agent-directory-private.h"
 #include "mailbox/agent-mailbox-private.h"
-#include "test-tools.h"
+#include "test-actors.h"
 
 /*
  * What the bus that this one follows gets wrong: one test for each flaw, short and direct. The numbers are those of
@@ -54,6 +54,170 @@ test_bf1 (TestFixture *f)
   test_expect_log (f, "'a' is full");
 }
 
+/* BF1: a request that was lost left its requester waiting for ever. */
+static void
+test_bf1_request (TestFixture *f)
+{
+  g_autoptr (AgentActor) boss = test_actor_new (f, "boss");
+  g_autoptr (AgentActor) worker =
+      test_actor_join (f, g_object_new (AGENT_TYPE_ACTOR, "name", "worker", "capacity", 2, NULL));
+  g_autoptr (GPtrArray) jobs = test_jobs_new (worker);
+  AgentTask *tasks[5];
+
+  for (guint i = 0; i < G_N_ELEMENTS (tasks); i++)
+    tasks[i] = agent_actor_request (boss, "worker", NULL, NULL);
+
+  /* The sender knows at once that there is no room. What comes later takes no place from what was accepted. */
+  for (guint i = 0; i < G_N_ELEMENTS (tasks); i++)
+    g_assert_cmpint (agent_task_has_finished (tasks[i]), ==, i >= 2);
+  for (guint i = 2; i < G_N_ELEMENTS (tasks); i++)
+    test_task_assert_failed (f, tasks[i], AGENT_BUS_ERROR_FULL);
+  for (guint i = 0; i < 2; i++)
+    {
+      test_drain (f);
+      agent_job_complete (jobs->pdata[i], NULL);
+    }
+  g_ptr_array_set_size (jobs, 0);
+  for (guint i = 0; i < 2; i++)
+    test_task_assert_completed (f, tasks[i]);
+}
+
+/* BF2: a TASK_CANCEL overtook the request that it was to cancel, found nothing, and the request was worked on. */
+static void
+test_bf2 (TestFixture *f)
+{
+  g_autoptr (AgentActor) boss = test_actor_new (f, "boss");
+  g_autoptr (AgentActor) worker = test_actor_new (f, "worker");
+  g_autoptr (GPtrArray) jobs = test_jobs_new (worker);
+  AgentTask *idle = agent_actor_request (boss, "worker", NULL, NULL);
+  AgentTask *first;
+  AgentTask *queued;
+
+  agent_task_cancel (idle, NULL);
+  test_task_assert_cancelled (f, idle);
+  g_assert_cmpuint (jobs->len, ==, 0);
+
+  first = agent_actor_request (boss, "worker", NULL, NULL);
+  queued = agent_actor_request (boss, "worker", NULL, NULL);
+  test_drain (f);
+  agent_task_cancel (queued, NULL);
+  agent_job_complete (jobs->pdata[0], NULL);
+  test_task_assert_completed (f, first);
+  test_task_assert_cancelled (f, queued);
+  g_assert_cmpuint (jobs->len, ==, 1);
+  g_ptr_array_set_size (jobs, 0);
+}
+
+/* The same for a worker that is a plain subscriber and busy with something else, and for one that is no actor's at all. */
+static void
+test_bf2_plain (TestFixture *f)
+{
+  g_autoptr (AgentActor) boss = test_actor_new (f, "boss");
+  g_autoptr (AgentDelivery) delivery = NULL;
+  g_autoptr (TestRecorder) worker = test_recorder_subscribe (f, "worker", test_keep_first, &delivery);
+  AgentTask *task;
+
+  agent_bus_send (f->bus, test_data ("test", "worker", 1));
+  test_drain (f);
+  task = agent_actor_request (boss, "worker", NULL, NULL);
+  agent_task_cancel (task, NULL);
+  agent_bus_send (f->bus, agent_message_new_task_request ("ui", "worker", "2", NULL, NULL));
+  agent_bus_send (f->bus, agent_message_new_task_cancel ("ui", "worker", "2", NULL));
+  test_drain (f);
+  agent_delivery_complete (delivery);
+  test_task_assert_cancelled (f, task);
+  for (guint i = 0; i < worker->messages->len; i++)
+    g_assert_cmpint (agent_message_get_message_type (worker->messages->pdata[i]), !=, AGENT_MESSAGE_TYPE_TASK_REQUEST);
+  g_assert_cmpuint (f->dropped[AGENT_DROP_REASON_CANCELLED], ==, 2);
+}
+
+/* The same for a request that a dispatcher keeps until there is a router. */
+static void
+test_bf2_parked (TestFixture *f)
+{
+  g_autoptr (AgentActor) boss = test_actor_new (f, "boss");
+  g_autoptr (AgentActor) worker = NULL;
+  g_autoptr (AgentRouteTable) table = agent_route_table_new ();
+  g_autoptr (AgentRouterDispatcher) dispatcher = agent_router_dispatcher_new (f->bus, table);
+  g_autoptr (GPtrArray) jobs = NULL;
+  AgentTask *task;
+
+  agent_actor_set_dispatcher (boss, dispatcher);
+  task = agent_actor_request (boss, "x", NULL, NULL);
+  g_assert_false (agent_task_has_finished (task));
+  agent_task_cancel (task, NULL);
+  test_drain (f);
+  worker = test_actor_new (f, "worker");
+  jobs = test_jobs_new (worker);
+  agent_route_table_assign (table, "x", "worker");
+  test_task_assert_cancelled (f, task);
+  g_assert_cmpuint (jobs->len, ==, 0);
+  agent_actor_set_dispatcher (boss, NULL);
+}
+
+/* BF3: a graceful END came before the work that was queued, which was then thrown away. */
+static void
+test_bf3 (TestFixture *f)
+{
+  g_autoptr (AgentActor) boss = test_actor_new (f, "boss");
+  g_autoptr (AgentActor) worker = test_actor_new (f, "worker");
+  g_autoptr (GPtrArray) jobs = test_jobs_new (worker);
+  AgentTask *tasks[3];
+
+  for (guint i = 0; i < G_N_ELEMENTS (tasks); i++)
+    tasks[i] = agent_actor_request (boss, "worker", NULL, NULL);
+  agent_bus_send (f->bus, test_end ("worker"));
+  for (guint i = 0; i < G_N_ELEMENTS (tasks); i++)
+    {
+      test_drain (f);
+      g_assert_cmpint (agent_actor_get_state (worker), ==, AGENT_ACTOR_STATE_ENDING);
+      agent_job_complete (jobs->pdata[i], NULL);
+    }
+  g_ptr_array_set_size (jobs, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (tasks); i++)
+    test_task_assert_completed (f, tasks[i]);
+  g_assert_cmpint (agent_actor_get_state (worker), ==, AGENT_ACTOR_STATE_ENDED);
+}
+
+static void
+answer_urgently (TestRecorder *recorder,
+                 AgentMessage *message,
+                 gpointer      user_data)
+{
+  AgentBus   *bus = user_data;
+  const char *source = agent_message_get_source (message);
+  const char *id = agent_message_get_task_id (message);
+
+  for (gint32 i = 0; i < 3; i++)
+    agent_bus_send (bus, agent_message_new_task_stream_data ("worker", source, id, g_variant_new_int32 (i)));
+  agent_bus_send (
+      bus, agent_message_new_task_response_urgent ("worker", source, id, AGENT_TASK_STATUS_COMPLETED, NULL));
+}
+
+static void
+count_chunk (AgentTask *task,
+             guint      index,
+             GVariant  *payload,
+             gpointer   user_data)
+{
+  g_assert_false (agent_task_has_finished (task));
+  g_assert_cmpuint (index, ==, (*(guint *) user_data)++);
+}
+
+/* BF4: an urgent answer overtook its own stream, whose chunks then belonged to nothing. */
+static void
+test_bf4 (TestFixture *f)
+{
+  g_autoptr (AgentActor) boss = test_actor_new (f, "boss");
+  g_autoptr (TestRecorder) worker = test_recorder_subscribe (f, "worker", answer_urgently, f->bus);
+  AgentTask *task = agent_actor_request (boss, "worker", NULL, NULL);
+  guint      n_chunks = 0;
+
+  g_signal_connect (task, "chunk", G_CALLBACK (count_chunk), &n_chunks);
+  test_task_assert_completed (f, task);
+  g_assert_cmpuint (n_chunks, ==, 3);
+}
+
 /* BF5: a CANCEL waited until the handler of the message that it was to cancel had ended by itself. */
 static void
 test_bf5 (TestFixture *f)
@@ -66,6 +230,43 @@ test_bf5 (TestFixture *f)
   agent_bus_send (f->bus, test_cancel ("test", "a"));
   g_assert_true (agent_delivery_is_cancelled (delivery));
   test_drain (f);
+  g_assert_true (g_cancellable_is_cancelled (agent_delivery_get_cancellable (delivery)));
+  agent_delivery_complete (delivery);
+}
+
+static void
+defer_message (AgentSubscriber *actor,
+               AgentMessage    *message,
+               gpointer         user_data)
+{
+  AgentDelivery **delivery = user_data;
+
+  *delivery = agent_subscriber_defer (actor);
+}
+
+static void
+count_cancel (AgentActor *actor,
+              const char *reason,
+              gpointer    user_data)
+{
+  (*(guint *) user_data)++;
+}
+
+/* The same for an actor: its own rules hear of it while the handler goes on. */
+static void
+test_bf5_actor (TestFixture *f)
+{
+  g_autoptr (AgentActor) actor = test_actor_new (f, "a");
+  g_autoptr (AgentDelivery) delivery = NULL;
+  guint n_cancelled = 0;
+
+  g_signal_connect (actor, "message", G_CALLBACK (defer_message), &delivery);
+  g_signal_connect (actor, "cancelled", G_CALLBACK (count_cancel), &n_cancelled);
+  agent_bus_send (f->bus, test_data ("test", "a", 1));
+  test_drain (f);
+  agent_bus_send (f->bus, test_cancel ("test", "a"));
+  test_drain (f);
+  g_assert_cmpuint (n_cancelled, ==, 1);
   g_assert_true (g_cancellable_is_cancelled (agent_delivery_get_cancellable (delivery)));
   agent_delivery_complete (delivery);
 }
@@ -387,6 +588,74 @@ fail (TestRecorder *recorder,
   g_autoptr (AgentDelivery) delivery = agent_subscriber_defer (AGENT_SUBSCRIBER (recorder));
 
   agent_delivery_fail_message (delivery, "Out of order");
+}
+
+static void
+complete_delivery (AgentTask *task,
+                   gpointer   user_data)
+{
+  agent_delivery_complete (user_data);
+}
+
+static void
+await_own_request (AgentSubscriber *actor,
+                   AgentMessage    *message,
+                   gpointer         user_data)
+{
+  AgentTask **task = user_data;
+
+  *task = agent_actor_request (AGENT_ACTOR (actor), "worker", NULL, NULL);
+  g_signal_connect_data (*task,
+                         "finished",
+                         G_CALLBACK (complete_delivery),
+                         agent_subscriber_defer (actor),
+                         (GClosureNotify) (void (*) (void)) g_object_unref,
+                         0);
+}
+
+/* The same for a handler that waits for the answer to its own request, which it kept from coming. */
+static void
+test_bf17_own_request (TestFixture *f)
+{
+  g_autoptr (AgentActor) actor = test_actor_new (f, "actor");
+  g_autoptr (AgentActor) worker = test_actor_new (f, "worker");
+  g_autoptr (GPtrArray) jobs = test_jobs_new (worker);
+  AgentTask *first = NULL;
+  AgentTask *second;
+
+  g_signal_connect (actor, "message", G_CALLBACK (await_own_request), &first);
+  agent_bus_send (f->bus, test_data ("test", "actor", 1));
+  agent_bus_send (f->bus, test_data ("test", "actor", 2));
+  test_drain (f);
+  g_assert_cmpuint (jobs->len, ==, 1);
+  g_assert_cmpuint (agent_subscriber_get_n_queued (AGENT_SUBSCRIBER (actor)), ==, 1);
+  second = g_steal_pointer (&first);
+  agent_job_complete (jobs->pdata[0], NULL);
+  test_task_assert_completed (f, second);
+  g_assert_cmpuint (jobs->len, ==, 2);
+  agent_job_complete (jobs->pdata[1], NULL);
+  g_ptr_array_set_size (jobs, 0);
+  test_task_assert_completed (f, first);
+  g_assert_true (test_unsubscribe (f, "actor", NULL));
+}
+
+/* It may leave meanwhile: the task ends, and so does the wait of the handler. */
+static void
+test_bf17_leaves (TestFixture *f)
+{
+  g_autoptr (AgentActor) actor = test_actor_new (f, "actor");
+  g_autoptr (AgentActor) worker = test_actor_new (f, "worker");
+  g_autoptr (GPtrArray) jobs = test_jobs_new (worker);
+  AgentTask *task = NULL;
+
+  g_signal_connect (actor, "message", G_CALLBACK (await_own_request), &task);
+  agent_bus_send (f->bus, test_data ("test", "actor", 1));
+  test_drain (f);
+  agent_bus_unsubscribe (f->bus, "actor");
+  test_task_assert_failed (f, task, AGENT_BUS_ERROR_CLOSED);
+  g_assert_true (g_cancellable_is_cancelled (agent_job_get_cancellable (jobs->pdata[0])));
+  g_ptr_array_set_size (jobs, 0);
+  g_assert_cmpint (agent_actor_get_state (actor), ==, AGENT_ACTOR_STATE_ENDED);
 }
 
 /* BF18: a handler that failed ended its subscriber, silently, with its name taken. */
@@ -794,10 +1063,18 @@ main (int   argc,
       char *argv[])
 {
   test_init (&argc, &argv);
+  test_actors_init ();
 
 #define ADD(name, func) test_add ("/agentbus/flaws/" name, func)
   ADD ("bf1-reliable-data-is-not-dropped", test_bf1);
+  ADD ("bf1-request-is-refused-at-once", test_bf1_request);
+  ADD ("bf2-cancel-finds-its-request", test_bf2);
+  ADD ("bf2-cancel-finds-a-plain-request", test_bf2_plain);
+  ADD ("bf2-cancel-finds-a-parked-request", test_bf2_parked);
+  ADD ("bf3-end-comes-after-the-work", test_bf3);
+  ADD ("bf4-answer-comes-after-its-chunks", test_bf4);
   ADD ("bf5-cancel-does-not-wait", test_bf5);
+  ADD ("bf5-actor-hears-of-the-cancel", test_bf5_actor);
   ADD ("bf8-fresh-messages-are-kept", test_bf8);
   ADD ("bf9-loss-is-told", test_bf9);
   ADD ("bf10-every-loss-is-counted", test_bf10);
@@ -809,6 +1086,8 @@ main (int   argc,
   ADD ("bf15-one-deadline", test_bf15);
   ADD ("bf16-no-handler-after-unsubscribe", test_bf16);
   ADD ("bf17-unsubscribe-in-the-own-handler", test_bf17);
+  ADD ("bf17-handler-awaits-its-own-request", test_bf17_own_request);
+  ADD ("bf17-leaves-while-it-awaits", test_bf17_leaves);
   ADD ("bf18-failed-handler-goes-on", test_bf18);
   ADD ("bf19-dropped-bus-leaks-nothing", test_bf19);
   ADD ("bf20-stopped-bus-takes-nobody", test_bf20);

@@ -7,7 +7,7 @@
 
 /*
  * The loss ledger against a model of its own, at random: sends to anybody and nobody, from outside and from within
- * handlers, data with and without a ttl, in a conversation that goes on now and then, while subscribers come and go and the context is iterated a little. After each
+ * handlers, data with and without a ttl, in a conversation that goes on now and then, requests that are cancelled, while subscribers come and go and the context is iterated a little. After each
  * step the figures of the bus and of each subscriber have to be those of the model, and each message that is handled
  * has to be the one that the model says is next.
  */
@@ -27,6 +27,9 @@ typedef struct
   gboolean reliable;
   gint64   expires_at; /* G_MAXINT64 for never */
   guint64  epoch;      /* G_MAXUINT64 for no conversation */
+  guint    source;
+  gboolean request;
+  gboolean cancelled;
 } Item;
 
 typedef struct _World World;
@@ -61,7 +64,8 @@ struct _World
 
   AgentConversation *conversation;
   guint64            epoch;
-  AgentMessage      *said; /* (owned) (nullable) a message of the conversation, maybe of an older epoch */
+  AgentMessage      *said;  /* (owned) (nullable) a message of the conversation, maybe of an older epoch */
+  Item               asked; /* one of the last requests */
 };
 
 static guint
@@ -187,6 +191,20 @@ peer_purge (Peer *self)
     ;
 }
 
+/* @cancel has come: the request that it cancels is dropped at its turn. */
+static void
+peer_cancel (Peer       *self,
+             const Item *cancel)
+{
+  for (GList *l = self->queues[AGENT_CHANNEL_DATA].head; l != NULL; l = l->next)
+    {
+      Item *item = l->data;
+
+      if (item->request && item->source == cancel->source && item->number == cancel->number)
+        item->cancelled = TRUE;
+    }
+}
+
 /* Whether the subscriber accepts it. */
 static gboolean
 peer_push (Peer        *self,
@@ -209,10 +227,12 @@ peer_push (Peer        *self,
   if (channel == AGENT_CHANNEL_DATA && self->max_age != 0)
     copy->expires_at = MIN (copy->expires_at, sent_at + self->max_age * 1000);
   g_queue_push_tail (&self->queues[channel], copy);
+  if (channel == AGENT_CHANNEL_SYSTEM && item->cancelled)
+    peer_cancel (self, item);
   return TRUE;
 }
 
-/* The oldest data has been found too old, or stale. */
+/* The oldest data has been found too old, stale or cancelled. */
 static void
 peer_expire (Peer *self)
 {
@@ -226,7 +246,13 @@ peer_expire (Peer *self)
       return;
     }
 
-  g_assert_cmpint (item->expires_at, <=, _agent_clock_now ());
+  if (item->expires_at > _agent_clock_now ())
+    {
+      g_assert_true (item->cancelled);
+      peer_drop (self, AGENT_DROP_REASON_CANCELLED, queue, queue->head);
+      return;
+    }
+
   peer_drop (self, AGENT_DROP_REASON_EXPIRED, queue, queue->head);
 }
 
@@ -242,11 +268,12 @@ peer_handle (Peer        *self,
   g_assert_cmpuint (item->number, ==, number);
   g_assert_cmpint (item->expires_at, >, _agent_clock_now ());
   g_assert_false (peer_is_stale (self, item));
+  g_assert_false (item->request && item->cancelled);
   g_free (item);
   self->ledger.delivered++;
 }
 
-/* What was found too old or stale is known by its number only: it has to be the oldest, and too old or stale. */
+/* What was dropped at its turn is known by its number only: it has to be the oldest, and too old, stale or cancelled. */
 static void
 peer_catch_up (Peer *self)
 {
@@ -254,7 +281,9 @@ peer_catch_up (Peer *self)
   guint64 n_lost = n_dropped - self->ledger.dropped[AGENT_DROP_REASON_FULL] -
                    self->ledger.dropped[AGENT_DROP_REASON_DISCARDED];
 
-  while (self->ledger.dropped[AGENT_DROP_REASON_EXPIRED] + self->ledger.dropped[AGENT_DROP_REASON_STALE] < n_lost)
+  while (self->ledger.dropped[AGENT_DROP_REASON_EXPIRED] + self->ledger.dropped[AGENT_DROP_REASON_STALE] +
+             self->ledger.dropped[AGENT_DROP_REASON_CANCELLED] <
+         n_lost)
     peer_expire (self);
 }
 
@@ -345,6 +374,34 @@ put_into_conversation (World        *self,
   return agent_message_get_channel (message) == AGENT_CHANNEL_DATA ? agent_message_get_epoch (message) : G_MAXUINT64;
 }
 
+/* A request now and then, and then maybe its cancellation. */
+static AgentMessage *
+new_message (World       *self,
+             AgentChannel channel,
+             const char  *target,
+             Item        *item)
+{
+  char task_id[16];
+
+  item->request = channel == AGENT_CHANNEL_DATA && chance (40);
+  if (channel == AGENT_CHANNEL_SYSTEM && self->asked.number != 0 && chance (60))
+    {
+      *item = self->asked;
+      item->request = FALSE;
+      item->cancelled = TRUE;
+      item->expires_at = G_MAXINT64;
+    }
+
+  g_snprintf (task_id, sizeof task_id, "%u", item->number);
+  if (item->cancelled)
+    return agent_message_new_task_cancel (names[item->source], target, task_id, NULL);
+  if (item->request)
+    return agent_message_new_task_request (names[item->source], target, task_id, NULL, NULL);
+  return channel == AGENT_CHANNEL_DATA
+             ? agent_message_new_task_update (names[item->source], target, task_id, NULL)
+             : agent_message_new_task_update_urgent (names[item->source], target, task_id, NULL);
+}
+
 /* To everybody now and then. */
 static void
 send (World *self)
@@ -355,13 +412,10 @@ send (World *self)
   guint         ttl = channel == AGENT_CHANNEL_DATA && chance (20) ? 1 + choose (3) : 0;
   Item          item = { ++self->last_number, channel == AGENT_CHANNEL_DATA && chance (15), G_MAXINT64, G_MAXUINT64 };
   const char   *target_name = target != N_NAMES ? names[target] : NULL;
-  char          task_id[16];
   AgentMessage *message;
 
-  g_snprintf (task_id, sizeof task_id, "%u", item.number);
-  message = channel == AGENT_CHANNEL_DATA
-                ? agent_message_new_task_update (names[source], target_name, task_id, NULL)
-                : agent_message_new_task_update_urgent (names[source], target_name, task_id, NULL);
+  item.source = source;
+  message = new_message (self, channel, target_name, &item);
   agent_message_set_reliable (message, item.reliable);
   if (ttl != 0)
     {
@@ -373,7 +427,9 @@ send (World *self)
 
   g_assert_cmpuint (agent_bus_send (self->f->bus, message),
                     ==,
-                    expect_send (self, source, target, channel, &item));
+                    expect_send (self, item.source, target, channel, &item));
+  if (item.request && chance (50))
+    self->asked = item;
 }
 
 /* Who does not iterate gets system messages first, and so does everybody who is called from within. */
@@ -653,7 +709,7 @@ check_end (World *self)
 static gboolean
 is_covered (World *self)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (self->f->dropped); i++)
+  for (guint i = 0; i <= AGENT_DROP_REASON_CANCELLED; i++)
     {
       if (self->f->dropped[i] == 0)
         return FALSE;

@@ -96,7 +96,7 @@ test_nicks (void)
 {
   assert_nicks (AGENT_TYPE_CHANNEL, "system data ");
   assert_nicks (AGENT_TYPE_OVERFLOW, "drop-newest drop-oldest ");
-  assert_nicks (AGENT_TYPE_DROP_REASON, "full expired no-target closed discarded stale ");
+  assert_nicks (AGENT_TYPE_DROP_REASON, "full expired no-target closed discarded stale cancelled inactive ");
   assert_nicks (AGENT_TYPE_FRAME_DIRECTION, "downstream upstream ");
   assert_nicks (AGENT_TYPE_TASK_STATUS, "pending running completed failed cancelled ");
 

@@ -732,7 +732,7 @@ test_metrics_variant (TestFixture *f)
       g_assert_cmpstr (g_variant_get_type_string (values),
                        ==,
                        g_str_has_suffix (names[i], "latency") ? "a(a{ss}a(dt)td)" : "a(a{ss}t)");
-      g_assert_cmpuint (g_variant_n_children (values), ==, g_str_has_suffix (names[i], "dropped") ? 6 : 1);
+      g_assert_cmpuint (g_variant_n_children (values), ==, g_str_has_suffix (names[i], "dropped") ? 8 : 1);
     }
 }
 
@@ -769,6 +769,8 @@ test_metrics_of_nothing (TestFixture *f)
   "agentbus_messages_dropped_total{bus=\"main\",reason=\"closed\"} 0\n"                   \
   "agentbus_messages_dropped_total{bus=\"main\",reason=\"discarded\"} 0\n"                \
   "agentbus_messages_dropped_total{bus=\"main\",reason=\"stale\"} 0\n"                    \
+  "agentbus_messages_dropped_total{bus=\"main\",reason=\"cancelled\"} 0\n"                \
+  "agentbus_messages_dropped_total{bus=\"main\",reason=\"inactive\"} 0\n"                 \
   "# HELP agentbus_messages_waiting Messages in the channels of subscribers.\n"           \
   "# TYPE agentbus_messages_waiting gauge\n"                                              \
   "agentbus_messages_waiting{bus=\"main\"} 0\n"                                           \

@@ -111,7 +111,7 @@ assert_described (GVariant   *dict,
   g_assert_cmpstr (text, ==, expected);
 }
 
-#define REASONS "closed:t discarded:t expired:t full:t no-target:t stale:t"
+#define REASONS "cancelled:t closed:t discarded:t expired:t full:t inactive:t no-target:t stale:t"
 
 static void
 test_statistics_shape (TestFixture *f)

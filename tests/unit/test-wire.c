@@ -66,6 +66,23 @@ make_error_message (void)
   });
 }
 
+/* With an error and a payload, which nobody makes at once. */
+static AgentMessage *
+make_response_message (AgentMessageType type)
+{
+  return _agent_message_new_from_parts (&(AgentMessageParts){
+      .type = type,
+      .channel = agent_message_type_get_channel (type),
+      .source = "a",
+      .target = "b",
+      .task_id = "t",
+      .label = "agent-bus-error-quark/9",
+      .reason = "größter Fehler",
+      .status = AGENT_TASK_STATUS_FAILED,
+      .content = g_variant_ref_sink (make_payload ()),
+  });
+}
+
 /* A message of each type, with all it can have. */
 static AgentMessage *
 make_message (AgentMessageType type)
@@ -91,11 +108,8 @@ make_message (AgentMessageType type)
     case AGENT_MESSAGE_TYPE_TASK_REQUEST:
       return agent_message_new_task_request ("a", "b", "t", "sum", make_payload ());
     case AGENT_MESSAGE_TYPE_TASK_RESPONSE:
-      return agent_message_new_task_response (
-          "a", "b", "t", AGENT_TASK_STATUS_FAILED, make_payload ());
     case AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT:
-      return agent_message_new_task_response_urgent (
-          "a", "b", "t", AGENT_TASK_STATUS_RUNNING, make_payload ());
+      return make_response_message (type);
     case AGENT_MESSAGE_TYPE_TASK_UPDATE:
       return agent_message_new_task_update ("a", "b", "t", make_payload ());
     case AGENT_MESSAGE_TYPE_TASK_UPDATE_URGENT:
@@ -127,6 +141,8 @@ make_full_message (AgentMessageType type)
   agent_message_set_ttl (message, 250);
   agent_message_set_reliable (message, TRUE);
   agent_message_set_error_reply (message, TRUE);
+  if (type == AGENT_MESSAGE_TYPE_TASK_REQUEST)
+    _agent_message_set_request (message);
   agent_message_set_trace (message, "00-1-2-01");
   agent_message_set_topic (message, "a.b");
   agent_message_set_retained (message, TRUE);
@@ -224,6 +240,20 @@ assert_same_content (AgentMessage *one, AgentMessage *two)
 }
 
 static void
+assert_same_error (AgentMessage *one, AgentMessage *two)
+{
+  g_autoptr (GError) error_one = agent_message_dup_error (one);
+  g_autoptr (GError) error_two = agent_message_dup_error (two);
+
+  g_assert_cmpint (error_one != NULL, ==, error_two != NULL);
+  if (error_one == NULL)
+    return;
+
+  g_assert_error (error_two, error_one->domain, error_one->code);
+  g_assert_cmpstr (error_one->message, ==, error_two->message);
+}
+
+static void
 assert_same (AgentMessage *one, AgentMessage *two)
 {
   g_assert_cmpint (agent_message_get_message_type (one), ==, agent_message_get_message_type (two));
@@ -242,6 +272,8 @@ assert_same (AgentMessage *one, AgentMessage *two)
   g_assert_cmpuint (agent_message_get_ttl (one), ==, agent_message_get_ttl (two));
   g_assert_cmpint (agent_message_is_reliable (one), ==, agent_message_is_reliable (two));
   g_assert_cmpint (agent_message_wants_error_reply (one), ==, agent_message_wants_error_reply (two));
+  g_assert_cmpint (_agent_message_is_request (one), ==, _agent_message_is_request (two));
+  assert_same_error (one, two);
   g_assert_cmpuint (agent_message_get_cause (one), ==, agent_message_get_cause (two));
   g_assert_cmpstr (agent_message_get_trace (one), ==, agent_message_get_trace (two));
   g_assert_cmpstr (agent_message_get_topic (one), ==, agent_message_get_topic (two));

@@ -2,6 +2,7 @@
 // What makes the bus feel at home in JavaScript. GJS loads it by itself. What introspection gives is there as before.
 
 const {Gio, GLib, GObject} = imports.gi;
+const {addActors, guardTasks} = imports.overrides.AgentBusActors;
 const System = imports.system;
 
 let AgentBus; // the namespace, once it is loaded
@@ -251,7 +252,7 @@ function checkConstruction(klass) {
         for (const key in checked) {
             if (key === 'overflow')
                 checked[key] = toNumber('Overflow', checked[key]);
-            else if (/capacity$|timeout$|^max[-_]?[aAbB]/i.test(key))
+            else if (/capacity$|timeout$|^max[-_]?[abjp]|^wait[-_]?for/i.test(key))
                 checked[key] = toInteger(key, checked[key]);
         }
         return GObject.Object.prototype._init.call(this, checked, ...rest);
@@ -828,6 +829,7 @@ function _init() {
     Subscriber.prototype[Symbol.asyncIterator] = iterate;
     Subscriber._classInit = function (klass) {
         guardHandlers(klass);
+        guardTasks(klass);
         return GObject.Object._classInit.call(this, klass);
     };
 
@@ -858,6 +860,10 @@ function _init() {
         });
     }
     addLeaving(Bus);
+    addActors(AgentBus, {
+        OBJECT_WEIGHT: DELIVERY_WEIGHT, addGetter, addPromise, checkArguments, checkProperty, count, isSourceOfCancel, listen,
+        pack, promise, toInteger,
+    });
     Bus.prototype.toString = function () {
         const {sent, delivered, queued} = this.statistics;
 

@@ -570,6 +570,83 @@ test_conversation (Story *story)
 }
 
 static void
+test_task (Story *story)
+{
+  add_actors (story);
+  request (story, "worker", "sum", 1);
+  expect ("worker sum 1", "");
+  agent_job_update (story->job, g_variant_new_int32 (2));
+  agent_job_complete (story->job, g_variant_new_int32 (3));
+  expect ("update 2, completed 3", "");
+}
+
+static void
+test_task_fails (Story *story)
+{
+  add_actors (story);
+  request (story, "worker", "sum", 1);
+  wait_turn ();
+  agent_job_fail_message (story->job, "no luck");
+  expect ("worker sum 1, failed no luck", "");
+  request (story, "worker", "sum", 2);
+  wait_turn ();
+  tell ("%s", agent_job_fail_details (story->job, g_variant_new_string ("not today")) ? "answered" : "late");
+  tell ("%s", agent_job_has_ended (story->job) && !agent_job_complete (story->job, NULL) ? "ended" : "open");
+  expect ("worker sum 2, answered, ended, failed not today", "");
+}
+
+static void
+test_task_chunks (Story *story)
+{
+  add_actors (story);
+  request (story, "worker", "count", 2);
+  wait_turn ();
+  for (gint number = 1; number <= 2; number++)
+    agent_job_send_chunk (story->job, g_variant_new_int32 (number));
+  agent_job_complete (story->job, NULL);
+  expect ("worker count 2, chunk 0 1, chunk 1 2, completed nothing", "");
+}
+
+static void
+test_task_cancel (Story *story)
+{
+  AgentTask *task;
+
+  add_actors (story);
+  task = request (story, "worker", "sum", 1);
+  wait_turn ();
+  agent_task_cancel (task, "enough");
+  expect ("worker sum 1, cancelled enough", "");
+  tell ("%s",
+        agent_job_is_cancelled (story->job) && g_cancellable_is_cancelled (agent_job_get_cancellable (story->job))
+            ? "stopped"
+            : "on");
+  agent_job_complete (story->job, g_variant_new_int32 (3));
+  expect ("stopped", "");
+}
+
+static void
+test_task_nobody (Story *story)
+{
+  g_autoptr (GVariant) statistics = NULL;
+
+  add_actors (story);
+  request (story, "nobody", "sum", 1);
+  expect ("failed There is no 'nobody' to do the task", "");
+  request (story, "worker", "sum", 1);
+  wait_turn ();
+  agent_bus_unsubscribe (story->bus, "worker");
+  expect ("worker sum 1, failed 'worker' has left the bus", "");
+  statistics = agent_actor_get_statistics (story->boss);
+  tell ("%u %u %u %u",
+        (guint) lookup (statistics, "requests"),
+        (guint) lookup (statistics, "not-found"),
+        (guint) lookup (statistics, "closed"),
+        (guint) lookup (statistics, "open"));
+  expect ("2 1 1 0", "");
+}
+
+static void
 test_round_trip (Story *story)
 {
   g_autoptr (GVariant) payload = agent_payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}", NULL);
@@ -609,6 +686,11 @@ main (int argc, char **argv)
   add_case ("/story/names", test_names);
   add_case ("/story/group", test_group);
   add_case ("/story/conversation", test_conversation);
+  add_case ("/story/task", test_task);
+  add_case ("/story/task-fails", test_task_fails);
+  add_case ("/story/task-chunks", test_task_chunks);
+  add_case ("/story/task-cancel", test_task_cancel);
+  add_case ("/story/task-nobody", test_task_nobody);
   add_case ("/story/round-trip", test_round_trip);
   return g_test_run ();
 }

@@ -5,8 +5,8 @@
 import AgentBus from 'gi://AgentBus?version=1';
 import GLib from 'gi://GLib';
 import {
-    ACCEPTED, OFFERED, attempt, expect, finish, keepResult, report, run, tell, tellBalance, update, waitReport,
-    word,
+    ACCEPTED, OFFERED, attempt, expect, finish, keepResult, lookup, report, run, tell, tellBalance, update, waitReport,
+    waitTurn, word,
 } from './teller.js';
 
 const {BusError: Code, Message} = AgentBus;
@@ -388,6 +388,62 @@ function testConversation(story) {
     expect('1, 1 of 2', 'worker lost 1 stale 4');
 }
 
+function testTask(story) {
+    story.addActors();
+    story.request('worker', 'sum', 1);
+    expect('worker sum 1', '');
+    story.job.update(new GLib.Variant('i', 2));
+    story.job.complete(new GLib.Variant('i', 3));
+    expect('update 2, completed 3', '');
+}
+
+function testTaskFails(story) {
+    story.addActors();
+    story.request('worker', 'sum', 1);
+    waitTurn();
+    story.job.fail_message('no luck');
+    expect('worker sum 1, failed no luck', '');
+    story.request('worker', 'sum', 2);
+    waitTurn();
+    tell(story.job.fail_details(new GLib.Variant('s', 'not today')) ? 'answered' : 'late');
+    tell(story.job.has_ended() && !story.job.complete(null) ? 'ended' : 'open');
+    expect('worker sum 2, answered, ended, failed not today', '');
+}
+
+function testTaskChunks(story) {
+    story.addActors();
+    story.request('worker', 'count', 2);
+    waitTurn();
+    for (const number of [1, 2])
+        story.job.send_chunk(new GLib.Variant('i', number));
+    story.job.complete(null);
+    expect('worker count 2, chunk 0 1, chunk 1 2, completed nothing', '');
+}
+
+function testTaskCancel(story) {
+    story.addActors();
+    const task = story.request('worker', 'sum', 1);
+    waitTurn();
+    task.cancel('enough');
+    expect('worker sum 1, cancelled enough', '');
+    tell(story.job.is_cancelled() && story.job.get_cancellable().is_cancelled() ? 'stopped' : 'on');
+    story.job.complete(new GLib.Variant('i', 3));
+    expect('stopped', '');
+}
+
+function testTaskNobody(story) {
+    story.addActors();
+    story.request('nobody', 'sum', 1);
+    expect("failed There is no 'nobody' to do the task", '');
+    story.request('worker', 'sum', 1);
+    waitTurn();
+    story.bus.unsubscribe('worker');
+    expect("worker sum 1, failed 'worker' has left the bus", '');
+    const statistics = story.boss.get_statistics();
+    tell(['requests', 'not-found', 'closed', 'open'].map(key => lookup(statistics, key)).join(' '));
+    expect('2 1 1 0', '');
+}
+
 function testRoundTrip() {
     const payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}');
     const message = Message.new_task_request('ui', 'worker', '42', 'sum', payload);
@@ -419,5 +475,10 @@ run({
     '/story/names': testNames,
     '/story/group': testGroup,
     '/story/conversation': testConversation,
+    '/story/task': testTask,
+    '/story/task-fails': testTaskFails,
+    '/story/task-chunks': testTaskChunks,
+    '/story/task-cancel': testTaskCancel,
+    '/story/task-nobody': testTaskNobody,
     '/story/round-trip': testRoundTrip,
 });

@@ -373,6 +373,64 @@ local function test_conversation(story)
    expect('1, 1 of 2', 'worker lost 1 stale 4')
 end
 
+local function test_task(story)
+   story:add_actors()
+   story:request('worker', 'sum', 1)
+   expect('worker sum 1', '')
+   story.job:update(GLib.Variant('i', 2))
+   story.job:complete(GLib.Variant('i', 3))
+   expect('update 2, completed 3', '')
+end
+
+local function test_task_fails(story)
+   story:add_actors()
+   story:request('worker', 'sum', 1)
+   teller.wait_turn()
+   story.job:fail_message('no luck')
+   expect('worker sum 1, failed no luck', '')
+   story:request('worker', 'sum', 2)
+   teller.wait_turn()
+   tell(story.job:fail_details(GLib.Variant('s', 'not today')) and 'answered' or 'late')
+   tell(story.job:has_ended() and not story.job:complete(nil) and 'ended' or 'open')
+   expect('worker sum 2, answered, ended, failed not today', '')
+end
+
+local function test_task_chunks(story)
+   story:add_actors()
+   story:request('worker', 'count', 2)
+   teller.wait_turn()
+   for number = 1, 2 do story.job:send_chunk(GLib.Variant('i', number)) end
+   story.job:complete(nil)
+   expect('worker count 2, chunk 0 1, chunk 1 2, completed nothing', '')
+end
+
+local function test_task_cancel(story)
+   story:add_actors()
+   local task = story:request('worker', 'sum', 1)
+   teller.wait_turn()
+   task:cancel('enough')
+   expect('worker sum 1, cancelled enough', '')
+   tell(story.job:is_cancelled() and story.job:get_cancellable():is_cancelled() and 'stopped' or 'on')
+   story.job:complete(GLib.Variant('i', 3))
+   expect('stopped', '')
+end
+
+local function test_task_nobody(story)
+   story:add_actors()
+   story:request('nobody', 'sum', 1)
+   expect("failed There is no 'nobody' to do the task", '')
+   story:request('worker', 'sum', 1)
+   teller.wait_turn()
+   story.bus:unsubscribe('worker')
+   expect("worker sum 1, failed 'worker' has left the bus", '')
+   local statistics, counts = story.boss:get_statistics(), {}
+   for i, key in ipairs { 'requests', 'not-found', 'closed', 'open' } do
+      counts[i] = ('%d'):format(teller.lookup(statistics, key))
+   end
+   tell(table.concat(counts, ' '))
+   expect('2 1 1 0', '')
+end
+
 local function test_round_trip()
    local payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
    local message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
@@ -403,5 +461,10 @@ teller.run {
    { '/story/names', test_names },
    { '/story/group', test_group },
    { '/story/conversation', test_conversation },
+   { '/story/task', test_task },
+   { '/story/task-fails', test_task_fails },
+   { '/story/task-chunks', test_task_chunks },
+   { '/story/task-cancel', test_task_cancel },
+   { '/story/task-nobody', test_task_nobody },
    { '/story/round-trip', test_round_trip },
 }

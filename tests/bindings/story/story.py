@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The story in Python. Each language has the same, case by case and word by word; see story.txt."""
 
-from teller import (ACCEPTED, OFFERED, AgentBus, GLib, attempt, expect, finish, report, run, tell, tell_balance,
-                    update, wait_report, wait_result, word)
+from teller import (ACCEPTED, OFFERED, AgentBus, GLib, attempt, expect, finish, lookup, report, run, tell,
+                    tell_balance, update, wait_report, wait_result, wait_turn, word)
 
 Error = AgentBus.BusError
 Message = AgentBus.Message
@@ -370,6 +370,62 @@ def test_conversation(story):
     expect('1, 1 of 2', 'worker lost 1 stale 4')
 
 
+def test_task(story):
+    story.add_actors()
+    story.request('worker', 'sum', 1)
+    expect('worker sum 1', '')
+    story.job.update(GLib.Variant('i', 2))
+    story.job.complete(GLib.Variant('i', 3))
+    expect('update 2, completed 3', '')
+
+
+def test_task_fails(story):
+    story.add_actors()
+    story.request('worker', 'sum', 1)
+    wait_turn()
+    story.job.fail_message('no luck')
+    expect('worker sum 1, failed no luck', '')
+    story.request('worker', 'sum', 2)
+    wait_turn()
+    tell('answered' if story.job.fail_details(GLib.Variant('s', 'not today')) else 'late')
+    tell('ended' if story.job.has_ended() and not story.job.complete(None) else 'open')
+    expect('worker sum 2, answered, ended, failed not today', '')
+
+
+def test_task_chunks(story):
+    story.add_actors()
+    story.request('worker', 'count', 2)
+    wait_turn()
+    for number in 1, 2:
+        story.job.send_chunk(GLib.Variant('i', number))
+    story.job.complete(None)
+    expect('worker count 2, chunk 0 1, chunk 1 2, completed nothing', '')
+
+
+def test_task_cancel(story):
+    story.add_actors()
+    task = story.request('worker', 'sum', 1)
+    wait_turn()
+    task.cancel('enough')
+    expect('worker sum 1, cancelled enough', '')
+    tell('stopped' if story.job.is_cancelled() and story.job.get_cancellable().is_cancelled() else 'on')
+    story.job.complete(GLib.Variant('i', 3))
+    expect('stopped', '')
+
+
+def test_task_nobody(story):
+    story.add_actors()
+    story.request('nobody', 'sum', 1)
+    expect("failed There is no 'nobody' to do the task", '')
+    story.request('worker', 'sum', 1)
+    wait_turn()
+    story.bus.unsubscribe('worker')
+    expect("worker sum 1, failed 'worker' has left the bus", '')
+    statistics = story.boss.get_statistics()
+    tell(' '.join(str(lookup(statistics, key)) for key in ('requests', 'not-found', 'closed', 'open')))
+    expect('2 1 1 0', '')
+
+
 def test_round_trip(story):
     payload = AgentBus.payload_from_json('{"numbers": [1, 2.5], "text": "ä"}')
     message = Message.new_task_request('ui', 'worker', '42', 'sum', payload)
@@ -400,5 +456,10 @@ run({
     '/story/names': test_names,
     '/story/group': test_group,
     '/story/conversation': test_conversation,
+    '/story/task': test_task,
+    '/story/task-fails': test_task_fails,
+    '/story/task-chunks': test_task_chunks,
+    '/story/task-cancel': test_task_cancel,
+    '/story/task-nobody': test_task_nobody,
     '/story/round-trip': test_round_trip,
 })

@@ -394,6 +394,66 @@ void test_conversation (Story story) throws Error {
   expect ("1, 1 of 2", "worker lost 1 stale 4");
 }
 
+void test_task (Story story) throws Error {
+  story.add_actors ();
+  story.request ("worker", "sum", 1);
+  expect ("worker sum 1", "");
+  story.job.update (2);
+  story.job.complete (3);
+  expect ("update 2, completed 3", "");
+}
+
+void test_task_fails (Story story) throws Error {
+  story.add_actors ();
+  story.request ("worker", "sum", 1);
+  wait_turn ();
+  story.job.fail_message ("no luck");
+  expect ("worker sum 1, failed no luck", "");
+  story.request ("worker", "sum", 2);
+  wait_turn ();
+  tell (story.job.fail_details ("not today") ? "answered" : "late");
+  tell (story.job.has_ended () && !story.job.complete (null) ? "ended" : "open");
+  expect ("worker sum 2, answered, ended, failed not today", "");
+}
+
+void test_task_chunks (Story story) throws Error {
+  story.add_actors ();
+  story.request ("worker", "count", 2);
+  wait_turn ();
+  for (int number = 1; number <= 2; number++)
+    story.job.send_chunk (number);
+  story.job.complete (null);
+  expect ("worker count 2, chunk 0 1, chunk 1 2, completed nothing", "");
+}
+
+void test_task_cancel (Story story) throws Error {
+  story.add_actors ();
+  var task = story.request ("worker", "sum", 1);
+  wait_turn ();
+  task.cancel ("enough");
+  expect ("worker sum 1, cancelled enough", "");
+  tell (story.job.is_cancelled () && story.job.get_cancellable ().is_cancelled () ? "stopped" : "on");
+  story.job.complete (3);
+  expect ("stopped", "");
+}
+
+void test_task_nobody (Story story) throws Error {
+  story.add_actors ();
+  story.request ("nobody", "sum", 1);
+  expect ("failed There is no 'nobody' to do the task", "");
+  story.request ("worker", "sum", 1);
+  wait_turn ();
+  story.bus.unsubscribe ("worker");
+  expect ("worker sum 1, failed 'worker' has left the bus", "");
+  var statistics = story.boss.get_statistics ();
+  string[] counts = {};
+
+  foreach (var key in "requests not-found closed open".split (" "))
+    counts += lookup (statistics, key).to_string ();
+  tell (string.joinv (" ", counts));
+  expect ("2 1 1 0", "");
+}
+
 void test_round_trip (Story story) throws Error {
   var payload = AgentBus.payload_from_json ("{\"numbers\": [1, 2.5], \"text\": \"ä\"}");
   var message = new AgentBus.Message.task_request ("ui", "worker", "42", "sum", payload);
@@ -428,6 +488,11 @@ int main (string[] args) {
   add_case ("/story/names", test_names);
   add_case ("/story/group", test_group);
   add_case ("/story/conversation", test_conversation);
+  add_case ("/story/task", test_task);
+  add_case ("/story/task-fails", test_task_fails);
+  add_case ("/story/task-chunks", test_task_chunks);
+  add_case ("/story/task-cancel", test_task_cancel);
+  add_case ("/story/task-nobody", test_task_nobody);
   add_case ("/story/round-trip", test_round_trip);
   return Test.run ();
 }

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#define REASONS "full expired no-target closed discarded stale"
+#define REASONS "full expired no-target closed discarded stale cancelled inactive"
 
 GString *told, *reported;
 
@@ -22,12 +22,18 @@ add_words (GString *text, const char *format, ...)
   va_end (args);
 }
 
+void
+wait_turn (void)
+{
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
 /* Signals have sources of their own, so nothing is said of their order and that of the handlers. */
 void
 expect (const char *words, const char *reports)
 {
-  while (g_main_context_iteration (NULL, FALSE))
-    ;
+  wait_turn ();
   printf ("# told: %s | %s\n", told->str, reported->str);
   g_assert_cmpstr (told->str, ==, words);
   g_assert_cmpstr (reported->str, ==, reports);
@@ -153,7 +159,7 @@ dispatch (Story *story, AgentMessage *message)
   tell ("%s %s", names[result], id);
 }
 
-static guint64
+guint64
 lookup (GVariant *statistics, const char *key)
 {
   guint64 value = 0;
@@ -208,6 +214,69 @@ on_lost (AgentRouterDispatcher *dispatcher, AgentMessage *message, AgentDropReas
   report ("%s lost %s", word (message), agent_drop_reason_to_string (reason));
 }
 
+/* --- Tasks --- */
+
+static void
+on_request (AgentActor *worker, AgentJob *job, Story *story)
+{
+  g_set_object (&story->job, job);
+  tell ("%s %s %d",
+        agent_subscriber_get_name (AGENT_SUBSCRIBER (worker)),
+        agent_job_get_task_name (job),
+        g_variant_get_int32 (agent_job_get_payload (job)));
+}
+
+static void
+on_update (AgentTask *task, GVariant *payload)
+{
+  tell ("update %d", g_variant_get_int32 (payload));
+}
+
+static void
+on_chunk (AgentTask *task, guint index, GVariant *payload)
+{
+  tell ("chunk %u %d", index, g_variant_get_int32 (payload));
+}
+
+static void
+on_finished (AgentTask *task)
+{
+  const char *const statuses[] = { "pending", "running", "completed", "failed", "cancelled" };
+  const char       *status = statuses[agent_task_get_status (task)];
+  const GError     *error = agent_task_get_error (task);
+  GVariant         *response = agent_task_get_response (task);
+
+  if (error != NULL)
+    tell ("%s %s", status, error->message);
+  else if (response != NULL)
+    tell ("%s %d", status, g_variant_get_int32 (response));
+  else
+    tell ("%s nothing", status);
+}
+
+void
+add_actors (Story *story)
+{
+  story->boss = agent_actor_new ("boss");
+  story->worker = agent_actor_new ("worker");
+  g_assert_true (agent_bus_subscribe (story->bus, AGENT_SUBSCRIBER (story->boss), NULL));
+  g_assert_true (agent_bus_subscribe (story->bus, AGENT_SUBSCRIBER (story->worker), NULL));
+  g_signal_connect (story->worker, "task-request", G_CALLBACK (on_request), story);
+}
+
+/* The actor keeps the task until it has finished. */
+AgentTask *
+request (Story *story, const char *target, const char *name, gint number)
+{
+  AgentTask *task = agent_actor_request (story->boss, target, name, g_variant_new_int32 (number));
+
+  g_signal_connect (task, "update", G_CALLBACK (on_update), NULL);
+  g_signal_connect (task, "chunk", G_CALLBACK (on_chunk), NULL);
+  g_signal_connect (task, "finished", G_CALLBACK (on_finished), NULL);
+  g_object_unref (task);
+  return task;
+}
+
 /* --- Cases --- */
 
 static gboolean
@@ -220,7 +289,7 @@ on_hang (gpointer user_data)
 static void
 run_case (gconstpointer func)
 {
-  Story story = { agent_bus_new (), agent_route_table_new (), NULL, NULL };
+  Story story = { agent_bus_new (), agent_route_table_new () };
   guint watchdog = g_timeout_add_seconds (30, on_hang, NULL);
 
   told = g_string_new (NULL);
@@ -232,6 +301,9 @@ run_case (gconstpointer func)
   g_signal_connect (story.dispatcher, "dropped", G_CALLBACK (on_lost), NULL);
   ((void (*) (Story *)) func) (&story);
   g_clear_object (&story.result);
+  g_clear_object (&story.job);
+  g_clear_object (&story.boss);
+  g_clear_object (&story.worker);
   g_object_unref (story.dispatcher);
   g_object_unref (story.routes);
   g_object_unref (story.bus);

@@ -26,6 +26,9 @@ typedef struct
   AgentRouteTable       *routes;
   AgentRouterDispatcher *dispatcher;
   GAsyncResult          *result;
+  AgentActor            *boss;
+  AgentActor            *worker;
+  AgentJob              *job;
 } Story;
 
 void             add_case     (const char      *path,
@@ -33,6 +36,7 @@ void             add_case     (const char      *path,
 void             add_words    (GString         *text,
                                const char      *format,
                                ...) G_GNUC_PRINTF (2, 3);
+void             wait_turn    (void);
 void             expect       (const char      *words,
                                const char      *reports);
 void             wait_report  (void);
@@ -63,6 +67,13 @@ void             dispatch     (Story           *story,
 gboolean         try_dispatch (Story           *story,
                                AgentMessage    *message,
                                GError         **error);
+void             add_actors   (Story           *story);
+AgentTask       *request      (Story           *story,
+                               const char      *target,
+                               const char      *name,
+                               gint             number);
+guint64          lookup       (GVariant        *statistics,
+                               const char      *key);
 void             tell_balance (GVariant        *statistics,
                                const char      *keys);
 

@@ -9,7 +9,7 @@ import System from 'system';
 
 export const OFFERED = 'offered delivered queued';
 export const ACCEPTED = 'accepted dispatched parked expired';
-const REASONS = 'full expired no-target closed discarded stale';
+const REASONS = 'full expired no-target closed discarded stale cancelled inactive';
 
 const context = GLib.MainContext.default();
 let told = [];
@@ -25,10 +25,14 @@ export function report(words) {
     reported.push(words);
 }
 
-// Signals have sources of their own, so nothing is said of their order and that of the handlers.
-export function expect(words, reports) {
+export function waitTurn() {
     while (context.iteration(false))
         ;
+}
+
+// Signals have sources of their own, so nothing is said of their order and that of the handlers.
+export function expect(words, reports) {
+    waitTurn();
     const text = `${told.join(', ')} | ${reported.join(', ')}`;
     print(`# told: ${text}`);
     if (text !== `${words} | ${reports}`)
@@ -91,7 +95,7 @@ const Worker = GObject.registerClass(class Worker extends AgentBus.Subscriber {
     }
 });
 
-function lookup(statistics, key) {
+export function lookup(statistics, key) {
     return statistics.lookup_value(key, new GLib.VariantType('t')).get_uint64();
 }
 
@@ -121,6 +125,16 @@ function onExpired(dispatcher, message, waited, nAttempts) {
 
 function onLost(dispatcher, message, reason) {
     report(`${word(message)} lost ${AgentBus.DropReason.to_string(reason)}`);
+}
+
+// --- Tasks ---
+
+const STATUSES = ['pending', 'running', 'completed', 'failed', 'cancelled'];
+
+function onFinished(task) {
+    const words = task.get_error()?.message ?? task.get_response()?.get_int32() ?? 'nothing';
+
+    tell(`${STATUSES[task.get_status()]} ${words}`);
 }
 
 // --- Cases ---
@@ -156,6 +170,25 @@ class Story {
         const number = message.get_task_id();
 
         tell(`${['delivered', 'parked', 'refused'][this.dispatcher.dispatch(message)]} ${number}`);
+    }
+
+    addActors() {
+        [this.boss, this.worker] = [AgentBus.Actor.new('boss'), AgentBus.Actor.new('worker')];
+        for (const actor of [this.boss, this.worker])
+            this.bus.subscribe(actor);
+        this.worker.connect('task-request', (worker, job) => {
+            this.job = job;
+            tell(`${worker.name} ${job.get_task_name()} ${job.get_payload().get_int32()}`);
+        });
+    }
+
+    request(target, name, number) {
+        const task = this.boss.request(target, name, new GLib.Variant('i', number));
+
+        task.connect('update', (_task, payload) => tell(`update ${payload.get_int32()}`));
+        task.connect('chunk', (_task, index, payload) => tell(`chunk ${index} ${payload.get_int32()}`));
+        task.connect('finished', onFinished);
+        return task;
     }
 }
 

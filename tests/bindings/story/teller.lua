@@ -15,7 +15,7 @@ local teller = {
    OFFERED = 'offered delivered queued',
    ACCEPTED = 'accepted dispatched parked expired',
 }
-local REASONS = 'full expired no-target closed discarded stale'
+local REASONS = 'full expired no-target closed discarded stale cancelled inactive'
 
 local context = GLib.MainContext.default()
 local told, reported = {}, {}
@@ -30,9 +30,13 @@ function teller.report(format, ...)
    reported[#reported + 1] = format:format(...)
 end
 
+function teller.wait_turn()
+   while context:iteration(false) do end
+end
+
 -- Signals have sources of their own, so nothing is said of their order and that of the handlers.
 function teller.expect(words, reports)
-   while context:iteration(false) do end
+   teller.wait_turn()
    local text = table.concat(told, ', ') .. ' | ' .. table.concat(reported, ', ')
    print('# told: ' .. text)
    if text ~= words .. ' | ' .. reports then error('Not ' .. words .. ' | ' .. reports, 2) end
@@ -77,15 +81,15 @@ function Worker:do_message(message)
    teller.tell('%s %s', self.name, teller.word(message))
 end
 
-local function lookup(statistics, key)
+function teller.lookup(statistics, key)
    return statistics:lookup_value(key, GLib.VariantType.new('t')):get_uint64()
 end
 
 function teller.tell_balance(statistics, keys)
    local dropped = statistics:lookup_value('dropped', nil)
    local parts, n_dropped = {}, 0
-   for key in keys:gmatch('%S+') do parts[#parts + 1] = ('%d'):format(lookup(statistics, key)) end
-   for reason in REASONS:gmatch('%S+') do n_dropped = n_dropped + lookup(dropped, reason) end
+   for key in keys:gmatch('%S+') do parts[#parts + 1] = ('%d'):format(teller.lookup(statistics, key)) end
+   for reason in REASONS:gmatch('%S+') do n_dropped = n_dropped + teller.lookup(dropped, reason) end
    teller.tell('%s %d', table.concat(parts, ' '), n_dropped)
 end
 
@@ -107,6 +111,14 @@ end
 
 local function on_lost(_, message, reason)
    teller.report('%s lost %s', teller.word(message), AgentBus.DropReason.to_string(reason))
+end
+
+-- --- Tasks ---
+
+local function on_finished(task)
+   local response, err = task:get_response(), task:get_error()
+   local words = err and err.message or response and ('%d'):format(response:get_int32()) or 'nothing'
+   teller.tell('%s %s', task:get_status():lower(), words)
 end
 
 -- --- Cases ---
@@ -141,6 +153,23 @@ end
 function Story:dispatch(message)
    local number = message:get_task_id()
    teller.tell('%s %s', assert(self.dispatcher:dispatch(message)):lower(), number)
+end
+
+function Story:add_actors()
+   self.boss, self.worker = AgentBus.Actor.new('boss'), AgentBus.Actor.new('worker')
+   for _, actor in ipairs { self.boss, self.worker } do assert(self.bus:subscribe(actor)) end
+   self.worker.on_task_request:connect(function(worker, job)
+      self.job = job
+      teller.tell('%s %s %d', worker.name, job:get_task_name(), job:get_payload():get_int32())
+   end)
+end
+
+function Story:request(target, name, number)
+   local task = self.boss:request(target, name, GLib.Variant('i', number))
+   task.on_update:connect(function(_, payload) teller.tell('update %d', payload:get_int32()) end)
+   task.on_chunk:connect(function(_, index, payload) teller.tell('chunk %d %d', index, payload:get_int32()) end)
+   task.on_finished:connect(on_finished)
+   return task
 end
 
 local function on_hang()

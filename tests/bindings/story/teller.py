@@ -15,7 +15,7 @@ from gi.repository import AgentBus, GLib
 
 OFFERED = 'offered delivered queued'
 ACCEPTED = 'accepted dispatched parked expired'
-REASONS = 'full expired no-target closed discarded stale'
+REASONS = 'full expired no-target closed discarded stale cancelled inactive'
 
 context = GLib.MainContext.default()
 told = []
@@ -34,13 +34,17 @@ def report(words):
 
 # Signals have sources of their own, so nothing is said of their order and that of the handlers.
 def expect(words, reports):
-    while context.iteration(False):
-        pass
+    wait_turn()
     texts = ', '.join(told), ', '.join(reported)
     print('# told: {} | {}'.format(*texts), flush=True)
     assert texts == (words, reports), f'Not {words} | {reports}'
     told.clear()
     reported.clear()
+
+
+def wait_turn():
+    while context.iteration(False):
+        pass
 
 
 def wait_report():
@@ -115,6 +119,14 @@ def on_lost(dispatcher, message, reason):
     report(f'{word(message)} lost {reason.value_nick}')
 
 
+# --- Tasks ---
+
+def on_finished(task):
+    response, error = task.get_response(), task.get_error()
+    words = error.message if error else response.get_int32() if response else 'nothing'
+    tell(f'{task.get_status().value_nick} {words}')
+
+
 # --- Cases ---
 
 class Story:
@@ -142,6 +154,24 @@ class Story:
     def dispatch(self, message):
         number = message.get_task_id()
         tell(f'{self.dispatcher.dispatch(message).value_nick} {number}')
+
+
+    def add_actors(self):
+        self.boss, self.worker = AgentBus.Actor.new('boss'), AgentBus.Actor.new('worker')
+        for actor in self.boss, self.worker:
+            self.bus.subscribe(actor)
+        self.worker.connect('task-request', self.on_request)
+
+    def on_request(self, worker, job):
+        self.job = job
+        tell(f'{worker.props.name} {job.get_task_name()} {job.get_payload().get_int32()}')
+
+    def request(self, target, name, number):
+        task = self.boss.request(target, name, GLib.Variant('i', number))
+        task.connect('update', lambda task, payload: tell(f'update {payload.get_int32()}'))
+        task.connect('chunk', lambda task, index, payload: tell(f'chunk {index} {payload.get_int32()}'))
+        task.connect('finished', on_finished)
+        return task
 
 
 def on_hang():

@@ -4,7 +4,7 @@
 
 const string OFFERED = "offered delivered queued";
 const string ACCEPTED = "accepted dispatched parked expired";
-const string REASONS = "full expired no-target closed discarded stale";
+const string REASONS = "full expired no-target closed discarded stale cancelled inactive";
 
 string[] told;
 string[] reported;
@@ -24,9 +24,13 @@ void report (string words) {
   reported += words;
 }
 
+void wait_turn () {
+  while (MainContext.default ().iteration (false));
+}
+
 // Signals have sources of their own, so nothing is said of their order and that of the handlers.
 void expect (string words, string reports) {
-  while (MainContext.default ().iteration (false));
+  wait_turn ();
   var told_text = string.joinv (", ", told);
   var reported_text = string.joinv (", ", reported);
   stdout.printf ("# told: %s | %s\n", told_text, reported_text);
@@ -116,6 +120,22 @@ void on_lost (AgentBus.Message message, AgentBus.DropReason reason) {
   report (@"$(word (message)) lost $reason");
 }
 
+// --- Tasks ---
+
+void on_finished (AgentBus.Task task) {
+  const string[] statuses = { "pending", "running", "completed", "failed", "cancelled" };
+  var status = statuses[task.get_status ()];
+  var response = task.get_response ();
+  var error = task.get_error ();
+
+  if (error != null)
+    tell (@"$status $(error.message)");
+  else if (response != null)
+    tell (@"$status $(response.get_int32 ())");
+  else
+    tell (@"$status nothing");
+}
+
 // --- Cases ---
 
 class Story {
@@ -154,6 +174,30 @@ class Story {
     string number = message.get_task_id ();
 
     tell (@"$(names[dispatcher.dispatch ((owned) message)]) $number");
+  }
+
+  public AgentBus.Actor boss;
+  public AgentBus.Actor worker;
+  public AgentBus.Job? job;
+
+  public void add_actors () throws Error {
+    boss = new AgentBus.Actor ("boss");
+    worker = new AgentBus.Actor ("worker");
+    bus.subscribe (boss);
+    bus.subscribe (worker);
+    worker.task_request.connect ((job) => {
+      this.job = job;
+      tell (@"worker $(job.get_task_name ()) $(job.get_payload ().get_int32 ())");
+    });
+  }
+
+  public AgentBus.Task request (string target, string name, int number) {
+    var task = boss.request (target, name, number);
+
+    task.update.connect ((payload) => tell (@"update $(payload.get_int32 ())"));
+    task.chunk.connect ((index, payload) => tell (@"chunk $index $(payload.get_int32 ())"));
+    task.finished.connect (on_finished);
+    return task;
   }
 
   public void keep_result (Object? object, AsyncResult result) {

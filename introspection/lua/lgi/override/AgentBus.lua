@@ -75,7 +75,8 @@ for _, name in ipairs { 'capacity', 'max_age', 'max_bytes' } do check_property(S
 check_property(AgentBus.RouterDispatcher, 'capacity')
 
 -- Has a constructor check its properties.
-local whole = { capacity = true, actor_capacity = true, max_bytes = true, max_age = true, shutdown_timeout = true }
+local whole = { capacity = true, actor_capacity = true, max_bytes = true, max_age = true, shutdown_timeout = true,
+                max_jobs = true, max_pending = true, wait_for_target = true }
 
 for _, class in ipairs { Bus, Subscriber, AgentBus.RouterDispatcher } do
    local new = class._new
@@ -462,3 +463,18 @@ for _, class in ipairs { Bus, AgentBus.RouterDispatcher } do
    class._attribute = rawget(class, '_attribute') or {}
    class._attribute.statistics = { get = function(self) return unpack_variant(self:get_statistics()) end }
 end
+
+-- --- Actors ---
+
+-- A variant, or nil and an error; nil for nil.
+local function pack_variant(value)
+   if value == nil or GLib.Variant:is_type_of(value) then return value end
+   local json, err = pack(value)
+   if err then return nil, err end
+   return AgentBus.payload_from_json(json)
+end
+
+require 'lgi.override.AgentBusActors' {
+   check_argument = check_argument, check_property = check_property, pack_variant = pack_variant,
+   unpack_variant = unpack_variant,
+}

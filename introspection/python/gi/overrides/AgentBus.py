@@ -13,7 +13,9 @@ from gi.repository import Gio, GLib
 
 from ..module import get_introspection_module
 from ..overrides import override
+from ._agentbus_actor import Actor, Job, Peer, Registry, Task, TaskCancelledError, TaskError, TaskHandler, task
 from ._agentbus_asyncio import drive, foreign_loop, here, running_loop
+from ._agentbus_group import Runner, TaskGroup
 from ._agentbus_message import Conversation, Fate, Frame, Info, Message, attribute, check_names, number, pack, whole
 from ._agentbus_subscriber import Handler, Subscriber
 from ._agentbus_waiting import (Future, Routine, Sending, begin, gather, refuse_asyncio, run, sleep, spawn, timeout,
@@ -25,7 +27,8 @@ else:
     AgentBus = get_introspection_module('AgentBus')
 _log = logging.getLogger('AgentBus')
 __all__ = ['Message', 'Fate', 'Frame', 'Info', 'Conversation', 'Subscriber', 'Handler', 'Bus', 'RouteTable',
-           'RouterDispatcher', 'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
+           'RouterDispatcher', 'Actor', 'Task', 'TaskError', 'TaskCancelledError', 'TaskHandler', 'Job', 'Peer', 'Registry',
+           'Runner', 'TaskGroup', 'task', 'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
 
 Routes = typing.Dict[str, typing.Optional[str]]
 Move = typing.Tuple[str, typing.Optional[str], str]

@@ -59,10 +59,10 @@ class _Turn:
         with self.lock:
             self.n_left += 1
         future = awaitable if isinstance(awaitable, Future) else spawn(awaitable)
-        end = functools.partial(self.end, _Canceller(future, self.delivery) if cancel else None)
+        end = functools.partial(self.end, Canceller(future, self.delivery) if cancel else None)
         future.add_done_callback(end)
 
-    def end(self, canceller: typing.Optional[_Canceller], future: typing.Any) -> None:
+    def end(self, canceller: typing.Optional[Canceller], future: typing.Any) -> None:
         was_cancelled = canceller is not None and canceller.finish()
         error = asyncio.CancelledError('cancelled') if future.cancelled() else future.exception()
         # Who was cancelled by a message did what it was told.
@@ -71,8 +71,7 @@ class _Turn:
         self.release()
 
     def fail(self, error: BaseException) -> None:
-        if not isinstance(error, (SystemExit, KeyboardInterrupt)):  # which are raised where the loop runs
-            _log.error('A handler of %r failed', self.subscriber, exc_info=error)
+        log_failure(self.subscriber, error)
         self.errors.append(error)
 
     def release(self) -> None:
@@ -93,6 +92,11 @@ class _Turn:
             delivery.fail_message(describe(self.errors[0]))
 
 
+def log_failure(subscriber: typing.Any, error: BaseException) -> None:
+    if not isinstance(error, (SystemExit, KeyboardInterrupt)):  # which are raised where the loop runs
+        _log.error('A handler of %r failed', subscriber, exc_info=error)
+
+
 def describe(error: BaseException) -> str:
     """As the last line of a traceback."""
     return ''.join(traceback.format_exception_only(type(error), error)).strip().replace('\0', '')
@@ -104,8 +108,8 @@ def _call_weak(reference: weakref.WeakMethod) -> None:
         method()
 
 
-class _Canceller:
-    """Cancels a coroutine when the message that it works on is cancelled."""
+class Canceller:
+    """Cancels a coroutine when the message or the job that it works on is cancelled."""
 
     def __init__(self, future: typing.Any, delivery: typing.Any) -> None:
         self.future, self.was_cancelled, self.handler = future, False, 0

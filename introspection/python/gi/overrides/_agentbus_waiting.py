@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import contextvars
 import heapq
 import inspect
 import itertools
@@ -130,6 +131,7 @@ class Routine(Future[T]):
     def __init__(self, coroutine: typing.Coroutine[typing.Any, typing.Any, T]) -> None:
         super().__init__()
         self._coroutine = coroutine
+        self._context = contextvars.copy_context()
         self._lock = threading.Lock()
         self._waits_for: object = None  # (lock) a future, or _RUNNING
         self._must_cancel = False       # (lock)
@@ -187,7 +189,7 @@ class Routine(Future[T]):
 
     def _resume(self, error: typing.Optional[BaseException]) -> Future:
         while True:
-            waited: object = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+            waited: object = self._call(error)
             if not isinstance(waited, Future):
                 error = TypeError(f'to await {waited!r} takes an asyncio loop')
                 continue
@@ -197,6 +199,12 @@ class Routine(Future[T]):
                     return waited
                 self._must_cancel = False
             error = asyncio.CancelledError()
+
+    def _call(self, error: typing.Optional[BaseException]) -> object:
+        if error is None:
+            return self._context.run(self._coroutine.send, None)
+        throw: typing.Callable[..., object] = self._coroutine.throw
+        return self._context.run(throw, error)
 
     def __del__(self) -> None:
         if self._outcome is None:
@@ -276,7 +284,7 @@ async def timeout(awaitable: typing.Awaitable[T], seconds: float) -> T:
         raise
 
 
-class Runner:
+class ContextRunner:
     """Iterates the thread's main context until a future is done."""
 
     def __init__(self) -> None:
@@ -350,7 +358,7 @@ class Runner:
 
 def wait(future: Future[T]) -> T:
     """Iterates the thread's main context until the future is done."""
-    runner = Runner()
+    runner = ContextRunner()
     with runner.running():
         return runner.wait(future)
 
@@ -370,7 +378,7 @@ def run(coroutine: typing.Coroutine[typing.Any, typing.Any, T]) -> T:
         raise TypeError(f'AgentBus.run() takes a coroutine, not {coroutine!r}')
     try:
         refuse_asyncio('AgentBus.run()', 'await')
-        return Runner().run(coroutine)
+        return ContextRunner().run(coroutine)
     finally:
         coroutine.close()
 
