@@ -20,14 +20,14 @@
  */
 
 /* The end of one actor, as long as it is under way. The callbacks come in the context in which the first of those who want
- * the end has asked for it. */
+ * the end has asked for it. Another thread may iterate that while this one still asks the children. */
 typedef struct
 {
   AgentActor *actor;      /* (owned) */
   char       *reason;     /* (nullable) */
   gint64      due;        /* µs */
-  guint       n_children; /* how many have not ended */
-  GError     *error;      /* (nullable) of a child that did not end in time */
+  guint       n_children; /* (actor's lock) how many have not ended */
+  GError     *error;      /* (actor's lock until all children have ended) (nullable) of a child that did not end in time */
 } ActorEnd;
 
 static void end_begin (AgentActor *actor,
@@ -135,19 +135,43 @@ end_leave (ActorEnd *self)
 }
 
 static void
+end_one_more (ActorEnd *self)
+{
+  AgentActorCore *core = _agent_actor_get_core (self->actor);
+
+  g_mutex_lock (&core->lock);
+  self->n_children++;
+  g_mutex_unlock (&core->lock);
+}
+
+/* The last one has the actor leave. Takes @error: (nullable). */
+static void
+end_one_less (ActorEnd *self,
+              GError   *error)
+{
+  AgentActorCore *core = _agent_actor_get_core (self->actor);
+  gboolean        last;
+
+  g_mutex_lock (&core->lock);
+  if (self->error == NULL)
+    self->error = g_steal_pointer (&error);
+  last = --self->n_children == 0;
+  g_mutex_unlock (&core->lock);
+
+  g_clear_error (&error);
+  if (last)
+    end_leave (self);
+}
+
+static void
 end_on_child_ended (GObject      *source,
                     GAsyncResult *result,
                     gpointer      user_data)
 {
-  ActorEnd *self = user_data;
-  GError   *error = NULL;
+  GError *error = NULL;
 
-  if (!agent_actor_end_finish (AGENT_ACTOR (source), result, &error) && self->error == NULL)
-    self->error = g_steal_pointer (&error);
-  g_clear_error (&error);
-
-  if (--self->n_children == 0)
-    end_leave (self);
+  agent_actor_end_finish (AGENT_ACTOR (source), result, &error);
+  end_one_less (user_data, error);
 }
 
 /* One that is ending already is an ancestor, in a tree that has a circle, or was ended by somebody else. The first must not
@@ -158,7 +182,7 @@ end_child (ActorEnd   *self,
 {
   GTask *task = g_task_new (child, NULL, end_on_child_ended, self);
 
-  self->n_children++;
+  end_one_more (self);
   end_begin (child, self->reason, self->due, task);
 }
 
@@ -224,8 +248,7 @@ end_begin (AgentActor *actor,
       if (!end_is_under_way (children->pdata[i]))
         end_child (self, children->pdata[i]);
     }
-  if (--self->n_children == 0)
-    end_leave (self);
+  end_one_less (self, NULL);
 }
 
 /**

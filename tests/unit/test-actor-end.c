@@ -309,6 +309,64 @@ test_leaves_in_handler (TestFixture *f)
     }
 }
 
+#define N_CHILDREN 2000
+
+typedef struct
+{
+  AgentActor   *actor;
+  GAsyncResult *result;
+} Parting;
+
+static void
+on_parted (GObject      *actor,
+           GAsyncResult *result,
+           gpointer      user_data)
+{
+  Parting *self = user_data;
+
+  test_keep_result (actor, result, &self->result);
+}
+
+static gpointer
+part (gpointer data)
+{
+  Parting *self = data;
+
+  agent_actor_end_async (self->actor, NULL, NULL, on_parted, self);
+  return NULL;
+}
+
+/* The thread has no context of its own, so the first children have ended in the default one before it has asked the last. */
+static void
+test_end_from_thread (TestFixture *f)
+{
+  g_autoptr (AgentActor) top = NULL;
+  g_autoptr (GPtrArray) children = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GError) error = NULL;
+  Parting  parting = { NULL, NULL };
+  GThread *thread;
+
+  g_main_context_pop_thread_default (f->context);
+  top = parting.actor = test_actor_new (f, "top");
+  for (guint i = 0; i < N_CHILDREN; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("child-%u", i);
+
+      g_ptr_array_add (children, new_child (f, name, "top"));
+    }
+
+  thread = g_thread_new ("ends", part, &parting);
+  while (parting.result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_thread_join (thread);
+  g_main_context_push_thread_default (f->context);
+  g_assert_true (agent_actor_end_finish (top, parting.result, &error));
+  g_assert_no_error (error);
+  for (guint i = 0; i < children->len; i++)
+    g_assert_cmpint (agent_actor_get_state (children->pdata[i]), ==, AGENT_ACTOR_STATE_ENDED);
+  g_object_unref (parting.result);
+}
+
 #define ADD(name, func) test_add ("/agentbus/actor-end/" name, func)
 
 int
@@ -327,6 +385,7 @@ main (int   argc,
   ADD ("successor-stays", test_successor_stays);
   ADD ("subscribed-too-late", test_subscribed_too_late);
   ADD ("leaves-in-handler", test_leaves_in_handler);
+  ADD ("from-thread", test_end_from_thread);
 
   return g_test_run ();
 }
