@@ -116,12 +116,16 @@ void
 _agent_task_stop_waiting_for_target (AgentTask *self)
 {
   AgentTaskWait *wait = g_steal_pointer (&self->wait);
+  AgentBus      *bus;
 
   if (wait == NULL)
     return;
 
-  agent_bus_unwatch_name (wait->bus, wait->watch);
-  g_object_unref (wait->bus);
+  bus = g_weak_ref_get (&wait->bus);
+  if (bus != NULL)
+    agent_bus_unwatch_name (bus, wait->watch);
+  g_clear_object (&bus);
+  g_weak_ref_clear (&wait->bus);
   g_free (wait);
 }
 

@@ -300,13 +300,13 @@ static void
 task_watch_target (AgentTask *self)
 {
   GMainContext *context = agent_subscriber_get_main_context (AGENT_SUBSCRIBER (self->actor));
-  AgentBus     *bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self->actor));
+  g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self->actor));
 
   if (bus == NULL)
     return;
 
   self->wait = g_new0 (AgentTaskWait, 1);
-  self->wait->bus = bus;
+  g_weak_ref_init (&self->wait->bus, bus);
   g_main_context_push_thread_default (context);
   self->wait->watch = agent_bus_watch_name (
       bus, agent_message_get_target (self->request), task_on_target_appeared, NULL, g_object_ref (self), g_object_unref);

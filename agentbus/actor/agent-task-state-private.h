@@ -16,11 +16,12 @@ G_BEGIN_DECLS
  * (-answer.c), and what the application sees (agent-task.c). Each of them uses only those that stand before it in this order.
  */
 
-/* What a task keeps that waits for somebody of the name of its target. Made and freed in the actor's context. */
+/* What a task keeps that waits for somebody of the name of its target. Made and freed in the actor's context. Nobody waits on a
+ * bus that the application has dropped, so it does not keep the bus. */
 typedef struct
 {
-  AgentBus *bus; /* (owned) */
-  guint     watch;
+  GWeakRef bus;
+  guint    watch;
 } AgentTaskWait;
 
 /* Who wants to know of the end, besides the application. */

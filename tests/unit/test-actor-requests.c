@@ -440,6 +440,21 @@ test_waits_for_itself (TestFixture *f)
   team_clear (&team);
 }
 
+/* Nobody comes to a bus that is dropped, so a task that waits does not keep it. */
+static void
+test_bus_of_who_waits_is_dropped (TestFixture *f)
+{
+  g_autoptr (AgentActor) boss = test_actor_new (f, "boss");
+  AgentTask *task;
+
+  agent_actor_set_wait_for_target (boss, 1000);
+  task = agent_actor_request (boss, "nobody", NULL, NULL);
+  test_drain (f);
+  g_assert_false (agent_task_has_finished (task));
+  g_assert_finalize_object (g_steal_pointer (&f->bus));
+  test_task_assert_failed (f, task, AGENT_BUS_ERROR_CLOSED);
+}
+
 static void
 test_too_many_wait (TestFixture *f)
 {
@@ -808,6 +823,7 @@ main (int   argc,
   ADD ("timeout-of-who-waits", test_timeout_of_who_waits);
   ADD ("wait-is-of-the-request", test_wait_is_of_the_request);
   ADD ("waits-for-itself", test_waits_for_itself);
+  ADD ("bus-of-who-waits-is-dropped", test_bus_of_who_waits_is_dropped);
   ADD ("too-many-wait", test_too_many_wait);
   ADD ("requester-of-who-waits-leaves", test_requester_of_who_waits_leaves);
   ADD ("group", test_group);
