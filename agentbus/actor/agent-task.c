@@ -510,6 +510,7 @@ agent_task_set_timeout (AgentTask *self,
   gboolean changed;
 
   g_return_if_fail (AGENT_IS_TASK (self));
+  g_return_if_fail (self->request != NULL);
 
   g_mutex_lock (&self->lock);
   changed = self->timeout != timeout && !self->ended;
@@ -565,6 +566,7 @@ agent_task_cancel (AgentTask  *self,
                    const char *reason)
 {
   g_return_if_fail (AGENT_IS_TASK (self));
+  g_return_if_fail (self->request != NULL);
   g_return_if_fail (reason == NULL || _agent_utf8_is_string (reason));
 
   _agent_task_cancel (self, reason);
@@ -585,6 +587,7 @@ void
 agent_task_request_update (AgentTask *self)
 {
   g_return_if_fail (AGENT_IS_TASK (self));
+  g_return_if_fail (self->request != NULL);
 
   if (agent_task_has_finished (self))
     return;
@@ -659,6 +662,7 @@ agent_task_wait_async (AgentTask          *self,
   gboolean      told;
 
   g_return_if_fail (AGENT_IS_TASK (self));
+  g_return_if_fail (self->request != NULL);
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   waiting = g_task_new (self, cancellable, callback, user_data);

@@ -800,6 +800,21 @@ test_wait (TestFixture *f)
   team_clear (&team);
 }
 
+/* An application, or a language that makes objects of any class, may make a task that nobody has requested. */
+static void
+test_task_without_request (TestFixture *f)
+{
+  g_autoptr (AgentTask) task = g_object_new (AGENT_TYPE_TASK, NULL);
+
+  for (guint i = 0; i < 4; i++)
+    g_test_expect_message ("AgentBus", G_LOG_LEVEL_CRITICAL, "*request != NULL*");
+  agent_task_cancel (task, NULL);
+  agent_task_request_update (task);
+  agent_task_set_timeout (task, 1);
+  agent_task_wait_async (task, NULL, NULL, NULL);
+  g_test_assert_expected_messages ();
+}
+
 #define ADD(name, func) test_add ("/agentbus/actor-requests/" name, func)
 
 int
@@ -833,6 +848,7 @@ main (int   argc,
   ADD ("reader-of-chunks-goes", test_reader_of_chunks_goes);
   ADD ("made-up-numbers", test_made_up_numbers);
   ADD ("wait", test_wait);
+  ADD ("task-without-request", test_task_without_request);
 
   return g_test_run ();
 }
