@@ -471,7 +471,8 @@ agent_runner_add (AgentRunner *self,
                   AgentActor  *actor,
                   GError     **error)
 {
-  gulong handler;
+  g_autofree char *runner = NULL;
+  gulong           handler;
 
   g_return_val_if_fail (AGENT_IS_RUNNER (self), FALSE);
   g_return_val_if_fail (AGENT_IS_ACTOR (actor), FALSE);
@@ -480,11 +481,13 @@ agent_runner_add (AgentRunner *self,
     return FALSE;
 
   handler = runner_watch (self, actor);
+  runner = agent_actor_dup_runner (actor);
   _agent_actor_set_runner (actor, self->name);
   if (agent_bus_subscribe (self->bus, AGENT_SUBSCRIBER (actor), error))
     return TRUE;
 
-  _agent_actor_set_runner (actor, NULL);
+  /* It may be on a bus already, and hosted by a runner, as which it stays known. */
+  _agent_actor_set_runner (actor, runner);
   g_signal_handler_disconnect (actor, handler);
   runner_remove (self, actor);
   return FALSE;

@@ -156,6 +156,26 @@ test_add_actor (TestFixture *f)
   office_free (office);
 }
 
+/* The second time fails, and changes nothing. */
+static void
+test_add_twice (TestFixture *f)
+{
+  Office     *office = office_new (f);
+  AgentActor *boss = office_add (office, "boss", NULL);
+  g_autoptr (AgentRunner) other = g_object_new (AGENT_TYPE_RUNNER, "name", "other", "bus", f->bus, NULL);
+  g_autoptr (GPtrArray) actors = NULL;
+  g_autofree char *runner = NULL;
+
+  g_assert_false (agent_runner_add (office->runner, boss, NULL));
+  g_assert_false (agent_runner_add (other, boss, NULL));
+  runner = agent_actor_dup_runner (boss);
+  g_assert_cmpstr (runner, ==, "office");
+  actors = agent_runner_list_actors (office->runner);
+  g_assert_cmpuint (actors->len, ==, 1);
+  g_clear_object (&other);
+  office_free (office);
+}
+
 static void
 test_names (TestFixture *f)
 {
@@ -474,6 +494,7 @@ main (int   argc,
   test_init (&argc, &argv);
   test_add ("/agentbus/runner/no-bus", test_fill_open_tasks);
   test_add ("/agentbus/runner/add", test_add_actor);
+  test_add ("/agentbus/runner/add-twice", test_add_twice);
   test_add ("/agentbus/runner/names", test_names);
   test_add ("/agentbus/runner/sigint", test_sigint);
   test_add ("/agentbus/runner/handlers", test_handlers);
