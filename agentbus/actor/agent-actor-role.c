@@ -170,6 +170,29 @@ role_new (AgentBus   *bus,
   return self;
 }
 
+/* Nothing has begun. One of the two may have left after it was claimed: if that has ended the hand-over, or does in this moment,
+ * the task returns from there. Takes @error. */
+static void
+role_fail (AgentRole *self,
+           GError    *error)
+{
+  GTask *task = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (self->phase != AGENT_ROLE_RETURNING && self->phase != AGENT_ROLE_OVER)
+    {
+      self->phase = AGENT_ROLE_OVER;
+      task = g_steal_pointer (&self->task);
+    }
+  g_mutex_unlock (&self->lock);
+
+  if (task != NULL)
+    g_task_return_error (task, error);
+  else
+    g_error_free (error);
+  g_clear_object (&task);
+}
+
 static void
 role_start (AgentBus   *bus,
             AgentActor *from,
@@ -188,8 +211,7 @@ role_start (AgentBus   *bus,
     }
   else
     {
-      g_task_return_error (task, error);
-      g_clear_object (&self->task);
+      role_fail (self, error);
     }
   _agent_role_unref (self);
 }

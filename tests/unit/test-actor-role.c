@@ -1307,6 +1307,101 @@ test_threads_leaving (TestFixture *f)
   g_assert_finalize_object (crowd.actors[0]);
 }
 
+/* --- Refused while one of the two leaves --- */
+
+#define N_QUITTERS 1000
+
+typedef struct
+{
+  AgentBus     *bus;
+  GPtrArray    *names;   /* (owned) of char * (owned) */
+  _Atomic guint n_asked; /* for how many a hand-over is being asked for, or was */
+  _Atomic guint n_left;
+  guint         n_told;
+} Quitters;
+
+static gpointer
+quitters_quit (gpointer data)
+{
+  Quitters *self = data;
+
+  for (guint i = 0; i < self->names->len; i++)
+    {
+      while (atomic_load (&self->n_asked) <= i)
+        g_thread_yield ();
+      agent_bus_unsubscribe (self->bus, self->names->pdata[i]);
+      atomic_store (&self->n_left, i + 1);
+    }
+  return NULL;
+}
+
+static void
+quitters_on_refused (GObject      *actor,
+                     GAsyncResult *result,
+                     gpointer      data)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (agent_actor_hand_over_finish (AGENT_ACTOR (actor), result, &error));
+  g_assert_nonnull (error);
+  ((Quitters *) data)->n_told++;
+}
+
+/* Asks for a hand-over to a quitter somewhat later than the quitter begins to leave, each time by another time. */
+static void
+quitters_ask (Quitters   *self,
+              AgentActor *from,
+              AgentActor *to,
+              guint       i)
+{
+  volatile guint wait;
+
+  while (atomic_load (&self->n_left) < i)
+    g_thread_yield ();
+  atomic_store (&self->n_asked, i + 1);
+  for (wait = i % 100 * 50; wait > 0; wait--)
+    ;
+  agent_actor_hand_over_async (from, to, NULL, NULL, quitters_on_refused, self);
+}
+
+static AgentActor *
+quitters_add (TestFixture *f,
+              const char  *name,
+              gboolean     active)
+{
+  AgentActor *actor = g_object_new (AGENT_TYPE_ACTOR, "name", name, "group", "role", "active", active, NULL);
+
+  g_assert_true (agent_bus_subscribe (f->bus, AGENT_SUBSCRIBER (actor), NULL));
+  return actor;
+}
+
+/* Each hand-over is refused, as it is not from the holder, and the other one leaves in that moment. It is told of once. */
+static void
+test_refused_and_left (TestFixture *f)
+{
+  g_autoptr (AgentActor) holder = quitters_add (f, "holder", TRUE);
+  g_autoptr (AgentActor) other = quitters_add (f, "other", FALSE);
+  g_autoptr (GPtrArray) actors = g_ptr_array_new_with_free_func (g_object_unref);
+  Quitters quitters = { f->bus, g_ptr_array_new_with_free_func (g_free), 0, 0, 0 };
+  GThread *thread;
+
+  for (guint i = 0; i < N_QUITTERS; i++)
+    {
+      g_ptr_array_add (quitters.names, g_strdup_printf ("quitter-%u", i));
+      g_ptr_array_add (actors, quitters_add (f, quitters.names->pdata[i], FALSE));
+    }
+
+  /* However long it takes on a busy machine, nobody is late. */
+  test_clock_freeze ();
+  thread = g_thread_new ("quits", quitters_quit, &quitters);
+  for (guint i = 0; i < actors->len; i++)
+    quitters_ask (&quitters, other, actors->pdata[i], i);
+  g_thread_join (thread);
+  test_drain (f);
+  g_assert_cmpuint (quitters.n_told, ==, N_QUITTERS);
+  g_ptr_array_unref (quitters.names);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -1338,6 +1433,7 @@ main (int    argc,
   test_add ("/agentbus/actor-role/threads-leaving", test_threads_leaving);
   test_add ("/agentbus/actor-role/stopped", test_stopped);
   test_add ("/agentbus/actor-role/refused", test_refused);
+  test_add ("/agentbus/actor-role/threads-refused-and-left", test_refused_and_left);
 
   return g_test_run ();
 }
