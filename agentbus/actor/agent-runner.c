@@ -266,7 +266,11 @@ agent_runner_finalize (GObject *object)
 
   /* Who waits keeps the runner, so all of these were cancelled. */
   for (GSList *l = self->waits; l != NULL; l = l->next)
-    g_assert (_agent_patient_end (l->data) == NULL);
+    {
+      GTask *task = _agent_patient_end (l->data);
+
+      g_assert (task == NULL);
+    }
   g_slist_free (self->waits);
 
   g_clear_pointer (&self->actors, g_ptr_array_unref);

@@ -430,7 +430,11 @@ _agent_task_group_clear_members (AgentTaskGroup *self)
 
   /* Who waits keeps the group, so all of these were cancelled. */
   for (GSList *l = self->waiting; l != NULL; l = l->next)
-    g_assert (_agent_patient_end (l->data) == NULL);
+    {
+      GTask *task = _agent_patient_end (l->data);
+
+      g_assert (task == NULL);
+    }
   g_slist_free (self->waiting);
 
   g_clear_pointer (&self->names, g_hash_table_unref);
