@@ -23,16 +23,8 @@ rules_divert (AgentMessage *message)
     case AGENT_MESSAGE_TYPE_TASK_CANCEL:
     case AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST:
       return TRUE;
-    case AGENT_MESSAGE_TYPE_TASK_RESPONSE:
-    case AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT:
-    case AGENT_MESSAGE_TYPE_TASK_UPDATE:
-    case AGENT_MESSAGE_TYPE_TASK_UPDATE_URGENT:
-    case AGENT_MESSAGE_TYPE_TASK_STREAM_START:
-    case AGENT_MESSAGE_TYPE_TASK_STREAM_DATA:
-    case AGENT_MESSAGE_TYPE_TASK_STREAM_END:
-      return _agent_task_id_is_ours (agent_message_get_task_id (message));
     default:
-      return FALSE;
+      return _agent_message_is_answer (message) && _agent_task_id_is_ours (agent_message_get_task_id (message));
     }
 }
 

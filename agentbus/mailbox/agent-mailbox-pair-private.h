@@ -85,19 +85,7 @@ typedef struct
 static inline AgentChannel
 _agent_mailbox_pair_get_way (const AgentMessage *message)
 {
-  switch ((AgentMessageType) message->type)
-    {
-    case AGENT_MESSAGE_TYPE_TASK_RESPONSE:
-    case AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT:
-    case AGENT_MESSAGE_TYPE_TASK_UPDATE:
-    case AGENT_MESSAGE_TYPE_TASK_UPDATE_URGENT:
-    case AGENT_MESSAGE_TYPE_TASK_STREAM_START:
-    case AGENT_MESSAGE_TYPE_TASK_STREAM_DATA:
-    case AGENT_MESSAGE_TYPE_TASK_STREAM_END:
-      return AGENT_CHANNEL_DATA;
-    default:
-      return AGENT_CHANNEL_SYSTEM;
-    }
+  return _agent_message_is_answer (message) ? AGENT_CHANNEL_DATA : AGENT_CHANNEL_SYSTEM;
 }
 
 G_END_DECLS

@@ -233,6 +233,25 @@ _agent_message_may_be_spent (const AgentMessage *self)
   return self->ttl != 0 || self->epoch != NULL;
 }
 
+/* Whether the message is what a worker sends to who has requested something of it. */
+static inline gboolean
+_agent_message_is_answer (const AgentMessage *self)
+{
+  switch ((AgentMessageType) self->type)
+    {
+    case AGENT_MESSAGE_TYPE_TASK_RESPONSE:
+    case AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT:
+    case AGENT_MESSAGE_TYPE_TASK_UPDATE:
+    case AGENT_MESSAGE_TYPE_TASK_UPDATE_URGENT:
+    case AGENT_MESSAGE_TYPE_TASK_STREAM_START:
+    case AGENT_MESSAGE_TYPE_TASK_STREAM_DATA:
+    case AGENT_MESSAGE_TYPE_TASK_STREAM_END:
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
 static inline gboolean
 _agent_message_is_cancel (const AgentMessage *self)
 {
