@@ -20,10 +20,7 @@ send_to_mailbox (AgentBus     *self,
     agent_message_ref (message);
   n_accepted = _agent_mailbox_push (mailbox, message, sender);
   if (monitored)
-    {
-      _agent_bus_show (self, message, n_accepted, sender->drop_reason, sender);
-      _agent_sender_unref_later (sender, message);
-    }
+    _agent_bus_show_pushed (self, message, n_accepted, sender);
 
   return n_accepted;
 }

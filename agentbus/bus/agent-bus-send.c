@@ -284,8 +284,7 @@ send_and_show (AgentBus     *self,
 
   agent_message_ref (message);
   n_accepted = send_unsent (self, message, sender);
-  _agent_bus_show (self, message, n_accepted, sender->drop_reason, sender);
-  _agent_sender_unref_later (sender, message);
+  _agent_bus_show_pushed (self, message, n_accepted, sender);
 
   return n_accepted;
 }
@@ -411,10 +410,7 @@ send_announcement_to (AgentBus      *self,
     agent_message_ref (message);
   n_accepted = send_to_audience (audience, message, sender);
   if (monitored)
-    {
-      _agent_bus_show (self, message, n_accepted, sender->drop_reason, sender);
-      _agent_sender_unref_later (sender, message);
-    }
+    _agent_bus_show_pushed (self, message, n_accepted, sender);
 
   return n_accepted;
 }

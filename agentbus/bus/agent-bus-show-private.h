@@ -36,6 +36,17 @@ _agent_bus_is_monitored (AgentBus *self)
   return G_UNLIKELY (g_atomic_int_get (&self->n_monitors) > 0);
 }
 
+/* Shows a message that was pushed, and that the receivers may have freed by then: takes the reference that the caller has kept. */
+static inline void
+_agent_bus_show_pushed (AgentBus     *self,
+                        AgentMessage *message,
+                        guint         n_accepted,
+                        AgentSender  *sender)
+{
+  _agent_bus_show (self, message, n_accepted, sender->drop_reason, sender);
+  _agent_sender_unref_later (sender, message);
+}
+
 /* As _agent_mailbox_offer(), but the monitors see the message if it is accepted. */
 static inline AgentOfferResult
 _agent_bus_offer_to (AgentBus        *self,
