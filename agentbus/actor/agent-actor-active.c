@@ -15,13 +15,6 @@
  * same. In a group, another member gets what is for the group.
  */
 
-/* (transfer full) (nullable): NULL if the actor is on no bus */
-static AgentMailbox *
-active_ref_mailbox (AgentActor *self)
-{
-  return _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
-}
-
 /* As far as the actor itself is concerned. */
 AgentStanding
 _agent_actor_get_standing (AgentActor *self)
@@ -46,7 +39,7 @@ static void
 active_set_paused (AgentActor *self,
                    gboolean    paused)
 {
-  AgentMailbox *mailbox = active_ref_mailbox (self);
+  AgentMailbox *mailbox = _agent_actor_ref_mailbox (self);
 
   if (mailbox != NULL)
     _agent_mailbox_set_paused (mailbox, AGENT_PAUSE_INACTIVE, paused);
@@ -57,7 +50,7 @@ static void
 active_set_standing (AgentActor   *self,
                      AgentStanding standing)
 {
-  AgentMailbox *mailbox = active_ref_mailbox (self);
+  AgentMailbox *mailbox = _agent_actor_ref_mailbox (self);
   const char   *group = mailbox != NULL ? _agent_mailbox_get_group (mailbox) : NULL;
 
   if (group != NULL)

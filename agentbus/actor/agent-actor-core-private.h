@@ -91,7 +91,14 @@ _agent_actor_get_core (AgentActor *self)
 void     _agent_actor_announce      (AgentActor     *self);
 guint    _agent_actor_read          (AgentActor     *self,
                                      const guint    *field);
+guint8   _agent_actor_read_flag     (AgentActor     *self,
+                                     const guint8   *field);
 gboolean _agent_actor_takes_part    (AgentActor     *self);
+AgentMailbox *
+         _agent_actor_ref_mailbox   (AgentActor     *self);
+AgentMailbox *
+         _agent_actor_ref_last_mailbox
+                                    (AgentActor     *self);
 AgentRouterDispatcher *
          _agent_actor_ref_dispatcher
                                     (AgentActor     *self);

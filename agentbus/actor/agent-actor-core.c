@@ -26,17 +26,39 @@ _agent_actor_read (AgentActor  *self,
   return value;
 }
 
+/* One of the flags and small numbers of the core. */
+guint8
+_agent_actor_read_flag (AgentActor   *self,
+                        const guint8 *field)
+{
+  AgentActorCore *core = _agent_actor_get_core (self);
+  guint8          value;
+
+  g_mutex_lock (&core->lock);
+  value = *field;
+  g_mutex_unlock (&core->lock);
+
+  return value;
+}
+
 gboolean
 _agent_actor_takes_part (AgentActor *self)
 {
-  AgentActorCore *core = _agent_actor_get_core (self);
-  gboolean        active;
+  return _agent_actor_read_flag (self, &_agent_actor_get_core (self)->active);
+}
 
-  g_mutex_lock (&core->lock);
-  active = core->active;
-  g_mutex_unlock (&core->lock);
+/* The mailbox of the current subscription: (transfer full) (nullable): NULL if the actor is on no bus. */
+AgentMailbox *
+_agent_actor_ref_mailbox (AgentActor *self)
+{
+  return _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
+}
 
-  return active;
+/* The mailbox of the current or the last subscription: (transfer full) (nullable). */
+AgentMailbox *
+_agent_actor_ref_last_mailbox (AgentActor *self)
+{
+  return _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
 }
 
 /* (transfer full) (nullable) */

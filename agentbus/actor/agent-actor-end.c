@@ -111,20 +111,13 @@ end_on_left (GObject      *source,
   end_finish (self);
 }
 
-/* The subscription of @actor: (transfer full) (nullable). */
-static AgentMailbox *
-end_ref_mailbox (AgentActor *actor)
-{
-  return _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (actor)));
-}
-
 /* All children have ended, or their time is over. Somebody else may have taken the actor off the bus meanwhile, and it may be
  * leaving still; then another one may have its name. */
 static void
 end_leave (ActorEnd *self)
 {
   g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self->actor));
-  AgentMailbox *mailbox = end_ref_mailbox (self->actor);
+  AgentMailbox *mailbox = _agent_actor_ref_mailbox (self->actor);
   gint64        left = MAX (self->due - _agent_clock_now (), 0) / 1000;
 
   if (bus != NULL && mailbox != NULL)
@@ -186,19 +179,6 @@ end_child (ActorEnd   *self,
   end_begin (child, self->reason, self->due, task);
 }
 
-static gboolean
-end_is_under_way (AgentActor *actor)
-{
-  AgentActorCore *core = _agent_actor_get_core (actor);
-  gboolean        is_ending;
-
-  g_mutex_lock (&core->lock);
-  is_ending = core->is_ending;
-  g_mutex_unlock (&core->lock);
-
-  return is_ending;
-}
-
 /* FALSE: the end is under way already, and @task waits for it. Takes @task. */
 static gboolean
 end_join (AgentActor *actor,
@@ -245,8 +225,10 @@ end_begin (AgentActor *actor,
   children = _agent_actor_tree_list_children (actor);
   for (guint i = 0; i < children->len; i++)
     {
-      if (!end_is_under_way (children->pdata[i]))
-        end_child (self, children->pdata[i]);
+      AgentActor *child = children->pdata[i];
+
+      if (!_agent_actor_read_flag (child, &_agent_actor_get_core (child)->is_ending))
+        end_child (self, child);
     }
   end_one_less (self, NULL);
 }
@@ -357,7 +339,7 @@ _agent_actor_begin_cancel (AgentActor *self,
                            const char *reason)
 {
   AgentActorCore *core = _agent_actor_get_core (self);
-  AgentMailbox   *mailbox = end_ref_mailbox (self);
+  AgentMailbox   *mailbox = _agent_actor_ref_mailbox (self);
 
   g_autoptr (AgentBus) bus = agent_subscriber_dup_bus (AGENT_SUBSCRIBER (self));
   g_autoptr (GPtrArray) children = _agent_actor_tree_list_children (self);
@@ -386,14 +368,7 @@ _agent_actor_begin_cancel (AgentActor *self,
 gboolean
 _agent_actor_is_stuck (AgentActor *self)
 {
-  AgentActorCore *core = _agent_actor_get_core (self);
-  gboolean        is_stuck;
-
-  g_mutex_lock (&core->lock);
-  is_stuck = core->is_stuck;
-  g_mutex_unlock (&core->lock);
-
-  return is_stuck;
+  return _agent_actor_read_flag (self, &_agent_actor_get_core (self)->is_stuck);
 }
 
 /* Cancels the actor as soon as its context is iterated, whether or not it is ending. In any thread. */
@@ -417,8 +392,7 @@ end_abandon (AgentActor *self,
              const char *reason)
 {
   AgentActorCore *core = _agent_actor_get_core (self);
-  AgentMailbox   *mailbox =
-      _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
+  AgentMailbox   *mailbox = _agent_actor_ref_last_mailbox (self);
 
   g_mutex_lock (&core->lock);
   core->gave_up = TRUE;

@@ -165,6 +165,12 @@ jobs_begin (AgentActor   *self,
   _agent_work_unref (work);
 }
 
+static gboolean
+jobs_has_place_locked (AgentActorCore *core)
+{
+  return core->max_jobs == 0 || core->jobs.length < core->max_jobs;
+}
+
 /* What becomes of @request, which has just come. If it waits, it is among those that do when this returns. */
 static Take
 jobs_choose (AgentActor   *self,
@@ -177,7 +183,7 @@ jobs_choose (AgentActor   *self,
   g_mutex_lock (&core->lock);
   if (core->closed_jobs == mailbox)
     take = TAKE_CLOSED;
-  else if (core->pending.length == 0 && (core->max_jobs == 0 || core->jobs.length < core->max_jobs))
+  else if (core->pending.length == 0 && jobs_has_place_locked (core))
     take = TAKE_BEGIN;
   else if (core->pending.length < core->max_pending)
     take = TAKE_WAIT;
@@ -226,8 +232,7 @@ void
 _agent_actor_take_request (AgentActor   *self,
                            AgentMessage *request)
 {
-  AgentMailbox *mailbox =
-      _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
+  AgentMailbox *mailbox = _agent_actor_ref_last_mailbox (self);
 
   _agent_mailbox_begin_work (mailbox);
   if (_agent_actor_does_task (self, agent_message_get_task_name (request)))
@@ -247,7 +252,7 @@ jobs_take_pending (AgentActor *self)
   AgentMessage   *request = NULL;
 
   g_mutex_lock (&core->lock);
-  if (core->max_jobs == 0 || core->jobs.length < core->max_jobs)
+  if (jobs_has_place_locked (core))
     request = g_queue_pop_head (&core->pending);
   g_mutex_unlock (&core->lock);
 
@@ -281,8 +286,7 @@ jobs_begin_pending (AgentActor   *self,
 void
 _agent_actor_begin_jobs (AgentActor *self)
 {
-  AgentMailbox *mailbox =
-      _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
+  AgentMailbox *mailbox = _agent_actor_ref_last_mailbox (self);
   AgentMessage *request;
 
   while ((request = jobs_take_pending (self)) != NULL)
@@ -367,8 +371,7 @@ jobs_cancel_pending (AgentActor   *self,
                      AgentMessage *request,
                      const char   *reason)
 {
-  AgentMailbox *mailbox =
-      _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
+  AgentMailbox *mailbox = _agent_actor_ref_last_mailbox (self);
 
   jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_CANCELLED, jobs_new_cancelled_error (reason));
   _agent_mailbox_unref (mailbox);

@@ -114,9 +114,8 @@ life_become_ready (AgentActor *self,
                    gboolean   *over)
 {
   AgentActorCore *core = _agent_actor_get_core (self);
-  AgentMailbox   *mailbox =
-      _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
-  gboolean ready;
+  AgentMailbox   *mailbox = _agent_actor_ref_last_mailbox (self);
+  gboolean        ready;
 
   g_mutex_lock (&core->lock);
   *over = core->gone == mailbox;
@@ -203,9 +202,8 @@ _agent_actor_on_inbox_closing (gpointer      subscriber,
 {
   AgentActor     *self = subscriber;
   AgentActorCore *core = _agent_actor_get_core (self);
-  AgentMailbox   *mailbox =
-      _agent_subscription_ref_last_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
-  AgentMailbox *before;
+  AgentMailbox   *mailbox = _agent_actor_ref_last_mailbox (self);
+  AgentMailbox   *before;
 
   /* It may have been drained, and abandoned before it had finished. */
   _agent_actor_close_jobs (self, mailbox);
@@ -222,4 +220,3 @@ _agent_actor_on_inbox_closing (gpointer      subscriber,
   g_clear_pointer (&before, _agent_mailbox_unref);
   _agent_actor_add_chore (self, AGENT_CHORE_FAREWELL);
 }
-

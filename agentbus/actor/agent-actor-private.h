@@ -52,7 +52,6 @@ void            _agent_actor_begin_end    (AgentActor         *self,
 void            _agent_actor_begin_cancel (AgentActor         *self,
                                            const char         *reason);
 void            _agent_actor_cancel_now   (AgentActor         *self);
-void            _agent_actor_farewell     (AgentActor         *self);
 
 /* Handing over a role: any thread, with no lock held */
 AgentStanding   _agent_actor_get_standing (AgentActor         *self);
@@ -65,6 +64,5 @@ void            _agent_actor_go_on_with_role
 
 /* For the instance's beginning */
 void            _agent_actor_set_rules    (AgentActor         *self);
-
 
 G_END_DECLS

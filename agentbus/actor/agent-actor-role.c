@@ -74,13 +74,6 @@ role_watch (AgentRole    *self,
   g_mutex_unlock (&self->lock);
 }
 
-/* (transfer full) (nullable): NULL if @actor is on no bus */
-static AgentMailbox *
-role_ref_mailbox (AgentActor *actor)
-{
-  return _agent_subscription_ref_mailbox (_agent_subscriber_get_subscription (AGENT_SUBSCRIBER (actor)));
-}
-
 static gboolean
 role_has_mailboxes (AgentRole *self,
                     GError   **error)
@@ -161,8 +154,8 @@ role_new (AgentBus   *bus,
   self->bus = g_object_ref (bus);
   self->from = g_object_ref (from);
   self->to = g_object_ref (to);
-  self->from_mailbox = role_ref_mailbox (from);
-  self->to_mailbox = role_ref_mailbox (to);
+  self->from_mailbox = _agent_actor_ref_mailbox (from);
+  self->to_mailbox = _agent_actor_ref_mailbox (to);
   self->args = args != NULL ? g_variant_ref (args) : NULL;
   self->flush = g_cancellable_new ();
   self->task = g_object_ref (task);

@@ -571,17 +571,9 @@ agent_actor_get_keep_frames (AgentActor *self)
 AgentActorState
 agent_actor_get_state (AgentActor *self)
 {
-  AgentActorCore *core;
-  AgentActorState state;
-
   g_return_val_if_fail (AGENT_IS_ACTOR (self), AGENT_ACTOR_STATE_ENDED);
 
-  core = _agent_actor_get_core (self);
-  g_mutex_lock (&core->lock);
-  state = core->state;
-  g_mutex_unlock (&core->lock);
-
-  return state;
+  return _agent_actor_read_flag (self, &_agent_actor_get_core (self)->state);
 }
 
 static void

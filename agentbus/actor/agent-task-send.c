@@ -472,10 +472,9 @@ static gboolean
 task_become_open (AgentTask *self,
                   AgentWork *parent)
 {
-  AgentSubscription *subscription = _agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self->actor));
-  gboolean           open;
+  gboolean open;
 
-  self->requester.mailbox = _agent_subscription_ref_mailbox (subscription);
+  self->requester.mailbox = _agent_actor_ref_mailbox (self->actor);
   self->series =
       _agent_actor_dup_series (self->actor, agent_message_get_task_name (self->request));
   if (self->series != NULL)
