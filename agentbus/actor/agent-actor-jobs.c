@@ -4,6 +4,7 @@
 
 #include "actor/agent-actor-signals-private.h"
 #include "actor/agent-job-private.h"
+#include "actor/agent-task-error-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-clock-private.h"
@@ -63,14 +64,7 @@ jobs_refuse_closed (AgentActor   *self,
                     AgentMailbox *mailbox,
                     AgentMessage *request)
 {
-  jobs_refuse (self,
-               mailbox,
-               request,
-               AGENT_TASK_STATUS_FAILED,
-               g_error_new (AGENT_BUS_ERROR,
-                            AGENT_BUS_ERROR_CLOSED,
-                            "'%s' has left the bus",
-                            agent_subscriber_get_name (AGENT_SUBSCRIBER (self))));
+  jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_FAILED, _agent_task_error_new_left (self));
 }
 
 /* --- Beginning --- */
@@ -113,20 +107,6 @@ jobs_call_handler (AgentActor *self,
   g_object_unref (job);
 }
 
-/* @reason: (nullable) */
-static GError *
-jobs_new_cancelled_error (const char *reason)
-{
-  return g_error_new_literal (
-      AGENT_BUS_ERROR, AGENT_BUS_ERROR_CANCELLED, reason != NULL ? reason : "The task was cancelled");
-}
-
-static GError *
-jobs_new_stale_error (void)
-{
-  return g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE, "The conversation of the task has gone on");
-}
-
 static void
 jobs_cancel (AgentWork *work,
              GError    *error)
@@ -142,9 +122,9 @@ jobs_call_handler_in_time (AgentActor *self,
                            AgentWork  *work)
 {
   if (!_agent_work_watch_epoch (work))
-    jobs_cancel (work, jobs_new_stale_error ());
+    jobs_cancel (work, _agent_task_error_new_stale ());
   else if (!_agent_work_meet_task (work))
-    jobs_cancel (work, jobs_new_cancelled_error (NULL));
+    jobs_cancel (work, _agent_task_error_new_cancelled (NULL));
   else if (!_agent_work_has_ended (work))
     jobs_call_handler (self, work);
 }
@@ -267,9 +247,9 @@ jobs_begin_pending (AgentActor   *self,
                     AgentMessage *request)
 {
   if (_agent_message_is_stale (request))
-    jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_CANCELLED, jobs_new_stale_error ());
+    jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_CANCELLED, _agent_task_error_new_stale ());
   else if (_agent_mailbox_has_cancelled (mailbox, request))
-    jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_CANCELLED, jobs_new_cancelled_error (NULL));
+    jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_CANCELLED, _agent_task_error_new_cancelled (NULL));
   else if (_agent_message_has_expired (request, _agent_clock_now ()))
     jobs_refuse (self,
                  mailbox,
@@ -373,7 +353,7 @@ jobs_cancel_pending (AgentActor   *self,
 {
   AgentMailbox *mailbox = _agent_actor_ref_last_mailbox (self);
 
-  jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_CANCELLED, jobs_new_cancelled_error (reason));
+  jobs_refuse (self, mailbox, request, AGENT_TASK_STATUS_CANCELLED, _agent_task_error_new_cancelled (reason));
   _agent_mailbox_unref (mailbox);
 }
 
@@ -423,10 +403,7 @@ _agent_actor_close_jobs (AgentActor   *self,
                          AgentMailbox *mailbox)
 {
   AgentActorCore *core = _agent_actor_get_core (self);
-  GError         *error = g_error_new (AGENT_BUS_ERROR,
-                               AGENT_BUS_ERROR_CLOSED,
-                               "'%s' has left the bus",
-                               agent_subscriber_get_name (AGENT_SUBSCRIBER (self)));
+  GError         *error = _agent_task_error_new_left (self);
   AgentMailbox   *before;
   GQueue          pending;
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-role-private.h"
+#include "actor/agent-task-error-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-cancel-source-private.h"
 #include "base/agent-clock-private.h"
@@ -82,7 +83,7 @@ role_has_mailboxes (AgentRole *self,
 
   if (self->from_mailbox == NULL || self->to_mailbox == NULL)
     {
-      g_propagate_error (error, _agent_role_new_closed_error (self->from_mailbox == NULL ? self->from : self->to));
+      g_propagate_error (error, _agent_task_error_new_left (self->from_mailbox == NULL ? self->from : self->to));
       return FALSE;
     }
 
@@ -298,7 +299,7 @@ agent_actor_hand_over_async (AgentActor         *from,
   if (bus != NULL)
     role_start (bus, from, to, owned_args, task);
   else
-    g_task_return_error (task, _agent_role_new_closed_error (from));
+    g_task_return_error (task, _agent_task_error_new_left (from));
 }
 
 /**

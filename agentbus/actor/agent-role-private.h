@@ -59,6 +59,5 @@ void       _agent_role_release          (AgentRole  *self,
                                          AgentActor *actor);
 void       _agent_role_undo             (AgentRole  *self,
                                          GError     *error);
-GError    *_agent_role_new_closed_error (AgentActor *actor);
 
 G_END_DECLS

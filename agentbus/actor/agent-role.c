@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "actor/agent-role-private.h"
+#include "actor/agent-task-error-private.h"
 #include "actor/agent-work-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-cancel-source-private.h"
@@ -175,15 +176,6 @@ role_set_error_locked (AgentRole *self,
     g_error_free (error);
 }
 
-GError *
-_agent_role_new_closed_error (AgentActor *actor)
-{
-  return g_error_new (AGENT_BUS_ERROR,
-                      AGENT_BUS_ERROR_CLOSED,
-                      "'%s' has left the bus",
-                      agent_subscriber_get_name (AGENT_SUBSCRIBER (actor)));
-}
-
 /* --- Undoing --- */
 
 /* The holder has got back all that was held back, and goes on. If it was deactivated, that is left to its context. */
@@ -330,7 +322,7 @@ role_close_successor (AgentRole *self)
     {
       self->phase = from_left ? AGENT_ROLE_OVER : AGENT_ROLE_RETURNING;
       self->reactivates = phase == AGENT_ROLE_ACTIVATING;
-      role_set_error_locked (self, _agent_role_new_closed_error (self->to));
+      role_set_error_locked (self, _agent_task_error_new_left (self->to));
     }
   g_mutex_unlock (&self->lock);
 

@@ -4,6 +4,7 @@
 
 #include "actor/agent-open-tasks-private.h"
 #include "actor/agent-task-ledger-private.h"
+#include "actor/agent-task-error-private.h"
 #include "actor/agent-task-state-private.h"
 #include "agent-bus-error.h"
 #include "base/agent-clock-private.h"
@@ -353,17 +354,11 @@ task_time_out (AgentTask *self,
   task_end_and_cancel (self, AGENT_TASK_STATUS_FAILED, error, "The time of the task is over");
 }
 
-static GError *
-task_new_stale_error (void)
-{
-  return g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_STALE, "The conversation of the task has gone on");
-}
-
 static void
 task_get_stale (AgentTask *self)
 {
   task_end_and_cancel (
-      self, AGENT_TASK_STATUS_CANCELLED, task_new_stale_error (), "The conversation has gone on");
+      self, AGENT_TASK_STATUS_CANCELLED, _agent_task_error_new_stale (), "The conversation has gone on");
 }
 
 /* The task goes on. It may have ended, become stale, or got another timeout, since it was taken out of the agenda. */
@@ -424,10 +419,7 @@ void
 _agent_task_cancel (AgentTask  *self,
                     const char *reason)
 {
-  const char *text = reason != NULL ? reason : "The task was cancelled";
-  GError     *error = g_error_new_literal (AGENT_BUS_ERROR, AGENT_BUS_ERROR_CANCELLED, text);
-
-  if (_agent_task_end (self, AGENT_TASK_STATUS_CANCELLED, error))
+  if (_agent_task_end (self, AGENT_TASK_STATUS_CANCELLED, _agent_task_error_new_cancelled (reason)))
     _agent_task_cancel_worker (self, reason);
 }
 
@@ -502,7 +494,7 @@ _agent_task_start (AgentTask *self,
   else if (parent != NULL && _agent_hand_is_cancelled (parent->hand))
     _agent_task_cancel (self, AGENT_WORK_CANCELLED);
   else if (!task_watch_epoch (self))
-    _agent_task_end (self, AGENT_TASK_STATUS_CANCELLED, task_new_stale_error ());
+    _agent_task_end (self, AGENT_TASK_STATUS_CANCELLED, _agent_task_error_new_stale ());
   else
     task_send (self);
 }
