@@ -40,7 +40,7 @@ rules_take_answer (AgentActor   *self,
   if (task == NULL)
     return;
 
-  if (_agent_task_is_of (task, self))
+  if (_agent_task_get_actor (task) == self)
     _agent_task_take_answer (task, answer);
   g_object_unref (task);
 }

@@ -81,13 +81,6 @@ task_take_response (AgentTask    *self,
     task_note_running (self);
 }
 
-gboolean
-_agent_task_is_of (AgentTask  *self,
-                   AgentActor *actor)
-{
-  return self->actor == actor;
-}
-
 void
 _agent_task_take_answer (AgentTask    *self,
                          AgentMessage *answer)

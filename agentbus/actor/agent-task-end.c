@@ -177,7 +177,7 @@ _agent_task_end (AgentTask      *self,
   return TRUE;
 }
 
-/* The same if the task may still be in the agenda. */
+/* As _agent_task_tell_end(), for a task that may still be in the agenda. */
 void
 _agent_task_tell_end_now (AgentTask *self)
 {

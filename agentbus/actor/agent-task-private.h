@@ -44,8 +44,6 @@ gboolean   _agent_task_end         (AgentTask       *self,
                                     AgentTaskStatus  status,
                                     GError          *error);
 gboolean   _agent_task_close       (AgentTask       *self);
-gboolean   _agent_task_is_of       (AgentTask       *self,
-                                    AgentActor      *actor);
 gint64     _agent_task_get_made_at (AgentTask       *self);
 AgentMessage *
            _agent_task_dup_answer  (AgentTask       *self);

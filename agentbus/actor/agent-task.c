@@ -409,15 +409,9 @@ agent_task_get_status (AgentTask *self)
 gboolean
 agent_task_has_finished (AgentTask *self)
 {
-  gboolean ended;
-
   g_return_val_if_fail (AGENT_IS_TASK (self), TRUE);
 
-  g_mutex_lock (&self->lock);
-  ended = self->ended;
-  g_mutex_unlock (&self->lock);
-
-  return ended;
+  return _agent_task_has_ended (self);
 }
 
 /**
@@ -433,15 +427,9 @@ agent_task_has_finished (AgentTask *self)
 GVariant *
 agent_task_get_response (AgentTask *self)
 {
-  AgentMessage *answer;
-
   g_return_val_if_fail (AGENT_IS_TASK (self), NULL);
 
-  g_mutex_lock (&self->lock);
-  answer = self->answer;
-  g_mutex_unlock (&self->lock);
-
-  return answer != NULL ? agent_message_get_payload (answer) : NULL;
+  return _agent_task_peek_response (self);
 }
 
 /**
@@ -481,15 +469,9 @@ agent_task_get_error (AgentTask *self)
 guint
 agent_task_get_timeout (AgentTask *self)
 {
-  guint timeout;
-
   g_return_val_if_fail (AGENT_IS_TASK (self), 0);
 
-  g_mutex_lock (&self->lock);
-  timeout = self->timeout;
-  g_mutex_unlock (&self->lock);
-
-  return timeout;
+  return _agent_task_read_timeout (self);
 }
 
 /**
