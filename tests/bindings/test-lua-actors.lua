@@ -1,55 +1,19 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Tasks of actors in Lua.
 
-local have_lgi, lgi = pcall(require, 'lgi')
-if not have_lgi then
-   print('1..0 # SKIP There is no lgi')
-   os.exit(0)
-end
+local tap = require 'tap'
+local assert_equal, test, turn, wait_until = tap.assert_equal, tap.test, tap.turn, tap.wait_until
 
+local lgi = require 'lgi'
 local GLib, Gio = lgi.GLib, lgi.Gio
 local AgentBus, AgentBusTest = lgi.require('AgentBus', '1'), lgi.require('AgentBusTest', '1')
 local App = lgi.package 'AgentBusLuaActors'
-
-local loop = GLib.MainLoop()
-local tests = {}
-
-local function test(name, func)
-   tests[#tests + 1] = { name = name, func = func }
-end
-
-local function show(value)
-   if type(value) ~= 'table' then return tostring(value) end
-   local parts = {}
-   for key, item in pairs(value) do parts[#parts + 1] = tostring(key) .. '=' .. show(item) end
-   table.sort(parts)
-   return '{' .. table.concat(parts, ' ') .. '}'
-end
-
-local function assert_equal(actual, expected)
-   if show(actual) ~= show(expected) then error(show(actual) .. ' is not ' .. show(expected), 2) end
-end
 
 -- Takes what await() returned.
 local function assert_fails(code, response, err)
    if response ~= nil or not err then error('it has not failed', 2) end
    if not err:matches(AgentBus.BusError, code) then error(('%s has not the code %s'):format(err, code), 2) end
    return err
-end
-
--- Lets the loop run once more. Tests and handlers are coroutines.
-local function turn()
-   local self = coroutine.running()
-   GLib.idle_add(GLib.PRIORITY_LOW, function()
-      assert(coroutine.resume(self))
-      return false
-   end)
-   coroutine.yield()
-end
-
--- Waits for what must come; the timeout of the test ends what does not.
-local function wait_until(condition)
-   while not condition() do turn() end
 end
 
 local function range(n)
@@ -253,8 +217,6 @@ test('flat', function(boss, worker)
    assert_equal(AgentBusTest.get_rss() - before < 2 * 1024 * 1024, true)
 end)
 
-local n_failed = 0
-
 test('groups', function(boss, worker)
    worker:task('double', function(payload) return 2 * payload end)
    worker:task('fail', function() error('No', 0) end)
@@ -289,22 +251,12 @@ test('runner', function()
    assert_equal({ runner:async_end(), actor.state, runner.bus.running }, { true, 'ENDED', false })
 end)
 
-Gio.Async.start(function()
-   print('1..' .. #tests)
-   for i, case in ipairs(tests) do
-      local bus = AgentBus.Bus { shutdown_timeout = 10 }
-      local boss, worker = AgentBus.Actor { name = 'boss' }, AgentBus.Actor { name = 'worker', max_jobs = 0 }
-      bus:subscribe(boss)
-      bus:subscribe(worker)
-      local ok, err = pcall(case.func, boss, worker, bus)
-      if not ok then
-         n_failed = n_failed + 1
-         io.stderr:write(case.name, ': ', tostring(err), '\n')
-      end
-      bus:async_stop()
-      print((ok and 'ok ' or 'not ok ') .. i .. ' /agentbus/lua-actors/' .. case.name)
-   end
-   loop:quit()
-end)()
-loop:run()
-os.exit(n_failed == 0 and 0 or 1)
+tap.run('/agentbus/lua-actors/', function(func)
+   local bus = AgentBus.Bus { shutdown_timeout = 10 }
+   local boss, worker = AgentBus.Actor { name = 'boss' }, AgentBus.Actor { name = 'worker', max_jobs = 0 }
+   bus:subscribe(boss)
+   bus:subscribe(worker)
+   local ok, err = pcall(func, boss, worker, bus)
+   bus:async_stop()
+   return ok, err
+end)

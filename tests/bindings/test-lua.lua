@@ -1,50 +1,14 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- The bus from Lua, with its override: what is not in the story of all languages.
 
-local have_lgi, lgi = pcall(require, 'lgi')
-if not have_lgi then
-   print('1..0 # SKIP There is no lgi')
-   os.exit(0)
-end
+local tap = require 'tap'
+local assert_equal, test, turn, wait_until = tap.assert_equal, tap.test, tap.turn, tap.wait_until
 
+local lgi = require 'lgi'
 local GLib, Gio = lgi.GLib, lgi.Gio
 local AgentBus, AgentBusTest = lgi.require('AgentBus', '1'), lgi.require('AgentBusTest', '1')
 local Message = AgentBus.Message
 local App = lgi.package 'AgentBusLuaTest'
-
-local loop = GLib.MainLoop()
-local tests = {}
-
-local function test(name, func)
-   tests[#tests + 1] = { name = name, func = func }
-end
-
-local function show(value)
-   if type(value) ~= 'table' then return tostring(value) end
-   local parts = {}
-   for key, item in pairs(value) do parts[#parts + 1] = tostring(key) .. '=' .. show(item) end
-   table.sort(parts)
-   return '{' .. table.concat(parts, ' ') .. '}'
-end
-
-local function assert_equal(actual, expected)
-   if show(actual) ~= show(expected) then error(show(actual) .. ' is not ' .. show(expected), 2) end
-end
-
--- Lets the loop run once more. Tests and handlers are coroutines.
-local function turn()
-   local self = coroutine.running()
-   GLib.idle_add(GLib.PRIORITY_LOW, function()
-      assert(coroutine.resume(self))
-      return false
-   end)
-   coroutine.yield()
-end
-
--- Waits for what must come; the timeout of the test ends what does not.
-local function wait_until(condition)
-   while not condition() do turn() end
-end
 
 local function update(target, payload, id)
    return Message.task_update('ui', target, id or '1', { payload = payload })
@@ -497,19 +461,4 @@ test('flat', function()
    assert(AgentBusTest.get_rss() - before < 8 * 1024 * 1024)
 end)
 
-local n_failed = 0
-
-Gio.Async.start(function()
-   print('1..' .. #tests)
-   for i, case in ipairs(tests) do
-      local ok, err = pcall(case.func)
-      if not ok then
-         n_failed = n_failed + 1
-         io.stderr:write(case.name, ': ', tostring(err), '\n')
-      end
-      print((ok and 'ok ' or 'not ok ') .. i .. ' /agentbus/lua/' .. case.name)
-   end
-   loop:quit()
-end)()
-loop:run()
-os.exit(n_failed == 0 and 0 or 1)
+tap.run('/agentbus/lua/', pcall)
