@@ -5,27 +5,9 @@ imports.gi.versions.AgentBus = '1';
 const {AgentBus, AgentBusTest, Gio, GLib, GObject} = imports.gi;
 const {Actor, Bus, BusError} = AgentBus;
 const System = imports.system;
+const {assertEqual, caught, rejection, run, test, turn, until} = imports.tap;
 
 const MIB = 1024 * 1024;
-const loop = new GLib.MainLoop(null, false);
-const tests = [];
-const test = (name, func) => tests.push([name, func]);
-
-function assertEqual(actual, expected) {
-    const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
-
-    if (a !== e)
-        throw new Error(`${a} is not ${e}`);
-}
-
-async function rejection(promise) {
-    try {
-        await promise;
-    } catch (error) {
-        return error;
-    }
-    throw new Error('Nothing was thrown');
-}
 
 async function assertFails(code, promise) {
     const error = await rejection(promise);
@@ -33,18 +15,6 @@ async function assertFails(code, promise) {
     if (!error.matches?.(BusError, code))
         throw new Error(`${error} has not the code ${code}`);
     return error;
-}
-
-const caught = func => rejection((async () => func())());
-const turn = () => new Promise(resolve => GLib.idle_add(GLib.PRIORITY_LOW, () => {
-    resolve();
-    return GLib.SOURCE_REMOVE;
-}));
-
-// Waits for what must come; the timeout of the test ends what does not.
-async function until(condition) {
-    while (!condition())
-        await turn();
 }
 
 // Calls back when the job is cancelled.
@@ -465,32 +435,14 @@ test('runner', async () => {
 
 const bind = pair => ({...pair, request: pair.request.bind(pair)});
 
-async function main() {
-    let nFailed = 0;
+run('/agentbus/gjs-actors/', async func => {
+    const pair = bind(new Pair());
 
-    print(`1..${tests.length}`);
-    for (const [i, [name, func]] of tests.entries()) {
-        const pair = bind(new Pair());
-
-        try {
-            await func(pair);
-            await until(() => [pair.boss, pair.worker].every(actor => actor.n_jobs + actor.n_tasks === 0));
-            print(`ok ${i + 1} /agentbus/gjs-actors/${name}`);
-        } catch (error) {
-            nFailed++;
-            print(`not ok ${i + 1} /agentbus/gjs-actors/${name}`);
-            printerr(error, error.stack);
-        }
+    try {
+        await func(pair);
+        await until(() => [pair.boss, pair.worker].every(actor => actor.n_jobs + actor.n_tasks === 0));
+    } finally {
         pair.bus.shutdown_timeout = 10;
         await pair.bus.stop().catch(() => {});
     }
-    return nFailed;
-}
-
-let status = 1;
-
-main().then(nFailed => {
-    status = nFailed === 0 ? 0 : 1;
-}, logError).finally(() => loop.quit());
-loop.run();
-System.exit(status);
+});

@@ -5,41 +5,11 @@ imports.gi.versions.AgentBus = '1';
 const {AgentBus, AgentBusTest, Gio, GLib, GObject} = imports.gi;
 const {Bus, Message, Subscriber} = AgentBus;
 const System = imports.system;
+const {assertEqual, caught, rejection, run, test, turn, until} = imports.tap;
 
 const MIB = 1024 * 1024;
 const context = GLib.MainContext.default();
-const loop = new GLib.MainLoop(null, false);
-const tests = [];
 const buses = [];
-const test = (name, func) => tests.push([name, func]);
-
-function assertEqual(actual, expected) {
-    const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
-
-    if (a !== e)
-        throw new Error(`${a} is not ${e}`);
-}
-
-async function rejection(promise) {
-    try {
-        await promise;
-    } catch (error) {
-        return error;
-    }
-    throw new Error('Nothing was thrown');
-}
-
-const caught = func => rejection((async () => func())());
-const turn = () => new Promise(resolve => GLib.idle_add(GLib.PRIORITY_LOW, () => {
-    resolve();
-    return GLib.SOURCE_REMOVE;
-}));
-
-// Waits for what must come; the timeout of the test ends what does not.
-async function until(condition) {
-    while (!condition())
-        await turn();
-}
 
 const update = (target, payload = null, id = '1') => Message.task_update('ui', target, id, {payload});
 
@@ -1102,28 +1072,7 @@ test('flat-frames', async () => {
     });
 });
 
-async function main() {
-    let nFailed = 0;
-
-    print(`1..${tests.length}`);
-    for (const [i, [name, func]] of tests.entries()) {
-        try {
-            await func();
-            await stopBuses();
-            print(`ok ${i + 1} /agentbus/gjs-overrides/${name}`);
-        } catch (error) {
-            nFailed++;
-            print(`not ok ${i + 1} /agentbus/gjs-overrides/${name}`);
-            printerr(error, error.stack);
-        }
-    }
-    return nFailed;
-}
-
-let status = 1;
-
-main().then(nFailed => {
-    status = nFailed === 0 ? 0 : 1;
-}, logError).finally(() => loop.quit());
-loop.run();
-System.exit(status);
+run('/agentbus/gjs-overrides/', async func => {
+    await func();
+    await stopBuses();
+});
