@@ -3,7 +3,9 @@
 """The bus in plain asyncio programs: no other loop, no thread, and nothing that the program does for it."""
 
 import asyncio
+import contextvars
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -231,6 +233,50 @@ class PlainTest(TestCase):
                 await self.until(lambda: len(turns) > 10)
         asyncio.run(main())
         GLib.source_remove(source)
+
+    def test_what_waits_goes_on_in_the_same_turn(self):
+        """A source ends a wait, the coroutine that waits attaches the next one, and no turn of the loop lies between."""
+        async def main():
+            loop, turns = asyncio.get_running_loop(), []
+            async with self.bus:
+                wait = loop._selector.select
+                loop._selector.select = lambda timeout=None: (turns.append(timeout), wait(timeout))[1]
+                for _ in range(10):
+                    future = AgentBus.Future()
+                    GLib.idle_add(future.set_result)
+                    await future
+                loop._selector.select = wait
+            self.assertEqual(len(turns), 10)
+        asyncio.run(main())
+
+    def test_a_context_variable_stays_in_its_call(self):
+        variable = contextvars.ContextVar('variable', default='outer')
+
+        def call(future):
+            self.got.append(variable.get())
+            variable.set('inner')
+            future.set_result()
+
+        async def main():
+            async with self.bus:
+                for add in (GLib.idle_add, lambda *arguments: GLib.timeout_add(1, *arguments)):
+                    for _ in range(2):
+                        future = AgentBus.Future()
+                        add(call, future)
+                        await future
+        asyncio.run(main())
+        self.assertEqual(self.got, 4 * ['outer'])
+
+    def test_a_signal_handler_while_the_loop_waits(self):
+        """Python calls it within the wait: what it sets has to end that."""
+        async def main():
+            future = AgentBus.Future()
+            before = signal.signal(signal.SIGALRM, lambda *_arguments: future.set_result('rang'))
+            async with self.bus:
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
+                self.assertEqual(await future, 'rang')
+            signal.signal(signal.SIGALRM, before)
+        asyncio.run(main())
 
     def test_idle(self):
         """While nothing happens the loop waits without an end, and nothing wakes it up."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import select
 import sys
 import threading
@@ -40,6 +41,11 @@ def running_loop() -> typing.Optional[asyncio.AbstractEventLoop]:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def is_served(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this is called back by the main context that the loop iterates: then the loop looks what is new before it waits."""
+    return getattr(here.runner, 'loop', None) is loop
 
 
 def stop(error: BaseException) -> None:
@@ -122,14 +128,17 @@ class _Pump:
     def wait(self, timeout: typing.Optional[float] = None) -> typing.Any:
         """Instead of the select() of the loop's selector."""
         words, limit = AgentBus.main_context_query(self.context)
-        self.poll(dict(zip(words[::2], words[1::2])))
-        if self.has_unpollable:
-            limit = 0
+        if limit != 0:
+            self.poll(dict(zip(words[::2], words[1::2])))
+        if limit == 0 or self.has_unpollable:
+            # What is called back now goes on in this turn of the loop.
+            contextvars.copy_context().run(self.iterate)
+            return self.select(0)
         if limit < 0:
             return self.select(timeout)
         due = time.monotonic() + limit / 1000
         events = self.select(limit / 1000 if timeout is None else min(timeout, limit / 1000))
-        if limit == 0 or time.monotonic() >= due:
+        if time.monotonic() >= due:
             self.loop.call_soon(self.iterate)
         return events
 

@@ -18,7 +18,7 @@ import typing
 from gi.repository import Gio, GLib, GObject
 
 from .._ossighelper import wakeup_on_signal
-from ._agentbus_asyncio import drive, foreign_loop, here, running_loop, stop
+from ._agentbus_asyncio import drive, foreign_loop, here, is_served, running_loop, stop
 
 T = typing.TypeVar('T')
 _log = logging.getLogger('AgentBus')
@@ -113,6 +113,9 @@ class Future(typing.Generic[T]):
                 waiter.set_result(None)
 
         def call(_future: object) -> None:
+            if is_served(loop):
+                wake()
+                return
             try:
                 loop.call_soon_threadsafe(wake)
             except RuntimeError:
