@@ -611,6 +611,35 @@ agent_job_complete (AgentJob *self,
 }
 
 /**
+ * agent_job_complete_json:
+ * @self: a job
+ * @text: the answer, as JSON text
+ * @error: where an error goes
+ *
+ * Answers that the job is done, with a response that is given as JSON text. Nothing can be sent after that.
+ *
+ * The text is only checked, and nothing is built from it, as [method@AgentBus.Message.set_payload_json] says. A requester that
+ * asks [method@AgentBus.Task.get_response_json] gets the same text, and [method@AgentBus.Task.get_response] works too.
+ *
+ * Returns: %TRUE if the answer was sent; %FALSE with %AGENT_BUS_ERROR_INVALID_MESSAGE if @text is no JSON, and the job goes on, or
+ *   with %AGENT_BUS_ERROR_CLOSED if the job has ended already
+ *
+ * Since: 0.1
+ */
+gboolean
+agent_job_complete_json (AgentJob   *self,
+                         const char *text,
+                         GError    **error)
+{
+  g_return_val_if_fail (AGENT_IS_JOB (self), FALSE);
+  g_return_val_if_fail (self->work != NULL, FALSE);
+  g_return_val_if_fail (text != NULL, FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return _agent_work_complete_json (self->work, text, error);
+}
+
+/**
  * agent_job_fail:
  * @self: a job
  * @error: (transfer none): why

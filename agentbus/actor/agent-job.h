@@ -54,6 +54,10 @@ AGENT_AVAILABLE_IN_0_1
 gboolean      agent_job_complete           (AgentJob           *self,
                                             GVariant           *response);
 AGENT_AVAILABLE_IN_0_1
+gboolean      agent_job_complete_json      (AgentJob           *self,
+                                            const char         *text,
+                                            GError            **error);
+AGENT_AVAILABLE_IN_0_1
 gboolean      agent_job_fail               (AgentJob           *self,
                                             const GError       *error);
 AGENT_AVAILABLE_IN_0_1

@@ -97,15 +97,24 @@ _agent_task_read_timeout (AgentTask *self)
   return timeout;
 }
 
-/* (transfer none) (nullable) */
-static inline GVariant *
-_agent_task_peek_response (AgentTask *self)
+/* What the worker has answered: (transfer none) (nullable). It never changes. */
+static inline AgentMessage *
+_agent_task_peek_answer (AgentTask *self)
 {
   AgentMessage *answer;
 
   g_mutex_lock (&self->lock);
   answer = self->answer;
   g_mutex_unlock (&self->lock);
+
+  return answer;
+}
+
+/* (transfer none) (nullable) */
+static inline GVariant *
+_agent_task_peek_response (AgentTask *self)
+{
+  AgentMessage *answer = _agent_task_peek_answer (self);
 
   return answer != NULL ? agent_message_get_payload (answer) : NULL;
 }

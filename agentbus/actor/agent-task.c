@@ -7,6 +7,7 @@
 #include "agent-bus-error.h"
 #include "base/agent-utf8-private.h"
 #include "bus/agent-bus.h"
+#include "message/agent-message-private.h"
 
 /**
  * AgentTask:
@@ -430,6 +431,29 @@ agent_task_get_response (AgentTask *self)
   g_return_val_if_fail (AGENT_IS_TASK (self), NULL);
 
   return _agent_task_peek_response (self);
+}
+
+/**
+ * agent_task_get_response_json:
+ * @self: a task
+ *
+ * Gets what the worker has answered, as the JSON text that it has given, and converts nothing: see
+ * [method@AgentBus.Job.complete_json].
+ *
+ * Returns: (transfer none) (nullable): the text, which lives as long as the task; or %NULL before the end, if there is no
+ *   response, or if it was not given as text and only [method@AgentBus.Task.get_response] has it
+ *
+ * Since: 0.1
+ */
+const char *
+agent_task_get_response_json (AgentTask *self)
+{
+  AgentMessage *answer;
+
+  g_return_val_if_fail (AGENT_IS_TASK (self), NULL);
+
+  answer = _agent_task_peek_answer (self);
+  return answer != NULL ? _agent_message_get_given_json (answer) : NULL;
 }
 
 /**

@@ -28,6 +28,9 @@ gboolean        agent_task_has_finished   (AgentTask          *self);
 AGENT_AVAILABLE_IN_0_1
 GVariant       *agent_task_get_response   (AgentTask          *self);
 AGENT_AVAILABLE_IN_0_1
+const char     *agent_task_get_response_json
+                                          (AgentTask          *self);
+AGENT_AVAILABLE_IN_0_1
 const GError   *agent_task_get_error      (AgentTask          *self);
 AGENT_AVAILABLE_IN_0_1
 guint           agent_task_get_timeout    (AgentTask          *self);

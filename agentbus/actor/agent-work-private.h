@@ -67,6 +67,9 @@ gboolean   _agent_work_answer          (AgentWork       *self,
                                         AgentTaskStatus  status,
                                         GVariant        *response,
                                         const GError    *error);
+gboolean   _agent_work_complete_json   (AgentWork       *self,
+                                        const char      *text,
+                                        GError         **error);
 gboolean   _agent_work_update          (AgentWork       *self,
                                         GVariant        *update);
 gboolean   _agent_work_send_chunk      (AgentWork       *self,

@@ -429,19 +429,13 @@ work_new_answer (AgentWork      *self,
   return agent_message_new_task_response (source, target, id, status, response);
 }
 
-/* Sends the one answer of the work, after all its chunks. TRUE for the first call only.
- *
- * @response: (nullable); a floating reference is sunk
- * @error: (nullable) */
-gboolean
-_agent_work_answer (AgentWork      *self,
-                    AgentTaskStatus status,
-                    GVariant       *response,
-                    const GError   *error)
+/* Takes @answer, and sends it after all chunks. TRUE for the first call only. */
+static gboolean
+work_send_answer (AgentWork    *self,
+                  AgentMessage *answer)
 {
-  AgentMessage *answer = work_new_answer (self, status, response, error);
-  Sending       sending = work_begin_sending (self);
-  gboolean      first = !self->answered;
+  Sending  sending = work_begin_sending (self);
+  gboolean first = !self->answered;
 
   if (first)
     {
@@ -461,6 +455,41 @@ _agent_work_answer (AgentWork      *self,
     _agent_epoch_unwatch (&self->epoch_watch);
   _agent_work_stop_waiting (self);
   work_leave_actor (self);
+  return TRUE;
+}
+
+/* Sends the one answer of the work. TRUE for the first call only.
+ *
+ * @response: (nullable); a floating reference is sunk
+ * @error: (nullable) */
+gboolean
+_agent_work_answer (AgentWork      *self,
+                    AgentTaskStatus status,
+                    GVariant       *response,
+                    const GError   *error)
+{
+  return work_send_answer (self, work_new_answer (self, status, response, error));
+}
+
+/* As _agent_work_answer() for COMPLETED, with JSON text. FALSE with an error: the text is none, or it is not the first call. */
+gboolean
+_agent_work_complete_json (AgentWork  *self,
+                           const char *text,
+                           GError    **error)
+{
+  AgentMessage *answer = work_new_answer (self, AGENT_TASK_STATUS_COMPLETED, NULL, NULL);
+
+  if (!agent_message_set_payload_json (answer, text, error))
+    {
+      agent_message_unref (answer);
+      return FALSE;
+    }
+  if (!work_send_answer (self, answer))
+    {
+      g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "The job has ended already");
+      return FALSE;
+    }
+
   return TRUE;
 }
 

@@ -170,6 +170,50 @@ test_completed (TestFixture *f)
   pair_clear (&pair);
 }
 
+/* The text travels as it is, and one that is no JSON is as if nothing had been said. */
+static void
+test_completed_with_text (TestFixture *f)
+{
+  const char *text = "{ \"a\": [1, 2.50] }";
+  Pair        pair = pair_new (f);
+  AgentTask  *task = agent_actor_request (pair.boss, "worker", "sum", NULL);
+  AgentJob   *job = pair_get_job (&pair, 0);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (agent_task_get_response_json (task));
+  g_assert_false (agent_job_complete_json (job, "{", &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE);
+  g_clear_error (&error);
+  g_assert_false (agent_job_has_ended (job));
+  g_assert_true (agent_job_complete_json (job, text, &error));
+  g_assert_no_error (error);
+  g_assert_true (agent_job_has_ended (job));
+  g_assert_false (agent_job_complete_json (job, "null", &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED);
+
+  test_drain (f);
+  g_assert_cmpint (agent_task_get_status (task), ==, AGENT_TASK_STATUS_COMPLETED);
+  g_assert_true (g_variant_is_of_type (agent_task_get_response (task), G_VARIANT_TYPE_VARDICT));
+  g_assert_cmpstr (agent_task_get_response_json (task), ==, text);
+  g_object_unref (task);
+  pair_clear (&pair);
+}
+
+/* Only who has given a text finds one. */
+static void
+test_completed_without_text (TestFixture *f)
+{
+  Pair       pair = pair_new (f);
+  AgentTask *task = agent_actor_request (pair.boss, "worker", "sum", NULL);
+
+  agent_job_complete (pair_get_job (&pair, 0), g_variant_new_bytestring ("no JSON"));
+  test_drain (f);
+  g_assert_cmpstr (g_variant_get_bytestring (agent_task_get_response (task)), ==, "no JSON");
+  g_assert_null (agent_task_get_response_json (task));
+  g_object_unref (task);
+  pair_clear (&pair);
+}
+
 static void
 test_failed (TestFixture *f)
 {
@@ -477,6 +521,8 @@ main (int   argc,
   test_init (&argc, &argv);
   test_add ("/agentbus/actor/no-bus", test_no_bus);
   test_add ("/agentbus/actor/completed", test_completed);
+  test_add ("/agentbus/actor/completed-with-text", test_completed_with_text);
+  test_add ("/agentbus/actor/completed-without-text", test_completed_without_text);
   test_add ("/agentbus/actor/failed", test_failed);
   test_add ("/agentbus/actor/failed-with-details", test_failed_with_details);
   test_add ("/agentbus/actor/handlers", test_handlers);
