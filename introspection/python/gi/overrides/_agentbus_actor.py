@@ -106,6 +106,7 @@ class _Stream:
 
     def __init__(self) -> None:
         self.chunks: typing.Optional[typing.Deque[typing.Any]] = collections.deque()  # None if nobody reads them
+        self.reads_by_hand = False  # mark_read() says what is read
         self.waiter: typing.Optional[Future[None]] = None
         self.end: typing.Optional[Future[None]] = None
 
@@ -160,6 +161,10 @@ class Task(AgentBus.Task):
         """The response of a task that has ended. Raises its error; asyncio.InvalidStateError before the end."""
         if not self.has_finished():
             raise asyncio.InvalidStateError('the task has not ended yet')
+        return self._tell_result()
+
+    def _tell_result(self) -> typing.Any:
+        """As result(), of a task of which it is known that it has ended."""
         error = self.error
         if error is not None:
             raise error
@@ -190,8 +195,9 @@ class Task(AgentBus.Task):
     def __await__(self) -> typing.Generator[typing.Any, None, typing.Any]:
         drive()
         stream = self._listen_to_end()
-        if stream.chunks is not None:
-            stream.chunks = None
+        stream.chunks = None
+        if stream.reads_by_hand:
+            stream.reads_by_hand = False
             self.set_reads_by_hand(False)
         # If it has ended before it was listened to, nothing more comes.
         if not self.has_finished():
@@ -200,7 +206,7 @@ class Task(AgentBus.Task):
             except BaseException:
                 self.cancel('Nobody waits for the task any more')
                 raise
-        return self.result()
+        return self._tell_result()
 
     def __aiter__(self) -> typing.AsyncIterator[typing.Any]:
         """The parts of the answer, as they come. Leaving the loop before the last one cancels the task."""
@@ -219,6 +225,7 @@ class _Chunks:
         if self.stream.chunks is None:
             self.stream.chunks = collections.deque()
         self.n_read = len(self.stream.chunks)  # what came before the loop has been taken for read
+        self.stream.reads_by_hand = True
         task.set_reads_by_hand(True)
 
     def __aiter__(self) -> _Chunks:
