@@ -4,6 +4,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import weakref
 
@@ -197,6 +198,32 @@ class RequestTest(TestCase):
         await self.until(lambda: jobs)
         jobs.clear()
         self.assertMatches(await self.catch(task), Error.FAILED)
+
+    @in_both_loops
+    async def test_answer_travels_as_text(self):
+        """No value of GLib is made of it, in between. What is no JSON is not touched."""
+        answers = {'dict': {'a': [1, 2.5, None]}, 'number': 42, 'bytes': b'12', 'variant': GLib.Variant('(i)', (1,)), 'nothing': None}
+        self.worker.task(None, lambda payload, job: answers[job.task_name])
+        tasks = {name: self.boss.request('worker', name) for name in answers}
+        got = {name: await task for name, task in tasks.items()}
+        self.assertEqual(got, {**answers, 'variant': (1,)})
+        texts = {name: task.get_response_json() for name, task in tasks.items()}
+        self.assertEqual(texts, {'dict': '{"a": [1, 2.5, null]}', 'number': '42', 'bytes': None, 'variant': None,
+                                 'nothing': None})
+
+    @in_both_loops
+    async def test_answers_of_a_job(self):
+        """What cannot be packed answers nothing, and what comes after the answer is not heard."""
+        def answer(payload, job):
+            for wrong, kind in ((object(), TypeError), (float('nan'), ValueError), ('\0', ValueError), (2**64, ValueError)):
+                self.assertRaises(kind, job.complete, wrong)
+            self.got = [job.ended, job.complete(payload), job.complete(payload), job.complete(), job.complete(b'')]
+            return object()
+        self.worker.task('answer', answer)
+        logging.disable(logging.NOTSET)
+        with self.assertNoLogs('AgentBus'):
+            self.assertEqual(await self.boss.request('worker', 'answer', [1]), [1])
+        self.assertEqual(self.got, [False, True, False, False, False])
 
     @in_both_loops
     async def test_handlers_end(self):
@@ -447,6 +474,19 @@ class ChunkTest(TestCase):
             await AgentBus.sleep(0)
         self.assertEqual(n_read, 500)
         self.assertLess(most, 100)
+
+    @in_both_loops
+    async def test_reader_who_wants_only_the_answer(self):
+        """The generator does not wait for who has begun to read, and awaits the task then."""
+        @self.worker.task('fast')
+        async def fast(n):
+            for i in range(n):
+                yield i
+
+        task = self.boss.request('worker', 'fast', 200, timeout=5)
+        loop = task.__aiter__()
+        self.assertEqual([await loop.__anext__() for _ in range(3)], [0, 1, 2])
+        self.assertIsNone(await task)
 
 
 class RegistryTest(TestCase):

@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import json
 import typing
 import weakref
 
@@ -17,7 +18,8 @@ from gi.repository import Gio, GLib
 from ..module import get_introspection_module
 from ..overrides import override
 from ._agentbus_asyncio import drive, stop
-from ._agentbus_message import Message, attribute, check_names, number, pack, unpack, whole
+from ._agentbus_message import (Message, attribute, check_names, encode, is_json, number, pack, refuse,
+                                unpack, whole)
 from ._agentbus_subscriber import OVERRIDES, Canceller, describe, log_failure
 from ._agentbus_waiting import Future, begin, spawn
 
@@ -147,7 +149,8 @@ class Task(AgentBus.Task):
     @attribute
     def response(self) -> typing.Any:
         """What the worker has answered, as Python values; None before that."""
-        return unpack(self.get_response())
+        text = self.get_response_json()
+        return unpack(self.get_response()) if text is None else json.loads(text)
 
     @attribute
     def error(self) -> typing.Optional[TaskError]:
@@ -309,7 +312,15 @@ class Job(AgentBus.Job):
 
     def complete(self, response: typing.Any = None) -> bool:
         """Answers that the job is done; False if it has ended already."""
-        return super().complete(pack(response))
+        if not is_json(response):
+            return super().complete(pack(response))
+        text = encode(response)
+        try:
+            return self.complete_json(text)
+        except GLib.Error as error:
+            if error.matches(AgentBus.BusError.quark(), AgentBus.BusError.CLOSED):
+                return False
+            refuse(response, error)
 
     def fail(self, error: BaseException) -> bool:  # type: ignore[override]
         """Answers that the job has failed with an exception. A GLib.Error keeps its domain and code."""
@@ -385,12 +396,12 @@ class _Work:
 def _answer(worker: typing.Any, job: typing.Any, value: typing.Any, error: typing.Optional[BaseException]) -> None:
     """Ends the job with what its handler returned or raised, if it has not done so itself."""
     if error is None:
-        if job.has_ended():
-            return
         try:
             job.complete(value)
             return
         except (TypeError, ValueError) as reason:  # it cannot be packed
+            if job.has_ended():
+                return
             error = reason
     if not isinstance(error, (asyncio.CancelledError, GLib.Error)):
         log_failure(worker, error)

@@ -57,7 +57,7 @@ def _explain(value: typing.Any, path: str, within: typing.Tuple[int, ...]) -> No
 _encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps() would make a new encoder for each call
 
 
-def _refuse(value: typing.Any, error: Exception) -> typing.NoReturn:
+def refuse(value: typing.Any, error: Exception) -> typing.NoReturn:
     """Raises what says best why a value cannot be packed."""
     try:
         _explain(value, 'payload', ())
@@ -86,7 +86,20 @@ def pack(value: typing.Any) -> typing.Optional[GLib.Variant]:
     try:
         return AgentBus.payload_from_json(_encode(value))
     except _REFUSED as error:
-        _refuse(value, error)
+        refuse(value, error)
+
+
+def is_json(value: typing.Any) -> bool:
+    """Whether what pack() makes of a value is JSON."""
+    return value is not None and not isinstance(value, _PACKED)
+
+
+def encode(value: typing.Any) -> str:
+    """A value as JSON text. What cannot be packed raises TypeError or ValueError, as in pack()."""
+    try:
+        return _encode(value)
+    except _REFUSED as error:
+        refuse(value, error)
 
 
 def unpack(payload: typing.Optional[GLib.Variant]) -> typing.Any:
@@ -101,17 +114,14 @@ def unpack(payload: typing.Optional[GLib.Variant]) -> typing.Any:
 
 def _carry(payload: typing.Any, make: typing.Callable[..., typing.Any], *arguments: typing.Any) -> typing.Any:
     """A message that make() makes of the arguments and the payload. What pack() would make JSON of travels as text."""
-    if payload is None or isinstance(payload, _PACKED):
+    if not is_json(payload):
         return make(*arguments, pack(payload))
-    try:
-        text = _encode(payload)
-    except _REFUSED as error:
-        _refuse(payload, error)
+    text = encode(payload)
     message = make(*arguments, None)
     try:
         message.set_payload_json(text)
     except GLib.Error as error:
-        _refuse(payload, error)
+        refuse(payload, error)
     return message
 
 
