@@ -46,19 +46,21 @@ test('answer', async ({worker, boss, request}) => {
         return a + b;
     });
     worker.task('nothing', () => {});
+    worker.task('bytes', () => new Uint8Array([1, 2]));
     worker.task('later', async payload => {
         await turn();
         return payload;
     });
     assertEqual(await request('sum', {a: 1, b: 2}, {timeout: 5000}), 3);
     assertEqual(await request('nothing'), null);
+    assertEqual(await request('bytes'), [1, 2]);
 
     const task = request('later', {x: [1, 'ä']});
 
     assertEqual([task.status, task.response, task.error], [AgentBus.TaskStatus.PENDING, null, null]);
     assertEqual([await task, await task, task.response], [{x: [1, 'ä']}, {x: [1, 'ä']}, {x: [1, 'ä']}]);
     assertEqual([task.target, task.task_name, task.error], ['worker', 'later', null]);
-    assertEqual(boss.statistics.completed, 3);
+    assertEqual(boss.statistics.completed, 4);
 });
 
 test('handlers', async ({worker, request}) => {
@@ -129,8 +131,10 @@ test('by-hand', async ({worker, request}) => {
     assertEqual([job.update('half'), job.payload, job.remaining_time, job.has_ended()], [true, 1, null, false]);
     assertEqual((await caught(() => job.complete(() => {}))).constructor.name, 'TypeError');
     assertEqual((await caught(() => job.send_chunk(null))).constructor.name, 'TypeError');
-    assertEqual([job.complete({a: 1}), job.fail(new Error('late')), job.has_ended()], [true, false, true]);
-    assertEqual([await task, updates], [{a: 1}, ['half']]);
+    assertEqual((await caught(() => job.complete('\0'))).constructor.name, 'TypeError');
+    assertEqual([job.complete({a: 1}), job.complete({a: 2}), job.fail(new Error('late')), job.has_ended()],
+        [true, false, false, true]);
+    assertEqual([await task, task.get_response_json(), updates], [{a: 1}, '{"a":1}', ['half']]);
 });
 
 test('failure', async ({worker, request}) => {

@@ -861,8 +861,8 @@ function _init() {
     }
     addLeaving(Bus);
     addActors(AgentBus, {
-        OBJECT_WEIGHT: DELIVERY_WEIGHT, addGetter, addPromise, checkArguments, checkProperty, count, isSourceOfCancel, listen,
-        pack, promise, toInteger,
+        OBJECT_WEIGHT: DELIVERY_WEIGHT, addGetter, addPromise, checkArguments, checkProperty, count, isJson, isSourceOfCancel,
+        listen, pack, packText, promise, refuse, toInteger,
     });
     Bus.prototype.toString = function () {
         const {sent, delivered, queued} = this.statistics;

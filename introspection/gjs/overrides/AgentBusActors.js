@@ -25,7 +25,7 @@ function describeError(task) {
     if (error === null)
         return null;
 
-    const details = unpack(task.get_response());
+    const details = readResponse(task);
 
     error.type = null;
     if (typeof details?.type === 'string' && details.error === error.message) {
@@ -55,6 +55,13 @@ let failByHand; // what introspection gives
 // --- The requester's side ---
 
 const unpack = variant => variant === null ? null : JSON.parse(AgentBus.payload_to_json(variant));
+
+// What was given as text is read as text.
+function readResponse(task) {
+    const text = task.get_response_json();
+
+    return text === null ? unpack(task.get_response()) : JSON.parse(text);
+}
 
 // What comes of a task until it is looked at. Chunks are kept until somebody wants only the answer.
 class Stream {
@@ -101,7 +108,7 @@ async function wait(task) {
 
     if (error !== null)
         throw error;
-    return unpack(task.get_response());
+    return readResponse(task);
 }
 
 // for await (const chunk of task): who leaves the loop before its end cancels the task.
@@ -221,7 +228,7 @@ function addTasks() {
         set_timeout.call(this, tools.toInteger('timeout', timeout));
     };
     tools.addGetter(Task, 'response', function () {
-        return unpack(this.get_response());
+        return readResponse(this);
     });
     tools.addGetter(Task, 'error', function () {
         return describeError(this);
@@ -255,6 +262,19 @@ async function sendChunks(job, generator) {
         await generator.return?.();
     }
     throw new GLib.Error(AgentBus.BusError, AgentBus.BusError.CANCELLED, 'Nobody wants more chunks');
+}
+
+// False if the job has ended already.
+function completeWithText(job, response) {
+    const text = tools.packText(response);
+
+    try {
+        return job.complete_json(text);
+    } catch (error) {
+        if (error.matches(AgentBus.BusError, AgentBus.BusError.CLOSED))
+            return false;
+        return tools.refuse(error, response, 'payload');
+    }
 }
 
 // Ends a job with what its handler returned, if it has not done so itself.
@@ -351,7 +371,7 @@ function addJobs() {
         return failJob(this, error);
     };
     Job.prototype.complete = function (response = null) {
-        return complete.call(this, tools.pack(response));
+        return tools.isJson(response) ? completeWithText(this, response) : complete.call(this, tools.pack(response));
     };
     Job.prototype.update = function (payload = null) {
         return update.call(this, tools.pack(payload));
