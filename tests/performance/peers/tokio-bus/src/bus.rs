@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, Notify};
+use tokio::sync::{mpsc, oneshot, Notify};
 
 /// Shared, as this is faster here than a `String` for each message.
 pub type Name = Arc<str>;
@@ -20,10 +20,15 @@ pub type Name = Arc<str>;
 pub enum Kind {
     /// Travels the data channel.
     Update,
+    /// Travels the data channel, and is answered.
+    Request,
     /// Travels the system channel.
     #[allow(dead_code)]
     Cancel,
 }
+
+/// How the one who asks is told the answer.
+pub type Reply = oneshot::Sender<()>;
 
 pub struct Message {
     pub kind: Kind,
@@ -34,6 +39,8 @@ pub struct Message {
     pub payload: Option<Box<[u8]>>,
     pub seq: u64,
     pub sent_at: Option<Instant>,
+    /// Of a request: who takes it answers. The message itself may be shared.
+    pub reply: Mutex<Option<Reply>>,
 }
 
 #[derive(Clone, Copy)]

@@ -93,7 +93,10 @@ pub struct Taker(pub Arc<Receiver>);
 
 impl Subscriber for Taker {
     fn message(&mut self, message: &Message) {
-        assert!(message.kind == Kind::Update);
+        assert!(message.kind != Kind::Cancel);
         self.0.take(message.payload.as_ref().map_or(0, |payload| payload.len()));
+        if message.kind == Kind::Request {
+            message.reply.lock().unwrap().take().unwrap().send(()).unwrap();
+        }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-//! What is measured: the scenarios of scenarios.c, one by one.
+//! What is measured: the scenarios of scenarios.c, one by one, and requests, which bench-tasks measures on our side.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Condvar, Mutex};
@@ -117,10 +117,12 @@ fn atomics(n: usize) -> Arc<Vec<AtomicI64>> {
     Arc::new((0..n).map(|_| AtomicI64::new(0)).collect())
 }
 
-/// The median and the 99th percentile in microseconds.
-fn percentiles(times: &[AtomicI64]) -> Vec<f64> {
-    let mut sorted: Vec<i64> = times.iter().map(|time| time.load(Relaxed)).collect();
+fn read(times: &[AtomicI64]) -> Vec<i64> {
+    times.iter().map(|time| time.load(Relaxed)).collect()
+}
 
+/// The median and the 99th percentile in microseconds.
+fn percentiles(mut sorted: Vec<i64>) -> Vec<f64> {
     sorted.sort_unstable();
     [sorted.len() / 2, sorted.len() * 99 / 100].iter().map(|&i| sorted[i] as f64 / 1e3).collect()
 }
@@ -149,7 +151,7 @@ fn clocked(scenario: &Scenario, pace: Duration, wait_until: fn(Instant)) -> Vec<
     }
     stage.crowd.wait();
     stage.close();
-    percentiles(&times)
+    percentiles(read(&times))
 }
 
 fn sleep_until(at: Instant) {
@@ -199,7 +201,7 @@ fn play(scenario: &Scenario, runtimes: &'static [usize]) -> Vec<f64> {
     stage.post.must_send(1, To::One(0));
     stage.crowd.wait();
     stage.close();
-    percentiles(&times)
+    percentiles(read(&times))
 }
 
 fn ping_pong(scenario: &Scenario) -> Vec<f64> {
@@ -208,6 +210,25 @@ fn ping_pong(scenario: &Scenario) -> Vec<f64> {
 
 fn ping_pong_threads(scenario: &Scenario) -> Vec<f64> {
     play(scenario, TWO_RUNTIMES)
+}
+
+// --- Requests ---
+
+fn ask(scenario: &Scenario, runtimes: &'static [usize]) -> Vec<f64> {
+    let stage = Stage::new(&Setup { runtimes, ..scenario.setup() }, count);
+
+    stage.expect(scenario.n);
+    let times = stage.ask(scenario.n);
+    stage.close();
+    percentiles(times)
+}
+
+fn request(scenario: &Scenario) -> Vec<f64> {
+    ask(scenario, ONE_RUNTIME)
+}
+
+fn request_threads(scenario: &Scenario) -> Vec<f64> {
+    ask(scenario, TWO_RUNTIMES)
 }
 
 // --- Overload ---
@@ -282,6 +303,8 @@ pub const SCENARIOS: &[Scenario] = &[
     latency("latency_busy", latency_busy, (1, 1, 5_000, 160)),
     latency("pingpong", ping_pong, (2, 2, 20_000, 0)),
     latency("pingpong_threads", ping_pong_threads, (2, 2, 5_000, 0)),
+    latency("request", request, (1, 1, 100_000, 0)),
+    latency("request_threads", request_threads, (1, 1, 20_000, 0)),
     cost("overload", overload, (1, 1, 200_000, 0)),
     cost("overload_oldest", overload_oldest, (1, 1, 200_000, 0)),
 ];

@@ -2,12 +2,13 @@
 
 //! A bus in use.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
-use crate::bus::{Bus, Kind, Message, Name, Overflow};
+use crate::bus::{Bus, Kind, Message, Name, Overflow, Reply};
 use crate::receiver::{Crowd, Handle, Receiver, Taker};
 
 pub const ROOM_FOR_ALL: usize = 1 << 21;
@@ -28,8 +29,8 @@ pub struct Post {
 }
 
 impl Post {
-    /// The message is made here, as a user would.
-    pub fn send(&self, sender: usize, to: To) -> bool {
+    /// Makes a message as a user would.
+    fn make(&self, kind: Kind, sender: usize, to: To, reply: Option<Reply>) -> Message {
         let target = match to {
             To::One(target) => Some(self.targets[target].clone()),
             To::All => None,
@@ -38,17 +39,29 @@ impl Post {
             0 => None,
             size => Some(Box::from(&PAYLOAD[..size])),
         };
-        let message = Message {
-            kind: Kind::Update,
+        Message {
+            kind,
             source: self.senders[sender].clone(),
             target,
             task: 7,
             payload,
             seq: 0,
             sent_at: None,
-        };
+            reply: Mutex::new(reply),
+        }
+    }
 
-        self.bus.send(message) > 0
+    pub fn send(&self, sender: usize, to: To) -> bool {
+        self.bus.send(self.make(Kind::Update, sender, to, None)) > 0
+    }
+
+    /// Asks, and waits for the answer.
+    pub async fn request(&self, sender: usize, to: To) {
+        let (reply, answer) = oneshot::channel();
+        let message = self.make(Kind::Request, sender, to, Some(reply));
+
+        assert!(self.bus.send(message) > 0, "refused a request for which there was room");
+        answer.await.unwrap();
     }
 
     pub fn must_send(&self, sender: usize, to: To) {
@@ -124,6 +137,25 @@ impl Stage {
             (0..n).for_each(|i| self.post.must_send(0, To::One(i % n_receivers)));
         }
         self.crowd.wait()
+    }
+
+    /// A task in the last runtime asks the first receiver, in the first one, so many times, one after the other. Returns how
+    /// many nanoseconds each took.
+    pub fn ask(&self, n: usize) -> Vec<i64> {
+        let post = self.post.clone();
+        let asker = async move {
+            let mut times = Vec::with_capacity(n);
+
+            for _ in 0..n {
+                let start = Instant::now();
+                post.request(0, To::One(0)).await;
+                times.push(start.elapsed().as_nanos() as i64);
+            }
+            times
+        };
+        let runtime = self.runtimes.last().unwrap();
+
+        runtime.block_on(runtime.spawn(asker)).unwrap()
     }
 
     /// Offered, delivered and dropped.
