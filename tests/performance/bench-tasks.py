@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a request costs in Python: beside an asyncio future, and beside the lines that one would write without actors.
 
-Prints a line for each: name, figure, value, unit.
+Usage: bench-tasks.py all | list | py_request
 """
 
 import asyncio
+import os
 import statistics
 import sys
 import time
@@ -17,8 +18,9 @@ gi.require_version('AgentBus', '1')
 from gi.repository import AgentBus
 
 Message = AgentBus.Message
-N = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
-ROUNDS = 5
+SCENARIO = 'py_request'
+N = 3000
+REPEATS = min(5, max(1, int(os.environ.get('AGENTBUS_BENCH_REPEATS', 5))))
 
 
 async def future_round_trip(loop):
@@ -65,17 +67,15 @@ class Answerer(AgentBus.Subscriber):
 
 
 async def measure(round_trip):
-    """Microseconds for one, the median of some rounds."""
-    rounds = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        for _ in range(N):
-            await round_trip()
-        rounds.append((time.perf_counter() - begin) / N * 1e6)
-    return statistics.median(rounds)
+    """Microseconds for one."""
+    begin = time.perf_counter()
+    for _ in range(N):
+        await round_trip()
+    return (time.perf_counter() - begin) / N * 1e6
 
 
-async def main():
+async def measure_all():
+    """For each repeat, what one costs in each way. The ways take turns, so that they are measured side by side."""
     loop = asyncio.get_running_loop()
     async with AgentBus.Bus() as bus:
         asker, answerer = Asker('asker'), Answerer('answerer')
@@ -84,15 +84,35 @@ async def main():
         for subscriber in (asker, answerer, boss, worker):
             bus.subscribe(subscriber)
 
-        figures = {
-            'future': await measure(lambda: future_round_trip(loop)),
-            'by_hand': await measure(lambda: asker.ask('answerer', 'first', {'a': 42})),
-            'request': await measure(lambda: boss.request('worker', 'first', {'a': 42}, timeout=5)),
+        ways = {
+            'future': lambda: future_round_trip(loop),
+            'by_hand': lambda: asker.ask('answerer', 'first', {'a': 42}),
+            'request': lambda: boss.request('worker', 'first', {'a': 42}, timeout=5),
         }
-    for name, value in figures.items():
-        print(f'py_{name}\trtt\t{value:.2f}\tus')
-    print(f'py_request\tof_future\t{figures["request"] / figures["future"]:.2f}\tratio')
-    print(f'py_request\tof_by_hand\t{figures["request"] / figures["by_hand"]:.2f}\tratio')
+        return [{name: await measure(way) for name, way in ways.items()} for _ in range(REPEATS)]
 
 
-asyncio.run(main())
+def report(figure, values, unit):
+    for suffix, value in ('', statistics.median(values)), ('_min', min(values)), ('_max', max(values)):
+        print(f'{SCENARIO}\t{figure}{suffix}\t{value:.4g}\t{unit}')
+
+
+def main():
+    names = sys.argv[1:]
+    if names == ['list']:
+        print(SCENARIO)
+        return 0
+    if names not in (['all'], [SCENARIO]):
+        print(__doc__, file=sys.stderr)
+        return 2
+
+    repeats = asyncio.run(measure_all())
+    for name in repeats[0]:
+        report(f'us_{name}', [repeat[name] for repeat in repeats], 'us')
+    for name in 'future', 'by_hand':
+        report(f'of_{name}', [repeat['request'] / repeat[name] for repeat in repeats], 'ratio')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -33,6 +33,9 @@ BRIEF = ['disp_pending_*', 'disp_idle_*', 'disp_assign_latency*', '*_growth_*', 
          'timer_*', 'py_*', 'js_*']
 BRIEF_REPEATS = '3'
 
+# What a peer takes that may not be there.
+WANTS = {'bench-tokio': 'it takes cargo and crates that are installed, see tests/performance/peers/README.md'}
+
 LOWER_IS_BETTER = {'ns', 'us', 'ms', 's', 'bytes', 'allocations', 'calls', 'wakeups', '% of one core'}
 
 COLUMNS = ['program', 'scenario', 'figure', 'value', 'unit', 'min', 'max', 'beside', 'ratio']
@@ -79,15 +82,22 @@ def find_programs(build):
         programs += [
             Program('bench-bindings.py', [sys.executable, str(HERE / 'bench-bindings.py')]),
             Program('bench-bindings.js', ['gjs', str(HERE / 'bench-bindings.js')]),
+            Program('bench-tasks.py', [sys.executable, str(HERE / 'bench-tasks.py')]),
         ]
     programs += [Program(name, [str(folder / 'peers' / name)]) for name in PEERS]
     return [program for program in programs if shutil.which(program.command[0])]
 
 
 def build_tokio(build):
-    """It is no part of a build of all, since it takes long. Without cargo there is no such target."""
+    """It is no part of a build of all, since it takes long. Without cargo or its crates there is no such target."""
     subprocess.run(['ninja', '-C', str(build), 'bench-tokio'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                    check=False)
+
+
+def find_missing(programs):
+    """The peers that are not there, and why."""
+    names = {program.name for program in programs}
+    return [f'{name}: {WANTS.get(name, "it is not built")}' for name in PEERS if name not in names]
 
 
 def make_environment(build):
@@ -338,6 +348,8 @@ def main():
     if arguments.markdown and not run.failures:
         page.write(arguments.tsv)
         plot.write(arguments.tsv)
+    for missing in find_missing(run.programs):
+        print(f'skipped: {missing}')
     for failure in run.failures:
         print(f'failed: {failure}')
     return 1 if run.failures or not run.rows else 0
