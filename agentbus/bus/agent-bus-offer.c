@@ -118,3 +118,106 @@ _agent_bus_set_no_target (const char *target,
 {
   g_set_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND, "There is no subscriber '%s' to send to", target);
 }
+
+/* --- For a watch that hands messages over itself --- */
+
+/* Has @funcs called with @data when something happens to a mailbox of the bus, until the watch is removed. @destroy is
+ * called after the last call. Returns the id of the watch. If a message has this id as its origin, and its mailbox closes
+ * before it is handled, the watch gets the message back. */
+guint
+_agent_bus_add_watch (AgentBus                     *self,
+                      const AgentMailboxWatchFuncs *funcs,
+                      gpointer                      data,
+                      GDestroyNotify                destroy)
+{
+  return _agent_watch_list_add (&self->owner->base.watches, funcs, data, destroy);
+}
+
+/* A call that is under way may still come. */
+void
+_agent_bus_remove_watch (AgentBus *self,
+                         guint     id)
+{
+  _agent_watch_list_remove (&self->owner->base.watches, id);
+}
+
+/* Stamps a message, which may have to wait for its mailbox and is immutable from now on. Takes @message. Returns the
+ * message to offer: (transfer full). */
+AgentMessage *
+_agent_bus_accept (AgentBus     *self,
+                   AgentMessage *message,
+                   guint         origin,
+                   AgentSender  *sender)
+{
+  message = _agent_message_take_unsent (message);
+  message->origin = origin;
+
+  if (self->total_order)
+    g_mutex_lock (&self->order_lock);
+  _agent_bus_stamp (self, message, sender);
+  if (self->total_order)
+    g_mutex_unlock (&self->order_lock);
+
+  return message;
+}
+
+/* Called with the order lock held, which orders the relaxed accesses here.
+ *
+ * If other senders have sent messages meanwhile, those have higher numbers. So a copy with the highest number is offered.
+ * When it is accepted, it takes the place of @message. */
+static AgentOfferResult
+offer_in_order (AgentBus       *self,
+                AgentMailbox   *mailbox,
+                AgentMessage  **message,
+                AgentOfferPlace place,
+                AgentOffer     *offer,
+                AgentSender    *sender)
+{
+  guint64          last_seq = atomic_load_explicit (&self->last_seq, memory_order_relaxed);
+  AgentMessage    *copy;
+  AgentOfferResult result;
+
+  if ((*message)->seq == last_seq)
+    return _agent_bus_offer_to (self, mailbox, *message, place, NULL, offer);
+
+  copy = _agent_message_copy_numbered (*message, last_seq + 1);
+  result = _agent_bus_offer_to (self, mailbox, copy, place, NULL, offer);
+  if (result != AGENT_OFFER_ACCEPTED)
+    {
+      agent_message_unref (copy);
+      return result;
+    }
+
+  atomic_store_explicit (&self->last_seq, last_seq + 1, memory_order_relaxed);
+  self->n_restamped++;
+  _agent_sender_unref_later (sender, *message);
+  *message = copy;
+  return result;
+}
+
+/* Offers a message that accept() has returned to a mailbox. The mailbox takes the reference if it accepts the message.
+ *
+ * @message: (inout): another message may take its place
+ * @first_in_line: whether no message before it waits for room
+ * @offer: (out): pass it to _agent_mailbox_end_offer() after unlocking */
+AgentOfferResult
+_agent_bus_offer (AgentBus      *self,
+                  AgentMailbox  *mailbox,
+                  AgentMessage **message,
+                  gboolean       first_in_line,
+                  AgentOffer    *offer,
+                  AgentSender   *sender)
+{
+  AgentOfferPlace  place = first_in_line ? AGENT_OFFER_FIRST : AGENT_OFFER_BEHIND;
+  AgentOfferResult result;
+
+  _agent_mailbox_prepare_offer (mailbox, *message, sender);
+  if (!self->total_order)
+    return _agent_bus_offer_to (self, mailbox, *message, place, NULL, offer);
+
+  g_mutex_lock (&self->order_lock);
+  result = offer_in_order (self, mailbox, message, place, offer, sender);
+  g_mutex_unlock (&self->order_lock);
+
+  return result;
+}

@@ -11,8 +11,8 @@ typedef struct _AgentMonitors AgentMonitors;
 typedef struct _AgentRoom     AgentRoom;
 
 /* The functions are in several files: what a bus is (agent-bus.c), which subscribers it has (agent-bus-members.c), how
- * messages are sent (agent-bus-send.c, -try-send.c, -send-async.c), how they are passed on (agent-bus-forward.c), and who sees
- * all of them (agent-bus-monitors.c, -show.c). */
+ * messages are sent (agent-bus-send.c, -try-send.c, -send-async.c) or offered (-offer.c), how they are passed on
+ * (agent-bus-forward.c), and who sees all of them (agent-bus-monitors.c, -show.c). */
 struct _AgentBus
 {
   GObject         parent_instance;
