@@ -464,6 +464,13 @@ _agent_mailbox_put_refused_locked (AgentMailbox *self,
          _agent_mailbox_put_all_refused_locked (self, message);
 }
 
+/* Whether messages in the data channel may be stale or expired. Most mailboxes never have any. In any thread. */
+static inline gboolean
+_agent_mailbox_may_have_spent (AgentMailbox *self)
+{
+  return G_UNLIKELY (_agent_channel_queue_has_mark (&self->queues[AGENT_CHANNEL_DATA], AGENT_QUEUE_SPENT));
+}
+
 /* Whether @message may be queued as far as its group is concerned. With the lock of the data queue held. */
 static inline gboolean
 _agent_mailbox_is_open_for (AgentMailbox *self,

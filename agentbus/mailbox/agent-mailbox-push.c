@@ -354,6 +354,9 @@ push_data_once (AgentMailbox *self,
   return result;
 }
 
+/* What a sender looks at before it takes the lock. Most queues have none of these marks. */
+#define MARKS_TO_ASK (AGENT_QUEUE_SPENT | AGENT_QUEUE_SLOW)
+
 /* A guess, without the lock. */
 static gboolean
 push_may_be_full (AgentChannelQueue *queue,
@@ -445,19 +448,57 @@ push_to_queue (AgentMailbox *self,
   return _agent_mailbox_lose (self, message, result == PUSH_FULL, now, sender);
 }
 
-static gboolean
-push_data (AgentMailbox *self,
-           AgentMessage *message,
-           AgentSender  *sender)
+/* Not inline: see push_to_queue(). */
+static G_NO_INLINE gboolean
+push_data_marked (AgentMailbox *self,
+                  AgentMessage *message,
+                  AgentSender  *sender)
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
 
-  if (G_UNLIKELY (_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SPENT)) && push_may_be_full (queue, message))
+  if (_agent_mailbox_may_have_spent (self) && push_may_be_full (queue, message))
     _agent_mailbox_purge (self, message, sender);
   if (push_sees_full (self, message))
     return _agent_mailbox_lose (self, message, TRUE, message->sent_at, sender);
 
   return push_to_queue (self, message, sender);
+}
+
+static inline gboolean
+push_data (AgentMailbox *self,
+           AgentMessage *message,
+           AgentSender  *sender)
+{
+  if (_agent_channel_queue_has_mark (&self->queues[AGENT_CHANNEL_DATA], MARKS_TO_ASK))
+    return push_data_marked (self, message, sender);
+
+  return push_to_queue (self, message, sender);
+}
+
+/* Not for the inbox. */
+static inline gboolean
+push_to_main (AgentMailbox *self,
+              AgentMessage *message,
+              AgentSender  *sender)
+{
+  if (message->channel == AGENT_CHANNEL_SYSTEM)
+    return push_system (self, message, sender);
+
+  return push_data (self, message, sender);
+}
+
+/* The subscriber has rules. Not inline: see push_to_queue(). */
+static G_NO_INLINE gboolean
+push_to_pair (AgentMailbox *self,
+              AgentMessage *message,
+              AgentSender  *sender)
+{
+  AgentMailbox *inbox = _agent_mailbox_divert (self, message);
+
+  if (inbox != NULL)
+    return push_unbounded (inbox, _agent_mailbox_pair_get_way (message), message, sender);
+
+  return push_to_main (self, message, sender);
 }
 
 /* Takes @message in any case. TRUE: the message was accepted. */
@@ -466,14 +507,10 @@ _agent_mailbox_push (AgentMailbox *self,
                      AgentMessage *message,
                      AgentSender  *sender)
 {
-  AgentMailbox *inbox = _agent_mailbox_divert (self, message);
+  if (G_UNLIKELY (self->pair != NULL))
+    return push_to_pair (self, message, sender);
 
-  if (G_UNLIKELY (inbox != NULL))
-    return push_unbounded (inbox, _agent_mailbox_pair_get_way (message), message, sender);
-  if (message->channel == AGENT_CHANNEL_SYSTEM)
-    return push_system (self, message, sender);
-
-  return push_data (self, message, sender);
+  return push_to_main (self, message, sender);
 }
 
 /* Has older messages give way to @message, which is going to be offered. FALSE: none may. With no lock held.
