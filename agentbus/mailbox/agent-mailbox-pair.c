@@ -223,6 +223,8 @@ _agent_mailbox_add_inbox (AgentMailbox            *self,
   pair->on_released = pair_on_released;
   pair->inbox->pair = pair;
   self->pair = pair;
+  if (rules->intercept != NULL)
+    atomic_fetch_or (&self->checks, AGENT_CHECK_RULES);
 }
 
 /* --- Work --- */

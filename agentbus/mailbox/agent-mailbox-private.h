@@ -132,6 +132,8 @@ enum
 {
   AGENT_CHECK_AGE = 1 << 0,     /* there is an age limit */
   AGENT_CHECK_CANCELS = 1 << 1, /* a TASK_CANCEL has come */
+  AGENT_CHECK_RULES = 1 << 2,   /* the rules are asked; set before any thread can send */
+  AGENT_CHECK_ANY = 0xff,
 };
 
 struct _AgentMailbox
@@ -448,11 +450,11 @@ _agent_mailbox_divert (AgentMailbox *self,
   return pair->rules->diverts (message) ? pair->inbox : NULL;
 }
 
-/* Whether the rules are asked about each message of this mailbox. */
+/* Whether the rules are asked about each message of this mailbox. Relaxed: the flag does not change. */
 static inline gboolean
 _agent_mailbox_intercepts (AgentMailbox *self)
 {
-  return G_UNLIKELY (self->pair != NULL) && self->pair->main == self && self->pair->rules->intercept != NULL;
+  return G_UNLIKELY ((atomic_load_explicit (&self->checks, memory_order_relaxed) & AGENT_CHECK_RULES) != 0);
 }
 
 /* With the lock of the data queue, right before @message is pushed there. Returns whether messages before it were lost. */

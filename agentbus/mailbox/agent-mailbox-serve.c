@@ -23,6 +23,16 @@ typedef struct
   gboolean heard;   /* whether that name is */
 } Hearing;
 
+/* Some handlers may want some names. The rules hear all. */
+static void
+serve_look_for_names (AgentMailbox *self,
+                      gpointer      subscriber,
+                      Hearing      *hearing)
+{
+  hearing->by_name = _agent_signal_is_heard (subscriber, self->receiver.signal);
+  hearing->any = hearing->by_name || _agent_mailbox_intercepts (self);
+}
+
 static void
 serve_look_who_hears (AgentMailbox *self,
                       gpointer      subscriber,
@@ -38,8 +48,7 @@ serve_look_who_hears (AgentMailbox *self,
   else if (g_signal_has_handler_pending (subscriber, receiver->signal, 0, FALSE))
     hearing->emit = TRUE;
   else
-    hearing->any = hearing->by_name = _agent_signal_is_heard (subscriber, receiver->signal);
-  hearing->any |= _agent_mailbox_intercepts (self);
+    serve_look_for_names (self, subscriber, hearing);
 }
 
 static gboolean
@@ -177,30 +186,36 @@ serve_intercept (AgentMailbox *self,
     }
 }
 
-static void
+/* TRUE: @message is not delivered, or the rules have taken it. */
+static gboolean
+serve_check (AgentMailbox *self,
+             gpointer      subscriber,
+             AgentMessage *message)
+{
+  AgentDropReason reason;
+
+  if (_agent_mailbox_is_spent (self, message, &reason))
+    {
+      serve_drop (self, message, reason);
+      return TRUE;
+    }
+
+  return _agent_mailbox_intercepts (self) && serve_intercept (self, subscriber, message);
+}
+
+static inline void
 serve_one (AgentMailbox *self,
            gpointer      subscriber,
            AgentMessage *message,
            Hearing      *hearing)
 {
-  AgentDropReason reason;
+  if (_agent_mailbox_has_to_check (self, message, AGENT_CHECK_ANY) && serve_check (self, subscriber, message))
+    return;
 
-  if (G_UNLIKELY (_agent_mailbox_is_spent (self, message, &reason)))
-    {
-      serve_drop (self, message, reason);
-    }
-  else if (_agent_mailbox_intercepts (self) && serve_intercept (self, subscriber, message))
-    {
-      return;
-    }
-  else if (_agent_schedule_is_receiving (&self->schedule))
-    {
-      _agent_mailbox_give (self, subscriber, message);
-    }
+  if (_agent_schedule_is_receiving (&self->schedule))
+    _agent_mailbox_give (self, subscriber, message);
   else
-    {
-      serve_deliver (self, subscriber, message, hearing);
-    }
+    serve_deliver (self, subscriber, message, hearing);
 }
 
 /* Hands out messages until there are none, until the batch or the budget is over, or until serve_has_to_stop(). TRUE: there

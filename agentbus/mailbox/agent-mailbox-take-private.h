@@ -44,8 +44,20 @@ _agent_mailbox_get_spent_reason (AgentMessage *message)
   return _agent_message_is_stale (message) ? AGENT_DROP_REASON_STALE : AGENT_DROP_REASON_EXPIRED;
 }
 
-/* Whether the message, whose turn it is, must not be delivered: it is too old, stale, or a request that was cancelled. Relaxed: a
- * cancellation that this thread has taken out is seen, as its sender has set the flag before.
+/* Whether the message, whose turn it is, may be one of those that are not simply delivered. Most have nothing of the kind, and
+ * are asked this only. Relaxed: a cancellation that this thread has taken out is seen, as its sender has set the flag before.
+ *
+ * @checks: AGENT_CHECK_ flags to look for */
+static inline gboolean
+_agent_mailbox_has_to_check (AgentMailbox *self,
+                             AgentMessage *message,
+                             guint         checks)
+{
+  return G_UNLIKELY (message->epoch != NULL || message->ttl != 0 ||
+                     (atomic_load_explicit (&self->checks, memory_order_relaxed) & checks) != 0);
+}
+
+/* Whether the message, whose turn it is, must not be delivered: it is too old, stale, or a request that was cancelled.
  *
  * @reason: (out): why, in that case */
 static inline gboolean
@@ -53,8 +65,7 @@ _agent_mailbox_is_spent (AgentMailbox    *self,
                          AgentMessage    *message,
                          AgentDropReason *reason)
 {
-  return G_UNLIKELY (message->epoch != NULL || message->ttl != 0 ||
-                     atomic_load_explicit (&self->checks, memory_order_relaxed) != 0) &&
+  return _agent_mailbox_has_to_check (self, message, AGENT_CHECK_AGE | AGENT_CHECK_CANCELS) &&
          _agent_mailbox_ask_spent (self, message, reason);
 }
 
