@@ -195,6 +195,28 @@ offer_in_order (AgentBus       *self,
   return result;
 }
 
+/* As _agent_bus_offer(). Not inline: who needs none of this pays nothing for it. */
+static G_NO_INLINE AgentOfferResult
+offer_prepared (AgentBus       *self,
+                AgentMailbox   *mailbox,
+                AgentMessage  **message,
+                AgentOfferPlace place,
+                AgentOffer     *offer,
+                AgentSender    *sender)
+{
+  AgentOfferResult result;
+
+  _agent_mailbox_prepare_offer (mailbox, *message, sender);
+  if (!self->total_order)
+    return _agent_bus_offer_to (self, mailbox, *message, place, NULL, offer);
+
+  g_mutex_lock (&self->order_lock);
+  result = offer_in_order (self, mailbox, message, place, offer, sender);
+  g_mutex_unlock (&self->order_lock);
+
+  return result;
+}
+
 /* Offers a message that accept() has returned to a mailbox. The mailbox takes the reference if it accepts the message.
  *
  * @message: (inout): another message may take its place
@@ -208,16 +230,10 @@ _agent_bus_offer (AgentBus      *self,
                   AgentOffer    *offer,
                   AgentSender   *sender)
 {
-  AgentOfferPlace  place = first_in_line ? AGENT_OFFER_FIRST : AGENT_OFFER_BEHIND;
-  AgentOfferResult result;
+  AgentOfferPlace place = first_in_line ? AGENT_OFFER_FIRST : AGENT_OFFER_BEHIND;
 
-  _agent_mailbox_prepare_offer (mailbox, *message, sender);
-  if (!self->total_order)
-    return _agent_bus_offer_to (self, mailbox, *message, place, NULL, offer);
+  if (G_UNLIKELY (self->total_order) || _agent_mailbox_may_have_spent (mailbox))
+    return offer_prepared (self, mailbox, message, place, offer, sender);
 
-  g_mutex_lock (&self->order_lock);
-  result = offer_in_order (self, mailbox, message, place, offer, sender);
-  g_mutex_unlock (&self->order_lock);
-
-  return result;
+  return _agent_bus_offer_to (self, mailbox, *message, place, NULL, offer);
 }

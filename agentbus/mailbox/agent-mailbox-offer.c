@@ -85,6 +85,7 @@ offer_accept_locked (AgentMailbox    *self,
                      AgentOffer      *offer)
 {
   AgentChannelQueue *queue = &self->queues[channel];
+  gboolean           gap;
 
   if (last_seq != NULL)
     message->seq = atomic_fetch_add_explicit (last_seq, 1, memory_order_relaxed) + 1;
@@ -95,8 +96,8 @@ offer_accept_locked (AgentMailbox    *self,
     }
   if (G_UNLIKELY (_agent_message_may_be_spent (message)))
     _agent_channel_queue_set_mark (queue, AGENT_QUEUE_SPENT);
-  _agent_channel_queue_push_locked (
-      queue, message, size, _agent_message_get_way (message) == AGENT_CHANNEL_DATA && _agent_mailbox_put_refused_locked (self, message));
+  gap = channel == AGENT_CHANNEL_DATA && _agent_mailbox_put_refused_locked (self, message);
+  _agent_channel_queue_push_locked (queue, message, size, gap);
   offer->queue = AGENT_OFFER_TO_MAIN;
   offer->position = queue->n_kept_in;
   /* The message may have been sent long ago. */
@@ -148,8 +149,8 @@ offer_hold_locked (AgentMailbox    *self,
   return AGENT_OFFER_ACCEPTED;
 }
 
-/* @channel: of @self */
-static AgentOfferResult
+/* @channel: of @self. Not inline: see offer_to_pair(). */
+static G_NO_INLINE AgentOfferResult
 offer_to (AgentMailbox    *self,
           AgentChannel     channel,
           AgentMessage    *message,
@@ -162,6 +163,11 @@ offer_to (AgentMailbox    *self,
   AgentMessage      *cancel = _agent_message_is_cancel (message) ? agent_message_ref (message) : NULL;
   AgentOfferResult   result = AGENT_OFFER_ACCEPTED;
 
+  if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
+    _agent_message_trace (message, "is offered to", self->name);
+
+  if (G_UNLIKELY (atomic_load (&self->max_age) != 0))
+    _agent_mailbox_note_delay (self, message);
   _agent_channel_queue_lock (queue);
   if (queue->closed)
     result = AGENT_OFFER_CLOSED;
@@ -188,17 +194,19 @@ offer_get_inbox_position (AgentChannel channel,
   return position | AGENT_POSITION_IN_INBOX | (channel == AGENT_CHANNEL_DATA ? AGENT_POSITION_OF_DATA : 0);
 }
 
-static AgentOfferResult
-offer_to_inbox (AgentMailbox    *inbox,
-                AgentMessage    *message,
-                AgentOfferPlace  place,
-                _Atomic guint64 *last_seq,
-                AgentOffer      *offer)
+/* The subscriber has rules. Not inline: most subscribers have none, and pay nothing for this. */
+static G_NO_INLINE AgentOfferResult
+offer_to_pair (AgentMailbox    *self,
+               AgentMessage    *message,
+               AgentOfferPlace  place,
+               _Atomic guint64 *last_seq,
+               AgentOffer      *offer)
 {
-  AgentChannel     channel = _agent_mailbox_pair_get_way (message);
-  AgentOfferResult result = offer_to (inbox, channel, message, place, last_seq, offer);
+  AgentMailbox    *inbox = _agent_mailbox_divert (self, message);
+  AgentChannel     channel = inbox != NULL ? _agent_mailbox_pair_get_way (message) : _agent_message_get_way (message);
+  AgentOfferResult result = offer_to (inbox != NULL ? inbox : self, channel, message, place, last_seq, offer);
 
-  if (result == AGENT_OFFER_ACCEPTED)
+  if (inbox != NULL && result == AGENT_OFFER_ACCEPTED)
     {
       offer->queue = channel == AGENT_CHANNEL_DATA ? AGENT_OFFER_TO_INBOX_DATA : AGENT_OFFER_TO_INBOX_SYSTEM;
       offer->position = offer_get_inbox_position (channel, offer->position);
@@ -219,15 +227,9 @@ _agent_mailbox_offer (AgentMailbox    *self,
                       _Atomic guint64 *last_seq,
                       AgentOffer      *offer)
 {
-  AgentMailbox *inbox = _agent_mailbox_divert (self, message);
+  if (G_UNLIKELY (self->pair != NULL))
+    return offer_to_pair (self, message, place, last_seq, offer);
 
-  if (_agent_debug_is_on (AGENT_DEBUG_MESSAGES))
-    _agent_message_trace (message, "is offered to", self->name);
-
-  if (G_UNLIKELY (inbox != NULL))
-    return offer_to_inbox (inbox, message, place, last_seq, offer);
-
-  _agent_mailbox_note_delay (self, message);
   return offer_to (self, _agent_message_get_way (message), message, place, last_seq, offer);
 }
 
@@ -240,7 +242,7 @@ _agent_mailbox_prepare_offer (AgentMailbox *self,
 {
   AgentChannelQueue *queue = &self->queues[AGENT_CHANNEL_DATA];
 
-  if (G_UNLIKELY (_agent_channel_queue_has_mark (queue, AGENT_QUEUE_SPENT)) && offer_needs_room (message) &&
+  if (_agent_mailbox_may_have_spent (self) && offer_needs_room (message) &&
       (_agent_channel_queue_is_full (queue) || atomic_load_explicit (&queue->max_bytes, memory_order_relaxed) != 0))
     _agent_mailbox_purge (self, message, sender);
 }
