@@ -6,19 +6,21 @@
  *
  *     microphone ── frames ──► detector ── frames ──► recogniser
  *                                  │                      │
- *                                  │ "speech-started"     │ "heard"
+ *                                  │ "speech-started"     │ request "answer"
  *                                  │ (system channel)     ▼
  *                                  └────────────────► assistant
  *                                                      │  │
- *                              ┌────── CANCEL ─────────┘  │ task
+ *                              ┌────── CANCEL ─────────┘  │ request "speak"
  *                              ▼                          ▼
  *                         loudspeaker ◄──── frames ─── speaker
+ *                                      request "play"
  *
- * The agents are in voice/, each a subscriber of its own. Four run in threads of their own, the others share
- * the main context. No agent has a lock: they only send messages. What belongs to an answer belongs to one epoch
- * of a conversation. When the user interrupts, the assistant begins the next epoch, and nothing of the answer is
- * delivered any more. Start to read with assistant.c, then loudspeaker.c, which is interrupted; director.c starts
- * the agents, ends the run, and checks the results.
+ * The agents are in voice/. Actors request something of others, or do what is requested; agents that only take messages
+ * one by one, such as the detector, are plain subscribers. Four run in threads of their own, the others share the main
+ * context. No agent has a lock: they only send messages. What belongs to an answer belongs to one epoch of a
+ * conversation. When the user interrupts, the assistant begins the next epoch: all requests for the answer end, and
+ * nothing of it is delivered any more. Start to read with assistant.c, then loudspeaker.c, which is interrupted;
+ * director.c has the models loaded, ends the run, and checks the results.
  */
 
 #include "voice/assistant.h"
@@ -160,14 +162,23 @@ load_default_recordings (GError **error)
   return load_recordings (default_recordings, error);
 }
 
+/* The runner ends its actors when the run is over. The plain subscribers leave when it stops the bus after that. */
 static gboolean
-subscribe_all (AgentBus  *bus,
-               GPtrArray *agents,
-               GError   **error)
+host_all (AgentRunner *runner,
+          GPtrArray   *agents,
+          GError     **error)
 {
+  AgentBus *bus = agent_runner_get_bus (runner);
+
   for (guint i = 0; i < agents->len; i++)
-    if (!agent_bus_subscribe (bus, g_ptr_array_index (agents, i), error))
-      return FALSE;
+    {
+      gpointer agent = g_ptr_array_index (agents, i);
+      gboolean hosted = AGENT_IS_ACTOR (agent) ? agent_runner_add (runner, agent, error)
+                                               : agent_bus_subscribe (bus, agent, error);
+
+      if (!hosted)
+        return FALSE;
+    }
 
   return TRUE;
 }
@@ -185,8 +196,8 @@ run (const Options *options,
      GPtrArray     *recordings)
 {
   /* These variables are freed in reverse order: the threads end first, because the agents still run in them. */
-  g_autoptr (AgentBus) bus = agent_bus_new ();
-  g_autoptr (Director) director = director_new (bus, recordings);
+  g_autoptr (AgentRunner) runner = agent_runner_new ("voice-assistant");
+  g_autoptr (Director) director = director_new (runner, recordings);
   g_autoptr (GPtrArray) agents = g_ptr_array_new_with_free_func (g_object_unref);
   g_autoptr (LoopThread) input = loop_thread_new ("microphone");
   g_autoptr (LoopThread) recognition = loop_thread_new ("recogniser");
@@ -194,6 +205,7 @@ run (const Options *options,
   g_autoptr (LoopThread) output = loop_thread_new ("loudspeaker");
   g_autoptr (GError) error = NULL;
 
+  g_ptr_array_add (agents, g_object_ref (director_get_actor (director)));
   g_ptr_array_add (agents, timeline_new (NULL));
   g_ptr_array_add (agents, detector_new (NULL));
   g_ptr_array_add (agents, assistant_new (NULL));
@@ -208,7 +220,7 @@ run (const Options *options,
                                     options->output,
                                     options->fast ? FAST_PLAYING : FRAME_CLOCK_DURATION));
 
-  if (!subscribe_all (bus, agents, &error) || !director_subscribe (director, &error))
+  if (!host_all (runner, agents, &error))
     return fail (error);
 
   return director_run (director);

@@ -8,8 +8,8 @@ G_BEGIN_DECLS
 
 #define VOICE_TYPE_ASSISTANT (assistant_get_type ())
 
-/* Answers what the user said, and stops speaking when the user speaks. */
-G_DECLARE_FINAL_TYPE (Assistant, assistant, VOICE, ASSISTANT, AgentSubscriber)
+/* Answers what the user said (the task "answer"), and stops speaking when the user speaks. */
+G_DECLARE_FINAL_TYPE (Assistant, assistant, VOICE, ASSISTANT, AgentActor)
 
 AgentSubscriber *assistant_new (GMainContext *context) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -50,7 +50,7 @@ start_speech (Detector *self)
   AgentFrame *frame;
 
   /* The assistant has to know at once, because the user interrupts it if it speaks. */
-  post_note (subscriber, message, "the user speaks");
+  post_alert (subscriber, "assistant", "the user speaks");
   post (subscriber, message);
 
   /* The recogniser gets a mark between the frames instead, which must not overtake them. */
@@ -72,8 +72,11 @@ end_speech (Detector *self)
       "speech-ended", AGENT_CHANNEL_DATA, "detector", "recogniser", NULL);
   guint n_frames = self->n_forwarded;
 
-  post_note (
-      subscriber, message, "the user has spoken: %u frames, %.1f s", n_frames, n_frames * 0.02);
+  post_note (subscriber,
+             "recogniser",
+             "the user has spoken: %u frames, %.1f s",
+             n_frames,
+             n_frames * 0.02);
   post_reliably (subscriber, message);
 }
 

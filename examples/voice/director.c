@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
-/* Two agents load something before they are ready: the recogniser and the speaker. */
-#define N_LOADING 2
+/* They load something before they are ready. */
+static const char *const loading[] = { "recogniser", "speaker", NULL };
 
 /* The demo never takes that long. If it does, it ends with a message instead of hanging. */
 #define SECONDS_PER_RECORDING 60
@@ -28,44 +28,59 @@ typedef struct
 
 struct _Director
 {
-  AgentBus        *bus;
-  AgentSubscriber *subscriber;
-  GMainLoop       *loop;
+  AgentRunner     *runner;
+  AgentBus        *bus;        /* (unowned): of the runner */
+  AgentSubscriber *subscriber; /* an AgentActor */
+  GPtrArray       *actors;     /* (nullable) (element-type AgentActor): before they end */
   GPtrArray       *recordings; /* (element-type Recording) */
   GPtrArray       *heard;      /* (element-type GString): one for each recording */
 
-  guint    n_ready;
   guint64  n_told; /* drops that AgentBus::dropped reported */
   Losses   losses; /* the ones that were not printed yet */
   guint    n_cancels;
   guint    n_overtaking;
   gboolean subscribers_balance;
   gboolean bus_balances;
-  char    *failure; /* (nullable) */
+  gboolean complete; /* the user has said everything, and has heard the answers */
 };
 
 /* While it runs */
 
 static void
-activate (Director   *self,
-          const char *whom,
-          const char *what)
+fail (Director   *self,
+      const char *why)
 {
-  AgentMessage *message = agent_message_new_activate ("director", whom, NULL);
-
-  post_note (self->subscriber, message, "ACTIVATE: %s", what);
-  post (self->subscriber, message);
+  fprintf (stderr, "voice-assistant: %s\n", why);
+  agent_runner_quit (self->runner, 2);
 }
 
 static void
-on_agent_ready (AgentSubscriber *subscriber,
-                AgentMessage    *message,
-                Director        *self)
+on_loaded (GObject      *models,
+           GAsyncResult *result,
+           gpointer      data)
 {
-  self->n_ready++;
+  Director *self = data;
+  g_autoptr (GError) error = NULL;
 
-  if (self->n_ready == N_LOADING)
-    activate (self, "microphone", "listen to the user");
+  if (!agent_task_group_wait_finish (AGENT_TASK_GROUP (models), result, &error))
+    {
+      fail (self, error->message);
+      return;
+    }
+
+  post_alert (self->subscriber, "microphone", "ACTIVATE: listen to the user");
+  post (self->subscriber, agent_message_new_activate ("director", "microphone", NULL));
+}
+
+static void
+load_models (Director *self)
+{
+  g_autoptr (AgentTaskGroup) models = agent_task_group_new (AGENT_ACTOR (self->subscriber));
+
+  post_note (self->subscriber, "recogniser", "load: read the model");
+  post_note (self->subscriber, "speaker", "load: read the voice");
+  agent_task_group_request_many (models, loading, "load", NULL);
+  agent_task_group_wait_async (models, NULL, on_loaded, self);
 }
 
 static void
@@ -86,15 +101,6 @@ on_heard (AgentSubscriber *subscriber,
 }
 
 static void
-fail (Director   *self,
-      const char *why)
-{
-  g_clear_pointer (&self->failure, g_free);
-  self->failure = g_strdup (why);
-  g_main_loop_quit (self->loop);
-}
-
-static void
 on_agent_error (AgentSubscriber *subscriber,
                 AgentMessage    *message,
                 Director        *self)
@@ -109,12 +115,11 @@ note_losses (gpointer data)
   g_autofree char *who = g_steal_pointer (&self->losses.who);
 
   if (who != NULL)
-    post_note (self->subscriber,
-               NULL,
-               "AgentBus::dropped, emitted %u×: the %s lost %" G_GUINT64_FORMAT " messages",
-               self->losses.n_emissions,
-               who,
-               self->losses.n_dropped);
+    post_event (self->subscriber,
+                "AgentBus::dropped, emitted %u×: the %s lost %" G_GUINT64_FORMAT " messages",
+                self->losses.n_emissions,
+                who,
+                self->losses.n_dropped);
 
   self->losses = (Losses){ 0 };
 
@@ -202,11 +207,32 @@ print_verdict (gboolean    good,
   printf ("  %-3s  %s\n", good ? "yes" : "NO", text);
 }
 
+/* How many requests of all actors have ended in this way. */
+static guint64
+count_requests (Director   *self,
+                const char *outcome)
+{
+  guint64 n_requests = 0;
+
+  for (guint i = 0; i < self->actors->len; i++)
+    {
+      g_autoptr (GVariant) statistics = agent_actor_get_statistics (self->actors->pdata[i]);
+
+      n_requests += ledger_get_count (statistics, outcome);
+    }
+
+  return n_requests;
+}
+
 static int
 judge (Director *self,
        guint64   n_dropped)
 {
   gboolean overtook = self->n_overtaking > 0;
+  guint64  n_requests = count_requests (self, "requests");
+  guint64  n_completed = count_requests (self, "completed");
+  guint64  n_cancelled = count_requests (self, "cancelled");
+  gboolean answered = n_requests == n_completed + n_cancelled;
   gboolean balances = self->subscribers_balance && self->bus_balances;
   gboolean told = self->n_told == n_dropped;
 
@@ -216,6 +242,12 @@ judge (Director *self,
       "CANCEL was handled before the queued audio: %u of %u CANCELs overtook frames that waited",
       self->n_overtaking,
       self->n_cancels);
+  print_verdict (answered,
+                 "each request was answered: %" G_GUINT64_FORMAT " completed, %" G_GUINT64_FORMAT
+                 " interrupted, of %" G_GUINT64_FORMAT,
+                 n_completed,
+                 n_cancelled,
+                 n_requests);
   print_verdict (balances,
                  "the ledger balances: offered = delivered + queued + dropped, in every row");
   print_verdict (told,
@@ -224,33 +256,20 @@ judge (Director *self,
                  self->n_told,
                  n_dropped);
 
-  return overtook && balances && told ? 0 : 1;
+  return overtook && answered && balances && told ? 0 : 1;
 }
 
+/* The figures of a subscriber go away with it, so they have to be read before the end. */
 static void
-on_stopped (GObject      *object,
+on_flushed (GObject      *bus,
             GAsyncResult *result,
             gpointer      data)
 {
   Director *self = data;
-  g_autoptr (GError) error = NULL;
-
-  if (!agent_bus_stop_finish (self->bus, result, &error))
-    fail (self, error->message);
-
-  g_main_loop_quit (self->loop);
-}
-
-/* The figures of a subscriber go away with it, so they have to be read before the stop. */
-static gboolean
-end_when_quiet (gpointer data)
-{
-  Director *self = data;
   g_autoptr (GVariant) statistics = agent_bus_get_statistics (self->bus);
 
-  if (ledger_get_n_queued (statistics) > 0)
-    return G_SOURCE_CONTINUE;
-
+  agent_bus_flush_finish (self->bus, result, NULL);
+  self->actors = agent_runner_list_actors (self->runner);
   print_recordings (self);
 
   printf ("\nLoss ledger\n");
@@ -258,12 +277,11 @@ end_when_quiet (gpointer data)
   self->subscribers_balance = ledger_print_subscribers (statistics);
   self->subscribers_balance &= ledger_print_bus ("the bus", statistics);
 
-  agent_bus_stop_async (self->bus, NULL, on_stopped, self);
-
-  return G_SOURCE_REMOVE;
+  self->complete = TRUE;
+  agent_runner_quit (self->runner, 0);
 }
 
-/* When the mark behind the user's last word has passed all agents, everything is played. */
+/* Everything is played, but a frame that was interrupted may still be in hand. */
 static void
 on_end_of_input (AgentSubscriber *subscriber,
                  AgentMessage    *message,
@@ -272,7 +290,7 @@ on_end_of_input (AgentSubscriber *subscriber,
   g_variant_get (
       agent_message_get_payload (message), "(uu)", &self->n_cancels, &self->n_overtaking);
 
-  g_timeout_add (20, end_when_quiet, self);
+  agent_bus_flush_async (self->bus, NULL, NULL, on_flushed, self);
 }
 
 static gboolean
@@ -280,7 +298,7 @@ on_timeout (gpointer data)
 {
   fail (data, "Nothing happens any more: the demo takes far too long");
 
-  return G_SOURCE_REMOVE;
+  return G_SOURCE_CONTINUE;
 }
 
 /* Public */
@@ -292,25 +310,24 @@ free_string (gpointer string)
 }
 
 Director *
-director_new (AgentBus  *bus,
-              GPtrArray *recordings)
+director_new (AgentRunner *runner,
+              GPtrArray   *recordings)
 {
   Director *self = g_new0 (Director, 1);
 
-  self->bus = g_object_ref (bus);
+  self->runner = g_object_ref (runner);
+  self->bus = agent_runner_get_bus (runner);
   self->recordings = g_ptr_array_ref (recordings);
-  self->loop = g_main_loop_new (NULL, FALSE);
 
   self->heard = g_ptr_array_new_with_free_func (free_string);
   for (guint i = 0; i < recordings->len; i++)
     g_ptr_array_add (self->heard, g_string_new (NULL));
 
-  self->subscriber = agent_subscriber_new ("director");
-  g_signal_connect (self->subscriber, "message::agent-ready", G_CALLBACK (on_agent_ready), self);
+  self->subscriber = AGENT_SUBSCRIBER (agent_actor_new ("director"));
   g_signal_connect (self->subscriber, "message::agent-error", G_CALLBACK (on_agent_error), self);
   g_signal_connect (self->subscriber, "message::heard", G_CALLBACK (on_heard), self);
   g_signal_connect (self->subscriber, "message::end-of-input", G_CALLBACK (on_end_of_input), self);
-  g_signal_connect (bus, "dropped", G_CALLBACK (on_dropped), self);
+  g_signal_connect (self->bus, "dropped", G_CALLBACK (on_dropped), self);
 
   return self;
 }
@@ -322,20 +339,18 @@ director_free (Director *self)
   g_signal_handlers_disconnect_by_data (self->subscriber, self);
 
   g_object_unref (self->subscriber);
-  g_object_unref (self->bus);
-  g_main_loop_unref (self->loop);
+  g_object_unref (self->runner);
   g_ptr_array_unref (self->recordings);
   g_ptr_array_unref (self->heard);
+  g_clear_pointer (&self->actors, g_ptr_array_unref);
   g_free (self->losses.who);
-  g_free (self->failure);
   g_free (self);
 }
 
-gboolean
-director_subscribe (Director *self,
-                    GError  **error)
+AgentActor *
+director_get_actor (Director *self)
 {
-  return agent_bus_subscribe (self->bus, self->subscriber, error);
+  return AGENT_ACTOR (self->subscriber);
 }
 
 /* Returns the exit status of the program: 0 if all went well, 1 if not, 2 if the demo could not start. */
@@ -345,19 +360,13 @@ director_run (Director *self)
   guint timeout =
       g_timeout_add_seconds (SECONDS_PER_RECORDING * self->recordings->len, on_timeout, self);
   g_autoptr (GVariant) statistics = NULL;
+  int status;
 
-  activate (self, "recogniser", "read the model");
-  activate (self, "speaker", "read the voice");
-
-  g_main_loop_run (self->loop);
-
-  if (self->failure != NULL)
-    {
-      fprintf (stderr, "voice-assistant: %s\n", self->failure);
-      return 2;
-    }
-
+  load_models (self);
+  status = agent_runner_run (self->runner);
   g_source_remove (timeout);
+  if (!self->complete || status != 0)
+    return 2;
 
   statistics = agent_bus_get_statistics (self->bus);
   self->bus_balances =

@@ -11,9 +11,9 @@
 
 static const char *const reasons[] = { "full", "expired", "no-target", "closed", "discarded", "stale", "cancelled", "inactive" };
 
-static guint64
-get_count (GVariant   *entry,
-           const char *key)
+guint64
+ledger_get_count (GVariant   *entry,
+                  const char *key)
 {
   guint64 count = 0;
 
@@ -25,7 +25,7 @@ get_count (GVariant   *entry,
 guint64
 ledger_get_n_queued (GVariant *statistics)
 {
-  return get_count (statistics, "queued");
+  return ledger_get_count (statistics, "queued");
 }
 
 guint64
@@ -36,7 +36,7 @@ ledger_get_n_dropped (GVariant *statistics)
   guint64 n_dropped = 0;
 
   for (guint i = 0; dropped != NULL && i < G_N_ELEMENTS (reasons); i++)
-    n_dropped += get_count (dropped, reasons[i]);
+    n_dropped += ledger_get_count (dropped, reasons[i]);
 
   return n_dropped;
 }
@@ -56,9 +56,9 @@ print_row (const char *title,
 {
   g_autoptr (GVariant) dropped =
       g_variant_lookup_value (entry, "dropped", G_VARIANT_TYPE ("a{st}"));
-  guint64  offered = get_count (entry, "offered");
-  guint64  delivered = get_count (entry, "delivered");
-  guint64  queued = get_count (entry, "queued");
+  guint64  offered = ledger_get_count (entry, "offered");
+  guint64  delivered = ledger_get_count (entry, "delivered");
+  guint64  queued = ledger_get_count (entry, "queued");
   gboolean balances = offered == delivered + queued + ledger_get_n_dropped (entry);
 
   printf ("  %-16s %8" G_GUINT64_FORMAT " %9" G_GUINT64_FORMAT " %7" G_GUINT64_FORMAT
@@ -67,9 +67,9 @@ print_row (const char *title,
           offered,
           delivered,
           queued,
-          get_count (entry, "failed"));
+          ledger_get_count (entry, "failed"));
   for (guint i = 0; dropped != NULL && i < G_N_ELEMENTS (reasons); i++)
-    printf (" %9" G_GUINT64_FORMAT, get_count (dropped, reasons[i]));
+    printf (" %9" G_GUINT64_FORMAT, ledger_get_count (dropped, reasons[i]));
   printf ("   %s\n", balances ? "yes" : "NO");
 
   return balances;

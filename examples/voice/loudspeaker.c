@@ -23,7 +23,7 @@ struct _Loudspeaker
   AgentDelivery *in_hand;  /* (nullable): the frame that is being played */
   GSource       *hush;     /* (nullable): ready when that frame is cancelled */
   GSource       *clock;    /* (nullable): ticks while there is something to play */
-  guint          n_played; /* frames of the answer */
+  guint          n_played; /* frames of the answer, whose first one is at 0 */
 
   guint n_cancels;
   guint n_overtaking; /* those that were handled while older frames were waiting */
@@ -92,10 +92,33 @@ on_cancelled (GCancellable *cancellable,
 }
 
 static void
-play (Loudspeaker *self)
+start_answer (Loudspeaker *self,
+              AgentFrame  *first)
+{
+  guint rate = 0;
+  g_autoptr (GError) error = NULL;
+
+  self->n_played = 0;
+
+  if (self->writer != NULL)
+    return;
+
+  g_variant_lookup (agent_frame_get_metadata (first), "rate", "u", &rate);
+  self->writer = wav_writer_new (self->path, rate, &error);
+  if (self->writer == NULL)
+    post (AGENT_SUBSCRIBER (self),
+          agent_message_new_agent_error ("loudspeaker", "director", error->message));
+}
+
+static void
+play (Loudspeaker *self,
+      AgentFrame  *frame)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   GMainContext    *context = agent_subscriber_get_main_context (subscriber);
+
+  if (agent_frame_get_pts (frame) == 0)
+    start_answer (self, frame);
 
   /* The file could not be opened. */
   if (self->writer == NULL)
@@ -125,46 +148,32 @@ handle_cancel (Loudspeaker  *self,
   self->n_cancels++;
   self->n_overtaking += n_queued > 0;
 
-  post_note (subscriber,
-             NULL,
-             "handles CANCEL, %.1f ms after it was sent, before %" G_GUINT64_FORMAT
-             " older messages; has played %u frames",
-             (g_get_monotonic_time () - agent_message_get_sent_at (message)) / 1000.0,
-             n_queued,
-             self->n_played);
-}
-
-static void
-start_answer (Loudspeaker  *self,
-              AgentMessage *message)
-{
-  guint rate = g_variant_get_uint32 (agent_message_get_payload (message));
-  g_autoptr (GError) error = NULL;
-
-  self->n_played = 0;
-
-  if (self->writer != NULL)
-    return;
-
-  self->writer = wav_writer_new (self->path, rate, &error);
-  if (self->writer == NULL)
-    post (AGENT_SUBSCRIBER (self),
-          agent_message_new_agent_error ("loudspeaker", "director", error->message));
+  post_event (subscriber,
+              "handles CANCEL, %.1f ms after it was sent, before %" G_GUINT64_FORMAT
+              " older messages; has played %u frames",
+              (g_get_monotonic_time () - agent_message_get_sent_at (message)) / 1000.0,
+              n_queued,
+              self->n_played);
 }
 
 /* Only an answer that was not interrupted has an end. */
 static void
 end_answer (Loudspeaker  *self,
-            AgentMessage *message)
+            AgentMessage *request)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
-  const char      *task_id = agent_message_get_task_id (message);
-  AgentMessage    *response;
+  AgentMessage    *response = agent_message_new_task_response ("loudspeaker",
+                                                            agent_message_get_source (request),
+                                                            agent_message_get_task_id (request),
+                                                            AGENT_TASK_STATUS_COMPLETED,
+                                                            NULL);
 
-  response = agent_message_new_task_response (
-      "loudspeaker", "assistant", task_id, AGENT_TASK_STATUS_COMPLETED, NULL);
-  agent_message_set_cause (response, message);
-  post_note (subscriber, response, "%s: played %u frames, all of it", task_id, self->n_played);
+  agent_message_set_cause (response, request);
+  post_note (subscriber,
+             agent_message_get_source (request),
+             "answer-%u: played %u frames, all of it",
+             g_variant_get_uint32 (agent_message_get_payload (request)),
+             self->n_played);
   post_reliably (subscriber, response);
 
   /* The user also goes on if the answer was too short to interrupt. */
@@ -183,7 +192,7 @@ close_file (Loudspeaker *self)
     return;
 
   if (wav_writer_close (writer, &error))
-    post_note (subscriber, NULL, "what was played is in %s", self->path);
+    post_event (subscriber, "what was played is in %s", self->path);
   else
     post (subscriber, agent_message_new_agent_error ("loudspeaker", "director", error->message));
 }
@@ -209,18 +218,14 @@ loudspeaker_message (AgentSubscriber *subscriber,
   switch (agent_message_get_message_type (message))
     {
     case AGENT_MESSAGE_TYPE_FRAME:
-      play (self);
+      play (self, agent_message_get_frame (message));
       break;
 
     case AGENT_MESSAGE_TYPE_CANCEL:
       handle_cancel (self, message);
       break;
 
-    case AGENT_MESSAGE_TYPE_TASK_STREAM_START:
-      start_answer (self, message);
-      break;
-
-    case AGENT_MESSAGE_TYPE_TASK_STREAM_END:
+    case AGENT_MESSAGE_TYPE_TASK_REQUEST:
       end_answer (self, message);
       break;
 

@@ -11,6 +11,8 @@ G_BEGIN_DECLS
 /*
  * Plays audio into a WAV file. A frame takes 20 ms, and meanwhile the next frames wait on the data channel.
  * A CANCEL comes on the system channel, before all of them. The frames that it overtook are then skipped.
+ *
+ * It is a plain subscriber: an actor would leave at a CANCEL. It responds to "play" when all frames before it are played.
  */
 G_DECLARE_FINAL_TYPE (Loudspeaker, loudspeaker, VOICE, LOUDSPEAKER, AgentSubscriber)
 

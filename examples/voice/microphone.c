@@ -12,7 +12,7 @@
 
 struct _Microphone
 {
-  AgentSubscriber parent_instance;
+  AgentActor parent_instance;
 
   GPtrArray *recordings; /* (element-type Recording) */
   gint64     interval;   /* between two frames, in microseconds */
@@ -25,7 +25,7 @@ struct _Microphone
   GSource  *clock;    /* (nullable): runs while the user speaks */
 };
 
-G_DEFINE_FINAL_TYPE (Microphone, microphone, AGENT_TYPE_SUBSCRIBER)
+G_DEFINE_FINAL_TYPE (Microphone, microphone, AGENT_TYPE_ACTOR)
 
 static void speak (Microphone *self);
 
@@ -49,10 +49,9 @@ end_recording (Microphone *self)
   g_clear_pointer (&self->metadata, g_variant_unref);
   self->n_spoken++;
 
-  post_note (
-      subscriber, NULL, "has sent %" G_GSIZE_FORMAT " frames of 20 ms to the detector", self->n_sent);
+  post_event (subscriber, "has sent %" G_GSIZE_FORMAT " frames of 20 ms to the detector", self->n_sent);
 
-  /* The mark follows the last frame through all agents. When it has passed them all, everything is done. */
+  /* The mark follows the last frame to the recogniser, which passes it on when everything is answered. */
   if (self->n_spoken == self->recordings->len)
     post_mark (subscriber, "detector", "end-of-input");
   else if (self->heard_enough)
@@ -88,21 +87,16 @@ speak (Microphone *self)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   Recording       *recording = g_ptr_array_index (self->recordings, self->n_spoken);
-  GVariantDict     metadata;
 
-  post_note (subscriber,
-             NULL,
-             "the user says %s%s%s  (%s, %.1f s)",
-             recording->transcript != NULL ? "“" : "",
-             recording->transcript != NULL ? recording->transcript : "something",
-             recording->transcript != NULL ? "”" : "",
-             recording->name,
-             recording_get_seconds (recording));
+  post_event (subscriber,
+              "the user says %s%s%s  (%s, %.1f s)",
+              recording->transcript != NULL ? "“" : "",
+              recording->transcript != NULL ? recording->transcript : "something",
+              recording->transcript != NULL ? "”" : "",
+              recording->name,
+              recording_get_seconds (recording));
 
-  g_variant_dict_init (&metadata, NULL);
-  g_variant_dict_insert (&metadata, "recording", "u", self->n_spoken);
-  self->metadata = g_variant_ref_sink (g_variant_dict_end (&metadata));
-
+  self->metadata = g_variant_ref_sink (g_variant_new_parsed ("{'recording': <%u>}", self->n_spoken));
   self->n_sent = 0;
   self->heard_enough = FALSE;
   self->clock = frame_clock_new (self->interval, on_tick, self);
@@ -115,9 +109,7 @@ microphone_message (AgentSubscriber *subscriber,
 {
   Microphone *self = VOICE_MICROPHONE (subscriber);
 
-  if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_ACTIVATE)
-    self->heard_enough = TRUE;
-  else if (g_str_equal (agent_message_get_name (message), "heard-enough"))
+  if (g_str_equal (agent_message_get_name (message), "heard-enough"))
     self->heard_enough = TRUE;
 
   if (self->heard_enough && self->clock == NULL && self->n_spoken < self->recordings->len)
@@ -125,15 +117,21 @@ microphone_message (AgentSubscriber *subscriber,
 }
 
 static void
-microphone_dispose (GObject *object)
+microphone_activated (AgentActor *actor,
+                      GVariant   *args)
 {
-  Microphone *self = VOICE_MICROPHONE (object);
+  speak (VOICE_MICROPHONE (actor));
+}
+
+static void
+microphone_ended (AgentActor *actor,
+                  const char *reason)
+{
+  Microphone *self = VOICE_MICROPHONE (actor);
 
   if (self->clock != NULL)
     g_source_destroy (self->clock);
   g_clear_pointer (&self->clock, g_source_unref);
-
-  G_OBJECT_CLASS (microphone_parent_class)->dispose (object);
 }
 
 static void
@@ -151,11 +149,10 @@ microphone_finalize (GObject *object)
 static void
 microphone_class_init (MicrophoneClass *klass)
 {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
-
-  object_class->dispose = microphone_dispose;
-  object_class->finalize = microphone_finalize;
+  G_OBJECT_CLASS (klass)->finalize = microphone_finalize;
   AGENT_SUBSCRIBER_CLASS (klass)->message = microphone_message;
+  AGENT_ACTOR_CLASS (klass)->activated = microphone_activated;
+  AGENT_ACTOR_CLASS (klass)->ended = microphone_ended;
 }
 
 static void
@@ -171,7 +168,8 @@ microphone_new (GMainContext *context,
 {
   Microphone *self;
 
-  self = g_object_new (VOICE_TYPE_MICROPHONE, "name", "microphone", "main-context", context, NULL);
+  self = g_object_new (
+      VOICE_TYPE_MICROPHONE, "name", "microphone", "parent", "director", "main-context", context, "active", FALSE, NULL);
   self->recordings = g_ptr_array_ref (recordings);
   self->interval = interval;
 

@@ -12,7 +12,7 @@ G_BEGIN_DECLS
  * Plays the part of the user with recordings, one after the other. The first one starts on ACTIVATE. Each further
  * one starts as soon as the user has heard enough of an answer ("heard-enough"), which is an interruption.
  */
-G_DECLARE_FINAL_TYPE (Microphone, microphone, VOICE, MICROPHONE, AgentSubscriber)
+G_DECLARE_FINAL_TYPE (Microphone, microphone, VOICE, MICROPHONE, AgentActor)
 
 AgentSubscriber *microphone_new (GMainContext *context,
                                  GPtrArray    *recordings,

@@ -53,18 +53,15 @@ post_mark (AgentSubscriber *from,
   post_reliably (from, agent_message_new_custom (name, AGENT_CHANNEL_DATA, source, to, NULL));
 }
 
-/*
- * Tells the timeline about the message @about, which is sent next, or about an event in this agent if it is NULL.
- * The line to print is a message too, so that the lines of all threads are printed whole and in order.
- */
+/* Tells the timeline. The line is a message too, so that the lines of all threads are printed whole and in order. */
 void
-post_note (AgentSubscriber *from,
-           AgentMessage    *about,
+post_line (AgentSubscriber *from,
+           const char      *to,
+           const char      *lane,
            const char      *format,
            ...)
 {
   const char      *source = agent_subscriber_get_name (from);
-  const char      *to = "", *lane = "";
   g_autofree char *text = NULL;
   GVariant        *note;
   va_list          arguments;
@@ -73,13 +70,30 @@ post_note (AgentSubscriber *from,
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
 
-  if (about != NULL)
-    {
-      to = agent_message_get_target (about) != NULL ? agent_message_get_target (about) : "all";
-      lane = agent_message_get_channel (about) == AGENT_CHANNEL_SYSTEM ? "system" : "data";
-    }
-
   note = g_variant_new ("(sss)", to, lane, text);
   post_reliably (
       from, agent_message_new_custom ("note", AGENT_CHANNEL_DATA, source, "timeline", note));
+}
+
+static void
+on_task_ended (GObject      *task,
+               GAsyncResult *result,
+               gpointer      user_data)
+{
+  g_autoptr (AgentJob) job = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) response = agent_task_wait_finish (AGENT_TASK (task), result, &error);
+
+  if (error != NULL)
+    agent_job_fail (job, error);
+  else
+    agent_job_complete (job, response);
+}
+
+/* The answer to @task, when it comes, is that to @job. */
+void
+post_answer (AgentTask *task,
+             AgentJob  *job)
+{
+  agent_task_wait_async (task, NULL, on_task_ended, g_object_ref (job));
 }

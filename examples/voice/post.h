@@ -18,9 +18,17 @@ void post_frame    (AgentSubscriber *from,
 void post_mark     (AgentSubscriber *from,
                     const char      *to,
                     const char      *name);
-void post_note     (AgentSubscriber *from,
-                    AgentMessage    *about,
+void post_line     (AgentSubscriber *from,
+                    const char      *to,
+                    const char      *lane,
                     const char      *format,
-                    ...) G_GNUC_PRINTF (3, 4);
+                    ...) G_GNUC_PRINTF (4, 5);
+void post_answer   (AgentTask       *task,
+                    AgentJob        *job);
+
+/* What @from sends to @to next, as data or on the system channel, or what happens in @from */
+#define post_note(from, to, ...)  post_line (from, to, "data", __VA_ARGS__)
+#define post_alert(from, to, ...) post_line (from, to, "system", __VA_ARGS__)
+#define post_event(from, ...)     post_line (from, "", "", __VA_ARGS__)
 
 G_END_DECLS

@@ -13,35 +13,33 @@
 
 struct _Recogniser
 {
-  AgentSubscriber parent_instance;
+  AgentActor parent_instance;
 
-  SpeechDecoder *decoder;   /* (nullable): until ACTIVATE */
-  guint          recording; /* the one that the last frame came from */
-  guint          n_frames;  /* of this utterance */
+  AgentConversation *conversation; /* with the user */
+  SpeechDecoder     *decoder;      /* (nullable): until it is loaded */
+  guint              recording;    /* the one that the last frame came from */
+  guint              n_frames;     /* of this utterance */
+  gboolean           input_ended;  /* the user says no more */
 };
 
-G_DEFINE_FINAL_TYPE (Recogniser, recogniser, AGENT_TYPE_SUBSCRIBER)
+G_DEFINE_FINAL_TYPE (Recogniser, recogniser, AGENT_TYPE_ACTOR)
 
 /* It takes time to read the model, but this thread has nothing else to do yet. */
 static void
-activate (Recogniser *self)
+load (Recogniser *self,
+      AgentJob   *job)
 {
-  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
-  g_autoptr (AgentInfo) info = NULL;
   g_autoptr (GError) error = NULL;
-  AgentMessage *message;
 
   self->decoder = speech_decoder_new (&error);
   if (self->decoder == NULL)
     {
-      post (subscriber, agent_message_new_agent_error ("recogniser", "director", error->message));
+      agent_job_fail (job, error);
       return;
     }
 
-  info = agent_info_new ("recogniser", "voice-assistant", NULL, TRUE, FALSE, g_get_real_time ());
-  message = agent_message_new_agent_ready (info);
-  post_note (subscriber, message, "ready: PocketSphinx has read its model");
-  post (subscriber, message);
+  post_note (AGENT_SUBSCRIBER (self), "director", "ready: PocketSphinx has read its model");
+  agent_job_complete (job, NULL);
 }
 
 static void
@@ -63,32 +61,38 @@ start_utterance (Recogniser *self)
   speech_decoder_begin (self->decoder);
 }
 
-static AgentMessage *
-new_heard (Recogniser *self,
-           const char *to,
-           const char *text)
+/* An answer that was interrupted has ended, too. */
+static void
+pass_end_of_input (Recogniser *self)
 {
-  GVariant *heard = g_variant_new ("(us)", self->recording, text);
+  if (self->input_ended && agent_actor_get_n_tasks (AGENT_ACTOR (self)) == 0)
+    post_mark (AGENT_SUBSCRIBER (self), "loudspeaker", "end-of-input");
+}
 
-  return agent_message_new_custom ("heard", AGENT_CHANNEL_DATA, "recogniser", to, heard);
+/* All that is requested, said and played for the answer belongs to the conversation, too. The task gets an id of its own. */
+static void
+request_answer (Recogniser *self,
+                const char *text)
+{
+  AgentMessage *request = agent_message_new_task_request (
+      "recogniser", "assistant", "answer", "answer", g_variant_new_string (text));
+  g_autoptr (AgentTask) task = NULL;
+
+  agent_message_set_conversation (request, self->conversation);
+  post_note (AGENT_SUBSCRIBER (self), "assistant", "heard “%s” in %u frames", text, self->n_frames);
+  task = agent_actor_request_full (AGENT_ACTOR (self), request, NULL);
+  g_signal_connect_object (task, "finished", G_CALLBACK (pass_end_of_input), self, G_CONNECT_SWAPPED);
 }
 
 static void
 end_utterance (Recogniser *self)
 {
-  AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   g_autofree char *text = speech_decoder_finish (self->decoder);
-  AgentMessage    *message = new_heard (self, "assistant", text);
+  GVariant        *heard = g_variant_new ("(us)", self->recording, text);
 
-  post_note (subscriber, message, "heard “%s” in %u frames", text, self->n_frames);
-  post_reliably (subscriber, message);
-  post_reliably (subscriber, new_heard (self, "director", text));
-}
-
-static void
-pass_end_of_input (Recogniser *self)
-{
-  post_mark (AGENT_SUBSCRIBER (self), "assistant", "end-of-input");
+  request_answer (self, text);
+  post_reliably (AGENT_SUBSCRIBER (self),
+                 agent_message_new_custom ("heard", AGENT_CHANNEL_DATA, "recogniser", "director", heard));
 }
 
 static void
@@ -98,18 +102,17 @@ recogniser_message (AgentSubscriber *subscriber,
   Recogniser *self = VOICE_RECOGNISER (subscriber);
   const char *name = agent_message_get_name (message);
 
-  if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_ACTIVATE)
-    activate (self);
-  else if (self->decoder == NULL)
-    return;
-  else if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_FRAME)
+  if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_FRAME)
     handle_frame (self, agent_message_get_frame (message));
   else if (g_str_equal (name, "speech-started"))
     start_utterance (self);
   else if (g_str_equal (name, "speech-ended"))
     end_utterance (self);
   else if (g_str_equal (name, "end-of-input"))
-    pass_end_of_input (self);
+    {
+      self->input_ended = TRUE;
+      pass_end_of_input (self);
+    }
 }
 
 static void
@@ -117,6 +120,7 @@ recogniser_finalize (GObject *object)
 {
   Recogniser *self = VOICE_RECOGNISER (object);
 
+  g_clear_object (&self->conversation);
   g_clear_pointer (&self->decoder, speech_decoder_free);
 
   G_OBJECT_CLASS (recogniser_parent_class)->finalize (object);
@@ -132,6 +136,8 @@ recogniser_class_init (RecogniserClass *klass)
 static void
 recogniser_init (Recogniser *self)
 {
+  self->conversation = agent_conversation_new (NULL);
+  g_signal_connect (self, "task-request::load", G_CALLBACK (load), NULL);
 }
 
 AgentSubscriber *
@@ -140,6 +146,8 @@ recogniser_new (GMainContext *context)
   return g_object_new (VOICE_TYPE_RECOGNISER,
                        "name",
                        "recogniser",
+                       "parent",
+                       "director",
                        "main-context",
                        context,
                        "capacity",

@@ -8,8 +8,11 @@ G_BEGIN_DECLS
 
 #define VOICE_TYPE_RECOGNISER (recogniser_get_type ())
 
-/* Turns the frames of an utterance into a "heard" message for the assistant, with the text. */
-G_DECLARE_FINAL_TYPE (Recogniser, recogniser, VOICE, RECOGNISER, AgentSubscriber)
+/*
+ * Turns the frames of an utterance into text, and requests an answer to it of the assistant. Reads its model in the
+ * task "load".
+ */
+G_DECLARE_FINAL_TYPE (Recogniser, recogniser, VOICE, RECOGNISER, AgentActor)
 
 AgentSubscriber *recogniser_new (GMainContext *context) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -9,10 +9,10 @@ G_BEGIN_DECLS
 #define VOICE_TYPE_SPEAKER (speaker_get_type ())
 
 /*
- * Turns the text of a task into frames for the loudspeaker: TASK_STREAM_START, frames, TASK_STREAM_END.
- * The loudspeaker responds to the task when it has played them.
+ * Turns the text of the task "speak" into frames for the loudspeaker, and has spoken when the loudspeaker has played
+ * them. Reads its voice in the task "load".
  */
-G_DECLARE_FINAL_TYPE (Speaker, speaker, VOICE, SPEAKER, AgentSubscriber)
+G_DECLARE_FINAL_TYPE (Speaker, speaker, VOICE, SPEAKER, AgentActor)
 
 AgentSubscriber *speaker_new (GMainContext *context) G_GNUC_WARN_UNUSED_RESULT;
 
