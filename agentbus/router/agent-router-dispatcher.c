@@ -938,7 +938,8 @@ dispatcher_drops_to_variant (const guint64 *n_dropped)
  * - `retries`: how often one of them was tried again by the timer, since it had no router, its router was not there, or
  *   the router before had not finished. A message that waits for room in the channel of a router is not tried by the
  *   timer, for the router tells when there is room;
- * - `returned`: how often one came back from a router that left without having handled it.
+ * - `returned`: how often one came back from a router that left without having handled it;
+ * - `waited`: those of `accepted` that were parked when they came.
  *
  * `accepted` is always the sum of `dispatched`, `parked`, `expired` and all of `dropped`.
  *
@@ -962,6 +963,7 @@ agent_router_dispatcher_get_statistics (AgentRouterDispatcher *self)
   g_variant_dict_insert (&dict, "refused", "t", counts.refused);
   g_variant_dict_insert (&dict, "retries", "t", counts.retries);
   g_variant_dict_insert (&dict, "returned", "t", counts.returned);
+  g_variant_dict_insert (&dict, "waited", "t", counts.accepted - counts.direct);
   g_variant_dict_insert_value (&dict, "dropped", dispatcher_drops_to_variant (counts.dropped));
 
   return g_variant_ref_sink (g_variant_dict_end (&dict));

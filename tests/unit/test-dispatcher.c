@@ -86,6 +86,11 @@ test_parked_then_assigned (TestFixture *f)
   test_iterate (f);
   test_assert_got (a, "1 2 3");
   g_assert_cmpuint (test_statistic (d, "retries"), ==, 0);
+
+  /* Those that have waited stay counted, and the next one does not wait. */
+  test_dispatch_number (d, "x", 4);
+  g_assert_cmpuint (test_statistic (d, "waited"), ==, 3);
+  g_assert_cmpuint (test_statistic (d, "accepted"), ==, 4);
 }
 
 static void
