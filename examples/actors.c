@@ -3,16 +3,17 @@
 /*
  * A thousand actors learn to keep a pole upright. They do not notice when the workers that answer them join or leave.
  *
- *      arena ──── REQUEST_INFERENCE ───► dispatcher ──── to the worker that ───► worker-0
+ *      arena ──── request "decide" ────► dispatcher ──── to the worker that ───► worker-0
  *        ▲         for "actor-7"             ▲            actor-7 is at     ───► worker-1 …
  *        │                                   │                                      │  ▲
  *        │                              route table ◄── staff ── MODEL_UPDATE ──────┼──┘
  *        │                                                       (system channel)   │
- *        └──────────────────────────────── "action" ────────────────────────────────┘
+ *        └──────────────────────────────── answer ──────────────────────────────────┘
  *
- * The actors form two teams that learn separately, so that the new model of one team overtakes the waiting requests of
- * the other. Each worker has a thread; the rest shares the main context. The result depends on the seed alone, not on
- * which worker answers or when: two runs draw the same curve.
+ * The actors that learn are numbers in the arena. It and its workers are those of the library: an AgentActor each, which
+ * a runner ends as a tree. The actors form two teams that learn separately, so that the new model of one team overtakes
+ * the waiting requests of the other. Each worker has a thread; the rest shares the main context. The result depends on
+ * the seed alone, not on which worker answers or when: two runs draw the same curve.
  *
  * Start to read with actors/arena.c, which asks, then actors/worker.c, which answers, and actors/staff.c, which hires,
  * replaces and dismisses the workers.
@@ -23,6 +24,7 @@
 #include "actors/report.h"
 #include "actors/staff.h"
 #include "actors/trainer.h"
+#include "voice/ledger.h"
 
 #include <locale.h>
 #include <stdio.h>
@@ -54,7 +56,7 @@ typedef struct
   Staff                 *staff;
   Trainer              **trainers;
   gint64                 time;
-  guint64                n_answered;
+  guint64                n_dispatched;
   guint64                n_waited;
 } Progress;
 
@@ -124,25 +126,27 @@ parse_options (Options *options,
 }
 
 static void
-print_progress (Progress           *self,
-                guint               generation,
-                const ArenaFigures *figures)
+print_progress (Progress *self,
+                guint     generation)
 {
-  gint64 now = g_get_monotonic_time ();
+  g_autoptr (GVariant) ledger = agent_router_dispatcher_get_statistics (self->dispatcher);
+  guint64 n_dispatched = ledger_get_count (ledger, "dispatched");
+  guint64 n_waited = ledger_get_count (ledger, "waited");
+  gint64  now = g_get_monotonic_time ();
 
   printf ("%10u", generation + 1);
   for (guint team = 0; team < N_TEAMS; team++)
     printf (" %8.1f", g_array_index (trainer_get_curve (self->trainers[team]), double, generation));
   printf (" %12.0f %8u %8" G_GUINT64_FORMAT " %8u\n",
-          (figures->n_answered - self->n_answered) * (double) G_USEC_PER_SEC / MAX (now - self->time, 1),
+          (n_dispatched - self->n_dispatched) * (double) G_USEC_PER_SEC / MAX (now - self->time, 1),
           staff_get_n_present (self->staff),
-          figures->n_parked - self->n_waited,
+          n_waited - self->n_waited,
           agent_router_dispatcher_get_n_parked (self->dispatcher));
   fflush (stdout);
 
   self->time = now;
-  self->n_answered = figures->n_answered;
-  self->n_waited = figures->n_parked;
+  self->n_dispatched = n_dispatched;
+  self->n_waited = n_waited;
 }
 
 static void
@@ -155,17 +159,19 @@ on_learned (Arena    *arena,
 
   /* The line is printed when the slower team has reached this generation too. */
   if (other > generation)
-    print_progress (self, generation, arena_get_figures (arena));
+    print_progress (self, generation);
 
   /* The workers change in the middle of the other team's generation, when many of its requests are under way. */
   if (team == 0)
     staff_change (self->staff, generation);
 }
 
+/* Returns whether all generations were played: a signal may end the arena before. */
 static gboolean
-play (Progress *progress,
-      Arena    *arena,
-      guint     n_generations)
+play (Progress    *progress,
+      AgentRunner *runner,
+      Arena       *arena,
+      guint        n_generations)
 {
   printf ("%10s %8s %8s %12s %8s %8s %8s\n",
           "generation",
@@ -178,40 +184,9 @@ play (Progress *progress,
 
   progress->time = g_get_monotonic_time ();
   g_signal_connect (arena, "learned", G_CALLBACK (on_learned), progress);
+  arena_play (arena, n_generations);
 
-  return arena_play (arena, n_generations);
-}
-
-static void
-on_stopped (GObject      *object,
-            GAsyncResult *result,
-            gpointer      user_data)
-{
-  GAsyncResult **stopped = user_data;
-
-  *stopped = g_object_ref (result);
-}
-
-static void
-stop (AgentRouterDispatcher *dispatcher,
-      AgentBus              *bus)
-{
-  g_autoptr (GAsyncResult) dispatcher_stopped = NULL;
-  g_autoptr (GAsyncResult) bus_stopped = NULL;
-  g_autoptr (GError) error = NULL;
-
-  agent_router_dispatcher_stop_async (dispatcher, NULL, on_stopped, &dispatcher_stopped);
-  while (dispatcher_stopped == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  if (!agent_router_dispatcher_stop_finish (dispatcher, dispatcher_stopped, &error))
-    g_warning ("The dispatcher: %s", error->message);
-  g_clear_error (&error);
-
-  agent_bus_stop_async (bus, NULL, on_stopped, &bus_stopped);
-  while (bus_stopped == NULL)
-    g_main_context_iteration (NULL, TRUE);
-  if (!agent_bus_stop_finish (bus, bus_stopped, &error))
-    g_warning ("The bus: %s", error->message);
+  return agent_runner_run (runner) == 0 && arena_is_complete (arena);
 }
 
 static gboolean
@@ -221,10 +196,12 @@ report (AgentRouterDispatcher *dispatcher,
         Trainer              **trainers,
         gboolean               complete)
 {
+  g_autoptr (GVariant) requests = agent_actor_get_statistics (AGENT_ACTOR (arena));
   g_autoptr (GVariant) ledger = agent_router_dispatcher_get_statistics (dispatcher);
   g_autoptr (GVariant) bus_ledger = agent_bus_get_statistics (agent_router_dispatcher_get_bus (dispatcher));
   Report self = {
     .complete = complete,
+    .requests = requests,
     .arena = arena_get_figures (arena),
     .workers = staff_get_workers (staff),
     .dispatcher = ledger,
@@ -241,23 +218,22 @@ static int
 run (const Options *options,
      Trainer      **trainers)
 {
-  g_autoptr (AgentBus) bus = agent_bus_new ();
+  g_autoptr (AgentRunner) runner = agent_runner_new ("actors");
   g_autoptr (AgentRouteTable) routes = agent_route_table_new ();
-  g_autoptr (AgentRouterDispatcher) dispatcher = agent_router_dispatcher_new (bus, routes);
-  g_autoptr (Staff) staff = staff_new (dispatcher, trainers, options->n_actors);
+  g_autoptr (AgentRouterDispatcher) dispatcher =
+      agent_router_dispatcher_new (agent_runner_get_bus (runner), routes);
+  g_autoptr (Staff) staff = staff_new (runner, dispatcher, trainers, options->n_actors);
   g_autoptr (Arena) arena = arena_new (dispatcher, staff, trainers, options->n_actors);
   g_autoptr (GError) error = NULL;
   Progress progress = { .dispatcher = dispatcher, .staff = staff, .trainers = trainers };
   gboolean complete, holds;
 
   agent_router_dispatcher_set_capacity (dispatcher, options->n_parked);
-  if (!agent_bus_subscribe (bus, AGENT_SUBSCRIBER (arena), &error) ||
+  if (!agent_runner_add (runner, AGENT_ACTOR (arena), &error) ||
       !staff_open (staff, options->n_workers, &error))
     return fail (error);
 
-  complete = play (&progress, arena, options->n_generations);
-  staff_settle (staff);
-  stop (dispatcher, bus);
+  complete = play (&progress, runner, arena, options->n_generations);
   staff_close (staff);
   holds = report (dispatcher, arena, staff, trainers, complete);
 

@@ -2,7 +2,9 @@
 
 #include "arena.h"
 
-/* Milliseconds until a refused request is sent again. */
+#include "../voice/ledger.h"
+
+/* Milliseconds until a request that was not answered is made again. */
 #define ASK_AGAIN_AFTER 10
 
 /* Seconds without any answer, after which the program ends with a message instead of hanging. */
@@ -10,15 +12,16 @@
 
 typedef struct
 {
+  Arena   *arena; /* (unowned) */
+  guint    number;
   char    *id;
   CartPole pole;
   double   curiosity[CART_POLE_N_STATE];
-  gboolean waiting; /* for an answer */
 } Actor;
 
 struct _Arena
 {
-  AgentSubscriber parent_instance;
+  AgentActor parent_instance;
 
   AgentRouterDispatcher *dispatcher;
   Staff                 *staff;    /* (unowned) */
@@ -26,10 +29,9 @@ struct _Arena
   Actor                 *actors;
   guint                  n_actors;
 
-  GMainLoop   *loop;
   guint        n_generations;
-  guint        n_playing; /* teams */
-  GQueue       refused;   /* of actors, by number */
+  guint        n_playing;  /* teams */
+  GQueue       unanswered; /* (element-type Actor): those that ask again soon */
   guint        ask_timer;
   guint        silence_timer;
   guint64      n_answered_then; /* how many answers there were at the last check for silence */
@@ -44,25 +46,25 @@ enum
 
 static guint signals[N_SIGNALS];
 
-G_DEFINE_FINAL_TYPE (Arena, arena, AGENT_TYPE_SUBSCRIBER)
+G_DEFINE_FINAL_TYPE (Arena, arena, AGENT_TYPE_ACTOR)
 
 /* --- Asking --- */
 
+static void take_answer (Actor        *actor,
+                         const Answer *answer);
+
 static Trainer *
-get_trainer (Arena *self,
-             guint  actor)
+get_trainer (Actor *actor)
 {
-  return self->trainers[actor % N_TEAMS];
+  return actor->arena->trainers[actor->number % N_TEAMS];
 }
 
-static AgentMessage *
-new_request (Arena *self,
-             guint  number)
+static GVariant *
+new_question (Actor *actor)
 {
-  const Actor *actor = &self->actors[number];
-  const Model *model = trainer_get_model (get_trainer (self, number));
+  const Model *model = trainer_get_model (get_trainer (actor));
   Question     question = {
-        .actor = number,
+        .actor = actor->number,
         .team = model->team,
         .generation = model->generation,
         .step = actor->pole.n_steps,
@@ -74,45 +76,44 @@ new_request (Arena *self,
       question.curiosity[i] = actor->curiosity[i];
     }
 
-  return agent_message_new_routed (
-      AGENT_MESSAGE_TYPE_REQUEST_INFERENCE, "arena", actor->id, payload_new_question (&question));
+  return payload_new_question (&question);
 }
 
 static gboolean ask_again (gpointer data);
 
+/* The request was refused, or given up on the way: each ends in exactly one way, so no step is answered twice. */
 static void
-refuse (Arena *self,
-        guint  number)
+ask_again_soon (Actor *actor)
 {
-  self->figures.n_refused++;
-  g_queue_push_tail (&self->refused, GUINT_TO_POINTER (number));
+  Arena *self = actor->arena;
 
+  /* Whoever ends the arena ends its requests, too. */
+  if (agent_actor_get_state (AGENT_ACTOR (self)) != AGENT_ACTOR_STATE_READY)
+    return;
+
+  g_queue_push_tail (&self->unanswered, actor);
   if (self->ask_timer == 0)
     self->ask_timer = g_timeout_add (ASK_AGAIN_AFTER, ask_again, self);
 }
 
-/* Passes no GError: the result is enough, because the actor has to ask again whatever the reason is. */
 static void
-ask (Arena *self,
-     guint  number)
+on_finished (AgentTask *task,
+             Actor     *actor)
 {
-  self->figures.n_asked++;
-  self->actors[number].waiting = TRUE;
+  if (agent_task_get_status (task) == AGENT_TASK_STATUS_COMPLETED)
+    take_answer (actor, payload_get_answer (agent_task_get_response (task)));
+  else
+    ask_again_soon (actor);
+}
 
-  switch (agent_router_dispatcher_dispatch (self->dispatcher, new_request (self, number), NULL))
-    {
-    case AGENT_DISPATCH_RESULT_PARKED:
-      self->figures.n_parked++;
-      break;
+/* The dispatcher knows which worker the actor is at. */
+static void
+ask (Actor *actor)
+{
+  g_autoptr (AgentTask) task =
+      agent_actor_request (AGENT_ACTOR (actor->arena), actor->id, "decide", new_question (actor));
 
-    case AGENT_DISPATCH_RESULT_REFUSED:
-      refuse (self, number);
-      break;
-
-    case AGENT_DISPATCH_RESULT_DELIVERED:
-    default:
-      break;
-    }
+  g_signal_connect (task, "finished", G_CALLBACK (on_finished), actor);
 }
 
 static gboolean
@@ -122,50 +123,13 @@ ask_again (gpointer data)
 
   self->ask_timer = 0;
 
-  for (guint n = self->refused.length; n > 0; n--)
+  for (guint n = self->unanswered.length; n > 0; n--)
     {
       self->figures.n_again++;
-      ask (self, GPOINTER_TO_UINT (g_queue_pop_head (&self->refused)));
+      ask (g_queue_pop_head (&self->unanswered));
     }
 
   return G_SOURCE_REMOVE;
-}
-
-/* A request that the dispatcher has given up never reaches a worker, so no request is answered twice. */
-static void
-ask_after_loss (Arena        *self,
-                AgentMessage *message)
-{
-  const Question *question = payload_get_question (agent_message_get_payload (message));
-
-  g_return_if_fail (question != NULL && question->actor < self->n_actors);
-
-  if (!g_main_loop_is_running (self->loop))
-    return;
-
-  self->figures.n_again++;
-  ask (self, question->actor);
-}
-
-static void
-on_expired (AgentRouterDispatcher *dispatcher,
-            AgentMessage          *message,
-            guint                  waited,
-            guint                  n_attempts,
-            Arena                 *self)
-{
-  self->figures.n_expired++;
-  ask_after_loss (self, message);
-}
-
-static void
-on_dropped (AgentRouterDispatcher *dispatcher,
-            AgentMessage          *message,
-            AgentDropReason        reason,
-            Arena                 *self)
-{
-  self->figures.n_dropped++;
-  ask_after_loss (self, message);
 }
 
 /* --- Playing --- */
@@ -179,8 +143,28 @@ start_generation (Arena *self,
       Actor *actor = &self->actors[number];
 
       trainer_send_in (self->trainers[team], number / N_TEAMS, &actor->pole, actor->curiosity);
-      ask (self, number);
+      ask (actor);
     }
+}
+
+static void
+on_stopped (GObject      *dispatcher,
+            GAsyncResult *result,
+            gpointer      self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!agent_router_dispatcher_stop_finish (AGENT_ROUTER_DISPATCHER (dispatcher), result, &error))
+    g_warning ("The dispatcher: %s", error->message);
+
+  agent_actor_end_async (self, NULL, NULL, NULL, NULL);
+}
+
+/* The dispatcher stops first, then the workers end, which are the children of the arena, and then the arena itself. */
+static void
+end_play (Arena *self)
+{
+  agent_router_dispatcher_stop_async (self->dispatcher, NULL, on_stopped, self);
 }
 
 /* The other team is in the middle of its own generation: the new model overtakes its requests. */
@@ -201,63 +185,47 @@ end_generation (Arena *self,
   g_signal_emit (self, signals[LEARNED], 0, team, generation - 1);
 
   if (self->n_playing == 0)
-    g_main_loop_quit (self->loop);
+    end_play (self);
 }
 
+/* Looks also whether the answer is to this step. */
 static void
-make_step (Arena   *self,
-           guint    number,
-           gboolean push_right)
-{
-  CartPole *pole = &self->actors[number].pole;
-
-  if (cart_pole_step (pole, push_right))
-    ask (self, number);
-  else if (trainer_take_result (get_trainer (self, number), number / N_TEAMS, pole->n_steps))
-    end_generation (self, number % N_TEAMS);
-}
-
-static gboolean
-is_expected (Arena        *self,
+take_answer (Actor        *actor,
              const Answer *answer)
 {
-  const Actor *actor;
+  Arena   *self = actor->arena;
+  Trainer *trainer = get_trainer (actor);
 
-  if (answer == NULL || answer->actor >= self->n_actors)
-    return FALSE;
-
-  actor = &self->actors[answer->actor];
-
-  return actor->waiting && answer->step == actor->pole.n_steps &&
-         answer->generation == trainer_get_model (get_trainer (self, answer->actor))->generation;
-}
-
-static void
-arena_message (AgentSubscriber *subscriber,
-               AgentMessage    *message)
-{
-  Arena        *self = ACTORS_ARENA (subscriber);
-  const Answer *answer = payload_get_answer (agent_message_get_payload (message));
-
-  if (!is_expected (self, answer))
+  if (answer == NULL || answer->actor != actor->number || answer->step != actor->pole.n_steps ||
+      answer->generation != trainer_get_model (trainer)->generation)
     {
       self->figures.n_unexpected++;
       return;
     }
 
-  self->figures.n_answered++;
-  self->actors[answer->actor].waiting = FALSE;
-  make_step (self, answer->actor, answer->push_right);
+  if (cart_pole_step (&actor->pole, answer->push_right))
+    ask (actor);
+  else if (trainer_take_result (trainer, actor->number / N_TEAMS, actor->pole.n_steps))
+    end_generation (self, actor->number % N_TEAMS);
+}
+
+static guint64
+get_n_answered (Arena *self)
+{
+  g_autoptr (GVariant) statistics = agent_actor_get_statistics (AGENT_ACTOR (self));
+
+  return ledger_get_count (statistics, "completed");
 }
 
 static gboolean
 check_silence (gpointer data)
 {
-  Arena *self = data;
+  Arena  *self = data;
+  guint64 n_answered = get_n_answered (self);
 
-  if (self->figures.n_answered == self->n_answered_then)
-    g_main_loop_quit (self->loop);
-  self->n_answered_then = self->figures.n_answered;
+  if (n_answered == self->n_answered_then)
+    end_play (self);
+  self->n_answered_then = n_answered;
 
   return G_SOURCE_CONTINUE;
 }
@@ -265,15 +233,22 @@ check_silence (gpointer data)
 /* --- GObject --- */
 
 static void
+arena_ended (AgentActor *actor,
+             const char *reason)
+{
+  Arena *self = ACTORS_ARENA (actor);
+
+  g_clear_handle_id (&self->ask_timer, g_source_remove);
+  g_clear_handle_id (&self->silence_timer, g_source_remove);
+}
+
+static void
 arena_finalize (GObject *object)
 {
   Arena *self = ACTORS_ARENA (object);
 
-  g_clear_handle_id (&self->ask_timer, g_source_remove);
-  g_queue_clear (&self->refused);
-  g_signal_handlers_disconnect_by_data (self->dispatcher, self);
+  g_queue_clear (&self->unanswered);
   g_object_unref (self->dispatcher);
-  g_main_loop_unref (self->loop);
   for (guint i = 0; i < self->n_actors; i++)
     g_free (self->actors[i].id);
   g_free (self->actors);
@@ -285,7 +260,7 @@ static void
 arena_class_init (ArenaClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = arena_finalize;
-  AGENT_SUBSCRIBER_CLASS (klass)->message = arena_message;
+  AGENT_ACTOR_CLASS (klass)->ended = arena_ended;
 
   signals[LEARNED] = g_signal_new ("learned",
                                    ACTORS_TYPE_ARENA,
@@ -303,8 +278,7 @@ arena_class_init (ArenaClass *klass)
 static void
 arena_init (Arena *self)
 {
-  self->loop = g_main_loop_new (NULL, FALSE);
-  g_queue_init (&self->refused);
+  g_queue_init (&self->unanswered);
 }
 
 /* --- For the main program --- */
@@ -315,8 +289,7 @@ arena_new (AgentRouterDispatcher *dispatcher,
            Trainer              **trainers,
            guint                  n_actors)
 {
-  /* Each actor waits for one answer at most. */
-  Arena *self = g_object_new (ACTORS_TYPE_ARENA, "name", "arena", "capacity", n_actors, NULL);
+  Arena *self = g_object_new (ACTORS_TYPE_ARENA, "name", "arena", "dispatcher", dispatcher, NULL);
 
   self->dispatcher = g_object_ref (dispatcher);
   self->staff = staff;
@@ -324,16 +297,13 @@ arena_new (AgentRouterDispatcher *dispatcher,
   self->n_actors = n_actors;
   self->actors = g_new0 (Actor, n_actors);
   for (guint i = 0; i < n_actors; i++)
-    self->actors[i].id = g_strdup_printf ("actor-%u", i);
-
-  g_signal_connect (dispatcher, "expired", G_CALLBACK (on_expired), self);
-  g_signal_connect (dispatcher, "dropped", G_CALLBACK (on_dropped), self);
+    self->actors[i] = (Actor){ .arena = self, .number = i, .id = g_strdup_printf ("actor-%u", i) };
 
   return self;
 }
 
-/* Returns whether all generations were played, and not given up because there were no answers any more. */
-gboolean
+/* The arena ends when all generations were played, or when there are no answers any more. */
+void
 arena_play (Arena *self,
             guint  n_generations)
 {
@@ -343,9 +313,11 @@ arena_play (Arena *self,
     start_generation (self, team);
 
   self->silence_timer = g_timeout_add_seconds (MAX_SILENCE, check_silence, self);
-  g_main_loop_run (self->loop);
-  g_clear_handle_id (&self->silence_timer, g_source_remove);
+}
 
+gboolean
+arena_is_complete (Arena *self)
+{
   return self->n_playing == 0;
 }
 

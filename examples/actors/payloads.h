@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  * payload is written with one copy and read with none.
  */
 
-/* A REQUEST_INFERENCE: everything that the action depends on, except the model. */
+/* Of the request "decide": everything that the action depends on, except the model. */
 typedef struct
 {
   guint32 actor;
@@ -22,7 +22,7 @@ typedef struct
   double  curiosity[CART_POLE_N_STATE];
 } Question;
 
-/* An "action" */
+/* The answer to it: the action */
 typedef struct
 {
   guint32 actor;

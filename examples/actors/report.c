@@ -8,17 +8,6 @@
 
 /* Prints what became of every request, and whether the counts of the arena, the dispatcher and the bus agree. */
 
-static guint64
-get_count (GVariant   *ledger,
-           const char *key)
-{
-  guint64 count = 0;
-
-  g_variant_lookup (ledger, key, "t", &count);
-
-  return count;
-}
-
 static void
 print_count (const char *what,
              guint64     count,
@@ -30,19 +19,20 @@ print_count (const char *what,
 static void
 print_requests (const Report *self)
 {
-  const ArenaFigures *arena = self->arena;
+  GVariant *ledger = self->dispatcher;
 
   printf ("\nRequests\n");
-  print_count ("asked", arena->n_asked, "by the actors");
-  print_count ("dispatched", get_count (self->dispatcher, "dispatched"), "handed over to a worker");
-  print_count ("waited", arena->n_parked, "parked: nobody assigned, or no room");
-  print_count ("returned", get_count (self->dispatcher, "returned"), "from a worker that left before their turn");
-  print_count ("retried", get_count (self->dispatcher, "retries"), "by the dispatcher's timer");
-  print_count ("expired", arena->n_expired, "waited for too long");
-  print_count ("dropped", arena->n_dropped, "given up by the dispatcher");
-  print_count ("refused", arena->n_refused, "not accepted");
-  print_count ("asked again", arena->n_again, "after one of the last three");
-  print_count ("answered", arena->n_answered, "");
+  print_count ("asked", ledger_get_count (self->requests, "requests"), "by the actors");
+  print_count ("dispatched", ledger_get_count (ledger, "dispatched"), "handed over to a worker");
+  print_count ("waited", ledger_get_count (ledger, "waited"), "parked: nobody assigned, or no room");
+  print_count ("returned", ledger_get_count (ledger, "returned"), "from a worker that left before their turn");
+  print_count ("retried", ledger_get_count (ledger, "retries"), "by the dispatcher's timer");
+  print_count ("expired", ledger_get_count (ledger, "expired"), "waited for too long");
+  print_count ("dropped", ledger_get_n_dropped (ledger), "given up by the dispatcher");
+  print_count ("refused", ledger_get_count (ledger, "refused"), "not accepted");
+  print_count ("closed", ledger_get_count (self->requests, "closed"), "given up by a worker that left at once");
+  print_count ("asked again", self->arena->n_again, "after one of the last four");
+  print_count ("answered", ledger_get_count (self->requests, "completed"), "");
 }
 
 static void
@@ -92,50 +82,50 @@ print_check (gboolean    holds,
   return holds;
 }
 
+/* What the dispatcher has handed over was answered, or given up by a worker that left. */
 static gboolean
-agrees_with_dispatcher (const ArenaFigures *arena,
-                        GVariant           *ledger)
+agrees_with_dispatcher (const Report *self)
 {
-  guint64 accepted = get_count (ledger, "accepted");
-  guint64 dispatched = get_count (ledger, "dispatched");
-  guint64 expired = get_count (ledger, "expired");
-  guint64 dropped = ledger_get_n_dropped (ledger);
+  GVariant *ledger = self->dispatcher;
+  guint64   accepted = ledger_get_count (ledger, "accepted");
+  guint64   dispatched = ledger_get_count (ledger, "dispatched");
 
-  return accepted == dispatched + get_count (ledger, "parked") + expired + dropped &&
-         accepted == arena->n_asked - arena->n_refused && dispatched == arena->n_answered &&
-         expired == arena->n_expired && dropped == arena->n_dropped &&
-         get_count (ledger, "refused") == arena->n_refused;
+  return accepted == dispatched + ledger_get_count (ledger, "parked") + ledger_get_count (ledger, "expired") +
+                         ledger_get_n_dropped (ledger) &&
+         accepted + ledger_get_count (ledger, "refused") == ledger_get_count (self->requests, "requests") &&
+         dispatched == ledger_get_count (self->requests, "completed") + ledger_get_count (self->requests, "closed");
 }
 
+/* The bus has delivered each request that was dispatched, an answer to each, and the models. */
 static gboolean
 is_bus_clean (const Report        *self,
               const WorkerFigures *workers)
 {
-  guint64 delivered = get_count (self->bus, "delivered");
+  guint64 delivered = ledger_get_count (self->bus, "delivered");
 
-  return get_count (self->bus, "offered") == delivered && get_count (self->bus, "queued") == 0 &&
+  return ledger_get_count (self->bus, "offered") == delivered && ledger_get_count (self->bus, "queued") == 0 &&
          ledger_get_n_dropped (self->bus) == 0 &&
-         delivered == workers->n_answered + workers->n_updates + self->arena->n_answered;
+         delivered == 2 * ledger_get_count (self->dispatcher, "dispatched") + workers->n_updates;
 }
 
 static gboolean
 print_checks (const Report *self)
 {
-  const ArenaFigures *arena = self->arena;
-  guint64             n_lost = arena->n_expired + arena->n_dropped + arena->n_refused;
-  WorkerFigures       workers = add_workers (self->workers);
-  gboolean            holds;
+  guint64       n_requests = ledger_get_count (self->requests, "requests");
+  guint64       n_answered = ledger_get_count (self->requests, "completed");
+  guint64       n_open = ledger_get_count (self->requests, "open");
+  WorkerFigures workers = add_workers (self->workers);
+  gboolean      holds;
 
   printf ("\n");
   holds = print_check (self->complete, "all generations were played");
-  holds &= print_check (arena->n_asked == arena->n_answered + n_lost && arena->n_again == n_lost,
+  holds &= print_check (n_open == 0 && n_requests == n_answered + self->arena->n_again,
                         "each request was answered, or given up and asked again");
-  holds &= print_check (arena->n_answered == self->n_steps && arena->n_answered == workers.n_answered,
+  holds &= print_check (n_answered == self->n_steps && n_answered == workers.n_answered,
                         "each step of each episode was answered exactly once");
-  holds &= print_check (arena->n_unexpected == 0, "each actor got its answers in order");
+  holds &= print_check (self->arena->n_unexpected == 0, "each actor got its answers in order");
   holds &= print_check (workers.n_unprepared == 0, "no request came to a worker before its model");
-  holds &= print_check (agrees_with_dispatcher (arena, self->dispatcher),
-                        "the dispatcher's ledger balances, and says the same");
+  holds &= print_check (agrees_with_dispatcher (self), "the dispatcher's ledger balances, and says the same");
   holds &= print_check (is_bus_clean (self, &workers), "the bus's ledger balances, and says the same");
 
   printf ("\n%u model updates overtook %" G_GUINT64_FORMAT " requests that were sent before them.\n",

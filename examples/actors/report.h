@@ -11,6 +11,7 @@ typedef struct
 {
   gboolean            complete;   /* all generations were played */
   guint64             n_steps;    /* of all episodes */
+  GVariant           *requests;   /* statistics of the arena */
   const ArenaFigures *arena;
   GPtrArray          *workers;    /* (element-type Worker) */
   GVariant           *dispatcher; /* the ledgers */

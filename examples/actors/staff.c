@@ -16,15 +16,14 @@
 
 struct _Staff
 {
-  AgentRouterDispatcher *dispatcher;
-  AgentBus              *bus;    /* (unowned) of the dispatcher */
-  AgentRouteTable       *routes; /* (unowned) of the dispatcher */
-  Trainer              **trainers;
-  guint                  n_actors;
+  AgentRunner     *runner;
+  AgentBus        *bus; /* (unowned) of the runner */
+  AgentRouteTable *routes;
+  Trainer        **trainers;
+  guint            n_actors;
 
   GPtrArray *threads; /* (element-type LoopThread) */
   GPtrArray *workers; /* (element-type Worker): all workers there ever were, by number */
-  GPtrArray *present; /* (element-type Worker) (unowned) */
   Worker    *stuck;   /* (nullable) */
   guint      late_timer;
   guint      stuck_timer;
@@ -48,13 +47,29 @@ send_model (Staff  *self,
       agent_message_new_routed (AGENT_MESSAGE_TYPE_MODEL_UPDATE, "arena", get_name (worker), payload));
 }
 
+/* The workers that have not begun to leave: (transfer container) (element-type Worker). An AgentRegistry would tell of one
+ * that leaves a little later, and what is sent to it until then would be lost. */
+static GPtrArray *
+list_present (Staff *self)
+{
+  GPtrArray *present = g_ptr_array_new ();
+
+  for (guint i = 0; i < self->workers->len; i++)
+    if (agent_actor_get_state (self->workers->pdata[i]) == AGENT_ACTOR_STATE_READY)
+      g_ptr_array_add (present, self->workers->pdata[i]);
+
+  return present;
+}
+
 /* Sends a team's model to all workers. */
 void
 staff_publish (Staff *self,
                guint  team)
 {
-  for (guint i = 0; i < self->present->len; i++)
-    send_model (self, team, g_ptr_array_index (self->present, i));
+  g_autoptr (GPtrArray) present = list_present (self);
+
+  for (guint i = 0; i < present->len; i++)
+    send_model (self, team, present->pdata[i]);
 }
 
 /* No actor is assigned to the new worker yet, so it gets the models before its first request. */
@@ -67,29 +82,33 @@ hire (Staff   *self,
   LoopThread *thread = loop_thread_new (name);
 
   g_ptr_array_add (self->threads, thread);
-  worker = worker_new (name, loop_thread_get_context (thread), self->bus);
+  worker = worker_new (name, loop_thread_get_context (thread));
 
-  if (!agent_bus_subscribe (self->bus, AGENT_SUBSCRIBER (worker), error))
+  if (!agent_runner_add (self->runner, AGENT_ACTOR (worker), error))
     return FALSE;
 
   for (guint team = 0; team < N_TEAMS; team++)
     send_model (self, team, worker);
 
-  g_ptr_array_add (self->present, worker);
   g_ptr_array_add (self->workers, g_steal_pointer (&worker));
 
   return TRUE;
 }
 
-/* Each worker that is present gets its share of the actors. An actor that keeps its worker notices nothing. */
+/* Each worker that is present gets its share of the actors. An actor that keeps its worker notices nothing.
+ *
+ * @without: (nullable): a worker that is about to leave */
 static void
-share_out (Staff *self)
+share_out (Staff  *self,
+           Worker *without)
 {
+  g_autoptr (GPtrArray) present = list_present (self);
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
   g_autoptr (GVariant) moves = NULL;
 
-  for (guint i = 0; i < self->present->len; i++)
-    g_ptr_array_add (names, (gpointer) get_name (g_ptr_array_index (self->present, i)));
+  for (guint i = 0; i < present->len; i++)
+    if (present->pdata[i] != without)
+      g_ptr_array_add (names, (gpointer) get_name (present->pdata[i]));
   g_ptr_array_add (names, NULL);
 
   moves = agent_route_table_rebalance (self->routes, (const char *const *) names->pdata, NULL);
@@ -109,7 +128,7 @@ announce (Staff   *self,
         agent_route_table_unassign (self->routes, id);
     }
 
-  share_out (self);
+  share_out (self, NULL);
 }
 
 static gboolean
@@ -123,54 +142,13 @@ announce_late (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-static void
-on_left (GObject      *bus,
-         GAsyncResult *result,
-         gpointer      user_data)
-{
-  g_autoptr (GError) error = NULL;
-
-  /* If the bus was stopped meanwhile, the worker has left already. */
-  if (!agent_bus_unsubscribe_finish (AGENT_BUS (bus), result, &error) &&
-      !g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_NOT_FOUND))
-    g_warning ("A worker did not leave in time: %s", error->message);
-}
-
-static void
-leave (Staff  *self,
-       Worker *worker)
-{
-  g_ptr_array_remove (self->present, worker);
-  agent_bus_unsubscribe_async (self->bus, get_name (worker), NULL, on_left, NULL);
-}
-
-static void
-on_drained (GObject      *dispatcher,
-            GAsyncResult *result,
-            gpointer      user_data)
-{
-  g_autoptr (Worker) worker = user_data;
-  g_autoptr (GError) error = NULL;
-
-  if (!agent_router_dispatcher_drain_router_finish (AGENT_ROUTER_DISPATCHER (dispatcher), result, &error))
-    g_warning ("A worker was not through in time: %s", error->message);
-
-  agent_bus_unsubscribe_async (agent_router_dispatcher_get_bus (AGENT_ROUTER_DISPATCHER (dispatcher)),
-                               get_name (worker),
-                               NULL,
-                               on_left,
-                               NULL);
-}
-
 /* The others get the actors, and the worker leaves when it has answered the requests that it has. */
 static void
 retire (Staff  *self,
         Worker *worker)
 {
-  g_ptr_array_remove (self->present, worker);
-  share_out (self);
-  agent_router_dispatcher_drain_router_async (
-      self->dispatcher, get_name (worker), NULL, on_drained, g_object_ref (worker));
+  share_out (self, worker);
+  agent_actor_end_async (AGENT_ACTOR (worker), "retired", NULL, NULL, NULL);
 }
 
 static gboolean
@@ -179,18 +157,19 @@ replace_stuck (gpointer data)
   Staff *self = data;
 
   self->stuck_timer = 0;
-  share_out (self);
+  share_out (self, NULL);
 
   return G_SOURCE_REMOVE;
 }
 
-/* Lets the worker leave while it still has actors and requests. These wait until the actors get another worker. */
+/* Has the worker leave at once, while it still has actors and requests. What it works on is given up; the other requests
+ * come back and wait until the actors get another worker. */
 static gboolean
 dismiss_stuck (gpointer data)
 {
   Staff *self = data;
 
-  leave (self, self->stuck);
+  agent_bus_unsubscribe_async (self->bus, get_name (self->stuck), NULL, NULL, NULL);
   worker_set_stuck (g_steal_pointer (&self->stuck), FALSE);
   self->stuck_timer = g_timeout_add (REPLACE_AFTER, replace_stuck, self);
 
@@ -211,9 +190,9 @@ void
 staff_change (Staff *self,
               guint  occasion)
 {
+  g_autoptr (GPtrArray) present = list_present (self);
   g_autoptr (GError) error = NULL;
-  gpointer *present = self->present->pdata;
-  gboolean  can_spare = self->present->len > 1 && self->stuck_timer == 0;
+  gboolean can_spare = present->len > 1 && self->stuck_timer == 0;
 
   switch (occasion % 4)
     {
@@ -221,35 +200,35 @@ staff_change (Staff *self,
     case 2:
       if (!hire (self, &error))
         g_warning ("A new worker could not subscribe: %s", error->message);
-      share_out (self);
+      share_out (self, NULL);
       break;
 
     case 1:
       if (can_spare)
-        retire (self, present[0]);
+        retire (self, present->pdata[0]);
       break;
 
     default:
       if (can_spare)
-        get_stuck (self, present[0]);
+        get_stuck (self, present->pdata[0]);
     }
 }
 
 Staff *
-staff_new (AgentRouterDispatcher *dispatcher,
+staff_new (AgentRunner           *runner,
+           AgentRouterDispatcher *dispatcher,
            Trainer              **trainers,
            guint                  n_actors)
 {
   Staff *self = g_new0 (Staff, 1);
 
-  self->dispatcher = g_object_ref (dispatcher);
-  self->bus = agent_router_dispatcher_get_bus (dispatcher);
-  self->routes = agent_router_dispatcher_get_route_table (dispatcher);
+  self->runner = g_object_ref (runner);
+  self->bus = agent_runner_get_bus (runner);
+  self->routes = g_object_ref (agent_router_dispatcher_get_route_table (dispatcher));
   self->trainers = trainers;
   self->n_actors = n_actors;
   self->threads = g_ptr_array_new_with_free_func ((GDestroyNotify) loop_thread_free);
   self->workers = g_ptr_array_new_with_free_func (g_object_unref);
-  self->present = g_ptr_array_new ();
 
   return self;
 }
@@ -259,9 +238,9 @@ staff_free (Staff *self)
 {
   staff_close (self);
   g_ptr_array_unref (self->threads);
-  g_ptr_array_unref (self->present);
   g_ptr_array_unref (self->workers);
-  g_object_unref (self->dispatcher);
+  g_object_unref (self->routes);
+  g_object_unref (self->runner);
   g_free (self);
 }
 
@@ -284,7 +263,9 @@ staff_open (Staff   *self,
 guint
 staff_get_n_present (Staff *self)
 {
-  return self->present->len;
+  g_autoptr (GPtrArray) present = list_present (self);
+
+  return present->len;
 }
 
 /* (element-type Worker): all workers there ever were */
@@ -294,20 +275,15 @@ staff_get_workers (Staff *self)
   return self->workers;
 }
 
-/* Ends all changes, and frees a worker that is stuck, so that the bus may be stopped. */
+/* Ends all changes, frees a worker that is stuck, and waits for the workers' threads. After that the workers' figures may be
+ * read. */
 void
-staff_settle (Staff *self)
+staff_close (Staff *self)
 {
   g_clear_handle_id (&self->late_timer, g_source_remove);
   g_clear_handle_id (&self->stuck_timer, g_source_remove);
   if (self->stuck != NULL)
     worker_set_stuck (g_steal_pointer (&self->stuck), FALSE);
-}
 
-/* Waits for the workers' threads. After that the workers' figures may be read. */
-void
-staff_close (Staff *self)
-{
-  staff_settle (self);
   g_ptr_array_set_size (self->threads, 0);
 }

@@ -10,7 +10,8 @@ G_BEGIN_DECLS
 /* Hires and dismisses workers while the actors go on asking, and says which worker serves an actor. */
 typedef struct _Staff Staff;
 
-Staff     *staff_new           (AgentRouterDispatcher *dispatcher,
+Staff     *staff_new           (AgentRunner           *runner,
+                                AgentRouterDispatcher *dispatcher,
                                 Trainer              **trainers,
                                 guint                  n_actors) G_GNUC_WARN_UNUSED_RESULT;
 void       staff_free          (Staff                 *self);
@@ -23,7 +24,6 @@ void       staff_change        (Staff                 *self,
                                 guint                  occasion);
 guint      staff_get_n_present (Staff                 *self);
 GPtrArray *staff_get_workers   (Staff                 *self);
-void       staff_settle        (Staff                 *self);
 void       staff_close         (Staff                 *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Staff, staff_free)

@@ -7,9 +7,8 @@
 
 struct _Worker
 {
-  AgentSubscriber parent_instance;
+  AgentActor parent_instance;
 
-  AgentBus     *bus;
   Model         models[N_TEAMS];
   WorkerFigures figures;
 
@@ -22,7 +21,7 @@ struct _Worker
   GCond  freed;
 };
 
-G_DEFINE_FINAL_TYPE (Worker, worker, AGENT_TYPE_SUBSCRIBER)
+G_DEFINE_FINAL_TYPE (Worker, worker, AGENT_TYPE_ACTOR)
 
 /* Sequence numbers rise for each sender, and the arena's thread sends all messages that come here. */
 static void
@@ -43,46 +42,44 @@ look_behind (Worker       *self,
 }
 
 static void
-send_answer (Worker         *self,
-             AgentMessage   *request,
-             const Question *question,
-             gboolean        push_right)
+wait_until_freed (Worker *self)
 {
-  const Answer answer = {
-    .actor = question->actor,
-    .generation = question->generation,
-    .step = question->step,
-    .push_right = push_right,
-  };
-  AgentMessage *message;
+  if (!g_atomic_int_get (&self->stuck))
+    return;
 
-  message = agent_message_new_custom ("action",
-                                      AGENT_CHANNEL_DATA,
-                                      agent_subscriber_get_name (AGENT_SUBSCRIBER (self)),
-                                      agent_message_get_source (request),
-                                      payload_new_answer (&answer));
-  agent_message_set_cause (message, request);
-  agent_bus_send (self->bus, message);
+  g_mutex_lock (&self->lock);
+  while (g_atomic_int_get (&self->stuck))
+    g_cond_wait (&self->freed, &self->lock);
+  g_mutex_unlock (&self->lock);
 }
 
 static void
-answer_request (Worker       *self,
-                AgentMessage *request)
+worker_task_request (AgentActor *actor,
+                     AgentJob   *job)
 {
-  const Question *question = payload_get_question (agent_message_get_payload (request));
+  Worker         *self = ACTORS_WORKER (actor);
+  const Question *question = payload_get_question (agent_job_get_payload (job));
   const Model    *model;
+  Answer          answer;
 
   g_return_if_fail (question != NULL && question->team < N_TEAMS);
 
-  look_behind (self, request);
+  wait_until_freed (self);
+  look_behind (self, agent_job_get_message (job));
 
   /* The model was sent before the request, and on the system channel, so it has to be here. */
   model = &self->models[question->team];
   if (model->generation != question->generation)
     self->figures.n_unprepared++;
 
-  self->figures.n_answered++;
-  send_answer (self, request, question, model_decide (model, question->curiosity, question->state));
+  answer = (Answer){
+    .actor = question->actor,
+    .generation = question->generation,
+    .step = question->step,
+    .push_right = model_decide (model, question->curiosity, question->state),
+  };
+  if (agent_job_complete (job, payload_new_answer (&answer)))
+    self->figures.n_answered++;
 }
 
 static void
@@ -102,26 +99,14 @@ update_model (Worker       *self,
 }
 
 static void
-wait_until_freed (Worker *self)
-{
-  g_mutex_lock (&self->lock);
-  while (g_atomic_int_get (&self->stuck))
-    g_cond_wait (&self->freed, &self->lock);
-  g_mutex_unlock (&self->lock);
-}
-
-static void
 worker_message (AgentSubscriber *subscriber,
                 AgentMessage    *message)
 {
   Worker *self = ACTORS_WORKER (subscriber);
 
-  if (g_atomic_int_get (&self->stuck))
-    wait_until_freed (self);
+  wait_until_freed (self);
 
-  if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_REQUEST_INFERENCE)
-    answer_request (self, message);
-  else if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_MODEL_UPDATE)
+  if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_MODEL_UPDATE)
     update_model (self, message);
 }
 
@@ -130,7 +115,6 @@ worker_finalize (GObject *object)
 {
   Worker *self = ACTORS_WORKER (object);
 
-  g_clear_object (&self->bus);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->freed);
 
@@ -142,6 +126,7 @@ worker_class_init (WorkerClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = worker_finalize;
   AGENT_SUBSCRIBER_CLASS (klass)->message = worker_message;
+  AGENT_ACTOR_CLASS (klass)->task_request = worker_task_request;
 }
 
 static void
@@ -157,21 +142,10 @@ worker_init (Worker *self)
 
 Worker *
 worker_new (const char   *name,
-            GMainContext *context,
-            AgentBus     *bus)
+            GMainContext *context)
 {
-  Worker *self = g_object_new (ACTORS_TYPE_WORKER,
-                               "name",
-                               name,
-                               "main-context",
-                               context,
-                               "capacity",
-                               CAPACITY,
-                               NULL);
-
-  self->bus = g_object_ref (bus);
-
-  return self;
+  return g_object_new (
+      ACTORS_TYPE_WORKER, "name", name, "parent", "arena", "main-context", context, "capacity", CAPACITY, NULL);
 }
 
 /* A worker that is stuck stays in the handler of its next message, and so its thread does nothing else. */

@@ -10,8 +10,11 @@ G_BEGIN_DECLS
 
 #define ACTORS_TYPE_WORKER (worker_get_type ())
 
-/* A worker is a router: it has the models of all teams, and answers the actors that are assigned to it. */
-G_DECLARE_FINAL_TYPE (Worker, worker, ACTORS, WORKER, AgentSubscriber)
+/*
+ * A worker is a router: it has the models of all teams, and decides for the actors that are assigned to it. The models
+ * are no requests, since they have to overtake these.
+ */
+G_DECLARE_FINAL_TYPE (Worker, worker, ACTORS, WORKER, AgentActor)
 
 /* The worker's thread writes these figures. Read them when that thread has ended. */
 typedef struct
@@ -24,8 +27,7 @@ typedef struct
 } WorkerFigures;
 
 Worker              *worker_new         (const char   *name,
-                                         GMainContext *context,
-                                         AgentBus     *bus) G_GNUC_WARN_UNUSED_RESULT;
+                                         GMainContext *context) G_GNUC_WARN_UNUSED_RESULT;
 void                 worker_set_stuck   (Worker       *self,
                                          gboolean      stuck);
 const WorkerFigures *worker_get_figures (Worker       *self);
