@@ -232,7 +232,7 @@ judge (Director *self,
   guint64  n_requests = count_requests (self, "requests");
   guint64  n_completed = count_requests (self, "completed");
   guint64  n_cancelled = count_requests (self, "cancelled");
-  gboolean answered = n_requests == n_completed + n_cancelled;
+  gboolean answered = n_requests == n_completed + n_cancelled && (n_cancelled > 0 || self->n_cancels == 0);
   gboolean balances = self->subscribers_balance && self->bus_balances;
   gboolean told = self->n_told == n_dropped;
 
