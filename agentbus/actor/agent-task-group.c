@@ -60,7 +60,8 @@
  * ```
  *
  * Signals are emitted in the context of the actor. The functions may be called from any thread. The group keeps its tasks;
- * dropping the group cancels those that are open. Who waits for it keeps it.
+ * dropping the group cancels those that are open. Who waits for it keeps it. It keeps its actor, too: an actor that has a
+ * group of its own in a field drops it when it has ended, see [signal@AgentBus.Actor::ended].
  *
  * ## From Python
  *
