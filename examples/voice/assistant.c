@@ -46,8 +46,8 @@ handle_speech_started (Assistant *self)
   if (agent_actor_get_n_tasks (AGENT_ACTOR (self)) == 0)
     return;
 
-  agent_conversation_advance (self->conversation);
   post_alert (subscriber, "loudspeaker", "CANCEL: the user interrupts answer-%u", self->n_answers);
+  agent_conversation_advance (self->conversation);
   post (subscriber, agent_message_new_cancel ("assistant", "loudspeaker", "the user interrupts"));
 }
 
