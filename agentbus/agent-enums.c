@@ -96,6 +96,26 @@ G_DEFINE_ENUM_TYPE (AgentTaskStatus, agent_task_status,
                     G_DEFINE_ENUM_VALUE (AGENT_TASK_STATUS_FAILED, "failed"),
                     G_DEFINE_ENUM_VALUE (AGENT_TASK_STATUS_CANCELLED, "cancelled"))
 
+G_DEFINE_ENUM_TYPE (AgentTraffic, agent_traffic,
+                    G_DEFINE_ENUM_VALUE (AGENT_TRAFFIC_DATA, "data"),
+                    G_DEFINE_ENUM_VALUE (AGENT_TRAFFIC_CONTROL, "control"),
+                    G_DEFINE_ENUM_VALUE (AGENT_TRAFFIC_PRESENCE, "presence"))
+
+G_DEFINE_FLAGS_TYPE (AgentTransportCapabilities, agent_transport_capabilities,
+                     G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_NONE, "none"),
+                     G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_REMOTE, "remote"),
+                     G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_DURABLE_CONTROL, "durable-control"),
+                     G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE, "verified-source"),
+                     G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_PRESENCE_EVENTS, "presence-events"),
+                     G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_TOPICS, "topics"))
+
+G_DEFINE_ENUM_TYPE (AgentTransportState, agent_transport_state,
+                    G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_STATE_CLOSED, "closed"),
+                    G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_STATE_CONNECTING, "connecting"),
+                    G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_STATE_CONNECTED, "connected"),
+                    G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_STATE_LOST, "lost"),
+                    G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_STATE_CLOSING, "closing"))
+
 static const struct
 {
   const char  *nick;

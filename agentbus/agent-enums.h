@@ -19,6 +19,10 @@ G_BEGIN_DECLS
 #define AGENT_TYPE_MESSAGE_TYPE    (agent_message_type_get_type ())
 #define AGENT_TYPE_OVERFLOW        (agent_overflow_get_type ())
 #define AGENT_TYPE_TASK_STATUS     (agent_task_status_get_type ())
+#define AGENT_TYPE_TRAFFIC         (agent_traffic_get_type ())
+#define AGENT_TYPE_TRANSPORT_CAPABILITIES \
+                                   (agent_transport_capabilities_get_type ())
+#define AGENT_TYPE_TRANSPORT_STATE (agent_transport_state_get_type ())
 
 /**
  * AgentMessageType:
@@ -235,6 +239,67 @@ typedef enum
   AGENT_ACTOR_STATE_ENDED,
 } AgentActorState;
 
+/**
+ * AgentTraffic:
+ * @AGENT_TRAFFIC_DATA: Data: it arrives at most once, in order, and each loss is counted.
+ * @AGENT_TRAFFIC_CONTROL: What must not get lost: it arrives exactly once, in order, at a node that lives.
+ * @AGENT_TRAFFIC_PRESENCE: What nodes say of themselves, so that each knows of the others.
+ *
+ * What a packet between two nodes carries.
+ *
+ * Since: 0.2
+ */
+typedef enum
+{
+  AGENT_TRAFFIC_DATA,
+  AGENT_TRAFFIC_CONTROL,
+  AGENT_TRAFFIC_PRESENCE,
+} AgentTraffic;
+
+/**
+ * AgentTransportState:
+ * @AGENT_TRANSPORT_STATE_CLOSED: It is not open.
+ * @AGENT_TRANSPORT_STATE_CONNECTING: It is being opened.
+ * @AGENT_TRANSPORT_STATE_CONNECTED: Packets come and go.
+ * @AGENT_TRANSPORT_STATE_LOST: The engine is not reachable; the transport tries again by itself.
+ * @AGENT_TRANSPORT_STATE_CLOSING: It is being closed.
+ *
+ * How far a transport has come.
+ *
+ * Since: 0.2
+ */
+typedef enum
+{
+  AGENT_TRANSPORT_STATE_CLOSED,
+  AGENT_TRANSPORT_STATE_CONNECTING,
+  AGENT_TRANSPORT_STATE_CONNECTED,
+  AGENT_TRANSPORT_STATE_LOST,
+  AGENT_TRANSPORT_STATE_CLOSING,
+} AgentTransportState;
+
+/**
+ * AgentTransportCapabilities:
+ * @AGENT_TRANSPORT_CAPABILITIES_NONE: Nothing of what follows.
+ * @AGENT_TRANSPORT_CAPABILITIES_REMOTE: It reaches other machines.
+ * @AGENT_TRANSPORT_CAPABILITIES_DURABLE_CONTROL: The engine stores control: it survives the end of the engine's process.
+ * @AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE: The engine proves which node a packet is from.
+ * @AGENT_TRANSPORT_CAPABILITIES_PRESENCE_EVENTS: The engine tells at once when the process of a node ends.
+ * @AGENT_TRANSPORT_CAPABILITIES_TOPICS: The engine brings broadcasts with a topic only to nodes that want the topic.
+ *
+ * What the engine of a transport does.
+ *
+ * Since: 0.2
+ */
+typedef enum /*< flags >*/
+{
+  AGENT_TRANSPORT_CAPABILITIES_NONE = 0,
+  AGENT_TRANSPORT_CAPABILITIES_REMOTE = 1 << 0,
+  AGENT_TRANSPORT_CAPABILITIES_DURABLE_CONTROL = 1 << 1,
+  AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE = 1 << 2,
+  AGENT_TRANSPORT_CAPABILITIES_PRESENCE_EVENTS = 1 << 3,
+  AGENT_TRANSPORT_CAPABILITIES_TOPICS = 1 << 4,
+} AgentTransportCapabilities;
+
 AGENT_AVAILABLE_IN_0_1
 GType        agent_actor_state_get_type     (void);
 AGENT_AVAILABLE_IN_0_1
@@ -253,6 +318,13 @@ AGENT_AVAILABLE_IN_0_1
 GType        agent_overflow_get_type        (void);
 AGENT_AVAILABLE_IN_0_1
 GType        agent_task_status_get_type     (void);
+AGENT_AVAILABLE_IN_0_2
+GType        agent_traffic_get_type         (void);
+AGENT_AVAILABLE_IN_0_2
+GType        agent_transport_capabilities_get_type
+                                            (void);
+AGENT_AVAILABLE_IN_0_2
+GType        agent_transport_state_get_type (void);
 
 AGENT_AVAILABLE_IN_0_1
 const char  *agent_drop_reason_to_string    (AgentDropReason  reason);

@@ -30,5 +30,6 @@ typedef struct _AgentRunner           AgentRunner;
 typedef struct _AgentSubscriber       AgentSubscriber;
 typedef struct _AgentTask             AgentTask;
 typedef struct _AgentTaskGroup        AgentTaskGroup;
+typedef struct _AgentTransport        AgentTransport;
 
 G_END_DECLS

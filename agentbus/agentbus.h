@@ -21,6 +21,7 @@
 #include <agentbus/bus/agent-bus.h>
 #include <agentbus/bus/agent-delivery.h>
 #include <agentbus/bus/agent-subscriber.h>
+#include <agentbus/bus/agent-transport.h>
 #include <agentbus/message/agent-conversation.h>
 #include <agentbus/message/agent-frame.h>
 #include <agentbus/message/agent-info.h>

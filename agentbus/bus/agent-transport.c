@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "bus/agent-transport-private.h"
+
+#include "base/agent-utf8-private.h"
+
+/**
+ * AgentTransport:
+ *
+ * What carries the messages of a bus to other processes.
+ *
+ * Buses in several processes become one bus when each of them has a transport of the same engine with the same
+ * [property@AgentBus.Transport:bus-name]. Each process is a *node*. Give the transport to the bus when it is made, and start
+ * the bus: after that, subscribers of other nodes are targets as those of this process are.
+ *
+ * This class is the base of the engines, such as [class@AgentBus.DBusTransport]. What the application sees is the same with all of
+ * them.
+ *
+ * ```c
+ * g_autoptr (AgentTransport) transport = agent_dbus_transport_new (NULL);
+ * g_autoptr (AgentBus) bus =
+ *   g_object_new (AGENT_TYPE_BUS, "transport", transport, NULL);
+ *
+ * agent_bus_start_async (bus, NULL, on_started, NULL);
+ * ```
+ *
+ * A transport belongs to one bus at a time. Its properties may be read in any thread. Its signals are emitted in the context
+ * that was the thread default where it was made.
+ *
+ * ## From Python
+ *
+ * ```python
+ * transport = AgentBus.DBusTransport()
+ * bus = AgentBus.Bus(transport=transport)
+ * transport.connect('vanished', lambda _t, node, reason: print(node, reason))
+ * ```
+ *
+ * ## From JavaScript
+ *
+ * ```js
+ * const transport = new AgentBus.DBusTransport();
+ * const bus = new AgentBus.Bus({transport});
+ * transport.connect('vanished', (_t, node, reason) => print(node, reason));
+ * ```
+ *
+ * ## To write an engine
+ *
+ * Derive from this class and implement the functions of [struct@AgentBus.TransportClass]. An engine carries packets of bytes, and
+ * knows nothing of what they mean: numbers, order, repetition and counting of losses are above it, the same for
+ * all engines.
+ *
+ * Since: 0.2
+ */
+typedef struct
+{
+  char                     *node_id;            /* (owned) */
+  char                     *bus_name;           /* (owned) */
+  guint                     control_window;     /* packets */
+  guint                     heartbeat_interval; /* ms */
+  gint                      state;              /* (atomic) an AgentTransportState */
+  gpointer                  signals;            /* (owned) */
+  const AgentTransportSink *sink;               /* (nullable) */
+  gpointer                  sink_data;
+} AgentTransportPrivate;
+
+enum
+{
+  PROP_0,
+  PROP_NODE_ID,
+  PROP_BUS_NAME,
+  PROP_CONTROL_WINDOW,
+  PROP_HEARTBEAT_INTERVAL,
+  PROP_STATE,
+  PROP_CAPABILITIES,
+  N_PROPS
+};
+
+static GParamSpec *props[N_PROPS];
+
+G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (AgentTransport, agent_transport, G_TYPE_OBJECT)
+
+static AgentTransportPrivate *
+transport_get_private (AgentTransport *self)
+{
+  return agent_transport_get_instance_private (self);
+}
+
+/* --- The type --- */
+
+static void
+agent_transport_constructed (GObject *object)
+{
+  AgentTransportPrivate *priv = transport_get_private (AGENT_TRANSPORT (object));
+
+  G_OBJECT_CLASS (agent_transport_parent_class)->constructed (object);
+
+  if (priv->node_id == NULL)
+    priv->node_id = g_uuid_string_random ();
+  if (priv->bus_name == NULL)
+    priv->bus_name = g_strdup ("default");
+  priv->signals = _agent_transport_new_signals (AGENT_TRANSPORT (object));
+}
+
+static void
+agent_transport_dispose (GObject *object)
+{
+  _agent_transport_close_signals (transport_get_private (AGENT_TRANSPORT (object))->signals);
+
+  G_OBJECT_CLASS (agent_transport_parent_class)->dispose (object);
+}
+
+static void
+agent_transport_finalize (GObject *object)
+{
+  AgentTransportPrivate *priv = transport_get_private (AGENT_TRANSPORT (object));
+
+  g_free (priv->node_id);
+  g_free (priv->bus_name);
+  _agent_transport_free_signals (priv->signals);
+
+  G_OBJECT_CLASS (agent_transport_parent_class)->finalize (object);
+}
+
+static void
+agent_transport_get_property (GObject    *object,
+                              guint       prop_id,
+                              GValue     *value,
+                              GParamSpec *pspec)
+{
+  AgentTransport *self = AGENT_TRANSPORT (object);
+
+  switch (prop_id)
+    {
+    case PROP_NODE_ID:
+      g_value_set_string (value, agent_transport_get_node_id (self));
+      break;
+    case PROP_BUS_NAME:
+      g_value_set_string (value, agent_transport_get_bus_name (self));
+      break;
+    case PROP_CONTROL_WINDOW:
+      g_value_set_uint (value, agent_transport_get_control_window (self));
+      break;
+    case PROP_HEARTBEAT_INTERVAL:
+      g_value_set_uint (value, agent_transport_get_heartbeat_interval (self));
+      break;
+    case PROP_STATE:
+      g_value_set_enum (value, agent_transport_get_state (self));
+      break;
+    case PROP_CAPABILITIES:
+      g_value_set_flags (value, agent_transport_get_capabilities (self));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+/* Names of nodes and buses become parts of subjects, object paths and the like, so they have a length that all engines can
+ * carry. */
+static char *
+transport_dup_name (const GValue *value)
+{
+  const char *name = g_value_get_string (value);
+
+  if (name == NULL)
+    return NULL;
+
+  g_return_val_if_fail (*name != '\0', NULL);
+  g_return_val_if_fail (strlen (name) <= AGENT_TRANSPORT_NAME_MAX, NULL);
+  g_return_val_if_fail (_agent_utf8_is_string (name), NULL);
+  return g_strdup (name);
+}
+
+static void
+agent_transport_set_property (GObject      *object,
+                              guint         prop_id,
+                              const GValue *value,
+                              GParamSpec   *pspec)
+{
+  AgentTransportPrivate *priv = transport_get_private (AGENT_TRANSPORT (object));
+
+  switch (prop_id)
+    {
+    case PROP_NODE_ID:
+      priv->node_id = transport_dup_name (value);
+      break;
+    case PROP_BUS_NAME:
+      priv->bus_name = transport_dup_name (value);
+      break;
+    case PROP_CONTROL_WINDOW:
+      priv->control_window = g_value_get_uint (value);
+      break;
+    case PROP_HEARTBEAT_INTERVAL:
+      priv->heartbeat_interval = g_value_get_uint (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+    }
+}
+
+static AgentTransportCapabilities
+transport_real_get_capabilities (AgentTransport *self)
+{
+  return AGENT_TRANSPORT_CAPABILITIES_NONE;
+}
+
+static gsize
+transport_real_get_max_packet (AgentTransport *self)
+{
+  return 1024 * 1024;
+}
+
+static void
+transport_real_change_topic (AgentTransport *self,
+                             const char     *pattern)
+{
+}
+
+static void
+transport_install_names (void)
+{
+  /**
+   * AgentTransport:node-id: (getter get_node_id)
+   *
+   * The name of this process among the nodes: valid UTF-8 of up to 128 bytes, and different in each process. If it is not set,
+   * it is a random UUID.
+   *
+   * Since: 0.2
+   */
+  props[PROP_NODE_ID] = g_param_spec_string (
+      "node-id", NULL, NULL, NULL, G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AgentTransport:bus-name: (getter get_bus_name)
+   *
+   * Which bus the node belongs to: nodes of one engine know of each other if this is the same. Valid UTF-8 of up to 128 bytes. If
+   * it is not set, it is `default`.
+   *
+   * Since: 0.2
+   */
+  props[PROP_BUS_NAME] = g_param_spec_string (
+      "bus-name", NULL, NULL, NULL, G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+}
+
+static void
+transport_install_limits (void)
+{
+  /**
+   * AgentTransport:control-window: (getter get_control_window)
+   *
+   * How many packets of control may be on their way to a node at a time. Further ones wait.
+   *
+   * Since: 0.2
+   */
+  props[PROP_CONTROL_WINDOW] = g_param_spec_uint (
+      "control-window", NULL, NULL, 1, 3000, 2000, G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AgentTransport:heartbeat-interval: (getter get_heartbeat_interval)
+   *
+   * How often a node says that it is there, in milliseconds. A node that is silent for three times its interval has vanished.
+   *
+   * Since: 0.2
+   */
+  props[PROP_HEARTBEAT_INTERVAL] = g_param_spec_uint (
+      "heartbeat-interval", NULL, NULL, 10, 3600000, 500, G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+}
+
+static void
+transport_install_state (void)
+{
+  /**
+   * AgentTransport:state: (getter get_state)
+   *
+   * How far the transport has come. It changes in another thread; the notification comes in the context of the transport.
+   *
+   * Since: 0.2
+   */
+  props[PROP_STATE] = g_param_spec_enum (
+      "state", NULL, NULL, AGENT_TYPE_TRANSPORT_STATE, AGENT_TRANSPORT_STATE_CLOSED, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AgentTransport:capabilities: (getter get_capabilities)
+   *
+   * What the engine does.
+   *
+   * Since: 0.2
+   */
+  props[PROP_CAPABILITIES] = g_param_spec_flags ("capabilities",
+                                                 NULL,
+                                                 NULL,
+                                                 AGENT_TYPE_TRANSPORT_CAPABILITIES,
+                                                 AGENT_TRANSPORT_CAPABILITIES_NONE,
+                                                 G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+}
+
+static void
+agent_transport_class_init (AgentTransportClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->constructed = agent_transport_constructed;
+  object_class->dispose = agent_transport_dispose;
+  object_class->finalize = agent_transport_finalize;
+  object_class->get_property = agent_transport_get_property;
+  object_class->set_property = agent_transport_set_property;
+  klass->get_capabilities = transport_real_get_capabilities;
+  klass->get_max_packet = transport_real_get_max_packet;
+  klass->attach_topic = transport_real_change_topic;
+  klass->detach_topic = transport_real_change_topic;
+
+  transport_install_names ();
+  transport_install_limits ();
+  transport_install_state ();
+  g_object_class_install_properties (object_class, N_PROPS, props);
+  _agent_transport_install_signals (klass);
+}
+
+static void
+agent_transport_init (AgentTransport *self)
+{
+}
+
+/* --- For the application --- */
+
+/**
+ * agent_transport_get_node_id:
+ * @self: a transport
+ *
+ * Gets the name of this process among the nodes. May be called in any thread.
+ *
+ * Returns: (transfer none): the id of the node
+ *
+ * Since: 0.2
+ */
+const char *
+agent_transport_get_node_id (AgentTransport *self)
+{
+  g_return_val_if_fail (AGENT_IS_TRANSPORT (self), NULL);
+
+  return transport_get_private (self)->node_id;
+}
+
+/**
+ * agent_transport_get_bus_name:
+ * @self: a transport
+ *
+ * Gets the name of the bus that the node belongs to. May be called in any thread.
+ *
+ * Returns: (transfer none): the name of the bus
+ *
+ * Since: 0.2
+ */
+const char *
+agent_transport_get_bus_name (AgentTransport *self)
+{
+  g_return_val_if_fail (AGENT_IS_TRANSPORT (self), NULL);
+
+  return transport_get_private (self)->bus_name;
+}
+
+/**
+ * agent_transport_get_state:
+ * @self: a transport
+ *
+ * Gets how far the transport has come. May be called in any thread.
+ *
+ * Returns: the state
+ *
+ * Since: 0.2
+ */
+AgentTransportState
+agent_transport_get_state (AgentTransport *self)
+{
+  g_return_val_if_fail (AGENT_IS_TRANSPORT (self), AGENT_TRANSPORT_STATE_CLOSED);
+
+  return g_atomic_int_get (&transport_get_private (self)->state);
+}
+
+/**
+ * agent_transport_get_capabilities:
+ * @self: a transport
+ *
+ * Gets what the engine does. May be called in any thread.
+ *
+ * Returns: the capabilities
+ *
+ * Since: 0.2
+ */
+AgentTransportCapabilities
+agent_transport_get_capabilities (AgentTransport *self)
+{
+  g_return_val_if_fail (AGENT_IS_TRANSPORT (self), AGENT_TRANSPORT_CAPABILITIES_NONE);
+
+  return AGENT_TRANSPORT_GET_CLASS (self)->get_capabilities (self);
+}
+
+/**
+ * agent_transport_get_control_window:
+ * @self: a transport
+ *
+ * Gets how many packets of control may be on their way to a node at a time. May be called in any thread.
+ *
+ * Returns: the number of packets
+ *
+ * Since: 0.2
+ */
+guint
+agent_transport_get_control_window (AgentTransport *self)
+{
+  g_return_val_if_fail (AGENT_IS_TRANSPORT (self), 0);
+
+  return transport_get_private (self)->control_window;
+}
+
+/**
+ * agent_transport_get_heartbeat_interval:
+ * @self: a transport
+ *
+ * Gets how often this node says that it is there. May be called in any thread.
+ *
+ * Returns: the interval in milliseconds
+ *
+ * Since: 0.2
+ */
+guint
+agent_transport_get_heartbeat_interval (AgentTransport *self)
+{
+  g_return_val_if_fail (AGENT_IS_TRANSPORT (self), 0);
+
+  return transport_get_private (self)->heartbeat_interval;
+}
+
+/* --- What an engine reports --- */
+
+/**
+ * agent_transport_set_state: (skip)
+ * @self: a transport
+ * @state: its state
+ *
+ * Tells how far the transport has come. For engines, in the thread of the transport.
+ *
+ * An engine tells `CONNECTED` and `LOST` while it is open; the other states are told for it.
+ *
+ * Since: 0.2
+ */
+void
+agent_transport_set_state (AgentTransport     *self,
+                           AgentTransportState state)
+{
+  const AgentTransportNews news = { .kind = AGENT_TRANSPORT_NEWS_STATE };
+  AgentTransportPrivate   *priv;
+
+  g_return_if_fail (AGENT_IS_TRANSPORT (self));
+
+  priv = transport_get_private (self);
+  if (g_atomic_int_get (&priv->state) == (gint) state)
+    return;
+
+  g_atomic_int_set (&priv->state, state);
+  _agent_transport_tell (self, &news);
+  if (priv->sink != NULL)
+    priv->sink->state_changed (priv->sink_data, state);
+}
+
+/**
+ * agent_transport_received: (skip)
+ * @self: a transport
+ * @node: the node that has sent the packet; if the engine has %AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE, it is proven
+ * @traffic: what the packet carries
+ * @packet: the packet
+ *
+ * Hands over a packet that has come in, in the order in which it came. For engines, in the thread of the transport.
+ *
+ * A packet may be handed over twice, and may be damaged.
+ *
+ * Since: 0.2
+ */
+void
+agent_transport_received (AgentTransport *self,
+                          const char     *node,
+                          AgentTraffic    traffic,
+                          GBytes         *packet)
+{
+  AgentTransportPrivate *priv;
+
+  g_return_if_fail (AGENT_IS_TRANSPORT (self));
+  g_return_if_fail (node != NULL);
+  g_return_if_fail (packet != NULL);
+
+  priv = transport_get_private (self);
+  if (priv->sink != NULL)
+    priv->sink->received (priv->sink_data, node, traffic, packet);
+}
+
+/**
+ * agent_transport_ready: (skip)
+ * @self: a transport
+ *
+ * Tells that there is room for data again. For engines, in the thread of the transport, but not within `send_data`.
+ *
+ * Since: 0.2
+ */
+void
+agent_transport_ready (AgentTransport *self)
+{
+  AgentTransportPrivate *priv;
+
+  g_return_if_fail (AGENT_IS_TRANSPORT (self));
+
+  priv = transport_get_private (self);
+  if (priv->sink != NULL)
+    priv->sink->ready (priv->sink_data);
+}
+
+/**
+ * agent_transport_control_done: (skip)
+ * @self: a transport
+ * @node: the node that the packet was for
+ * @session: the session
+ * @number: the number
+ * @error: (nullable): why the engine has not got the packet, or %NULL if it has it
+ *
+ * Tells what has become of a packet of control. For engines, in the thread of the transport, but not within `send_control`.
+ *
+ * After an error, the packet is sent again, under the same number. Say it within a few seconds, also if nothing is known of the
+ * packet.
+ *
+ * Since: 0.2
+ */
+void
+agent_transport_control_done (AgentTransport *self,
+                              const char     *node,
+                              guint64         session,
+                              guint64         number,
+                              const GError   *error)
+{
+  AgentTransportPrivate *priv;
+
+  g_return_if_fail (AGENT_IS_TRANSPORT (self));
+  g_return_if_fail (node != NULL);
+
+  priv = transport_get_private (self);
+  if (priv->sink != NULL)
+    priv->sink->control_done (priv->sink_data, node, session, number, error);
+}
+
+/**
+ * agent_transport_node_gone: (skip)
+ * @self: a transport
+ * @node: a node
+ * @reason: why it is known to be gone, for people
+ *
+ * Tells that the process of a node has ended or has left the engine. For engines that are told so at once, in the thread of the
+ * transport; without it, the silence of the node tells it later.
+ *
+ * Since: 0.2
+ */
+void
+agent_transport_node_gone (AgentTransport *self,
+                           const char     *node,
+                           const char     *reason)
+{
+  AgentTransportPrivate *priv;
+
+  g_return_if_fail (AGENT_IS_TRANSPORT (self));
+  g_return_if_fail (node != NULL);
+  g_return_if_fail (reason != NULL);
+
+  priv = transport_get_private (self);
+  if (priv->sink != NULL)
+    priv->sink->node_gone (priv->sink_data, node, reason);
+}
+
+/**
+ * agent_transport_refused: (skip)
+ * @self: a transport
+ * @node: (nullable): the node that has sent it, or %NULL if the engine has refused what this node has sent
+ * @text: what was refused, and why, for people
+ *
+ * Tells that something was refused. For engines, in any thread.
+ *
+ * Since: 0.2
+ */
+void
+agent_transport_refused (AgentTransport *self,
+                         const char     *node,
+                         const char     *text)
+{
+  const AgentTransportNews news = { .kind = AGENT_TRANSPORT_NEWS_REFUSED, .node = node, .text = text };
+
+  g_return_if_fail (AGENT_IS_TRANSPORT (self));
+  g_return_if_fail (text != NULL);
+
+  _agent_transport_tell (self, &news);
+}
+
+/* --- For the link --- */
+
+/* Any thread. What is told may be dropped if nobody iterates the context of the application. */
+void
+_agent_transport_tell (AgentTransport           *self,
+                       const AgentTransportNews *news)
+{
+  _agent_transport_add_news (transport_get_private (self)->signals, news);
+}
+
+/* @sink: (nullable): NULL when the transport is not used any more. Returns FALSE if it is used already. */
+gboolean
+_agent_transport_set_sink (AgentTransport           *self,
+                           const AgentTransportSink *sink,
+                           gpointer                  data)
+{
+  AgentTransportPrivate *priv = transport_get_private (self);
+
+  if (sink != NULL && priv->sink != NULL)
+    return FALSE;
+
+  priv->sink = sink;
+  priv->sink_data = data;
+  return TRUE;
+}
+
+/* In the context of the application. */
+void
+_agent_transport_notify_state (AgentTransport *self)
+{
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATE]);
+}
