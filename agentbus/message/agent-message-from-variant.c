@@ -5,100 +5,20 @@
 #include "message/agent-message.h"
 #include "message/agent-wire-private.h"
 
-#include "message/agent-info.h"
-#include "message/agent-payload-text-private.h"
-
-#include <string.h>
-
-/* An agent may announce only itself, so the source must be the agent in the description. */
-static gboolean
-from_variant_check_ready (AgentMessage *message,
-                          GError      **error)
-{
-  if (message->type != AGENT_MESSAGE_TYPE_AGENT_READY)
-    return TRUE;
-
-  if (strcmp (agent_message_get_source (message), agent_info_get_name (message->content)) != 0)
-    return _agent_wire_refuse (error, "Field “source” is not the agent in “info”");
-
-  return TRUE;
-}
-
-/* The text was checked. It is copied, so that the message does not keep the memory of the whole wire form for it. */
-static gboolean
-from_variant_take_json (AgentMessageRecord *record,
-                        GError            **error)
-{
-  if (record->json == NULL)
-    return TRUE;
-
-  if (record->parts.content != NULL)
-    {
-      g_variant_unref (record->parts.content);
-      return _agent_wire_refuse (error, "Fields “payload” and “payload-json” are both there");
-    }
-
-  record->parts.content =
-      _agent_payload_from_text (_agent_payload_text_new (record->json, strlen (record->json)));
-
-  return TRUE;
-}
-
-/* The message goes to the living conversation of the id. */
-static void
-from_variant_set_conversation (AgentMessage           *message,
-                               const AgentEpochRecord *record)
-{
-  g_autoptr (AgentConversation) conversation = NULL;
-
-  if (record->id == NULL)
-    return;
-
-  conversation = agent_conversation_new (record->id);
-  message->epoch = _agent_epoch_enter_at (conversation, record->epoch);
-  message->own_epoch = TRUE;
-}
-
-static AgentMessage *
-from_variant_make (const AgentMessageRecord *record)
-{
-  AgentMessage *message = _agent_message_new_from_parts (&record->parts);
-
-  message->seq = record->seq;
-  message->sent_at = record->sent_at;
-  message->ttl = record->ttl;
-  message->reliable = record->reliable;
-  message->error_reply = (record->error_reply ? AGENT_ERROR_REPLY_ERROR : 0) |
-                         (record->request ? AGENT_ERROR_REPLY_TASK : 0);
-  message->cause = record->cause;
-  message->trace = g_strdup (record->trace);
-  message->topic = g_strdup (record->topic);
-  message->retained = record->retained;
-
-  return message;
-}
-
 static AgentMessage *
 from_variant_read (AgentMessageType type,
                    GVariant        *dict,
                    GError         **error)
 {
-  g_autoptr (AgentMessage) message = NULL;
   g_auto (AgentWireValues) values = { 0 };
   AgentMessageRecord record = {
     .parts = { .type = type, .channel = agent_message_type_get_channel (type) },
   };
 
-  if (!_agent_wire_read (&_agent_wire_message, 1u << type, NULL, dict, &values, &record, error) ||
-      !from_variant_take_json (&record, error))
+  if (!_agent_wire_read (&_agent_wire_message, 1u << type, NULL, dict, &values, &record, error))
     return NULL;
 
-  message = from_variant_make (&record);
-  if (!from_variant_check_ready (message, error))
-    return NULL;
-
-  from_variant_set_conversation (message, &record.conversation);
-  return g_steal_pointer (&message);
+  return _agent_message_record_make (&record, error);
 }
 
 /* Checks the form itself, before any field is read. */

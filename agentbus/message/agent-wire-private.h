@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "message/agent-message-private.h"
+#include "message/agent-message-record-private.h"
 
 G_BEGIN_DECLS
 
@@ -64,29 +64,6 @@ typedef struct
 
 /* The type of a part, such as a frame, which is not a message. */
 #define AGENT_WIRE_PART 1u
-
-typedef struct
-{
-  const char *id;    /* (nullable) of the conversation; NULL for none */
-  guint64     epoch;
-} AgentEpochRecord;
-
-typedef struct
-{
-  AgentMessageParts parts;
-  guint64           seq;
-  gint64            sent_at;
-  guint             ttl;
-  gboolean          reliable;
-  gboolean          error_reply;
-  gboolean          request;
-  guint64           cause;
-  const char       *trace;       /* (nullable) */
-  const char       *topic;       /* (nullable) */
-  gboolean          retained;
-  AgentEpochRecord  conversation;
-  const char       *json;        /* (nullable) the payload, if it is text; parts.content is NULL then */
-} AgentMessageRecord;
 
 typedef struct
 {
