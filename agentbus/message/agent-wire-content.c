@@ -67,6 +67,24 @@ wire_write_json (const AgentWireField *field,
 }
 
 static gboolean
+wire_check_json (const AgentWireField *field,
+                 const char           *where,
+                 const char           *text,
+                 gsize                 length,
+                 GError              **error)
+{
+  g_autoptr (GError) reason = NULL;
+  g_autofree char *problem = NULL;
+
+  if (_agent_json_check (text, length, &reason))
+    return TRUE;
+
+  problem = g_strdup_printf ("cannot be read: %s", reason->message);
+
+  return _agent_wire_refuse_field (field, where, problem, error);
+}
+
+static gboolean
 wire_read_json (const AgentWireField *field,
                 const char           *where,
                 GVariant             *value,
@@ -75,21 +93,16 @@ wire_read_json (const AgentWireField *field,
 {
   gsize       length;
   const char *text = g_variant_get_string (value, &length);
-  g_autoptr (GError) reason = NULL;
-  g_autofree char *problem = NULL;
 
-  if (_agent_json_check (text, length, &reason))
-    {
-      *(const char **) place = text;
-      return TRUE;
-    }
+  if (!wire_check_json (field, where, text, length, error))
+    return FALSE;
 
-  problem = g_strdup_printf ("cannot be read: %s", reason->message);
+  *(const char **) place = text;
 
-  return _agent_wire_refuse_field (field, where, problem, error);
+  return TRUE;
 }
 
-const AgentWireKind _agent_wire_json = { "s", wire_write_json, wire_read_json };
+const AgentWireKind _agent_wire_json = { "s", wire_write_json, wire_read_json, wire_check_json };
 
 /* --- Frames --- */
 

@@ -34,6 +34,13 @@ typedef struct
                       GVariant             *value,
                       gpointer              place,
                       GError              **error);
+
+  /* (nullable): for strings, whether @text may be the value. @length: of @text, which ends with a 0 after it */
+  gboolean  (*check) (const AgentWireField *field,
+                      const char           *where,
+                      const char           *text,
+                      gsize                 length,
+                      GError              **error);
 } AgentWireKind;
 
 struct _AgentWireField
@@ -112,6 +119,10 @@ extern const AgentWireKind  _agent_wire_content_frame;
 extern const AgentWireKind  _agent_wire_content_info;
 extern const AgentWireKind  _agent_wire_content_infos;
 
+const AgentWireField *
+          _agent_wire_find_field   (const AgentWireTable *table,
+                                    guint32               type,
+                                    gsize                 offset);
 GVariant *_agent_wire_write        (const AgentWireTable *table,
                                     guint32               type,
                                     gconstpointer         record);
@@ -121,6 +132,23 @@ gboolean  _agent_wire_read         (const AgentWireTable *table,
                                     GVariant             *dict,
                                     AgentWireValues      *values,
                                     gpointer              record,
+                                    GError              **error);
+
+/* The rules for the values. The envelope has the same ones. */
+gboolean  _agent_wire_check_presence
+                                   (const AgentWireField *field,
+                                    const char           *where,
+                                    guint32               type,
+                                    gboolean              present,
+                                    GError              **error);
+gboolean  _agent_wire_check_time   (const AgentWireField *field,
+                                    const char           *where,
+                                    gint64                time,
+                                    GError              **error);
+gboolean  _agent_wire_check_conversation
+                                   (const AgentWireField *field,
+                                    const char           *where,
+                                    const AgentEpochRecord *record,
                                     GError              **error);
 gboolean  _agent_wire_refuse       (GError              **error,
                                     const char           *format,

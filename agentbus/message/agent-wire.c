@@ -68,10 +68,27 @@ _agent_wire_write (const AgentWireTable *table,
   return g_variant_builder_end (&builder);
 }
 
+/* The row of the field that has its value at @offset of the record, for messages of @type, which is one bit. Returns: (nullable) */
+const AgentWireField *
+_agent_wire_find_field (const AgentWireTable *table,
+                        guint32               type,
+                        gsize                 offset)
+{
+  for (guint i = 0; i < table->n_fields; i++)
+    {
+      const AgentWireField *field = &table->fields[i];
+
+      if (field->offset == offset && ((field->required | field->optional) & type) != 0)
+        return field;
+    }
+
+  return NULL;
+}
+
 static gboolean
-wire_find_field (const AgentWireTable *table,
-                 const char           *key,
-                 guint                *i)
+wire_find_key (const AgentWireTable *table,
+               const char           *key,
+               guint                *i)
 {
   for (*i = 0; *i < table->n_fields; ++*i)
     if (strcmp (table->fields[*i].key, key) == 0)
@@ -109,7 +126,7 @@ wire_take_value (const AgentWireTable *table,
   g_autoptr (GVariant) value = g_variant_get_variant (boxed);
   guint i;
 
-  if (!wire_find_field (table, g_variant_get_string (key, NULL), &i))
+  if (!wire_find_key (table, g_variant_get_string (key, NULL), &i))
     return TRUE;
   if (values->of_field[i] != NULL)
     return _agent_wire_refuse_field (&table->fields[i], where, "is there twice", error);
@@ -141,6 +158,22 @@ wire_take_values (const AgentWireTable *table,
   return TRUE;
 }
 
+/* Whether a message of @type may have, or lack, the field. */
+gboolean
+_agent_wire_check_presence (const AgentWireField *field,
+                            const char           *where,
+                            guint32               type,
+                            gboolean              present,
+                            GError              **error)
+{
+  if (present && ((field->required | field->optional) & type) == 0)
+    return _agent_wire_refuse_field (field, where, "does not belong to this type of message", error);
+  if (!present && (field->required & type) != 0)
+    return _agent_wire_refuse_field (field, where, "is missing", error);
+
+  return TRUE;
+}
+
 static gboolean
 wire_check_fields (const AgentWireTable  *table,
                    guint32                type,
@@ -150,13 +183,8 @@ wire_check_fields (const AgentWireTable  *table,
 {
   for (guint i = 0; i < table->n_fields; i++)
     {
-      const AgentWireField *field = &table->fields[i];
-      gboolean              present = values->of_field[i] != NULL;
-
-      if (present && ((field->required | field->optional) & type) == 0)
-        return _agent_wire_refuse_field (field, where, "does not belong to this type of message", error);
-      if (!present && (field->required & type) != 0)
-        return _agent_wire_refuse_field (field, where, "is missing", error);
+      if (!_agent_wire_check_presence (&table->fields[i], where, type, values->of_field[i] != NULL, error))
+        return FALSE;
     }
 
   return TRUE;
@@ -202,6 +230,23 @@ wire_write_string (const AgentWireField *field,
 
 /* GLib does not check the strings of a GVariant that was created as trusted, so this function checks for UTF-8 itself. */
 static gboolean
+wire_check_string (const AgentWireField *field,
+                   const char           *where,
+                   const char           *text,
+                   gsize                 length,
+                   GError              **error)
+{
+  if (*text == '\0' && field->filled)
+    return _agent_wire_refuse_field (field, where, "is empty", error);
+  if (length > STRING_LENGTH_MAX)
+    return _agent_wire_refuse_field (field, where, "is too long", error);
+  if (!_agent_utf8_is_valid (text, length))
+    return _agent_wire_refuse_field (field, where, "is not valid UTF-8", error);
+
+  return TRUE;
+}
+
+static gboolean
 wire_read_string (const AgentWireField *field,
                   const char           *where,
                   GVariant             *value,
@@ -209,55 +254,50 @@ wire_read_string (const AgentWireField *field,
                   GError              **error)
 {
   gsize       length;
-  const char *string = g_variant_get_string (value, &length);
+  const char *text = g_variant_get_string (value, &length);
 
-  if (*string == '\0' && field->filled)
-    return _agent_wire_refuse_field (field, where, "is empty", error);
-  if (length > STRING_LENGTH_MAX)
-    return _agent_wire_refuse_field (field, where, "is too long", error);
-  if (!_agent_utf8_is_valid (string, length))
-    return _agent_wire_refuse_field (field, where, "is not valid UTF-8", error);
+  if (!field->kind->check (field, where, text, length, error))
+    return FALSE;
 
-  *(const char **) place = string;
+  *(const char **) place = text;
 
   return TRUE;
 }
 
-const AgentWireKind _agent_wire_string = { "s", wire_write_string, wire_read_string };
+const AgentWireKind _agent_wire_string = { "s", wire_write_string, wire_read_string, wire_check_string };
 
 static gboolean
-wire_read_custom_name (const AgentWireField *field,
-                       const char           *where,
-                       GVariant             *value,
-                       gpointer              place,
-                       GError              **error)
+wire_check_custom_name (const AgentWireField *field,
+                        const char           *where,
+                        const char           *text,
+                        gsize                 length,
+                        GError              **error)
 {
-  if (_agent_message_is_builtin_name (g_variant_get_string (value, NULL)))
+  if (_agent_message_is_builtin_name (text))
     return _agent_wire_refuse_field (field, where, "is the name of a built-in type", error);
 
-  return wire_read_string (field, where, value, place, error);
+  return wire_check_string (field, where, text, length, error);
 }
 
-const AgentWireKind _agent_wire_custom_name = { "s", wire_write_string, wire_read_custom_name };
+const AgentWireKind _agent_wire_custom_name = { "s", wire_write_string, wire_read_string, wire_check_custom_name };
 
 static gboolean
-wire_read_topic (const AgentWireField *field,
-                 const char           *where,
-                 GVariant             *value,
-                 gpointer              place,
-                 GError              **error)
+wire_check_topic (const AgentWireField *field,
+                  const char           *where,
+                  const char           *text,
+                  gsize                 length,
+                  GError              **error)
 {
-  const char *text = g_variant_get_string (value, NULL);
   AgentTopic  topic;
   const char *problem = *text != '\0' ? _agent_topic_split (&topic, text) : NULL;
 
   if (problem != NULL)
     return _agent_wire_refuse_field (field, where, problem, error);
 
-  return wire_read_string (field, where, value, place, error);
+  return wire_check_string (field, where, text, length, error);
 }
 
-const AgentWireKind _agent_wire_topic = { "s", wire_write_string, wire_read_topic };
+const AgentWireKind _agent_wire_topic = { "s", wire_write_string, wire_read_string, wire_check_topic };
 
 /* --- Enumerations, as their nicks --- */
 
@@ -357,6 +397,15 @@ wire_write_time (const AgentWireField *field,
   return time != field->unset ? g_variant_new_int64 (time) : NULL;
 }
 
+gboolean
+_agent_wire_check_time (const AgentWireField *field,
+                        const char           *where,
+                        gint64                time,
+                        GError              **error)
+{
+  return time >= field->unset || _agent_wire_refuse_field (field, where, "is negative", error);
+}
+
 static gboolean
 wire_read_time (const AgentWireField *field,
                 const char           *where,
@@ -366,8 +415,8 @@ wire_read_time (const AgentWireField *field,
 {
   gint64 time = g_variant_get_int64 (value);
 
-  if (time < field->unset)
-    return _agent_wire_refuse_field (field, where, "is negative", error);
+  if (!_agent_wire_check_time (field, where, time, error))
+    return FALSE;
 
   *(gint64 *) place = time;
 
@@ -409,6 +458,22 @@ wire_write_conversation (const AgentWireField *field,
 }
 
 /* There has to be an epoch after that of the message, so that the conversation can go on. */
+gboolean
+_agent_wire_check_conversation (const AgentWireField   *field,
+                                const char             *where,
+                                const AgentEpochRecord *record,
+                                GError                **error)
+{
+  if (*record->id == '\0')
+    return _agent_wire_refuse_field (field, where, "is empty", error);
+  if (!_agent_utf8_is_string (record->id))
+    return _agent_wire_refuse_field (field, where, "is not valid UTF-8", error);
+  if (record->epoch > AGENT_EPOCH_MAX)
+    return _agent_wire_refuse_field (field, where, "has an epoch that is too large", error);
+
+  return TRUE;
+}
+
 static gboolean
 wire_read_conversation (const AgentWireField *field,
                         const char           *where,
@@ -419,14 +484,8 @@ wire_read_conversation (const AgentWireField *field,
   AgentEpochRecord *record = place;
 
   g_variant_get (value, "(&st)", &record->id, &record->epoch);
-  if (*record->id == '\0')
-    return _agent_wire_refuse_field (field, where, "is empty", error);
-  if (!_agent_utf8_is_string (record->id))
-    return _agent_wire_refuse_field (field, where, "is not valid UTF-8", error);
-  if (record->epoch > AGENT_EPOCH_MAX)
-    return _agent_wire_refuse_field (field, where, "has an epoch that is too large", error);
 
-  return TRUE;
+  return _agent_wire_check_conversation (field, where, record, error);
 }
 
 const AgentWireKind _agent_wire_conversation = { "(st)", wire_write_conversation, wire_read_conversation };
