@@ -13,4 +13,12 @@ AgentFrame *_agent_frame_new_with_id (guint64     id,
                                       GVariant   *metadata,
                                       gint64      pts);
 
+/* The same, for data that is copied. @data: NULL if the frame has none. */
+AgentFrame *_agent_frame_new_copy_with_id (guint64       id,
+                                           const char   *kind,
+                                           gconstpointer data,
+                                           gsize         size,
+                                           GVariant     *metadata,
+                                           gint64        pts);
+
 G_END_DECLS

@@ -242,6 +242,19 @@ agent_frame_new_copy (const char   *kind,
   return self;
 }
 
+AgentFrame *
+_agent_frame_new_copy_with_id (
+    guint64 id, const char *kind, gconstpointer data, gsize size, GVariant *metadata, gint64 pts)
+{
+  AgentFrame *self = agent_frame_new_copy (kind, data, size, metadata);
+
+  if (id != 0)
+    self->id = id;
+  self->pts = pts;
+
+  return self;
+}
+
 /**
  * agent_frame_ref:
  * @self: A frame.
