@@ -6,12 +6,14 @@
 #include "message/agent-message.h"
 
 #include "message/agent-json-checker-private.h"
+#include "message/agent-payload-bytes-private.h"
 #include "message/agent-payload-text-private.h"
 #include "message/agent-payload.h"
 
 #include <string.h>
 
-/* A message has its payload as a GVariant, as text, or as both: see agent-payload-text-private.h. */
+/* A message has its payload as a GVariant, as text, or as both: see agent-payload-text-private.h. One that came from another
+ * process may have it as bytes that nobody has read yet: see agent-payload-bytes-private.h. */
 
 static inline gboolean
 message_payload_is_carried (AgentMessageType type)
@@ -53,6 +55,8 @@ _agent_message_payload_free (gpointer content)
 {
   if (_agent_payload_is_text (content))
     _agent_payload_text_unref (_agent_payload_to_text (content));
+  else if (_agent_payload_is_bytes (content))
+    _agent_payload_bytes_unref (_agent_payload_to_bytes (content));
   else
     g_variant_unref (content);
 }
@@ -60,10 +64,12 @@ _agent_message_payload_free (gpointer content)
 gpointer
 _agent_message_payload_ref (gpointer content)
 {
-  if (!_agent_payload_is_text (content))
-    return g_variant_ref (content);
+  if (_agent_payload_is_text (content))
+    return _agent_payload_from_text (_agent_payload_text_ref (_agent_payload_to_text (content)));
+  if (_agent_payload_is_bytes (content))
+    return _agent_payload_from_bytes (_agent_payload_bytes_ref (_agent_payload_to_bytes (content)));
 
-  return _agent_payload_from_text (_agent_payload_text_ref (_agent_payload_to_text (content)));
+  return g_variant_ref (content);
 }
 
 gsize
@@ -71,8 +77,22 @@ _agent_message_payload_get_size (gpointer content)
 {
   if (_agent_payload_is_text (content))
     return _agent_payload_text_get_size (_agent_payload_to_text (content));
+  if (_agent_payload_is_bytes (content))
+    return _agent_payload_to_bytes (content)->size;
 
   return g_variant_get_size (content);
+}
+
+/* Returns: (transfer none) */
+static GVariant *
+message_payload_get_variant (gpointer content)
+{
+  if (_agent_payload_is_text (content))
+    return _agent_payload_text_get_variant (_agent_payload_to_text (content));
+  if (_agent_payload_is_bytes (content))
+    return _agent_payload_bytes_get_variant (_agent_payload_to_bytes (content));
+
+  return content;
 }
 
 /* Returns: (transfer none) (nullable): the text that the payload was given as, or NULL if it was not given as text. */
@@ -95,7 +115,8 @@ _agent_message_get_given_json (AgentMessage *self)
  * stream are payloads too.
  *
  * If the payload was given as JSON text, the first call makes the `GVariant`, as
- * [func@AgentBus.payload_from_json] does; all calls in all threads return the same one.
+ * [func@AgentBus.payload_from_json] does; all calls in all threads return the same one. The same holds for a payload that
+ * came from another process: its bytes are read by the first call, and parts of them that are damaged become defaults.
  *
  * This may be called from any thread.
  *
@@ -107,15 +128,9 @@ _agent_message_get_given_json (AgentMessage *self)
 GVariant *
 agent_message_get_payload (AgentMessage *self)
 {
-  gpointer content;
-
   g_return_val_if_fail (self != NULL, NULL);
 
-  content = message_payload_get_content (self);
-  if (_agent_payload_is_text (content))
-    return _agent_payload_text_get_variant (_agent_payload_to_text (content));
-
-  return content;
+  return message_payload_get_variant (message_payload_get_content (self));
 }
 
 /**
@@ -239,6 +254,8 @@ agent_message_get_payload_json (AgentMessage *self)
   content = message_payload_get_content (self);
   if (_agent_payload_is_text (content))
     return _agent_payload_to_text (content)->text;
+  if (_agent_payload_is_bytes (content))
+    return _agent_payload_bytes_get_json (_agent_payload_to_bytes (content));
 
   return content != NULL ? message_payload_make_json (self, content) : NULL;
 }
@@ -269,5 +286,5 @@ agent_message_dup_payload_json (AgentMessage *self)
   if (_agent_payload_is_text (content))
     return g_strndup (_agent_payload_to_text (content)->text, _agent_payload_to_text (content)->length);
 
-  return content != NULL ? agent_payload_to_json (content) : NULL;
+  return content != NULL ? agent_payload_to_json (message_payload_get_variant (content)) : NULL;
 }

@@ -12,7 +12,8 @@ G_BEGIN_DECLS
  * others free theirs. All functions may be called in any thread.
  *
  * A message that has no text needs nothing of this: it points to its GVariant. The lowest bit of the pointer tells which
- * of both a message has, so that a message is no larger for it.
+ * of both a message has, so that a message is no larger for it. The next bit tells of bytes that were not read yet: see
+ * agent-payload-bytes-private.h.
  */
 typedef struct
 {
@@ -33,7 +34,7 @@ void              _agent_payload_text_unref_unused (AgentPayloadText *self);
 GVariant         *_agent_payload_text_get_variant  (AgentPayloadText *self);
 gsize             _agent_payload_text_get_size     (AgentPayloadText *self);
 
-/* --- The pointer in a message: to an AgentPayloadText, or to a GVariant --- */
+/* --- The pointer in a message: to an AgentPayloadText, to an AgentPayloadBytes, or to a GVariant --- */
 
 #define AGENT_PAYLOAD_TEXT_BIT ((guintptr) 1)
 
