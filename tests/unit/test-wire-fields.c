@@ -4,117 +4,17 @@
 
 #include "message/agent-wire-private.h"
 #include "test-wire-model.h"
+#include "test-wire-samples.h"
 
 #include <string.h>
 #include <sys/mman.h>
-
-/* A value of each field that is not its default. */
-static const char *const samples[][2] = {
-  { "source", "'a'" },
-  { "target", "'b'" },
-  { "seq", "uint64 17" },
-  { "sent-at", "int64 4711" },
-  { "ttl", "uint32 250" },
-  { "reliable", "true" },
-  { "error-reply", "true" },
-  { "cause", "uint64 18446744073709551615" },
-  { "trace", "'00-1-2-01'" },
-  { "topic", "'a.b'" },
-  { "retained", "true" },
-  { "conversation", "('talk', uint64 3)" },
-  { "name", "'mine'" },
-  { "channel", "'system'" },
-  { "runner", "'r'" },
-  { "task-id", "'t'" },
-  { "task-name", "'sum'" },
-  { "reason", "'größter Fehler'" },
-  { "status", "'failed'" },
-  { "request", "true" },
-  { "error", "'my-quark/-3'" },
-  { "error-text", "'größter Fehler'" },
-  { "direction", "'upstream'" },
-  { "payload", "<{'n': <1>, 'list': <[1.5, 2.5]>, 'maybe': <@mi nothing>}>" },
-  { "payload-json", "'{\"n\": [1.50, null]}'" },
-  { "frame", "{'kind': <'k'>, 'id': <uint64 3>, 'pts': <int64 0>, 'metadata': <{'a': <1>}>, 'data': <[byte 1, 255]>}" },
-  { "info", "{'name': <'a'>, 'runner': <'r'>, 'parent': <'p'>, 'active': <true>, 'bridged': <true>, 'started-at': <int64 1>}" },
-  { "infos", "[{'name': <'a'>, 'runner': <'r'>, 'active': <true>}, {'name': <'b'>, 'runner': <''>, 'bridged': <true>}]" },
-  { "frame.kind", "'k'" },
-  { "frame.id", "uint64 3" },
-  { "frame.pts", "int64 0" },
-  { "frame.metadata", "{'a': <1>}" },
-  { "frame.data", "[byte 1, 255]" },
-  { "info.name", "'a'" },
-  { "info.runner", "'r'" },
-  { "info.parent", "'p'" },
-  { "info.active", "true" },
-  { "info.bridged", "true" },
-  { "info.started-at", "int64 1" },
-};
-
-/* (transfer floating) */
-static GVariant *
-make_sample (const char *where,
-             const char *key)
-{
-  g_autofree char *full = g_strconcat (where, key, NULL);
-
-  for (guint i = 0; i < G_N_ELEMENTS (samples); i++)
-    if (g_str_equal (samples[i][0], full))
-      return g_variant_new_parsed (samples[i][1]);
-
-  g_error ("There is no sample of “%s”", full);
-}
-
-/* Whether a bare message has it: what it must have, and what would be there unasked after a round trip. */
-static gboolean
-is_bare (const AgentWireField *field,
-         guint32               type)
-{
-  return (field->required & type) != 0 || field->kind == &_agent_wire_channel ||
-         (g_str_equal (field->key, "id") && type == AGENT_WIRE_PART);
-}
-
-/* All that a type has; or only what it must have, and @more. (transfer floating) */
-static GVariant *
-make_fields (const AgentWireTable *table,
-             guint32               type,
-             const char           *where,
-             gboolean              full,
-             const AgentWireField *more)
-{
-  g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
-
-  for (guint i = 0; i < table->n_fields; i++)
-    {
-      const AgentWireField *field = &table->fields[i];
-
-      if (((field->required | field->optional) & type) == 0)
-        continue;
-      if (field != more && g_str_equal (field->key, "payload-json"))
-        continue; /* a payload has one form only */
-      if (full || field == more || is_bare (field, type))
-        g_variant_builder_add (&builder, "{sv}", field->key, make_sample (where, field->key));
-    }
-
-  return g_variant_builder_end (&builder);
-}
-
-/* Takes @fields. (transfer full) */
-static GVariant *
-make_wire (const char *nick,
-           GVariant   *fields)
-{
-  g_autoptr (GVariant) json = g_variant_lookup_value (fields, "payload-json", NULL);
-
-  return g_variant_ref_sink (g_variant_new ("(ys@a{sv})", json != NULL ? 2 : 1, nick, fields));
-}
 
 /* Takes @fields. What is read and written again has every field, with its value and in its place. */
 static void
 assert_kept (const char *nick,
              GVariant   *fields)
 {
-  g_autoptr (GVariant) wire = make_wire (nick, fields);
+  g_autoptr (GVariant) wire = test_wire_make (nick, fields);
   g_autoptr (GVariant) again = NULL;
   g_autoptr (AgentMessage) message = NULL;
   g_autoptr (GError) error = NULL;
@@ -134,9 +34,9 @@ test_each_field (void)
       const char           *nick = agent_message_type_to_string (type);
       const AgentWireTable *table = &_agent_wire_message;
 
-      assert_kept (nick, make_fields (table, 1u << type, "", TRUE, NULL));
+      assert_kept (nick, test_wire_make_fields (table, 1u << type, "", TRUE, NULL));
       for (guint i = 0; i < table->n_fields; i++)
-        assert_kept (nick, make_fields (table, 1u << type, "", FALSE, &table->fields[i]));
+        assert_kept (nick, test_wire_make_fields (table, 1u << type, "", FALSE, &table->fields[i]));
     }
 }
 
@@ -147,9 +47,9 @@ make_fields_with_part (const char *key,
 {
   g_auto (GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
 
-  g_variant_builder_add (&builder, "{sv}", "source", make_sample ("", "source"));
+  g_variant_builder_add (&builder, "{sv}", "source", test_wire_make_sample ("", "source"));
   if (g_str_equal (key, "infos"))
-    g_variant_builder_add (&builder, "{sv}", "runner", make_sample ("", "runner"));
+    g_variant_builder_add (&builder, "{sv}", "runner", test_wire_make_sample ("", "runner"));
   g_variant_builder_add (&builder, "{sv}", key, g_str_equal (key, "infos") ? g_variant_new_array (NULL, &part, 1) : part);
 
   return g_variant_builder_end (&builder);
@@ -176,7 +76,7 @@ test_each_part (void)
 
       for (guint j = 0; j < table->n_fields; j++)
         {
-          GVariant *part = make_fields (table, AGENT_WIRE_PART, parts[i].where, FALSE, &table->fields[j]);
+          GVariant *part = test_wire_make_fields (table, AGENT_WIRE_PART, parts[i].where, FALSE, &table->fields[j]);
 
           assert_kept (parts[i].nick, make_fields_with_part (parts[i].key, part));
         }
@@ -348,13 +248,13 @@ make_wrong (const char *nick,
       if (g_str_has_prefix (other, "payload") && !g_str_equal (other, g_str_has_prefix (key, "payload") ? key : "payload"))
         continue;
       if (!g_str_equal (other, key) && test_wire_model_carries (carried, other, &required))
-        g_variant_builder_add (&builder, "{sv}", other, make_sample ("", other));
+        g_variant_builder_add (&builder, "{sv}", other, test_wire_make_sample ("", other));
     }
 
   for (guint i = twice ? 2 : 1; value != NULL && i > 0; i--)
     g_variant_builder_add (&builder, "{sv}", key, value);
 
-  return make_wire (nick, g_variant_builder_end (&builder));
+  return test_wire_make (nick, g_variant_builder_end (&builder));
 }
 
 static void
@@ -362,7 +262,7 @@ assert_guarded (const char *nick,
                 const char *key)
 {
   const TestWireKey *row = test_wire_model_get_key (NULL, key);
-  g_autoptr (GVariant) sample = g_variant_ref_sink (make_sample ("", key));
+  g_autoptr (GVariant) sample = g_variant_ref_sink (test_wire_make_sample ("", key));
   gboolean required;
 
   if (!test_wire_model_carries (test_wire_model_get_carried (nick), key, &required))
