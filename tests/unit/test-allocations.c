@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "counting-malloc.h"
+#include "message/agent-envelope-private.h"
 #include "test-support.h"
 
 #if defined(__has_include)
@@ -165,6 +166,33 @@ test_stamps (TestFixture *f)
     }
 }
 
+/* A message from another process takes no more: its memory comes from the pool, with that of its payload. */
+static void
+test_envelopes (TestFixture *f)
+{
+  guint8    data[128] = { 0 };
+  GVariant *payload = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, data, sizeof data, 1);
+  g_autoptr (AgentMessage) message = agent_message_new_activate ("test", "a", payload);
+  g_autoptr (GByteArray) packet = g_byte_array_new ();
+  g_autoptr (GBytes) bytes = NULL;
+  guint64 n_before = 0;
+
+  if (skip ())
+    return;
+
+  g_assert_true (_agent_envelope_append (packet, message, NULL));
+  bytes = g_bytes_new (packet->data, packet->len);
+  for (guint i = 0; i < 2 * N_ROUNDS; i++)
+    {
+      if (i == N_ROUNDS)
+        n_before = counting_malloc_n_allocations ();
+      agent_message_unref (_agent_envelope_read (bytes, 0, g_bytes_get_size (bytes), NULL));
+      g_byte_array_set_size (packet, 0);
+      g_assert_true (_agent_envelope_append (packet, message, NULL));
+    }
+  g_assert_cmpuint (counting_malloc_n_allocations (), ==, n_before);
+}
+
 /* --- The pool --- */
 
 #define N_AT_ONCE 20000
@@ -224,6 +252,7 @@ main (int   argc,
   test_add ("/agentbus/allocations/bf32-one-allocation-in-fan-out", test_fan_out);
   test_add ("/agentbus/allocations/small-contents", test_small_contents);
   test_add ("/agentbus/allocations/stamps", test_stamps);
+  test_add ("/agentbus/allocations/envelopes", test_envelopes);
   test_add ("/agentbus/allocations/pool-keeps-little", test_pool_keeps_little);
   test_add ("/agentbus/allocations/pool-keeps-little-of-frames", test_pool_keeps_little_of_frames);
 
