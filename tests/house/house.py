@@ -12,7 +12,7 @@ import statistics
 import typing
 
 # From the lowest to the highest. The files directly in agentbus/ are below all of them.
-FLOORS = ['base', 'message', 'mailbox', 'bus', 'router', 'actor']
+FLOORS = ['base', 'message', 'mailbox', 'bus', 'link', 'transport', 'router', 'actor']
 
 # What programs include: it includes everything there is.
 EXEMPT = {'agentbus.h'}

@@ -35,7 +35,7 @@ class House(unittest.TestCase):
 
     def test_every_file_is_on_a_floor(self):
         folders = {pathlib.PurePosixPath(path).parent.as_posix() for path in self.files}
-        self.assertEqual(folders, {'.', *house.FLOORS})
+        self.assertLessEqual(folders, {'.', *house.FLOORS})
 
     def test_every_unit_is_seen(self):
         self.assertEqual(set(self.symbols), {path.removesuffix('.c') for path in self.files if path.endswith('.c')})
