@@ -7,6 +7,7 @@
 #include "actor/agent-bus-requester-private.h"
 #include "agent-bus-error.h"
 #include "bus/agent-subscriber-private.h"
+#include "message/agent-task-id-private.h"
 
 struct _AgentBusRequester
 {
@@ -70,7 +71,7 @@ requester_make_actor (GMainContext *context)
 {
   static const char *const no_names[] = { NULL };
   static _Atomic guint     last_number;
-  g_autofree char         *name = g_strdup_printf (":requests-%u", atomic_fetch_add (&last_number, 1) + 1);
+  g_autofree char         *name = _agent_task_id_dup_name ("requests", atomic_fetch_add (&last_number, 1) + 1);
   AgentActor              *actor =
       g_object_new (AGENT_TYPE_ACTOR, "name", name, "main-context", context, "accepts", no_names, NULL);
 

@@ -81,6 +81,7 @@ enum
   PROP_STATE,
   PROP_GENERATION,
   PROP_STARTED_AT,
+  PROP_NODE,
   N_PROPS
 };
 
@@ -195,6 +196,9 @@ agent_peer_get_property (GObject    *object,
     case PROP_GENERATION:
       g_value_set_uint64 (value, agent_peer_get_generation (self));
       break;
+    case PROP_NODE:
+      g_value_set_string (value, agent_peer_get_node (self));
+      break;
     case PROP_STARTED_AT:
       g_value_set_int64 (value, agent_peer_get_started_at (self));
       break;
@@ -298,6 +302,15 @@ agent_peer_class_init (AgentPeerClass *klass)
 
   peer_make_names ();
   peer_make_states ();
+  /**
+   * AgentPeer:node: (getter get_node)
+   *
+   * The node that the agent is at, or %NULL for an agent of this process. It never changes.
+   *
+   * Since: 0.2
+   */
+  props[PROP_NODE] = g_param_spec_string ("node", NULL, NULL, NULL, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
   g_object_class_install_properties (object_class, N_PROPS, props);
 }
 
@@ -452,4 +465,22 @@ agent_peer_get_started_at (AgentPeer *self)
   g_return_val_if_fail (AGENT_IS_PEER (self), 0);
 
   return self->info != NULL ? agent_info_get_started_at (self->info) : 0;
+}
+
+/**
+ * agent_peer_get_node:
+ * @self: a peer
+ *
+ * Gets the node that the agent is at, if it is in another process: see [class@AgentBus.Transport].
+ *
+ * Returns: (transfer none) (nullable): the id of the node, or %NULL for an agent of this process
+ *
+ * Since: 0.2
+ */
+const char *
+agent_peer_get_node (AgentPeer *self)
+{
+  g_return_val_if_fail (AGENT_IS_PEER (self), NULL);
+
+  return agent_info_get_node (self->info);
 }

@@ -32,5 +32,7 @@ AGENT_AVAILABLE_IN_0_1
 guint64         agent_peer_get_generation (AgentPeer *self);
 AGENT_AVAILABLE_IN_0_1
 gint64          agent_peer_get_started_at (AgentPeer *self);
+AGENT_AVAILABLE_IN_0_2
+const char     *agent_peer_get_node       (AgentPeer *self);
 
 G_END_DECLS

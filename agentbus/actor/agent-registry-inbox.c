@@ -9,6 +9,7 @@
 #include "agent-bus-error.h"
 #include "base/agent-source-private.h"
 #include "bus/agent-bus.h"
+#include "message/agent-task-id-private.h"
 
 /* The most news of one dispatch. The other sources of the context are dispatched before the next batch. */
 #define BATCH_SIZE 256
@@ -270,7 +271,7 @@ inbox_make_subscriber (AgentRegistryInbox *self)
 {
   static const char *const accepts[] = { "agent-ready", "agent-registry", NULL };
   static _Atomic guint     last_number;
-  g_autofree char         *name = g_strdup_printf (":registry-%u", atomic_fetch_add (&last_number, 1) + 1);
+  g_autofree char         *name = _agent_task_id_dup_name ("registry", atomic_fetch_add (&last_number, 1) + 1);
   AgentSubscriber         *subscriber = g_object_new (AGENT_TYPE_SUBSCRIBER,
                                               "name",
                                               name,

@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 
 typedef struct _AgentMonitors AgentMonitors;
 typedef struct _AgentRoom     AgentRoom;
+typedef struct _AgentLink     AgentLink;
 
 /* The functions are in several files: what a bus is (agent-bus.c), which subscribers it has (agent-bus-members.c), how
  * messages are sent (agent-bus-send.c, -try-send.c, -send-async.c) or offered (-offer.c), how they are passed on
@@ -29,6 +30,10 @@ struct _AgentBus
   AgentRoom      *room;             /* (atomic) (owned) (nullable) made at first use */
   AgentMonitors  *monitors;         /* (atomic) (owned) (nullable) the same */
 
+  AgentTransport *transport;        /* (owned) (nullable) what connects it with other processes */
+  AgentLink      *link;             /* (atomic) (nullable) how it is connected: from its start to its stop */
+  void          (*abandon_link)     (AgentLink *link); /* called when the bus is dropped with a link */
+
   GMutex          order_lock;       /* held while a message is stamped and queued, with total order */
   guint64         n_restamped;      /* (order_lock) how many numbers are second ones, or of messages that were not sent */
   _Atomic guint64 n_unstamped;      /* how many messages were refused before they got a number */
@@ -42,6 +47,7 @@ struct _AgentBus
 /* Any thread */
 guint64          _agent_bus_get_ledger   (AgentBus                     *self,
                                           AgentLedger                  *total,
+                                          AgentLedger                  *remote,
                                           GVariantBuilder              *by_name);
 
 void             _agent_bus_add_patterns (AgentBus                     *self,
@@ -69,6 +75,11 @@ guint            _agent_bus_send_uncollected
                                          (AgentBus                     *self,
                                           AgentMessage                 *message,
                                           AgentSender                  *sender);
+/* In the context of the bus */
+void             _agent_bus_open          (AgentBus                     *self);
+void             _agent_bus_stop          (AgentBus                     *self,
+                                          AgentLeaveFlags               flags,
+                                          GTask                        *task);
 void             _agent_bus_end_subscription
                                          (AgentBus                     *self,
                                           AgentMailbox                 *mailbox,

@@ -5,6 +5,7 @@
 #include "base/agent-plural-private.h"
 #include "bus/agent-bus-private.h"
 #include "bus/agent-monitors-private.h"
+#include "bus/agent-transport.h"
 #include "bus/agent-room-private.h"
 
 /**
@@ -105,6 +106,7 @@ enum
   PROP_SHUTDOWN_TIMEOUT,
   PROP_RUNNING,
   PROP_N_SUBSCRIBERS,
+  PROP_TRANSPORT,
   N_PROPS
 };
 
@@ -168,6 +170,8 @@ agent_bus_dispose (GObject *object)
 
   /* This comes first, since no signal is emitted for the subscribers that leave with the bus. */
   _agent_bus_report_close (self->report);
+  if (self->link != NULL)
+    self->abandon_link (g_steal_pointer (&self->link));
   for (guint i = 0; i < mailboxes->len; i++)
     _agent_mailbox_abandon (mailboxes->pdata[i]);
   _agent_name_watches_close (_agent_directory_get_name_watches (self->directory));
@@ -190,6 +194,7 @@ agent_bus_finalize (GObject *object)
   g_clear_pointer (&self->monitors, _agent_monitors_free);
   _agent_mailbox_owner_unref (&self->owner->base);
   g_clear_pointer (&self->context, g_main_context_unref);
+  g_clear_object (&self->transport);
   g_mutex_clear (&self->order_lock);
 
   G_OBJECT_CLASS (agent_bus_parent_class)->finalize (object);
@@ -220,6 +225,9 @@ agent_bus_get_property (GObject    *object,
     case PROP_N_SUBSCRIBERS:
       g_value_set_uint (value, agent_bus_get_n_subscribers (self));
       break;
+    case PROP_TRANSPORT:
+      g_value_set_object (value, self->transport);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
@@ -244,9 +252,26 @@ agent_bus_set_property (GObject      *object,
     case PROP_SHUTDOWN_TIMEOUT:
       agent_bus_set_shutdown_timeout (self, g_value_get_uint (value));
       break;
+    case PROP_TRANSPORT:
+      self->transport = g_value_dup_object (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
     }
+}
+
+static void
+bus_install_transport (void)
+{
+  /**
+   * AgentBus:transport: (getter get_transport)
+   *
+   * What connects the bus with those of other processes, or %NULL if it is alone. [method@AgentBus.Bus.start_async] opens it.
+   *
+   * Since: 0.2
+   */
+  props[PROP_TRANSPORT] = g_param_spec_object (
+      "transport", NULL, NULL, AGENT_TYPE_TRANSPORT, G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
 }
 
 static void
@@ -331,6 +356,7 @@ bus_install_properties (GObjectClass *object_class)
                                                  0,
                                                  G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
+  bus_install_transport ();
   g_object_class_install_properties (object_class, N_PROPS, props);
 }
 
@@ -420,6 +446,24 @@ agent_bus_get_total_order (AgentBus *self)
   g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
 
   return self->total_order;
+}
+
+/**
+ * agent_bus_get_transport:
+ * @self: a bus
+ *
+ * Gets what connects the bus with those of other processes. May be called in any thread.
+ *
+ * Returns: (transfer none) (nullable): the transport, or %NULL
+ *
+ * Since: 0.2
+ */
+AgentTransport *
+agent_bus_get_transport (AgentBus *self)
+{
+  g_return_val_if_fail (AGENT_IS_BUS (self), NULL);
+
+  return self->transport;
 }
 
 /**
@@ -546,18 +590,33 @@ bus_get_n_sent (AgentBus *self)
   return n + atomic_load (&self->n_unstamped);
 }
 
-/* Adds up the figures of the whole bus, and those of each subscriber if @by_name is not NULL. Returns how many messages
- * were sent. */
+/* Adds up the figures of the whole bus, those of the subscribers of other processes, and those of each subscriber if @by_name is
+ * not NULL. Returns how many messages were sent. */
 guint64
 _agent_bus_get_ledger (AgentBus        *self,
                        AgentLedger     *total,
+                       AgentLedger     *remote,
                        GVariantBuilder *by_name)
 {
   memset (total, 0, sizeof *total);
-  _agent_directory_get_ledgers (self->directory, total, by_name);
+  memset (remote, 0, sizeof *remote);
+  _agent_directory_get_ledgers (self->directory, total, remote, by_name);
   _agent_bus_report_get_ledger (self->report, total);
 
   return bus_get_n_sent (self);
+}
+
+static void
+bus_add_remote_statistics (AgentBus          *self,
+                           const AgentLedger *remote,
+                           GVariantDict      *dict)
+{
+  g_auto (GVariantDict) of_remote = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr (GVariant) of_transport = agent_transport_get_statistics (self->transport);
+
+  _agent_ledger_to_dict (remote, &of_remote);
+  g_variant_dict_insert_value (dict, "remote", g_variant_dict_end (&of_remote));
+  g_variant_dict_insert_value (dict, "transport", of_transport);
 }
 
 /**
@@ -577,6 +636,10 @@ _agent_bus_get_ledger (AgentBus        *self,
  * - `subscribers` (`a{sv}`): by name, the same entries without `sent` for each subscriber that is on the bus. When the bus
  *   is stopped, for each subscriber that has left since the bus was started, but for 1000 names at most: so the last figures
  *   can be read after the end.
+ *
+ * - `remote` (`a{sv}`): only if the bus has a transport: the same entries without `sent` for all subscribers of other processes,
+ *   which are part of the totals. What is `delivered` to them was handed over to the transport;
+ * - `transport` (`a{sv}`): the same condition: what [method@AgentBus.Transport.get_statistics] says.
  *
  * `offered` is always the sum of `delivered`, `queued` and all of `dropped`. The totals include the subscribers that have
  * left. The entries of a subscriber have `moved` besides, which is part of the sum there: what it gave to other members of
@@ -604,15 +667,18 @@ agent_bus_get_statistics (AgentBus *self)
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
   GVariantBuilder subscribers;
   AgentLedger     total;
+  AgentLedger     remote;
   guint64         n_sent;
 
   g_return_val_if_fail (AGENT_IS_BUS (self), NULL);
 
   g_variant_builder_init (&subscribers, G_VARIANT_TYPE_VARDICT);
-  n_sent = _agent_bus_get_ledger (self, &total, &subscribers);
+  n_sent = _agent_bus_get_ledger (self, &total, &remote, &subscribers);
   g_variant_dict_insert (&dict, "sent", "t", n_sent);
   _agent_ledger_to_dict (&total, &dict);
   g_variant_dict_insert_value (&dict, "subscribers", g_variant_builder_end (&subscribers));
+  if (self->transport != NULL)
+    bus_add_remote_statistics (self, &remote, &dict);
 
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }

@@ -57,6 +57,8 @@ AGENT_AVAILABLE_IN_0_1
 guint            agent_bus_get_capacity         (AgentBus            *self);
 AGENT_AVAILABLE_IN_0_1
 gboolean         agent_bus_get_total_order      (AgentBus            *self);
+AGENT_AVAILABLE_IN_0_2
+AgentTransport  *agent_bus_get_transport        (AgentBus            *self);
 AGENT_AVAILABLE_IN_0_1
 guint            agent_bus_get_shutdown_timeout (AgentBus            *self);
 AGENT_AVAILABLE_IN_0_1

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   AgentLedger sum;     /* of all that have left */
+  AgentLedger remote;  /* of those of them that are in other processes */
   GHashTable *by_name; /* char * → AgentLedger, both owned: of those that have left since the bus was started */
 } AgentDepartures;
 
@@ -19,7 +20,8 @@ void _agent_departures_init         (AgentDepartures   *self);
 void _agent_departures_clear        (AgentDepartures   *self);
 void _agent_departures_add          (AgentDepartures   *self,
                                      const char        *name,
-                                     const AgentLedger *ledger);
+                                     const AgentLedger *ledger,
+                                     gboolean           is_remote);
 void _agent_departures_count_failed (AgentDepartures   *self,
                                      const char        *name);
 void _agent_departures_forget_names (AgentDepartures   *self);

@@ -37,11 +37,14 @@ departures_get (AgentDepartures *self,
 void
 _agent_departures_add (AgentDepartures   *self,
                        const char        *name,
-                       const AgentLedger *ledger)
+                       const AgentLedger *ledger,
+                       gboolean           is_remote)
 {
   AgentLedger *departed = departures_get (self, name);
 
   _agent_ledger_add (&self->sum, ledger);
+  if (is_remote)
+    _agent_ledger_add (&self->remote, ledger);
   if (departed == NULL)
     return;
 

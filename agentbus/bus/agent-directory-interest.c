@@ -28,6 +28,7 @@ _agent_directory_set_accepts (AgentDirectory    *self,
                                              _agent_directory_accept_taker_locked (self, mailbox, accepts == NULL));
     }
   _agent_interest_set_accepts (interest, accepts);
+  _agent_directory_tell_locked (self, mailbox);
   g_mutex_unlock (&self->lock);
 }
 
@@ -45,6 +46,7 @@ directory_add_patterns_locked (AgentDirectory    *self,
         _agent_interest_index_change_pattern (index, mailbox, patterns[i], TRUE);
     }
   _agent_directory_set_interests_locked (self, _agent_interest_index_end (index), _agent_takers_ref (self->takers));
+  _agent_directory_tell_locked (self, mailbox);
 }
 
 /* From now on, @mailbox gets broadcasts whose topics match @patterns, too. Does nothing if it is not on the bus. */
@@ -74,6 +76,7 @@ _agent_directory_remove_pattern (AgentDirectory *self,
       index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
       _agent_interest_index_change_pattern (index, mailbox, pattern, FALSE);
       _agent_directory_set_interests_locked (self, _agent_interest_index_end (index), _agent_takers_ref (self->takers));
+      _agent_directory_tell_locked (self, mailbox);
     }
   g_mutex_unlock (&self->lock);
 }
@@ -106,6 +109,8 @@ _agent_directory_set_info (AgentDirectory *self,
 
   g_mutex_lock (&self->lock);
   changed = directory_set_info_locked (self, mailbox, info);
+  if (changed)
+    _agent_directory_tell_locked (self, mailbox);
   g_mutex_unlock (&self->lock);
 
   return changed;

@@ -28,6 +28,9 @@ struct _AgentDirectory
   AgentNameWatches *name_watches; /* (owned) told with @lock held */
   AgentPresence    *presence;     /* (owned) changed and told with @lock held */
 
+  AgentDirectoryFunc observer;      /* (lock) (nullable) */
+  gpointer           observer_data; /* (lock) */
+
   /* These are changed with both locks held, and read with one of them. Senders take only the second one. */
   AgentSpinLock       name_lock; /* taken last */
   AgentMailboxTrie   *by_name;   /* (owned) (nullable) */
@@ -42,6 +45,15 @@ void         _agent_directory_set_interests_locked (AgentDirectory     *self,
                                                     AgentTakers        *takers);
 gboolean     _agent_directory_has_locked           (AgentDirectory     *self,
                                                     AgentMailbox       *mailbox);
+
+/* Tells the observer, if there is one. */
+static inline void
+_agent_directory_tell_locked (AgentDirectory *self,
+                              AgentMailbox   *mailbox)
+{
+  if (self->observer != NULL)
+    self->observer (self->observer_data, mailbox);
+}
 
 AgentTakers *_agent_directory_add_taker_locked     (AgentDirectory     *self,
                                                     AgentMailbox       *mailbox,

@@ -11,6 +11,20 @@
 
 G_BEGIN_DECLS
 
+/* Something about @mailbox has changed: whether it is there, which broadcasts it takes, what it says of itself. Called with the
+ * lock of the directory held, in any thread. */
+typedef void (*AgentDirectoryFunc) (gpointer      data,
+                                    AgentMailbox *mailbox);
+
+/* What others are told of a subscriber. */
+typedef struct
+{
+  gboolean   present;  /* if not, the rest is empty */
+  AgentInfo *info;     /* (owned) (nullable) what it says of itself, if it is an agent */
+  GStrv      accepts;  /* (owned) (nullable) NULL for all */
+  GStrv      patterns; /* (owned) (nullable) */
+} AgentMemberState;
+
 /*
  * The subscribers of a bus: their mailboxes by name, the mailboxes that are leaving, and the ledger of the mailboxes that
  * have left.
@@ -57,6 +71,19 @@ void            _agent_directory_unwatch_presence
                                                  (AgentDirectory  *self,
                                                   gpointer         data);
 
+/* For one observer at a time */
+gboolean        _agent_directory_observe         (AgentDirectory  *self,
+                                                  AgentDirectoryFunc
+                                                                   func,
+                                                  gpointer         data);
+void            _agent_directory_unobserve       (AgentDirectory  *self);
+void            _agent_directory_get_state       (AgentDirectory  *self,
+                                                  AgentMailbox    *mailbox,
+                                                  AgentMemberState
+                                                                  *state);
+void            _agent_member_state_clear        (AgentMemberState
+                                                                  *self);
+
 gboolean        _agent_directory_is_open         (AgentDirectory  *self);
 void            _agent_directory_open            (AgentDirectory  *self);
 GPtrArray      *_agent_directory_close           (AgentDirectory  *self);
@@ -88,6 +115,7 @@ void            _agent_directory_count_failed    (AgentDirectory  *self,
                                                   AgentMailbox    *mailbox);
 void            _agent_directory_get_ledgers     (AgentDirectory  *self,
                                                   AgentLedger     *total,
+                                                  AgentLedger     *remote,
                                                   GVariantBuilder *by_name);
 
 G_END_DECLS

@@ -157,15 +157,18 @@ _agent_directory_open (AgentDirectory *self)
 static void
 directory_start_leaving_locked (AgentDirectory *self)
 {
-  g_autofree AgentMailbox **mailboxes = g_new (AgentMailbox *, self->n_names);
+  guint n = self->n_names;
+  g_autofree AgentMailbox **mailboxes = g_new (AgentMailbox *, n);
 
   _agent_mailbox_trie_list (self->by_name, mailboxes);
-  for (guint i = 0; i < self->n_names; i++)
+  for (guint i = 0; i < n; i++)
     g_hash_table_add (self->leaving, _agent_mailbox_ref (mailboxes[i]));
   directory_set_names_locked (self, NULL, 0, NULL, NULL);
   _agent_groups_clear (self->groups);
   _agent_name_watches_all_vanished (self->name_watches);
   _agent_presence_close (self->presence);
+  for (guint i = 0; i < n; i++)
+    _agent_directory_tell_locked (self, mailboxes[i]);
 }
 
 /* (transfer full). @group: (nullable): of this group only */
@@ -310,6 +313,7 @@ _agent_directory_add (AgentDirectory *self,
       _agent_name_watches_appeared (self->name_watches, name);
       _agent_presence_set (self->presence, mailbox, info);
       directory_join_locked (self, mailbox);
+      _agent_directory_tell_locked (self, mailbox);
     }
   g_mutex_unlock (&self->lock);
 
@@ -334,6 +338,7 @@ directory_remove_locked (AgentDirectory *self,
   _agent_name_watches_vanished (self->name_watches, _agent_mailbox_get_name (mailbox));
   _agent_presence_remove (self->presence, mailbox);
   directory_leave_locked (self, mailbox);
+  _agent_directory_tell_locked (self, mailbox);
 }
 
 /* From now on the name is free. Returns the mailbox that had it: (transfer full) (nullable). */
@@ -392,7 +397,10 @@ _agent_directory_forget (AgentDirectory *self,
 
   g_mutex_lock (&self->lock);
   _agent_mailbox_get_ledger (mailbox, &ledger);
-  _agent_departures_add (&self->departures, _agent_mailbox_get_name (mailbox), &ledger);
+  _agent_departures_add (&self->departures,
+                         _agent_mailbox_get_name (mailbox),
+                         &ledger,
+                         _agent_mailbox_has_mark (mailbox, AGENT_MARK_REMOTE));
   g_hash_table_steal (self->leaving, mailbox);
   g_mutex_unlock (&self->lock);
 
@@ -467,22 +475,26 @@ _agent_directory_count_failed (AgentDirectory *self,
 static void
 directory_add_ledger (AgentMailbox    *mailbox,
                       AgentLedger     *total,
+                      AgentLedger     *remote,
                       GVariantBuilder *by_name)
 {
   AgentLedger ledger;
 
   _agent_mailbox_get_ledger (mailbox, &ledger);
   _agent_ledger_add (total, &ledger);
+  if (_agent_mailbox_has_mark (mailbox, AGENT_MARK_REMOTE))
+    _agent_ledger_add (remote, &ledger);
   if (by_name != NULL)
     _agent_ledger_list (&ledger, by_name, _agent_mailbox_get_name (mailbox));
 }
 
-/* Adds the figures of all mailboxes to @total, and lists in @by_name: (nullable) the figures of each mailbox that still has
+/* Adds the figures of all mailboxes to @total, those for other processes to @remote, too, and lists in @by_name: (nullable) the figures of each mailbox that still has
  * its name, or, when the bus is stopped, of those that have left. The lock is held only to list the mailboxes: a mailbox that
  * leaves meanwhile counts as still there. */
 void
 _agent_directory_get_ledgers (AgentDirectory  *self,
                               AgentLedger     *total,
+                              AgentLedger     *remote,
                               GVariantBuilder *by_name)
 {
   g_autoptr (GPtrArray) leaving = NULL;
@@ -492,6 +504,7 @@ _agent_directory_get_ledgers (AgentDirectory  *self,
 
   g_mutex_lock (&self->lock);
   _agent_ledger_add (total, &self->departures.sum);
+  _agent_ledger_add (remote, &self->departures.remote);
   /* When the bus is stopped, nobody is on it: so there is at most one entry for each name. */
   if (by_name != NULL && !g_atomic_int_get (&self->is_open))
     _agent_departures_list (&self->departures, by_name);
@@ -500,10 +513,10 @@ _agent_directory_get_ledgers (AgentDirectory  *self,
   g_mutex_unlock (&self->lock);
 
   for (guint i = 0; i < leaving->len; i++)
-    directory_add_ledger (leaving->pdata[i], total, NULL);
+    directory_add_ledger (leaving->pdata[i], total, remote, NULL);
 
   mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
   for (guint i = 0; i < n_mailboxes; i++)
-    directory_add_ledger (mailboxes[i], total, by_name);
+    directory_add_ledger (mailboxes[i], total, remote, by_name);
   _agent_snapshot_unref (snapshot);
 }

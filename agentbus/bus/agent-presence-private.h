@@ -51,6 +51,8 @@ void           _agent_presence_free         (AgentPresence     *self);
 void           _agent_presence_set_counter  (AgentPresence     *self,
                                              _Atomic guint64   *last_seq);
 guint          _agent_presence_get_size     (AgentPresence     *self);
+AgentInfo     *_agent_presence_lookup       (AgentPresence     *self,
+                                             AgentMailbox      *mailbox);
 gboolean       _agent_presence_contains     (AgentPresence     *self,
                                              AgentMailbox      *mailbox);
 gboolean       _agent_presence_set          (AgentPresence     *self,

@@ -71,6 +71,16 @@ _agent_presence_get_size (AgentPresence *self)
   return g_hash_table_size (self->agents);
 }
 
+/* What the agent of @mailbox says of itself: (transfer none) (nullable). */
+AgentInfo *
+_agent_presence_lookup (AgentPresence *self,
+                        AgentMailbox  *mailbox)
+{
+  AgentPresent *present = g_hash_table_lookup (self->agents, mailbox);
+
+  return present != NULL ? present->info : NULL;
+}
+
 gboolean
 _agent_presence_contains (AgentPresence *self,
                           AgentMailbox  *mailbox)

@@ -11,9 +11,9 @@ engine_on_opened (GObject      *object,
                   GAsyncResult *result,
                   gpointer      user_data)
 {
-  AgentTransport   *self = AGENT_TRANSPORT (object);
+  AgentTransport *self = AGENT_TRANSPORT (object);
   g_autoptr (GTask) task = user_data;
-  GError           *error = NULL;
+  GError *error = NULL;
 
   if (AGENT_TRANSPORT_GET_CLASS (self)->open_finish (self, result, &error))
     {
@@ -53,10 +53,10 @@ engine_on_closed (GObject      *object,
                   GAsyncResult *result,
                   gpointer      user_data)
 {
-  AgentTransport   *self = AGENT_TRANSPORT (object);
+  AgentTransport *self = AGENT_TRANSPORT (object);
   g_autoptr (GTask) task = user_data;
-  GError           *error = NULL;
-  gboolean          clean = AGENT_TRANSPORT_GET_CLASS (self)->close_finish (self, result, &error);
+  GError  *error = NULL;
+  gboolean clean = AGENT_TRANSPORT_GET_CLASS (self)->close_finish (self, result, &error);
 
   agent_transport_set_state (self, AGENT_TRANSPORT_STATE_CLOSED);
   if (clean)

@@ -48,7 +48,7 @@ events_emit (GObject *object,
   switch (news->kind)
     {
     case AGENT_TRANSPORT_NEWS_STATE:
-      _agent_transport_notify_state (AGENT_TRANSPORT (object));
+      g_object_notify (object, "state");
       break;
     case AGENT_TRANSPORT_NEWS_APPEARED:
       g_signal_emit (object, signals[APPEARED], 0, news->node);

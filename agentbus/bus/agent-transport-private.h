@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "bus/agent-transport-figures-private.h"
 #include "bus/agent-transport.h"
 
 G_BEGIN_DECLS
@@ -64,11 +65,35 @@ void     _agent_transport_close_signals   (gpointer                  signals);
 void     _agent_transport_free_signals    (gpointer                  signals);
 void     _agent_transport_add_news        (gpointer                  signals,
                                            const AgentTransportNews *news);
-void     _agent_transport_notify_state    (AgentTransport           *self);
+
+/* What nodes may do: agent-transport-rules.c */
+typedef struct _AgentTransportRules AgentTransportRules;
+
+AgentTransportRules *
+         _agent_transport_rules_new       (void);
+void     _agent_transport_rules_free      (AgentTransportRules      *self);
+void     _agent_transport_rules_set       (AgentTransportRules      *self,
+                                           const char               *node,
+                                           const char * const       *names,
+                                           const char * const       *messages);
+gboolean _agent_transport_rules_allow     (AgentTransportRules      *self,
+                                           const char               *node,
+                                           const char               *name,
+                                           const char               *message);
 
 /* Any thread */
+gboolean _agent_transport_allows_name     (AgentTransport           *self,
+                                           const char               *node,
+                                           const char               *name);
+gboolean _agent_transport_allows_message  (AgentTransport           *self,
+                                           const char               *node,
+                                           const char               *name,
+                                           const char               *message);
 void     _agent_transport_tell            (AgentTransport           *self,
                                            const AgentTransportNews *news);
+
+AgentTransportFigures *
+         _agent_transport_get_figures     (AgentTransport           *self);
 
 /* For who opens it: one at a time. */
 gboolean _agent_transport_set_sink        (AgentTransport           *self,

@@ -61,6 +61,8 @@ typedef struct
   guint                     heartbeat_interval; /* ms */
   gint                      state;              /* (atomic) an AgentTransportState */
   gpointer                  signals;            /* (owned) */
+  AgentTransportRules      *rules;              /* (owned) */
+  AgentTransportFigures    *figures;            /* (owned) */
   const AgentTransportSink *sink;               /* (nullable) */
   gpointer                  sink_data;
 } AgentTransportPrivate;
@@ -119,6 +121,8 @@ agent_transport_finalize (GObject *object)
   g_free (priv->node_id);
   g_free (priv->bus_name);
   _agent_transport_free_signals (priv->signals);
+  _agent_transport_rules_free (priv->rules);
+  _agent_transport_figures_free (priv->figures);
 
   G_OBJECT_CLASS (agent_transport_parent_class)->finalize (object);
 }
@@ -320,6 +324,10 @@ agent_transport_class_init (AgentTransportClass *klass)
 static void
 agent_transport_init (AgentTransport *self)
 {
+  AgentTransportPrivate *priv = transport_get_private (self);
+
+  priv->rules = _agent_transport_rules_new ();
+  priv->figures = _agent_transport_figures_new ();
 }
 
 /* --- For the application --- */
@@ -430,6 +438,70 @@ agent_transport_get_heartbeat_interval (AgentTransport *self)
   g_return_val_if_fail (AGENT_IS_TRANSPORT (self), 0);
 
   return transport_get_private (self)->heartbeat_interval;
+}
+
+/**
+ * agent_transport_allow:
+ * @self: a transport
+ * @node: (nullable): the id of a node, or %NULL for each node that has no rule of its own
+ * @names: (nullable) (array zero-terminated=1): patterns for the names of its subscribers, or %NULL for any
+ * @messages: (nullable) (array zero-terminated=1): names of messages, as in signal details, or %NULL for any
+ *
+ * Says what another node may do here. Without any rule, it may do everything.
+ *
+ * Only subscribers whose names match one of @names are known here, and only messages of @messages from such names come in. In a
+ * pattern, `*` stands for any characters and `?` for one. An empty list allows nothing. What is not allowed is dropped and told
+ * by [signal@AgentBus.Transport::refused].
+ *
+ * It holds from the next message on; names that are known stay known. Call it before the bus is started, so that nothing comes in
+ * before. May be called in any thread.
+ *
+ * ```c
+ * const char *const names[] = { "recogniser-*", NULL };
+ * const char *const messages[] = { "frame", "task-response", NULL };
+ *
+ * agent_transport_allow (transport, "speech", names, messages);
+ * agent_transport_allow (transport, NULL, (const char *const[]) { NULL }, NULL);
+ * ```
+ *
+ * Since: 0.2
+ */
+void
+agent_transport_allow (AgentTransport    *self,
+                       const char        *node,
+                       const char *const *names,
+                       const char *const *messages)
+{
+  g_return_if_fail (AGENT_IS_TRANSPORT (self));
+  g_return_if_fail (node == NULL || *node != '\0');
+
+  _agent_transport_rules_set (transport_get_private (self)->rules, node, names, messages);
+}
+
+/**
+ * agent_transport_get_statistics:
+ * @self: a transport
+ *
+ * Gets what was exchanged with other nodes, since the transport was made. May be called in any thread.
+ *
+ * The dictionary has the sums `data-sent`, `data-received`, `data-lost` (on the way here), `control-sent`,
+ * `control-received`, `control-lost` (sent to nodes that are gone, and not known to have arrived) and `refused`, all of
+ * them messages, and `duplicates`, packets that came twice, each of type `t`. `nodes` has the same for each node that is there
+ * now, by its id, in a dictionary of dictionaries.
+ *
+ * Returns: (transfer full): a dictionary of type `a{sv}`
+ *
+ * Since: 0.2
+ */
+GVariant *
+agent_transport_get_statistics (AgentTransport *self)
+{
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+
+  g_return_val_if_fail (AGENT_IS_TRANSPORT (self), NULL);
+
+  _agent_transport_figures_to_dict (transport_get_private (self)->figures, &dict);
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
 /* --- What an engine reports --- */
@@ -606,6 +678,32 @@ _agent_transport_tell (AgentTransport           *self,
   _agent_transport_add_news (transport_get_private (self)->signals, news);
 }
 
+/* (transfer none) */
+AgentTransportFigures *
+_agent_transport_get_figures (AgentTransport *self)
+{
+  return transport_get_private (self)->figures;
+}
+
+/* Whether @node may have a subscriber @name. */
+gboolean
+_agent_transport_allows_name (AgentTransport *self,
+                              const char     *node,
+                              const char     *name)
+{
+  return _agent_transport_rules_allow (transport_get_private (self)->rules, node, name, NULL);
+}
+
+/* Whether @node may send @message from @name. */
+gboolean
+_agent_transport_allows_message (AgentTransport *self,
+                                 const char     *node,
+                                 const char     *name,
+                                 const char     *message)
+{
+  return _agent_transport_rules_allow (transport_get_private (self)->rules, node, name, message);
+}
+
 /* @sink: (nullable): NULL when the transport is not used any more. Returns FALSE if it is used already. */
 gboolean
 _agent_transport_set_sink (AgentTransport           *self,
@@ -620,11 +718,4 @@ _agent_transport_set_sink (AgentTransport           *self,
   priv->sink = sink;
   priv->sink_data = data;
   return TRUE;
-}
-
-/* In the context of the application. */
-void
-_agent_transport_notify_state (AgentTransport *self)
-{
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_STATE]);
 }

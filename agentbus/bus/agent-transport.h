@@ -102,6 +102,14 @@ guint                agent_transport_get_control_window     (AgentTransport     
 AGENT_AVAILABLE_IN_0_2
 guint                agent_transport_get_heartbeat_interval (AgentTransport         *self);
 
+AGENT_AVAILABLE_IN_0_2
+void                 agent_transport_allow                  (AgentTransport         *self,
+                                                             const char             *node,
+                                                             const char * const     *names,
+                                                             const char * const     *messages);
+AGENT_AVAILABLE_IN_0_2
+GVariant            *agent_transport_get_statistics         (AgentTransport         *self) G_GNUC_WARN_UNUSED_RESULT;
+
 /* For those who implement a transport */
 AGENT_AVAILABLE_IN_0_2
 void                 agent_transport_set_state              (AgentTransport         *self,

@@ -108,6 +108,7 @@ enum
   AGENT_MARK_PULLED = 1 << 2,    /* somebody has received from it */
   AGENT_MARK_MANY = 1 << 3,      /* it was logged that many system messages wait */
   AGENT_MARK_ABANDONED = 1 << 4, /* it was abandoned before it had finished */
+  AGENT_MARK_REMOTE = 1 << 5,    /* it is for a subscriber of another process; set when it comes to the bus */
 };
 
 /* How a member of a group takes part in it. */

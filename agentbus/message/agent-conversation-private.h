@@ -55,6 +55,22 @@ gboolean    _agent_epoch_watch     (AgentEpoch        *self,
                                     AgentEpochOverFunc over);
 void        _agent_epoch_unwatch   (AgentEpochWatch   *watch);
 
+/* Called when a conversation goes on in this process, in any thread, with the lock of the watches held: it must not call any of
+ * the functions here. Not called for one that goes on because a message of another process says so. */
+typedef void (*AgentAdvanceFunc) (gpointer    data,
+                                  const char *id,
+                                  guint64     epoch);
+
+void        _agent_conversation_watch_advances
+                                   (AgentAdvanceFunc   func,
+                                    gpointer           data);
+void        _agent_conversation_unwatch_advances
+                                   (AgentAdvanceFunc   func,
+                                    gpointer           data);
+void        _agent_conversation_tell_advance
+                                   (const char        *id,
+                                    guint64            epoch);
+
 static inline gboolean
 _agent_epoch_is_over (const AgentEpoch *self)
 {

@@ -536,7 +536,11 @@ agent_conversation_get_epoch (AgentConversation *self)
 guint64
 agent_conversation_advance (AgentConversation *self)
 {
+  guint64 epoch;
+
   g_return_val_if_fail (AGENT_IS_CONVERSATION (self), 0);
 
-  return conversation_go_on (self, 0);
+  epoch = conversation_go_on (self, 0);
+  _agent_conversation_tell_advance (g_atomic_pointer_get (&self->id), epoch);
+  return epoch;
 }

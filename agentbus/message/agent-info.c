@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "message/agent-info.h"
+#include "message/agent-info-private.h"
 
 #include "base/agent-utf8-private.h"
 
@@ -78,6 +78,7 @@ struct _AgentInfo
   char           *runner;
   char           *parent;     /* (nullable) */
   gint64          started_at; /* microseconds since the Unix epoch, or 0 */
+  char           *node;       /* (nullable) */
 };
 
 G_DEFINE_BOXED_TYPE (AgentInfo, agent_info, agent_info_ref, agent_info_unref)
@@ -123,8 +124,18 @@ agent_info_new (const char *name,
   self->runner = g_strdup (runner);
   self->parent = g_strdup (parent);
   self->started_at = started_at;
+  self->node = NULL;
 
   return self;
+}
+
+void
+_agent_info_set_node (AgentInfo  *info,
+                      const char *node)
+{
+  g_assert (info->node == NULL);
+
+  info->node = g_strdup (node);
 }
 
 /**
@@ -170,6 +181,7 @@ agent_info_unref (AgentInfo *self)
   g_free (self->name);
   g_free (self->runner);
   g_free (self->parent);
+  g_free (self->node);
   g_free (self);
 }
 
@@ -279,4 +291,24 @@ agent_info_get_started_at (AgentInfo *self)
   g_return_val_if_fail (self != NULL, 0);
 
   return self->started_at;
+}
+
+/**
+ * agent_info_get_node:
+ * @self: A description of an agent.
+ *
+ * Gets the node that the agent is at, if it is in another process: see [class@AgentBus.Transport].
+ *
+ * This may be called from any thread.
+ *
+ * Returns: (transfer none) (nullable): the id of the node, or %NULL for an agent of this process
+ *
+ * Since: 0.2
+ */
+const char *
+agent_info_get_node (AgentInfo *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->node;
 }

@@ -37,6 +37,8 @@ AGENT_AVAILABLE_IN_0_1
 gboolean    agent_info_is_bridged     (AgentInfo  *self);
 AGENT_AVAILABLE_IN_0_1
 gint64      agent_info_get_started_at (AgentInfo  *self);
+AGENT_AVAILABLE_IN_0_2
+const char *agent_info_get_node       (AgentInfo  *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AgentInfo, agent_info_unref)
 

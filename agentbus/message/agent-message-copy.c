@@ -46,10 +46,14 @@ message_copy_as (AgentMessage *self,
                  const char   *target)
 {
   AgentMessageParts parts = _agent_message_get_parts (self);
+  AgentMessage     *copy;
 
   parts.source = source;
   parts.target = target;
-  return message_copy_with_parts (self, &parts);
+  copy = message_copy_with_parts (self, &parts);
+  if (copy != NULL && source == _agent_message_string (self, self->source))
+    copy->remote = self->remote;
+  return copy;
 }
 
 /* The same request, not sent, as another task. */

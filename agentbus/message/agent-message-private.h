@@ -44,6 +44,7 @@ struct _AgentMessage
   guint8     grouped;     /* the target is a group, and one member gets it; set before the message is queued */
   guint8     own_epoch;   /* whether @epoch was set, and so does not become that of the cause */
   guint8     announced;   /* the bus itself tells of an agent that is on it */
+  guint8     remote;      /* it has come from another process, and its source is there */
 
   guint      origin;      /* the id of the AgentBusWatch that gets the message back if it is not handled, or 0 */
   guint      delay;       /* milliseconds that the message waited between @sent_at and its channel */

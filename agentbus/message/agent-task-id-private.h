@@ -18,6 +18,8 @@ G_BEGIN_DECLS
 #define AGENT_TASK_ID_SIZE 37
 
 void     _agent_task_id_next       (char        buffer[AGENT_TASK_ID_SIZE]);
+char    *_agent_task_id_dup_name    (const char *kind,
+                                     guint       number);
 gboolean _agent_task_id_is_ours    (const char *id);
 guint64  _agent_task_id_get_number (const char *id);
 

@@ -45,6 +45,14 @@ _agent_task_id_next (char buffer[AGENT_TASK_ID_SIZE])
   buffer[AGENT_TASK_ID_SIZE - 1] = '\0';
 }
 
+/* A name for a subscriber that the library makes itself, which no other process uses: (transfer full). */
+char *
+_agent_task_id_dup_name (const char *kind,
+                         guint       number)
+{
+  return g_strdup_printf (":%s-%.*s%u", kind, PREFIX_LENGTH, task_id_get_prefix (), number);
+}
+
 /* Whether the id begins as those of this process do. A peer may have made up what follows. @id: (nullable) */
 gboolean
 _agent_task_id_is_ours (const char *id)

@@ -85,8 +85,9 @@ figures_read_bus (AgentBus     *bus,
                   AgentFigures *figures)
 {
   AgentLedger ledger;
+  AgentLedger remote;
 
-  figures->sent = _agent_bus_get_ledger (bus, &ledger, NULL);
+  figures->sent = _agent_bus_get_ledger (bus, &ledger, &remote, NULL);
   figures->delivered = ledger.delivered;
   figures->failed = ledger.failed;
   figures->waiting = ledger.queued;

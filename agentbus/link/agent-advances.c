@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "base/agent-source-private.h"
+#include "link/agent-advances-private.h"
+
+/* How many conversations of other nodes are kept, so that messages of their old epochs are known as stale. The one that was not
+ * heard of for longest is forgotten first. */
+#define MAX_KEPT 1000
+
+typedef struct
+{
+  char   *id; /* (owned) */
+  guint64 epoch;
+} Advance;
+
+struct _AgentAdvances
+{
+  AgentAdvancesFunc func;
+  gpointer          data;
+  GSource          *source; /* (owned) */
+  GQueue            kept;   /* of AgentConversation (owned), the one heard of last at the end */
+
+  GMutex lock;
+  GQueue advances; /* (lock) of Advance (owned): what is not told yet */
+};
+
+static void
+advance_free (gpointer data)
+{
+  Advance *self = data;
+
+  g_free (self->id);
+  g_free (self);
+}
+
+/* (transfer full) (nullable) */
+static Advance *
+advances_take_advance (AgentAdvances *self)
+{
+  Advance *advance;
+
+  g_mutex_lock (&self->lock);
+  advance = g_queue_pop_head (&self->advances);
+  g_mutex_unlock (&self->lock);
+
+  return advance;
+}
+
+static gboolean
+advances_dispatch (GSource    *source,
+                   GSourceFunc callback,
+                   gpointer    user_data)
+{
+  AgentAdvances *self = user_data;
+  Advance       *advance;
+
+  g_source_set_ready_time (source, -1);
+  while ((advance = advances_take_advance (self)) != NULL)
+    {
+      self->func (self->data, advance->id, advance->epoch);
+      advance_free (advance);
+    }
+
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs advances_source_funcs = { .dispatch = advances_dispatch };
+
+/* An AgentAdvanceFunc, in any thread. */
+static void
+advances_on_advance (gpointer    data,
+                     const char *id,
+                     guint64     epoch)
+{
+  AgentAdvances *self = data;
+  Advance       *advance = g_new (Advance, 1);
+
+  advance->id = g_strdup (id);
+  advance->epoch = epoch;
+  g_mutex_lock (&self->lock);
+  g_queue_push_tail (&self->advances, advance);
+  g_mutex_unlock (&self->lock);
+
+  g_source_set_ready_time (self->source, 0);
+}
+
+static gboolean
+advances_ignore (gpointer user_data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+AgentAdvances *
+_agent_advances_new (GMainContext     *context,
+                     AgentAdvancesFunc func,
+                     gpointer          data)
+{
+  AgentAdvances *self = g_new0 (AgentAdvances, 1);
+
+  self->func = func;
+  self->data = data;
+  g_mutex_init (&self->lock);
+  self->source = g_source_new (&advances_source_funcs, sizeof (GSource));
+  g_source_set_static_name (self->source, "[agentbus] advances");
+  g_source_set_callback (self->source, advances_ignore, self, NULL);
+  g_source_attach (self->source, context);
+  _agent_conversation_watch_advances (advances_on_advance, self);
+
+  return self;
+}
+
+void
+_agent_advances_free (AgentAdvances *self)
+{
+  _agent_conversation_unwatch_advances (advances_on_advance, self);
+  _agent_source_clear (&self->source);
+  g_queue_clear_full (&self->kept, g_object_unref);
+  g_queue_clear_full (&self->advances, advance_free);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
+
+/* Takes @conversation. */
+static void
+advances_keep (AgentAdvances     *self,
+               AgentConversation *conversation)
+{
+  g_autoptr (AgentConversation) oldest = NULL;
+
+  if (g_queue_remove (&self->kept, conversation))
+    g_object_unref (conversation);
+  g_queue_push_tail (&self->kept, conversation);
+  if (self->kept.length > MAX_KEPT)
+    oldest = g_queue_pop_head (&self->kept);
+}
+
+/* Another node says that a conversation has come to an epoch. */
+void
+_agent_advances_hear (AgentAdvances *self,
+                      const char    *id,
+                      guint64        epoch)
+{
+  AgentConversation *conversation = agent_conversation_new (id);
+
+  _agent_epoch_unref (_agent_epoch_enter_at (conversation, epoch));
+  advances_keep (self, conversation);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "link/agent-exchange-private.h"
+
+#include "agent-bus-error.h"
+
+typedef struct
+{
+  char *task_id; /* (owned) */
+  char *source;  /* (owned) who asks */
+  char *target;  /* (owned) who answers, or the group */
+} OpenRequest;
+
+static void
+open_request_free (gpointer data)
+{
+  OpenRequest *self = data;
+
+  g_free (self->task_id);
+  g_free (self->source);
+  g_free (self->target);
+  g_free (self);
+}
+
+static GHashTable *
+exchange_new_table (void)
+{
+  return g_hash_table_new_full (g_str_hash, g_str_equal, NULL, open_request_free);
+}
+
+void
+_agent_exchange_init (AgentExchange *self)
+{
+  self->asked = exchange_new_table ();
+  self->worked = exchange_new_table ();
+  g_queue_init (&self->withdrawn);
+}
+
+void
+_agent_exchange_clear (AgentExchange *self)
+{
+  g_clear_pointer (&self->asked, g_hash_table_unref);
+  g_clear_pointer (&self->worked, g_hash_table_unref);
+  g_queue_clear_full (&self->withdrawn, g_free);
+}
+
+/* Whether @message ends the task that it belongs to, as far as the one who has asked is concerned. */
+static gboolean
+exchange_is_answer (AgentMessage *message)
+{
+  return message->type == AGENT_MESSAGE_TYPE_TASK_RESPONSE ||
+         message->type == AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT;
+}
+
+static void
+exchange_add (GHashTable   *open,
+              AgentMessage *message)
+{
+  OpenRequest *request = g_new (OpenRequest, 1);
+
+  request->task_id = g_strdup (agent_message_get_task_id (message));
+  request->source = g_strdup (agent_message_get_source (message));
+  request->target = g_strdup (agent_message_get_target (message));
+  g_hash_table_replace (open, request->task_id, request);
+}
+
+static gboolean
+exchange_concerns (AgentMessage *message)
+{
+  return agent_message_get_task_id (message) != NULL && agent_message_get_target (message) != NULL;
+}
+
+/* The worker may never answer a request that was withdrawn, if it is a plain subscriber. So few of them are kept. */
+static void
+exchange_withdraw (AgentExchange *self,
+                   const char    *task_id)
+{
+  g_autofree char *oldest = NULL;
+
+  if (!g_hash_table_contains (self->asked, task_id))
+    return;
+
+  g_queue_push_tail (&self->withdrawn, g_strdup (task_id));
+  if (self->withdrawn.length <= AGENT_EXCHANGE_MAX_WITHDRAWN)
+    return;
+
+  oldest = g_queue_pop_head (&self->withdrawn);
+  g_hash_table_remove (self->asked, oldest);
+}
+
+/* @message goes to the other node. */
+void
+_agent_exchange_sent (AgentExchange *self,
+                      AgentMessage  *message)
+{
+  if (!exchange_concerns (message))
+    return;
+
+  if (_agent_message_is_request (message))
+    exchange_add (self->asked, message);
+  else if (exchange_is_answer (message))
+    g_hash_table_remove (self->worked, agent_message_get_task_id (message));
+  else if (message->type == AGENT_MESSAGE_TYPE_TASK_CANCEL)
+    exchange_withdraw (self, agent_message_get_task_id (message));
+}
+
+/* @message has come from the other node. */
+void
+_agent_exchange_received (AgentExchange *self,
+                          AgentMessage  *message)
+{
+  if (!exchange_concerns (message))
+    return;
+
+  if (_agent_message_is_request (message))
+    exchange_add (self->worked, message);
+  else if (exchange_is_answer (message))
+    g_hash_table_remove (self->asked, agent_message_get_task_id (message));
+  else if (message->type == AGENT_MESSAGE_TYPE_TASK_CANCEL)
+    g_hash_table_remove (self->worked, agent_message_get_task_id (message));
+}
+
+static void
+exchange_answer_all (AgentExchange    *self,
+                     const char       *node,
+                     AgentExchangeFunc send,
+                     gpointer          data)
+{
+  g_autoptr (GError) error =
+      g_error_new (AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "Node '%s' is gone, and the request with it", node);
+  GHashTableIter iter;
+  gpointer       value;
+
+  g_hash_table_iter_init (&iter, self->asked);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      const OpenRequest *request = value;
+
+      send (data,
+            _agent_message_new_task_failure (
+                request->target, request->source, request->task_id, AGENT_TASK_STATUS_FAILED, error));
+    }
+}
+
+static void
+exchange_cancel_all (AgentExchange    *self,
+                     const char       *node,
+                     AgentExchangeFunc send,
+                     gpointer          data)
+{
+  g_autofree char *reason = g_strdup_printf ("Node '%s' is gone", node);
+  GHashTableIter   iter;
+  gpointer         value;
+
+  g_hash_table_iter_init (&iter, self->worked);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      const OpenRequest *request = value;
+
+      send (data, agent_message_new_task_cancel (request->source, request->target, request->task_id, reason));
+    }
+}
+
+/* The other node is gone. */
+void
+_agent_exchange_end (AgentExchange    *self,
+                     const char       *node,
+                     AgentExchangeFunc send,
+                     gpointer          data)
+{
+  exchange_answer_all (self, node, send, data);
+  exchange_cancel_all (self, node, send, data);
+  g_hash_table_remove_all (self->asked);
+  g_hash_table_remove_all (self->worked);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "base/agent-utf8-private.h"
+#include "link/agent-node-private.h"
+#include "message/agent-info-private.h"
+
+/* Which subscribers another node has, and which broadcasts they take. */
+
+/* --- Names --- */
+
+static gboolean
+names_subscribe (AgentNode   *self,
+                 AgentRemote *remote)
+{
+  g_autoptr (AgentBus) bus = g_weak_ref_get (&self->core->bus);
+  g_autoptr (GError) error = NULL;
+
+  if (bus == NULL)
+    return FALSE;
+  if (agent_bus_subscribe (bus, AGENT_SUBSCRIBER (remote), &error))
+    {
+      _agent_remote_mark (remote);
+      return TRUE;
+    }
+
+  if (!g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED))
+    _agent_link_core_refuse (self->core, self->id, self->figures, "A subscriber of the node: %s", error->message);
+  return FALSE;
+}
+
+static void
+names_leave (AgentNode   *self,
+             AgentRemote *remote)
+{
+  g_autoptr (AgentBus) bus = g_weak_ref_get (&self->core->bus);
+
+  g_hash_table_remove (self->core->remotes, agent_subscriber_get_name (AGENT_SUBSCRIBER (remote)));
+  if (bus != NULL)
+    _agent_remote_leave (remote, bus);
+  else
+    remote->node = NULL;
+}
+
+/* (transfer full) (nullable) */
+static AgentInfo *
+names_read_info (AgentNode  *self,
+                 GVariant   *value,
+                 const char *name)
+{
+  gboolean    is_agent;
+  gboolean    active;
+  gboolean    bridged;
+  const char *runner;
+  const char *parent;
+  gint64      started_at;
+  AgentInfo  *info;
+
+  g_variant_get_child (value, 2, "b", &is_agent);
+  g_variant_get_child (value, 3, "&s", &runner);
+  g_variant_get_child (value, 4, "&s", &parent);
+  g_variant_get_child (value, 5, "b", &active);
+  g_variant_get_child (value, 6, "b", &bridged);
+  g_variant_get_child (value, 7, "x", &started_at);
+  if (!is_agent || started_at < 0)
+    return NULL;
+
+  info = agent_info_new (name, runner, *parent != '\0' ? parent : NULL, active, bridged, started_at);
+  _agent_info_set_node (info, self->id);
+  return info;
+}
+
+static void
+names_add (AgentNode  *self,
+           const char *name,
+           const char *group,
+           AgentInfo  *info)
+{
+  AgentRemote *remote = _agent_remote_new (self, _agent_node_send_message, name, group, self->core->context);
+  const char  *key = agent_subscriber_get_name (AGENT_SUBSCRIBER (remote));
+
+  _agent_subscriber_set_info (AGENT_SUBSCRIBER (remote), info);
+  if (!names_subscribe (self, remote))
+    {
+      g_object_unref (remote);
+      return;
+    }
+
+  g_hash_table_insert (self->names, (gpointer) key, remote);
+  g_hash_table_insert (self->core->remotes, (gpointer) key, remote);
+}
+
+static gboolean
+names_are_valid (const char *name,
+                 const char *group)
+{
+  return *name != '\0' && _agent_utf8_is_string (name) && _agent_utf8_is_string (group);
+}
+
+/* A subscriber of the node is there, or says something else of itself. */
+void
+_agent_node_take_name (AgentNode *self,
+                       GVariant  *value)
+{
+  const char  *name;
+  const char  *group;
+  AgentRemote *remote;
+  g_autoptr (AgentInfo) info = NULL;
+
+  g_variant_get_child (value, 0, "&s", &name);
+  g_variant_get_child (value, 1, "&s", &group);
+  if (!names_are_valid (name, group))
+    {
+      _agent_link_core_refuse (self->core, self->id, self->figures, "The name of a subscriber is not valid");
+      return;
+    }
+  if (!_agent_transport_allows_name (self->core->transport, self->id, name))
+    {
+      _agent_link_core_refuse (self->core, self->id, self->figures, "The node may not have a subscriber '%s'", name);
+      return;
+    }
+
+  info = names_read_info (self, value, name);
+  remote = g_hash_table_lookup (self->names, name);
+  if (remote != NULL)
+    _agent_subscriber_set_info (AGENT_SUBSCRIBER (remote), info);
+  else
+    names_add (self, name, *group != '\0' ? group : NULL, info);
+}
+
+/* A subscriber of the node has left. */
+void
+_agent_node_take_gone (AgentNode *self,
+                       GVariant  *value)
+{
+  const char  *name;
+  AgentRemote *remote;
+
+  g_variant_get_child (value, 0, "&s", &name);
+  remote = g_hash_table_lookup (self->names, name);
+  if (remote == NULL)
+    return;
+
+  g_hash_table_steal (self->names, name);
+  names_leave (self, remote);
+  g_object_unref (remote);
+}
+
+/* --- Broadcasts --- */
+
+/* What nobody else can be called by accident. */
+static char *
+names_make_crowd_name (AgentNode *self)
+{
+  return g_strdup_printf (":node-%s", self->id);
+}
+
+/* The node is connected: its names follow. */
+void
+_agent_node_begin_names (AgentNode *self)
+{
+  g_autofree char *name = names_make_crowd_name (self);
+
+  self->crowd = _agent_remote_new (self, _agent_node_send_message, name, NULL, self->core->context);
+  if (names_subscribe (self, self->crowd))
+    g_hash_table_insert (
+        self->core->remotes, (gpointer) agent_subscriber_get_name (AGENT_SUBSCRIBER (self->crowd)), self->crowd);
+}
+
+void
+_agent_node_end_names (AgentNode *self)
+{
+  GHashTableIter iter;
+  gpointer       remote;
+
+  g_hash_table_iter_init (&iter, self->names);
+  while (g_hash_table_iter_next (&iter, NULL, &remote))
+    {
+      g_hash_table_iter_steal (&iter);
+      names_leave (self, remote);
+      g_object_unref (remote);
+    }
+  names_leave (self, self->crowd);
+}
+
+static void
+names_set_accepts (AgentNode *self)
+{
+  g_autofree const char **names = NULL;
+
+  if (!self->takes_all)
+    names = (const char **) g_hash_table_get_keys_as_array (self->taken, NULL);
+  agent_subscriber_set_accepts (AGENT_SUBSCRIBER (self->crowd), names);
+}
+
+static void
+names_set_pattern (AgentNode  *self,
+                   const char *pattern,
+                   gboolean    taken)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!taken)
+    agent_subscriber_remove_topic (AGENT_SUBSCRIBER (self->crowd), pattern);
+  else if (!agent_subscriber_add_topic (AGENT_SUBSCRIBER (self->crowd), pattern, &error))
+    _agent_link_core_refuse (self->core, self->id, self->figures, "A pattern of the node: %s", error->message);
+}
+
+/* Somebody at the node takes other broadcasts than before. */
+void
+_agent_node_take_interest (AgentNode *self,
+                           GVariant  *value)
+{
+  guint8      kind;
+  gboolean    taken;
+  const char *text;
+
+  g_variant_get (value, "(yb&s)", &kind, &taken, &text);
+  switch (kind)
+    {
+    case AGENT_INTEREST_ALL:
+      self->takes_all = taken;
+      names_set_accepts (self);
+      break;
+    case AGENT_INTEREST_NAME:
+      if (taken)
+        g_hash_table_add (self->taken, g_strdup (text));
+      else
+        g_hash_table_remove (self->taken, text);
+      names_set_accepts (self);
+      break;
+    case AGENT_INTEREST_PATTERN:
+      names_set_pattern (self, text, taken);
+      break;
+    default: /* of a later version */
+      break;
+    }
+}

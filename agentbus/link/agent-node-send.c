@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "base/agent-clock-private.h"
+#include "link/agent-node-private.h"
+#include "message/agent-envelope-private.h"
+
+/* What goes to another node. */
+
+/* Messages are packed together until the thread has no more of them at hand, or until a packet has this size. */
+#define BATCH_SIZE (32 * 1024)
+
+/* How much control may wait for a node, in bytes, before what comes next waits in the mailboxes. */
+#define MAX_OUTBOX_BYTES (8 * 1024 * 1024)
+
+/* Room for the fields of a message around its content. */
+#define MESSAGE_MARGIN 1024
+
+/* The pause before control is sent again, in ms. It doubles each time. */
+#define FIRST_PAUSE 20
+#define LAST_PAUSE 500
+
+/* Control is what must not get lost. */
+static AgentTraffic
+send_get_traffic (const AgentMessage *message)
+{
+  if (message->channel == AGENT_CHANNEL_SYSTEM || message->reliable || message->error_reply != 0 ||
+      _agent_node_is_of_task (message))
+    return AGENT_TRAFFIC_CONTROL;
+
+  return AGENT_TRAFFIC_DATA;
+}
+
+static gboolean
+send_has_room (AgentNode   *self,
+               AgentTraffic traffic)
+{
+  if (!self->core->connected)
+    return FALSE;
+  if (traffic == AGENT_TRAFFIC_DATA)
+    return !self->core->blocked;
+
+  return self->outbox.packets.length < self->outbox.window && self->outbox.bytes < MAX_OUTBOX_BYTES;
+}
+
+/* --- Packing --- */
+
+static void
+send_finish_data (AgentNode *self)
+{
+  AgentPacketHead head = { .from_session = self->session,
+                           .to_session = self->peer_session,
+                           .number = self->next_data - self->data.n_records,
+                           .after = self->after };
+
+  self->n_stuck = self->data.n_records;
+  self->stuck = _agent_packet_writer_finish (&self->data, &head);
+}
+
+static void
+send_finish_control (AgentNode *self)
+{
+  guint           n = self->control.n_records;
+  AgentPacketHead head = { .from_session = self->session,
+                           .to_session = self->peer_session,
+                           .number = self->next_control - n };
+
+  if (self->n_control_messages > 0)
+    {
+      const AgentUnconfirmed unconfirmed = { .end = self->next_control, .n_messages = self->n_control_messages };
+
+      g_queue_push_tail (&self->unconfirmed, g_memdup2 (&unconfirmed, sizeof unconfirmed));
+      _agent_node_figures_count (self->figures, AGENT_FIGURE_CONTROL_SENT, self->n_control_messages);
+      self->n_control_messages = 0;
+    }
+  _agent_outbox_add (
+      &self->outbox, head.number, n, _agent_packet_writer_finish (&self->control, &head), _agent_clock_now ());
+}
+
+static void
+send_data_packet (AgentNode *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (_agent_transport_send_data (self->core->transport, self->id, NULL, self->stuck, &error))
+    {
+      _agent_node_figures_count (self->figures, AGENT_FIGURE_DATA_SENT, self->n_stuck);
+    }
+  else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+    {
+      self->core->blocked = TRUE;
+      return;
+    }
+  else
+    {
+      /* The node finds the gap, and counts it. */
+      _agent_link_core_refuse (self->core, self->id, self->figures, "Data for the node was not sent: %s", error->message);
+    }
+  g_clear_pointer (&self->stuck, g_bytes_unref);
+}
+
+static void
+send_flush_data (AgentNode *self)
+{
+  if (self->stuck != NULL)
+    send_data_packet (self);
+  if (self->stuck == NULL && self->data.n_records > 0)
+    {
+      send_finish_data (self);
+      send_data_packet (self);
+    }
+}
+
+/* A packet that has waited says so. */
+static void
+send_control_packet (AgentNode               *self,
+                     const AgentOutboxPacket *packet,
+                     gint64                   now)
+{
+  guint64 age = (guint64) MAX (now - packet->made_at, 0) / 1000;
+  g_autoptr (GBytes) aged = NULL;
+
+  if (age > 0)
+    aged = _agent_packet_copy_with_age (packet->packet, MIN (age, G_MAXUINT32));
+  _agent_transport_send_control (
+      self->core->transport, self->id, self->session, packet->number, aged != NULL ? aged : packet->packet);
+}
+
+static void
+send_flush_control (AgentNode *self)
+{
+  const AgentOutboxPacket *packet;
+  gint64                   now = _agent_clock_now ();
+
+  if (self->control.n_records > 0)
+    send_finish_control (self);
+  while (self->core->connected && (packet = _agent_outbox_send_next (&self->outbox)) != NULL)
+    send_control_packet (self, packet, now);
+}
+
+/* Sends what is packed. */
+void
+_agent_node_flush (AgentNode *self)
+{
+  if (!self->connected)
+    return;
+
+  send_flush_control (self);
+  if (self->core->connected && !self->core->blocked)
+    send_flush_data (self);
+}
+
+/* It has something to send. That is sent when the messages at hand are packed. */
+void
+_agent_node_add_dirty (AgentNode *self)
+{
+  if (self->dirty)
+    return;
+
+  self->dirty = TRUE;
+  g_ptr_array_add (self->core->dirty, self);
+  if (self->core->dirty->len == 1)
+    g_source_set_ready_time (self->core->flush, 0);
+}
+
+/* A record was added to one of the packets. */
+static void
+send_note_packed (AgentNode               *self,
+                  const AgentPacketWriter *writer)
+{
+  self->has_news = TRUE;
+  if (_agent_packet_writer_get_size (writer) >= BATCH_SIZE)
+    _agent_node_flush (self);
+  else
+    _agent_node_add_dirty (self);
+}
+
+/* Tells the node something of this one. @value: a floating reference is sunk */
+void
+_agent_node_tell (AgentNode      *self,
+                  AgentRecordKind kind,
+                  GVariant       *value)
+{
+  _agent_packet_writer_add (&self->control, kind, value);
+  self->next_control++;
+  if (kind == AGENT_RECORD_NAME)
+    self->after = self->next_control;
+  send_note_packed (self, &self->control);
+}
+
+static const char *
+send_get_member (AgentRemote  *remote,
+                 AgentMessage *message)
+{
+  const char *target = agent_message_get_target (message);
+  const char *name = agent_subscriber_get_name (AGENT_SUBSCRIBER (remote));
+
+  return target != NULL && !g_str_equal (target, name) ? name : NULL;
+}
+
+/* Adds @message to @writer. Returns why it does not, for people: (nullable). */
+static const char *
+send_pack (AgentNode         *self,
+           AgentRemote       *remote,
+           AgentMessage      *message,
+           AgentPacketWriter *writer,
+           AgentBusError     *code)
+{
+  AgentRecordKind kind = message->grouped ? AGENT_RECORD_GROUPED : AGENT_RECORD_MESSAGE;
+  GByteArray     *bytes = _agent_packet_writer_begin (writer, kind, send_get_member (remote, message));
+
+  *code = AGENT_BUS_ERROR_TIMED_OUT;
+  if (!_agent_envelope_append (bytes, message, NULL))
+    {
+      _agent_packet_writer_cancel (writer);
+      return "it has expired before it was sent to the other node";
+    }
+
+  *code = AGENT_BUS_ERROR_INVALID_MESSAGE;
+  if (bytes->len > self->core->max_packet)
+    {
+      _agent_packet_writer_cancel (writer);
+      return "it is larger than what the transport carries";
+    }
+
+  _agent_packet_writer_end (writer);
+  return NULL;
+}
+
+static void
+send_count (AgentNode   *self,
+            AgentTraffic traffic)
+{
+  if (traffic == AGENT_TRAFFIC_DATA)
+    {
+      self->next_data++;
+      return;
+    }
+
+  self->next_control++;
+  self->n_control_messages++;
+}
+
+/* A message that does not fit beside those before it gets a packet of its own. FALSE: those before it cannot be sent now. */
+static gboolean
+send_make_room (AgentNode         *self,
+                AgentPacketWriter *writer,
+                AgentMessage      *message)
+{
+  if (writer->n_records == 0 ||
+      writer->bytes->len + _agent_message_get_size (message) + MESSAGE_MARGIN <= self->core->max_packet)
+    return TRUE;
+
+  _agent_node_flush (self);
+  return writer->n_records == 0;
+}
+
+/* Packs @message, which is for @remote, if there is room. If it cannot be sent at all, it is lost, and TRUE is returned, too. */
+gboolean
+_agent_node_pack_message (AgentNode    *self,
+                          AgentRemote  *remote,
+                          AgentMessage *message)
+{
+  AgentTraffic       traffic = send_get_traffic (message);
+  AgentPacketWriter *writer = traffic == AGENT_TRAFFIC_DATA ? &self->data : &self->control;
+  AgentBusError      code;
+  const char        *problem;
+
+  if (!send_has_room (self, traffic))
+    return FALSE;
+
+  _agent_exports_flush (self->core->exports);
+  if (!send_make_room (self, writer, message))
+    return FALSE;
+
+  problem = send_pack (self, remote, message, writer, &code);
+  if (problem != NULL)
+    {
+      _agent_link_core_lose_message (self->core, self->id, traffic, message, code, problem);
+      return TRUE;
+    }
+
+  send_count (self, traffic);
+  if (_agent_node_is_of_task (message))
+    _agent_exchange_sent (&self->exchange, message);
+  send_note_packed (self, writer);
+  return TRUE;
+}
+
+/* --- What the stand-ins hand over --- */
+
+/* What has come from another node is not sent on to a third one: that one believes each node only what it says of itself. What is
+ * targeted to a name here cannot get here; broadcasts have got there by themselves. */
+static void
+send_refuse_to_pass_on (AgentNode    *self,
+                        AgentMessage *message)
+{
+  if (agent_message_get_target (message) != NULL)
+    _agent_link_core_lose_message (self->core, self->id, send_get_traffic (message), message, AGENT_BUS_ERROR_NOT_FOUND, "its source is at another node, so it cannot be passed on to a third one");
+}
+
+void
+_agent_node_send_message (AgentNode    *self,
+                          AgentRemote  *remote,
+                          AgentMessage *message)
+{
+  if (G_UNLIKELY (message->announced))
+    return;
+
+  if (G_UNLIKELY (message->remote))
+    send_refuse_to_pass_on (self, message);
+  else if (!_agent_node_pack_message (self, remote, message))
+    _agent_link_core_wait (self->core, remote);
+}
+
+/* --- What becomes of control --- */
+
+void
+_agent_node_control_done (AgentNode    *self,
+                          guint64       number,
+                          const GError *error)
+{
+  _agent_outbox_done (&self->outbox, number, error == NULL);
+  if (error == NULL)
+    {
+      self->pause = 0;
+      _agent_node_add_dirty (self);
+      return;
+    }
+
+  if (self->resend_at != 0)
+    return;
+
+  self->pause = CLAMP (self->pause * 2, FIRST_PAUSE, LAST_PAUSE);
+  self->resend_at = _agent_clock_now () + self->pause * 1000;
+  _agent_link_core_call_at (self->core, self->resend_at);
+}
+
+void
+_agent_node_resend (AgentNode *self)
+{
+  self->resend_at = 0;
+  _agent_outbox_resend (&self->outbox);
+  _agent_node_add_dirty (self);
+}
+
+/* Whether nothing waits to be sent, and all that was sent is known to have arrived. */
+gboolean
+_agent_node_is_idle (AgentNode *self)
+{
+  return self->data.n_records == 0 && self->stuck == NULL && self->control.n_records == 0 &&
+         _agent_outbox_is_empty (&self->outbox) && self->data_arrived == self->next_data &&
+         self->control_arrived == self->next_control;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <agentbus/agentbus.h>
+
+G_BEGIN_DECLS
+
+/*
+ * An engine for tests: the transports of one hub are connected with one another in this process, each in the thread that opens
+ * it. A plan of faults says what becomes of the packets on their way, from a seed, so that each run can be repeated.
+ */
+typedef struct _TestHub TestHub;
+
+/* How many packets of 1000 suffer it. */
+typedef struct
+{
+  guint lose;      /* it does not arrive; for control, the sender is told so, or is not told although it has arrived */
+  guint duplicate; /* it arrives twice */
+  guint reorder;   /* it arrives after the next ones */
+} TestFaults;
+
+TestHub        *test_hub_new        (guint32           seed);
+void            test_hub_free       (TestHub          *self);
+AgentTransport *test_hub_add        (TestHub          *self,
+                                     const char       *node);
+void            test_hub_set_faults (TestHub          *self,
+                                     AgentTraffic      traffic,
+                                     const TestFaults *faults);
+
+/* Nothing comes and goes at @node, which knows it: its engine is not reachable. */
+void            test_hub_cut        (TestHub          *self,
+                                     const char       *node,
+                                     gboolean          cut);
+/* The process of @node is stopped: what is sent to it waits, and it sends nothing. */
+void            test_hub_freeze     (TestHub          *self,
+                                     const char       *node,
+                                     gboolean          frozen);
+/* The process of @node has ended at once: nobody is told. */
+void            test_hub_kill       (TestHub          *self,
+                                     const char       *node);
+/* The engine takes no data of @node. */
+void            test_hub_block      (TestHub          *self,
+                                     const char       *node,
+                                     gboolean          blocked);
+
+G_END_DECLS

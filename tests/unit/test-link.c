@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "test-hub.h"
+#include "test-tools.h"
+
+/*
+ * Buses that are connected: what is sent on one of them gets to the other one.
+ */
+
+typedef struct
+{
+  AgentBus       *bus;
+  AgentTransport *transport;
+} Node;
+
+static void
+node_start (TestFixture *f,
+            TestHub     *hub,
+            Node        *node,
+            const char  *id)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  node->transport = test_hub_add (hub, id);
+  node->bus = g_object_new (AGENT_TYPE_BUS, "transport", node->transport, NULL);
+  agent_bus_start_async (node->bus, NULL, test_keep_result, &result);
+  test_wait_result (f, &result);
+  agent_bus_start_finish (node->bus, result, &error);
+  g_assert_no_error (error);
+}
+
+static void
+node_stop (TestFixture *f,
+           Node        *node)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_stop_async (node->bus, NULL, test_keep_result, &result);
+  test_wait_result (f, &result);
+  agent_bus_stop_finish (node->bus, result, &error);
+  g_assert_no_error (error);
+  g_clear_object (&result);
+  g_assert_finalize_object (node->bus);
+  g_assert_finalize_object (node->transport);
+}
+
+static void
+set_true (AgentBus   *bus,
+          const char *name,
+          gpointer    user_data)
+{
+  *(gboolean *) user_data = TRUE;
+}
+
+static void
+wait_for (TestFixture *f,
+          AgentBus    *bus,
+          const char  *name)
+{
+  gboolean there = FALSE;
+  guint    id = agent_bus_watch_name (bus, name, set_true, NULL, &there, NULL);
+
+  test_run_until (f, &there);
+  agent_bus_unwatch_name (bus, id);
+}
+
+static TestRecorder *
+add (AgentBus   *bus,
+     const char *name)
+{
+  TestRecorder *recorder = test_recorder_new (name, NULL, NULL);
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_subscribe (bus, AGENT_SUBSCRIBER (recorder), &error);
+  g_assert_no_error (error);
+  return recorder;
+}
+
+static void
+test_there (TestFixture *f)
+{
+  TestHub *hub = test_hub_new (1);
+  Node     a;
+  Node     b;
+  g_autoptr (TestRecorder) x = NULL;
+  g_autoptr (TestRecorder) y = NULL;
+
+  node_start (f, hub, &a, "a");
+  node_start (f, hub, &b, "b");
+  x = add (a.bus, "x");
+  y = add (b.bus, "y");
+  wait_for (f, a.bus, "y");
+  wait_for (f, b.bus, "x");
+
+  for (guint i = 0; i < 50; i++)
+    g_assert_cmpuint (agent_bus_send (a.bus, test_data ("x", "y", i)), ==, 1);
+  while (test_recorder_count (y) < 50)
+    g_main_context_iteration (f->context, TRUE);
+  for (guint i = 0; i < 50; i++)
+    g_assert_cmpuint (test_number (y->messages->pdata[i]), ==, i);
+
+  node_stop (f, &a);
+  node_stop (f, &b);
+  test_hub_free (hub);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  test_init (&argc, &argv);
+
+  test_add ("/link/there", test_there);
+
+  return g_test_run ();
+}
