@@ -101,6 +101,11 @@ G_DEFINE_ENUM_TYPE (AgentTraffic, agent_traffic,
                     G_DEFINE_ENUM_VALUE (AGENT_TRAFFIC_CONTROL, "control"),
                     G_DEFINE_ENUM_VALUE (AGENT_TRAFFIC_PRESENCE, "presence"))
 
+G_DEFINE_ENUM_TYPE (AgentDBusRole, agent_dbus_role,
+                    G_DEFINE_ENUM_VALUE (AGENT_DBUS_ROLE_MEMBER, "member"),
+                    G_DEFINE_ENUM_VALUE (AGENT_DBUS_ROLE_SERVER, "server"),
+                    G_DEFINE_ENUM_VALUE (AGENT_DBUS_ROLE_CLIENT, "client"))
+
 G_DEFINE_FLAGS_TYPE (AgentTransportCapabilities, agent_transport_capabilities,
                      G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_NONE, "none"),
                      G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_REMOTE, "remote"),

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 
 #define AGENT_TYPE_ACTOR_STATE     (agent_actor_state_get_type ())
 #define AGENT_TYPE_CHANNEL         (agent_channel_get_type ())
+#define AGENT_TYPE_DBUS_ROLE       (agent_dbus_role_get_type ())
 #define AGENT_TYPE_DISPATCH_RESULT (agent_dispatch_result_get_type ())
 #define AGENT_TYPE_DROP_REASON     (agent_drop_reason_get_type ())
 #define AGENT_TYPE_FRAME_DIRECTION (agent_frame_direction_get_type ())
@@ -257,6 +258,23 @@ typedef enum
 } AgentTraffic;
 
 /**
+ * AgentDBusRole:
+ * @AGENT_DBUS_ROLE_MEMBER: It is on a message bus.
+ * @AGENT_DBUS_ROLE_SERVER: It listens at an address, and others connect to it.
+ * @AGENT_DBUS_ROLE_CLIENT: It connects to one that listens.
+ *
+ * How a [class@AgentBus.DBusTransport] is connected to the other nodes.
+ *
+ * Since: 0.2
+ */
+typedef enum
+{
+  AGENT_DBUS_ROLE_MEMBER,
+  AGENT_DBUS_ROLE_SERVER,
+  AGENT_DBUS_ROLE_CLIENT,
+} AgentDBusRole;
+
+/**
  * AgentTransportState:
  * @AGENT_TRANSPORT_STATE_CLOSED: It is not open.
  * @AGENT_TRANSPORT_STATE_CONNECTING: It is being opened.
@@ -304,6 +322,8 @@ AGENT_AVAILABLE_IN_0_1
 GType        agent_actor_state_get_type     (void);
 AGENT_AVAILABLE_IN_0_1
 GType        agent_channel_get_type         (void);
+AGENT_AVAILABLE_IN_0_2
+GType        agent_dbus_role_get_type       (void);
 AGENT_AVAILABLE_IN_0_1
 GType        agent_dispatch_result_get_type (void);
 AGENT_AVAILABLE_IN_0_1

@@ -15,6 +15,7 @@ G_BEGIN_DECLS
 typedef struct _AgentActor            AgentActor;
 typedef struct _AgentBus              AgentBus;
 typedef struct _AgentConversation     AgentConversation;
+typedef struct _AgentDBusTransport    AgentDBusTransport;
 typedef struct _AgentDelivery         AgentDelivery;
 typedef struct _AgentFrame            AgentFrame;
 typedef struct _AgentInfo             AgentInfo;

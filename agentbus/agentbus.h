@@ -31,5 +31,6 @@
 #include <agentbus/router/agent-retry-policy.h>
 #include <agentbus/router/agent-route-table.h>
 #include <agentbus/router/agent-router-dispatcher.h>
+#include <agentbus/transport/agent-dbus-transport.h>
 
 #undef AGENT_INSIDE
