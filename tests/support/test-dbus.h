@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "test-daemon.h"
+#include "test-node.h"
+#include "test-support.h"
+
+G_BEGIN_DECLS
+
+/* Functions that the tests of the transport over D-Bus share. */
+
+/* A node on a message bus, not opened yet. */
+static inline TestNode *
+test_member_new (TestDaemon *daemon,
+                 const char *id)
+{
+  return test_node_new (
+      g_object_new (AGENT_TYPE_DBUS_TRANSPORT, "address", daemon->address, "node-id", id, "bus-name", "test", NULL));
+}
+
+/* An address for peers that nobody else has. */
+static inline char *
+test_dup_address (void)
+{
+  g_autofree char *uuid = g_uuid_string_random ();
+
+  return g_strconcat ("unix:abstract=agentbus-", uuid, NULL);
+}
+
+/* A node without a message bus, not opened yet. */
+static inline TestNode *
+test_peer_new (const char   *address,
+               AgentDBusRole role,
+               const char   *id)
+{
+  return test_node_new (g_object_new (
+      AGENT_TYPE_DBUS_TRANSPORT, "address", address, "role", role, "node-id", id, "bus-name", "test", NULL));
+}
+
+static inline TestNode *
+test_open (TestNode *node)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_node_open (node, &error);
+  g_assert_no_error (error);
+  test_node_expect (node, "state connecting");
+  test_node_expect (node, "state connected");
+  return node;
+}
+
+/* The one that was opened later knows the other one. After that, they know each other. */
+static inline void
+test_meet (TestNode *later,
+           TestNode *earlier)
+{
+  g_autofree char *line = g_strdup_printf ("presence %s hello", agent_transport_get_node_id (later->transport));
+
+  test_node_presence (later, agent_transport_get_node_id (earlier->transport), "hello");
+  test_node_wait (earlier, line);
+}
+
+/* Sends until there is no room. Returns how many packets were sent. */
+static inline guint
+test_fill (TestNode   *node,
+           const char *target,
+           GBytes     *packet)
+{
+  g_autoptr (GError) error = NULL;
+  guint n = 0;
+
+  while (test_node_send_bytes (node, target, packet, &error))
+    n++;
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+  return n;
+}
+
+/* Sends packets of one size, and waits whenever there is no room. */
+static inline void
+test_send_many (TestNode   *node,
+                const char *target,
+                GBytes     *packet,
+                guint       n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      while (!test_node_send_bytes (node, target, packet, &error))
+        {
+          g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+          g_clear_error (&error);
+          test_node_wait (node, "ready");
+        }
+    }
+}
+
+static inline GBytes *
+test_bytes (gsize size)
+{
+  char *data = g_malloc (size);
+
+  memset (data, 'x', size);
+  return g_bytes_new_take (data, size);
+}
+
+/* --- A node in a process of its own --- */
+
+/* What main() calls first: if the program was started by test_remote_new(), this is the node. */
+static inline void
+test_remote_run (int    argc,
+                 char **argv)
+{
+  TestNode *node;
+
+  if (argc != 5 || strcmp (argv[1], "--node") != 0)
+    return;
+
+  node = test_peer_new (argv[2], atoi (argv[3]), argv[4]);
+  g_atomic_int_set (&node->is_quiet, TRUE);
+  test_open (node);
+  test_node_presence (node, NULL, "hello");
+  test_node_sync (node);
+  g_print ("open\n");
+  while (TRUE)
+    pause ();
+}
+
+static inline TestProcess *
+test_remote_new (const char   *address,
+                 AgentDBusRole role,
+                 const char   *id)
+{
+  g_autofree char *program = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *role_text = g_strdup_printf ("%d", role);
+  const char      *argv[] = { program, "--node", address, role_text, id, NULL };
+  TestProcess     *process = test_process_new (argv);
+
+  g_assert_cmpstr (process->line, ==, "open");
+  return process;
+}
+
+G_END_DECLS
