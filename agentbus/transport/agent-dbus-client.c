@@ -112,7 +112,8 @@ _agent_dbus_client_new (AgentDBusHub *hub,
   AgentDBusClient            *self = g_new0 (AgentDBusClient, 1);
   const AgentDBusUplinkTarget target = {
     .address = address,
-    .flags = G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT,
+    /* GDBus would answer a call of the server before it has set up the connection, and fail. */
+    .flags = G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_DELAY_MESSAGE_PROCESSING,
   };
 
   self->port.funcs = &client_port_funcs;

@@ -202,6 +202,10 @@ _agent_dbus_line_new (GDBusConnection          *connection,
     dbus_line_watch_by_signal (self);
   else
     dbus_line_watch_by_call (self);
+
+  /* For those that were told to wait for the filter. */
+  if (!is_shared)
+    g_dbus_connection_start_message_processing (connection);
   return self;
 }
 

@@ -2,6 +2,10 @@
 
 #pragma once
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "test-daemon.h"
 #include "test-node.h"
 #include "test-support.h"
@@ -50,15 +54,32 @@ test_open (TestNode *node)
   return node;
 }
 
-/* The one that was opened later knows the other one. After that, they know each other. */
+/* Returns when one of them knows the other one. */
 static inline void
-test_meet (TestNode *later,
-           TestNode *earlier)
+test_greet (TestNode *from,
+            TestNode *to)
 {
-  g_autofree char *line = g_strdup_printf ("presence %s hello", agent_transport_get_node_id (later->transport));
+  g_autofree char *line = g_strdup_printf ("presence %s hello", agent_transport_get_node_id (from->transport));
 
-  test_node_presence (later, agent_transport_get_node_id (earlier->transport), "hello");
-  test_node_wait (earlier, line);
+  do
+    {
+      test_node_presence (from, agent_transport_get_node_id (to->transport), "hello");
+      test_node_sync (to);
+    }
+  while (!test_node_has (to, line));
+}
+
+/* Returns when they know each other, and have nothing more to say about it. */
+static inline void
+test_meet (TestNode *a,
+           TestNode *b)
+{
+  test_greet (a, b);
+  test_greet (b, a);
+  test_node_send (a, agent_transport_get_node_id (b->transport), "met", NULL);
+  test_node_send (b, agent_transport_get_node_id (a->transport), "met", NULL);
+  test_node_wait_part (a, "met");
+  test_node_wait_part (b, "met");
 }
 
 /* Sends until there is no room. Returns how many packets were sent. */
@@ -117,12 +138,13 @@ test_remote_run (int    argc,
   if (argc != 5 || strcmp (argv[1], "--node") != 0)
     return;
 
-  node = test_peer_new (argv[2], atoi (argv[3]), argv[4]);
+  node = test_peer_new (argv[2], (AgentDBusRole) atoi (argv[3]), argv[4]);
   g_atomic_int_set (&node->is_quiet, TRUE);
   test_open (node);
   test_node_presence (node, NULL, "hello");
   test_node_sync (node);
   g_print ("open\n");
+  fflush (stdout);
   while (TRUE)
     pause ();
 }

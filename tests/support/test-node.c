@@ -348,11 +348,14 @@ test_node_expect (TestNode   *self,
 /* Called with the lock held. */
 static gboolean
 test_node_find (TestNode   *self,
-                const char *line)
+                const char *line,
+                gboolean    is_part)
 {
   for (guint i = self->n_read; i < self->lines->len; i++)
     {
-      if (strcmp (self->lines->pdata[i], line) == 0)
+      const char *found = self->lines->pdata[i];
+
+      if (is_part ? strstr (found, line) != NULL : strcmp (found, line) == 0)
         {
           self->n_read = i + 1;
           return TRUE;
@@ -368,7 +371,18 @@ test_node_wait (TestNode   *self,
                 const char *line)
 {
   g_mutex_lock (&self->lock);
-  while (!test_node_find (self, line))
+  while (!test_node_find (self, line, FALSE))
+    g_cond_wait (&self->cond, &self->lock);
+  g_mutex_unlock (&self->lock);
+}
+
+/* The same with a part of the line. */
+void
+test_node_wait_part (TestNode   *self,
+                     const char *part)
+{
+  g_mutex_lock (&self->lock);
+  while (!test_node_find (self, part, TRUE))
     g_cond_wait (&self->cond, &self->lock);
   g_mutex_unlock (&self->lock);
 }
@@ -381,7 +395,7 @@ test_node_has (TestNode   *self,
   gboolean found;
 
   g_mutex_lock (&self->lock);
-  found = test_node_find (self, line);
+  found = test_node_find (self, line, FALSE);
   g_mutex_unlock (&self->lock);
   return found;
 }

@@ -61,6 +61,8 @@ void        test_node_expect       (TestNode       *self,
                                     const char     *line);
 void        test_node_wait         (TestNode       *self,
                                     const char     *line);
+void        test_node_wait_part    (TestNode       *self,
+                                    const char     *part);
 gboolean    test_node_has          (TestNode       *self,
                                     const char     *line);
 void        test_node_expect_refusal

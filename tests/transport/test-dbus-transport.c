@@ -48,7 +48,7 @@ pair_clear (Pair *self)
 static void
 pair_run (gconstpointer data)
 {
-  void (*func) (Pair *pair) = *(void (*const *) (Pair *)) data;
+  void (*func) (Pair * pair) = *(void (*const *) (Pair *)) data;
   Pair pair;
 
   if (!test_daemon_is_there ())
@@ -316,6 +316,15 @@ test_not_reachable (void)
 /* --- A connection of the application --- */
 
 static void
+on_closed (GDBusConnection *connection,
+           gboolean         remote_peer_vanished,
+           GError          *error,
+           gboolean        *closed)
+{
+  *closed = TRUE;
+}
+
+static void
 test_shared_connection (void)
 {
   g_autoptr (TestDaemon) daemon = NULL;
@@ -324,6 +333,7 @@ test_shared_connection (void)
   g_autoptr (TestNode) b = NULL;
   g_autoptr (GVariant) names = NULL;
   g_autoptr (GError) error = NULL;
+  gboolean closed = FALSE;
 
   if (!test_daemon_is_there ())
     return;
@@ -365,7 +375,10 @@ test_shared_connection (void)
   /* The daemon is gone, and nobody can open the connection again. */
   test_node_wait (b, "state closed");
   test_open (b);
+  g_signal_connect (connection, "closed", G_CALLBACK (on_closed), &closed);
   test_daemon_kill (daemon);
+  while (!closed)
+    g_main_context_iteration (b->context, TRUE);
   test_node_wait (b, "state lost");
 }
 
@@ -390,12 +403,12 @@ test_properties (void)
   g_assert_cmpint (agent_transport_get_state (session), ==, AGENT_TRANSPORT_STATE_CLOSED);
 }
 
-#define ADD_PAIR(name, func)                      \
-  do                                              \
-    {                                             \
-      static void (*const function) (Pair *) = func; \
+#define ADD_PAIR(name, func)                                                        \
+  do                                                                                \
+    {                                                                               \
+      static void (*const function) (Pair *) = func;                                \
       g_test_add_data_func ("/agentbus/dbus-transport/" name, &function, pair_run); \
-    }                                             \
+    }                                                                               \
   while (0)
 
 int
