@@ -114,7 +114,7 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  test_add ("/link/there", test_there);
+  test_add ("/agentbus/link/there", test_there);
 
   return g_test_run ();
 }
