@@ -300,12 +300,34 @@ send_refuse_to_pass_on (AgentNode    *self,
     _agent_link_core_lose_message (self->core, self->id, send_get_traffic (message), message, AGENT_BUS_ERROR_NOT_FOUND, "its source is at another node, so it cannot be passed on to a third one");
 }
 
+/* A retained message comes again with each new pattern that matches. The node has kept it, and gives it to whoever has the pattern
+ * there. */
+static gboolean
+send_is_known (AgentNode    *self,
+               AgentMessage *message)
+{
+  const char    *topic = agent_message_get_topic (message);
+  const guint64 *known;
+
+  if (topic == NULL)
+    return FALSE;
+
+  if (self->retained == NULL)
+    self->retained = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  known = g_hash_table_lookup (self->retained, topic);
+  if (known != NULL && *known == message->seq)
+    return TRUE;
+
+  g_hash_table_insert (self->retained, g_strdup (topic), g_memdup2 (&message->seq, sizeof message->seq));
+  return FALSE;
+}
+
 void
 _agent_node_send_message (AgentNode    *self,
                           AgentRemote  *remote,
                           AgentMessage *message)
 {
-  if (G_UNLIKELY (message->announced))
+  if (G_UNLIKELY (message->announced) || (G_UNLIKELY (message->retained) && send_is_known (self, message)))
     return;
 
   if (G_UNLIKELY (message->remote))

@@ -47,6 +47,7 @@ _agent_node_free (AgentNode *self)
   g_queue_clear_full (&self->early, (GDestroyNotify) g_bytes_unref);
   g_hash_table_unref (self->names);
   g_hash_table_unref (self->taken);
+  g_clear_pointer (&self->retained, g_hash_table_unref);
   g_clear_object (&self->crowd);
   _agent_exchange_clear (&self->exchange);
   _agent_transport_figures_remove (_agent_transport_get_figures (self->core->transport), self->id);

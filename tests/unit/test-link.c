@@ -108,6 +108,62 @@ test_there (TestFixture *f)
   test_hub_free (hub);
 }
 
+static void
+send_retained (AgentBus   *bus,
+               const char *topic,
+               guint       number)
+{
+  AgentMessage *message = test_data ("x", NULL, number);
+
+  agent_message_set_topic (message, topic);
+  agent_message_set_retained (message, TRUE);
+  agent_bus_send (bus, message);
+}
+
+static void
+add_topic (TestRecorder *recorder,
+           const char   *pattern)
+{
+  g_autoptr (GError) error = NULL;
+
+  agent_subscriber_add_topic (AGENT_SUBSCRIBER (recorder), pattern, &error);
+  g_assert_no_error (error);
+}
+
+/* A node that comes later gets what was retained, once, whatever patterns its subscribers have. */
+static void
+test_retained (TestFixture *f)
+{
+  TestHub *hub = test_hub_new (1);
+  Node     a;
+  Node     b;
+  g_autoptr (TestRecorder) y = NULL;
+  g_autoptr (TestRecorder) z = NULL;
+
+  node_start (f, hub, &a, "a");
+  send_retained (a.bus, "lamp.1", 1);
+  node_start (f, hub, &b, "b");
+  y = add (b.bus, "y");
+  z = add (b.bus, "z");
+  add_topic (y, "lamp.*");
+  while (test_recorder_count (y) == 0)
+    g_main_context_iteration (f->context, TRUE);
+
+  add_topic (z, "lamp.1");
+  while (test_recorder_count (z) == 0)
+    g_main_context_iteration (f->context, TRUE);
+  send_retained (a.bus, "lamp.1", 2);
+  while (test_recorder_count (y) < 2 || test_recorder_count (z) < 2)
+    g_main_context_iteration (f->context, TRUE);
+  g_assert_cmpstr (test_recorder_text (y), ==, "1 2");
+  g_assert_cmpstr (test_recorder_text (z), ==, "1 2");
+
+  node_stop (f, &a);
+  node_stop (f, &b);
+  g_assert_cmpuint (test_recorder_count (y), ==, 2);
+  test_hub_free (hub);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -115,6 +171,7 @@ main (int    argc,
   test_init (&argc, &argv);
 
   test_add ("/agentbus/link/there", test_there);
+  test_add ("/agentbus/link/retained", test_retained);
 
   return g_test_run ();
 }
