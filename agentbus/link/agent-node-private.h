@@ -70,7 +70,7 @@ struct _AgentNode
   AgentRemote      *crowd;        /* (owned) takes the broadcasts */
   GHashTable       *taken;        /* (owned) set of char * (owned): names of broadcasts that are taken */
   gboolean          takes_all;
-  GHashTable       *retained;     /* (owned) (nullable) topic (owned) → the number (owned) of the retained message that it has got */
+  GHashTable       *retained;     /* (owned) (nullable) topic (owned) → when the retained message was sent (owned) that it has got */
 
   AgentExchange     exchange;     /* requests between the two nodes */
   AgentNodeFigures *figures;      /* (unowned) of the transport */

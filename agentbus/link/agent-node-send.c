@@ -300,14 +300,14 @@ send_refuse_to_pass_on (AgentNode    *self,
     _agent_link_core_lose_message (self->core, self->id, send_get_traffic (message), message, AGENT_BUS_ERROR_NOT_FOUND, "its source is at another node, so it cannot be passed on to a third one");
 }
 
-/* A retained message comes again with each new pattern that matches. The node has kept it, and gives it to whoever has the pattern
- * there. */
+/* A retained message comes again, as a copy with the time of the first send, when the node takes its topic again. But the node has
+ * kept it, and gives it to whoever takes the topic there. */
 static gboolean
 send_is_known (AgentNode    *self,
                AgentMessage *message)
 {
-  const char    *topic = agent_message_get_topic (message);
-  const guint64 *known;
+  const char   *topic = agent_message_get_topic (message);
+  const gint64 *known;
 
   if (topic == NULL)
     return FALSE;
@@ -315,10 +315,10 @@ send_is_known (AgentNode    *self,
   if (self->retained == NULL)
     self->retained = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   known = g_hash_table_lookup (self->retained, topic);
-  if (known != NULL && *known == message->seq)
+  if (known != NULL && *known == message->sent_at && message->delay > 0)
     return TRUE;
 
-  g_hash_table_insert (self->retained, g_strdup (topic), g_memdup2 (&message->seq, sizeof message->seq));
+  g_hash_table_insert (self->retained, g_strdup (topic), g_memdup2 (&message->sent_at, sizeof message->sent_at));
   return FALSE;
 }
 
