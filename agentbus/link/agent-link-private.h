@@ -22,6 +22,7 @@ struct _AgentLink
   gatomicrefcount ref_count;
   GMainLoop      *loop;         /* (owned) */
   GThread        *thread;       /* (owned) (nullable) NULL when it is joined */
+  GMutex          start_lock;   /* held until @thread is stored and the bus has the link */
   GCancellable   *cancellable;  /* (owned) ends the opening of the transport */
   GError         *error;        /* (owned) (nullable) why the transport could not be opened */
   GTask          *starting;     /* (owned) (nullable) until the transport is open */

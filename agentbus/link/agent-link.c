@@ -32,6 +32,7 @@ _agent_link_unref (AgentLink *self)
     return;
 
   g_clear_pointer (&self->thread, g_thread_unref);
+  g_mutex_clear (&self->start_lock);
   g_weak_ref_clear (&self->core.bus);
   g_object_unref (self->cancellable);
   g_main_loop_unref (self->loop);
@@ -265,6 +266,10 @@ link_run (gpointer data)
 {
   AgentLink *self = data;
 
+  /* The one who has made the thread may not have stored it yet. */
+  g_mutex_lock (&self->start_lock);
+  g_mutex_unlock (&self->start_lock);
+
   g_main_context_push_thread_default (self->core.context);
   link_set_up (self);
   _agent_transport_open_async (self->core.transport, self->cancellable, link_on_opened, self);
@@ -300,6 +305,7 @@ link_new (AgentBus *bus,
   GCancellable *cancellable = g_task_get_cancellable (task);
 
   g_atomic_ref_count_init (&self->ref_count);
+  g_mutex_init (&self->start_lock);
   g_weak_ref_init (&self->core.bus, bus);
   self->core.transport = g_object_ref (bus->transport);
   self->core.context = g_main_context_new ();
@@ -328,9 +334,11 @@ _agent_link_start (AgentBus *bus,
       return;
     }
 
+  g_mutex_lock (&self->start_lock);
+  self->thread = g_thread_new ("agentbus-link", link_run, link_ref (self));
   bus->abandon_link = link_abandon;
   g_atomic_pointer_set (&bus->link, self);
-  self->thread = g_thread_new ("agentbus-link", link_run, link_ref (self));
+  g_mutex_unlock (&self->start_lock);
 }
 
 /* --- The stop --- */
