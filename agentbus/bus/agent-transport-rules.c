@@ -14,7 +14,7 @@ typedef struct
 
 struct _AgentTransportRules
 {
-  GRWLock     lock;
+  GMutex      lock;
   gint        n_rules; /* (atomic) */
   GHashTable *of_node; /* (lock) (owned) char * (owned) → NodeRule (owned) */
   NodeRule   *of_all;  /* (lock) (owned) (nullable) */
@@ -80,7 +80,7 @@ _agent_transport_rules_new (void)
 {
   AgentTransportRules *self = g_new0 (AgentTransportRules, 1);
 
-  g_rw_lock_init (&self->lock);
+  g_mutex_init (&self->lock);
   self->of_node = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, node_rule_free);
   return self;
 }
@@ -90,7 +90,7 @@ _agent_transport_rules_free (AgentTransportRules *self)
 {
   g_hash_table_unref (self->of_node);
   g_clear_pointer (&self->of_all, node_rule_free);
-  g_rw_lock_clear (&self->lock);
+  g_mutex_clear (&self->lock);
   g_free (self);
 }
 
@@ -103,7 +103,7 @@ _agent_transport_rules_set (AgentTransportRules *self,
 {
   NodeRule *rule = node_rule_new (names, messages);
 
-  g_rw_lock_writer_lock (&self->lock);
+  g_mutex_lock (&self->lock);
   if (node != NULL)
     {
       g_hash_table_insert (self->of_node, g_strdup (node), rule);
@@ -114,7 +114,7 @@ _agent_transport_rules_set (AgentTransportRules *self,
       self->of_all = rule;
     }
   g_atomic_int_set (&self->n_rules, g_hash_table_size (self->of_node) + (self->of_all != NULL));
-  g_rw_lock_writer_unlock (&self->lock);
+  g_mutex_unlock (&self->lock);
 }
 
 /* @message: (nullable): NULL asks for the name only */
@@ -130,12 +130,12 @@ _agent_transport_rules_allow (AgentTransportRules *self,
   if (G_LIKELY (g_atomic_int_get (&self->n_rules) == 0))
     return TRUE;
 
-  g_rw_lock_reader_lock (&self->lock);
+  g_mutex_lock (&self->lock);
   rule = g_hash_table_lookup (self->of_node, node);
   if (rule == NULL)
     rule = self->of_all;
   allowed = rule == NULL || node_rule_allows (rule, name, message);
-  g_rw_lock_reader_unlock (&self->lock);
+  g_mutex_unlock (&self->lock);
 
   return allowed;
 }

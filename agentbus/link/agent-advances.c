@@ -49,14 +49,12 @@ advances_take_advance (AgentAdvances *self)
 }
 
 static gboolean
-advances_dispatch (GSource    *source,
-                   GSourceFunc callback,
-                   gpointer    user_data)
+advances_tell (gpointer data)
 {
-  AgentAdvances *self = user_data;
+  AgentAdvances *self = data;
   Advance       *advance;
 
-  g_source_set_ready_time (source, -1);
+  g_source_set_ready_time (self->source, -1);
   while ((advance = advances_take_advance (self)) != NULL)
     {
       self->func (self->data, advance->id, advance->epoch);
@@ -64,6 +62,14 @@ advances_dispatch (GSource    *source,
     }
 
   return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+advances_dispatch (GSource    *source,
+                   GSourceFunc callback,
+                   gpointer    user_data)
+{
+  return callback (user_data);
 }
 
 static GSourceFuncs advances_source_funcs = { .dispatch = advances_dispatch };
@@ -86,12 +92,6 @@ advances_on_advance (gpointer    data,
   g_source_set_ready_time (self->source, 0);
 }
 
-static gboolean
-advances_ignore (gpointer user_data)
-{
-  return G_SOURCE_CONTINUE;
-}
-
 AgentAdvances *
 _agent_advances_new (GMainContext     *context,
                      AgentAdvancesFunc func,
@@ -104,7 +104,7 @@ _agent_advances_new (GMainContext     *context,
   g_mutex_init (&self->lock);
   self->source = g_source_new (&advances_source_funcs, sizeof (GSource));
   g_source_set_static_name (self->source, "[agentbus] advances");
-  g_source_set_callback (self->source, advances_ignore, self, NULL);
+  g_source_set_callback (self->source, advances_tell, self, NULL);
   g_source_attach (self->source, context);
   _agent_conversation_watch_advances (advances_on_advance, self);
 

@@ -118,16 +118,15 @@ port_handle (TestPort *self,
 }
 
 static gboolean
-port_dispatch (GSource    *source,
-               GSourceFunc callback,
-               gpointer    user_data)
+port_handle_all (gpointer data)
 {
-  TestPort *self = user_data;
+  TestPort *self = data;
   GQueue    arrivals = G_QUEUE_INIT;
   Arrival  *arrival;
 
   g_mutex_lock (&self->hub->lock);
-  g_source_set_ready_time (source, -1);
+  if (self->source != NULL)
+    g_source_set_ready_time (self->source, -1);
   if (!self->frozen)
     {
       arrivals = self->arrivals;
@@ -143,13 +142,15 @@ port_dispatch (GSource    *source,
   return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs port_source_funcs = { .dispatch = port_dispatch };
-
 static gboolean
-port_do_nothing (gpointer user_data)
+port_dispatch (GSource    *source,
+               GSourceFunc callback,
+               gpointer    user_data)
 {
-  return G_SOURCE_CONTINUE;
+  return callback (user_data);
 }
+
+static GSourceFuncs port_source_funcs = { .dispatch = port_dispatch };
 
 /* --- A packet on its way --- */
 
@@ -238,7 +239,7 @@ test_port_open_async (AgentTransport     *transport,
   gboolean cut;
 
   g_source_set_static_name (source, "[test] port");
-  g_source_set_callback (source, port_do_nothing, self, NULL);
+  g_source_set_callback (source, port_handle_all, self, NULL);
   g_source_attach (source, g_main_context_get_thread_default ());
 
   g_mutex_lock (&self->hub->lock);
