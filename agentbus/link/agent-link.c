@@ -304,6 +304,8 @@ link_new (AgentBus *bus,
   AgentLink    *self = g_new0 (AgentLink, 1);
   GCancellable *cancellable = g_task_get_cancellable (task);
 
+  /* The class is made here, and not by the threads of several links at once. */
+  g_type_class_unref (g_type_class_ref (AGENT_TYPE_REMOTE));
   g_atomic_ref_count_init (&self->ref_count);
   g_mutex_init (&self->start_lock);
   g_weak_ref_init (&self->core.bus, bus);
