@@ -89,12 +89,14 @@ test_fixture_tear_down (TestFixture *self)
   alarm (0);
 }
 
-#define MAX_CASES 64
+#define MAX_CASES 1024
 
 typedef struct
 {
   void (*with_fixture) (TestFixture *fixture); /* (nullable) */
   void (*alone) (void);                        /* (nullable) */
+  TestDataFunc  with_data;                     /* (nullable) */
+  gconstpointer data;
 } TestCase;
 
 static TestCase cases[MAX_CASES];
@@ -116,7 +118,10 @@ test_case_run_alone (gconstpointer data)
     }
 
   test_fixture_set_up (&fixture);
-  test_case->with_fixture (&fixture);
+  if (test_case->with_data != NULL)
+    test_case->with_data (&fixture, test_case->data);
+  else
+    test_case->with_fixture (&fixture);
   test_fixture_tear_down (&fixture);
 }
 
@@ -163,6 +168,15 @@ test_add (const char *path,
           void (*func) (TestFixture *fixture))
 {
   test_case_add (path, (TestCase){ .with_fixture = func });
+}
+
+/* The same with data, which stays. */
+void
+test_add_data (const char   *path,
+               TestDataFunc  func,
+               gconstpointer data)
+{
+  test_case_add (path, (TestCase){ .with_data = func, .data = data });
 }
 
 /* Adds a case without a fixture. It fails if it leaves memory behind. */

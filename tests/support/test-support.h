@@ -30,12 +30,18 @@ typedef struct
   guint         log_handler;
 } TestFixture;
 
+typedef void (*TestDataFunc) (TestFixture  *fixture,
+                              gconstpointer data);
+
 void  test_init             (int               *argc,
                              char            ***argv);
 void  test_init_slow        (int               *argc,
                              char            ***argv);
 void  test_add              (const char        *path,
                              void             (*func) (TestFixture *fixture));
+void  test_add_data         (const char        *path,
+                             TestDataFunc       func,
+                             gconstpointer      data);
 void  test_add_func         (const char        *path,
                              void             (*func) (void));
 void  test_iterate          (TestFixture       *self);
