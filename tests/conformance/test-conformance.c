@@ -16,6 +16,11 @@ static const TestEngine *const engines[] = {
 
 static const TestWorldCase *const all_cases[] = {
   test_order_cases,
+  test_flow_cases,
+  test_ending_cases,
+  test_presence_cases,
+  test_broadcast_cases,
+  test_group_cases,
 };
 
 typedef struct
