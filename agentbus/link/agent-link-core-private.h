@@ -41,6 +41,7 @@ typedef struct
 {
   AgentRemote   *remote;   /* (owned) */
   AgentDelivery *delivery; /* (owned) */
+  AgentTraffic   traffic;
 } AgentWaitingMessage;
 
 void _agent_link_core_refuse       (AgentLinkCore       *self,
@@ -64,11 +65,13 @@ void _agent_link_core_send         (gpointer             core,
 
 /* What waits */
 void _agent_link_core_wait         (AgentLinkCore       *self,
-                                    AgentRemote         *remote);
+                                    AgentRemote         *remote,
+                                    AgentTraffic         traffic);
 void _agent_link_core_end_waiting  (AgentWaitingMessage *waiting);
 void _agent_link_core_drop_waiting (AgentLinkCore       *self,
                                     const AgentNode     *node,
-                                    const char          *id);
+                                    const char          *id,
+                                    const AgentRemote   *remote);
 void _agent_link_core_call_at      (AgentLinkCore       *self,
                                     gint64               time);
 

@@ -88,11 +88,13 @@ _agent_link_core_send (gpointer      core,
 /* The message that @remote handles now waits until there is room. */
 void
 _agent_link_core_wait (AgentLinkCore *self,
-                       AgentRemote   *remote)
+                       AgentRemote   *remote,
+                       AgentTraffic   traffic)
 {
   AgentWaitingMessage *waiting = g_new (AgentWaitingMessage, 1);
 
   waiting->remote = g_object_ref (remote);
+  waiting->traffic = traffic;
   waiting->delivery = agent_subscriber_defer (AGENT_SUBSCRIBER (remote));
   g_queue_push_tail (&self->waiting, waiting);
 }
@@ -107,29 +109,29 @@ _agent_link_core_end_waiting (AgentWaitingMessage *waiting)
   g_free (waiting);
 }
 
-/* The node is gone, and so is what waits for it. */
+/* What waits is not sent, because its node is gone, or only the subscriber there: then the other ones still wait.
+ *
+ * @remote: (nullable): NULL for all of the node */
 void
-_agent_link_core_drop_waiting (AgentLinkCore   *self,
-                               const AgentNode *node,
-                               const char      *id)
+_agent_link_core_drop_waiting (AgentLinkCore     *self,
+                               const AgentNode   *node,
+                               const char        *id,
+                               const AgentRemote *remote)
 {
+  const char          *why = remote != NULL ? "the subscriber there has left" : "its node is gone";
   GQueue               waiting = self->waiting;
   AgentWaitingMessage *next;
 
   g_queue_init (&self->waiting);
   while ((next = g_queue_pop_head (&waiting)) != NULL)
     {
-      if (next->remote->node != node)
+      if (next->remote->node != node || (remote != NULL && next->remote != remote))
         {
           g_queue_push_tail (&self->waiting, next);
           continue;
         }
-      _agent_link_core_lose_message (self,
-                                     id,
-                                     AGENT_TRAFFIC_DATA,
-                                     agent_delivery_get_message (next->delivery),
-                                     AGENT_BUS_ERROR_CLOSED,
-                                     "its node is gone");
+      _agent_link_core_lose_message (
+          self, id, next->traffic, agent_delivery_get_message (next->delivery), AGENT_BUS_ERROR_CLOSED, why);
       _agent_link_core_end_waiting (next);
     }
 }

@@ -195,6 +195,7 @@ _agent_node_take_gone (AgentNode *self,
   if (remote == NULL)
     return;
 
+  _agent_link_core_drop_waiting (self->core, self, self->id, remote);
   g_hash_table_steal (self->names, name);
   names_leave (self, remote);
   g_object_unref (remote);

@@ -333,7 +333,7 @@ _agent_node_send_message (AgentNode    *self,
   if (G_UNLIKELY (message->remote))
     send_refuse_to_pass_on (self, message);
   else if (!_agent_node_pack_message (self, remote, message))
-    _agent_link_core_wait (self->core, remote);
+    _agent_link_core_wait (self->core, remote, send_get_traffic (message));
 }
 
 /* --- What becomes of control --- */

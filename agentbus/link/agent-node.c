@@ -156,7 +156,7 @@ _agent_node_end (AgentNode  *self,
   if (!self->connected)
     return;
 
-  _agent_link_core_drop_waiting (self->core, self, self->id);
+  _agent_link_core_drop_waiting (self->core, self, self->id, NULL);
   _agent_node_end_names (self);
   node_lose_data (self);
   node_lose_control (self);
