@@ -66,15 +66,8 @@ _agent_link_give_up (AgentLink  *self,
                      AgentNode  *node,
                      const char *reason)
 {
-  GHashTableIter iter;
-  gpointer       other;
-
   _agent_node_end (node, reason);
   g_hash_table_remove (self->nodes, node->id);
-
-  g_hash_table_iter_init (&iter, self->nodes);
-  while (!self->closing && g_hash_table_iter_next (&iter, NULL, &other))
-    _agent_node_contest_names (other);
 }
 
 static void
@@ -370,13 +363,10 @@ link_look_at (AgentLink *self,
   const char *fault = _agent_node_find_fault (node, now, now < self->calm_until);
 
   if (fault != NULL)
-    {
-      _agent_link_give_up (self, node, fault);
-      return;
-    }
-
-  _agent_node_contest_names (node);
-  if (node->connected && node->has_news)
+    _agent_link_give_up (self, node, fault);
+  else if (node->connected && !_agent_node_is_idle (node))
+    _agent_node_ask (node);
+  else if (node->connected && node->has_news)
     _agent_node_say_status (node);
 }
 

@@ -166,6 +166,14 @@ _agent_node_end (AgentNode  *self,
 
 /* --- From time to time --- */
 
+/* The number of the data that is sent next. What is packed, or for which the engine has had no room, is not sent yet: the other
+ * node would count it as lost, and drop it when it comes. */
+static guint64
+node_get_sent (AgentNode *self)
+{
+  return self->next_data - self->data.n_records - (self->stuck != NULL ? self->n_stuck : 0);
+}
+
 static void
 node_send_status (AgentNode *self,
                   gboolean   ask)
@@ -177,7 +185,7 @@ node_send_status (AgentNode *self,
   self->has_news = FALSE;
   _agent_packet_writer_add (&writer,
                             AGENT_RECORD_STATUS,
-                            g_variant_new ("(ttt)", self->next_data, self->expected_data, self->control_in.next));
+                            g_variant_new ("(ttt)", node_get_sent (self), self->expected_data, self->control_in.next));
   if (ask)
     _agent_packet_writer_add (&writer, AGENT_RECORD_QUESTION, g_variant_new ("()"));
   packet = _agent_packet_writer_finish (&writer, &head);
