@@ -21,10 +21,10 @@ typedef void (*AgentExportsFunc) (gpointer        data,
                                   AgentRecordKind kind,
                                   GVariant       *value);
 
-AgentExports *_agent_exports_new     (GMainContext     *context,
-                                      AgentDirectory   *directory,
-                                      AgentExportsFunc  func,
-                                      gpointer          data);
+AgentExports *_agent_exports_new     (GMainContext      *context,
+                                      AgentMailboxOwner *owner,
+                                      AgentExportsFunc   func,
+                                      gpointer           data);
 void          _agent_exports_free    (AgentExports     *self);
 
 /* In the thread of the link */

@@ -16,13 +16,14 @@ typedef struct
 
 struct _AgentExports
 {
-  AgentDirectory  *directory;
-  AgentExportsFunc func;
-  gpointer         data;
-  GHashTable      *exports;  /* (owned) AgentMailbox → Export (owned) */
-  GHashTable      *names;    /* (owned) char * (owned) → how many subscribers take broadcasts of this name */
-  GHashTable      *patterns; /* (owned) char * (owned) → how many subscribers have this pattern */
-  guint            n_all;    /* how many subscribers take all broadcasts */
+  AgentMailboxOwner *owner;     /* (owned) keeps the directory, also when the bus is gone */
+  AgentDirectory    *directory; /* (unowned) */
+  AgentExportsFunc   func;
+  gpointer           data;
+  GHashTable        *exports;  /* (owned) AgentMailbox → Export (owned) */
+  GHashTable        *names;    /* (owned) char * (owned) → how many subscribers take broadcasts of this name */
+  GHashTable        *patterns; /* (owned) char * (owned) → how many subscribers have this pattern */
+  guint              n_all;    /* how many subscribers take all broadcasts */
 
   GMutex      lock;
   GHashTable *changed;     /* (lock) (owned) set of AgentMailbox (owned) */
@@ -264,14 +265,15 @@ exports_source_dispatch (GSource    *source,
 static GSourceFuncs exports_source_funcs = { .dispatch = exports_source_dispatch };
 
 AgentExports *
-_agent_exports_new (GMainContext    *context,
-                    AgentDirectory  *directory,
-                    AgentExportsFunc func,
-                    gpointer         data)
+_agent_exports_new (GMainContext      *context,
+                    AgentMailboxOwner *owner,
+                    AgentExportsFunc   func,
+                    gpointer           data)
 {
   AgentExports *self = g_new0 (AgentExports, 1);
 
-  self->directory = directory;
+  self->owner = _agent_mailbox_owner_ref (owner);
+  self->directory = owner->funcs->get_directory (owner);
   self->func = func;
   self->data = data;
   self->exports = g_hash_table_new_full (NULL, NULL, NULL, export_free);
@@ -295,6 +297,7 @@ _agent_exports_free (AgentExports *self)
   g_hash_table_unref (self->names);
   g_hash_table_unref (self->patterns);
   g_mutex_clear (&self->lock);
+  _agent_mailbox_owner_unref (self->owner);
   g_free (self);
 }
 

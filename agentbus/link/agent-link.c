@@ -4,6 +4,7 @@
 
 #include "base/agent-clock-private.h"
 #include "base/agent-source-private.h"
+#include "bus/agent-bus-owner-private.h"
 #include "link/agent-link-private.h"
 
 /* How a link begins and ends. */
@@ -168,7 +169,7 @@ link_set_up (AgentLink *self)
   self->core.timer = _agent_timer_source_new (self->core.context, "[agentbus] link", link_on_timer, self, NULL);
   self->core.timer_at = -1;
   if (bus != NULL)
-    self->core.exports = _agent_exports_new (self->core.context, bus->directory, link_announce, self);
+    self->core.exports = _agent_exports_new (self->core.context, &bus->owner->base, link_announce, self);
 }
 
 static void
