@@ -15,7 +15,7 @@ broadcast_join (TestWorld  *world,
                 const char *accepted,
                 const char *pattern)
 {
-  const char *accepts[] = { accepted, NULL };
+  const char   *accepts[] = { accepted, NULL };
   TestRecorder *recorder = test_recorder_new_full (
       NULL, NULL, "name", name, "accepts", accepted != NULL && *accepted == '*' ? NULL : accepts, NULL);
 
@@ -168,7 +168,7 @@ test_monitor (TestWorld *world)
 {
   g_autoptr (TestRecorder) x = test_world_add (world, 0, "x");
   g_autoptr (TestRecorder) t = test_world_add (world, 1, "t");
-  TestRecorder *monitors[2];
+  TestRecorder            *monitors[2];
   static const char *const filter[] = { "number", NULL };
 
   for (guint i = 0; i < 2; i++)

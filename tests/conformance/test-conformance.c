@@ -12,6 +12,7 @@
 static const TestEngine *const engines[] = {
   &test_engine_one,
   &test_engine_hub,
+  &test_engine_dbus,
 };
 
 static const TestWorldCase *const all_cases[] = {

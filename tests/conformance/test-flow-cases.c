@@ -12,8 +12,8 @@
 typedef struct
 {
   TestWorld     *world;
-  TestRecorder  *x;     /* at node 0 */
-  TestRecorder  *t;     /* at node 1; it has its first message in hand until it is told to go on */
+  TestRecorder  *x; /* at node 0 */
+  TestRecorder  *t; /* at node 1; it has its first message in hand until it is told to go on */
   AgentDelivery *first;
 } Flow;
 

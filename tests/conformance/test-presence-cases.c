@@ -73,7 +73,19 @@ static void
 test_odd_names (TestWorld *world)
 {
   static const char *const names[] = {
-    "with space", "dots.in.it", ".", "*", ">", "a.*.>", "\r\n", "tab\there", "\xF0\x9F\x98\x80", "%s%n", "/", "\x01", "$SYS",
+    "with space",
+    "dots.in.it",
+    ".",
+    "*",
+    ">",
+    "a.*.>",
+    "\r\n",
+    "tab\there",
+    "\xF0\x9F\x98\x80",
+    "%s%n",
+    "/",
+    "\x01",
+    "$SYS",
   };
   g_autoptr (TestRecorder) x = test_world_add (world, 0, "x");
   g_autofree char *longer = g_strnfill (300, 'n');

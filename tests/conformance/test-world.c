@@ -122,14 +122,14 @@ test_world_open (TestWorld *self,
 
   if (!test_world_is_connected (self))
     {
-      node->bus = number == 0 ? agent_bus_new_with_capacity (CAPACITY) : g_object_ref (self->nodes[0].bus);
+      node->bus = number == 0 ? agent_bus_new_with_capacity (self->capacity) : g_object_ref (self->nodes[0].bus);
       if (number == 0)
         world_start_bus (self, node);
       return;
     }
 
   world_make_transport (self, node);
-  node->bus = g_object_new (AGENT_TYPE_BUS, "transport", node->transport, "capacity", CAPACITY, NULL);
+  node->bus = g_object_new (AGENT_TYPE_BUS, "transport", node->transport, "capacity", self->capacity, NULL);
   world_start_bus (self, node);
 }
 
@@ -225,15 +225,17 @@ world_wait_nodes (TestWorld *self)
 
 /* Each node knows each other one. */
 TestWorld *
-test_world_new (TestFixture      *fixture,
-                const TestEngine *engine,
-                guint             n_nodes)
+test_world_new_full (TestFixture      *fixture,
+                     const TestEngine *engine,
+                     guint             n_nodes,
+                     guint             capacity)
 {
   TestWorld *self = g_new0 (TestWorld, 1);
 
   self->fixture = fixture;
   self->engine = engine;
   self->n_nodes = n_nodes;
+  self->capacity = capacity;
   self->tick = g_timeout_source_new (TICK);
   g_source_set_callback (self->tick, world_on_tick, NULL, NULL);
   g_source_attach (self->tick, fixture->context);
@@ -247,6 +249,14 @@ test_world_new (TestFixture      *fixture,
     }
   world_wait_nodes (self);
   return self;
+}
+
+TestWorld *
+test_world_new (TestFixture      *fixture,
+                const TestEngine *engine,
+                guint             n_nodes)
+{
+  return test_world_new_full (fixture, engine, n_nodes, CAPACITY);
 }
 
 void

@@ -56,6 +56,7 @@ struct _TestWorld
   gpointer          of_engine; /* what start() has returned */
   TestWorldNode     nodes[TEST_WORLD_MAX];
   guint             n_nodes;
+  guint             capacity;  /* of the buses */
   GSource          *tick;      /* (owned) */
 };
 
@@ -68,10 +69,15 @@ typedef struct
 
 extern const TestEngine test_engine_one;
 extern const TestEngine test_engine_hub;
+extern const TestEngine test_engine_dbus;
 
 TestWorld      *test_world_new          (TestFixture         *fixture,
                                          const TestEngine    *engine,
                                          guint                n_nodes);
+TestWorld      *test_world_new_full     (TestFixture         *fixture,
+                                         const TestEngine    *engine,
+                                         guint                n_nodes,
+                                         guint                capacity);
 void            test_world_free         (TestWorld           *self);
 gboolean        test_world_is_connected (TestWorld           *self);
 void            test_world_turn         (TestWorld           *self);

@@ -41,13 +41,14 @@ struct _TestPort
   AgentTransport parent_instance;
 
   TestHub *hub;
-  GSource *source;   /* (hub's lock) (owned) (nullable) while it is open */
-  GQueue   arrivals; /* (hub's lock) of Arrival (owned) */
-  GQueue   late[3];  /* (hub's lock) the same, by AgentTraffic: what is reordered */
-  gboolean cut;      /* (hub's lock) */
-  gboolean frozen;   /* (hub's lock) */
-  gboolean dead;     /* (hub's lock) */
-  gboolean blocked;  /* (hub's lock) */
+  GSource *source;    /* (hub's lock) (owned) (nullable) while it is open */
+  GQueue   arrivals;  /* (hub's lock) of Arrival (owned) */
+  GQueue   late[3];   /* (hub's lock) the same, by AgentTraffic: what is reordered */
+  gboolean cut;       /* (hub's lock) */
+  gboolean frozen;    /* (hub's lock) */
+  gboolean dead;      /* (hub's lock) */
+  gboolean blocked;   /* (hub's lock) */
+  guint    n_sent[3]; /* (hub's lock) by AgentTraffic */
 };
 
 G_DEFINE_FINAL_TYPE (TestPort, test_port, AGENT_TYPE_TRANSPORT)
@@ -88,6 +89,17 @@ port_add_locked (TestPort *self,
 {
   g_queue_push_tail (&self->arrivals, arrival);
   port_wake_locked (self);
+}
+
+/* What is late arrives now. */
+static void
+port_add_late_locked (TestPort    *self,
+                      AgentTraffic traffic)
+{
+  Arrival *late;
+
+  while ((late = g_queue_pop_head (&self->late[traffic])) != NULL)
+    port_add_locked (self, late);
 }
 
 static void
@@ -180,22 +192,24 @@ hub_carry_locked (TestPort    *from,
                   GBytes      *packet)
 {
   const TestFaults *faults = &from->hub->faults[traffic];
-  GQueue           *late = &to->late[traffic];
-  Arrival          *next;
-
   if (to->cut || to->dead)
     return;
   if (hub_happens_locked (from->hub, faults->reorder))
     {
-      g_queue_push_tail (late, hub_new_packet (from, traffic, packet));
+      g_queue_push_tail (&to->late[traffic], hub_new_packet (from, traffic, packet));
       return;
     }
 
   port_add_locked (to, hub_new_packet (from, traffic, packet));
   if (hub_happens_locked (from->hub, faults->duplicate))
     port_add_locked (to, hub_new_packet (from, traffic, packet));
-  while ((next = g_queue_pop_head (late)) != NULL)
-    port_add_locked (to, next);
+  port_add_late_locked (to, traffic);
+  /* So that nothing is late for ever when no other packet follows. */
+  if (traffic == AGENT_TRAFFIC_PRESENCE)
+    {
+      port_add_late_locked (to, AGENT_TRAFFIC_DATA);
+      port_add_late_locked (to, AGENT_TRAFFIC_CONTROL);
+    }
 }
 
 /* FALSE: the port is not connected. @to: (nullable): all */
@@ -209,6 +223,9 @@ hub_send_locked (TestPort    *from,
   gpointer       node;
   gpointer       port;
 
+  from->n_sent[traffic]++;
+  if (from->frozen)
+    return;
   g_hash_table_iter_init (&iter, from->hub->ports);
   while (g_hash_table_iter_next (&iter, &node, &port))
     {
@@ -305,7 +322,7 @@ test_port_send_data (AgentTransport *transport,
   gboolean  blocked;
 
   g_mutex_lock (&self->hub->lock);
-  blocked = self->blocked || self->cut;
+  blocked = self->blocked || self->cut || self->frozen;
   if (!blocked && !self->dead)
     hub_send_locked (self, node, AGENT_TRAFFIC_DATA, packet);
   g_mutex_unlock (&self->hub->lock);
@@ -332,9 +349,10 @@ test_port_send_control (AgentTransport *transport,
 
   g_mutex_lock (&self->hub->lock);
   to = g_hash_table_lookup (self->hub->ports, node);
-  done->good = to != NULL && !self->cut && !self->dead && !to->cut &&
+  self->n_sent[AGENT_TRAFFIC_CONTROL]++;
+  done->good = to != NULL && !self->cut && !self->dead && !self->frozen && !to->cut &&
                !hub_happens_locked (self->hub, self->hub->faults[AGENT_TRAFFIC_CONTROL].lose);
-  if (to != NULL && !self->cut && !self->dead && (done->good || hub_happens_locked (self->hub, 300)))
+  if (to != NULL && !self->cut && !self->dead && !self->frozen && (done->good || hub_happens_locked (self->hub, 300)))
     hub_carry_locked (self, to, AGENT_TRAFFIC_CONTROL, packet);
   port_add_locked (self, done);
   g_mutex_unlock (&self->hub->lock);
@@ -468,7 +486,8 @@ test_hub_freeze (TestHub    *self,
   g_mutex_lock (&self->lock);
   port = g_hash_table_lookup (self->ports, node);
   port->frozen = frozen;
-  port_wake_locked (port);
+  if (!frozen)
+    port_add_locked (port, arrival_new (ARRIVAL_READY, NULL));
   g_mutex_unlock (&self->lock);
 }
 
@@ -498,4 +517,21 @@ test_hub_block (TestHub    *self,
   if (!blocked)
     port_add_locked (port, arrival_new (ARRIVAL_READY, NULL));
   g_mutex_unlock (&self->lock);
+}
+
+/* How many packets @node has sent, also such that did not arrive. */
+guint
+test_hub_count_sent (TestHub     *self,
+                     const char  *node,
+                     AgentTraffic traffic)
+{
+  TestPort *port;
+  guint     n;
+
+  g_mutex_lock (&self->lock);
+  port = g_hash_table_lookup (self->ports, node);
+  n = port->n_sent[traffic];
+  g_mutex_unlock (&self->lock);
+
+  return n;
 }

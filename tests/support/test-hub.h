@@ -43,5 +43,8 @@ void            test_hub_kill       (TestHub          *self,
 void            test_hub_block      (TestHub          *self,
                                      const char       *node,
                                      gboolean          blocked);
+guint           test_hub_count_sent (TestHub          *self,
+                                     const char       *node,
+                                     AgentTraffic      traffic);
 
 G_END_DECLS
