@@ -10,24 +10,24 @@
 
 /* --- Names --- */
 
-/* Returns whether @remote is on the bus now. */
 static gboolean
 names_subscribe (AgentNode   *self,
-                 AgentRemote *remote,
-                 GError     **error)
+                 AgentRemote *remote)
 {
   g_autoptr (AgentBus) bus = g_weak_ref_get (&self->core->bus);
+  g_autoptr (GError) error = NULL;
 
   if (bus == NULL)
-    {
-      g_set_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "The bus is gone");
-      return FALSE;
-    }
-  if (!agent_bus_subscribe (bus, AGENT_SUBSCRIBER (remote), error))
     return FALSE;
+  if (agent_bus_subscribe (bus, AGENT_SUBSCRIBER (remote), &error))
+    {
+      _agent_remote_mark (remote);
+      return TRUE;
+    }
 
-  _agent_remote_mark (remote);
-  return TRUE;
+  if (!g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED))
+    _agent_link_core_refuse (self->core, self->id, self->figures, "A subscriber of the node: %s", error->message);
+  return FALSE;
 }
 
 static void
@@ -71,72 +71,24 @@ names_read_info (AgentNode  *self,
   return info;
 }
 
-static gboolean
+static void
 names_add (AgentNode  *self,
            const char *name,
-           GVariant   *value,
-           GError    **error)
+           const char *group,
+           AgentInfo  *info)
 {
-  g_autoptr (AgentInfo) info = names_read_info (self, value, name);
-  const char  *group;
-  AgentRemote *remote;
-  const char  *key;
+  AgentRemote *remote = _agent_remote_new (self, _agent_node_send_message, name, group, self->core->context);
+  const char  *key = agent_subscriber_get_name (AGENT_SUBSCRIBER (remote));
 
-  g_variant_get_child (value, 1, "&s", &group);
-  remote = _agent_remote_new (
-      self, _agent_node_send_message, name, *group != '\0' ? group : NULL, self->core->context);
-  key = agent_subscriber_get_name (AGENT_SUBSCRIBER (remote));
   _agent_subscriber_set_info (AGENT_SUBSCRIBER (remote), info);
-  if (!names_subscribe (self, remote, error))
+  if (!names_subscribe (self, remote))
     {
       g_object_unref (remote);
-      return FALSE;
+      return;
     }
 
   g_hash_table_insert (self->names, (gpointer) key, remote);
   g_hash_table_insert (self->core->remotes, (gpointer) key, remote);
-  return TRUE;
-}
-
-/* The name may be free later: it belongs to a node that is gone and not known to be, say. So it is tried again. */
-static void
-names_contest (AgentNode    *self,
-               const char   *name,
-               GVariant     *value,
-               const GError *error)
-{
-  if (!g_hash_table_contains (self->contested, name))
-    _agent_link_core_refuse (self->core, self->id, self->figures, "A subscriber of the node: %s", error->message);
-  g_hash_table_insert (self->contested, g_strdup (name), g_variant_ref (value));
-}
-
-static void
-names_try_to_add (AgentNode  *self,
-                  const char *name,
-                  GVariant   *value)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (names_add (self, name, value, &error))
-    g_hash_table_remove (self->contested, name);
-  else if (!g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED))
-    names_contest (self, name, value, error);
-}
-
-/* Names that others had may be free now. */
-void
-_agent_node_contest_names (AgentNode *self)
-{
-  GHashTableIter iter;
-  gpointer       name;
-  gpointer       value;
-
-  g_hash_table_iter_init (&iter, self->contested);
-  while (g_hash_table_iter_next (&iter, &name, &value))
-    {
-      if (names_add (self, name, value, NULL))
-        g_hash_table_iter_remove (&iter);
-    }
 }
 
 static gboolean
@@ -154,6 +106,7 @@ _agent_node_take_name (AgentNode *self,
   const char  *name;
   const char  *group;
   AgentRemote *remote;
+  g_autoptr (AgentInfo) info = NULL;
 
   g_variant_get_child (value, 0, "&s", &name);
   g_variant_get_child (value, 1, "&s", &group);
@@ -168,17 +121,12 @@ _agent_node_take_name (AgentNode *self,
       return;
     }
 
+  info = names_read_info (self, value, name);
   remote = g_hash_table_lookup (self->names, name);
-  if (remote == NULL)
-    {
-      names_try_to_add (self, name, value);
-    }
+  if (remote != NULL)
+    _agent_subscriber_set_info (AGENT_SUBSCRIBER (remote), info);
   else
-    {
-      g_autoptr (AgentInfo) info = names_read_info (self, value, name);
-
-      _agent_subscriber_set_info (AGENT_SUBSCRIBER (remote), info);
-    }
+    names_add (self, name, *group != '\0' ? group : NULL, info);
 }
 
 /* A subscriber of the node has left. */
@@ -190,7 +138,6 @@ _agent_node_take_gone (AgentNode *self,
   AgentRemote *remote;
 
   g_variant_get_child (value, 0, "&s", &name);
-  g_hash_table_remove (self->contested, name);
   remote = g_hash_table_lookup (self->names, name);
   if (remote == NULL)
     return;
@@ -217,7 +164,7 @@ _agent_node_begin_names (AgentNode *self)
   g_autofree char *name = names_make_crowd_name (self);
 
   self->crowd = _agent_remote_new (self, _agent_node_send_message, name, NULL, self->core->context);
-  if (names_subscribe (self, self->crowd, NULL))
+  if (names_subscribe (self, self->crowd))
     g_hash_table_insert (
         self->core->remotes, (gpointer) agent_subscriber_get_name (AGENT_SUBSCRIBER (self->crowd)), self->crowd);
 }
