@@ -37,7 +37,10 @@ agent_bus_list_names (AgentBus *self)
   snapshot = _agent_directory_ref_snapshot (self->directory);
   mailboxes = _agent_snapshot_get_mailboxes (snapshot, &n_mailboxes);
   for (guint i = 0; i < n_mailboxes; i++)
-    g_ptr_array_add (names, g_strdup (_agent_mailbox_get_name (mailboxes[i])));
+    {
+      if (!_agent_mailbox_has_mark (mailboxes[i], AGENT_MARK_NAMELESS))
+        g_ptr_array_add (names, g_strdup (_agent_mailbox_get_name (mailboxes[i])));
+    }
   _agent_snapshot_unref (snapshot);
   _agent_groups_list (_agent_directory_get_groups (self->directory), names);
 

@@ -33,6 +33,7 @@ typedef struct
   gint64            timer_at;      /* -1 for not */
   gboolean          connected;     /* packets come and go */
   gboolean          blocked;       /* the engine has no room for data */
+  gboolean          has_free_names; /* names were taken, and are not any more */
   gsize             max_packet;
 } AgentLinkCore;
 
@@ -72,6 +73,7 @@ void _agent_link_core_drop_waiting (AgentLinkCore       *self,
                                     const AgentNode     *node,
                                     const char          *id,
                                     const AgentRemote   *remote);
+void _agent_link_core_free_name    (AgentLinkCore       *self);
 void _agent_link_core_call_at      (AgentLinkCore       *self,
                                     gint64               time);
 

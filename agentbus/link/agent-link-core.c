@@ -136,6 +136,14 @@ _agent_link_core_drop_waiting (AgentLinkCore     *self,
     }
 }
 
+/* Somebody has left. The name may be claimed, when what goes on now is done. */
+void
+_agent_link_core_free_name (AgentLinkCore *self)
+{
+  self->has_free_names = TRUE;
+  g_source_set_ready_time (self->flush, 0);
+}
+
 /* The timer of the link fires at @time, or before if that is due earlier. */
 void
 _agent_link_core_call_at (AgentLinkCore *self,

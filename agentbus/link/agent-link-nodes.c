@@ -60,6 +60,22 @@ _agent_link_list_nodes (AgentLink *self)
   return nodes;
 }
 
+/* Gives names that are free now to the nodes that have claimed them. */
+void
+_agent_link_claim_names (AgentLink *self)
+{
+  GHashTableIter iter;
+  gpointer       node;
+
+  if (G_LIKELY (!self->core.has_free_names))
+    return;
+
+  self->core.has_free_names = FALSE;
+  g_hash_table_iter_init (&iter, self->nodes);
+  while (g_hash_table_iter_next (&iter, NULL, &node))
+    _agent_node_claim_names (node);
+}
+
 /* Frees @node. */
 void
 _agent_link_give_up (AgentLink  *self,

@@ -56,6 +56,7 @@ GPtrArray *_agent_link_list_nodes    (AgentLink  *self);
 void       _agent_link_give_up       (AgentLink  *self,
                                       AgentNode  *node,
                                       const char *reason);
+void       _agent_link_claim_names   (AgentLink  *self);
 void       _agent_link_look_at_clock (AgentLink  *self,
                                       gint64      now);
 void       _agent_link_ask           (AgentLink  *self);

@@ -61,6 +61,8 @@ link_announce (gpointer        link,
       if (((AgentNode *) node)->connected)
         _agent_node_tell (node, kind, owned);
     }
+  if (kind == AGENT_RECORD_GONE)
+    _agent_link_core_free_name (&self->core);
 }
 
 /* An AgentAdvancesFunc. */
@@ -129,6 +131,7 @@ link_on_flush (gpointer data)
 {
   AgentLink *self = data;
 
+  _agent_link_claim_names (self);
   _agent_link_flush (self);
   if (self->close_by != 0 && _agent_link_is_idle (self))
     link_close (self);

@@ -12,22 +12,21 @@
 
 static gboolean
 names_subscribe (AgentNode   *self,
-                 AgentRemote *remote)
+                 AgentRemote *remote,
+                 GError     **error)
 {
   g_autoptr (AgentBus) bus = g_weak_ref_get (&self->core->bus);
-  g_autoptr (GError) error = NULL;
 
   if (bus == NULL)
-    return FALSE;
-  if (agent_bus_subscribe (bus, AGENT_SUBSCRIBER (remote), &error))
     {
-      _agent_remote_mark (remote);
-      return TRUE;
+      g_set_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED, "The bus is gone");
+      return FALSE;
     }
+  if (!agent_bus_subscribe (bus, AGENT_SUBSCRIBER (remote), error))
+    return FALSE;
 
-  if (!g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED))
-    _agent_link_core_refuse (self->core, self->id, self->figures, "A subscriber of the node: %s", error->message);
-  return FALSE;
+  _agent_remote_mark (remote, remote == self->crowd ? AGENT_MARK_NAMELESS : 0);
+  return TRUE;
 }
 
 static void
@@ -41,6 +40,7 @@ names_leave (AgentNode   *self,
     _agent_remote_leave (remote, bus);
   else
     remote->node = NULL;
+  _agent_link_core_free_name (self->core);
 }
 
 /* (transfer full) (nullable) */
@@ -71,24 +71,59 @@ names_read_info (AgentNode  *self,
   return info;
 }
 
+/* Takes @remote, which is on the bus. */
+static void
+names_keep (AgentNode   *self,
+            AgentRemote *remote)
+{
+  gpointer key = (gpointer) agent_subscriber_get_name (AGENT_SUBSCRIBER (remote));
+
+  g_hash_table_insert (self->names, key, remote);
+  g_hash_table_insert (self->core->remotes, key, remote);
+}
+
+/* If somebody else has the name now, the node claims it: it gets it when it is free. So a name may go from one node to another
+ * one, whichever of the two is heard first.
+ *
+ * @is_known: whether the node has claimed it before, which is told once */
 static void
 names_add (AgentNode  *self,
            const char *name,
            const char *group,
-           AgentInfo  *info)
+           AgentInfo  *info,
+           gboolean    is_known)
 {
   AgentRemote *remote = _agent_remote_new (self, _agent_node_send_message, name, group, self->core->context);
-  const char  *key = agent_subscriber_get_name (AGENT_SUBSCRIBER (remote));
+  g_autoptr (GError) error = NULL;
 
   _agent_subscriber_set_info (AGENT_SUBSCRIBER (remote), info);
-  if (!names_subscribe (self, remote))
+  if (names_subscribe (self, remote, &error))
     {
-      g_object_unref (remote);
+      names_keep (self, remote);
       return;
     }
 
-  g_hash_table_insert (self->names, (gpointer) key, remote);
-  g_hash_table_insert (self->core->remotes, (gpointer) key, remote);
+  if (!is_known && !g_error_matches (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_CLOSED))
+    _agent_link_core_refuse (self->core, self->id, self->figures, "A subscriber of the node: %s", error->message);
+  g_hash_table_insert (self->claims, (gpointer) agent_subscriber_get_name (AGENT_SUBSCRIBER (remote)), remote);
+}
+
+/* Some names are free: the node gets those of them that it has claimed. */
+void
+_agent_node_claim_names (AgentNode *self)
+{
+  GHashTableIter iter;
+  gpointer       remote;
+
+  g_hash_table_iter_init (&iter, self->claims);
+  while (g_hash_table_iter_next (&iter, NULL, &remote))
+    {
+      if (!names_subscribe (self, remote, NULL))
+        continue;
+
+      g_hash_table_iter_steal (&iter);
+      names_keep (self, remote);
+    }
 }
 
 static gboolean
@@ -126,7 +161,7 @@ _agent_node_take_name (AgentNode *self,
   if (remote != NULL)
     _agent_subscriber_set_info (AGENT_SUBSCRIBER (remote), info);
   else
-    names_add (self, name, *group != '\0' ? group : NULL, info);
+    names_add (self, name, *group != '\0' ? group : NULL, info, g_hash_table_remove (self->claims, name));
 }
 
 /* A subscriber of the node has left. */
@@ -138,6 +173,7 @@ _agent_node_take_gone (AgentNode *self,
   AgentRemote *remote;
 
   g_variant_get_child (value, 0, "&s", &name);
+  g_hash_table_remove (self->claims, name);
   remote = g_hash_table_lookup (self->names, name);
   if (remote == NULL)
     return;
@@ -164,7 +200,7 @@ _agent_node_begin_names (AgentNode *self)
   g_autofree char *name = names_make_crowd_name (self);
 
   self->crowd = _agent_remote_new (self, _agent_node_send_message, name, NULL, self->core->context);
-  if (names_subscribe (self, self->crowd))
+  if (names_subscribe (self, self->crowd, NULL))
     g_hash_table_insert (
         self->core->remotes, (gpointer) agent_subscriber_get_name (AGENT_SUBSCRIBER (self->crowd)), self->crowd);
 }
@@ -175,6 +211,7 @@ _agent_node_end_names (AgentNode *self)
   GHashTableIter iter;
   gpointer       remote;
 
+  g_hash_table_remove_all (self->claims);
   g_hash_table_iter_init (&iter, self->names);
   while (g_hash_table_iter_next (&iter, NULL, &remote))
     {

@@ -67,6 +67,7 @@ struct _AgentNode
 
   /* Who is there */
   GHashTable       *names;        /* (owned) name → AgentRemote (owned) */
+  GHashTable       *claims;       /* (owned) the same, of names that somebody else has now */
   AgentRemote      *crowd;        /* (owned) takes the broadcasts */
   GHashTable       *taken;        /* (owned) set of char * (owned): names of broadcasts that are taken */
   gboolean          takes_all;
@@ -105,6 +106,7 @@ const char *_agent_node_find_fault    (AgentNode             *self,
 /* Who is there: agent-node-names.c */
 void        _agent_node_begin_names   (AgentNode             *self);
 void        _agent_node_end_names     (AgentNode             *self);
+void        _agent_node_claim_names   (AgentNode             *self);
 void        _agent_node_take_name     (AgentNode             *self,
                                        GVariant              *value);
 void        _agent_node_take_gone     (AgentNode             *self,

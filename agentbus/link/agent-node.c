@@ -28,6 +28,7 @@ _agent_node_new (AgentLinkCore *core,
   _agent_outbox_init (&self->outbox, agent_transport_get_control_window (core->transport));
   _agent_resequencer_init (&self->control_in);
   self->names = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
+  self->claims = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->taken = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   _agent_exchange_init (&self->exchange);
   self->figures = _agent_transport_figures_add (_agent_transport_get_figures (core->transport), id);
@@ -46,6 +47,7 @@ _agent_node_free (AgentNode *self)
   _agent_resequencer_clear (&self->control_in);
   g_queue_clear_full (&self->early, (GDestroyNotify) g_bytes_unref);
   g_hash_table_unref (self->names);
+  g_hash_table_unref (self->claims);
   g_hash_table_unref (self->taken);
   g_clear_pointer (&self->retained, g_hash_table_unref);
   g_clear_object (&self->crowd);

@@ -38,7 +38,8 @@ AgentRemote *_agent_remote_new   (AgentNode      *node,
                                   const char     *name,
                                   const char     *group,
                                   GMainContext   *context);
-void         _agent_remote_mark  (AgentRemote    *self);
+void         _agent_remote_mark  (AgentRemote    *self,
+                                  guint         mark);
 void         _agent_remote_leave (AgentRemote    *self,
                                   AgentBus       *bus);
 

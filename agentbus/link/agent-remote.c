@@ -49,9 +49,12 @@ _agent_remote_new (AgentNode      *node,
   return self;
 }
 
-/* It has come to the bus: its figures are those of another process. */
+/* It has come to the bus: its figures are those of another process.
+ *
+ * @mark: one more mark, or 0 */
 void
-_agent_remote_mark (AgentRemote *self)
+_agent_remote_mark (AgentRemote *self,
+                    guint        mark)
 {
   AgentMailbox *mailbox = _agent_subscription_ref_mailbox (
       _agent_subscriber_get_subscription (AGENT_SUBSCRIBER (self)));
@@ -60,6 +63,8 @@ _agent_remote_mark (AgentRemote *self)
     return;
 
   _agent_mailbox_mark (mailbox, AGENT_MARK_REMOTE);
+  if (mark != 0)
+    _agent_mailbox_mark (mailbox, mark);
   _agent_mailbox_unref (mailbox);
 }
 

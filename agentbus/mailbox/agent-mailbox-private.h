@@ -109,6 +109,7 @@ enum
   AGENT_MARK_MANY = 1 << 3,      /* it was logged that many system messages wait */
   AGENT_MARK_ABANDONED = 1 << 4, /* it was abandoned before it had finished */
   AGENT_MARK_REMOTE = 1 << 5,    /* it is for a subscriber of another process; set when it comes to the bus */
+  AGENT_MARK_NAMELESS = 1 << 6,  /* it is the link's own: its name is not told to the application */
 };
 
 /* How a member of a group takes part in it. */
