@@ -22,6 +22,9 @@ static const TestWorldCase *const all_cases[] = {
   test_presence_cases,
   test_broadcast_cases,
   test_group_cases,
+  test_router_cases,
+  test_actor_cases,
+  test_vanish_cases,
 };
 
 typedef struct
