@@ -77,7 +77,7 @@ def find_programs(build):
     folder = build / 'tests' / 'performance'
     programs = [Program(name, [str(folder / name)])
                 for name in ('bench-bus', 'bench-tasks', 'bench-presence', 'bench-dispatcher', 'bench-timers',
-                             'bench-memory', 'bench-lock', 'bench-envelope')]
+                             'bench-memory', 'bench-lock', 'bench-envelope', 'bench-dbus')]
     if (build / 'introspection' / 'AgentBus-1.typelib').exists():
         programs += [
             Program('bench-bindings.py', [sys.executable, str(HERE / 'bench-bindings.py')]),

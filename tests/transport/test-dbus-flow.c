@@ -141,7 +141,8 @@ test_stalled_peer (void)
 
   /* It reads again. */
   test_process_cont (slow);
-  test_send_many (a, "slow", packet, 1);
+  while (!test_node_send_bytes (a, "slow", packet, NULL))
+    test_node_sync (a);
   test_node_send_control (a, "slow", 2, "x");
   test_node_wait (a, "done slow 7 2");
   test_process_kill (slow);
