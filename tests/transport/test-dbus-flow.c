@@ -33,6 +33,7 @@ flow_check (TestNode    *a,
             TestProcess *reader)
 {
   g_autoptr (GBytes) packet = test_bytes (PACKET_SIZE);
+  g_autoptr (GBytes) last = g_bytes_new_static ("last", 4);
   guint n, before = g_atomic_int_get (&b->n_packets);
 
   test_process_stop (reader);
@@ -44,7 +45,7 @@ flow_check (TestNode    *a,
   test_process_cont (reader);
   test_node_wait (a, "ready");
   test_send_many (a, "b", packet, 100);
-  test_node_send (a, "b", "last", NULL);
+  test_send_many (a, "b", last, 1);
   test_node_wait (b, "data a last");
   g_assert_cmpuint (g_atomic_int_get (&b->n_packets) - before, ==, n + 101);
 }
