@@ -49,7 +49,7 @@ dbus_member_add (AgentDBusMember *self,
 
   text = g_strdup_printf ("name “%s” of D-Bus: %s",
                           name,
-                          node == NULL ? "no node is called so" : "its owner is another node already, or the node has another owner");
+                          node == NULL ? "no node is called so" : "its owner has another one, or the node another owner");
   _agent_dbus_hub_refuse (self->hub, owner, text);
 }
 
