@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "base/agent-clock-private.h"
 #include "test-dbus.h"
 #include "transport/agent-dbus-packet-private.h"
 
@@ -312,6 +313,33 @@ test_no_greeting (Peers *peers)
   g_assert_cmpint (peers->a->n_packets, ==, 0);
 }
 
+static gint offset; /* (atomic) seconds by which the clock of the test is ahead */
+
+static gint64
+fast_clock (void)
+{
+  return g_get_monotonic_time () + g_atomic_int_get (&offset) * G_TIME_SPAN_SECOND;
+}
+
+/* It connects, and says nothing. */
+static void
+test_silence (Peers *peers)
+{
+  g_autoptr (GDBusConnection) stranger = NULL;
+
+  _agent_clock_override (fast_clock);
+  stranger = stranger_new (peers->address, FALSE);
+  while (peers->a->refusals->len == 0)
+    {
+      g_atomic_int_add (&offset, 6);
+      test_node_sync (peers->a);
+      g_main_context_iteration (peers->a->context, FALSE);
+    }
+  test_node_expect_refusal (peers->a, "not said which node");
+  stranger_wait_closed (stranger);
+  _agent_clock_override (NULL);
+}
+
 static void
 test_two_greetings (Peers *peers)
 {
@@ -431,6 +459,7 @@ main (int    argc,
   ADD ("flood", bus_run, Bus, test_flood);
   ADD ("greetings", peers_run, Peers, test_greetings);
   ADD ("no-greeting", peers_run, Peers, test_no_greeting);
+  ADD ("silence", peers_run, Peers, test_silence);
   ADD ("two-greetings", peers_run, Peers, test_two_greetings);
   ADD ("garbage", peers_run, Peers, test_garbage);
   g_test_add_func ("/agentbus/dbus-strangers/strange-server", test_strange_server);
