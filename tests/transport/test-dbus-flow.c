@@ -206,8 +206,9 @@ test_full_inbox (void)
   g_autoptr (TestNode) a = NULL;
   g_autoptr (TestNode) b = NULL;
   g_autoptr (GBytes) packet = test_bytes (PACKET_SIZE);
-  TestGate gate;
-  guint    before;
+  g_autofree char *text = g_strnfill (PACKET_SIZE, 'x');
+  TestGate         gate;
+  guint            before;
 
   /* The call must not fail because it takes long. */
   _agent_clock_override (still_clock);
@@ -219,7 +220,7 @@ test_full_inbox (void)
   g_main_context_invoke_full (b->thread->context, G_PRIORITY_DEFAULT, flow_pass, &gate, NULL);
   test_gate_wait (&gate);
   test_send_many (a, "b", packet, n);
-  test_node_send_control (a, "b", 1, "x");
+  test_node_send_control (a, "b", 1, text);
   test_node_wait (a, "failed b 7 1");
 
   test_gate_open (&gate);
