@@ -187,6 +187,52 @@ test_retained (TestFixture *f)
   test_hub_free (hub);
 }
 
+static void
+keep_text (AgentTransport *transport,
+           const char     *node,
+           const char     *text,
+           gpointer        user_data)
+{
+  char **place = user_data;
+
+  g_free (*place);
+  *place = g_strdup (text);
+}
+
+/* Two nodes have the same name: each keeps its own, and takes the other one when its own is gone. */
+static void
+test_contested (TestFixture *f)
+{
+  TestHub         *hub = test_hub_new (1);
+  Node             a;
+  Node             b;
+  g_autofree char *refusal = NULL;
+  g_autoptr (TestRecorder) x = NULL;
+  g_autoptr (TestRecorder) y = NULL;
+
+  node_start (f, hub, &a, "a");
+  g_signal_connect (a.transport, "refused", G_CALLBACK (keep_text), &refusal);
+  x = add (a.bus, "worker");
+  node_start (f, hub, &b, "b");
+  y = add (b.bus, "worker");
+  while (refusal == NULL)
+    g_main_context_iteration (f->context, TRUE);
+  g_assert_true (g_strrstr (refusal, "'worker' exists already") != NULL);
+
+  agent_bus_send (a.bus, test_data ("x", "worker", 1));
+  wait_for_messages (f, x, 1);
+  agent_bus_unsubscribe (a.bus, "worker");
+  wait_for (f, a.bus, "worker");
+  agent_bus_send (a.bus, test_data ("x", "worker", 2));
+  wait_for_messages (f, y, 1);
+  g_assert_cmpstr (test_recorder_text (x), ==, "1");
+  g_assert_cmpstr (test_recorder_text (y), ==, "2");
+
+  node_stop (f, &a);
+  node_stop (f, &b);
+  test_hub_free (hub);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -194,6 +240,7 @@ main (int    argc,
   test_init (&argc, &argv);
 
   test_add ("/agentbus/link/there", test_there);
+  test_add ("/agentbus/link/contested", test_contested);
   test_add ("/agentbus/link/retained", test_retained);
 
   return g_test_run ();
