@@ -15,7 +15,7 @@ engine_on_opened (GObject      *object,
   g_autoptr (GTask) task = user_data;
   GError *error = NULL;
 
-  if (AGENT_TRANSPORT_GET_CLASS (self)->open_finish (self, result, &error))
+  if (g_task_propagate_boolean (G_TASK (result), &error))
     {
       agent_transport_set_state (self, AGENT_TRANSPORT_STATE_CONNECTED);
       g_task_return_boolean (task, TRUE);
@@ -34,10 +34,14 @@ _agent_transport_open_async (AgentTransport     *self,
                              gpointer            user_data)
 {
   GTask *task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) attempt = g_task_new (self, cancellable, engine_on_opened, task);
 
   g_task_set_source_tag (task, _agent_transport_open_async);
+  /* Once the attempt has gone well, the transport is open. */
+  g_task_set_check_cancellable (task, FALSE);
+  g_task_set_check_cancellable (attempt, FALSE);
   agent_transport_set_state (self, AGENT_TRANSPORT_STATE_CONNECTING);
-  AGENT_TRANSPORT_GET_CLASS (self)->open_async (self, cancellable, engine_on_opened, task);
+  AGENT_TRANSPORT_GET_CLASS (self)->open (self, attempt);
 }
 
 gboolean
@@ -56,7 +60,7 @@ engine_on_closed (GObject      *object,
   AgentTransport *self = AGENT_TRANSPORT (object);
   g_autoptr (GTask) task = user_data;
   GError  *error = NULL;
-  gboolean clean = AGENT_TRANSPORT_GET_CLASS (self)->close_finish (self, result, &error);
+  gboolean clean = g_task_propagate_boolean (G_TASK (result), &error);
 
   agent_transport_set_state (self, AGENT_TRANSPORT_STATE_CLOSED);
   if (clean)
@@ -72,12 +76,14 @@ _agent_transport_close_async (AgentTransport     *self,
                               gpointer            user_data)
 {
   GTask *task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) closing = g_task_new (self, cancellable, engine_on_closed, task);
 
   /* The transport is closed in any case, so a late cancellation is no error of the close. */
   g_task_set_check_cancellable (task, FALSE);
+  g_task_set_check_cancellable (closing, FALSE);
   g_task_set_source_tag (task, _agent_transport_close_async);
   agent_transport_set_state (self, AGENT_TRANSPORT_STATE_CLOSING);
-  AGENT_TRANSPORT_GET_CLASS (self)->close_async (self, cancellable, engine_on_closed, task);
+  AGENT_TRANSPORT_GET_CLASS (self)->close (self, closing);
 }
 
 gboolean

@@ -277,7 +277,7 @@ transport_install_state (void)
   /**
    * AgentTransport:state: (getter get_state)
    *
-   * How far the transport has come. It changes in another thread; the notification comes in the context of the transport.
+   * How far the transport has come. Changes are notified in the context of the transport, though they happen in another thread.
    *
    * Since: 0.2
    */
@@ -287,7 +287,7 @@ transport_install_state (void)
   /**
    * AgentTransport:capabilities: (getter get_capabilities)
    *
-   * What the engine does.
+   * What the engine does. It never changes.
    *
    * Since: 0.2
    */
@@ -507,7 +507,7 @@ agent_transport_get_statistics (AgentTransport *self)
 /* --- What an engine reports --- */
 
 /**
- * agent_transport_set_state: (skip)
+ * agent_transport_set_state:
  * @self: a transport
  * @state: its state
  *
@@ -537,7 +537,7 @@ agent_transport_set_state (AgentTransport     *self,
 }
 
 /**
- * agent_transport_received: (skip)
+ * agent_transport_received:
  * @self: a transport
  * @node: the node that has sent the packet; if the engine has %AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE, it is proven
  * @traffic: what the packet carries
@@ -567,7 +567,7 @@ agent_transport_received (AgentTransport *self,
 }
 
 /**
- * agent_transport_ready: (skip)
+ * agent_transport_ready:
  * @self: a transport
  *
  * Tells that there is room for data again. For engines, in the thread of the transport, but not within `send_data`.
@@ -587,7 +587,7 @@ agent_transport_ready (AgentTransport *self)
 }
 
 /**
- * agent_transport_control_done: (skip)
+ * agent_transport_control_done:
  * @self: a transport
  * @node: the node that the packet was for
  * @session: the session
@@ -619,7 +619,7 @@ agent_transport_control_done (AgentTransport *self,
 }
 
 /**
- * agent_transport_node_gone: (skip)
+ * agent_transport_node_gone:
  * @self: a transport
  * @node: a node
  * @reason: why it is known to be gone, for people
@@ -646,7 +646,7 @@ agent_transport_node_gone (AgentTransport *self,
 }
 
 /**
- * agent_transport_refused: (skip)
+ * agent_transport_refused:
  * @self: a transport
  * @node: (nullable): the node that has sent it, or %NULL if the engine has refused what this node has sent
  * @text: what was refused, and why, for people

@@ -20,12 +20,11 @@ G_DECLARE_DERIVABLE_TYPE (AgentTransport, agent_transport, AGENT, TRANSPORT, GOb
  * @get_capabilities: What the engine does. The default is nothing.
  * @get_max_packet: The size of the largest packet that the engine carries, in bytes. The default is 1 MiB. Called
  *   when it is open.
- * @open_async: Connects to the engine. Fails if the engine is not reachable now. Once it has succeeded, the transport
- *   connects again by itself for as long as it is open, and tells its state.
- * @open_finish: Finishes @open_async.
- * @close_async: Sends what the engine has taken but not sent yet, as long as the cancellable allows, and then
- *   disconnects. After that, nothing is reported any more. Always finishes.
- * @close_finish: Finishes @close_async.
+ * @open: Connects to the engine, and returns the task: with an error if the engine is not reachable now. Once it has
+ *   succeeded, the transport connects again by itself for as long as it is open, and tells its state. The cancellable of
+ *   the task ends the attempt.
+ * @close: Sends what the engine has taken but not sent yet, disconnects, and returns the task. After that, nothing
+ *   is reported any more.
  * @send_data: Sends a packet to a node, or to every other node if the node is %NULL, at most once, in the order of the
  *   calls. Returns at once. `G_IO_ERROR_WOULD_BLOCK` says that there is no room: then the packet is not lost, and
  *   [method@AgentBus.Transport.ready] is called when there is room. Any other error says that the packet is lost. The topic
@@ -41,7 +40,8 @@ G_DECLARE_DERIVABLE_TYPE (AgentTransport, agent_transport, AGENT, TRANSPORT, GOb
  * What an engine for a transport implements.
  *
  * All functions are called in one thread, that of the transport: its `GMainContext` is the thread default and is
- * iterated while the transport is not closed. They must not wait for anything.
+ * iterated while the transport is not closed. They must not wait for anything. A task is returned once, with %TRUE or an error,
+ * in that thread; whoever keeps it for that adds a reference.
  *
  * Since: 0.2
  */
@@ -52,20 +52,10 @@ struct _AgentTransportClass
   AgentTransportCapabilities
            (* get_capabilities) (AgentTransport       *self);
   gsize    (* get_max_packet)   (AgentTransport       *self);
-  void     (* open_async)       (AgentTransport       *self,
-                                 GCancellable         *cancellable,
-                                 GAsyncReadyCallback   callback,
-                                 gpointer              user_data);
-  gboolean (* open_finish)      (AgentTransport       *self,
-                                 GAsyncResult         *result,
-                                 GError              **error);
-  void     (* close_async)      (AgentTransport       *self,
-                                 GCancellable         *cancellable,
-                                 GAsyncReadyCallback   callback,
-                                 gpointer              user_data);
-  gboolean (* close_finish)     (AgentTransport       *self,
-                                 GAsyncResult         *result,
-                                 GError              **error);
+  void     (* open)             (AgentTransport       *self,
+                                 GTask                *task);
+  void     (* close)            (AgentTransport       *self,
+                                 GTask                *task);
   gboolean (* send_data)        (AgentTransport       *self,
                                  const char           *node,
                                  const char           *topic,

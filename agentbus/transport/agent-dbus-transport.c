@@ -141,19 +141,15 @@ dbus_transport_on_opened (GObject      *object,
 }
 
 static void
-dbus_transport_open_async (AgentTransport     *transport,
-                           GCancellable       *cancellable,
-                           GAsyncReadyCallback callback,
-                           gpointer            user_data)
+dbus_transport_open (AgentTransport *transport,
+                     GTask          *task)
 {
   AgentDBusTransport *self = AGENT_DBUS_TRANSPORT (transport);
-  GTask              *task = g_task_new (self, cancellable, callback, user_data);
-  g_autoptr (GTask) attempt = g_task_new (self, cancellable, dbus_transport_on_opened, task);
+  g_autoptr (GTask) attempt =
+      g_task_new (self, g_task_get_cancellable (task), dbus_transport_on_opened, g_object_ref (task));
 
-  /* Once the attempt has gone well, the transport is open. */
-  g_task_set_check_cancellable (task, FALSE);
   g_task_set_check_cancellable (attempt, FALSE);
-  g_task_set_source_tag (task, dbus_transport_open_async);
+  g_task_set_source_tag (attempt, dbus_transport_open);
   if (self->role != AGENT_DBUS_ROLE_MEMBER && self->address == NULL)
     {
       g_task_return_new_error (attempt, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "Without a message bus, an address is needed");
@@ -177,26 +173,13 @@ dbus_transport_on_closed (gpointer data)
 }
 
 static void
-dbus_transport_close_async (AgentTransport     *transport,
-                            GCancellable       *cancellable,
-                            GAsyncReadyCallback callback,
-                            gpointer            user_data)
+dbus_transport_close (AgentTransport *transport,
+                      GTask          *task)
 {
   AgentDBusTransport *self = AGENT_DBUS_TRANSPORT (transport);
-  GTask              *task = g_task_new (self, cancellable, callback, user_data);
 
-  g_task_set_check_cancellable (task, FALSE);
-  g_task_set_source_tag (task, dbus_transport_close_async);
-  self->closing = task;
-  self->port->funcs->close (self->port, cancellable, dbus_transport_on_closed, self);
-}
-
-static gboolean
-dbus_transport_finish (AgentTransport *transport,
-                       GAsyncResult   *result,
-                       GError        **error)
-{
-  return g_task_propagate_boolean (G_TASK (result), error);
+  self->closing = g_object_ref (task);
+  self->port->funcs->close (self->port, g_task_get_cancellable (task), dbus_transport_on_closed, self);
 }
 
 /* --- What it carries --- */
@@ -358,10 +341,8 @@ agent_dbus_transport_class_init (AgentDBusTransportClass *klass)
 
   transport_class->get_capabilities = dbus_transport_get_capabilities;
   transport_class->get_max_packet = dbus_transport_get_max_packet;
-  transport_class->open_async = dbus_transport_open_async;
-  transport_class->open_finish = dbus_transport_finish;
-  transport_class->close_async = dbus_transport_close_async;
-  transport_class->close_finish = dbus_transport_finish;
+  transport_class->open = dbus_transport_open;
+  transport_class->close = dbus_transport_close;
   transport_class->send_data = dbus_transport_send_data;
   transport_class->send_control = dbus_transport_send_control;
   transport_class->send_presence = dbus_transport_send_presence;

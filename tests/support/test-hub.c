@@ -245,15 +245,12 @@ test_port_get_capabilities (AgentTransport *transport)
 }
 
 static void
-test_port_open_async (AgentTransport     *transport,
-                      GCancellable       *cancellable,
-                      GAsyncReadyCallback callback,
-                      gpointer            user_data)
+test_port_open (AgentTransport *transport,
+                GTask          *task)
 {
   TestPort *self = TEST_PORT (transport);
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  GSource *source = g_source_new (&port_source_funcs, sizeof (GSource));
-  gboolean cut;
+  GSource  *source = g_source_new (&port_source_funcs, sizeof (GSource));
+  gboolean  cut;
 
   g_source_set_static_name (source, "[test] port");
   g_source_set_callback (source, port_handle_all, self, NULL);
@@ -273,14 +270,6 @@ test_port_open_async (AgentTransport     *transport,
     g_task_return_boolean (task, TRUE);
 }
 
-static gboolean
-port_finish (AgentTransport *transport,
-             GAsyncResult   *result,
-             GError        **error)
-{
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
 static void
 port_detach_locked (TestPort *self)
 {
@@ -292,14 +281,11 @@ port_detach_locked (TestPort *self)
 }
 
 static void
-test_port_close_async (AgentTransport     *transport,
-                       GCancellable       *cancellable,
-                       GAsyncReadyCallback callback,
-                       gpointer            user_data)
+test_port_close (AgentTransport *transport,
+                 GTask          *task)
 {
   TestPort *self = TEST_PORT (transport);
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  GSource *source;
+  GSource  *source;
 
   g_mutex_lock (&self->hub->lock);
   port_detach_locked (self);
@@ -394,10 +380,8 @@ test_port_class_init (TestPortClass *klass)
 
   G_OBJECT_CLASS (klass)->finalize = test_port_finalize;
   transport_class->get_capabilities = test_port_get_capabilities;
-  transport_class->open_async = test_port_open_async;
-  transport_class->open_finish = port_finish;
-  transport_class->close_async = test_port_close_async;
-  transport_class->close_finish = port_finish;
+  transport_class->open = test_port_open;
+  transport_class->close = test_port_close;
   transport_class->send_data = test_port_send_data;
   transport_class->send_control = test_port_send_control;
   transport_class->send_presence = test_port_send_presence;
