@@ -12,7 +12,10 @@ import statistics
 import typing
 
 # From the lowest to the highest. The files directly in agentbus/ are below all of them.
-FLOORS = ['base', 'message', 'mailbox', 'bus', 'link', 'transport', 'router', 'actor']
+FLOORS = ['base', 'message', 'mailbox', 'bus', 'link', 'transport', 'router', 'actor', 'transport-nats']
+
+# The folders that become libraries of their own. Of the others, they know only what programs include.
+LIBRARIES = ['transport-nats']
 
 # What programs include: it includes everything there is.
 EXEMPT = {'agentbus.h'}
@@ -70,6 +73,13 @@ def includes_that_go_up(files):
             if included in files and level(included) > level(path)]
 
 
+def includes_of_other_libraries(files):
+    return [f'{path} includes {included}' for path, included in includes(files)
+            for library in LIBRARIES
+            if path.startswith(library + '/') and included not in EXEMPT and not included.startswith(library + '/')
+            and included != 'config.h']
+
+
 def includes_without_folder(files):
     """The compiler finds a header of the same folder also by its bare name, but then nobody sees its floor."""
     return [f'{path} includes {included}' for path, included in includes(files)
@@ -85,14 +95,16 @@ def unit_of_object(name):
     return f'{floor}/{rest}' if mark and floor in FLOORS else stem
 
 
-def read_symbols(output):
-    """Reads what nm -P -A says of an archive: {unit: (defined symbols, undefined symbols)}."""
+def read_symbols(output, folder=None):
+    """Reads what nm -P -A says of an archive: {unit: (defined symbols, undefined symbols)}. @folder: where its files are, if the
+    names of the objects do not say it"""
     symbols = collections.defaultdict(lambda: (set(), set()))
     for line in output.splitlines():
         match = re.match(r'.*\[(?:.*/)?([^/\]]+)\]: (\S+) (\S)', line)
         if match is None:
             continue
         unit, symbol, kind = unit_of_object(match[1]), match[2], match[3]
+        unit = f'{folder}/{unit}' if folder else unit
         if kind == 'U':
             symbols[unit][1].add(symbol)
         elif kind.isupper():

@@ -3,7 +3,8 @@
 
 CONTRIBUTING.md says what the floors are. Each rule is tried on made-up files that break it, too.
 
-Usage: test-house.py SOURCE_ROOT ARCHIVE, where ARCHIVE has the objects of the library
+Usage: test-house.py SOURCE_ROOT ARCHIVE [FOLDER ARCHIVE]..., where the first ARCHIVE has the objects of the library, and each
+further one those of a library of its own, which is not built everywhere, from a FOLDER of agentbus/
 """
 
 import pathlib
@@ -19,6 +20,11 @@ import tap
 
 SOURCE = pathlib.Path(sys.argv[1]).resolve()
 ARCHIVE = sys.argv[2]
+LIBRARIES = dict(zip(sys.argv[3::2], sys.argv[4::2]))
+
+
+def run_nm(archive):
+    return subprocess.run(['nm', '-P', '-A', archive], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 class House(unittest.TestCase):
@@ -26,8 +32,9 @@ class House(unittest.TestCase):
     def setUpClass(cls):
         cls.files = house.read_files(SOURCE / 'agentbus')
         cls.functions = house.functions(cls.files)
-        output = subprocess.run(['nm', '-P', '-A', ARCHIVE], check=True, stdout=subprocess.PIPE, text=True).stdout
-        cls.symbols = house.read_symbols(output)
+        cls.symbols = house.read_symbols(run_nm(ARCHIVE))
+        for folder, archive in LIBRARIES.items():
+            cls.symbols.update(house.read_symbols(run_nm(archive), folder))
 
     def assert_none(self, lines):
         if lines:
@@ -38,12 +45,17 @@ class House(unittest.TestCase):
         self.assertLessEqual(folders, {'.', *house.FLOORS})
 
     def test_every_unit_is_seen(self):
-        self.assertEqual(set(self.symbols), {path.removesuffix('.c') for path in self.files if path.endswith('.c')})
+        not_built = tuple(f'{folder}/' for folder in house.LIBRARIES if folder not in LIBRARIES)
+        self.assertEqual(set(self.symbols), {path.removesuffix('.c') for path in self.files
+                                             if path.endswith('.c') and not path.startswith(not_built)})
         self.assertTrue(house.calls(self.symbols))
         self.assertTrue(list(house.includes(self.files)))
 
     def test_no_include_goes_up(self):
         self.assert_none(house.includes_that_go_up(self.files))
+
+    def test_a_library_of_its_own_includes_what_programs_include(self):
+        self.assert_none(house.includes_of_other_libraries(self.files))
 
     def test_every_include_carries_its_folder(self):
         self.assert_none(house.includes_without_folder(self.files))
@@ -102,6 +114,21 @@ class MadeUp(unittest.TestCase):
             'bus/agent-bus.c includes router/agent-lane.h',
         ])
         self.assertEqual(house.includes_without_folder(files), ['bus/agent-bus.c includes agent-bus.h'])
+
+    def test_includes_of_other_libraries(self):
+        files = {
+            'agentbus.h': '',
+            'bus/agent-bus-private.h': '',
+            'bus/agent-bus.c': '#include "bus/agent-bus-private.h"\n',
+            'transport-nats/agent-a.c': '#include "config.h"\n#include <glib.h>\n#include <agentbus/agentbus.h>\n'
+                                        '#include "transport-nats/agent-a.h"\n#include "bus/agent-bus-private.h"\n',
+        }
+        self.assertEqual(house.includes_of_other_libraries(files),
+                         ['transport-nats/agent-a.c includes bus/agent-bus-private.h'])
+
+    def test_folder_of_a_library(self):
+        symbols = house.read_symbols(nm(('agent-a.c.o', 'agent_a_new', 'T')), 'transport-nats')
+        self.assertEqual(symbols, {'transport-nats/agent-a': ({'agent_a_new'}, set())})
 
     def test_calls(self):
         symbols = house.read_symbols(nm(
