@@ -45,6 +45,7 @@ struct _AgentNatsSession
   gint64                   connected_at;
   SessionPhase             phase;
   SessionLink              link;
+  gboolean                 is_lost; /* this was told, so nobody expects that the last connection has sent everything */
   GTask                   *opening; /* (owned) (nullable) */
   GTask                   *closing; /* (owned) (nullable) */
   GError                  *failure; /* (owned) (nullable): why open() fails */
@@ -211,6 +212,7 @@ session_on_connected (AgentNatsSession *self)
       return;
     }
 
+  self->is_lost = FALSE;
   self->connected_at = g_get_monotonic_time ();
   self->next_url = _agent_nats_connection_get_url (self->connection);
   session_add_urls (self, _agent_nats_connection_get_discovered (self->connection));
@@ -265,6 +267,7 @@ session_on_lost (gpointer data)
 {
   AgentNatsSession *self = data;
 
+  self->is_lost = TRUE;
   if (self->phase == SESSION_OPEN)
     agent_transport_set_state (self->transport, AGENT_TRANSPORT_STATE_LOST);
   if (g_get_monotonic_time () - self->connected_at > SESSION_LONG_ENOUGH)
@@ -286,7 +289,7 @@ session_on_closed (gpointer data,
   if (self->phase == SESSION_OPEN)
     session_try_later (self);
   else
-    session_tell_closed (self, all_is_sent);
+    session_tell_closed (self, all_is_sent || self->is_lost);
 }
 
 static const AgentNatsConnectionOwner session_connection_owner = {
