@@ -53,6 +53,8 @@ node_on_ready (gpointer data)
   self->n_ready++;
   g_cond_broadcast (&self->changed);
   g_mutex_unlock (&self->lock);
+  if (self->pump != NULL)
+    self->pump (self->pump_data);
 }
 
 static void

@@ -32,6 +32,8 @@ struct _TestNatsNode
   AgentTransport *transport;
   TestNatsFilter  filter; /* (nullable) */
   gpointer        filter_data;
+  void          (*pump) (gpointer data); /* (nullable): called in the thread when there is room for data again */
+  gpointer        pump_data;
 
   GMutex          lock;
   GCond           changed;
