@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "nats-node.h"
+#include "nats-server.h"
+
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+/* --- Users --- */
+
+/* The users of the example, on a bus named "lab". */
+static TestNatsServer *
+start_with_users (void)
+{
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "..", "examples", "distributed", "nats-users.conf", NULL);
+  g_autofree char *users = NULL;
+
+  g_assert_true (g_file_get_contents (path, &users, NULL, NULL));
+  g_setenv ("PLANNER_PASSWORD", "of-the-planner", TRUE);
+  g_setenv ("CODER_PASSWORD", "of-the-coder", TRUE);
+  g_setenv ("REGISTRAR_PASSWORD", "of-the-registrar", TRUE);
+  return test_nats_server_new (users);
+}
+
+static TestNatsNode *
+new_user (TestNatsServer *server,
+          const char     *node_id,
+          const char     *user,
+          const char     *password)
+{
+  const char *const urls[] = { server->url, NULL };
+
+  return test_nats_node_new (node_id,
+                             "node-id", node_id,
+                             "bus-name", "lab",
+                             "urls", urls,
+                             "user", user,
+                             "password", password,
+                             NULL);
+}
+
+static TestNatsNode *
+new_open_user (TestNatsServer *server,
+               const char     *node_id)
+{
+  g_autofree char *password = g_strconcat ("of-the-", node_id, NULL);
+  TestNatsNode    *node = new_user (server, node_id, node_id, password);
+  GError          *error = NULL;
+
+  test_nats_node_open (node, &error);
+  g_assert_no_error (error);
+  return node;
+}
+
+static void
+assert_refused_at_open (TestNatsNode *node)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (test_nats_node_open (node, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED);
+  g_assert_cmpint (agent_transport_get_state (node->transport), ==, AGENT_TRANSPORT_STATE_CLOSED);
+}
+
+static void
+test_wrong_password (void)
+{
+  g_autoptr (TestNatsServer) server = start_with_users ();
+  g_autoptr (TestNatsNode) wrong = new_user (server, "planner", "planner", "no idea");
+  g_autoptr (TestNatsNode) nobody = new_user (server, "planner", "nobody", "of-the-planner");
+  g_autoptr (TestNatsNode) none = new_user (server, "planner", NULL, NULL);
+
+  assert_refused_at_open (wrong);
+  assert_refused_at_open (nobody);
+  assert_refused_at_open (none);
+}
+
+/* What each may do works: data, topics, presence and control, both ways. */
+static void
+test_users (void)
+{
+  g_autoptr (TestNatsServer) server = start_with_users ();
+  g_autoptr (TestNatsNode) registrar = new_open_user (server, "registrar");
+  g_autoptr (TestNatsNode) planner = new_open_user (server, "planner");
+  g_autoptr (TestNatsNode) coder = new_open_user (server, "coder");
+
+  test_nats_node_attach (coder, "work.*");
+  test_nats_node_send_control (coder, "planner", 1, "ready");
+  g_assert_cmpint (test_nats_node_wait_done (coder, 0), ==, -1);
+  test_nats_node_wait_packets (planner, 1);
+
+  test_nats_node_send_data (planner, "coder", NULL, "data");
+  test_nats_node_send_data (planner, NULL, NULL, "to all");
+  test_nats_node_send_data (planner, NULL, "work.1", "topic");
+  test_nats_node_send_presence (planner, NULL, "presence");
+  test_nats_node_wait_packets (coder, 4);
+  test_nats_node_wait_packets (registrar, 2);
+  g_assert_cmpuint (planner->refusals->len + coder->refusals->len + registrar->refusals->len, ==, 0);
+}
+
+/* Who says that he is another node cannot even open. */
+static void
+test_forged_node (void)
+{
+  g_autoptr (TestNatsServer) server = start_with_users ();
+  g_autoptr (TestNatsNode) registrar = new_open_user (server, "registrar");
+  g_autoptr (TestNatsNode) forger = new_user (server, "planner", "coder", "of-the-coder");
+  g_autofree char *refusal = NULL;
+
+  g_assert_false (test_nats_node_open (forger, NULL));
+  refusal = test_nats_node_wait_refusal (forger, "Permissions Violation for Subscription");
+}
+
+static void
+test_refused_packet (void)
+{
+  g_autoptr (TestNatsServer) server = test_nats_server_new (
+      "authorization: { users: [ { user: half, password: x, permissions: { publish: {"
+      " allow: [ \"agentbus.lab.from.half.d.to.friend\", \"agentbus.lab.from.half.p.>\", \"$JS.API.>\" ] } } } ] }");
+  g_autoptr (TestNatsNode) half = new_user (server, "half", "half", "x");
+  g_autofree char *of_data = NULL;
+  g_autofree char *of_control = NULL;
+
+  g_assert_true (test_nats_node_open (half, NULL));
+  test_nats_node_send_data (half, "friend", NULL, "allowed");
+  test_nats_node_send_data (half, "stranger", NULL, "not allowed");
+  of_data = test_nats_node_wait_refusal (half, "agentbus.lab.from.half.d.to.stranger");
+  g_assert_null (strstr (of_data, "friend"));
+
+  test_nats_node_send_control (half, "friend", 1, "not allowed");
+  of_control = test_nats_node_wait_refusal (half, "agentbus.lab.from.half.c.to.friend");
+  g_assert_cmpint (test_nats_node_wait_done (half, 0), ==, G_IO_ERROR_TIMED_OUT);
+  g_assert_cmpint (agent_transport_get_state (half->transport), ==, AGENT_TRANSPORT_STATE_CONNECTED);
+}
+
+static void
+test_token (void)
+{
+  g_autoptr (TestNatsServer) server = test_nats_server_new ("authorization: { token: \"s3cr3t\" }");
+  const char *const urls[] = { server->url, NULL };
+  g_autoptr (TestNatsNode) right = test_nats_node_new ("a", "node-id", "a", "urls", urls, "token", "s3cr3t", NULL);
+  g_autoptr (TestNatsNode) wrong = test_nats_node_new ("b", "node-id", "b", "urls", urls, "token", "guess", NULL);
+
+  g_assert_true (test_nats_node_open (right, NULL));
+  assert_refused_at_open (wrong);
+  g_assert_false (agent_transport_get_capabilities (right->transport) & AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE);
+}
+
+/* After a restart, the server does not let in who was there before. */
+static void
+test_changed_password (void)
+{
+  g_autoptr (TestNatsServer) server = start_with_users ();
+  g_autoptr (TestNatsNode) registrar = new_open_user (server, "registrar");
+  g_autofree char *refusal = NULL;
+
+  test_nats_server_kill (server);
+  g_setenv ("REGISTRAR_PASSWORD", "changed", TRUE);
+  test_nats_server_start (server);
+  refusal = test_nats_node_wait_refusal (registrar, "uthorization");
+  g_assert_cmpint (agent_transport_get_state (registrar->transport), ==, AGENT_TRANSPORT_STATE_LOST);
+
+  test_nats_server_kill (server);
+  g_setenv ("REGISTRAR_PASSWORD", "of-the-registrar", TRUE);
+  test_nats_server_start (server);
+  test_nats_node_wait_state (registrar, AGENT_TRANSPORT_STATE_CONNECTED, 2);
+}
+
+/* --- Keys --- */
+
+static gboolean
+run_openssl (const char *folder,
+             const char *arguments)
+{
+  g_autofree char *line = g_strconcat ("openssl ", arguments, NULL);
+  g_auto (GStrv) argv = NULL;
+  gint status = 1;
+
+  g_assert_true (g_shell_parse_argv (line, NULL, &argv, NULL));
+  return g_spawn_sync (folder,
+                       argv,
+                       NULL,
+                       G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL,
+                       NULL,
+                       NULL,
+                       NULL,
+                       NULL,
+                       &status,
+                       NULL) &&
+         status == 0;
+}
+
+static void
+remove_folder (const char *path)
+{
+  g_autoptr (GDir) folder = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while ((name = g_dir_read_name (folder)) != NULL)
+    {
+      g_autofree char *child = g_build_filename (path, name, NULL);
+
+      g_remove (child);
+    }
+  g_rmdir (path);
+}
+
+static char *
+path_in (const char *folder,
+         const char *name)
+{
+  return g_build_filename (folder, name, NULL);
+}
+
+/* An NKey is text of a prefix, 32 bytes, and a checksum. */
+static char *
+encode_nkey (const guint8 *prefix,
+             gsize         n_prefix,
+             const guint8 *key)
+{
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  GString *text = g_string_new (NULL);
+  guint16  sum = 0;
+  guint    bits = 0, n_bits = 0;
+
+  g_byte_array_append (bytes, prefix, n_prefix);
+  g_byte_array_append (bytes, key, 32);
+  for (guint i = 0; i < bytes->len; i++)
+    {
+      sum ^= bytes->data[i] << 8;
+      for (guint j = 0; j < 8; j++)
+        sum = (sum & 0x8000) != 0 ? (sum << 1) ^ 0x1021 : sum << 1;
+    }
+  g_byte_array_append (bytes, (guint8[]){ sum & 0xff, sum >> 8 }, 2);
+
+  for (guint i = 0; i < bytes->len; i++)
+    {
+      bits = (bits << 8) | bytes->data[i];
+      for (n_bits += 8; n_bits >= 5; n_bits -= 5)
+        g_string_append_c (text, digits[(bits >> (n_bits - 5)) & 31]);
+    }
+  if (n_bits > 0)
+    g_string_append_c (text, digits[(bits << (5 - n_bits)) & 31]);
+  return g_string_free (text, FALSE);
+}
+
+/* Returns the last 32 bytes of a file: in DER, there is the key. */
+static guint8 *
+read_key (const char *folder,
+          const char *name)
+{
+  g_autofree char *path = path_in (folder, name);
+  g_autofree char *der = NULL;
+  gsize            size;
+
+  g_assert_true (g_file_get_contents (path, &der, &size, NULL));
+  return g_memdup2 (der + size - 32, 32);
+}
+
+/* Writes a seed and returns the public key, or NULL if there is no openssl that can. */
+static char *
+make_nkey (const char *folder,
+           const char *seed_name)
+{
+  static const guint8 user[] = { 20 << 3 };
+  static const guint8 seed_of_user[] = { (18 << 3) | (20 >> 2), ((20 << 3) & 31) << 3 };
+  g_autofree guint8  *secret = NULL;
+  g_autofree guint8  *public = NULL;
+  g_autofree char    *seed = NULL;
+  g_autofree char    *path = path_in (folder, seed_name);
+
+  if (!run_openssl (folder, "genpkey -algorithm ed25519 -outform DER -out key.der") ||
+      !run_openssl (folder, "pkey -in key.der -inform DER -pubout -outform DER -out public.der"))
+    return NULL;
+
+  secret = read_key (folder, "key.der");
+  public = read_key (folder, "public.der");
+  seed = encode_nkey (seed_of_user, 2, secret);
+  g_assert_true (g_file_set_contents (path, seed, -1, NULL));
+  return encode_nkey (user, 1, public);
+}
+
+static void
+test_nkey (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("agentbus-nats-XXXXXX", NULL);
+  g_autofree char *nkey = make_nkey (folder, "right.seed");
+  g_autofree char *other = make_nkey (folder, "wrong.seed");
+
+  if (nkey != NULL && other != NULL)
+    {
+      g_autofree char *users = g_strdup_printf ("authorization: { users: [ { nkey: %s } ] }", nkey);
+      g_autofree char *right_seed = path_in (folder, "right.seed");
+      g_autofree char *wrong_seed = path_in (folder, "wrong.seed");
+      g_autoptr (TestNatsServer) server = test_nats_server_new (users);
+      const char *const urls[] = { server->url, NULL };
+      g_autoptr (TestNatsNode) right =
+          test_nats_node_new ("a", "node-id", "a", "urls", urls, "nkey", nkey, "nkey-seed-file", right_seed, NULL);
+      g_autoptr (TestNatsNode) wrong =
+          test_nats_node_new ("b", "node-id", "b", "urls", urls, "nkey", nkey, "nkey-seed-file", wrong_seed, NULL);
+
+      g_assert_true (test_nats_node_open (right, NULL));
+      assert_refused_at_open (wrong);
+      g_assert_true (agent_transport_get_capabilities (right->transport) & AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE);
+    }
+  else
+    {
+      g_test_skip ("openssl cannot make keys");
+    }
+
+  remove_folder (folder);
+}
+
+/* --- Certificates --- */
+
+static gboolean
+make_authority (const char *folder,
+                const char *name)
+{
+  g_autofree char *arguments = g_strdup_printf ("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+                                                "-subj /CN=%s -keyout %s.key -out %s.pem",
+                                                name,
+                                                name,
+                                                name);
+
+  return run_openssl (folder, arguments);
+}
+
+static gboolean
+make_certificate (const char *folder,
+                  const char *name,
+                  const char *who,
+                  const char *authority)
+{
+  g_autofree char *request = g_strdup_printf (
+      "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=%s -keyout %s.key -out %s.csr", name, name, name);
+  g_autofree char *extension = g_strdup_printf ("subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n", who);
+  g_autofree char *path = path_in (folder, "extension");
+  g_autofree char *sign = g_strdup_printf (
+      "x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days 2 -extfile extension -out %s.pem",
+      name,
+      authority,
+      authority,
+      name);
+
+  g_assert_true (g_file_set_contents (path, extension, -1, NULL));
+  return run_openssl (folder, request) && run_openssl (folder, sign);
+}
+
+static gboolean
+make_certificates (const char *folder)
+{
+  return make_authority (folder, "authority") && make_authority (folder, "other") &&
+         make_certificate (folder, "server", "IP:127.0.0.1,DNS:localhost", "authority") &&
+         make_certificate (folder, "planner", "DNS:planner", "authority") &&
+         make_certificate (folder, "stranger", "DNS:planner", "other");
+}
+
+static TestNatsServer *
+start_with_certificates (const char *folder)
+{
+  g_autofree char *configuration = g_strdup_printf ("tls { cert_file: \"%s/server.pem\", key_file: \"%s/server.key\","
+                                                    " ca_file: \"%s/authority.pem\", verify_and_map: true }\n"
+                                                    "authorization { users: [ { user: planner } ] }",
+                                                    folder,
+                                                    folder,
+                                                    folder);
+
+  return test_nats_server_new (configuration);
+}
+
+/* @name: (nullable): of the certificate */
+static TestNatsNode *
+new_with_certificate (TestNatsServer *server,
+                      const char     *folder,
+                      const char     *authority,
+                      const char     *name)
+{
+  const char *const urls[] = { server->url, NULL };
+  g_autofree char  *ca = g_strdup_printf ("%s/%s.pem", folder, authority);
+  g_autofree char  *certificate = name != NULL ? g_strdup_printf ("%s/%s.pem", folder, name) : NULL;
+  g_autofree char  *key = name != NULL ? g_strdup_printf ("%s/%s.key", folder, name) : NULL;
+
+  return test_nats_node_new ("planner",
+                             "node-id", "planner",
+                             "urls", urls,
+                             "ca-file", ca,
+                             "certificate-file", certificate,
+                             "key-file", key,
+                             NULL);
+}
+
+static void
+try_certificates (const char *folder)
+{
+  g_autoptr (TestNatsServer) server = start_with_certificates (folder);
+  g_autoptr (TestNatsNode) right = new_with_certificate (server, folder, "authority", "planner");
+  g_autoptr (TestNatsNode) without = new_with_certificate (server, folder, "authority", NULL);
+  g_autoptr (TestNatsNode) stranger = new_with_certificate (server, folder, "authority", "stranger");
+  g_autoptr (TestNatsNode) careful = new_with_certificate (server, folder, "other", "planner");
+  GError *error = NULL;
+
+  test_nats_node_open (right, &error);
+  g_assert_no_error (error);
+  g_assert_false (test_nats_node_open (without, NULL));
+  g_assert_false (test_nats_node_open (stranger, NULL));
+  g_assert_false (test_nats_node_open (careful, NULL));
+  test_nats_node_send_control (right, "planner", 1, "stored");
+  g_assert_cmpint (test_nats_node_wait_done (right, 0), ==, -1);
+
+  /* The same after a loss. */
+  test_nats_server_kill (server);
+  test_nats_node_wait_state (right, AGENT_TRANSPORT_STATE_LOST, 1);
+  test_nats_server_start (server);
+  test_nats_node_wait_state (right, AGENT_TRANSPORT_STATE_CONNECTED, 2);
+  test_nats_node_send_control (right, "planner", 2, "stored");
+  g_assert_cmpint (test_nats_node_wait_done (right, 1), ==, -1);
+}
+
+static void
+test_certificates (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("agentbus-nats-XXXXXX", NULL);
+
+  if (make_certificates (folder))
+    try_certificates (folder);
+  else
+    g_test_skip ("openssl cannot make certificates");
+
+  remove_folder (folder);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_autofree char *program = test_nats_find ();
+
+  test_init_slow (&argc, &argv);
+  if (program == NULL)
+    {
+      g_print ("1..0 # SKIP nats-server is not installed\n");
+      return 0;
+    }
+
+  test_add_func ("/agentbus/nats-security/wrong-password", test_wrong_password);
+  test_add_func ("/agentbus/nats-security/users", test_users);
+  test_add_func ("/agentbus/nats-security/forged-node", test_forged_node);
+  test_add_func ("/agentbus/nats-security/refused-packet", test_refused_packet);
+  test_add_func ("/agentbus/nats-security/token", test_token);
+  test_add_func ("/agentbus/nats-security/changed-password", test_changed_password);
+  test_add_func ("/agentbus/nats-security/nkey", test_nkey);
+  test_add_func ("/agentbus/nats-security/certificates", test_certificates);
+  return g_test_run ();
+}
