@@ -17,44 +17,57 @@
  *
  * Carries the messages of a bus over NATS, between machines.
  *
- * All nodes connect to the same NATS server, or to servers of one cluster. Data goes over core NATS. Control is stored by
- * JetStream in a stream on disk, so that it survives when a server is killed: each server needs JetStream.
+ * All nodes connect to the same NATS server, or to servers of one cluster. Data goes over core NATS. Control is stored by JetStream
+ * in a stream on disk, so that it survives when a server is killed: each server needs JetStream.
+ *
+ * <!-- complete program: prints "nats://b.example:4222" -->
  *
  * ```c
- * const char *const urls[] = { "nats://a.example:4222", "nats://b.example:4222", NULL };
- * g_autoptr (AgentNatsTransport) transport = agent_nats_transport_new (urls);
- * g_autoptr (AgentBus) bus =
- *   g_object_new (AGENT_TYPE_BUS, "transport", transport, NULL);
+ * #include <agentbus/agentbus.h>
+ * #include <agentbus/agent-nats-transport.h>
  *
- * agent_bus_start_async (bus, NULL, on_started, NULL);
+ * int
+ * main (void)
+ * {
+ *   const char *const urls[] = {
+ *     "nats://a.example:4222", "nats://b.example:4222", NULL
+ *   };
+ *   g_autoptr (AgentNatsTransport) transport = agent_nats_transport_new (urls);
+ *   g_auto (GStrv) servers = NULL;
+ *
+ *   g_object_get (transport, "urls", &servers, NULL);
+ *   g_print ("%s\n", servers[1]);
+ *   return 0;
+ * }
  * ```
  *
- * It fails to open if no server can be reached, or if none lets it in. After that, it connects again by itself whenever the
- * connection is lost: to the same server or to another one of [property@AgentBusNats.NatsTransport:urls], or to one that the servers have told
- * of. A server that does not answer any more is noticed after 1.5 seconds.
+ * It fails to open if no server can be reached, if the server has no JetStream, or if it does not let the node in. After that, it
+ * connects again by itself whenever the connection is lost: to the same server, to another one of
+ * [property@AgentBusNats.NatsTransport:urls], or to one that a server has told of. A server that does not answer any more is
+ * noticed after 1.5 seconds.
  *
- * Its properties may be read in any thread. Its signals are emitted in the context that was the thread default where it was
- * made.
+ * Its properties may be read in any thread. Its signals are emitted in the context that was the thread default where it was made.
+ * Of its own, it uses the thread of the transport and three of libnats, and one more while it connects or closes.
  *
  * ## From Python
  *
  * ```python
- * import gi
  * gi.require_version('AgentBusNats', '1')
- * from gi.repository import AgentBus, AgentBusNats
+ * from gi.repository import AgentBusNats
  *
- * transport = AgentBusNats.NatsTransport(urls=['nats://127.0.0.1:4222'], user='planner', password='secret')
- * bus = AgentBus.Bus(transport=transport)
+ * transport = AgentBusNats.NatsTransport(user='planner', password='secret')
+ * print(transport.get_property('urls'))  # prints: ['nats://127.0.0.1:4222']
  * ```
  *
  * ## From JavaScript
  *
+ * <!-- complete program: prints "nats://a.example:4222" -->
+ *
  * ```js
- * import AgentBus from 'gi://AgentBus?version=1';
  * import AgentBusNats from 'gi://AgentBusNats?version=1';
  *
- * const transport = new AgentBusNats.NatsTransport({urls: ['nats://127.0.0.1:4222']});
- * const bus = new AgentBus.Bus({transport});
+ * const transport = AgentBusNats.NatsTransport.new(['nats://a.example:4222']);
+ * print(transport.urls[0]);
  * ```
  *
  * ## Who may say what

@@ -219,7 +219,7 @@ def environment(overrides):
     env |= {
         'G_DEBUG': 'fatal-criticals',
         'GI_TYPELIB_PATH': before('GI_TYPELIB_PATH', BUILD / 'introspection'),
-        'LD_LIBRARY_PATH': before('LD_LIBRARY_PATH', BUILD / 'agentbus'),
+        'LD_LIBRARY_PATH': before('LD_LIBRARY_PATH', f'{BUILD}/agentbus{os.pathsep}{BUILD}/agentbus/transport-nats'),
         'PKG_CONFIG_PATH': before('PKG_CONFIG_PATH', BUILD / 'meson-uninstalled'),
         'PYTHONDONTWRITEBYTECODE': '1',
     }
@@ -242,6 +242,7 @@ def run(*command, cwd=None, overrides=False):
 
 # What else a program includes or imports, what has to be there for it, and how the test asks for it.
 GSTREAMER = '#include <gst/'
+NATS = re.compile(r'agent-nats-|AgentBusNats')
 GTK = "gi.require_version('Gtk', '4.0')"
 
 
@@ -255,9 +256,11 @@ def split_flags(*modules):
 
 def run_c(source, _overrides):
     executable = source.with_suffix('')
-    modules = ['gstreamer-1.0'] if GSTREAMER in source.read_text(encoding='utf-8') else []
+    text = source.read_text(encoding='utf-8')
+    modules = ['gstreamer-1.0'] if GSTREAMER in text else []
     if modules and not is_there('pkg-config', *modules):
         raise unittest.SkipTest('there is no GStreamer')
+    modules += ['agentbus-nats-1'] if NATS.search(text) else []
     run('cc', '-Wall', '-Werror', source, '-o', executable, *split_flags(*modules), cwd=source.parent)
     return run(executable)
 
@@ -338,6 +341,7 @@ def run_program(example):
 
     run_source, programs, files = LANGUAGES[example.language]
     missing = [name for name in programs if shutil.which(name) is None]
+    files = files + (['introspection/AgentBusNats-1.typelib'] if NATS.search(example.text) else [])
     missing += [name for name in files if not (BUILD / name).exists()]
     if missing:
         raise unittest.SkipTest(f'there is no {missing[0]}')
