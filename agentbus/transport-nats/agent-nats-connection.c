@@ -11,6 +11,10 @@
 
 /* How long a thread waits before it looks whether the close was cancelled, in milliseconds. */
 #define CONNECTION_FLUSH_STEP 100
+/* A server answers a ping that is sent so often, in milliseconds. After so many intervals in which nothing has come in at all, it is
+ * given up. nats.c itself would wait for the answers alone, which may be far behind when much else comes in. */
+#define CONNECTION_INTERVAL AGENT_NATS_SETTINGS_PING_INTERVAL
+#define CONNECTION_MAX_SILENT 3
 /* What the server counts beside the packet: the header with the id, and the name of the node. */
 #define CONNECTION_OVERHEAD 1024
 
@@ -30,6 +34,8 @@ struct _AgentNatsConnection
   char                          **discovered;   /* (owned) (nullable): more servers of the cluster */
   gboolean                        is_open;      /* opened() was called without an error */
   gboolean                        is_closing;   /* close() was called */
+  AgentNatsTimer                 *watch;        /* (owned) */
+  guint                           n_silent;     /* intervals */
   gboolean                        is_through;   /* the thread that closes has ended */
   gboolean                        all_is_sent;
 
@@ -56,6 +62,7 @@ _agent_nats_connection_unref (AgentNatsConnection *self)
 
   g_clear_pointer (&self->socket, _agent_nats_socket_unref);
   _agent_nats_timer_free (self->news);
+  _agent_nats_timer_free (self->watch);
   g_clear_pointer (&self->urls, g_ptr_array_unref);
   g_strfreev (self->discovered);
   g_ptr_array_unref (self->refused);
@@ -125,12 +132,28 @@ connection_destroy (AgentNatsConnection *self)
   g_clear_pointer (&self->nats, natsConnection_Destroy);
 }
 
+/* A thread that was busy for long finds that something has come in. */
+static void
+connection_on_interval (gpointer data)
+{
+  AgentNatsConnection *self = data;
+
+  if (_agent_nats_socket_take_activity (self->socket))
+    self->n_silent = 0;
+  else if (++self->n_silent >= CONNECTION_MAX_SILENT)
+    _agent_nats_socket_hang_up (self->socket);
+  _agent_nats_timer_set_in (self->watch, CONNECTION_INTERVAL);
+}
+
 /* The owner may drop its reference in any of its functions. */
 static void
 connection_tell_end (AgentNatsConnection *self)
 {
   if (self->is_closing && self->is_through)
     {
+      /* nats.c may drop the last reference at any time, in its thread. */
+      _agent_nats_timer_end (self->news);
+      _agent_nats_timer_end (self->watch);
       connection_destroy (self);
       self->owner->closed (self->data, self->all_is_sent);
     }
@@ -194,6 +217,7 @@ _agent_nats_connection_new (GMainContext                   *context,
   self->data = data;
   self->refused = g_ptr_array_new_with_free_func (g_free);
   self->news = _agent_nats_timer_new (context, "[agentbus] NATS news", connection_on_news, self);
+  self->watch = _agent_nats_timer_new (context, "[agentbus] NATS watch", connection_on_interval, self);
   return self;
 }
 
@@ -327,6 +351,8 @@ connection_on_opened (GObject      *object,
   g_autoptr (GError) error = NULL;
 
   self->is_open = g_task_propagate_boolean (G_TASK (result), &error);
+  if (self->is_open)
+    _agent_nats_timer_set_in (self->watch, CONNECTION_INTERVAL);
   self->owner->opened (self->data, error);
 
   /* It may have ended already. */

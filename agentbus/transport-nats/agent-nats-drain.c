@@ -16,9 +16,13 @@ _agent_nats_drain (natsSubscription  *subscription,
     {
       for (; n > 0; n--)
         {
-          natsMsg *message = NULL;
+          natsMsg   *message = NULL;
+          natsStatus status = natsSubscription_NextMsg (&message, subscription, 0);
 
-          if (natsSubscription_NextMsg (&message, subscription, 0) != NATS_OK)
+          /* This is said once. What is in the queue still comes. */
+          if (status == NATS_SLOW_CONSUMER)
+            status = natsSubscription_NextMsg (&message, subscription, 0);
+          if (status != NATS_OK)
             return;
           func (data, message);
         }

@@ -7,6 +7,9 @@
 
 G_BEGIN_DECLS
 
+/* How often a server is asked for an answer, in milliseconds. */
+#define AGENT_NATS_SETTINGS_PING_INTERVAL 500
+
 /*
  * How a transport reaches its servers, and what it asks of them. It does not change once the transport is made, so it may be
  * read in any thread.

@@ -6,9 +6,8 @@
 
 #include <string.h>
 
-/* A server that does not answer is noticed after the third interval. */
-#define SETTINGS_PING_INTERVAL 500
-#define SETTINGS_MAX_PINGS 2
+/* nats.c gives a server up only if it answers none of these, see agent-nats-connection.c. */
+#define SETTINGS_MAX_PINGS 20
 /* For one server, until it has accepted the connection. */
 #define SETTINGS_CONNECT_TIMEOUT 2000
 /* Only TLS writes wait, see agent-nats-socket.c. */
@@ -60,7 +59,7 @@ settings_apply_life (const AgentNatsSettings *self,
   if (status == NATS_OK)
     status = natsOptions_SetTimeout (options, SETTINGS_CONNECT_TIMEOUT);
   if (status == NATS_OK)
-    status = natsOptions_SetPingInterval (options, SETTINGS_PING_INTERVAL);
+    status = natsOptions_SetPingInterval (options, AGENT_NATS_SETTINGS_PING_INTERVAL);
   if (status == NATS_OK)
     status = natsOptions_SetMaxPingsOut (options, SETTINGS_MAX_PINGS);
   if (status == NATS_OK)

@@ -15,8 +15,7 @@ G_BEGIN_DECLS
  * thread: readable() after something was read, and writable() after something was written. No function is called after
  * forget().
  *
- * is_usable() tells in any thread whether the socket is connected. While it is not, nats.c may hold the lock of the
- * connection for as long as a server takes to answer, so nothing may be called that takes this lock.
+ * is_usable() tells in any thread whether the socket is connected.
  */
 typedef struct _AgentNatsSocket AgentNatsSocket;
 
@@ -35,5 +34,8 @@ void             _agent_nats_socket_forget    (AgentNatsSocket            *self)
 natsStatus       _agent_nats_socket_configure (AgentNatsSocket            *self,
                                                natsOptions                *options);
 gboolean         _agent_nats_socket_is_usable (AgentNatsSocket            *self);
+gboolean         _agent_nats_socket_take_activity
+                                              (AgentNatsSocket            *self);
+void             _agent_nats_socket_hang_up   (AgentNatsSocket            *self);
 
 G_END_DECLS

@@ -21,9 +21,13 @@ struct _AgentNatsSocket
   gboolean                    is_encrypted;
   gboolean                    is_forgotten; /* only in the thread of the context */
   gboolean                    is_full;      /* only in the thread of the context: the last write did not write all */
+  gboolean                    has_read;     /* only in the thread of the context: see take_activity() */
   atomic_bool                 is_polled;
   atomic_bool                 has_data; /* there is something to write */
   GPollFD                     poll;
+
+  /* Held while the descriptor is shut down, so that it is not closed meanwhile. */
+  GMutex lock;
 
   /* Held while nats.c reads or writes. Detaching waits for it, so that the connection is not freed meanwhile. It is
    * recursive, since reading the end of the connection detaches. */
@@ -78,6 +82,7 @@ socket_read (AgentNatsSocket *self)
   if (!is_ready || self->is_detached || !atomic_load (&self->is_polled))
     return FALSE;
 
+  self->has_read = TRUE;
   natsConnection_ProcessReadEvent (self->connection);
   return TRUE;
 }
@@ -124,6 +129,7 @@ socket_finalize (GSource *source)
   AgentNatsSocket *self = (AgentNatsSocket *) source;
 
   g_rec_mutex_clear (&self->busy);
+  g_mutex_clear (&self->lock);
   g_main_context_unref (self->context);
 }
 
@@ -158,19 +164,21 @@ socket_attach (void          **user_data,
   return NATS_OK;
 }
 
-/* nats.c closes the descriptor when this has returned, or this closes it, depending on the version. A thread that still waits in
- * a read of TLS is woken up by the end of the connection, but not by the closing. */
+/* nats.c closes the descriptor when this has returned, or this closes it, depending on the version. A thread that still waits in a
+ * read of TLS is woken up by the end of the connection, but not by the closing. */
 static void
 socket_stop_polling (AgentNatsSocket *self)
 {
-  if (!atomic_exchange (&self->is_polled, FALSE))
-    return;
-
-  g_source_remove_poll ((GSource *) self, &self->poll);
-  shutdown (self->poll.fd, SHUT_RDWR);
+  g_mutex_lock (&self->lock);
+  if (atomic_exchange (&self->is_polled, FALSE))
+    {
+      g_source_remove_poll ((GSource *) self, &self->poll);
+      shutdown (self->poll.fd, SHUT_RDWR);
 #if NATS_VERSION_NUMBER >= 0x030902
-  natsConnection_ProcessCloseEvent (&self->poll.fd);
+      natsConnection_ProcessCloseEvent (&self->poll.fd);
 #endif
+    }
+  g_mutex_unlock (&self->lock);
 }
 
 /* Reading ends only with the connection. */
@@ -231,6 +239,7 @@ _agent_nats_socket_new (GMainContext               *context,
   self->owner = owner;
   self->data = data;
   g_rec_mutex_init (&self->busy);
+  g_mutex_init (&self->lock);
   return self;
 }
 
@@ -258,4 +267,24 @@ gboolean
 _agent_nats_socket_is_usable (AgentNatsSocket *self)
 {
   return atomic_load (&self->is_polled);
+}
+
+/* Whether anything has come in since the last call. */
+gboolean
+_agent_nats_socket_take_activity (AgentNatsSocket *self)
+{
+  gboolean has_read = self->has_read;
+
+  self->has_read = FALSE;
+  return has_read;
+}
+
+/* Ends the connection: nats.c reads the end of it, as if the server had ended it. */
+void
+_agent_nats_socket_hang_up (AgentNatsSocket *self)
+{
+  g_mutex_lock (&self->lock);
+  if (atomic_load (&self->is_polled))
+    shutdown (self->poll.fd, SHUT_RDWR);
+  g_mutex_unlock (&self->lock);
 }

@@ -19,6 +19,7 @@ AgentNatsTimer *_agent_nats_timer_new    (GMainContext       *context,
                                           AgentNatsTimerFunc  func,
                                           gpointer            data);
 void            _agent_nats_timer_free   (AgentNatsTimer     *self);
+void            _agent_nats_timer_end    (AgentNatsTimer     *self);
 void            _agent_nats_timer_set    (AgentNatsTimer     *self,
                                           gint64              time);
 void            _agent_nats_timer_set_in (AgentNatsTimer     *self,

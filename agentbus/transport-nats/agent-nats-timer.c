@@ -49,6 +49,13 @@ _agent_nats_timer_free (AgentNatsTimer *self)
   g_source_unref ((GSource *) self);
 }
 
+/* It is not called any more. In the thread of the context; another thread may still fire it. */
+void
+_agent_nats_timer_end (AgentNatsTimer *self)
+{
+  g_source_destroy ((GSource *) self);
+}
+
 /* @time: monotonic, in microseconds */
 void
 _agent_nats_timer_set (AgentNatsTimer *self,

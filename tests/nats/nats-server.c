@@ -139,6 +139,10 @@ test_nats_server_signal (TestNatsServer *self,
                          int             signal_number)
 {
   g_assert_cmpint (kill (self->pid, signal_number), ==, 0);
+
+  /* Its threads may go on for a moment. */
+  if (signal_number == SIGSTOP)
+    g_assert_cmpint (waitpid (self->pid, NULL, WUNTRACED), ==, self->pid);
 }
 
 void

@@ -405,7 +405,7 @@ static gboolean
 flood_is_over (TestNatsNode *node,
                gpointer      data)
 {
-  return ((Flood *) data)->n_received >= N_FLOOD;
+  return ((Flood *) data)->n_received >= N_FLOOD || node->n_states[AGENT_TRANSPORT_STATE_LOST] > 0;
 }
 
 static void
