@@ -41,8 +41,7 @@ server_write_configuration (TestNatsServer *self,
 {
   g_autofree char *path = g_build_filename (self->folder, "server.conf", NULL);
   g_autofree char *text = g_strdup_printf ("listen: \"127.0.0.1:%u\"\n"
-                                           "jetstream { store_dir: \"%s/store\", max_mem: 64MB, max_file: 2GB }\n"
-                                           "write_deadline: \"2s\"\n%s\n",
+                                           "jetstream { store_dir: \"%s/store\", max_mem: 64MB, max_file: 2GB }\n%s\n",
                                            self->port,
                                            self->folder,
                                            more != NULL ? more : "");
