@@ -42,6 +42,7 @@ AgentNatsSubjects     *_agent_nats_subjects_new             (const char         
                                                              const char         *node_id);
 void                   _agent_nats_subjects_free            (AgentNatsSubjects  *self);
 void                   _agent_nats_subjects_trim            (AgentNatsSubjects  *self);
+guint                  _agent_nats_subjects_count_nodes     (AgentNatsSubjects  *self);
 const char            *_agent_nats_subjects_get_token       (AgentNatsSubjects  *self);
 const char            *_agent_nats_subjects_get_stream      (AgentNatsSubjects  *self);
 const char            *_agent_nats_subjects_get_consumer    (AgentNatsSubjects  *self);

@@ -109,6 +109,13 @@ _agent_nats_subjects_trim (AgentNatsSubjects *self)
   g_hash_table_remove_all (self->sources);
 }
 
+/* How many are remembered. */
+guint
+_agent_nats_subjects_count_nodes (AgentNatsSubjects *self)
+{
+  return g_hash_table_size (self->peers) + g_hash_table_size (self->sources);
+}
+
 const char *
 _agent_nats_subjects_get_token (AgentNatsSubjects *self)
 {

@@ -144,6 +144,7 @@ test_many_nodes (void)
       assert_source (self, subject, name, AGENT_TRAFFIC_DATA);
       g_assert_nonnull (_agent_nats_subjects_get_peer (self, name));
       _agent_nats_subjects_trim (self);
+      g_assert_cmpuint (_agent_nats_subjects_count_nodes (self), <=, 10000);
     }
   assert_source (self, "agentbus.lab.from.node-1.d.all", "node-1", AGENT_TRAFFIC_DATA);
   _agent_nats_subjects_free (self);

@@ -263,21 +263,33 @@ test_names (void)
     }
 }
 
+static TestNatsNode *
+new_on_other_bus (TestNatsServer *server,
+                  const char     *node_id)
+{
+  const char *const urls[] = { server->url, NULL };
+  TestNatsNode     *node =
+      test_nats_node_new (node_id, "node-id", node_id, "bus-name", "a bus.of > others", "urls", urls, NULL);
+
+  g_assert_true (test_nats_node_open (node, NULL));
+  return node;
+}
+
 static void
 test_two_buses (void)
 {
   g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
-  const char *const urls[] = { server->url, NULL };
   g_autoptr (TestNatsNode) a = test_nats_node_new_open ("a", server->url);
   g_autoptr (TestNatsNode) b = test_nats_node_new_open ("b", server->url);
-  g_autoptr (TestNatsNode) other = test_nats_node_new ("b", "node-id", "b", "bus-name", "a bus.of > others", "urls", urls, NULL);
+  g_autoptr (TestNatsNode) other_a = new_on_other_bus (server, "a");
+  g_autoptr (TestNatsNode) other_b = new_on_other_bus (server, "b");
 
-  g_assert_true (test_nats_node_open (other, NULL));
   test_nats_node_send_data (a, NULL, NULL, "here");
   test_nats_node_send_control (a, "b", 1, "here");
   test_nats_node_wait_packets (b, 2);
-  settle (other);
-  g_assert_cmpuint (other->packets->len, ==, 0);
+  test_nats_node_send_control (other_a, "b", 1, "there");
+  assert_text (other_b, 0, "a control there");
+  g_assert_cmpuint (b->packets->len, ==, 2);
 }
 
 static void
