@@ -364,7 +364,7 @@ static TestNatsServer *
 start_with_certificates (const char *folder)
 {
   g_autofree char *configuration = g_strdup_printf ("tls { cert_file: \"%s/server.pem\", key_file: \"%s/server.key\","
-                                                    " ca_file: \"%s/authority.pem\", verify_and_map: true }\n"
+                                                    " ca_file: \"%s/authority.pem\", verify_and_map: true, timeout: 10 }\n"
                                                     "authorization { users: [ { user: planner } ] }",
                                                     folder,
                                                     folder,
