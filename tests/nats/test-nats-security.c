@@ -9,6 +9,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "bus/agent-transport-private.h"
+
 /* --- Users --- */
 
 /* The users of the example, on a bus named "lab". */
@@ -378,15 +380,16 @@ static TestNatsNode *
 new_with_certificate (TestNatsServer *server,
                       const char     *folder,
                       const char     *authority,
-                      const char     *name)
+                      const char     *name,
+                      const char     *node_id)
 {
   const char *const urls[] = { server->url, NULL };
   g_autofree char  *ca = g_strdup_printf ("%s/%s.pem", folder, authority);
   g_autofree char  *certificate = name != NULL ? g_strdup_printf ("%s/%s.pem", folder, name) : NULL;
   g_autofree char  *key = name != NULL ? g_strdup_printf ("%s/%s.key", folder, name) : NULL;
 
-  return test_nats_node_new ("planner",
-                             "node-id", "planner",
+  return test_nats_node_new (node_id,
+                             "node-id", node_id,
                              "urls", urls,
                              "ca-file", ca,
                              "certificate-file", certificate,
@@ -398,10 +401,10 @@ static void
 try_certificates (const char *folder)
 {
   g_autoptr (TestNatsServer) server = start_with_certificates (folder);
-  g_autoptr (TestNatsNode) right = new_with_certificate (server, folder, "authority", "planner");
-  g_autoptr (TestNatsNode) without = new_with_certificate (server, folder, "authority", NULL);
-  g_autoptr (TestNatsNode) stranger = new_with_certificate (server, folder, "authority", "stranger");
-  g_autoptr (TestNatsNode) careful = new_with_certificate (server, folder, "other", "planner");
+  g_autoptr (TestNatsNode) right = new_with_certificate (server, folder, "authority", "planner", "planner");
+  g_autoptr (TestNatsNode) without = new_with_certificate (server, folder, "authority", NULL, "planner");
+  g_autoptr (TestNatsNode) stranger = new_with_certificate (server, folder, "authority", "stranger", "planner");
+  g_autoptr (TestNatsNode) careful = new_with_certificate (server, folder, "other", "planner", "planner");
   GError *error = NULL;
 
   test_nats_node_open (right, &error);
@@ -421,15 +424,67 @@ try_certificates (const char *folder)
   g_assert_cmpint (test_nats_node_wait_done (right, 1), ==, -1);
 }
 
+#define N_ENCRYPTED 20000
+
+typedef struct
+{
+  TestNatsNode *node;
+  guint         n_sent;
+} Flood;
+
+static void
+flood_pump (gpointer data)
+{
+  static const char bytes[1024];
+  Flood            *self = data;
+
+  for (; self->n_sent < N_ENCRYPTED; self->n_sent++)
+    {
+      g_autoptr (GBytes) packet = g_bytes_new_static (bytes, sizeof bytes);
+
+      if (!_agent_transport_send_data (self->node->transport, "coder", NULL, packet, NULL))
+        return;
+    }
+}
+
+static void
+flood_start (TestNatsNode *node,
+             gpointer      data)
+{
+  node->pump_data = data;
+  node->pump = flood_pump;
+  flood_pump (data);
+}
+
+static void
+try_much_encrypted (const char *folder)
+{
+  g_autoptr (TestNatsServer) server = start_with_certificates (folder);
+  g_autoptr (TestNatsNode) planner = new_with_certificate (server, folder, "authority", "planner", "planner");
+  g_autoptr (TestNatsNode) coder = new_with_certificate (server, folder, "authority", "planner", "coder");
+  Flood flood = { planner, 0 };
+
+  g_assert_true (test_nats_node_open (planner, NULL));
+  g_assert_true (test_nats_node_open (coder, NULL));
+  test_nats_node_run (planner, flood_start, &flood);
+  test_nats_node_wait_packets (coder, N_ENCRYPTED);
+  g_assert_cmpuint (planner->n_states[AGENT_TRANSPORT_STATE_LOST], ==, 0);
+}
+
 static void
 test_certificates (void)
 {
   g_autofree char *folder = g_dir_make_tmp ("agentbus-nats-XXXXXX", NULL);
 
   if (make_certificates (folder))
-    try_certificates (folder);
+    {
+      try_certificates (folder);
+      try_much_encrypted (folder);
+    }
   else
-    g_test_skip ("openssl cannot make certificates");
+    {
+      g_test_skip ("openssl cannot make certificates");
+    }
 
   remove_folder (folder);
 }
