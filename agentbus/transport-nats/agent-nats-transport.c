@@ -144,60 +144,70 @@ nats_transport_get_max_packet (AgentTransport *transport)
   return size > 0 ? size : NATS_TRANSPORT_MAX_PACKET;
 }
 
+/* Returns the task of the attempt, after which there is no session if it has failed. */
 static void
-nats_transport_open_async (AgentTransport     *transport,
-                           GCancellable       *cancellable,
-                           GAsyncReadyCallback callback,
-                           gpointer            user_data)
+nats_transport_on_opened (GObject      *object,
+                          GAsyncResult *result,
+                          gpointer      user_data)
+{
+  AgentNatsTransport *self = AGENT_NATS_TRANSPORT (object);
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+
+  if (g_task_propagate_boolean (G_TASK (result), &error))
+    {
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
+
+  g_clear_pointer (&self->session, _agent_nats_session_free);
+  g_task_return_error (task, error);
+}
+
+static void
+nats_transport_open (AgentTransport *transport,
+                     GTask          *task)
 {
   AgentNatsTransport *self = AGENT_NATS_TRANSPORT (transport);
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) attempt =
+      g_task_new (self, g_task_get_cancellable (task), nats_transport_on_opened, g_object_ref (task));
 
-  g_task_set_source_tag (task, nats_transport_open_async);
+  g_task_set_source_tag (attempt, nats_transport_open);
   self->session = _agent_nats_session_new (transport, &self->settings);
-  _agent_nats_session_open (self->session, task);
-}
-
-static gboolean
-nats_transport_open_finish (AgentTransport *transport,
-                            GAsyncResult   *result,
-                            GError        **error)
-{
-  AgentNatsTransport *self = AGENT_NATS_TRANSPORT (transport);
-
-  if (g_task_propagate_boolean (G_TASK (result), error))
-    return TRUE;
-
-  g_clear_pointer (&self->session, _agent_nats_session_free);
-  return FALSE;
+  _agent_nats_session_open (self->session, attempt);
 }
 
 static void
-nats_transport_close_async (AgentTransport     *transport,
-                            GCancellable       *cancellable,
-                            GAsyncReadyCallback callback,
-                            gpointer            user_data)
+nats_transport_on_closed (GObject      *object,
+                          GAsyncResult *result,
+                          gpointer      user_data)
 {
-  AgentNatsTransport *self = AGENT_NATS_TRANSPORT (transport);
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-
-  g_task_set_source_tag (task, nats_transport_close_async);
-  g_task_set_check_cancellable (task, FALSE);
-  if (self->session != NULL)
-    _agent_nats_session_close (self->session, task);
-  else
-    g_task_return_boolean (task, TRUE);
-}
-
-static gboolean
-nats_transport_close_finish (AgentTransport *transport,
-                             GAsyncResult   *result,
-                             GError        **error)
-{
-  AgentNatsTransport *self = AGENT_NATS_TRANSPORT (transport);
+  AgentNatsTransport *self = AGENT_NATS_TRANSPORT (object);
+  g_autoptr (GTask) task = user_data;
+  GError  *error = NULL;
+  gboolean clean = g_task_propagate_boolean (G_TASK (result), &error);
 
   g_clear_pointer (&self->session, _agent_nats_session_free);
-  return g_task_propagate_boolean (G_TASK (result), error);
+  if (clean)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+nats_transport_close (AgentTransport *transport,
+                      GTask          *task)
+{
+  AgentNatsTransport *self = AGENT_NATS_TRANSPORT (transport);
+  g_autoptr (GTask) closing =
+      g_task_new (self, g_task_get_cancellable (task), nats_transport_on_closed, g_object_ref (task));
+
+  g_task_set_source_tag (closing, nats_transport_close);
+  g_task_set_check_cancellable (closing, FALSE);
+  if (self->session != NULL)
+    _agent_nats_session_close (self->session, closing);
+  else
+    g_task_return_boolean (closing, TRUE);
 }
 
 static gboolean
@@ -531,10 +541,8 @@ agent_nats_transport_class_init (AgentNatsTransportClass *klass)
 
   transport_class->get_capabilities = nats_transport_get_capabilities;
   transport_class->get_max_packet = nats_transport_get_max_packet;
-  transport_class->open_async = nats_transport_open_async;
-  transport_class->open_finish = nats_transport_open_finish;
-  transport_class->close_async = nats_transport_close_async;
-  transport_class->close_finish = nats_transport_close_finish;
+  transport_class->open = nats_transport_open;
+  transport_class->close = nats_transport_close;
   transport_class->send_data = nats_transport_send_data;
   transport_class->send_control = nats_transport_send_control;
   transport_class->send_presence = nats_transport_send_presence;
