@@ -26,7 +26,9 @@ struct _AgentLink
   GCancellable   *cancellable;  /* (owned) ends the opening of the transport */
   GError         *error;        /* (owned) (nullable) why the transport could not be opened */
   GTask          *starting;     /* (owned) (nullable) until the transport is open */
-  GTask          *stopping;     /* (owned) (nullable) from the stop until the thread ends */
+  GMutex          lock;
+  GTask          *stopping;     /* (lock) (owned) (nullable) from the stop until the thread ends */
+  gboolean        ended;        /* (lock) nobody looks at @stopping any more */
   guint           stop_timeout; /* ms */
 
   /* The thread of the link */

@@ -35,6 +35,7 @@ _agent_link_unref (AgentLink *self)
   g_clear_pointer (&self->thread, g_thread_unref);
   g_mutex_clear (&self->start_lock);
   g_weak_ref_clear (&self->core.bus);
+  g_mutex_clear (&self->lock);
   g_object_unref (self->cancellable);
   g_main_loop_unref (self->loop);
   g_main_context_unref (self->core.context);
@@ -251,7 +252,12 @@ link_on_opened (GObject      *object,
 static void
 link_return (AgentLink *self)
 {
-  g_autoptr (GTask) task = g_steal_pointer (&self->stopping);
+  g_autoptr (GTask) task = NULL;
+
+  g_mutex_lock (&self->lock);
+  self->ended = TRUE;
+  task = g_steal_pointer (&self->stopping);
+  g_mutex_unlock (&self->lock);
 
   if (self->starting != NULL)
     {
@@ -312,6 +318,7 @@ link_new (AgentBus *bus,
   g_type_class_unref (g_type_class_ref (AGENT_TYPE_REMOTE));
   g_atomic_ref_count_init (&self->ref_count);
   g_mutex_init (&self->start_lock);
+  g_mutex_init (&self->lock);
   g_weak_ref_init (&self->core.bus, bus);
   self->core.transport = g_object_ref (bus->transport);
   self->core.context = g_main_context_new ();
@@ -380,6 +387,22 @@ link_on_stop (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* FALSE: the link has ended by itself, because the transport could not be opened, so @task is still the caller's. */
+static gboolean
+link_take_stop (AgentLink *self,
+                GTask     *task)
+{
+  gboolean ended;
+
+  g_mutex_lock (&self->lock);
+  ended = self->ended;
+  if (!ended)
+    self->stopping = task;
+  g_mutex_unlock (&self->lock);
+
+  return !ended;
+}
+
 /* Sends what was handed over before, for up to @timeout milliseconds, and closes the transport. @task: (transfer full)
  * (nullable): it returns when the transport may be used again; call _agent_link_join() then. */
 void
@@ -387,10 +410,18 @@ _agent_link_stop (AgentLink *self,
                   guint      timeout,
                   GTask     *task)
 {
-  GSource *source = g_idle_source_new ();
+  GSource *source;
 
+  if (!link_take_stop (self, task))
+    {
+      if (task != NULL)
+        g_task_return_boolean (task, TRUE);
+      g_clear_object (&task);
+      return;
+    }
+
+  source = g_idle_source_new ();
   self->stop_timeout = timeout;
-  self->stopping = task;
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, link_on_stop, link_ref (self), (GDestroyNotify) _agent_link_unref);
   g_source_attach (source, self->core.context);
