@@ -264,6 +264,55 @@ test_frozen (TestFixture *f)
   pair_free (&pair);
 }
 
+/* The application drops the bus, where nobody else is, while the link still runs. */
+static void
+test_dropped_alone (TestFixture *f)
+{
+  for (guint i = 0; i < 200; i++)
+    {
+      TestWorld *world = test_world_new (f, &test_engine_hub, 1);
+      gpointer   transport = world->nodes[0].transport;
+
+      g_object_add_weak_pointer (transport, &transport);
+      test_world_drop (world, 0);
+      test_world_wait (world, transport == NULL);
+      test_world_free (world);
+    }
+}
+
+/* It is stopped while it is started, and cannot be: both operations end. */
+static void
+test_stopped_at_start (TestFixture *f)
+{
+  TestHub *hub = test_hub_new (1);
+
+  test_hub_refuse (hub, TRUE);
+  for (guint i = 0; i < 2000; i++)
+    {
+      AgentTransport *transport = test_hub_add (hub, "a");
+      AgentBus       *bus = g_object_new (AGENT_TYPE_BUS, "transport", transport, NULL);
+      g_autoptr (GAsyncResult) started = NULL;
+      g_autoptr (GAsyncResult) stopped = NULL;
+
+      agent_bus_start_async (bus, NULL, test_keep_result, &started);
+      for (volatile guint j = 0; j < i % 500 * 40; j++)
+        continue;
+      agent_bus_stop_async (bus, NULL, test_keep_result, &stopped);
+      test_wait_result (f, &started);
+      test_wait_result (f, &stopped);
+      g_assert_false (agent_bus_start_finish (bus, started, NULL));
+      agent_bus_stop_finish (bus, stopped, NULL);
+      g_object_unref (bus);
+      g_object_unref (transport);
+      g_clear_object (&started);
+      g_clear_object (&stopped);
+    }
+  while (test_hub_count_ports (hub) > 0)
+    g_thread_yield ();
+  test_drain (f);
+  test_hub_free (hub);
+}
+
 /* --- What a node may do --- */
 
 /* A node speaks for its own subscribers only. */
@@ -322,6 +371,8 @@ main (int    argc,
   test_add ("/link-faults/cut", test_cut);
   test_add ("/link-faults/long-cut", test_long_cut);
   test_add ("/link-faults/frozen", test_frozen);
+  test_add ("/link-faults/dropped-alone", test_dropped_alone);
+  test_add ("/link-faults/stopped-at-start", test_stopped_at_start);
   test_add ("/link-faults/forged", test_forged);
   test_add ("/link-faults/allow", test_allow);
 

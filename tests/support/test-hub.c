@@ -34,6 +34,7 @@ struct _TestHub
   GRand      *rand;      /* (lock) */
   TestFaults  faults[3]; /* (lock) by AgentTraffic */
   gint        n_ports;   /* (lock) that live */
+  gboolean    refuses;   /* (lock) nobody can open a port */
 };
 
 struct _TestPort
@@ -257,7 +258,7 @@ test_port_open (AgentTransport *transport,
   g_source_attach (source, g_main_context_get_thread_default ());
 
   g_mutex_lock (&self->hub->lock);
-  cut = self->cut || self->dead;
+  cut = self->cut || self->dead || self->hub->refuses;
   self->source = source;
   if (!cut)
     g_hash_table_insert (self->hub->ports, (gpointer) agent_transport_get_node_id (transport), self);
@@ -515,6 +516,28 @@ test_hub_count_sent (TestHub     *self,
   g_mutex_lock (&self->lock);
   port = g_hash_table_lookup (self->ports, node);
   n = port->n_sent[traffic];
+  g_mutex_unlock (&self->lock);
+
+  return n;
+}
+
+void
+test_hub_refuse (TestHub *self,
+                 gboolean refuses)
+{
+  g_mutex_lock (&self->lock);
+  self->refuses = refuses;
+  g_mutex_unlock (&self->lock);
+}
+
+/* How many transports are not finalised. */
+guint
+test_hub_count_ports (TestHub *self)
+{
+  guint n;
+
+  g_mutex_lock (&self->lock);
+  n = self->n_ports;
   g_mutex_unlock (&self->lock);
 
   return n;

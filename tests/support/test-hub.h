@@ -43,6 +43,11 @@ void            test_hub_kill       (TestHub          *self,
 void            test_hub_block      (TestHub          *self,
                                      const char       *node,
                                      gboolean          blocked);
+/* Whether opening fails. */
+void            test_hub_refuse     (TestHub          *self,
+                                     gboolean          refuses);
+guint           test_hub_count_ports
+                                    (TestHub          *self);
 guint           test_hub_count_sent (TestHub          *self,
                                      const char       *node,
                                      AgentTraffic      traffic);
