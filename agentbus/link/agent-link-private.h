@@ -28,6 +28,7 @@ struct _AgentLink
   GTask          *starting;     /* (owned) (nullable) until the transport is open */
   GMutex          lock;
   GTask          *stopping;     /* (lock) (owned) (nullable) from the stop until the thread ends */
+  GSource        *stop;         /* (lock) (owned) (nullable) dispatched when it is to stop */
   gboolean        ended;        /* (lock) nobody looks at @stopping any more */
   guint           stop_timeout; /* ms */
 

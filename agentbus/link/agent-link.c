@@ -253,11 +253,16 @@ static void
 link_return (AgentLink *self)
 {
   g_autoptr (GTask) task = NULL;
+  GSource *stop;
 
   g_mutex_lock (&self->lock);
   self->ended = TRUE;
   task = g_steal_pointer (&self->stopping);
+  stop = g_steal_pointer (&self->stop);
   g_mutex_unlock (&self->lock);
+
+  /* If it came too late to be dispatched, it would keep the link for ever. */
+  _agent_source_clear (&stop);
 
   if (self->starting != NULL)
     {
@@ -387,20 +392,26 @@ link_on_stop (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* FALSE: the link has ended by itself, because the transport could not be opened, so @task is still the caller's. */
-static gboolean
-link_take_stop (AgentLink *self,
-                GTask     *task)
+/* Takes @task. Returns it if the link has ended by itself, because the transport could not be opened: (transfer full) (nullable). */
+static GTask *
+link_attach_stop (AgentLink *self,
+                  GTask     *task)
 {
-  gboolean ended;
+  GSource *source = g_idle_source_new ();
 
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, link_on_stop, self, NULL);
   g_mutex_lock (&self->lock);
-  ended = self->ended;
-  if (!ended)
-    self->stopping = task;
+  if (!self->ended)
+    {
+      self->stopping = g_steal_pointer (&task);
+      self->stop = g_source_ref (source);
+      g_source_attach (source, self->core.context);
+    }
   g_mutex_unlock (&self->lock);
+  g_source_unref (source);
 
-  return !ended;
+  return task;
 }
 
 /* Sends what was handed over before, for up to @timeout milliseconds, and closes the transport. @task: (transfer full)
@@ -410,20 +421,10 @@ _agent_link_stop (AgentLink *self,
                   guint      timeout,
                   GTask     *task)
 {
-  GSource *source;
+  g_autoptr (GTask) left = NULL;
 
-  if (!link_take_stop (self, task))
-    {
-      if (task != NULL)
-        g_task_return_boolean (task, TRUE);
-      g_clear_object (&task);
-      return;
-    }
-
-  source = g_idle_source_new ();
   self->stop_timeout = timeout;
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (source, link_on_stop, link_ref (self), (GDestroyNotify) _agent_link_unref);
-  g_source_attach (source, self->core.context);
-  g_source_unref (source);
+  left = link_attach_stop (self, task);
+  if (left != NULL)
+    g_task_return_boolean (left, TRUE);
 }
