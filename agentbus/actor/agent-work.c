@@ -37,11 +37,19 @@ work_on_epoch_over (AgentEpochWatch *watch)
   _agent_work_trip_later (self);
 }
 
+/* The requester of @request, if it is in this process and on this bus: (transfer full) (nullable). What has come from another node
+ * is answered by messages to that node, also if both are in one process: only so it knows that the request has ended. */
+static AgentRequester *
+work_lookup_requester (AgentMessage *request)
+{
+  return request->remote ? NULL : _agent_open_tasks_lookup (agent_message_get_task_id (request));
+}
+
 /* The requester may leave the bus while it waits, for a job of its own. Then nobody finds it by its name. */
 static AgentMailbox *
 work_ref_requester (AgentMessage *request)
 {
-  g_autoptr (AgentRequester) requester = _agent_open_tasks_lookup (agent_message_get_task_id (request));
+  g_autoptr (AgentRequester) requester = work_lookup_requester (request);
 
   return requester != NULL && requester->mailbox != NULL ? _agent_mailbox_ref (requester->mailbox) : NULL;
 }
@@ -104,11 +112,11 @@ _agent_work_has_ended (AgentWork *self)
 gboolean
 _agent_work_meet_task (AgentWork *self)
 {
-  const char *id = agent_message_get_task_id (self->hand->message);
-  g_autoptr (AgentRequester) requester = _agent_open_tasks_lookup (id);
+  AgentMessage *request = self->hand->message;
+  g_autoptr (AgentRequester) requester = work_lookup_requester (request);
 
   if (requester == NULL)
-    return _agent_task_id_get_number (id) == 0;
+    return request->remote || _agent_task_id_get_number (agent_message_get_task_id (request)) == 0;
   return requester->funcs->set_worker (requester, self);
 }
 
@@ -381,7 +389,7 @@ _agent_work_send_chunk_task (AgentWork *self,
                              GVariant  *payload,
                              GTask     *task)
 {
-  g_autoptr (AgentRequester) reader = _agent_open_tasks_lookup (agent_message_get_task_id (self->hand->message));
+  g_autoptr (AgentRequester) reader = work_lookup_requester (self->hand->message);
   AgentPatient *patient = _agent_patient_new (task);
   guint         n_read;
 
