@@ -4,6 +4,7 @@
 
 #include "config.h"
 
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <unistd.h>
 
@@ -18,30 +19,43 @@ typedef struct
 {
   double last; /* seconds; 0 for none */
   double longest;
+  double last_delay;
+  double longest_own; /* without the time in which the thread was ready, and had no processor */
 } Gaps;
+
+/* How long this thread has waited for a processor so far, in seconds, or 0 if the kernel does not say so. */
+static double
+gaps_get_delay (void)
+{
+  static int file = -1;
+  char       text[128];
+  ssize_t    size;
+  char      *rest = text;
+
+  if (file < 0)
+    file = open ("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+  size = pread (file, text, sizeof text - 1, 0);
+  if (size <= 0)
+    return 0;
+
+  text[size] = '\0';
+  g_ascii_strtoull (text, &rest, 10);
+  return g_ascii_strtoull (rest, NULL, 10) / 1e9;
+}
 
 static void
 gaps_look (Gaps *self)
 {
   double now = bench_now ();
+  double delay = gaps_get_delay ();
 
   if (self->last > 0)
-    self->longest = MAX (self->longest, now - self->last);
+    {
+      self->longest = MAX (self->longest, now - self->last);
+      self->longest_own = MAX (self->longest_own, now - self->last - (delay - self->last_delay));
+    }
   self->last = now;
-}
-
-/* A line from the program. */
-static gboolean
-loop_on_asked (int          fd,
-               GIOCondition condition,
-               gpointer     user_data)
-{
-  Gaps *gaps = user_data;
-
-  bench_part_wait ();
-  bench_part_tell ("%.9f", gaps->longest);
-  *gaps = (Gaps){ 0 };
-  return G_SOURCE_CONTINUE;
+  self->last_delay = delay;
 }
 
 static guint
@@ -53,6 +67,20 @@ loop_count_threads (void)
   while (g_dir_read_name (folder) != NULL)
     n++;
   return n;
+}
+
+/* A line from the program. */
+static gboolean
+loop_on_asked (int          fd,
+               GIOCondition condition,
+               gpointer     user_data)
+{
+  Gaps *gaps = user_data;
+
+  bench_part_wait ();
+  bench_part_tell ("%.9f %.9f %u", gaps->longest, gaps->longest_own, loop_count_threads ());
+  *gaps = (Gaps){ 0 };
+  return G_SOURCE_CONTINUE;
 }
 
 /* --- A loop that sends --- */
@@ -87,8 +115,10 @@ loop_connect (LoopSender *self,
   bench_node_find (self->bus, "receiver");
 }
 
-/* Sends a thousand messages in a second. Says at first how many threads have come with the bus, and when it is asked the longest
- * time between two iterations since the last time, in seconds. @kind: `data`, `control`, or `none` for no bus */
+/* Sends a thousand messages in a second. When it is asked, it says the longest time between two iterations since the last time, and
+ * without the time in which there was no processor, both in seconds; and how many threads there are.
+ *
+ * @kind: `data`, `control`, or `none` for no bus */
 void
 bench_loop_part (const char *address,
                  guint       n,
@@ -96,16 +126,12 @@ bench_loop_part (const char *address,
 {
   LoopSender self = { .kind = kind, .opaque = bench_payload_new_opaque () };
   Gaps       gaps = { 0 };
-  guint      n_threads = loop_count_threads ();
 
   if (!g_str_equal (kind, "none"))
     loop_connect (&self, address);
   g_timeout_add (LOOP_INTERVAL, loop_on_tick, &self);
   g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP, loop_on_asked, &gaps);
-  for (guint i = 0; i < 100; i++)
-    g_main_context_iteration (NULL, TRUE);
-
-  bench_part_tell ("%u", loop_count_threads () - n_threads);
+  bench_part_tell ("ready");
   while (TRUE)
     {
       g_main_context_iteration (NULL, TRUE);
@@ -123,7 +149,7 @@ watch_on_message (AgentSubscriber *subscriber,
   gaps_look (gaps);
 }
 
-/* Says when it is asked how long no message has come at most, in seconds. */
+/* When it is asked, it says the same of the times between two messages. */
 void
 bench_watch_part (const char *address,
                   guint       n,

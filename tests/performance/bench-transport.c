@@ -168,6 +168,9 @@ compare_trips (const char *name,
 /* How long is measured beside. µs */
 #define CALM_TIME (500 * 1000)
 
+/* After this, a thread of a pool of GLib that had nothing to do has ended. µs */
+#define POOL_TIME (18 * G_USEC_PER_SEC)
+
 static void
 nats_throughput (const char *name,
                  guint       n,
@@ -248,15 +251,26 @@ nats_control (const char *name,
   bench_print (name, "lost", n_lost, "messages");
 }
 
-/* Asks a part for the longest time since the last question, in ms. */
-static double
-ask_for_gap (BenchPart *part)
+/* What a part says of the times since it was asked last, in ms. */
+typedef struct
+{
+  double longest;
+  double longest_own;
+  guint  n_threads;
+} Answer;
+
+static Answer
+ask (BenchPart *part)
 {
   g_autofree char *line = NULL;
+  Answer           answer = { 0 };
 
   bench_part_say (part, "how long?");
   line = bench_part_hear (part);
-  return g_ascii_strtod (line, NULL) * 1000;
+  sscanf (line, "%lf %lf %u", &answer.longest, &answer.longest_own, &answer.n_threads);
+  answer.longest *= 1000;
+  answer.longest_own *= 1000;
+  return answer;
 }
 
 /* Kills the server, and starts it again. Returns for how long it was away, in ms. */
@@ -285,11 +299,11 @@ measure_resume (const char *name,
 
   for (guint r = 0; r < bench_repeats (); r++)
     {
+      ask (receiver);
       g_usleep (CALM_TIME);
-      ask_for_gap (receiver);
       down[r] = bounce (server);
       g_usleep (2 * G_USEC_PER_SEC);
-      silent[r] = ask_for_gap (receiver);
+      silent[r] = ask (receiver).longest;
       more[r] = silent[r] - down[r];
     }
 
@@ -312,24 +326,20 @@ nats_resume_control (const char *name,
   measure_resume (name, n, "control");
 }
 
-/* The longest time between two iterations of the loop of a sender, in ms, with the server stopped and then away. */
-static double
+/* How long the loop of a sender is held, with the server stopped for a time. */
+static Answer
 take_hold (TestNatsServer *server,
-           const char     *kind,
-           double         *n_threads)
+           const char     *kind)
 {
   g_autoptr (BenchPart) receiver = start_part ("bus", "watch", server->url, 0, kind);
-  g_autoptr (BenchPart) sender = bench_part_new ("bus-loop", server->url, 0, kind);
-  g_autofree char *line = bench_part_hear (sender);
+  g_autoptr (BenchPart) sender = start_part ("bus", "loop", server->url, 0, kind);
 
-  *n_threads = g_ascii_strtod (line, NULL);
-  ask_for_gap (sender);
   g_usleep (CALM_TIME);
   test_nats_server_signal (server, SIGSTOP);
   g_usleep (STOPPED_TIME);
   test_nats_server_signal (server, SIGCONT);
   g_usleep (CALM_TIME);
-  return ask_for_gap (sender);
+  return ask (sender);
 }
 
 static void
@@ -337,20 +347,40 @@ nats_hold (const char *name,
            guint       n)
 {
   g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
-  double with[BENCH_REPEATS];
-  double without[BENCH_REPEATS];
-  double n_threads;
-  double n_none;
+  double wall[BENCH_REPEATS];
+  double own[BENCH_REPEATS];
+  double bare_wall[BENCH_REPEATS];
+  double bare_own[BENCH_REPEATS];
 
   for (guint r = 0; r < bench_repeats (); r++)
     {
-      without[r] = take_hold (server, "none", &n_none);
-      with[r] = take_hold (server, r % 2 == 0 ? "data" : "control", &n_threads);
+      Answer bare = take_hold (server, "none");
+      Answer answer = take_hold (server, r % 2 == 0 ? "data" : "control");
+
+      wall[r] = answer.longest;
+      own[r] = answer.longest_own;
+      bare_wall[r] = bare.longest;
+      bare_own[r] = bare.longest_own;
     }
 
-  bench_print_median (name, "longest", with, bench_repeats (), "ms");
-  bench_print_median (name, "longest_without_bus", without, bench_repeats (), "ms");
-  bench_print (name, "threads", n_threads, "threads");
+  bench_print_median (name, "longest", wall, bench_repeats (), "ms");
+  bench_print_median (name, "longest_with_processor", own, bench_repeats (), "ms");
+  bench_print_median (name, "without_bus", bare_wall, bench_repeats (), "ms");
+  bench_print_median (name, "without_bus_with_processor", bare_own, bench_repeats (), "ms");
+}
+
+/* The threads of a process beside its own one, when it has just connected, and after those of pools have ended. */
+static void
+nats_threads (const char *name,
+              guint       n)
+{
+  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
+  g_autoptr (BenchPart) receiver = start_part ("bus", "watch", server->url, 0, "data");
+  g_autoptr (BenchPart) sender = start_part ("bus", "loop", server->url, 0, "data");
+
+  bench_print (name, "at_first", ask (sender).n_threads - 1, "threads");
+  g_usleep (POOL_TIME);
+  bench_print (name, "later", ask (sender).n_threads - 1, "threads");
 }
 
 #endif
@@ -387,6 +417,7 @@ static const BenchScenario nats_scenarios[] = {
   { "tp_nats_resume", nats_resume, 1 },
   { "tp_nats_resume_control", nats_resume_control, 1 },
   { "tp_nats_hold", nats_hold, 1 },
+  { "tp_nats_threads", nats_threads, 1 },
 };
 #endif
 
