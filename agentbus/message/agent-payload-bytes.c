@@ -5,6 +5,7 @@
 #include "message/agent-payload-bytes-private.h"
 
 #include "message/agent-message-pool-private.h"
+#include "message/agent-normal-form-private.h"
 #include "message/agent-payload.h"
 
 #include <string.h>
@@ -76,48 +77,15 @@ _agent_payload_bytes_unref (AgentPayloadBytes *self)
   _agent_message_pool_free (self, self->pooled);
 }
 
-/* The size of one number of @type, or 0 if that is no type of a number. */
-static gsize
-payload_bytes_get_number_size (char type)
-{
-  switch (type)
-    {
-    case 'y':
-      return 1;
-    case 'n':
-    case 'q':
-      return 2;
-    case 'i':
-    case 'u':
-      return 4;
-    case 'x':
-    case 't':
-    case 'd':
-      return 8;
-    default:
-      return 0;
-    }
-}
-
-/* Whether the payload is an array of numbers: it is then in normal form, whatever its bytes are. GLib would look at each number,
- * which takes 10 ns for one. */
-static gboolean
-payload_bytes_are_numbers (AgentPayloadBytes *self)
-{
-  const char *type = _agent_payload_bytes_get_type (self);
-  gsize       size = self->type_size == 3 && type[0] == 'a' ? payload_bytes_get_number_size (type[1]) : 0;
-
-  return size > 0 && self->size % size == 0;
-}
-
 /* The GVariant may live longer than the payload, so it cannot point into the block. Returns: (transfer full) */
 static GVariant *
 payload_bytes_wrap (AgentPayloadBytes *self)
 {
   const GVariantType *type = (const GVariantType *) _agent_payload_bytes_get_type (self);
+  gboolean            is_trusted = _agent_normal_form_is_certain ((const char *) type, self->data, self->size);
   g_autoptr (GBytes) bytes = self->bytes != NULL ? g_bytes_ref (self->bytes) : g_bytes_new (self->data, self->size);
 
-  return g_variant_ref_sink (g_variant_new_from_bytes (type, bytes, payload_bytes_are_numbers (self)));
+  return g_variant_ref_sink (g_variant_new_from_bytes (type, bytes, is_trusted));
 }
 
 /* Returns: (transfer full) */
