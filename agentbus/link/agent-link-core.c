@@ -141,7 +141,6 @@ void
 _agent_link_core_free_name (AgentLinkCore *self)
 {
   self->has_free_names = TRUE;
-  g_source_set_ready_time (self->flush, 0);
 }
 
 /* The timer of the link fires at @time, or before if that is due earlier. */

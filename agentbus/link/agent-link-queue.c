@@ -41,7 +41,6 @@ _agent_link_flush (AgentLink *self)
   g_autoptr (GPtrArray) dirty = g_steal_pointer (&self->core.dirty);
 
   self->core.dirty = g_ptr_array_new ();
-  g_source_set_ready_time (self->core.flush, -1);
   for (guint i = 0; i < dirty->len; i++)
     {
       AgentNode *node = dirty->pdata[i];

@@ -127,10 +127,38 @@ link_on_timer (gpointer data,
     link_wait_to_close (self, now);
 }
 
-static gboolean
-link_on_flush (gpointer data)
+/* --- The source that sends what is packed --- */
+
+typedef struct
 {
-  AgentLink *self = data;
+  GSource    base;
+  AgentLink *link; /* (unowned) */
+} LinkSource;
+
+/* Only the thread of the link packs messages. So the source looks by itself whether it has something to do, and nobody has to
+ * wake the context, as a ready time would. */
+static gboolean
+link_source_check (GSource *source)
+{
+  const AgentLinkCore *core = &((LinkSource *) source)->link->core;
+
+  return core->dirty->len > 0 || core->has_free_names;
+}
+
+static gboolean
+link_source_prepare (GSource *source,
+                     gint    *timeout)
+{
+  *timeout = -1;
+  return link_source_check (source);
+}
+
+static gboolean
+link_source_dispatch (GSource    *source,
+                      GSourceFunc callback,
+                      gpointer    user_data)
+{
+  AgentLink *self = ((LinkSource *) source)->link;
 
   _agent_link_claim_names (self);
   _agent_link_flush (self);
@@ -139,26 +167,24 @@ link_on_flush (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-link_source_dispatch (GSource    *source,
-                      GSourceFunc callback,
-                      gpointer    user_data)
-{
-  return callback (user_data);
-}
-
-static GSourceFuncs link_source_funcs = { .dispatch = link_source_dispatch };
+static GSourceFuncs link_source_funcs = {
+  .prepare = link_source_prepare,
+  .check = link_source_check,
+  .dispatch = link_source_dispatch,
+};
 
 static GSource *
 link_attach_flush (AgentLink *self)
 {
-  GSource *source = g_source_new (&link_source_funcs, sizeof (GSource));
+  GSource *source = g_source_new (&link_source_funcs, sizeof (LinkSource));
 
   g_source_set_static_name (source, "[agentbus] link");
-  g_source_set_callback (source, link_on_flush, self, NULL);
+  ((LinkSource *) source)->link = self;
   g_source_attach (source, self->core.context);
   return source;
 }
+
+/* --- The thread --- */
 
 static void
 link_set_up (AgentLink *self)

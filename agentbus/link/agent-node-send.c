@@ -160,8 +160,6 @@ _agent_node_add_dirty (AgentNode *self)
 
   self->dirty = TRUE;
   g_ptr_array_add (self->core->dirty, self);
-  if (self->core->dirty->len == 1)
-    g_source_set_ready_time (self->core->flush, 0);
 }
 
 /* A record was added to one of the packets. */
