@@ -234,6 +234,9 @@ _agent_nats_socket_new (GMainContext               *context,
   AgentNatsSocket *self = (AgentNatsSocket *) source;
 
   g_source_set_static_name (source, "[agentbus] NATS socket");
+  /* Else GLib takes the descriptor out of the context for each dispatch, and wakes the context twice. Nobody iterates the context
+   * within a dispatch. */
+  g_source_set_can_recurse (source, TRUE);
   self->context = g_main_context_ref (context);
   self->is_encrypted = is_encrypted;
   self->owner = owner;
