@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "transport-nats/agent-nats-discard-private.h"
 #include "transport-nats/agent-nats-drain-private.h"
 #include "transport-nats/agent-nats-token-private.h"
 
@@ -109,7 +110,7 @@ inlet_dup_node (const AgentNatsSource *source,
 static void
 inlet_free_message (gpointer data)
 {
-  natsMsg_Destroy (data);
+  _agent_nats_discard (data);
 }
 
 /* @message: (transfer full): the packet keeps it */
