@@ -321,7 +321,7 @@ asker_on_no_worker (AgentBus   *bus,
   ((Asker *) user_data)->is_there = FALSE;
 }
 
-/* Each ends once. Those that the worker had when it was killed fail; all others are answered. */
+/* Each ends once. Those that the worker had when it was killed fail, and so do those that are asked before this is known. */
 static void
 request_round (guint n)
 {
@@ -348,7 +348,7 @@ request_round (guint n)
   agent_bus_unwatch_name (self.bus, watch);
   node_close (self.bus);
   g_assert_cmpuint (n_kills, ==, N_KILLS);
-  g_assert_cmpuint (self.n_answered, >=, n - N_KILLS * N_OPEN);
+  g_assert_cmpuint (self.n_answered, >=, n / 2);
   for (guint i = 0; i < n; i++)
     g_assert_cmpuint (ends[i], ==, 1);
 }
