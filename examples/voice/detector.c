@@ -17,17 +17,26 @@ struct _Detector
 
   SpeechDetector detector;
   GQueue         remembered;  /* (element-type AgentFrame): from before the speech */
+  guint          utterance;   /* the first one is 1 */
   guint          n_forwarded; /* frames of this utterance */
 };
 
 G_DEFINE_FINAL_TYPE (Detector, detector, AGENT_TYPE_SUBSCRIBER)
 
-/* Sends the same frame on, with the recording's own bytes: nothing is copied. */
+/* Sends a frame on with the recording's own bytes: nothing is copied. Each frame says which utterance it belongs to: between
+ * processes there is no order between frames, which may get lost, and marks, which may not. */
 static void
 forward (Detector   *self,
          AgentFrame *frame)
 {
-  post_frame (AGENT_SUBSCRIBER (self), "recogniser", frame, NULL);
+  g_auto (GVariantDict) metadata = G_VARIANT_DICT_INIT (agent_frame_get_metadata (frame));
+  g_autoptr (AgentFrame) marked = NULL;
+
+  g_variant_dict_insert (&metadata, "utterance", "u", self->utterance);
+  marked = agent_frame_new (
+      agent_frame_get_kind (frame), agent_frame_get_data (frame), g_variant_dict_end (&metadata));
+  agent_frame_set_pts (marked, agent_frame_get_pts (frame));
+  post_frame (AGENT_SUBSCRIBER (self), "recogniser", marked, NULL);
   self->n_forwarded++;
 }
 
@@ -53,9 +62,7 @@ start_speech (Detector *self)
   post_alert (subscriber, "assistant", "the user speaks");
   post (subscriber, message);
 
-  /* The recogniser gets a mark between the frames instead, which must not overtake them. */
-  post_mark (subscriber, "recogniser", "speech-started");
-
+  self->utterance++;
   self->n_forwarded = 0;
   while ((frame = g_queue_pop_head (&self->remembered)) != NULL)
     {
@@ -69,7 +76,7 @@ end_speech (Detector *self)
 {
   AgentSubscriber *subscriber = AGENT_SUBSCRIBER (self);
   AgentMessage    *message = agent_message_new_custom (
-      "speech-ended", AGENT_CHANNEL_DATA, "detector", "recogniser", NULL);
+      "speech-ended", AGENT_CHANNEL_DATA, "detector", "recogniser", g_variant_new_uint32 (self->utterance));
   guint n_frames = self->n_forwarded;
 
   post_note (subscriber,

@@ -9,6 +9,9 @@
 
 #include <stdio.h>
 
+/* Until then those that load something have to be there, if they are in other processes, in milliseconds. */
+#define MAX_WAIT 60000
+
 /* They load something before they are ready. */
 static const char *const loading[] = { "recogniser", "speaker", NULL };
 
@@ -324,6 +327,7 @@ director_new (AgentRunner *runner,
     g_ptr_array_add (self->heard, g_string_new (NULL));
 
   self->subscriber = AGENT_SUBSCRIBER (agent_actor_new ("director"));
+  agent_actor_set_wait_for_target (AGENT_ACTOR (self->subscriber), MAX_WAIT);
   g_signal_connect (self->subscriber, "message::agent-error", G_CALLBACK (on_agent_error), self);
   g_signal_connect (self->subscriber, "message::heard", G_CALLBACK (on_heard), self);
   g_signal_connect (self->subscriber, "message::end-of-input", G_CALLBACK (on_end_of_input), self);

@@ -18,6 +18,8 @@ struct _Recogniser
   AgentConversation *conversation; /* with the user */
   SpeechDecoder     *decoder;      /* (nullable): until it is loaded */
   guint              recording;    /* the one that the last frame came from */
+  guint              utterance;    /* the last one that has begun */
+  gboolean           listening;    /* it has not ended yet */
   guint              n_frames;     /* of this utterance */
   gboolean           input_ended;  /* the user says no more */
 };
@@ -40,25 +42,6 @@ load (Recogniser *self,
 
   post_note (AGENT_SUBSCRIBER (self), "director", "ready: PocketSphinx has read its model");
   agent_job_complete (job, NULL);
-}
-
-static void
-handle_frame (Recogniser *self,
-              AgentFrame *frame)
-{
-  gsize         size;
-  const gint16 *samples = g_bytes_get_data (agent_frame_get_data (frame), &size);
-
-  g_variant_lookup (agent_frame_get_metadata (frame), "recording", "u", &self->recording);
-  speech_decoder_feed (self->decoder, samples, size / sizeof (gint16));
-  self->n_frames++;
-}
-
-static void
-start_utterance (Recogniser *self)
-{
-  self->n_frames = 0;
-  speech_decoder_begin (self->decoder);
 }
 
 /* An answer that was interrupted has ended, too. */
@@ -85,14 +68,65 @@ request_answer (Recogniser *self,
 }
 
 static void
+start_utterance (Recogniser *self,
+                 guint       utterance)
+{
+  self->utterance = utterance;
+  self->listening = TRUE;
+  self->n_frames = 0;
+  speech_decoder_begin (self->decoder);
+}
+
+static void
 end_utterance (Recogniser *self)
 {
   g_autofree char *text = speech_decoder_finish (self->decoder);
   GVariant        *heard = g_variant_new ("(us)", self->recording, text);
 
+  self->listening = FALSE;
   request_answer (self, text);
   post_reliably (AGENT_SUBSCRIBER (self),
                  agent_message_new_custom ("heard", AGENT_CHANNEL_DATA, "recogniser", "director", heard));
+}
+
+/* The first frame of another utterance, or its end if all its frames were lost, is where it starts. */
+static void
+go_to_utterance (Recogniser *self,
+                 guint       utterance)
+{
+  if (utterance <= self->utterance)
+    return;
+
+  if (self->listening)
+    end_utterance (self);
+  start_utterance (self, utterance);
+}
+
+static void
+handle_frame (Recogniser *self,
+              AgentFrame *frame)
+{
+  gsize         size;
+  const gint16 *samples = agent_frame_get_contents (frame, &size);
+  guint         utterance = 0;
+
+  g_variant_lookup (agent_frame_get_metadata (frame), "utterance", "u", &utterance);
+  go_to_utterance (self, utterance);
+  if (utterance != self->utterance || !self->listening)
+    return;
+
+  g_variant_lookup (agent_frame_get_metadata (frame), "recording", "u", &self->recording);
+  speech_decoder_feed (self->decoder, samples, size / sizeof (gint16));
+  self->n_frames++;
+}
+
+static void
+handle_speech_ended (Recogniser *self,
+                     guint       utterance)
+{
+  go_to_utterance (self, utterance);
+  if (utterance == self->utterance && self->listening)
+    end_utterance (self);
 }
 
 static void
@@ -104,10 +138,8 @@ recogniser_message (AgentSubscriber *subscriber,
 
   if (agent_message_get_message_type (message) == AGENT_MESSAGE_TYPE_FRAME)
     handle_frame (self, agent_message_get_frame (message));
-  else if (g_str_equal (name, "speech-started"))
-    start_utterance (self);
   else if (g_str_equal (name, "speech-ended"))
-    end_utterance (self);
+    handle_speech_ended (self, g_variant_get_uint32 (agent_message_get_payload (message)));
   else if (g_str_equal (name, "end-of-input"))
     {
       self->input_ended = TRUE;
