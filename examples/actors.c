@@ -24,6 +24,8 @@
 #include "actors/report.h"
 #include "actors/staff.h"
 #include "actors/trainer.h"
+#include "actors/worker.h"
+#include "distributed/node.h"
 #include "voice/ledger.h"
 
 #include <locale.h>
@@ -39,11 +41,15 @@ typedef struct
   int   n_parked;
   int   seed;
   char *output;
+  char *node;
+  char *address;
 } Options;
 
 static void
 options_clear (Options *options)
 {
+  g_free (options->node);
+  g_free (options->address);
   g_free (options->output);
 }
 
@@ -55,6 +61,7 @@ typedef struct
   AgentRouterDispatcher *dispatcher;
   Staff                 *staff;
   Trainer              **trainers;
+  gboolean               alone;
   gint64                 time;
   guint64                n_dispatched;
   guint64                n_waited;
@@ -72,6 +79,12 @@ static gboolean
 check_options (const Options *options,
                GError       **error)
 {
+  if ((options->node == NULL) != (options->address == NULL))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--node and --connect go together");
+      return FALSE;
+    }
+
   if (options->n_actors >= N_TEAMS && options->n_actors <= MAX_ACTORS && options->n_generations > 0 &&
       options->n_workers > 0 && options->n_parked >= 0)
     return TRUE;
@@ -105,6 +118,8 @@ parse_options (Options *options,
       &options->output,
       "Where the curve goes (actors-learning-curve.svg)",
       "FILE" },
+    { "node", 0, 0, G_OPTION_ARG_STRING, &options->node, "Which part this process is: arena, worker-0, worker-1 ...", "NAME" },
+    { "connect", 0, 0, G_OPTION_ARG_STRING, &options->address, "The server of all nodes, such as nats://127.0.0.1:4222", "ADDRESS" },
     { NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new ("- learn to keep a pole upright");
@@ -113,6 +128,9 @@ parse_options (Options *options,
   g_option_context_set_description (
       context,
       "Workers are hired and leave while the actors play. The same seed gives the same curve.\n"
+      "\n"
+      "With --node, this process has only the workers of that name, or the arena, which waits for as many workers\n"
+      "of other processes.\n"
       "\n"
       "Exits with 0 if nothing is missing, with 1 if something is, and with 2 if it could not try.");
 
@@ -162,7 +180,7 @@ on_learned (Arena    *arena,
     print_progress (self, generation);
 
   /* The workers change in the middle of the other team's generation, when many of its requests are under way. */
-  if (team == 0)
+  if (team == 0 && self->alone)
     staff_change (self->staff, generation);
 }
 
@@ -194,6 +212,7 @@ report (AgentRouterDispatcher *dispatcher,
         Arena                 *arena,
         Staff                 *staff,
         Trainer              **trainers,
+        gboolean               alone,
         gboolean               complete)
 {
   g_autoptr (GVariant) requests = agent_actor_get_statistics (AGENT_ACTOR (arena));
@@ -204,6 +223,7 @@ report (AgentRouterDispatcher *dispatcher,
     .requests = requests,
     .arena = arena_get_figures (arena),
     .workers = staff_get_workers (staff),
+    .alone = alone,
     .dispatcher = ledger,
     .bus = bus_ledger,
   };
@@ -214,34 +234,93 @@ report (AgentRouterDispatcher *dispatcher,
   return report_print (&self);
 }
 
+/* @alone: there are no other processes */
+static gboolean
+open_staff (const Options *options,
+            Staff         *staff,
+            gboolean       alone,
+            GError       **error)
+{
+  return alone ? staff_open (staff, options->n_workers, error) : staff_await (staff, options->n_workers, error);
+}
+
 static int
 run (const Options *options,
+     AgentRunner   *runner,
      Trainer      **trainers)
 {
-  g_autoptr (AgentRunner) runner = agent_runner_new ("actors");
+  gboolean alone = options->node == NULL;
   g_autoptr (AgentRouteTable) routes = agent_route_table_new ();
   g_autoptr (AgentRouterDispatcher) dispatcher =
       agent_router_dispatcher_new (agent_runner_get_bus (runner), routes);
   g_autoptr (Staff) staff = staff_new (runner, dispatcher, trainers, options->n_actors);
-  g_autoptr (Arena) arena = arena_new (dispatcher, staff, trainers, options->n_actors);
+  g_autoptr (Arena) arena = arena_new (dispatcher, trainers, options->n_actors);
   g_autoptr (GError) error = NULL;
-  Progress progress = { .dispatcher = dispatcher, .staff = staff, .trainers = trainers };
+  Progress progress = { .dispatcher = dispatcher, .staff = staff, .trainers = trainers, .alone = alone };
   gboolean complete, holds;
 
   agent_router_dispatcher_set_capacity (dispatcher, options->n_parked);
-  if (!agent_runner_add (runner, AGENT_ACTOR (arena), &error) ||
-      !staff_open (staff, options->n_workers, &error))
+  g_signal_connect_swapped (arena, "new-model", G_CALLBACK (staff_publish), staff);
+  if (!agent_runner_add (runner, AGENT_ACTOR (arena), &error) || !open_staff (options, staff, alone, &error))
     return fail (error);
 
   complete = play (&progress, runner, arena, options->n_generations);
   staff_close (staff);
-  holds = report (dispatcher, arena, staff, trainers, complete);
+  holds = report (dispatcher, arena, staff, trainers, alone, complete);
 
   if (!curve_save (trainers, N_TEAMS, options->output, &error))
     return fail (error);
   printf ("The learning curve is in %s\n", options->output);
 
   return holds ? 0 : 1;
+}
+
+static int
+run_arena (const Options *options,
+           AgentRunner   *runner)
+{
+  g_autoptr (GPtrArray) trainers = g_ptr_array_new_with_free_func ((GDestroyNotify) trainer_free);
+
+  for (guint team = 0; team < N_TEAMS; team++)
+    {
+      guint n_players = (options->n_actors + N_TEAMS - 1 - team) / N_TEAMS;
+
+      g_ptr_array_add (trainers, trainer_new (team, n_players, options->seed));
+    }
+
+  return run (options, runner, (Trainer **) trainers->pdata);
+}
+
+/* Until a signal ends the worker. */
+static int
+run_worker (const char  *name,
+            AgentRunner *runner)
+{
+  g_autoptr (Worker) worker = worker_new (name, NULL);
+  g_autoptr (GError) error = NULL;
+
+  if (!agent_runner_add (runner, AGENT_ACTOR (worker), &error))
+    return fail (error);
+
+  return agent_runner_run (runner);
+}
+
+/* One process of several. */
+static int
+run_node (const Options *options)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Node) node = node_open (options->node, options->address, &error);
+  g_autoptr (AgentRunner) runner = NULL;
+
+  if (node == NULL)
+    return fail (error);
+
+  runner = node_new_runner (node);
+  if (g_str_has_prefix (options->node, "worker-"))
+    return run_worker (options->node, runner);
+
+  return node_serve (node, run_arena (options, runner));
 }
 
 int
@@ -255,7 +334,7 @@ main (int   argc,
     .n_parked = AGENT_ROUTER_DISPATCHER_DEFAULT_CAPACITY,
     .seed = 1,
   };
-  g_autoptr (GPtrArray) trainers = g_ptr_array_new_with_free_func ((GDestroyNotify) trainer_free);
+  g_autoptr (AgentRunner) runner = NULL;
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_CTYPE, "");
@@ -263,12 +342,10 @@ main (int   argc,
   if (!parse_options (&options, &argc, &argv, &error))
     return fail (error);
 
-  for (guint team = 0; team < N_TEAMS; team++)
-    {
-      guint n_players = (options.n_actors + N_TEAMS - 1 - team) / N_TEAMS;
+  if (options.node != NULL)
+    return run_node (&options);
 
-      g_ptr_array_add (trainers, trainer_new (team, n_players, options.seed));
-    }
+  runner = agent_runner_new ("actors");
 
-  return run (&options, (Trainer **) trainers->pdata);
+  return run_arena (&options, runner);
 }

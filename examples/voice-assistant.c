@@ -23,6 +23,7 @@
  * director.c has the models loaded, ends the run, and checks the results.
  */
 
+#include "distributed/node.h"
 #include "voice/assistant.h"
 #include "voice/detector.h"
 #include "voice/director.h"
@@ -54,6 +55,8 @@ typedef struct
 {
   gboolean fast;
   char    *output;
+  char    *node;
+  char    *address;
   char   **files;
 } Options;
 
@@ -61,10 +64,24 @@ static void
 options_clear (Options *options)
 {
   g_free (options->output);
+  g_free (options->node);
+  g_free (options->address);
   g_strfreev (options->files);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
+
+static gboolean
+check_options (const Options *options,
+               GError       **error)
+{
+  if ((options->node == NULL) == (options->address == NULL))
+    return TRUE;
+
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--node and --connect go together");
+
+  return FALSE;
+}
 
 static gboolean
 parse_options (Options *options,
@@ -87,6 +104,8 @@ parse_options (Options *options,
       &options->output,
       "Where the answers go (voice-answers.wav)",
       "FILE" },
+    { "node", 0, 0, G_OPTION_ARG_STRING, &options->node, "Which part this process is: recogniser or assistant", "NAME" },
+    { "connect", 0, 0, G_OPTION_ARG_STRING, &options->address, "The server of both, such as nats://127.0.0.1:4222", "ADDRESS" },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->files, NULL, "[WAV...]" },
     { NULL },
   };
@@ -99,11 +118,13 @@ parse_options (Options *options,
       "one before.\n"
       "A single one is said twice. Without any, three come from Debian's pocketsphinx-testdata.\n"
       "\n"
+      "With --node recogniser, this process has only the recogniser, and another one with --node assistant the rest.\n"
+      "\n"
       "Exits with 0 if CANCEL was handled before the queued audio and the loss ledger balances, "
       "with 1 if not,\n"
       "and with 2 if it could not try.");
 
-  if (!g_option_context_parse (context, argc, argv, error))
+  if (!g_option_context_parse (context, argc, argv, error) || !check_options (options, error))
     return FALSE;
 
   if (options->output == NULL)
@@ -193,10 +214,10 @@ fail (const GError *error)
 
 static int
 run (const Options *options,
+     AgentRunner   *runner,
      GPtrArray     *recordings)
 {
   /* These variables are freed in reverse order: the threads end first, because the agents still run in them. */
-  g_autoptr (AgentRunner) runner = agent_runner_new ("voice-assistant");
   g_autoptr (Director) director = director_new (runner, recordings);
   g_autoptr (GPtrArray) agents = g_ptr_array_new_with_free_func (g_object_unref);
   g_autoptr (LoopThread) input = loop_thread_new ("microphone");
@@ -209,7 +230,8 @@ run (const Options *options,
   g_ptr_array_add (agents, timeline_new (NULL));
   g_ptr_array_add (agents, detector_new (NULL));
   g_ptr_array_add (agents, assistant_new (NULL));
-  g_ptr_array_add (agents, recogniser_new (loop_thread_get_context (recognition)));
+  if (options->node == NULL)
+    g_ptr_array_add (agents, recogniser_new (loop_thread_get_context (recognition)));
   g_ptr_array_add (agents, speaker_new (loop_thread_get_context (synthesis)));
   g_ptr_array_add (agents,
                    microphone_new (loop_thread_get_context (input),
@@ -226,12 +248,63 @@ run (const Options *options,
   return director_run (director);
 }
 
+static GPtrArray *
+load_chosen_recordings (const Options *options,
+                        GError       **error)
+{
+  if (options->files != NULL)
+    return load_recordings ((const char *const *) options->files, error);
+
+  return load_default_recordings (error);
+}
+
+static int
+run_assistant (const Options *options,
+               AgentRunner   *runner)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) recordings = load_chosen_recordings (options, &error);
+
+  return recordings != NULL ? run (options, runner, recordings) : fail (error);
+}
+
+/* Until a signal ends the recogniser. */
+static int
+run_recogniser (AgentRunner *runner)
+{
+  g_autoptr (AgentSubscriber) recogniser = recogniser_new (NULL);
+  g_autoptr (GError) error = NULL;
+
+  if (!agent_runner_add (runner, AGENT_ACTOR (recogniser), &error))
+    return fail (error);
+
+  return agent_runner_run (runner);
+}
+
+/* One process of two. */
+static int
+run_node (const Options *options)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Node) node = node_open (options->node, options->address, &error);
+  g_autoptr (AgentRunner) runner = NULL;
+
+  if (node == NULL)
+    return fail (error);
+
+  runner = node_new_runner (node);
+  if (g_str_equal (options->node, "recogniser"))
+    return run_recogniser (runner);
+
+  return node_serve (node, run_assistant (options, runner));
+}
+
 int
 main (int   argc,
       char *argv[])
 {
   g_auto (Options) options = { 0 };
-  g_autoptr (GPtrArray) recordings = NULL;
+  g_autoptr (AgentRunner) runner = NULL;
   g_autoptr (GError) error = NULL;
 
   setlocale (LC_CTYPE, "");
@@ -239,13 +312,10 @@ main (int   argc,
   if (!parse_options (&options, &argc, &argv, &error))
     return fail (error);
 
-  if (options.files != NULL)
-    recordings = load_recordings ((const char *const *) options.files, &error);
-  else
-    recordings = load_default_recordings (&error);
+  if (options.node != NULL)
+    return run_node (&options);
 
-  if (recordings == NULL)
-    return fail (error);
+  runner = agent_runner_new ("voice-assistant");
 
-  return run (&options, recordings);
+  return run_assistant (&options, runner);
 }

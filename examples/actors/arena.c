@@ -3,6 +3,7 @@
 #include "arena.h"
 
 #include "../voice/ledger.h"
+#include "payloads.h"
 
 /* Milliseconds until a request that was not answered is made again. */
 #define ASK_AGAIN_AFTER 10
@@ -24,7 +25,6 @@ struct _Arena
   AgentActor parent_instance;
 
   AgentRouterDispatcher *dispatcher;
-  Staff                 *staff;    /* (unowned) */
   Trainer              **trainers; /* (unowned) */
   Actor                 *actors;
   guint                  n_actors;
@@ -40,6 +40,7 @@ struct _Arena
 
 enum
 {
+  NEW_MODEL,
   LEARNED,
   N_SIGNALS
 };
@@ -176,7 +177,7 @@ end_generation (Arena *self,
 
   if (generation < self->n_generations)
     {
-      staff_publish (self->staff, team);
+      g_signal_emit (self, signals[NEW_MODEL], 0, team);
       start_generation (self, team);
     }
   else
@@ -262,6 +263,8 @@ arena_class_init (ArenaClass *klass)
   G_OBJECT_CLASS (klass)->finalize = arena_finalize;
   AGENT_ACTOR_CLASS (klass)->ended = arena_ended;
 
+  signals[NEW_MODEL] =
+      g_signal_new ("new-model", ACTORS_TYPE_ARENA, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_UINT);
   signals[LEARNED] = g_signal_new ("learned",
                                    ACTORS_TYPE_ARENA,
                                    G_SIGNAL_RUN_LAST,
@@ -285,14 +288,12 @@ arena_init (Arena *self)
 
 Arena *
 arena_new (AgentRouterDispatcher *dispatcher,
-           Staff                 *staff,
            Trainer              **trainers,
            guint                  n_actors)
 {
   Arena *self = g_object_new (ACTORS_TYPE_ARENA, "name", "arena", "dispatcher", dispatcher, NULL);
 
   self->dispatcher = g_object_ref (dispatcher);
-  self->staff = staff;
   self->trainers = trainers;
   self->n_actors = n_actors;
   self->actors = g_new0 (Actor, n_actors);

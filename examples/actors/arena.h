@@ -2,7 +2,9 @@
 
 #pragma once
 
-#include "staff.h"
+#include <agentbus/agentbus.h>
+
+#include "trainer.h"
 
 G_BEGIN_DECLS
 
@@ -12,6 +14,7 @@ G_BEGIN_DECLS
  * The place where the actors play. Each actor requests an action, makes its step when that is answered, and requests the
  * next one. When its request is given up on the way, it makes the request again.
  *
+ * Emits "new-model" when a team has another model, before the next generation asks anything: the team.
  * Emits "learned" when a team has ended a generation: the team, and the number of the generation.
  */
 G_DECLARE_FINAL_TYPE (Arena, arena, ACTORS, ARENA, AgentActor)
@@ -24,7 +27,6 @@ typedef struct
 } ArenaFigures;
 
 Arena              *arena_new            (AgentRouterDispatcher *dispatcher,
-                                          Staff                 *staff,
                                           Trainer              **trainers,
                                           guint                  n_actors) G_GNUC_WARN_UNUSED_RESULT;
 void                arena_play           (Arena                 *self,

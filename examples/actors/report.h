@@ -3,6 +3,7 @@
 #pragma once
 
 #include "arena.h"
+#include "worker.h"
 
 G_BEGIN_DECLS
 
@@ -13,7 +14,8 @@ typedef struct
   guint64             n_steps;    /* of all episodes */
   GVariant           *requests;   /* statistics of the arena */
   const ArenaFigures *arena;
-  GPtrArray          *workers;    /* (element-type Worker) */
+  GPtrArray          *workers;    /* (element-type Worker): those of this process */
+  gboolean            alone;      /* all workers were in this process */
   GVariant           *dispatcher; /* the ledgers */
   GVariant           *bus;
 } Report;

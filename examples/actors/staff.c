@@ -14,6 +14,9 @@
 /* Milliseconds from then until the actors of that worker get another one */
 #define REPLACE_AFTER 20
 
+/* Seconds until workers of other processes have to be there */
+#define MAX_WAIT 60
+
 struct _Staff
 {
   AgentRunner     *runner;
@@ -24,6 +27,8 @@ struct _Staff
 
   GPtrArray *threads; /* (element-type LoopThread) */
   GPtrArray *workers; /* (element-type Worker): all workers there ever were, by number */
+  GPtrArray *guests;  /* (element-type utf8): the names of the workers of other processes that are there */
+  GArray    *watches; /* (element-type guint): of the names of such workers */
   Worker    *stuck;   /* (nullable) */
   guint      late_timer;
   guint      stuck_timer;
@@ -36,19 +41,25 @@ get_name (gpointer worker)
 }
 
 static void
-send_model (Staff  *self,
-            guint   team,
-            Worker *worker)
+send_model (Staff      *self,
+            guint       team,
+            const char *worker)
 {
   GVariant *payload = payload_new_model (trainer_get_model (self->trainers[team]));
 
-  agent_bus_send (
-      self->bus,
-      agent_message_new_routed (AGENT_MESSAGE_TYPE_MODEL_UPDATE, "arena", get_name (worker), payload));
+  agent_bus_send (self->bus, agent_message_new_routed (AGENT_MESSAGE_TYPE_MODEL_UPDATE, "arena", worker, payload));
 }
 
-/* The workers that have not begun to leave: (transfer container) (element-type Worker). An AgentRegistry would tell of one
- * that leaves a little later, and what is sent to it until then would be lost. */
+static void
+send_models (Staff      *self,
+             const char *worker)
+{
+  for (guint team = 0; team < N_TEAMS; team++)
+    send_model (self, team, worker);
+}
+
+/* The workers of this process that have not begun to leave: (transfer container) (element-type Worker). An AgentRegistry would
+ * tell of one that leaves a little later, and what is sent to it until then would be lost. */
 static GPtrArray *
 list_present (Staff *self)
 {
@@ -61,15 +72,34 @@ list_present (Staff *self)
   return present;
 }
 
+/* The names of all workers that are there, from wherever: (transfer container) (element-type utf8).
+ *
+ * @without: (nullable): a worker that is about to leave */
+static GPtrArray *
+list_names (Staff  *self,
+            Worker *without)
+{
+  g_autoptr (GPtrArray) present = list_present (self);
+  GPtrArray *names = g_ptr_array_new ();
+
+  for (guint i = 0; i < present->len; i++)
+    if (present->pdata[i] != without)
+      g_ptr_array_add (names, (gpointer) get_name (present->pdata[i]));
+  for (guint i = 0; i < self->guests->len; i++)
+    g_ptr_array_add (names, self->guests->pdata[i]);
+
+  return names;
+}
+
 /* Sends a team's model to all workers. */
 void
 staff_publish (Staff *self,
                guint  team)
 {
-  g_autoptr (GPtrArray) present = list_present (self);
+  g_autoptr (GPtrArray) names = list_names (self, NULL);
 
-  for (guint i = 0; i < present->len; i++)
-    send_model (self, team, present->pdata[i]);
+  for (guint i = 0; i < names->len; i++)
+    send_model (self, team, names->pdata[i]);
 }
 
 /* No actor is assigned to the new worker yet, so it gets the models before its first request. */
@@ -87,9 +117,7 @@ hire (Staff   *self,
   if (!agent_runner_add (self->runner, AGENT_ACTOR (worker), error))
     return FALSE;
 
-  for (guint team = 0; team < N_TEAMS; team++)
-    send_model (self, team, worker);
-
+  send_models (self, name);
   g_ptr_array_add (self->workers, g_steal_pointer (&worker));
 
   return TRUE;
@@ -102,13 +130,9 @@ static void
 share_out (Staff  *self,
            Worker *without)
 {
-  g_autoptr (GPtrArray) present = list_present (self);
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  g_autoptr (GPtrArray) names = list_names (self, without);
   g_autoptr (GVariant) moves = NULL;
 
-  for (guint i = 0; i < present->len; i++)
-    if (present->pdata[i] != without)
-      g_ptr_array_add (names, (gpointer) get_name (present->pdata[i]));
   g_ptr_array_add (names, NULL);
 
   moves = agent_route_table_rebalance (self->routes, (const char *const *) names->pdata, NULL);
@@ -214,6 +238,35 @@ staff_change (Staff *self,
     }
 }
 
+/* It gets the models before its first request, in whichever process it is: both are control, which keeps its order. */
+static void
+on_guest_appeared (AgentBus   *bus,
+                   const char *name,
+                   gpointer    data)
+{
+  Staff *self = data;
+
+  send_models (self, name);
+  g_ptr_array_add (self->guests, g_strdup (name));
+  share_out (self, NULL);
+}
+
+/* Its requests come back: those that nobody has begun with, from the bus here, and the others because its process is gone. */
+static void
+on_guest_vanished (AgentBus   *bus,
+                   const char *name,
+                   gpointer    data)
+{
+  Staff *self = data;
+  guint  index;
+
+  if (!g_ptr_array_find_with_equal_func (self->guests, name, g_str_equal, &index))
+    return;
+
+  g_ptr_array_remove_index (self->guests, index);
+  share_out (self, NULL);
+}
+
 Staff *
 staff_new (AgentRunner           *runner,
            AgentRouterDispatcher *dispatcher,
@@ -229,6 +282,8 @@ staff_new (AgentRunner           *runner,
   self->n_actors = n_actors;
   self->threads = g_ptr_array_new_with_free_func ((GDestroyNotify) loop_thread_free);
   self->workers = g_ptr_array_new_with_free_func (g_object_unref);
+  self->guests = g_ptr_array_new_with_free_func (g_free);
+  self->watches = g_array_new (FALSE, FALSE, sizeof (guint));
 
   return self;
 }
@@ -239,12 +294,22 @@ staff_free (Staff *self)
   staff_close (self);
   g_ptr_array_unref (self->threads);
   g_ptr_array_unref (self->workers);
+  g_ptr_array_unref (self->guests);
+  g_array_unref (self->watches);
   g_object_unref (self->routes);
   g_object_unref (self->runner);
   g_free (self);
 }
 
-/* Hires the first workers, and assigns most actors. */
+/* Assigns most actors. */
+static void
+begin (Staff *self)
+{
+  announce (self, FALSE);
+  self->late_timer = g_timeout_add (LATE_AFTER, announce_late, self);
+}
+
+/* Hires the first workers. */
 gboolean
 staff_open (Staff   *self,
             guint    n_workers,
@@ -254,21 +319,58 @@ staff_open (Staff   *self,
     if (!hire (self, error))
       return FALSE;
 
-  announce (self, FALSE);
-  self->late_timer = g_timeout_add (LATE_AFTER, announce_late, self);
+  begin (self);
 
   return TRUE;
+}
+
+static gboolean
+on_no_guests (gpointer late)
+{
+  *(gboolean *) late = TRUE;
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* Waits for the workers of other processes. Later they may vanish and come back. */
+gboolean
+staff_await (Staff   *self,
+             guint    n_workers,
+             GError **error)
+{
+  gboolean late = FALSE;
+  guint    timer = g_timeout_add_seconds (MAX_WAIT, on_no_guests, &late);
+
+  for (guint i = 0; i < n_workers; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("worker-%u", i);
+      guint            watch = agent_bus_watch_name (self->bus, name, on_guest_appeared, on_guest_vanished, self, NULL);
+
+      g_array_append_val (self->watches, watch);
+    }
+
+  while (self->guests->len < n_workers && !late)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (timer);
+
+  if (late)
+    g_set_error (
+        error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "Only %u of %u workers are there", self->guests->len, n_workers);
+  else
+    begin (self);
+
+  return !late;
 }
 
 guint
 staff_get_n_present (Staff *self)
 {
-  g_autoptr (GPtrArray) present = list_present (self);
+  g_autoptr (GPtrArray) names = list_names (self, NULL);
 
-  return present->len;
+  return names->len;
 }
 
-/* (element-type Worker): all workers there ever were */
+/* (element-type Worker): all workers there ever were in this process */
 GPtrArray *
 staff_get_workers (Staff *self)
 {
@@ -285,5 +387,8 @@ staff_close (Staff *self)
   if (self->stuck != NULL)
     worker_set_stuck (g_steal_pointer (&self->stuck), FALSE);
 
+  for (guint i = 0; i < self->watches->len; i++)
+    agent_bus_unwatch_name (self->bus, g_array_index (self->watches, guint, i));
+  g_array_set_size (self->watches, 0);
   g_ptr_array_set_size (self->threads, 0);
 }

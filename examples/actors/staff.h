@@ -7,7 +7,10 @@
 
 G_BEGIN_DECLS
 
-/* Hires and dismisses workers while the actors go on asking, and says which worker serves an actor. */
+/*
+ * Hires and dismisses workers while the actors go on asking, and says which worker serves an actor. Or it takes workers of
+ * other processes as they come and go.
+ */
 typedef struct _Staff Staff;
 
 Staff     *staff_new           (AgentRunner           *runner,
@@ -16,6 +19,9 @@ Staff     *staff_new           (AgentRunner           *runner,
                                 guint                  n_actors) G_GNUC_WARN_UNUSED_RESULT;
 void       staff_free          (Staff                 *self);
 gboolean   staff_open          (Staff                 *self,
+                                guint                  n_workers,
+                                GError               **error);
+gboolean   staff_await         (Staff                 *self,
                                 guint                  n_workers,
                                 GError               **error);
 void       staff_publish       (Staff                 *self,
