@@ -78,6 +78,8 @@ agentbus_is_there ()
     libglib2.0-dev) pkg-config --exists 'gio-2.0 >= 2.74' ;;
     libjson-glib-dev) pkg-config --exists json-glib-1.0 ;;
     libpocketsphinx-dev) pkg-config --exists pocketsphinx sphinxbase ;;
+    libnats-dev) pkg-config --exists 'libnats >= 3.4' ;;
+    nats-server) command -v nats-server || [ -x /usr/sbin/nats-server ] ;;
     libespeak-ng-dev) pkg-config --exists espeak-ng ;;
     *) true ;;
   esac >/dev/null 2>&1
