@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes the type definitions for TypeScript, of a GIR and of what the overrides add.
 
-Usage: make-types.py GIR OVERRIDES > agentbus-1.d.ts
+Usage: make-types.py GIR [OVERRIDES] > agentbus-1.d.ts
 """
 
 import pathlib
@@ -12,7 +12,6 @@ import xml.etree.ElementTree as ET
 
 CORE = '{http://www.gtk.org/introspection/core/1.0}'
 GLIB = '{http://www.gtk.org/introspection/glib/1.0}'
-NAMESPACE = 'AgentBus'
 
 PLAIN = {'GObject.Closure': '((...args: any[]) => any)',
          'none': 'void', 'utf8': 'string', 'filename': 'string', 'gboolean': 'boolean', 'gpointer': 'never',
@@ -225,27 +224,32 @@ def find_overridden(text):
             yield owner, match[1]
 
 
-def main(gir, overrides):
-    text = pathlib.Path(overrides).read_text(encoding='utf-8')
+def main(gir, overrides=None):
+    text = pathlib.Path(overrides).read_text(encoding='utf-8') if overrides is not None else ''
     OVERRIDDEN.update(find_overridden(text))
-    namespace = ET.parse(gir).getroot().find(f'{CORE}namespace')
+    root = ET.parse(gir).getroot()
+    namespace = root.find(f'{CORE}namespace')
+    name = namespace.get('name')
+    includes = {include.get('name') for include in root.iter(f'{CORE}include')}
     global ENUMS
     ENUMS = {enum.get('name') for enum in namespace.iter(f'{CORE}enumeration')}
     print('// Made of the GIR and of the types of the overrides. See doc/overrides.md.\n')
-    print(f"declare module 'gi://{NAMESPACE}?version=1' {{")
-    for name in ('Gio', 'GLib', 'GObject'):
-        print(f"    import type {name} from 'gi://{name}?version=2.0';")
-    print(f'\n    namespace {NAMESPACE} {{')
+    print(f"declare module 'gi://{name}?version=1' {{")
+    for library in ('Gio', 'GLib', 'GObject'):
+        print(f"    import type {library} from 'gi://{library}?version=2.0';")
+    if 'AgentBus' in includes:
+        print("    import type AgentBus from 'gi://AgentBus?version=1';")
+    print(f'\n    namespace {name} {{')
     print('\n'.join(write(namespace)))
     print(text.rstrip())
     print('    }\n')
-    print(f'    export default {NAMESPACE};')
+    print(f'    export default {name};')
     print('}\n')
-    print(f"declare module 'gi://{NAMESPACE}' {{")
-    print(f"    import {NAMESPACE} from 'gi://{NAMESPACE}?version=1';")
-    print(f'    export default {NAMESPACE};')
+    print(f"declare module 'gi://{name}' {{")
+    print(f"    import {name} from 'gi://{name}?version=1';")
+    print(f'    export default {name};')
     print('}\n')
-    print(f"interface GjsGiImports {{\n    {NAMESPACE}: typeof import('gi://{NAMESPACE}?version=1').default;\n}}")
+    print(f"interface GjsGiImports {{\n    {name}: typeof import('gi://{name}?version=1').default;\n}}")
 
 
 main(*sys.argv[1:])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes AgentBus.pyi: what type checkers and editors know of the library, with its overrides.
 
-Usage: make-stub.py GIR OUTPUT OVERRIDES…
+Usage: make-stub.py GIR OUTPUT [OVERRIDES…]
 
 What the overrides define is taken from them, with its annotations and docstrings. All else is taken from the GIR.
 """
@@ -249,8 +249,11 @@ def describe_enum(element):
 
 def main(gir, output, *paths):
     overrides = Overrides(paths)
-    parts, known = [HEAD, '\n'.join(overrides.aliases)], set()
-    for element in find(ElementTree.parse(gir).getroot(), 'namespace'):
+    root = ElementTree.parse(gir).getroot()
+    includes = {include.get('name') for include in root.iter(CORE + 'include')}
+    head = HEAD.replace('import Gio', 'import AgentBus, Gio') if 'AgentBus' in includes else HEAD
+    parts, known = [head, '\n'.join(overrides.aliases)], set()
+    for element in find(root, 'namespace'):
         name, tag = element.get('name'), element.tag.rsplit('}', 1)[-1]
         if not is_introspectable(element) or element.get(GLIB + 'is-gtype-struct-for') is not None \
                 or element.get('disguised') == '1' and element.get(GLIB + 'get-type') is None:

@@ -859,6 +859,9 @@ function _init() {
             return this.get_statistics().recursiveUnpack();
         });
     }
+    addGetter(AgentBus.Transport, 'statistics', function () {
+        return this.get_statistics().recursiveUnpack();
+    });
     addLeaving(Bus);
     addActors(AgentBus, {
         OBJECT_WEIGHT: DELIVERY_WEIGHT, addGetter, addPromise, checkArguments, checkProperty, count, isJson, isSourceOfCancel,

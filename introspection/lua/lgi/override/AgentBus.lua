@@ -459,7 +459,7 @@ end
 
 -- --- Statistics ---
 
-for _, class in ipairs { Bus, AgentBus.RouterDispatcher } do
+for _, class in ipairs { Bus, AgentBus.RouterDispatcher, AgentBus.Transport } do
    class._attribute = rawget(class, '_attribute') or {}
    class._attribute.statistics = { get = function(self) return unpack_variant(self:get_statistics()) end }
 end

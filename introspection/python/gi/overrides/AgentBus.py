@@ -26,8 +26,8 @@ if typing.TYPE_CHECKING:
 else:
     AgentBus = get_introspection_module('AgentBus')
 _log = logging.getLogger('AgentBus')
-__all__ = ['Message', 'Fate', 'Frame', 'Info', 'Conversation', 'Subscriber', 'Handler', 'Bus', 'RouteTable',
-           'RouterDispatcher', 'Actor', 'Task', 'TaskError', 'TaskCancelledError', 'TaskHandler', 'Job', 'Peer', 'Registry',
+__all__ = ['Message', 'Fate', 'Frame', 'Info', 'Conversation', 'Subscriber', 'Handler', 'Bus', 'Transport',
+           'RouteTable', 'RouterDispatcher', 'Actor', 'Task', 'TaskError', 'TaskCancelledError', 'TaskHandler', 'Job', 'Peer', 'Registry',
            'Runner', 'TaskGroup', 'task', 'Future', 'Routine', 'gather', 'pack', 'run', 'spawn', 'sleep', 'timeout']
 
 Routes = typing.Dict[str, typing.Optional[str]]
@@ -35,8 +35,28 @@ Move = typing.Tuple[str, typing.Optional[str], str]
 Callback = typing.Optional[typing.Callable[..., object]]
 
 
+class Transport(AgentBus.Transport):
+    """What connects a bus with those of other processes: `Bus(transport=...)`. `transport.statistics` is a dict."""
+
+    node_id = attribute(AgentBus.Transport.get_node_id)
+    bus_name = attribute(AgentBus.Transport.get_bus_name)
+    state = attribute(AgentBus.Transport.get_state)
+    capabilities = attribute(AgentBus.Transport.get_capabilities)
+
+    @attribute
+    def statistics(self) -> typing.Dict[str, typing.Any]:
+        """What get_statistics() returns, as a dict."""
+        return self.get_statistics().unpack()
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} {self.get_node_id()!r}, {self.get_state().value_nick}>'
+
+
 class Bus(AgentBus.Bus):
-    """`await bus.stop()`, `with bus:` and `async with bus:` stop it in the end; `bus.statistics` is a dict."""
+    """`await bus.stop()`, `with bus:` and `async with bus:` stop it in the end; `bus.statistics` is a dict.
+
+    With a transport, `await bus.start()` or `async with bus:` connects it to the buses of other processes.
+    """
 
     def __init__(self, **properties: typing.Any) -> None:
         for key in ('capacity', 'shutdown_timeout'):
@@ -50,6 +70,7 @@ class Bus(AgentBus.Bus):
     running = attribute(AgentBus.Bus.is_running)
     shutdown_timeout = number(AgentBus.Bus.get_shutdown_timeout, AgentBus.Bus.set_shutdown_timeout)
     total_order = attribute(AgentBus.Bus.get_total_order)
+    transport = attribute(AgentBus.Bus.get_transport)
 
     @attribute
     def statistics(self) -> typing.Dict[str, typing.Any]:
@@ -66,7 +87,7 @@ class Bus(AgentBus.Bus):
 
     def start(self, cancellable: typing.Optional[Gio.Cancellable] = None, callback: Callback = None,
               *user_data: typing.Any) -> Future[bool]:
-        """Starts a bus that was stopped. Await it, or give it a callback."""
+        """Starts a bus that was stopped, or that has a transport. Await it, or give it a callback."""
         return begin(AgentBus.Bus.start_async, AgentBus.Bus.start_finish, self, (), cancellable, callback, user_data)
 
     def unsubscribe_async(  # type: ignore[override]
@@ -170,6 +191,8 @@ class Bus(AgentBus.Bus):
         drive()
         if running_loop() is None and here.routine is None:
             raise foreign_loop('what runs this coroutine')
+        if self.transport is not None:
+            await self.start()
         return self
 
     async def __aexit__(self, kind: typing.Optional[typing.Type[BaseException]], *rest: typing.Any) -> None:
@@ -320,5 +343,5 @@ class RouterDispatcher(AgentBus.RouterDispatcher):
         return f'<AgentBus.RouterDispatcher {self.get_n_parked()} parked>'
 
 
-Bus, RouteTable, RouterDispatcher = (  # type: ignore[misc]
-    override(Bus), override(RouteTable), override(RouterDispatcher))
+Transport, Bus, RouteTable, RouterDispatcher = (  # type: ignore[misc]
+    override(Transport), override(Bus), override(RouteTable), override(RouterDispatcher))

@@ -691,6 +691,7 @@ class Peer(AgentBus.Peer):
     state = attribute(AgentBus.Peer.get_state)
     generation = attribute(AgentBus.Peer.get_generation)
     started_at = attribute(AgentBus.Peer.get_started_at)
+    node = attribute(AgentBus.Peer.get_node)
 
     def __repr__(self) -> str:
         return f'<AgentBus.Peer {self.get_name()!r} {self.get_state().value_nick}>'
