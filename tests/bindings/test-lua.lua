@@ -448,6 +448,28 @@ test('scaling', function()
    assert_equal(routes:lookup('quiet'), nil)
 end)
 
+test('transport', function()
+   local address = 'unix:abstract=agentbus-lua-' .. GLib.uuid_string_random()
+   local server = AgentBus.DBusTransport { node_id = 'here', address = address, role = 'SERVER' }
+   local here = AgentBus.Bus { transport = server }
+   local there = AgentBus.Bus { transport = AgentBus.DBusTransport { node_id = 'there', address = address, role = 'CLIENT' } }
+   local worker, vanished = AgentBus.Subscriber { name = 'worker' }, nil
+   server.on_vanished = function(_, node) vanished = node end
+   assert_equal({ here:async_start(), there:async_start() }, { true, true })
+   assert(there:subscribe(worker))
+   wait_until(function() return here:lookup('worker') ~= nil end)
+   local got
+   worker:on(function(message) got = message.payload end)
+   here:send(update('worker', 5))
+   wait_until(function() return got ~= nil end)
+   assert_equal(got, 5)
+   assert_equal({ server.statistics.nodes.there['control-lost'], server.node_id }, { 0, 'here' })
+   assert(there:async_stop())
+   wait_until(function() return vanished ~= nil end)
+   assert_equal(vanished, 'there')
+   assert(here:async_stop())
+end)
+
 test('flat', function()
    local bus, worker = make_bus()
    local n, before = 0, nil

@@ -54,7 +54,7 @@ import asyncio
 import typing
 import gi
 gi.require_version('AgentBus', '1')
-from gi.repository import AgentBus
+from gi.repository import AgentBus, AgentBusNats
 Message = AgentBus.Message
 bus = AgentBus.Bus(capacity=3)
 worker = AgentBus.Subscriber('worker')
@@ -76,6 +76,12 @@ RIGHT = '''
     async def handler(message: Message) -> None: ...
     worker.on(handler).disconnect()
     result: int = await AgentBus.spawn(work())
+    transport = AgentBus.DBusTransport(bus_name='kitchen', node_id='oven')
+    remote: AgentBus.Transport = AgentBus.Bus(transport=transport).transport or transport
+    node: str = transport.node_id + remote.state.value_nick
+    transport.allow('hob', ['cook-*'], None)
+    n_lost: int = transport.statistics['data-lost']
+    nats: AgentBus.Transport = AgentBusNats.NatsTransport(urls=['nats://127.0.0.1:4222'])
     conversation = AgentBus.Conversation('talk')
     bus.send(Message.end('ui', conversation=conversation))
     epoch: int = conversation.advance() + conversation.epoch
@@ -110,7 +116,7 @@ class Adder(AgentBus.Actor):
 async def work() -> int:
     return 1
 '''
-WRONG = ['n: str = worker.name.upper().size', 'bus.send("text")', 'bus.subcribe(worker)', 'bus.subscribe("worker")',
+WRONG = ['AgentBus.DBusTransport().nodeid', 'n: str = worker.name.upper().size', 'bus.send("text")', 'bus.subcribe(worker)', 'bus.subscribe("worker")',
          'Message.task_request("ui", "worker")', 'x: str = await bus.stop()', 'x: str = await bus.send_async(Message.activate("a", "b"))', 'bus.try_send("text")',
          'worker.capacity = "5"', 'worker.priority = 5', 'worker.on(5)',
          'm: Message = worker.receive(1)', 'AgentBus.Frame(5)', 'AgentBus.run(bus)', 'AgentBus.Tusk', 'AgentBus.Actor("a").request(1)',
@@ -156,6 +162,12 @@ class MypyTest(unittest.TestCase):
             path.write_text(text, encoding='utf-8')
         self.stub = self.folder / 'gi/repository/AgentBus.pyi'
         shutil.copy(STUB, self.stub)
+        nats = STUB.with_name('AgentBusNats.pyi')
+        self.has_nats = nats.exists()
+        if self.has_nats:
+            shutil.copy(nats, self.stub.parent)
+        else:
+            (self.stub.parent / nats.name).write_text(ANYTHING, encoding='utf-8')
 
     def check(self, *paths):
         command = ['/usr/bin/mypy', '--cache-dir', self.folder / 'cache', '--check-untyped-defs', *paths]
@@ -165,7 +177,8 @@ class MypyTest(unittest.TestCase):
     def test_examples(self):
         for path in EXAMPLES:
             shutil.copy(path, self.folder)
-        self.assertEqual(self.check(self.stub, *(path.name for path in EXAMPLES)), [])
+        stubs = [self.stub, *([self.stub.with_name('AgentBusNats.pyi')] if self.has_nats else [])]
+        self.assertEqual(self.check(*stubs, *(path.name for path in EXAMPLES)), [])
 
     maxDiff = None
 

@@ -3,12 +3,12 @@
 #
 # TypeScript accepts the examples and what the overrides offer, and finds the mistakes in types.ts.
 #
-# Usage: test-types.sh SOURCE_ROOT FOLDER TYPES
+# Usage: test-types.sh SOURCE_ROOT FOLDER TYPES [NATS_TYPES]
 #
 # @FOLDER: where the packages of npm are kept
 set -eu
 
-source=$1 folder=$2 types=$(realpath "$3")
+source=$1 folder=$2 types=$(realpath "$3") nats_types=${4:+$(realpath "$4")}
 here=$(cd "$(dirname "$0")" && pwd)
 
 skip ()
@@ -33,7 +33,19 @@ if [ "$(cat installed 2>/dev/null)" != "$packages" ]; then
   echo "$packages" >installed
 fi
 
-cp "$source/examples/hello-bus.js" "$source/examples/stream.js" "$here/types.ts" "$types" .
+cp "$source/examples/hello-bus.js" "$source/examples/stream.js" "$here/types.ts" "$types" ${nats_types:+"$nats_types"} .
+nats_file=
+if [ -n "$nats_types" ]; then
+  cat >nats.ts <<END
+import AgentBus from 'gi://AgentBus?version=1';
+import AgentBusNats from 'gi://AgentBusNats?version=1';
+
+const transport: AgentBus.Transport = new AgentBusNats.NatsTransport({urls: ['nats://127.0.0.1:4222'], node_id: 'oven'});
+
+new AgentBus.Bus({transport}).start().then(started => print(started, transport.node_id));
+END
+  nats_file=", \"nats.ts\", \"${nats_types##*/}\""
+fi
 cat >tsconfig.json <<END
 {
   "compilerOptions": {
@@ -43,7 +55,7 @@ cat >tsconfig.json <<END
     "types": ["@girs/gjs", "@girs/gio-2.0/ambient", "@girs/glib-2.0/ambient", "@girs/gobject-2.0/ambient",
       "@girs/gio-2.0/import", "@girs/glib-2.0/import", "@girs/gobject-2.0/import"]
   },
-  "files": ["hello-bus.js", "stream.js", "types.ts", "${types##*/}"]
+  "files": ["hello-bus.js", "stream.js", "types.ts", "${types##*/}"$nats_file]
 }
 END
 node node_modules/typescript/bin/tsc -p .

@@ -111,6 +111,46 @@ void test_error_reply () {
   stop_now (bus);
 }
 
+async void cross (AgentBus.Bus here, AgentBus.Bus there, MainLoop loop) {
+  try {
+    assert (yield here.start_async ());
+    assert (yield there.start_async ());
+  } catch (Error e) {
+    assert_not_reached ();
+  }
+  loop.quit ();
+}
+
+void test_transport () {
+  var address = "unix:abstract=agentbus-vala-" + Uuid.string_random ();
+  var server = new AgentBus.DBusTransport.for_peers (address, true);
+  var here = (AgentBus.Bus) Object.new (typeof (AgentBus.Bus), "transport", server);
+  var there = (AgentBus.Bus) Object.new (
+    typeof (AgentBus.Bus), "transport", new AgentBus.DBusTransport.for_peers (address, false));
+  var worker = new Worker ("worker");
+  var loop = new MainLoop ();
+  bool vanished = false;
+
+  server.vanished.connect ((node, reason) => vanished = true);
+  cross.begin (here, there, loop);
+  loop.run ();
+  try {
+    there.subscribe (worker);
+  } catch (Error e) {
+    assert_not_reached ();
+  }
+  while (here.lookup ("worker") == null)
+    MainContext.default ().iteration (false);
+  here.send (new AgentBus.Message.task_update ("ui", "worker", "1", null));
+  while (worker.got.length == 0)
+    MainContext.default ().iteration (true);
+  assert (worker.got[0] == "task-update");
+  stop_now (there);
+  while (!vanished)
+    MainContext.default ().iteration (true);
+  stop_now (here);
+}
+
 int main (string[] args) {
   Test.init (ref args);
   Test.add_func ("/agentbus/vala/errors", test_errors);
@@ -118,5 +158,6 @@ int main (string[] args) {
   Test.add_func ("/agentbus/vala/routes", test_routes);
   Test.add_func ("/agentbus/vala/retry-policy", test_retry_policy);
   Test.add_func ("/agentbus/vala/error-reply", test_error_reply);
+  Test.add_func ("/agentbus/vala/transport", test_transport);
   return Test.run ();
 }

@@ -23,6 +23,17 @@ const worker = new Worker({name: 'worker', overflow: 'drop-oldest', max_bytes: 1
 const other = new Subscriber({name: 'other', overflow: Overflow.DROP_NEWEST, maxAge: 5});
 const signal: AgentBus.SignalLike = {aborted: false, addEventListener() {}};
 
+const transport = new AgentBus.DBusTransport({node_id: 'oven', busName: 'kitchen', role: AgentBus.DBusRole.MEMBER});
+const wide = new Bus({transport});
+
+transport.connect('appeared', (_transport, node) => print(node.length));
+transport.connect('vanished', (_transport, node, reason) => print(node, reason));
+transport.connect('lost', (_transport, node, traffic, n) => print(node, traffic === AgentBus.Traffic.DATA, n + 1));
+transport.allow('hob', ['cook-*'], null);
+wide.start().then(started => print(started, wide.transport?.node_id, transport.statistics['data-lost']));
+// @ts-expect-error: it is a string
+transport.allow(5, null, null);
+
 bus.subscribe(worker);
 bus.shutdown_timeout = 5;
 worker.on(message => print(message.source));
