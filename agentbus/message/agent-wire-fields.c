@@ -45,6 +45,7 @@ static const AgentWireField message_fields[] = {
   { "request",     &_agent_wire_boolean,       IN_MESSAGE (request),         0, TYPE (TASK_REQUEST) },
   { "error",       &_agent_wire_string,        IN_MESSAGE (parts.label),     0, RESPONSES },
   { "error-text",  &_agent_wire_string,        IN_MESSAGE (parts.reason),    0, RESPONSES },
+  { "chunk",       &_agent_wire_string,        IN_MESSAGE (parts.label),     0, TYPE (TASK_STREAM_DATA) },
   { "payload-json", &_agent_wire_json,          IN_MESSAGE (json),            0, PAYLOADS },
   { "payload",     &_agent_wire_payload,       IN_MESSAGE (parts.content),   0, PAYLOADS },
   { "frame",       &_agent_wire_content_frame, IN_MESSAGE (parts.content),   TYPE (FRAME), 0 },

@@ -67,7 +67,7 @@ typedef struct
 #define AGENT_WIRE_VERSION_JSON 2
 #define AGENT_WIRE_TYPE G_VARIANT_TYPE ("(ysa{sv})")
 
-#define AGENT_WIRE_N_FIELDS_MAX 28
+#define AGENT_WIRE_N_FIELDS_MAX 29
 
 /* The type of a part, such as a frame, which is not a message. */
 #define AGENT_WIRE_PART 1u

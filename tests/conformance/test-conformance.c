@@ -75,6 +75,8 @@ main (int    argc,
 
   for (guint i = 0; i < G_N_ELEMENTS (engines); i++)
     {
+      if (argc > 1 && !g_str_equal (argv[1], engines[i]->name))
+        continue;
       for (guint j = 0; j < G_N_ELEMENTS (all_cases); j++)
         {
           for (const TestWorldCase *c = all_cases[j]; c->path != NULL; c++)

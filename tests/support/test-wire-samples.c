@@ -28,6 +28,7 @@ static const char *const samples[][2] = {
   { "request", "true" },
   { "error", "'my-quark/-3'" },
   { "error-text", "'größter Fehler'" },
+  { "chunk", "'3'" },
   { "direction", "'upstream'" },
   { "payload", "<{'n': <1>, 'list': <[1.5, 2.5]>, 'maybe': <@mi nothing>}>" },
   { "payload-json", "'{\"n\": [1.50, null]}'" },

@@ -84,6 +84,21 @@ make_response_message (AgentMessageType type)
 }
 
 /* A message of each type, with all it can have. */
+/* A part of an answer as the job of an actor sends it. */
+static AgentMessage *
+make_numbered_chunk (void)
+{
+  const AgentMessageParts parts = { .type = AGENT_MESSAGE_TYPE_TASK_STREAM_DATA,
+                                    .channel = AGENT_CHANNEL_DATA,
+                                    .source = "a",
+                                    .target = "b",
+                                    .task_id = "t",
+                                    .label = "3",
+                                    .content = g_variant_ref_sink (g_variant_new_string ("part")) };
+
+  return _agent_message_new_from_parts (&parts);
+}
+
 static AgentMessage *
 make_message (AgentMessageType type)
 {
@@ -122,7 +137,7 @@ make_message (AgentMessageType type)
       return agent_message_new_task_stream_start (
           "a", "b", "t", g_variant_new_parsed ("@mv nothing"));
     case AGENT_MESSAGE_TYPE_TASK_STREAM_DATA:
-      return agent_message_new_task_stream_data ("a", "b", "t", g_variant_new_string ("part"));
+      return make_numbered_chunk ();
     case AGENT_MESSAGE_TYPE_TASK_STREAM_END:
       return agent_message_new_task_stream_end ("a", "b", "t", g_variant_new_parsed ("<<'deep'>>"));
     case AGENT_MESSAGE_TYPE_CUSTOM:
