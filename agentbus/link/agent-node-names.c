@@ -233,6 +233,24 @@ names_set_accepts (AgentNode *self)
 }
 
 static void
+names_set_name (AgentNode  *self,
+                const char *name,
+                gboolean    taken)
+{
+  if (*name == '\0' || !_agent_utf8_is_string (name))
+    {
+      _agent_link_core_refuse (self->core, self->id, self->figures, "The name of a broadcast is not valid");
+      return;
+    }
+
+  if (taken)
+    g_hash_table_add (self->taken, g_strdup (name));
+  else
+    g_hash_table_remove (self->taken, name);
+  names_set_accepts (self);
+}
+
+static void
 names_set_pattern (AgentNode  *self,
                    const char *pattern,
                    gboolean    taken)
@@ -262,11 +280,7 @@ _agent_node_take_interest (AgentNode *self,
       names_set_accepts (self);
       break;
     case AGENT_INTEREST_NAME:
-      if (taken)
-        g_hash_table_add (self->taken, g_strdup (text));
-      else
-        g_hash_table_remove (self->taken, text);
-      names_set_accepts (self);
+      names_set_name (self, text, taken);
       break;
     case AGENT_INTEREST_PATTERN:
       names_set_pattern (self, text, taken);
