@@ -5,6 +5,8 @@
 #include "base/agent-clock-private.h"
 #include "link/agent-link-private.h"
 
+#include "agent-bus-error.h"
+
 /* Which nodes there are, and what comes from the transport. */
 
 /* How many heartbeats nobody is given up for being silent, after this node could not hear anything itself. */
@@ -99,16 +101,36 @@ link_hear_beacon (AgentLink  *self,
     _agent_node_say_hello (node);
 }
 
+/* The node knows a later session of this one than there is: this process has begun again, and its clock was set back meanwhile, so
+ * that it counts from a lower number. It goes on above that. */
+static AgentNode *
+link_outdo_session (AgentLink *self,
+                    AgentNode *node,
+                    guint64    known)
+{
+  g_autofree char *id = g_strdup (node->id);
+
+  _agent_link_give_up (self, node, "it knows a later session of this node");
+  node = link_add_node (self, id);
+  if (node != NULL)
+    node->session = MAX (node->session, known + 1);
+  return node;
+}
+
 static void
-link_hear_hello (AgentLink             *self,
-                 const char            *id,
-                 const AgentPacketHead *head,
-                 guint                  interval)
+link_hear_valid_hello (AgentLink             *self,
+                       const char            *id,
+                       const AgentPacketHead *head,
+                       guint                  interval)
 {
   AgentNode *node = g_hash_table_lookup (self->nodes, id);
 
   if (node != NULL && head->from_session < node->peer_session)
-    return;
+    {
+      /* It comes late, or the node has begun again with a lower number: then it learns of that. */
+      _agent_node_say_hello (node);
+      return;
+    }
   if (node != NULL && node->peer_session != 0 && head->from_session > node->peer_session)
     {
       _agent_link_give_up (self, node, "it has begun anew");
@@ -117,8 +139,28 @@ link_hear_hello (AgentLink             *self,
 
   if (node == NULL)
     node = link_add_node (self, id);
+  if (node != NULL && head->to_session > node->session)
+    node = link_outdo_session (self, node, head->to_session);
   if (node != NULL)
     _agent_node_hear_hello (node, head, interval);
+}
+
+static void
+link_hear_hello (AgentLink             *self,
+                 const char            *id,
+                 const AgentPacketHead *head,
+                 guint                  interval)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (head->from_session != 0 && head->from_session < G_MAXINT64 && head->to_session < G_MAXINT64)
+    {
+      link_hear_valid_hello (self, id, head, interval);
+      return;
+    }
+
+  g_set_error (&error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE, "A session has a number that no node begins with");
+  link_refuse (self, id, error);
 }
 
 static void
