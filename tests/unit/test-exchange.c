@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "actor/agent-task-private.h"
+#include "link/agent-exchange-private.h"
+#include "test-support.h"
+
+/*
+ * The requests between two nodes, and what is said of them when one of the nodes is gone.
+ */
+
+static AgentMessage *
+exchange_request (const char *id)
+{
+  AgentMessage *message = agent_message_new_task_request ("boss", "worker", id, NULL, NULL);
+
+  message->error_reply |= AGENT_ERROR_REPLY_TASK;
+  return message;
+}
+
+static void
+exchange_note (AgentExchange *self,
+               gboolean       sent,
+               AgentMessage  *message)
+{
+  if (sent)
+    _agent_exchange_sent (self, message);
+  else
+    _agent_exchange_received (self, message);
+  agent_message_unref (message);
+}
+
+/* An AgentExchangeFunc. */
+static void
+exchange_add_text (gpointer      data,
+                   AgentMessage *message)
+{
+  g_string_append_printf (data,
+                          "%s:%s>%s ",
+                          agent_message_get_name (message),
+                          agent_message_get_task_id (message),
+                          agent_message_get_target (message));
+  agent_message_unref (message);
+}
+
+static void
+exchange_assert_end (AgentExchange *self,
+                     const char    *expected)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  _agent_exchange_end (self, "b", exchange_add_text, text);
+  g_assert_cmpstr (text->str, ==, expected);
+  g_string_truncate (text, 0);
+  _agent_exchange_end (self, "b", exchange_add_text, text);
+  g_assert_cmpstr (text->str, ==, "");
+}
+
+/* What was asked there is answered. */
+static void
+test_asked (void)
+{
+  AgentExchange self;
+
+  _agent_exchange_init (&self);
+  exchange_note (&self, TRUE, exchange_request ("1"));
+  exchange_note (&self, TRUE, exchange_request ("2"));
+  exchange_note (
+      &self, FALSE, agent_message_new_task_response ("worker", "boss", "1", AGENT_TASK_STATUS_COMPLETED, NULL));
+  exchange_assert_end (&self, "task-response:2>boss ");
+  _agent_exchange_clear (&self);
+}
+
+/* What is worked for somebody there is cancelled, unless it was answered or cancelled. */
+static void
+test_worked (void)
+{
+  AgentExchange self;
+
+  _agent_exchange_init (&self);
+  for (guint i = 1; i <= 3; i++)
+    {
+      char id[2] = { (char) ('0' + i), '\0' };
+
+      exchange_note (&self, FALSE, exchange_request (id));
+    }
+  exchange_note (&self, TRUE, agent_message_new_task_response ("worker", "boss", "1", AGENT_TASK_STATUS_FAILED, NULL));
+  exchange_note (&self, FALSE, agent_message_new_task_cancel ("boss", "worker", "2", NULL));
+  exchange_assert_end (&self, "task-cancel:3>worker ");
+  _agent_exchange_clear (&self);
+}
+
+/* Requests that were withdrawn and are never answered do not add up. */
+static void
+test_withdrawn (void)
+{
+  AgentExchange self;
+
+  _agent_exchange_init (&self);
+  for (guint i = 0; i < 3 * AGENT_EXCHANGE_MAX_WITHDRAWN; i++)
+    {
+      g_autofree char *id = g_strdup_printf ("%u", i);
+
+      exchange_note (&self, TRUE, exchange_request (id));
+      exchange_note (&self, TRUE, agent_message_new_task_cancel ("boss", "worker", id, NULL));
+    }
+  g_assert_cmpuint (g_hash_table_size (self.asked), ==, AGENT_EXCHANGE_MAX_WITHDRAWN);
+  _agent_exchange_clear (&self);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  test_init (&argc, &argv);
+
+  test_add_func ("/exchange/asked", test_asked);
+  test_add_func ("/exchange/worked", test_worked);
+  test_add_func ("/exchange/withdrawn", test_withdrawn);
+
+  return g_test_run ();
+}
