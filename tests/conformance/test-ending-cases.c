@@ -142,7 +142,7 @@ test_stop_receiver (TestWorld *world)
   ending_send (world, N_MESSAGES);
   test_world_stop (world, 1, AGENT_LEAVE_FLAGS_NONE);
   test_world_wait (world, !test_world_has_name (world, 0, "t"));
-  g_assert_nonnull (strstr (world->nodes[0].events->str, "-b"));
+  test_world_wait (world, strstr (world->nodes[0].events->str, "-b") != NULL);
   g_assert_cmpuint (test_world_send (world, 0, test_world_message (AGENT_CHANNEL_DATA, "x", "t", 0)), ==, 0);
 
   g_clear_object (&t);

@@ -441,8 +441,7 @@ test_other_clock_set_back (TestFixture *f)
   known = villain.peer_session + 1000 * (guint64) G_USEC_PER_SEC;
   villain.peer_session = known;
   villain_say_hello (&villain);
-  test_world_wait (villain.world, villain.peer_session != known);
-  g_assert_cmpuint (villain.peer_session, ==, known + 1);
+  test_world_wait (villain.world, villain.peer_session == known + 1);
   villain_clear (&villain);
 }
 
