@@ -13,6 +13,9 @@ static const TestEngine *const engines[] = {
   &test_engine_one,
   &test_engine_hub,
   &test_engine_dbus,
+#ifdef WITH_NATS
+  &test_engine_nats,
+#endif
 };
 
 static const TestWorldCase *const all_cases[] = {

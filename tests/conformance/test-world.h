@@ -70,6 +70,7 @@ typedef struct
 extern const TestEngine test_engine_one;
 extern const TestEngine test_engine_hub;
 extern const TestEngine test_engine_dbus;
+extern const TestEngine test_engine_nats; /* only where libnats is */
 
 TestWorld      *test_world_new          (TestFixture         *fixture,
                                          const TestEngine    *engine,
