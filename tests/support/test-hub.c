@@ -259,11 +259,16 @@ test_port_open (AgentTransport *transport,
 
   g_mutex_lock (&self->hub->lock);
   cut = self->cut || self->dead || self->hub->refuses;
-  self->source = source;
   if (!cut)
-    g_hash_table_insert (self->hub->ports, (gpointer) agent_transport_get_node_id (transport), self);
-  port_wake_locked (self);
+    {
+      self->source = g_source_ref (source);
+      g_hash_table_insert (self->hub->ports, (gpointer) agent_transport_get_node_id (transport), self);
+      port_wake_locked (self);
+    }
   g_mutex_unlock (&self->hub->lock);
+  if (cut)
+    g_source_destroy (source);
+  g_source_unref (source);
 
   if (cut)
     g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED, "The hub is cut off");
