@@ -30,7 +30,7 @@ N_PAIRS = 3
 PATIENCE = 120
 # Those that wait by the clock, or are many: fewer repeats are enough.
 BRIEF = ['disp_pending_*', 'disp_idle_*', 'disp_assign_latency*', '*_growth_*', 'bus_senders_*', 'bus_fanout_1',
-         'timer_*', 'py_*', 'js_*']
+         'timer_*', 'py_*', 'js_*', 'tp_*']
 BRIEF_REPEATS = '3'
 
 # What a peer takes that may not be there.
@@ -67,6 +67,7 @@ class Run:
     environment: dict
     rows: list = dataclasses.field(default_factory=list)
     failures: list = dataclasses.field(default_factory=list)
+    skipped: list = dataclasses.field(default_factory=list)
     times: list = dataclasses.field(default_factory=list)
 
 
@@ -77,7 +78,7 @@ def find_programs(build):
     folder = build / 'tests' / 'performance'
     programs = [Program(name, [str(folder / name)])
                 for name in ('bench-bus', 'bench-tasks', 'bench-presence', 'bench-dispatcher', 'bench-timers',
-                             'bench-memory', 'bench-lock', 'bench-envelope', 'bench-dbus')]
+                             'bench-memory', 'bench-lock', 'bench-envelope', 'bench-dbus', 'bench-transport')]
     if (build / 'introspection' / 'AgentBus-1.typelib').exists():
         programs += [
             Program('bench-bindings.py', [sys.executable, str(HERE / 'bench-bindings.py')]),
@@ -291,6 +292,7 @@ def run_program(run, program):
     if names is None:
         run.failures.append(f'{program.name}: {said.strip()}')
         return
+    run.skipped += [line for line in said.splitlines() if line.startswith('skipped: ')]
     chosen = [scenario for scenario in names if fnmatch.fnmatch(scenario, run.only)]
     for scenario in chosen:
         ours, theirs = measure(run, program, scenario)
@@ -348,8 +350,8 @@ def main():
     if arguments.markdown and not run.failures:
         page.write(arguments.tsv)
         plot.write(arguments.tsv)
-    for missing in find_missing(run.programs):
-        print(f'skipped: {missing}')
+    for skipped in run.skipped + [f'skipped: {missing}' for missing in find_missing(run.programs)]:
+        print(skipped)
     for failure in run.failures:
         print(f'failed: {failure}')
     return 1 if run.failures or not run.rows else 0
