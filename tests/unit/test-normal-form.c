@@ -167,11 +167,11 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  g_test_add_func ("/normal-form/known", test_known);
-  g_test_add_func ("/normal-form/unknown", test_unknown);
-  g_test_add_func ("/normal-form/large", test_large);
-  g_test_add_func ("/normal-form/deep", test_deep);
-  g_test_add_func ("/normal-form/mutations", test_mutations);
+  g_test_add_func ("/agentbus/normal-form/known", test_known);
+  g_test_add_func ("/agentbus/normal-form/unknown", test_unknown);
+  g_test_add_func ("/agentbus/normal-form/large", test_large);
+  g_test_add_func ("/agentbus/normal-form/deep", test_deep);
+  g_test_add_func ("/agentbus/normal-form/mutations", test_mutations);
 
   return g_test_run ();
 }
