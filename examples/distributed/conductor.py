@@ -51,12 +51,12 @@ class Node:
         self.on_line = lambda line: None
 
     async def start(self):
+        self.state = 'started'
         self.process = await asyncio.create_subprocess_exec(
             *nats.orphaned(), *self.command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             env={**os.environ, 'AGENTBUS_PASSWORD': self.password})
         self.pid = self.process.pid
         self.pids.append(self.pid)
-        self.state = 'started'
         self.reading = asyncio.gather(self.read(self.process.stdout), self.read(self.process.stderr))
 
     async def read(self, stream):
@@ -203,20 +203,25 @@ class Conductor:
         await self.until(lambda: all(name in self.results for name in scenes))
         await asyncio.gather(*self.troubles)
 
+    def compare(self, one, other):
+        """Whether the second node has got what the first one has sent it, but what it counts as lost."""
+        sent = one.figures['transport']['nodes'].get(other.name)
+        got = other.figures['transport']['nodes'].get(one.name)
+        return sent is not None and got is not None and (
+            sent['data-sent'] == got['data-received'] + got['data-lost'] and sent['control-sent'] == got['control-received'])
+
     def balance(self):
-        """What two nodes say of each other that does not fit together: nothing, when all has arrived or is known to be lost."""
-        wrong = []
-        for one in self.nodes.values():
-            for other in self.nodes.values():
-                sent = one.figures.get('transport', {}).get('nodes', {}).get(other.name)
-                got = other.figures.get('transport', {}).get('nodes', {}).get(one.name)
-                if one is not other and (
-                        sent is None or got is None or sent['data-sent'] != got['data-received'] + got['data-lost']
-                        or sent['control-sent'] != got['control-received']):
-                    wrong.append(f'{one.name} → {other.name}: {sent} {got}')
-            figures = one.figures
+        """What does not fit together: nothing, when all has arrived or is known to be lost."""
+        nodes = self.nodes.values()
+        wrong = [f'{node.name} says nothing' for node in nodes if not node.figures]
+        if wrong:
+            return wrong
+        wrong = [f'{one.name} → {other.name}: {one.figures["transport"]}, {other.figures["transport"]}'
+                 for one in nodes for other in nodes if one is not other and not self.compare(one, other)]
+        for node in nodes:
+            figures = node.figures
             if figures['offered'] != figures['delivered'] + figures['queued'] + sum(figures['dropped'].values()):
-                wrong.append(f'the bus of {one.name}: {figures}')
+                wrong.append(f'the bus of {node.name}: {figures}')
         return wrong
 
     async def settle(self):
