@@ -7,12 +7,13 @@
 G_BEGIN_DECLS
 
 /*
- * One connection to one server, from its beginning to its end. A connection that is lost does not come back: its owner makes
- * another one.
+ * One connection to one server, from its beginning to its end. A connection that is lost does not come back: its owner
+ * makes another one.
  *
- * What waits for a server is done in another thread: to connect, and to close. Everything else, and all functions of the owner,
- * are in the thread of the context. opened() is called once after open(). If it was given no error, lost() may follow once. After
- * close(), only closed() is called, once: then no thread uses the connection any more, and the owner unrefs it.
+ * What waits for a server is done in another thread: to connect, and to close. Everything else, and all functions of
+ * the owner, are in the thread of the context. opened() is called once after open(). If it was given no error, lost()
+ * may follow once. After close(), only closed() is called, once: then no thread uses the connection any more, and the
+ * owner unrefs it.
  *
  * get_nats() may be used in the thread of the context while is_usable().
  */

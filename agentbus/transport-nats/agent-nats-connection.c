@@ -11,8 +11,9 @@
 
 /* How long a thread waits before it looks whether the close was cancelled, in milliseconds. */
 #define CONNECTION_FLUSH_STEP 100
-/* A server answers a ping that is sent so often, in milliseconds. After so many intervals in which nothing has come in at all, it is
- * given up. nats.c itself would wait for the answers alone, which may be far behind when much else comes in. */
+/* A server answers a ping that is sent so often, in milliseconds. After so many intervals in which nothing has come in
+ * at all, it is given up. nats.c itself would wait for the answers alone, which may be far behind when much else comes
+ * in. */
 #define CONNECTION_INTERVAL AGENT_NATS_SETTINGS_PING_INTERVAL
 #define CONNECTION_MAX_SILENT 3
 /* What the server counts beside the packet: the header with the id, and the name of the node. */

@@ -9,12 +9,12 @@ G_BEGIN_DECLS
 /*
  * Reads the control that is for this node from the stream, in the order of the stream, without loss.
  *
- * The server keeps no position for it, and nothing is acknowledged: this knows the number of the last packet, and whenever
- * something may be missing, it lets the server begin anew after that one. That is so for each new connection, if numbers are missing, and
- * if the server is silent. Packets may come twice.
+ * The server keeps no position for it, and nothing is acknowledged: this knows the number of the last packet, and
+ * whenever something may be missing, it lets the server begin anew after that one. That is so for each new connection,
+ * if numbers are missing, and if the server is silent. Packets may come twice.
  *
- * All functions are called in the thread of the context. ready() is called once: when packets come, or if the first attempt has
- * failed. After that, it is tried again.
+ * All functions are called in the thread of the context. ready() is called once: when packets come, or if the first
+ * attempt has failed. After that, it is tried again.
  */
 typedef struct _AgentNatsConsumer AgentNatsConsumer;
 

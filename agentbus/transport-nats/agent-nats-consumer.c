@@ -75,7 +75,8 @@ consumer_read_heartbeat (AgentNatsConsumer *self,
     self->is_stale = TRUE;
 }
 
-/* $JS.ACK.STREAM.CONSUMER.DELIVERIES.POSITION.NUMBER.TIME.PENDING, or with two more tokens after the ACK and one more at the end. */
+/* $JS.ACK.STREAM.CONSUMER.DELIVERIES.POSITION.NUMBER.TIME.PENDING, or with two more tokens after the ACK and one more
+ * at the end. */
 static gboolean
 consumer_read_numbers (const char *reply,
                        guint64    *position,

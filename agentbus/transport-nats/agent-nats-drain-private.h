@@ -12,8 +12,8 @@ typedef void (*AgentNatsDrainFunc) (gpointer  data,
                                     natsMsg  *message);
 
 /* Calls a function for all messages that have come in for a subscription, and never waits. */
-void _agent_nats_drain (natsSubscription   *subscription,
-                        AgentNatsDrainFunc  func,
-                        gpointer            data);
+guint _agent_nats_drain (natsSubscription   *subscription,
+                         AgentNatsDrainFunc  func,
+                         gpointer            data);
 
 G_END_DECLS

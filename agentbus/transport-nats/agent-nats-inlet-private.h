@@ -11,9 +11,9 @@ G_BEGIN_DECLS
 /*
  * What comes in from other nodes: it knows from whom a packet is, and keeps the order.
  *
- * nats.c has a queue for each subscription. What one node has sent to this one, to all, and to a topic is in different queues, so its
- * order is lost there. Each packet has its number for the reply subject, which is used for nothing else: the packets of a batch
- * are sorted by it.
+ * nats.c has a queue for each subscription. What one node has sent to this one, to all, and to a topic is in different
+ * queues, so its order is lost there. Each packet has its number for the reply subject, which is used for nothing else:
+ * the packets of a batch are sorted by it.
  *
  * All functions are called in one thread. The owner must not free the inlet within its function.
  */

@@ -87,8 +87,8 @@ _agent_nats_inlet_end (AgentNatsInlet *self)
 
 /* --- Packets --- */
 
-/* The name of a node that its token does not tell stands before the packet, with its length in one byte. Returns NULL if it is the name of
- * another node. */
+/* The name of a node that its token does not tell stands before the packet, with its length in one byte. Returns NULL
+ * if it is the name of another node. */
 static char *
 inlet_dup_node (const AgentNatsSource *source,
                 const char            *data,

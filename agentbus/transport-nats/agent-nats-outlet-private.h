@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 /*
  * What goes out to other nodes. It never keeps more for the server than it has room for.
  *
- * All functions are called in the thread of the context. The function is called once for each send_control(), later: with an
- * error, or without one if the server has stored the packet.
+ * All functions are called in the thread of the context. The function is called once for each send_control(), later:
+ * with an error, or without one if the server has stored the packet.
  */
 typedef struct _AgentNatsOutlet AgentNatsOutlet;
 

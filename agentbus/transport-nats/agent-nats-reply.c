@@ -48,12 +48,6 @@ _agent_nats_reply_read (natsMsg *reply,
   g_autoptr (GVariant) read = NULL;
 
   *code = 0;
-  if (natsMsg_IsNoResponders (reply))
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "The NATS server has no JetStream or no stream for control");
-      return NULL;
-    }
-
   text = g_strndup (natsMsg_GetData (reply), natsMsg_GetDataLength (reply));
   read = agent_payload_from_json (text, error);
   if (read == NULL)
@@ -69,8 +63,8 @@ _agent_nats_reply_read (natsMsg *reply,
   return reply_take_error (read, code, error) ? NULL : g_steal_pointer (&read);
 }
 
-/* Whether JetStream has stored what was sent. A quote within a string would have a backslash before it, so this cannot be text of
- * somebody else. */
+/* Whether JetStream has stored what was sent. A quote within a string would have a backslash before it, so this cannot
+ * be text of somebody else. */
 gboolean
 _agent_nats_reply_check (natsMsg *reply,
                          GError **error)

@@ -7,10 +7,12 @@
 G_BEGIN_DECLS
 
 /*
- * What is asked of a server, and waits for a reply. Each request has a subject of its own, on which its reply comes.
+ * What is asked of a server, and waits for a reply. It must all be for one receiver: when it is not there, all requests
+ * fail. Each request has a subject of its own, on which its reply comes.
  *
- * For each request, its function is called once: with the reply, or with an error if there is none in time or the connection is
- * lost. It is never called within expect(), ask() or refuse(). All functions are called in the thread of the context.
+ * For each request, its function is called once: with the reply, or with an error if there is none in time or the
+ * connection is lost. It is never called within expect(), ask() or refuse(). All functions are called in the thread of
+ * the context.
  */
 typedef struct _AgentNatsRequests AgentNatsRequests;
 

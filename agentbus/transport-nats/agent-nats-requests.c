@@ -139,11 +139,24 @@ requests_on_reply (gpointer data,
   natsMsg_Destroy (reply);
 }
 
+/* Not those that are made meanwhile. */
+static void
+requests_fail_waiting (AgentNatsRequests *self,
+                       const GError      *error)
+{
+  for (guint n = self->waiting.length; n > 0; n--)
+    requests_finish (requests_take (self, g_queue_peek_head (&self->waiting)), NULL, error);
+}
+
+/* If nobody has heard one of them, it is not known which. So they all fail: they are of one kind, and it is true for the
+ * others too, or they are sent again. */
 void
 _agent_nats_requests_drain (AgentNatsRequests *self)
 {
-  if (self->subscription != NULL)
-    _agent_nats_drain (self->subscription, requests_on_reply, self);
+  const GError error = { G_IO_ERROR, G_IO_ERROR_NOT_FOUND, (char *) "The NATS server has no JetStream, or no stream for control" };
+
+  if (self->subscription != NULL && _agent_nats_drain (self->subscription, requests_on_reply, self) > 0)
+    requests_fail_waiting (self, &error);
 }
 
 /* --- Requests --- */
@@ -202,9 +215,8 @@ _agent_nats_requests_end (AgentNatsRequests *self,
   g_clear_pointer (&self->subscription, natsSubscription_Destroy);
   requests_tell_refused (self);
 
-  /* Not those that are made meanwhile: they are refused. */
-  for (guint n = self->waiting.length; n > 0; n--)
-    requests_finish (requests_take (self, g_queue_peek_head (&self->waiting)), NULL, error);
+  /* What is made meanwhile is refused. */
+  requests_fail_waiting (self, error);
 }
 
 /* While there is a connection. Returns the subject for the reply, which is valid until the next call. */

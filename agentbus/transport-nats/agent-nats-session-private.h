@@ -11,8 +11,8 @@ G_BEGIN_DECLS
 /*
  * What a transport has from its opening to its closing: one connection after the other, and all that uses it.
  *
- * All functions are called in the thread of the transport. Of open() and close(), the task is returned when it is done. free() is
- * called after close() is done, or after open() has failed.
+ * All functions are called in the thread of the transport. Of open() and close(), the task is returned when it is done.
+ * free() is called after close() is done, or after open() has failed.
  */
 typedef struct _AgentNatsSession AgentNatsSession;
 

@@ -9,8 +9,8 @@
 #include "transport-nats/agent-nats-consumer-private.h"
 #include "transport-nats/agent-nats-timer-private.h"
 
-/* The wait before the next attempt to connect, in milliseconds: this, and a random part that grows with the attempts, so that not
- * all nodes come back at once. After many attempts, a second more or less does not matter. */
+/* The wait before the next attempt to connect, in milliseconds: this, and a random part that grows with the attempts,
+ * so that not all nodes come back at once. After many attempts, a second more or less does not matter. */
 #define SESSION_WAIT 20
 #define SESSION_RANDOM_STEP 10
 #define SESSION_RANDOM_MAX 160
@@ -54,7 +54,8 @@ struct _AgentNatsSession
   AgentNatsConnection *connection; /* (owned) (nullable) */
   AgentNatsTimer      *again;      /* (owned) */
   AgentNatsSubjects   *subjects;   /* (owned) */
-  AgentNatsRequests   *requests;   /* (owned) */
+  AgentNatsRequests   *requests;   /* (owned): of the consumer */
+  AgentNatsRequests   *storings;   /* (owned): of packets of control */
   AgentNatsInlet      *inlet;      /* (owned) */
   AgentNatsPatterns   *patterns;   /* (owned) */
   AgentNatsConsumer   *consumer;   /* (owned) */
@@ -112,6 +113,7 @@ session_begin_connection (AgentNatsSession *self)
   session_subscribe (self);
   _agent_nats_patterns_begin (self->patterns, self->connection);
   _agent_nats_requests_begin (self->requests, self->connection);
+  _agent_nats_requests_begin (self->storings, self->connection);
   _agent_nats_outlet_begin (self->outlet, self->connection);
   _agent_nats_consumer_begin (self->consumer, self->connection);
 }
@@ -126,6 +128,7 @@ session_end_connection (AgentNatsSession *self)
   _agent_nats_outlet_end (self->outlet);
   _agent_nats_consumer_end (self->consumer);
   _agent_nats_requests_end (self->requests, &error);
+  _agent_nats_requests_end (self->storings, &error);
 }
 
 static void
@@ -245,6 +248,7 @@ session_on_readable (gpointer data)
   _agent_nats_inlet_drain (self->inlet);
   _agent_nats_consumer_drain (self->consumer);
   _agent_nats_requests_drain (self->requests);
+  _agent_nats_requests_drain (self->storings);
 }
 
 static void
@@ -388,11 +392,12 @@ _agent_nats_session_new (AgentTransport          *transport,
   self->again = _agent_nats_timer_new (self->context, "[agentbus] NATS reconnect", session_connect, self);
   self->subjects = _agent_nats_subjects_new (agent_transport_get_bus_name (transport), node_id);
   self->requests = _agent_nats_requests_new (self->context, _agent_nats_subjects_get_inbox (self->subjects));
+  self->storings = _agent_nats_requests_new (self->context, _agent_nats_subjects_get_inbox (self->subjects));
   self->inlet = _agent_nats_inlet_new (self->subjects, session_on_packet, self);
   self->patterns = _agent_nats_patterns_new (self->subjects, self->inlet);
   self->consumer = _agent_nats_consumer_new (
       self->context, settings, self->subjects, self->requests, &session_consumer_owner, self);
-  self->outlet = _agent_nats_outlet_new (self->subjects, self->requests, node_id, session_on_stored, self);
+  self->outlet = _agent_nats_outlet_new (self->subjects, self->storings, node_id, session_on_stored, self);
   return self;
 }
 
@@ -407,6 +412,7 @@ _agent_nats_session_free (AgentNatsSession *self)
   _agent_nats_patterns_free (self->patterns);
   _agent_nats_inlet_free (self->inlet);
   _agent_nats_requests_free (self->requests);
+  _agent_nats_requests_free (self->storings);
   _agent_nats_subjects_free (self->subjects);
   g_ptr_array_unref (self->urls);
   g_free (self->refusal);

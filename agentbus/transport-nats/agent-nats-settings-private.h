@@ -11,8 +11,8 @@ G_BEGIN_DECLS
 #define AGENT_NATS_SETTINGS_PING_INTERVAL 500
 
 /*
- * How a transport reaches its servers, and what it asks of them. It does not change once the transport is made, so it may be
- * read in any thread.
+ * How a transport reaches its servers, and what it asks of them. It does not change once the transport is made, so it
+ * may be read in any thread.
  */
 typedef struct
 {

@@ -43,8 +43,8 @@ _agent_nats_settings_has_identity (const AgentNatsSettings *self)
   return self->user != NULL || self->nkey != NULL || self->credentials_file != NULL || self->certificate_file != NULL;
 }
 
-/* nats.c must never connect again by itself: while it does, it holds the lock of the connection for as long as a server takes to answer. So
- * each connection lives once, see agent-nats-session.c. */
+/* nats.c must never connect again by itself: while it does, it holds the lock of the connection for as long as a server
+ * takes to answer. So each connection lives once, see agent-nats-session.c. */
 static natsStatus
 settings_apply_life (const AgentNatsSettings *self,
                      const char              *url,

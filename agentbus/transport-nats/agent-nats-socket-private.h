@@ -10,10 +10,10 @@ G_BEGIN_DECLS
 /*
  * The socket of a NATS connection, as a source in a GMainContext: what nats.c calls an event loop.
  *
- * A socket serves one connection, from its beginning to its end. nats.c says in any thread what it wants, while it holds the lock of
- * the connection, and the source reads and writes in the thread of the context. The functions of the owner are called in that
- * thread: readable() after something was read, and writable() after something was written. No function is called after
- * forget().
+ * A socket serves one connection, from its beginning to its end. nats.c says in any thread what it wants, while it
+ * holds the lock of the connection, and the source reads and writes in the thread of the context. The functions of the
+ * owner are called in that thread: readable() after something was read, and writable() after something was written. No
+ * function is called after forget().
  *
  * is_usable() tells in any thread whether the socket is connected.
  */

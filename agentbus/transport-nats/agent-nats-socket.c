@@ -37,8 +37,8 @@ struct _AgentNatsSocket
 
 /* --- The source --- */
 
-/* With TLS, a write waits until all of it is written. So it is tried only when the kernel has said that there is room. Without TLS, a
- * write never waits, and may be tried at once. */
+/* With TLS, a write waits until all of it is written. So it is tried only when the kernel has said that there is room.
+ * Without TLS, a write never waits, and may be tried at once. */
 static gboolean
 socket_wants_poll (AgentNatsSocket *self)
 {
@@ -164,8 +164,8 @@ socket_attach (void          **user_data,
   return NATS_OK;
 }
 
-/* nats.c closes the descriptor when this has returned, or this closes it, depending on the version. A thread that still waits in a
- * read of TLS is woken up by the end of the connection, but not by the closing. */
+/* nats.c closes the descriptor when this has returned, or this closes it, depending on the version. A thread that still
+ * waits in a read of TLS is woken up by the end of the connection, but not by the closing. */
 static void
 socket_stop_polling (AgentNatsSocket *self)
 {

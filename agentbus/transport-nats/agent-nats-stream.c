@@ -6,7 +6,8 @@
 
 #include "transport-nats/agent-nats-reply-private.h"
 
-/* For how long the server knows the ids of packets, in seconds. A stream that forgets packets earlier cannot know them longer. */
+/* For how long the server knows the ids of packets, in seconds. A stream that forgets packets earlier cannot know them
+ * longer. */
 #define STREAM_DEDUP_WINDOW 120
 
 #define STREAM_NS G_GUINT64_CONSTANT (1000000000)

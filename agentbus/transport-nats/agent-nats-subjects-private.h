@@ -16,9 +16,9 @@ G_BEGIN_DECLS
  *   agentbus.BUS.from.NODE.p.all       presence to all
  *   agentbus.BUS.from.NODE.c.to.NODE   control to a node
  *
- * Each name is one token, see agent-nats-token-private.h. In the names of streams and consumers, there is '=' instead of '%': the
- * server takes them as formats, and would send broken lines. The source comes first, so that one line of a server's configuration
- * binds a user to its node.
+ * Each name is one token, see agent-nats-token-private.h. In the names of streams and consumers, there is '=' instead
+ * of '%': the server takes them as formats, and would send broken lines. The source comes first, so that one line of a
+ * server's configuration binds a user to its node.
  */
 typedef struct _AgentNatsSubjects AgentNatsSubjects;
 

@@ -192,7 +192,8 @@ subjects_append_tokens (GString    *subject,
     }
 }
 
-/* Returns what is valid until the next call. A topic that is too long for a subject goes to all: who does not want it drops it. */
+/* Returns what is valid until the next call. A topic that is too long for a subject goes to all: who does not want it
+ * drops it. */
 const char *
 _agent_nats_subjects_get_topic (AgentNatsSubjects *self,
                                 const char        *topic)

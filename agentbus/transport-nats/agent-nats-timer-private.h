@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /*
- * Calls a function in a context, once, at the time that was set last. All functions are called in the thread of the context,
- * but for fire(), which lets it be called as soon as possible. The function may free the timer.
+ * Calls a function in a context, once, at the time that was set last. All functions are called in the thread of the
+ * context, but for fire(), which lets it be called as soon as possible. The function may free the timer.
  */
 typedef struct _AgentNatsTimer AgentNatsTimer;
 

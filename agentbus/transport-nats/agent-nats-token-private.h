@@ -10,8 +10,8 @@ G_BEGIN_DECLS
  * Names as tokens of NATS subjects. A subject is text on the wire: without the escaping, a name with a blank or a line end
  * would be a command to the server.
  *
- * Letters, digits, '_' and '-' stay as they are, and any other byte is written as %XX. A token that would be longer than 128
- * bytes is a hash of the name instead: it begins with "%%", and does not tell the name.
+ * Letters, digits, '_' and '-' stay as they are, and any other byte is written as %XX. A token that would be longer
+ * than 128 bytes is a hash of the name instead: it begins with "%%", and does not tell the name.
  *
  * All functions may be called in any thread.
  */

@@ -17,8 +17,8 @@
  *
  * Carries the messages of a bus over NATS, between machines.
  *
- * All nodes connect to the same NATS server, or to servers of one cluster. Data goes over core NATS. Control is stored by JetStream
- * in a stream on disk, so that it survives when a server is killed: each server needs JetStream.
+ * All nodes connect to the same NATS server, or to servers of one cluster. Data goes over core NATS. Control is stored
+ * by JetStream in a stream on disk, so that it survives when a server is killed: each server needs JetStream.
  *
  * <!-- complete program: prints "nats://b.example:4222" -->
  *
@@ -41,13 +41,14 @@
  * }
  * ```
  *
- * It fails to open if no server can be reached, if the server has no JetStream, or if it does not let the node in. After that, it
- * connects again by itself whenever the connection is lost: to the same server, to another one of
- * [property@AgentBusNats.NatsTransport:urls], or to one that a server has told of. A server that does not answer any more is
- * noticed after 1.5 seconds.
+ * It fails to open if no server can be reached, if the server has no JetStream, or if it does not let the node in.
+ * After that, it connects again by itself whenever the connection is lost: to the same server, to another one of
+ * [property@AgentBusNats.NatsTransport:urls], or to one that a server has told of. A server that does not answer any
+ * more is noticed after 1.5 seconds.
  *
- * Its properties may be read in any thread. Its signals are emitted in the context that was the thread default where it was made.
- * Of its own, it uses the thread of the transport and three of libnats, and one more while it connects or closes.
+ * Its properties may be read in any thread. Its signals are emitted in the context that was the thread default where it
+ * was made. Of its own, it uses the thread of the transport and three of libnats, and one more while it connects or
+ * closes.
  *
  * ## From Python
  *
@@ -72,9 +73,10 @@
  *
  * ## Who may say what
  *
- * The subject of each packet names the node that has sent it: `agentbus.BUS.from.NODE.…`. If the configuration of the server allows each
- * user to publish only below its own node, nobody can speak as another node. The transport then has
- * %AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE. What a server refuses is told by [signal@AgentBus.Transport::refused]. The file
+ * The subject of each packet names the node that has sent it: `agentbus.BUS.from.NODE.…`. If the configuration of the
+ * server allows each user to publish only below its own node, nobody can speak as another node. The transport then has
+ * %AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE. What a server refuses is told by [signal@AgentBus.Transport::refused].
+ * The file
  * `nats-server.conf` in the examples shows such a configuration.
  *
  * In a subject, letters, digits, `_` and `-` of a name stay as they are, and each other byte is `%` and two hexadecimal
@@ -84,8 +86,9 @@
  *
  * The stream is named `AB_` and the token of the bus, with `=` instead of `%`. The first node makes it, with
  * [property@AgentBusNats.NatsTransport:stream-max-bytes], [property@AgentBusNats.NatsTransport:stream-max-age] and
- * [property@AgentBusNats.NatsTransport:stream-replicas]; later ones take it as it is. When it is full, it takes nothing more until what is
- * old has been dropped: control then waits at its senders. A packet is stored once if it is sent again within two minutes.
+ * [property@AgentBusNats.NatsTransport:stream-replicas]; later ones take it as it is. When it is full, it takes nothing
+ * more until what is old has been dropped: control then waits at its senders. A packet is stored once if it is sent
+ * again within two minutes.
  *
  * Since: 0.2
  */
@@ -416,7 +419,8 @@ nats_transport_install_identity (void)
   /**
    * AgentNatsTransport:nkey-seed-file:
    *
-   * The file with the seed of [property@AgentBusNats.NatsTransport:nkey], which begins with `SU`. It is read whenever the transport connects.
+   * The file with the seed of [property@AgentBusNats.NatsTransport:nkey], which begins with `SU`. It is read whenever
+   * the transport connects.
    *
    * Since: 0.2
    */
@@ -425,7 +429,8 @@ nats_transport_install_identity (void)
   /**
    * AgentNatsTransport:credentials-file:
    *
-   * The file with the JWT and the seed of the user, as the tool `nsc` writes it. It is read whenever the transport connects.
+   * The file with the JWT and the seed of the user, as the tool `nsc` writes it. It is read whenever the transport
+   * connects.
    *
    * Since: 0.2
    */
@@ -438,8 +443,8 @@ nats_transport_install_tls (void)
   /**
    * AgentNatsTransport:ca-file:
    *
-   * The file with the certificates of the authorities that may have signed the certificate of a server, in PEM format. If it is set, TLS is
-   * used.
+   * The file with the certificates of the authorities that may have signed the certificate of a server, in PEM format.
+   * If it is set, TLS is used.
    *
    * Since: 0.2
    */
@@ -480,8 +485,8 @@ nats_transport_install_stream (void)
   /**
    * AgentNatsTransport:stream-max-bytes:
    *
-   * How much control the stream stores, in bytes, or 0 for as much as the server allows. Only the node that makes the stream says
-   * so.
+   * How much control the stream stores, in bytes, or 0 for as much as the server allows. Only the node that makes the
+   * stream says so.
    *
    * Since: 0.2
    */
@@ -491,8 +496,8 @@ nats_transport_install_stream (void)
   /**
    * AgentNatsTransport:stream-max-age:
    *
-   * How long the stream stores control, in seconds, or 0 for ever. A node that is away for longer than this loses what was sent
-   * to it before. Only the node that makes the stream says so.
+   * How long the stream stores control, in seconds, or 0 for ever. A node that is away for longer than this loses what
+   * was sent to it before. Only the node that makes the stream says so.
    *
    * Since: 0.2
    */
@@ -501,8 +506,8 @@ nats_transport_install_stream (void)
   /**
    * AgentNatsTransport:stream-replicas:
    *
-   * On how many servers of a cluster the stream is stored. With 3, control survives the loss of a server and its disk. Only the
-   * node that makes the stream says so.
+   * On how many servers of a cluster the stream is stored. With 3, control survives the loss of a server and its disk.
+   * Only the node that makes the stream says so.
    *
    * Since: 0.2
    */
@@ -561,8 +566,8 @@ agent_nats_transport_init (AgentNatsTransport *self)
  * agent_nats_transport_new:
  * @urls: (nullable) (array zero-terminated=1) (transfer none): the servers, or %NULL for `nats://127.0.0.1:4222`
  *
- * Makes a transport that reaches the servers without a password and without TLS, with the default properties. For anything else, set
- * properties when the object is made.
+ * Makes a transport that reaches the servers without a password and without TLS, with the default properties. For
+ * anything else, set properties when the object is made.
  *
  * May be called in any thread. The signals of the transport are emitted in the context that is the thread default here.
  *

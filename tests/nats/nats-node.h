@@ -8,8 +8,8 @@
 G_BEGIN_DECLS
 
 /*
- * A transport in a thread of its own, and what it has reported. The functions are called in the main thread. Those that wait fail
- * when it takes more than a minute.
+ * A transport in a thread of its own, and what it has reported. The functions are called in the main thread. Those that
+ * wait fail when it takes more than a minute.
  */
 typedef struct
 {

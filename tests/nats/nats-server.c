@@ -40,17 +40,13 @@ server_write_configuration (TestNatsServer *self,
                             const char     *more)
 {
   g_autofree char *path = g_build_filename (self->folder, "server.conf", NULL);
-  g_autofree char *text = g_strdup_printf ("listen: \"127.0.0.1:%u\"\n"
-                                           "jetstream { store_dir: \"%s/store\", max_mem: 64MB, max_file: 2GB }\n%s\n",
-                                           self->port,
-                                           self->folder,
-                                           more != NULL ? more : "");
+  g_autofree char *text = g_strdup_printf ("listen: \"127.0.0.1:%u\"\n%s\n", self->port, more);
 
   g_assert_true (g_file_set_contents (path, text, -1, NULL));
 }
 
-TestNatsServer *
-test_nats_server_new (const char *more_configuration)
+static TestNatsServer *
+server_new (void)
 {
   TestNatsServer *self = g_new0 (TestNatsServer, 1);
 
@@ -58,7 +54,29 @@ test_nats_server_new (const char *more_configuration)
   g_assert_nonnull (self->folder);
   self->port = server_find_port ();
   self->url = g_strdup_printf ("nats://127.0.0.1:%u", self->port);
-  server_write_configuration (self, more_configuration);
+  return self;
+}
+
+/* With JetStream, and with what is given. */
+TestNatsServer *
+test_nats_server_new (const char *more_configuration)
+{
+  TestNatsServer  *self = server_new ();
+  g_autofree char *configuration = g_strdup_printf ("jetstream { store_dir: \"%s/store\", max_mem: 64MB, max_file: 2GB }\n%s",
+                                                    self->folder,
+                                                    more_configuration != NULL ? more_configuration : "");
+
+  server_write_configuration (self, configuration);
+  test_nats_server_start (self);
+  return self;
+}
+
+TestNatsServer *
+test_nats_server_new_without_jetstream (void)
+{
+  TestNatsServer *self = server_new ();
+
+  server_write_configuration (self, "");
   test_nats_server_start (self);
   return self;
 }

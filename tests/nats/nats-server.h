@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /*
- * A nats-server of the test, on a free port of the loopback device, with a store in a temporary folder. It ends with the test.
- * All functions are called in the main thread.
+ * A nats-server of the test, on a free port of the loopback device, with a store in a temporary folder. It ends with
+ * the test. All functions are called in the main thread.
  */
 typedef struct
 {
@@ -20,6 +20,8 @@ typedef struct
 
 char           *test_nats_find          (void);
 TestNatsServer *test_nats_server_new    (const char     *more_configuration);
+TestNatsServer *test_nats_server_new_without_jetstream
+                                        (void);
 void            test_nats_server_free   (TestNatsServer *self);
 void            test_nats_server_start  (TestNatsServer *self);
 void            test_nats_server_signal (TestNatsServer *self,

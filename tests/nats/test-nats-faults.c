@@ -5,6 +5,7 @@
 #include "nats-node.h"
 #include "nats-server.h"
 
+#include <nats/nats.h>
 #include <signal.h>
 #include <string.h>
 
@@ -62,6 +63,7 @@ sender_start (TestNatsNode *node,
   Sender *self = data;
 
   self->node = node;
+  self->n_calls = node->done->len;
   self->timer = g_timeout_source_new (2);
   g_source_set_callback (self->timer, sender_pump, self, NULL);
   g_source_attach (self->timer, node->thread->context);
@@ -183,6 +185,41 @@ test_lost_store (void)
   g_assert_cmpuint (b->packets->len, ==, 12);
 }
 
+static void
+delete_stream (const char *url)
+{
+  natsConnection *connection = NULL;
+  jsCtx          *jetstream = NULL;
+
+  g_assert_cmpint (natsConnection_ConnectTo (&connection, url), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_JetStream (&jetstream, connection, NULL), ==, NATS_OK);
+  g_assert_cmpint (js_DeleteStream (jetstream, "AB_default", NULL, NULL), ==, NATS_OK);
+  jsCtx_Destroy (jetstream);
+  natsConnection_Destroy (connection);
+}
+
+/* Nobody tells the nodes that their stream is gone. */
+static void
+test_deleted_stream (void)
+{
+  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
+  g_autoptr (TestNatsNode) a = test_nats_node_new_open ("a", server->url);
+  g_autoptr (TestNatsNode) b = test_nats_node_new_open ("b", server->url);
+  Sender sender = { .to = "b", .n = 100 };
+
+  test_nats_node_send_control (a, "b", 1000, "first");
+  test_nats_node_wait_packets (b, 1);
+  delete_stream (server->url);
+  test_nats_node_send_control (a, "b", 1001, "nobody hears it");
+  g_assert_cmpint (test_nats_node_wait_done (a, 1), ==, G_IO_ERROR_NOT_FOUND);
+
+  test_nats_node_run (a, sender_start, &sender);
+  test_nats_node_wait (a, sender_has_stored, GUINT_TO_POINTER (100));
+  test_nats_node_wait_packets (b, 100);
+  sender_stop (&sender);
+  g_assert_cmpint (agent_transport_get_state (a->transport), ==, AGENT_TRANSPORT_STATE_CONNECTED);
+}
+
 /* --- A server that does not answer --- */
 
 typedef struct
@@ -260,7 +297,8 @@ test_stopped_server (void)
   test_nats_node_wait_state (a, AGENT_TRANSPORT_STATE_LOST, 1);
   g_assert_cmpint (test_nats_node_wait_done (a, 0), !=, -1);
 
-  /* The server is given up after 150 ticks. A blocked thread would have ticked once. nats.c alone would have waited for 1000. */
+  /* The server is given up after 150 ticks. A blocked thread would have ticked once. nats.c alone would have waited for
+   * 1000. */
   g_mutex_lock (&a->lock);
   g_assert_cmpuint (ticker.n, >, 20);
   g_assert_cmpuint (ticker.n, <, 600);
@@ -452,6 +490,7 @@ main (int   argc,
 
   test_add_func ("/agentbus/nats-faults/killed-server", test_killed_server);
   test_add_func ("/agentbus/nats-faults/lost-store", test_lost_store);
+  test_add_func ("/agentbus/nats-faults/deleted-stream", test_deleted_stream);
   test_add_func ("/agentbus/nats-faults/stopped-server", test_stopped_server);
   test_add_func ("/agentbus/nats-faults/close-while-stopped", test_close_while_stopped);
   test_add_func ("/agentbus/nats-faults/close-while-lost", test_close_while_lost);

@@ -306,6 +306,19 @@ test_no_server (void)
 }
 
 static void
+test_no_jetstream (void)
+{
+  g_autoptr (TestNatsServer) server = test_nats_server_new_without_jetstream ();
+  const char *const urls[] = { server->url, NULL };
+  g_autoptr (TestNatsNode) a = test_nats_node_new ("a", "node-id", "a", "urls", urls, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (test_nats_node_open (a, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_cmpint (agent_transport_get_state (a->transport), ==, AGENT_TRANSPORT_STATE_CLOSED);
+}
+
+static void
 test_open_again (void)
 {
   g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
@@ -367,6 +380,7 @@ main (int   argc,
   test_add_func ("/agentbus/nats/names", test_names);
   test_add_func ("/agentbus/nats/two-buses", test_two_buses);
   test_add_func ("/agentbus/nats/no-server", test_no_server);
+  test_add_func ("/agentbus/nats/no-jetstream", test_no_jetstream);
   test_add_func ("/agentbus/nats/open-again", test_open_again);
   test_add_func ("/agentbus/nats/capabilities", test_capabilities);
   return g_test_run ();
