@@ -22,7 +22,8 @@ typedef void (*AgentNatsReplyFunc) (gpointer      data,
                                     const GError *error);
 
 AgentNatsRequests *_agent_nats_requests_new        (GMainContext        *context,
-                                                    const char          *inbox);
+                                                    const char          *inbox,
+                                                    guint                max_wait);
 void               _agent_nats_requests_free       (AgentNatsRequests   *self);
 natsStatus         _agent_nats_requests_begin      (AgentNatsRequests   *self,
                                                     AgentNatsConnection *connection);

@@ -9,9 +9,6 @@
 #include "transport-nats/agent-nats-drain-private.h"
 #include "transport-nats/agent-nats-timer-private.h"
 
-/* How long a reply may take, in microseconds. */
-#define REQUESTS_MAX_WAIT (1500 * G_GINT64_CONSTANT (1000))
-
 typedef struct
 {
   guint64            number;
@@ -33,6 +30,7 @@ struct _AgentNatsRequests
   GQueue               waiting;   /* of Request, by deadline */
   GQueue               refused;   /* of Request */
   GString             *reply;     /* (owned): the last subject */
+  gint64               max_wait;  /* µs */
   guint64              n_requests;
   guint                n_inboxes;
 };
@@ -161,10 +159,11 @@ _agent_nats_requests_drain (AgentNatsRequests *self)
 
 /* --- Requests --- */
 
-/* @inbox: the prefix of subjects that only this node may read */
+/* @inbox: the prefix of subjects that only this node may read. @max_wait: for a reply, in milliseconds */
 AgentNatsRequests *
 _agent_nats_requests_new (GMainContext *context,
-                          const char   *inbox)
+                          const char   *inbox,
+                          guint         max_wait)
 {
   AgentNatsRequests *self = g_new0 (AgentNatsRequests, 1);
 
@@ -172,6 +171,7 @@ _agent_nats_requests_new (GMainContext *context,
   self->inbox = g_strdup_printf ("%s.%08x%08x", inbox, g_random_int (), g_random_int ());
   self->timer = _agent_nats_timer_new (context, "[agentbus] NATS requests", requests_on_time, self);
   self->armed = -1;
+  self->max_wait = max_wait * G_GINT64_CONSTANT (1000);
   self->by_number = g_hash_table_new (g_int64_hash, g_int64_equal);
   self->reply = g_string_new (NULL);
   g_queue_init (&self->waiting);
@@ -228,7 +228,7 @@ _agent_nats_requests_expect (AgentNatsRequests *self,
   Request *request = requests_new_request (func, data);
 
   request->number = ++self->n_requests;
-  request->deadline = g_get_monotonic_time () + REQUESTS_MAX_WAIT;
+  request->deadline = g_get_monotonic_time () + self->max_wait;
   g_hash_table_insert (self->by_number, &request->number, request);
   g_queue_push_tail_link (&self->waiting, &request->link);
   requests_arm (self, request->deadline);

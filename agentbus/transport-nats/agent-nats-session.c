@@ -16,6 +16,9 @@
 #define SESSION_RANDOM_MAX 160
 #define SESSION_MANY_ATTEMPTS 60
 #define SESSION_RANDOM_LATE 1000
+/* How long the server may take to store a packet, and to make a stream or a consumer, in milliseconds. */
+#define SESSION_STORING_WAIT 1500
+#define SESSION_MAKING_WAIT 4000
 /* A connection that was there for so long was a success, in microseconds. */
 #define SESSION_LONG_ENOUGH (5 * G_USEC_PER_SEC)
 
@@ -382,6 +385,7 @@ _agent_nats_session_new (AgentTransport          *transport,
 {
   AgentNatsSession *self = g_new0 (AgentNatsSession, 1);
   const char       *node_id = agent_transport_get_node_id (transport);
+  const char       *inbox;
 
   self->transport = g_object_ref (transport);
   self->context = g_main_context_ref_thread_default ();
@@ -391,8 +395,9 @@ _agent_nats_session_new (AgentTransport          *transport,
 
   self->again = _agent_nats_timer_new (self->context, "[agentbus] NATS reconnect", session_connect, self);
   self->subjects = _agent_nats_subjects_new (agent_transport_get_bus_name (transport), node_id);
-  self->requests = _agent_nats_requests_new (self->context, _agent_nats_subjects_get_inbox (self->subjects));
-  self->storings = _agent_nats_requests_new (self->context, _agent_nats_subjects_get_inbox (self->subjects));
+  inbox = _agent_nats_subjects_get_inbox (self->subjects);
+  self->requests = _agent_nats_requests_new (self->context, inbox, SESSION_MAKING_WAIT);
+  self->storings = _agent_nats_requests_new (self->context, inbox, SESSION_STORING_WAIT);
   self->inlet = _agent_nats_inlet_new (self->subjects, session_on_packet, self);
   self->patterns = _agent_nats_patterns_new (self->subjects, self->inlet);
   self->consumer = _agent_nats_consumer_new (

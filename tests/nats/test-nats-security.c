@@ -304,8 +304,10 @@ test_nkey (void)
           test_nats_node_new ("a", "node-id", "a", "urls", urls, "nkey", nkey, "nkey-seed-file", right_seed, NULL);
       g_autoptr (TestNatsNode) wrong =
           test_nats_node_new ("b", "node-id", "b", "urls", urls, "nkey", nkey, "nkey-seed-file", wrong_seed, NULL);
+      GError *error = NULL;
 
-      g_assert_true (test_nats_node_open (right, NULL));
+      test_nats_node_open (right, &error);
+      g_assert_no_error (error);
       assert_refused_at_open (wrong);
       g_assert_true (agent_transport_get_capabilities (right->transport) & AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE);
     }
