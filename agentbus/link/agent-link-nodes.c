@@ -283,6 +283,14 @@ link_read_presence (AgentLink             *self,
 
 /* --- The sink --- */
 
+/* Whether the packet shows that the session goes on. What is for all nodes has no session. */
+static gboolean
+link_is_of_session (const AgentNode       *node,
+                    const AgentPacketHead *head)
+{
+  return head->from_session == 0 || node->peer_session == 0 || head->from_session == node->peer_session;
+}
+
 static void
 link_on_received (gpointer     data,
                   const char  *id,
@@ -303,7 +311,7 @@ link_on_received (gpointer     data,
       return;
     }
 
-  if (node != NULL)
+  if (node != NULL && link_is_of_session (node, &head))
     node->heard_at = _agent_clock_now ();
   if (traffic == AGENT_TRAFFIC_PRESENCE)
     link_read_presence (self, id, &reader, &head);
