@@ -140,10 +140,26 @@ villain_say_hello (Villain *self)
   villain_send (self, AGENT_TRAFFIC_PRESENCE, packet);
 }
 
+/* What it has said before is forgotten, also numbers above which there is none. */
+static void
+villain_say_goodbye (Villain *self)
+{
+  AgentPacketWriter writer = { 0 };
+  AgentPacketHead   head = { .from_session = 0 };
+  g_autoptr (GBytes) packet = NULL;
+
+  _agent_packet_writer_add (&writer, AGENT_RECORD_GOODBYE, g_variant_new ("(s)", "anew"));
+  packet = _agent_packet_writer_finish (&writer, &head);
+  villain_send (self, AGENT_TRAFFIC_PRESENCE, packet);
+}
+
 static void
 villain_begin (Villain *self)
 {
+  villain_say_goodbye (self);
   self->session = MAX (self->session + 1, (guint64) g_get_real_time ());
+  if (self->session >= G_MAXINT64 / 2)
+    self->session = (guint64) g_get_real_time ();
   self->peer_session = 0;
   self->numbers[AGENT_TRAFFIC_DATA] = self->numbers[AGENT_TRAFFIC_CONTROL] = 1;
   while (self->peer_session == 0)
@@ -416,7 +432,7 @@ test_clock_set_back (TestFixture *f)
 
   villain_init (&villain, f, 1);
   later = (guint64) g_get_real_time () + 1000 * (guint64) G_USEC_PER_SEC;
-  villain.session = later;
+  villain.session = later - 1;
   villain_begin (&villain);
   villain.session = later / 2;
   villain.peer_session = 0;
