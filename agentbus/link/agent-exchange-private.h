@@ -21,6 +21,10 @@ typedef struct
 /* How many requests that were withdrawn are kept until they are answered. */
 #define AGENT_EXCHANGE_MAX_WITHDRAWN 1000
 
+/* How many requests of the other node are known at a time. Further ones are worked, but not cancelled when that node is gone: so a
+ * node that asks somebody who never answers takes no more memory than that. */
+#define AGENT_EXCHANGE_MAX_WORKED 100000
+
 /* Somebody who sends what is left to say. Takes @message. */
 typedef void (*AgentExchangeFunc) (gpointer      data,
                                    AgentMessage *message);

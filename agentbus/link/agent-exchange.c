@@ -114,7 +114,7 @@ _agent_exchange_received (AgentExchange *self,
   if (!exchange_concerns (message))
     return;
 
-  if (_agent_message_is_request (message))
+  if (_agent_message_is_request (message) && g_hash_table_size (self->worked) < AGENT_EXCHANGE_MAX_WORKED)
     exchange_add (self->worked, message);
   else if (exchange_is_answer (message))
     g_hash_table_remove (self->asked, agent_message_get_task_id (message));

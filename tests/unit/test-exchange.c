@@ -109,6 +109,24 @@ test_withdrawn (void)
   _agent_exchange_clear (&self);
 }
 
+/* Requests of another node that are never answered have a bound, and those that were known before are still cancelled. */
+static void
+test_flood (void)
+{
+  AgentExchange self;
+
+  _agent_exchange_init (&self);
+  for (guint i = 0; i < AGENT_EXCHANGE_MAX_WORKED + 10; i++)
+    {
+      g_autofree char *id = g_strdup_printf ("%u", i);
+
+      exchange_note (&self, FALSE, exchange_request (id));
+    }
+  g_assert_cmpuint (g_hash_table_size (self.worked), ==, AGENT_EXCHANGE_MAX_WORKED);
+  g_assert_true (g_hash_table_contains (self.worked, "0"));
+  _agent_exchange_clear (&self);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -118,6 +136,7 @@ main (int    argc,
   test_add_func ("/exchange/asked", test_asked);
   test_add_func ("/exchange/worked", test_worked);
   test_add_func ("/exchange/withdrawn", test_withdrawn);
+  test_add_func ("/exchange/flood", test_flood);
 
   return g_test_run ();
 }
