@@ -99,11 +99,16 @@ office_end (Office         *self,
   test_task_assert (self->world->fixture, task, status, code);
 }
 
+/* Each answer goes through the bus of who has asked, also where the worker is elsewhere in the same process. */
 static void
 test_complete_many (TestWorld *world)
 {
-  Office    *office = office_new (world);
-  AgentTask *tasks[100];
+  static const char *const filter[] = { "task-response", NULL };
+  Office                  *office = office_new (world);
+  AgentTask               *tasks[100];
+  g_autoptr (TestRecorder) monitor = test_recorder_new ("monitor", NULL, NULL);
+
+  g_assert_true (agent_bus_add_monitor (world->nodes[0].bus, AGENT_SUBSCRIBER (monitor), filter, NULL));
 
   agent_actor_set_max_jobs (office->worker, 200);
   for (guint i = 0; i < G_N_ELEMENTS (tasks); i++)
@@ -122,6 +127,9 @@ test_complete_many (TestWorld *world)
       office_end (office, tasks[i], AGENT_TASK_STATUS_COMPLETED, -1);
     }
   g_assert_cmpuint (office->n_finished, ==, G_N_ELEMENTS (tasks));
+  if (test_world_is_connected (world))
+    test_world_wait (world, test_recorder_count (monitor) == G_N_ELEMENTS (tasks));
+  agent_bus_remove_monitor (world->nodes[0].bus, AGENT_SUBSCRIBER (monitor));
   office_free (office);
 }
 
