@@ -7,6 +7,8 @@
 #include "bench-transport-node.h"
 #include "bench-transport.h"
 
+#define CROWD 10000
+
 /* --- The receiver --- */
 
 typedef struct
@@ -159,6 +161,7 @@ answer_on_message (AgentSubscriber *subscriber,
                       "tock", AGENT_CHANNEL_DATA, "receiver", "sender", agent_message_get_payload (message)));
 }
 
+/* @kind: `crowd` for many others beside, who get nothing */
 void
 bench_bus_answer_part (const char *address,
                        guint       n,
@@ -166,6 +169,12 @@ bench_bus_answer_part (const char *address,
 {
   AgentBus *bus = bench_node_open (address, "two");
 
+  for (guint i = 0; i < CROWD && g_str_equal (kind, "crowd"); i++)
+    {
+      g_autofree char *name = g_strdup_printf ("other-%u", i);
+
+      bench_node_add (bus, name, 100, NULL, NULL);
+    }
   bench_node_add (bus, "receiver", n, G_CALLBACK (answer_on_message), bus);
   bench_part_tell ("ready");
   bench_node_run ();
