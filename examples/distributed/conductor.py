@@ -142,6 +142,9 @@ class Conductor:
         while not condition():
             self.changed.clear()
             await self.changed.wait()
+            for trouble in self.troubles:
+                if trouble.done():
+                    trouble.result()
 
     async def ask(self, node):
         """What the node has sent, received and lost. If it is not there, what is known stays."""
@@ -160,7 +163,10 @@ class Conductor:
     # --- What goes wrong ---
 
     def run(self, trouble):
-        self.troubles.append(asyncio.ensure_future(trouble))
+        """What it raises is raised by who waits for the scenes."""
+        task = asyncio.ensure_future(trouble)
+        task.add_done_callback(lambda task: self.changed.set())
+        self.troubles.append(task)
 
     async def kill_worker(self, node):
         async with self.killing:

@@ -57,7 +57,7 @@ class Server:
     """`registrar` is the node that may make the stream: it has to be the first one."""
 
     def __init__(self, nodes, registrar):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix='agentbus-nats-'))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix='agentbus-server-'))
         self.port = free_port()
         self.url = f'nats://127.0.0.1:{self.port}'
         self.passwords = {node: secrets.token_hex(16) for node in nodes}
@@ -97,4 +97,4 @@ class Server:
 
     async def close(self):
         await self.kill(signal.SIGTERM)
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
