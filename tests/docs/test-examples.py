@@ -293,6 +293,16 @@ def run_unit(source, _overrides):
     return said or 'the unit has no errors\n'
 
 
+def run_configuration(source, _overrides):
+    """A configuration of nats-server."""
+    users = (SOURCE / 'examples/distributed/nats-users.conf').read_text(encoding='utf-8')
+    source.with_name('nats-users.conf').write_text(re.sub(r'\$\w+_PASSWORD', '"secret"', users), encoding='utf-8')
+    text = source.read_text(encoding='utf-8').replace('/var/lib/nats', str(source.parent))
+    source.write_text(text, encoding='utf-8')
+    run('nats-server', '-t', '-c', source)
+    return 'the configuration has no errors\n'
+
+
 def run_js(source, overrides):
     return run('gjs', '-m', source, overrides=overrides)
 
@@ -311,6 +321,7 @@ LANGUAGES = {
     'vala': (run_vala, ['valac', 'cc', 'pkg-config'], ['introspection/agentbus-1.vapi']),
     'lua': (run_lua, ['lua5.3'], ['introspection/AgentBus-1.typelib']),
     'ini': (run_unit, ['systemd-analyze'], []),
+    'conf': (run_configuration, ['nats-server'], []),
 }
 
 
@@ -322,7 +333,7 @@ def forever(text):
 
 def complete(example):
     """The whole program of an example."""
-    if example.complete or example.language == 'ini':
+    if example.complete or example.language in ('ini', 'conf'):
         return example.text
 
     driver = DRIVERS.get(f'{example.path} {example.language}')
