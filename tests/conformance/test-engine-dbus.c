@@ -39,7 +39,7 @@ dbus_make (gpointer    engine,
                        "bus-name",
                        "test",
                        "heartbeat-interval",
-                       50,
+                       300,
                        NULL);
 }
 

@@ -49,7 +49,7 @@ nats_make (gpointer    engine,
                        "bus-name",
                        "test",
                        "heartbeat-interval",
-                       50,
+                       300,
                        NULL);
 }
 
