@@ -62,8 +62,7 @@ office_new (TestWorld *world)
 static void
 office_free (Office *self)
 {
-  g_ptr_array_set_size (self->jobs, 0);
-  g_ptr_array_unref (self->jobs);
+  test_jobs_free (self->worker, self->jobs);
   g_object_unref (self->boss);
   g_object_unref (self->worker);
   g_string_free (self->words, TRUE);
@@ -269,8 +268,7 @@ test_wait_for_target (TestWorld *world)
   test_world_wait (world, jobs->len == 1);
   agent_job_complete (jobs->pdata[0], NULL);
   office_end (office, task, AGENT_TASK_STATUS_COMPLETED, -1);
-  g_ptr_array_set_size (jobs, 0);
-  g_ptr_array_unref (jobs);
+  test_jobs_free (late, jobs);
   g_object_unref (late);
   office_free (office);
 }

@@ -87,8 +87,7 @@ storm_init (Storm       *self,
 static void
 storm_clear (Storm *self)
 {
-  g_ptr_array_set_size (self->jobs, 0);
-  g_ptr_array_unref (self->jobs);
+  test_jobs_free (self->worker, self->jobs);
   g_ptr_array_unref (self->tasks);
   test_world_free (self->world);
   for (guint i = 0; i < 2; i++)

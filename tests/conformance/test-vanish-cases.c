@@ -45,8 +45,7 @@ vanish_worker (TestWorld *world,
       g_assert_nonnull (agent_task_get_error (tasks[i]));
       g_object_unref (tasks[i]);
     }
-  g_ptr_array_set_size (jobs, 0);
-  g_ptr_array_unref (jobs);
+  test_jobs_free (worker, jobs);
   g_object_unref (worker);
 }
 
@@ -69,7 +68,7 @@ vanish_requester (TestWorld *world,
 {
   AgentActor *boss = agent_actor_new ("boss");
   g_autoptr (AgentActor) worker = agent_actor_new ("worker");
-  g_autoptr (GPtrArray) jobs = test_jobs_new (worker);
+  GPtrArray *jobs = test_jobs_new (worker);
   AgentTask *tasks[3];
 
   test_world_join (world, 0, boss);
@@ -88,7 +87,7 @@ vanish_requester (TestWorld *world,
       test_world_wait (world, agent_job_is_cancelled (jobs->pdata[i]));
       g_object_unref (tasks[i]);
     }
-  g_ptr_array_set_size (jobs, 0);
+  test_jobs_free (worker, jobs);
   g_object_unref (boss);
 }
 
@@ -127,8 +126,7 @@ test_comes_again (TestWorld *world)
       test_world_wait (world, agent_task_has_finished (task));
       test_task_assert_completed (world->fixture, task);
 
-      g_ptr_array_set_size (jobs, 0);
-      g_ptr_array_unref (jobs);
+      test_jobs_free (worker, jobs);
       test_world_stop (world, 1, AGENT_LEAVE_FLAGS_NONE);
       g_object_unref (worker);
       test_world_wait (world, !test_world_has_name (world, 0, "worker"));

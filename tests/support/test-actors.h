@@ -63,6 +63,17 @@ test_jobs_keep (AgentActor *actor,
                          0);
 }
 
+/* Frees @jobs of @actor, which keeps no more of them: otherwise a request that comes late would keep the actor, which keeps it. */
+static inline void
+test_jobs_free (AgentActor *actor,
+                GPtrArray  *jobs)
+{
+  g_signal_handlers_disconnect_matched (
+      actor, G_SIGNAL_MATCH_FUNC, 0, 0, NULL, (gpointer) test_jobs_on_request, NULL);
+  g_ptr_array_set_size (jobs, 0);
+  g_ptr_array_unref (jobs);
+}
+
 static inline GPtrArray *
 test_jobs_new (AgentActor *actor)
 {

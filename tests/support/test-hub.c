@@ -415,7 +415,7 @@ test_hub_new (guint32 seed)
 void
 test_hub_free (TestHub *self)
 {
-  g_assert_cmpint (self->n_ports, ==, 0);
+  g_assert_cmpuint (test_hub_count_ports (self), ==, 0);
 
   g_hash_table_unref (self->ports);
   g_rand_free (self->rand);
