@@ -45,6 +45,7 @@ void                 _agent_nats_connection_close          (AgentNatsConnection 
 natsConnection      *_agent_nats_connection_get_nats       (AgentNatsConnection            *self);
 gboolean             _agent_nats_connection_is_usable      (AgentNatsConnection            *self);
 gsize                _agent_nats_connection_get_buffered   (AgentNatsConnection            *self);
+void                 _agent_nats_connection_write          (AgentNatsConnection            *self);
 gboolean             _agent_nats_connection_is_encrypted   (AgentNatsConnection            *self);
 guint                _agent_nats_connection_get_url        (AgentNatsConnection            *self);
 gsize                _agent_nats_connection_get_max_packet (AgentNatsConnection            *self);

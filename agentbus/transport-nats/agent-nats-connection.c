@@ -455,6 +455,13 @@ _agent_nats_connection_get_buffered (AgentNatsConnection *self)
   return n > 0 ? (gsize) n : 0;
 }
 
+/* What was published is written now, and not in the next iteration, unless that could wait. */
+void
+_agent_nats_connection_write (AgentNatsConnection *self)
+{
+  _agent_nats_socket_write (self->socket);
+}
+
 gboolean
 _agent_nats_connection_is_encrypted (AgentNatsConnection *self)
 {

@@ -170,7 +170,10 @@ _agent_nats_outlet_send_data (AgentNatsOutlet *self,
     status = outlet_publish (self, _agent_nats_subjects_get_peer (self->subjects, node)->data, packet);
 
   if (status == NATS_OK)
-    return TRUE;
+    {
+      _agent_nats_connection_write (self->connection);
+      return TRUE;
+    }
 
   if (status == NATS_MAX_PAYLOAD)
     {

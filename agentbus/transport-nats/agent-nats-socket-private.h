@@ -34,6 +34,7 @@ void             _agent_nats_socket_forget    (AgentNatsSocket            *self)
 natsStatus       _agent_nats_socket_configure (AgentNatsSocket            *self,
                                                natsOptions                *options);
 gboolean         _agent_nats_socket_is_usable (AgentNatsSocket            *self);
+void             _agent_nats_socket_write     (AgentNatsSocket            *self);
 gboolean         _agent_nats_socket_take_activity
                                               (AgentNatsSocket            *self);
 void             _agent_nats_socket_hang_up   (AgentNatsSocket            *self);

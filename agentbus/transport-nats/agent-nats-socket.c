@@ -272,6 +272,18 @@ _agent_nats_socket_is_usable (AgentNatsSocket *self)
   return atomic_load (&self->is_polled);
 }
 
+/* Writes what there is, if the kernel may have room. A write waits for the next iteration otherwise. In the thread of the context. */
+void
+_agent_nats_socket_write (AgentNatsSocket *self)
+{
+  if (socket_wants_poll (self))
+    return;
+
+  g_rec_mutex_lock (&self->busy);
+  socket_write (self);
+  g_rec_mutex_unlock (&self->busy);
+}
+
 /* Whether anything has come in since the last call. */
 gboolean
 _agent_nats_socket_take_activity (AgentNatsSocket *self)
