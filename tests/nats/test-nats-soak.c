@@ -10,14 +10,14 @@
 
 /*
  * Buses of two processes, and everything else killed with -9, three times in the middle: the server while control comes in, and
- * the worker while it is asked.
+ * the worker while it is asked. Data gets lost with the server, but each message is counted.
  *
  * AGENTBUS_SOAK is how many rounds there are, and makes them ten times as long.
  */
 
 #define N_KILLS 3
 
-#define N_CONTROL 5000
+#define N_MESSAGES 5000
 #define N_REQUESTS 1000
 #define N_OPEN 100 /* requests at a time */
 #define BURST 25   /* messages in a millisecond */
@@ -50,11 +50,12 @@ node_keep_result (GObject      *source,
 
 static AgentBus *
 node_open (const char *url,
-           const char *id)
+           const char *id,
+           guint       capacity)
 {
   const char *const urls[] = { url, NULL };
   g_autoptr (AgentTransport) transport = g_object_new (AGENT_TYPE_NATS_TRANSPORT, "urls", urls, "node-id", id, NULL);
-  AgentBus *bus = g_object_new (AGENT_TYPE_BUS, "transport", transport, NULL);
+  AgentBus *bus = g_object_new (AGENT_TYPE_BUS, "transport", transport, "capacity", capacity, NULL);
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -106,7 +107,7 @@ process_start (const char *role,
   return test_process_new (argv);
 }
 
-/* --- Control --- */
+/* --- A stream of messages --- */
 
 /* The other process. */
 typedef struct
@@ -114,19 +115,20 @@ typedef struct
   AgentBus *bus;
   guint32   next;
   guint32   n;
-} ControlSender;
+  gboolean  is_control;
+} StreamSender;
 
 static gboolean
-control_send_some (gpointer user_data)
+stream_send_some (gpointer user_data)
 {
-  ControlSender *self = user_data;
+  StreamSender *self = user_data;
 
   for (guint i = 0; i < BURST && self->next < self->n; i++)
     {
       AgentMessage *message = agent_message_new_custom (
           "step", AGENT_CHANNEL_DATA, "sender", "receiver", g_variant_new_uint32 (self->next++));
 
-      agent_message_set_reliable (message, TRUE);
+      agent_message_set_reliable (message, self->is_control);
       agent_bus_send (self->bus, message);
     }
 
@@ -134,80 +136,131 @@ control_send_some (gpointer user_data)
 }
 
 static void
-control_on_receiver (AgentBus   *bus,
-                     const char *name,
-                     gpointer    user_data)
+stream_on_receiver (AgentBus   *bus,
+                    const char *name,
+                    gpointer    user_data)
 {
-  g_timeout_add (1, control_send_some, user_data);
+  g_timeout_add (1, stream_send_some, user_data);
 }
 
+G_NORETURN
 static void
-control_run_sender (const char *url,
-                    guint       n)
+stream_run_sender (const char *url,
+                   guint       n,
+                   gboolean    is_control)
 {
-  ControlSender self = { .n = n };
+  StreamSender self = { .n = n, .is_control = is_control };
 
-  self.bus = node_open (url, "sender");
-  agent_bus_watch_name (self.bus, "receiver", control_on_receiver, NULL, &self, NULL);
+  self.bus = node_open (url, "sender", n);
+  agent_bus_watch_name (self.bus, "receiver", stream_on_receiver, NULL, &self, NULL);
   g_print ("ready\n");
+  while (TRUE)
+    g_main_context_iteration (NULL, TRUE);
 }
 
 /* This process. */
 typedef struct
 {
   TestNatsServer *server;
+  AgentBus       *bus;
   guint32         n_received;
-  guint32         n;
+  guint32         next;
+  gboolean        has_gaps; /* some may be missing */
   guint           n_kills;
-} ControlReceiver;
+} StreamReceiver;
 
 static void
-control_on_message (AgentSubscriber *subscriber,
-                    AgentMessage    *message,
-                    gpointer         user_data)
+stream_on_message (AgentSubscriber *subscriber,
+                   AgentMessage    *message,
+                   gpointer         user_data)
 {
-  ControlReceiver *self = user_data;
+  StreamReceiver *self = user_data;
+  guint32         number = g_variant_get_uint32 (agent_message_get_payload (message));
 
-  g_assert_cmpuint (g_variant_get_uint32 (agent_message_get_payload (message)), ==, self->n_received);
+  if (self->has_gaps)
+    g_assert_cmpuint (number, >=, self->next);
+  else
+    g_assert_cmpuint (number, ==, self->next);
+  self->next = number + 1;
   self->n_received++;
 }
 
+static guint64
+stream_count_lost (StreamReceiver *self)
+{
+  g_autoptr (GVariant) statistics = agent_transport_get_statistics (agent_bus_get_transport (self->bus));
+  guint64 n = 0;
+
+  g_assert_true (g_variant_lookup (statistics, "data-lost", "t", &n));
+  return n;
+}
+
+/* So the loop wakes up when a loss is counted. */
 static void
-control_bounce_server (ControlReceiver *self)
+stream_on_lost (AgentTransport *transport,
+                const char     *node,
+                AgentTraffic    traffic,
+                guint64         n,
+                const char     *where,
+                gpointer        user_data)
+{
+}
+
+static void
+stream_bounce_server (StreamReceiver *self)
 {
   test_nats_server_kill (self->server);
   test_nats_server_start (self->server);
   self->n_kills++;
 }
 
-/* Each is there once, and in order. */
+/* Until all have come, or are counted as lost. */
 static void
-control_round (guint n)
+stream_receive (StreamReceiver *self,
+                guint           n)
 {
-  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
-  ControlReceiver self = { .server = server, .n = n };
-  AgentBus       *bus = node_open (server->url, "receiver");
-  g_autoptr (TestProcess) sender = NULL;
-
-  node_add (bus, "receiver", G_CALLBACK (control_on_message), &self);
-  sender = process_start ("--sender", server->url, n);
-  while (self.n_received < n)
+  while (self->n_received + (self->has_gaps ? stream_count_lost (self) : 0) < n)
     {
       g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
-      if (self.n_kills < N_KILLS && self.n_received >= (self.n_kills + 1) * n / (N_KILLS + 1))
-        control_bounce_server (&self);
+      if (self->n_kills < N_KILLS && self->next >= (self->n_kills + 1) * n / (N_KILLS + 1))
+        stream_bounce_server (self);
     }
-  g_assert_cmpuint (self.n_kills, ==, N_KILLS);
-
-  node_close (bus);
-  g_assert_cmpuint (self.n_received, ==, n);
 }
 
 static void
-test_control (TestFixture *f)
+stream_round (guint       n,
+              const char *role,
+              gboolean    has_gaps)
+{
+  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
+  StreamReceiver self = { .server = server, .has_gaps = has_gaps };
+  g_autoptr (TestProcess) sender = NULL;
+
+  self.bus = node_open (server->url, "receiver", n);
+  g_signal_connect (agent_bus_get_transport (self.bus), "lost", G_CALLBACK (stream_on_lost), NULL);
+  node_add (self.bus, "receiver", G_CALLBACK (stream_on_message), &self);
+  sender = process_start (role, server->url, n);
+  stream_receive (&self, n);
+  g_assert_cmpuint (self.n_kills, ==, N_KILLS);
+  g_assert_cmpuint (self.n_received + stream_count_lost (&self), ==, n);
+
+  node_close (self.bus);
+}
+
+/* Each is there once, and in order. */
+static void
+test_stream_control (TestFixture *f)
 {
   for (guint i = 0; i < soak_get_rounds (); i++)
-    control_round (soak_get_count (N_CONTROL));
+    stream_round (soak_get_count (N_MESSAGES), "--control", FALSE);
+}
+
+/* Each is there once and in order, or is counted. */
+static void
+test_stream_data (TestFixture *f)
+{
+  for (guint i = 0; i < soak_get_rounds (); i++)
+    stream_round (soak_get_count (N_MESSAGES), "--data", TRUE);
 }
 
 /* --- Requests --- */
@@ -227,13 +280,16 @@ worker_on_message (AgentSubscriber *subscriber,
                                                      agent_message_get_payload (message)));
 }
 
+G_NORETURN
 static void
 worker_run (const char *url)
 {
-  AgentBus *bus = node_open (url, "worker");
+  AgentBus *bus = node_open (url, "worker", N_OPEN);
 
   node_add (bus, "worker", G_CALLBACK (worker_on_message), bus);
   g_print ("ready\n");
+  while (TRUE)
+    g_main_context_iteration (NULL, TRUE);
 }
 
 /* This process. */
@@ -332,7 +388,7 @@ request_round (guint n)
   guint              n_kills = 0;
   guint              watch;
 
-  self.bus = node_open (server->url, "asker");
+  self.bus = node_open (server->url, "asker", N_OPEN);
   watch = agent_bus_watch_name (self.bus, "worker", asker_on_worker, asker_on_no_worker, &self, NULL);
   while (self.n_ended < n)
     {
@@ -368,13 +424,10 @@ run_role (const char *role,
           const char *url,
           guint       n)
 {
-  if (g_str_equal (role, "--sender"))
-    control_run_sender (url, n);
-  else
+  if (g_str_equal (role, "--worker"))
     worker_run (url);
-
-  while (TRUE)
-    g_main_context_iteration (NULL, TRUE);
+  else
+    stream_run_sender (url, n, g_str_equal (role, "--control"));
 }
 
 int
@@ -394,7 +447,8 @@ main (int    argc,
 
   test_init_slow (&argc, &argv);
 
-  test_add ("/nats/soak/control", test_control);
+  test_add ("/nats/soak/control", test_stream_control);
+  test_add ("/nats/soak/data", test_stream_data);
   test_add ("/nats/soak/requests", test_requests);
 
   return g_test_run ();
