@@ -111,8 +111,7 @@ G_DEFINE_FLAGS_TYPE (AgentTransportCapabilities, agent_transport_capabilities,
                      G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_REMOTE, "remote"),
                      G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_DURABLE_CONTROL, "durable-control"),
                      G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE, "verified-source"),
-                     G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_PRESENCE_EVENTS, "presence-events"),
-                     G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_TOPICS, "topics"))
+                     G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_CAPABILITIES_PRESENCE_EVENTS, "presence-events"))
 
 G_DEFINE_ENUM_TYPE (AgentTransportState, agent_transport_state,
                     G_DEFINE_ENUM_VALUE (AGENT_TRANSPORT_STATE_CLOSED, "closed"),

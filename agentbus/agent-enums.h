@@ -302,7 +302,6 @@ typedef enum
  * @AGENT_TRANSPORT_CAPABILITIES_DURABLE_CONTROL: The engine stores control: it survives the end of the engine's process.
  * @AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE: The engine proves which node a packet is from.
  * @AGENT_TRANSPORT_CAPABILITIES_PRESENCE_EVENTS: The engine tells at once when the process of a node ends.
- * @AGENT_TRANSPORT_CAPABILITIES_TOPICS: The engine brings broadcasts with a topic only to nodes that want the topic.
  *
  * What the engine of a transport does.
  *
@@ -315,7 +314,6 @@ typedef enum /*< flags >*/
   AGENT_TRANSPORT_CAPABILITIES_DURABLE_CONTROL = 1 << 1,
   AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE = 1 << 2,
   AGENT_TRANSPORT_CAPABILITIES_PRESENCE_EVENTS = 1 << 3,
-  AGENT_TRANSPORT_CAPABILITIES_TOPICS = 1 << 4,
 } AgentTransportCapabilities;
 
 AGENT_AVAILABLE_IN_0_1

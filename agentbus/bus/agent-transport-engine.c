@@ -100,15 +100,13 @@ _agent_transport_get_max_packet (AgentTransport *self)
   return AGENT_TRANSPORT_GET_CLASS (self)->get_max_packet (self);
 }
 
-/* @node: (nullable): NULL for all. @topic: (nullable) */
 gboolean
 _agent_transport_send_data (AgentTransport *self,
                             const char     *node,
-                            const char     *topic,
                             GBytes         *packet,
                             GError        **error)
 {
-  return AGENT_TRANSPORT_GET_CLASS (self)->send_data (self, node, topic, packet, error);
+  return AGENT_TRANSPORT_GET_CLASS (self)->send_data (self, node, packet, error);
 }
 
 void
@@ -128,18 +126,4 @@ _agent_transport_send_presence (AgentTransport *self,
                                 GBytes         *packet)
 {
   AGENT_TRANSPORT_GET_CLASS (self)->send_presence (self, node, packet);
-}
-
-void
-_agent_transport_attach_topic (AgentTransport *self,
-                               const char     *pattern)
-{
-  AGENT_TRANSPORT_GET_CLASS (self)->attach_topic (self, pattern);
-}
-
-void
-_agent_transport_detach_topic (AgentTransport *self,
-                               const char     *pattern)
-{
-  AGENT_TRANSPORT_GET_CLASS (self)->detach_topic (self, pattern);
 }

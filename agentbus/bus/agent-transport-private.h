@@ -116,7 +116,6 @@ gboolean _agent_transport_close_finish    (AgentTransport           *self,
 gsize    _agent_transport_get_max_packet  (AgentTransport           *self);
 gboolean _agent_transport_send_data       (AgentTransport           *self,
                                            const char               *node,
-                                           const char               *topic,
                                            GBytes                   *packet,
                                            GError                  **error);
 void     _agent_transport_send_control    (AgentTransport           *self,
@@ -127,9 +126,5 @@ void     _agent_transport_send_control    (AgentTransport           *self,
 void     _agent_transport_send_presence   (AgentTransport           *self,
                                            const char               *node,
                                            GBytes                   *packet);
-void     _agent_transport_attach_topic    (AgentTransport           *self,
-                                           const char               *pattern);
-void     _agent_transport_detach_topic    (AgentTransport           *self,
-                                           const char               *pattern);
 
 G_END_DECLS

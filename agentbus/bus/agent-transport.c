@@ -216,12 +216,6 @@ transport_real_get_max_packet (AgentTransport *self)
 }
 
 static void
-transport_real_change_topic (AgentTransport *self,
-                             const char     *pattern)
-{
-}
-
-static void
 transport_install_names (void)
 {
   /**
@@ -311,8 +305,6 @@ agent_transport_class_init (AgentTransportClass *klass)
   object_class->set_property = agent_transport_set_property;
   klass->get_capabilities = transport_real_get_capabilities;
   klass->get_max_packet = transport_real_get_max_packet;
-  klass->attach_topic = transport_real_change_topic;
-  klass->detach_topic = transport_real_change_topic;
 
   transport_install_names ();
   transport_install_limits ();

@@ -25,17 +25,14 @@ G_DECLARE_DERIVABLE_TYPE (AgentTransport, agent_transport, AGENT, TRANSPORT, GOb
  *   the task ends the attempt.
  * @close: Sends what the engine has taken but not sent yet, disconnects, and returns the task. After that, nothing
  *   is reported any more.
- * @send_data: Sends a packet to a node, or to every other node if the node is %NULL, at most once, in the order of the
- *   calls. Returns at once. `G_IO_ERROR_WOULD_BLOCK` says that there is no room: then the packet is not lost, and
- *   [method@AgentBus.Transport.ready] is called when there is room. Any other error says that the packet is lost. The topic
- *   is that of a broadcast, or %NULL.
+ * @send_data: Sends a packet to a node, at most once, in the order of the calls. Returns at once.
+ *   `G_IO_ERROR_WOULD_BLOCK` says that there is no room: then the packet is not lost, and
+ *   [method@AgentBus.Transport.ready] is called when there is room. Any other error says that the packet is lost.
  * @send_control: Sends a packet of control to a node. For each call, [method@AgentBus.Transport.control_done] is called
  *   once, later, when the engine has the packet or is known not to have it. The session and the number name a
  *   packet for this node; the same packet may be sent again under them. No more packets are open at a time than
  *   [property@AgentBus.Transport:control-window] says.
  * @send_presence: Sends a small packet to a node, or to every other node if the node is %NULL. It may get lost.
- * @attach_topic: From now on, this node wants broadcasts whose topic matches the pattern. The default does nothing.
- * @detach_topic: Undoes @attach_topic. The default does nothing.
  *
  * What an engine for a transport implements.
  *
@@ -58,7 +55,6 @@ struct _AgentTransportClass
                                  GTask                *task);
   gboolean (* send_data)        (AgentTransport       *self,
                                  const char           *node,
-                                 const char           *topic,
                                  GBytes               *packet,
                                  GError              **error);
   void     (* send_control)     (AgentTransport       *self,
@@ -69,10 +65,6 @@ struct _AgentTransportClass
   void     (* send_presence)    (AgentTransport       *self,
                                  const char           *node,
                                  GBytes               *packet);
-  void     (* attach_topic)     (AgentTransport       *self,
-                                 const char           *pattern);
-  void     (* detach_topic)     (AgentTransport       *self,
-                                 const char           *pattern);
 
   /*< private >*/
   gpointer padding[8];

@@ -83,7 +83,7 @@ send_data_packet (AgentNode *self)
 {
   g_autoptr (GError) error = NULL;
 
-  if (_agent_transport_send_data (self->core->transport, self->id, NULL, self->stuck, &error))
+  if (_agent_transport_send_data (self->core->transport, self->id, self->stuck, &error))
     {
       _agent_node_figures_count (self->figures, AGENT_FIGURE_DATA_SENT, self->n_stuck);
     }

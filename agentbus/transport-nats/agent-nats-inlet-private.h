@@ -11,9 +11,9 @@ G_BEGIN_DECLS
 /*
  * What comes in from other nodes: it knows from whom a packet is, and keeps the order.
  *
- * nats.c has a queue for each subscription. What one node has sent to this one, to all, and to a topic is in different
- * queues, so its order is lost there. Each packet has its number for the reply subject, which is used for nothing else:
- * the packets of a batch are sorted by it.
+ * nats.c has a queue for each subscription. The data and the presence of one node are in different queues, so their order
+ * is lost there. Each packet has its number for the reply subject, which is used for nothing else: the packets of a batch
+ * are sorted by it.
  *
  * All functions are called in one thread. The owner must not free the inlet within its function.
  */
@@ -25,18 +25,16 @@ typedef void (*AgentNatsInletFunc) (gpointer      data,
                                     AgentTraffic  traffic,
                                     GBytes       *packet);
 
-AgentNatsInlet   *_agent_nats_inlet_new         (AgentNatsSubjects  *subjects,
-                                                 AgentNatsInletFunc  func,
-                                                 gpointer            data);
-void              _agent_nats_inlet_free        (AgentNatsInlet     *self);
-natsSubscription *_agent_nats_inlet_subscribe   (AgentNatsInlet     *self,
-                                                 natsConnection     *nats,
-                                                 const char         *subject);
-void              _agent_nats_inlet_unsubscribe (AgentNatsInlet     *self,
-                                                 natsSubscription   *subscription);
-void              _agent_nats_inlet_end         (AgentNatsInlet     *self);
-void              _agent_nats_inlet_drain       (AgentNatsInlet     *self);
-void              _agent_nats_inlet_take        (AgentNatsInlet     *self,
-                                                 natsMsg            *message);
+AgentNatsInlet *_agent_nats_inlet_new       (AgentNatsSubjects  *subjects,
+                                             AgentNatsInletFunc  func,
+                                             gpointer            data);
+void            _agent_nats_inlet_free      (AgentNatsInlet     *self);
+void            _agent_nats_inlet_subscribe (AgentNatsInlet     *self,
+                                             natsConnection     *nats,
+                                             const char         *subject);
+void            _agent_nats_inlet_end       (AgentNatsInlet     *self);
+void            _agent_nats_inlet_drain     (AgentNatsInlet     *self);
+void            _agent_nats_inlet_take      (AgentNatsInlet     *self,
+                                             natsMsg            *message);
 
 G_END_DECLS

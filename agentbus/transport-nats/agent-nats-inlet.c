@@ -56,26 +56,16 @@ _agent_nats_inlet_free (AgentNatsInlet *self)
   g_free (self);
 }
 
-/* Returns NULL if the connection is lost. What is returned belongs to the inlet. */
-natsSubscription *
+/* If the connection is lost, nothing is subscribed. */
+void
 _agent_nats_inlet_subscribe (AgentNatsInlet *self,
                              natsConnection *nats,
                              const char     *subject)
 {
   natsSubscription *subscription = NULL;
 
-  if (natsConnection_SubscribeSync (&subscription, nats, subject) != NATS_OK)
-    return NULL;
-
-  g_ptr_array_add (self->subscriptions, subscription);
-  return subscription;
-}
-
-void
-_agent_nats_inlet_unsubscribe (AgentNatsInlet   *self,
-                               natsSubscription *subscription)
-{
-  g_ptr_array_remove_fast (self->subscriptions, subscription);
+  if (natsConnection_SubscribeSync (&subscription, nats, subject) == NATS_OK)
+    g_ptr_array_add (self->subscriptions, subscription);
 }
 
 /* The connection is not there any more. */
@@ -225,33 +215,15 @@ inlet_collect (AgentNatsInlet *self)
   return n;
 }
 
-/* Two patterns may have brought the same packet. */
-static gboolean
-inlet_is_repeated (const Arrival *arrival,
-                   const Arrival *previous)
-{
-  return previous != NULL && arrival->number != 0 && arrival->number == previous->number && arrival->source == previous->source;
-}
-
 /* To be called after each read. */
 void
 _agent_nats_inlet_drain (AgentNatsInlet *self)
 {
-  const Arrival *previous = NULL;
-
   if (inlet_collect (self) > 1)
     g_array_sort (self->batch, inlet_compare);
 
   for (guint i = 0; i < self->batch->len; i++)
-    {
-      const Arrival *arrival = &g_array_index (self->batch, Arrival, i);
-
-      if (inlet_is_repeated (arrival, previous))
-        natsMsg_Destroy (arrival->message);
-      else
-        inlet_tell (self, arrival);
-      previous = arrival;
-    }
+    inlet_tell (self, &g_array_index (self->batch, Arrival, i));
 
   g_array_set_size (self->batch, 0);
   _agent_nats_subjects_trim (self->subjects);

@@ -33,7 +33,6 @@ void             _agent_nats_outlet_end           (AgentNatsOutlet      *self);
 gboolean         _agent_nats_outlet_take_room     (AgentNatsOutlet      *self);
 gboolean         _agent_nats_outlet_send_data     (AgentNatsOutlet      *self,
                                                    const char           *node,
-                                                   const char           *topic,
                                                    GBytes               *packet,
                                                    GError              **error);
 void             _agent_nats_outlet_send_presence (AgentNatsOutlet      *self,

@@ -156,17 +156,12 @@ outlet_publish (AgentNatsOutlet *self,
 gboolean
 _agent_nats_outlet_send_data (AgentNatsOutlet *self,
                               const char      *node,
-                              const char      *topic,
                               GBytes          *packet,
                               GError         **error)
 {
-  natsStatus status = NATS_CONNECTION_CLOSED;
+  natsStatus status = NATS_INSUFFICIENT_BUFFER;
 
-  if (!outlet_has_room (self, self->room))
-    status = NATS_INSUFFICIENT_BUFFER;
-  else if (topic != NULL && node == NULL)
-    status = outlet_publish (self, _agent_nats_subjects_get_topic (self->subjects, topic), packet);
-  else
+  if (outlet_has_room (self, self->room))
     status = outlet_publish (self, _agent_nats_subjects_get_peer (self->subjects, node)->data, packet);
 
   if (status == NATS_OK)

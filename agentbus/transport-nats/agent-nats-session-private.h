@@ -3,7 +3,6 @@
 #pragma once
 
 #include "transport-nats/agent-nats-outlet-private.h"
-#include "transport-nats/agent-nats-patterns-private.h"
 #include "transport-nats/agent-nats-settings-private.h"
 
 G_BEGIN_DECLS
@@ -16,15 +15,14 @@ G_BEGIN_DECLS
  */
 typedef struct _AgentNatsSession AgentNatsSession;
 
-AgentNatsSession  *_agent_nats_session_new            (AgentTransport          *transport,
-                                                       const AgentNatsSettings *settings);
-void               _agent_nats_session_free           (AgentNatsSession        *self);
-void               _agent_nats_session_open           (AgentNatsSession        *self,
-                                                       GTask                   *task);
-void               _agent_nats_session_close          (AgentNatsSession        *self,
-                                                       GTask                   *task);
-gsize              _agent_nats_session_get_max_packet (AgentNatsSession        *self);
-AgentNatsOutlet   *_agent_nats_session_get_outlet     (AgentNatsSession        *self);
-AgentNatsPatterns *_agent_nats_session_get_patterns   (AgentNatsSession        *self);
+AgentNatsSession *_agent_nats_session_new            (AgentTransport          *transport,
+                                                      const AgentNatsSettings *settings);
+void              _agent_nats_session_free           (AgentNatsSession        *self);
+void              _agent_nats_session_open           (AgentNatsSession        *self,
+                                                      GTask                   *task);
+void              _agent_nats_session_close          (AgentNatsSession        *self,
+                                                      GTask                   *task);
+gsize             _agent_nats_session_get_max_packet (AgentNatsSession        *self);
+AgentNatsOutlet  *_agent_nats_session_get_outlet     (AgentNatsSession        *self);
 
 G_END_DECLS

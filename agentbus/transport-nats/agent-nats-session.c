@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "transport-nats/agent-nats-consumer-private.h"
+#include "transport-nats/agent-nats-inlet-private.h"
 #include "transport-nats/agent-nats-timer-private.h"
 
 /* The wait before the next attempt to connect, in milliseconds: this, and a random part that grows with the attempts,
@@ -60,7 +61,6 @@ struct _AgentNatsSession
   AgentNatsRequests   *requests;   /* (owned): of the consumer */
   AgentNatsRequests   *storings;   /* (owned): of packets of control */
   AgentNatsInlet      *inlet;      /* (owned) */
-  AgentNatsPatterns   *patterns;   /* (owned) */
   AgentNatsConsumer   *consumer;   /* (owned) */
   AgentNatsOutlet     *outlet;     /* (owned) */
 };
@@ -99,12 +99,10 @@ session_subscribe (AgentNatsSession *self)
 {
   natsConnection  *nats = _agent_nats_connection_get_nats (self->connection);
   g_autofree char *data_to_me = _agent_nats_subjects_make_to_me (self->subjects, 'd');
-  g_autofree char *data_to_all = _agent_nats_subjects_make_from_all (self->subjects, "*.d.all");
   g_autofree char *presence_to_me = _agent_nats_subjects_make_to_me (self->subjects, 'p');
   g_autofree char *presence_to_all = _agent_nats_subjects_make_from_all (self->subjects, "*.p.all");
 
   _agent_nats_inlet_subscribe (self->inlet, nats, data_to_me);
-  _agent_nats_inlet_subscribe (self->inlet, nats, data_to_all);
   _agent_nats_inlet_subscribe (self->inlet, nats, presence_to_me);
   _agent_nats_inlet_subscribe (self->inlet, nats, presence_to_all);
 }
@@ -114,7 +112,6 @@ static void
 session_begin_connection (AgentNatsSession *self)
 {
   session_subscribe (self);
-  _agent_nats_patterns_begin (self->patterns, self->connection);
   _agent_nats_requests_begin (self->requests, self->connection);
   _agent_nats_requests_begin (self->storings, self->connection);
   _agent_nats_outlet_begin (self->outlet, self->connection);
@@ -127,7 +124,6 @@ session_end_connection (AgentNatsSession *self)
   const GError error = { G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED, (char *) "The connection to the NATS server is lost" };
 
   _agent_nats_inlet_end (self->inlet);
-  _agent_nats_patterns_end (self->patterns);
   _agent_nats_outlet_end (self->outlet);
   _agent_nats_consumer_end (self->consumer);
   _agent_nats_requests_end (self->requests, &error);
@@ -399,7 +395,6 @@ _agent_nats_session_new (AgentTransport          *transport,
   self->requests = _agent_nats_requests_new (self->context, inbox, SESSION_MAKING_WAIT);
   self->storings = _agent_nats_requests_new (self->context, inbox, SESSION_STORING_WAIT);
   self->inlet = _agent_nats_inlet_new (self->subjects, session_on_packet, self);
-  self->patterns = _agent_nats_patterns_new (self->subjects, self->inlet);
   self->consumer = _agent_nats_consumer_new (
       self->context, settings, self->subjects, self->requests, &session_consumer_owner, self);
   self->outlet = _agent_nats_outlet_new (self->subjects, self->storings, node_id, session_on_stored, self);
@@ -414,7 +409,6 @@ _agent_nats_session_free (AgentNatsSession *self)
   _agent_nats_timer_free (self->again);
   _agent_nats_consumer_free (self->consumer);
   _agent_nats_outlet_free (self->outlet);
-  _agent_nats_patterns_free (self->patterns);
   _agent_nats_inlet_free (self->inlet);
   _agent_nats_requests_free (self->requests);
   _agent_nats_requests_free (self->storings);
@@ -464,10 +458,4 @@ AgentNatsOutlet *
 _agent_nats_session_get_outlet (AgentNatsSession *self)
 {
   return self->outlet;
-}
-
-AgentNatsPatterns *
-_agent_nats_session_get_patterns (AgentNatsSession *self)
-{
-  return self->patterns;
 }

@@ -10,8 +10,6 @@ G_BEGIN_DECLS
  * The subjects of one node of a bus, and what they say of a packet. All functions are called in one thread.
  *
  *   agentbus.BUS.from.NODE.d.to.NODE   data to a node
- *   agentbus.BUS.from.NODE.d.all       data to all
- *   agentbus.BUS.from.NODE.t.TOPIC     data to all who want the topic
  *   agentbus.BUS.from.NODE.p.to.NODE   presence to a node
  *   agentbus.BUS.from.NODE.p.all       presence to all
  *   agentbus.BUS.from.NODE.c.to.NODE   control to a node
@@ -26,7 +24,7 @@ typedef struct _AgentNatsSubjects AgentNatsSubjects;
 typedef struct
 {
   char *token;    /* (owned) (nullable): NULL for all */
-  char *data;     /* (owned) */
+  char *data;     /* (owned) (nullable): NULL for all */
   char *presence; /* (owned) */
   char *control;  /* (owned) (nullable): NULL for all */
 } AgentNatsPeer;
@@ -49,14 +47,10 @@ const char            *_agent_nats_subjects_get_consumer    (AgentNatsSubjects  
 const char            *_agent_nats_subjects_get_inbox       (AgentNatsSubjects  *self);
 const AgentNatsPeer   *_agent_nats_subjects_get_peer        (AgentNatsSubjects  *self,
                                                              const char         *node);
-const char            *_agent_nats_subjects_get_topic       (AgentNatsSubjects  *self,
-                                                             const char         *topic);
 char                  *_agent_nats_subjects_make_from_all   (AgentNatsSubjects  *self,
                                                              const char         *rest) G_GNUC_WARN_UNUSED_RESULT;
 char                  *_agent_nats_subjects_make_to_me      (AgentNatsSubjects  *self,
                                                              char                letter) G_GNUC_WARN_UNUSED_RESULT;
-char                  *_agent_nats_subjects_make_pattern    (AgentNatsSubjects  *self,
-                                                             const char         *pattern) G_GNUC_WARN_UNUSED_RESULT;
 const AgentNatsSource *_agent_nats_subjects_read            (AgentNatsSubjects  *self,
                                                              const char         *subject,
                                                              AgentTraffic       *traffic);

@@ -8,8 +8,6 @@
 
 #include "transport-nats/agent-nats-token-private.h"
 
-/* A server ends the connection of who sends it a line of more than 4096 bytes. */
-#define SUBJECTS_LONGEST 2048
 /* No node has a longer token. */
 #define SUBJECTS_TOKEN_MAX 128
 /* How many nodes are remembered. */
@@ -23,7 +21,6 @@ struct _AgentNatsSubjects
   char       *stream;   /* (owned) */
   char       *consumer; /* (owned) */
   char       *inbox;    /* (owned) */
-  GString    *topic;    /* (owned): the last one */
   gsize       any_length;
   GHashTable *peers;   /* (owned): from the id of a node to an AgentNatsPeer */
   GHashTable *sources; /* (owned): from a token to an AgentNatsSource */
@@ -72,8 +69,6 @@ _agent_nats_subjects_new (const char *bus_name,
   self->stream = g_strconcat ("AB_", g_strdelimit (bus, "%", '='), NULL);
   self->consumer = g_strdelimit (g_strdup (self->token), "%", '=');
   self->inbox = g_strconcat ("_INBOX_", self->token, NULL);
-  self->topic = g_string_new (NULL);
-  self->all.data = g_strconcat (self->own, ".d.all", NULL);
   self->all.presence = g_strconcat (self->own, ".p.all", NULL);
   self->peers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, subjects_free_peer);
   self->sources = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, subjects_free_source);
@@ -86,7 +81,6 @@ _agent_nats_subjects_free (AgentNatsSubjects *self)
   g_hash_table_unref (self->peers);
   g_hash_table_unref (self->sources);
   subjects_clear_peer (&self->all);
-  g_string_free (self->topic, TRUE);
   g_free (self->token);
   g_free (self->any);
   g_free (self->own);
@@ -175,35 +169,6 @@ _agent_nats_subjects_get_peer (AgentNatsSubjects *self,
   return peer;
 }
 
-/* @text: a topic or a pattern. A wildcard is the same in both worlds. */
-static void
-subjects_append_tokens (GString    *subject,
-                        const char *text)
-{
-  g_auto (GStrv) tokens = g_strsplit (text, ".", -1);
-
-  for (guint i = 0; tokens[i] != NULL; i++)
-    {
-      g_autofree char *token = _agent_nats_token_new (tokens[i]);
-      gboolean         is_wildcard = strcmp (tokens[i], "*") == 0 || strcmp (tokens[i], ">") == 0;
-
-      g_string_append_c (subject, '.');
-      g_string_append (subject, is_wildcard ? tokens[i] : token);
-    }
-}
-
-/* Returns what is valid until the next call. A topic that is too long for a subject goes to all: who does not want it
- * drops it. */
-const char *
-_agent_nats_subjects_get_topic (AgentNatsSubjects *self,
-                                const char        *topic)
-{
-  g_string_assign (self->topic, self->own);
-  g_string_append (self->topic, ".t");
-  subjects_append_tokens (self->topic, topic);
-  return self->topic->len <= SUBJECTS_LONGEST ? self->topic->str : self->all.data;
-}
-
 /* --- From others --- */
 
 char *
@@ -219,18 +184,6 @@ _agent_nats_subjects_make_to_me (AgentNatsSubjects *self,
                                  char               letter)
 {
   return g_strdup_printf ("%s*.%c.to.%s", self->any, letter, self->token);
-}
-
-/* Returns NULL if only topics can match that go to all. */
-char *
-_agent_nats_subjects_make_pattern (AgentNatsSubjects *self,
-                                   const char        *pattern)
-{
-  g_autoptr (GString) subject = g_string_new (self->any);
-
-  g_string_append (subject, "*.t");
-  subjects_append_tokens (subject, pattern);
-  return subject->len <= SUBJECTS_LONGEST ? g_strdup (subject->str) : NULL;
 }
 
 static const AgentNatsSource *
@@ -278,7 +231,6 @@ subjects_read_traffic (char          letter,
   switch (letter)
     {
     case 'd':
-    case 't':
       *traffic = AGENT_TRAFFIC_DATA;
       return TRUE;
     case 'c':

@@ -130,8 +130,7 @@ nats_transport_get_capabilities (AgentTransport *transport)
 {
   AgentNatsTransport        *self = AGENT_NATS_TRANSPORT (transport);
   AgentTransportCapabilities capabilities = AGENT_TRANSPORT_CAPABILITIES_REMOTE |
-                                            AGENT_TRANSPORT_CAPABILITIES_DURABLE_CONTROL |
-                                            AGENT_TRANSPORT_CAPABILITIES_TOPICS;
+                                            AGENT_TRANSPORT_CAPABILITIES_DURABLE_CONTROL;
 
   if (_agent_nats_settings_has_identity (&self->settings))
     capabilities |= AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE;
@@ -216,13 +215,12 @@ nats_transport_close (AgentTransport *transport,
 static gboolean
 nats_transport_send_data (AgentTransport *transport,
                           const char     *node,
-                          const char     *topic,
                           GBytes         *packet,
                           GError        **error)
 {
   AgentNatsTransport *self = AGENT_NATS_TRANSPORT (transport);
 
-  return _agent_nats_outlet_send_data (_agent_nats_session_get_outlet (self->session), node, topic, packet, error);
+  return _agent_nats_outlet_send_data (_agent_nats_session_get_outlet (self->session), node, packet, error);
 }
 
 static void
@@ -245,24 +243,6 @@ nats_transport_send_presence (AgentTransport *transport,
   AgentNatsTransport *self = AGENT_NATS_TRANSPORT (transport);
 
   _agent_nats_outlet_send_presence (_agent_nats_session_get_outlet (self->session), node, packet);
-}
-
-static void
-nats_transport_attach_topic (AgentTransport *transport,
-                             const char     *pattern)
-{
-  AgentNatsTransport *self = AGENT_NATS_TRANSPORT (transport);
-
-  _agent_nats_patterns_add (_agent_nats_session_get_patterns (self->session), pattern);
-}
-
-static void
-nats_transport_detach_topic (AgentTransport *transport,
-                             const char     *pattern)
-{
-  AgentNatsTransport *self = AGENT_NATS_TRANSPORT (transport);
-
-  _agent_nats_patterns_remove (_agent_nats_session_get_patterns (self->session), pattern);
 }
 
 /* --- The type --- */
@@ -551,8 +531,6 @@ agent_nats_transport_class_init (AgentNatsTransportClass *klass)
   transport_class->send_data = nats_transport_send_data;
   transport_class->send_control = nats_transport_send_control;
   transport_class->send_presence = nats_transport_send_presence;
-  transport_class->attach_topic = nats_transport_attach_topic;
-  transport_class->detach_topic = nats_transport_detach_topic;
 
   nats_transport_install_properties (object_class);
 }

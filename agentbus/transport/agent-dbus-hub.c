@@ -267,66 +267,29 @@ dbus_hub_block (AgentDBusHub *self,
   return FALSE;
 }
 
-/* Either nobody gets the packet, or everybody does but those that have stalled. */
-static gboolean
-dbus_hub_send_data_to_all (AgentDBusHub *self,
-                           GBytes       *packet,
-                           GError      **error)
-{
-  GHashTableIter iter;
-  gpointer       node;
-
-  _agent_dbus_nodes_iterate (self->nodes, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, &node))
-    {
-      if (dbus_hub_is_in_the_way (self, node))
-        return dbus_hub_block (self, error);
-    }
-
-  _agent_dbus_nodes_iterate (self->nodes, &iter);
-  while (g_hash_table_iter_next (&iter, NULL, &node))
-    {
-      if (!dbus_hub_is_stalled (self, node))
-        dbus_hub_send (self, node, AGENT_TRAFFIC_DATA, packet, NULL);
-    }
-
-  return TRUE;
-}
-
-static gboolean
-dbus_hub_send_data_to_one (AgentDBusHub *self,
-                           const char   *id,
-                           GBytes       *packet,
-                           GError      **error)
-{
-  const AgentDBusNode *node = dbus_hub_find (self, id, error);
-
-  if (node == NULL)
-    return FALSE;
-  if (dbus_hub_is_in_the_way (self, node))
-    return dbus_hub_block (self, error);
-  if (!dbus_hub_is_stalled (self, node))
-    return dbus_hub_send (self, node, AGENT_TRAFFIC_DATA, packet, error);
-
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "Node “%s” does not read what is sent to it", id);
-  return FALSE;
-}
-
-/* @node: (nullable): NULL for all */
 gboolean
 _agent_dbus_hub_send_data (AgentDBusHub *self,
                            const char   *node,
                            GBytes       *packet,
                            GError      **error)
 {
+  const AgentDBusNode *found;
+
   if (!dbus_hub_check_size (packet, error))
     return FALSE;
   if (!self->is_up)
     return dbus_hub_block (self, error);
-  if (node == NULL)
-    return dbus_hub_send_data_to_all (self, packet, error);
 
-  return dbus_hub_send_data_to_one (self, node, packet, error);
+  found = dbus_hub_find (self, node, error);
+  if (found == NULL)
+    return FALSE;
+  if (dbus_hub_is_in_the_way (self, found))
+    return dbus_hub_block (self, error);
+  if (!dbus_hub_is_stalled (self, found))
+    return dbus_hub_send (self, found, AGENT_TRAFFIC_DATA, packet, error);
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "Node “%s” does not read what is sent to it", node);
+  return FALSE;
 }
 
 /* It comes again soon, so it is not sent where there is no room. */

@@ -199,7 +199,6 @@ dbus_transport_get_max_packet (AgentTransport *transport)
 static gboolean
 dbus_transport_send_data (AgentTransport *transport,
                           const char     *node,
-                          const char     *topic,
                           GBytes         *packet,
                           GError        **error)
 {

@@ -29,7 +29,7 @@ USER = '''
       "$JS.FC.AB_default.>"
     ] }}
     subscribe: {{ allow: [
-      "agentbus.default.from.*.d.to.{node}", "agentbus.default.from.*.d.all", "agentbus.default.from.*.t.>"
+      "agentbus.default.from.*.d.to.{node}"
       "agentbus.default.from.*.p.to.{node}", "agentbus.default.from.*.p.all"
       "_INBOX_{node}.>"
     ] }}

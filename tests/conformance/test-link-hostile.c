@@ -103,7 +103,7 @@ villain_send (Villain     *self,
   switch (traffic)
     {
     case AGENT_TRAFFIC_DATA:
-      _agent_transport_send_data (self->transport, "a", NULL, packet, NULL);
+      _agent_transport_send_data (self->transport, "a", packet, NULL);
       break;
     case AGENT_TRAFFIC_CONTROL:
       _agent_transport_send_control (self->transport, "a", self->session, self->numbers[traffic], packet);

@@ -477,7 +477,6 @@ typedef struct
 {
   AgentTraffic traffic;
   const char  *node;
-  const char  *topic;
   guint64      number;
   const char  *text;
 } NodeSending;
@@ -491,7 +490,7 @@ node_send (TestNatsNode *self,
   GError *error = NULL;
 
   if (sending->traffic == AGENT_TRAFFIC_DATA)
-    _agent_transport_send_data (self->transport, sending->node, sending->topic, packet, &error);
+    _agent_transport_send_data (self->transport, sending->node, packet, &error);
   else if (sending->traffic == AGENT_TRAFFIC_PRESENCE)
     _agent_transport_send_presence (self->transport, sending->node, packet);
   else
@@ -502,10 +501,9 @@ node_send (TestNatsNode *self,
 void
 test_nats_node_send_data (TestNatsNode *self,
                           const char   *node,
-                          const char   *topic,
                           const char   *text)
 {
-  NodeSending sending = { AGENT_TRAFFIC_DATA, node, topic, 0, text };
+  NodeSending sending = { AGENT_TRAFFIC_DATA, node, 0, text };
 
   test_nats_node_run (self, node_send, &sending);
 }
@@ -515,7 +513,7 @@ test_nats_node_send_presence (TestNatsNode *self,
                               const char   *node,
                               const char   *text)
 {
-  NodeSending sending = { AGENT_TRAFFIC_PRESENCE, node, NULL, 0, text };
+  NodeSending sending = { AGENT_TRAFFIC_PRESENCE, node, 0, text };
 
   test_nats_node_run (self, node_send, &sending);
 }
@@ -526,35 +524,7 @@ test_nats_node_send_control (TestNatsNode *self,
                              guint64       number,
                              const char   *text)
 {
-  NodeSending sending = { AGENT_TRAFFIC_CONTROL, node, NULL, number, text };
+  NodeSending sending = { AGENT_TRAFFIC_CONTROL, node, number, text };
 
   test_nats_node_run (self, node_send, &sending);
-}
-
-static void
-node_attach (TestNatsNode *self,
-             gpointer      data)
-{
-  _agent_transport_attach_topic (self->transport, data);
-}
-
-static void
-node_detach (TestNatsNode *self,
-             gpointer      data)
-{
-  _agent_transport_detach_topic (self->transport, data);
-}
-
-void
-test_nats_node_attach (TestNatsNode *self,
-                       const char   *pattern)
-{
-  test_nats_node_run (self, node_attach, (gpointer) pattern);
-}
-
-void
-test_nats_node_detach (TestNatsNode *self,
-                       const char   *pattern)
-{
-  test_nats_node_run (self, node_detach, (gpointer) pattern);
 }

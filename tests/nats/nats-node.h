@@ -79,7 +79,6 @@ char         *test_nats_node_dup_text      (TestNatsNode         *self,
                                             guint                 i) G_GNUC_WARN_UNUSED_RESULT;
 void          test_nats_node_send_data     (TestNatsNode         *self,
                                             const char           *node,
-                                            const char           *topic,
                                             const char           *text);
 void          test_nats_node_send_presence (TestNatsNode         *self,
                                             const char           *node,
@@ -90,10 +89,6 @@ void          test_nats_node_send_control  (TestNatsNode         *self,
                                             const char           *text);
 gint          test_nats_node_wait_done     (TestNatsNode         *self,
                                             guint                 i);
-void          test_nats_node_attach        (TestNatsNode         *self,
-                                            const char           *pattern);
-void          test_nats_node_detach        (TestNatsNode         *self,
-                                            const char           *pattern);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestNatsNode, test_nats_node_free)
 

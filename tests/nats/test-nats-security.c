@@ -80,7 +80,7 @@ test_wrong_password (void)
   assert_refused_at_open (none);
 }
 
-/* What each may do works: data, topics, presence and control, both ways. */
+/* What each may do works: data, presence and control, both ways. */
 static void
 test_users (void)
 {
@@ -89,17 +89,14 @@ test_users (void)
   g_autoptr (TestNatsNode) planner = new_open_user (server, "planner");
   g_autoptr (TestNatsNode) coder = new_open_user (server, "coder");
 
-  test_nats_node_attach (coder, "work.*");
   test_nats_node_send_control (coder, "planner", 1, "ready");
   g_assert_cmpint (test_nats_node_wait_done (coder, 0), ==, -1);
   test_nats_node_wait_packets (planner, 1);
 
-  test_nats_node_send_data (planner, "coder", NULL, "data");
-  test_nats_node_send_data (planner, NULL, NULL, "to all");
-  test_nats_node_send_data (planner, NULL, "work.1", "topic");
+  test_nats_node_send_data (planner, "coder", "data");
   test_nats_node_send_presence (planner, NULL, "presence");
-  test_nats_node_wait_packets (coder, 4);
-  test_nats_node_wait_packets (registrar, 2);
+  test_nats_node_wait_packets (coder, 2);
+  test_nats_node_wait_packets (registrar, 1);
   g_assert_cmpuint (planner->refusals->len + coder->refusals->len + registrar->refusals->len, ==, 0);
 }
 
@@ -127,8 +124,8 @@ test_refused_packet (void)
   g_autofree char *of_control = NULL;
 
   g_assert_true (test_nats_node_open (half, NULL));
-  test_nats_node_send_data (half, "friend", NULL, "allowed");
-  test_nats_node_send_data (half, "stranger", NULL, "not allowed");
+  test_nats_node_send_data (half, "friend", "allowed");
+  test_nats_node_send_data (half, "stranger", "not allowed");
   of_data = test_nats_node_wait_refusal (half, "agentbus.lab.from.half.d.to.stranger");
   g_assert_null (strstr (of_data, "friend"));
 
@@ -444,7 +441,7 @@ flood_pump (gpointer data)
     {
       g_autoptr (GBytes) packet = g_bytes_new_static (bytes, sizeof bytes);
 
-      if (!_agent_transport_send_data (self->node->transport, "coder", NULL, packet, NULL))
+      if (!_agent_transport_send_data (self->node->transport, "coder", packet, NULL))
         return;
     }
 }

@@ -17,17 +17,6 @@
   }                                                                              \
   G_STMT_END
 
-/* What was subscribed is known to the server once something has come back through it: control is acknowledged. */
-static void
-settle (TestNatsNode *node)
-{
-  static guint64 number = 1000000;
-  guint          n = node->done->len;
-
-  test_nats_node_send_control (node, "nobody", number++, "settle");
-  g_assert_cmpint (test_nats_node_wait_done (node, n), ==, -1);
-}
-
 static void
 test_carries_data (void)
 {
@@ -36,20 +25,19 @@ test_carries_data (void)
   g_autoptr (TestNatsNode) b = test_nats_node_new_open ("b", server->url);
   g_autoptr (TestNatsNode) c = test_nats_node_new_open ("c", server->url);
 
-  test_nats_node_send_data (a, "b", NULL, "one");
-  test_nats_node_send_data (a, NULL, NULL, "two");
-  test_nats_node_send_data (a, "b", NULL, "three");
+  test_nats_node_send_data (a, "b", "one");
+  test_nats_node_send_data (a, "c", "two");
+  test_nats_node_send_data (a, "b", "three");
   test_nats_node_send_presence (a, NULL, "here");
   test_nats_node_send_presence (a, "c", "there");
   assert_text (b, 0, "a data one");
-  assert_text (b, 1, "a data two");
-  assert_text (b, 2, "a data three");
-  assert_text (b, 3, "a presence here");
+  assert_text (b, 1, "a data three");
+  assert_text (b, 2, "a presence here");
   assert_text (c, 0, "a data two");
   assert_text (c, 1, "a presence here");
   assert_text (c, 2, "a presence there");
 
-  test_nats_node_send_data (b, "a", NULL, "back");
+  test_nats_node_send_data (b, "a", "back");
   assert_text (a, 0, "b data back");
   g_assert_cmpuint (a->packets->len, ==, 1);
 }
@@ -63,15 +51,17 @@ send_mixed (TestNatsNode *node,
   for (guint i = 0; i < N_MIXED; i++)
     {
       g_autoptr (GBytes) packet = g_bytes_new (&i, sizeof i);
-      const char *const  targets[] = { "b", NULL, NULL };
-      GError            *error = NULL;
+      GError *error = NULL;
 
-      _agent_transport_send_data (node->transport, targets[i % 3], i % 3 == 2 ? "x.y" : NULL, packet, &error);
+      if (i % 3 == 0)
+        _agent_transport_send_data (node->transport, "b", packet, &error);
+      else
+        _agent_transport_send_presence (node->transport, i % 3 == 1 ? "b" : NULL, packet);
       g_assert_no_error (error);
     }
 }
 
-/* To a node, to all and to a topic: the order is that of the calls. */
+/* Data to a node, presence to it and presence to all: the order is that of the calls. */
 static void
 test_order (void)
 {
@@ -79,8 +69,6 @@ test_order (void)
   g_autoptr (TestNatsNode) a = test_nats_node_new_open ("a", server->url);
   g_autoptr (TestNatsNode) b = test_nats_node_new_open ("b", server->url);
 
-  test_nats_node_attach (b, "x.>");
-  settle (b);
   test_nats_node_run (a, send_mixed, NULL);
   test_nats_node_wait_packets (b, N_MIXED);
   for (guint i = 0; i < N_MIXED; i++)
@@ -89,55 +77,6 @@ test_order (void)
 
       g_assert_cmpmem (&i, sizeof i, g_bytes_get_data (packet->packet, NULL), g_bytes_get_size (packet->packet));
     }
-}
-
-static void
-test_topics (void)
-{
-  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
-  g_autoptr (TestNatsNode) a = test_nats_node_new_open ("a", server->url);
-  g_autoptr (TestNatsNode) b = test_nats_node_new_open ("b", server->url);
-
-  test_nats_node_attach (b, "audio.*.1");
-  test_nats_node_attach (b, "audio.>");
-  test_nats_node_attach (b, "weird. *|é");
-  test_nats_node_attach (b, "gone");
-  test_nats_node_attach (b, "kept");
-  test_nats_node_attach (b, "kept");
-  test_nats_node_detach (b, "gone");
-  test_nats_node_detach (b, "kept");
-  settle (b);
-
-  test_nats_node_send_data (a, NULL, "video.1", "not wanted");
-  test_nats_node_send_data (a, NULL, "gone", "not wanted any more");
-  test_nats_node_send_data (a, NULL, "audio.mic.1", "one");
-  test_nats_node_send_data (a, NULL, "audio.mic.2", "two");
-  test_nats_node_send_data (a, NULL, "weird. *|é", "three");
-  test_nats_node_send_data (a, NULL, "kept", "four");
-  test_nats_node_send_data (a, "b", NULL, "end");
-  assert_text (b, 0, "a data one");
-  assert_text (b, 1, "a data two");
-  assert_text (b, 2, "a data three");
-  assert_text (b, 3, "a data four");
-  assert_text (b, 4, "a data end");
-}
-
-/* A subject of this length would end the connection, so it goes to all. */
-static void
-test_long_topic (void)
-{
-  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
-  g_autoptr (TestNatsNode) a = test_nats_node_new_open ("a", server->url);
-  g_autoptr (TestNatsNode) b = test_nats_node_new_open ("b", server->url);
-  g_autoptr (GString) topic = g_string_new ("t");
-
-  for (guint i = 0; i < 31; i++)
-    g_string_append_printf (topic, ".%0120u", i);
-
-  test_nats_node_attach (b, topic->str);
-  settle (b);
-  test_nats_node_send_data (a, NULL, topic->str, "far");
-  assert_text (b, 0, "a data far");
 }
 
 static void
@@ -204,9 +143,9 @@ send_too_large (TestNatsNode *node,
   g_autoptr (GBytes) over = g_bytes_new (text, size + 2048);
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (_agent_transport_send_data (node->transport, "b", NULL, over, &error));
+  g_assert_false (_agent_transport_send_data (node->transport, "b", over, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE);
-  g_assert_true (_agent_transport_send_data (node->transport, "b", NULL, just, NULL));
+  g_assert_true (_agent_transport_send_data (node->transport, "b", just, NULL));
   _agent_transport_send_control (node->transport, "b", 7, 1, just);
   _agent_transport_send_control (node->transport, "b", 7, 2, over);
 }
@@ -251,12 +190,12 @@ test_names (void)
       g_autofree char *back = g_strconcat (names->pdata[i], " data back", NULL);
       g_autofree char *stored = g_strconcat (names->pdata[i], " control stored", NULL);
 
-      test_nats_node_send_data (a, names->pdata[i], NULL, names->pdata[i]);
+      test_nats_node_send_data (a, names->pdata[i], names->pdata[i]);
       test_nats_node_send_control (a, names->pdata[i], i + 1, "control");
       test_nats_node_wait_packets (node, 2);
       g_assert_cmpuint (node->packets->len, ==, 2);
 
-      test_nats_node_send_data (node, "a", NULL, "back");
+      test_nats_node_send_data (node, "a", "back");
       assert_text (a, 2 * i, back);
       test_nats_node_send_control (node, "a", 1, "stored");
       assert_text (a, 2 * i + 1, stored);
@@ -284,7 +223,7 @@ test_two_buses (void)
   g_autoptr (TestNatsNode) other_a = new_on_other_bus (server, "a");
   g_autoptr (TestNatsNode) other_b = new_on_other_bus (server, "b");
 
-  test_nats_node_send_data (a, NULL, NULL, "here");
+  test_nats_node_send_data (a, "b", "here");
   test_nats_node_send_control (a, "b", 1, "here");
   test_nats_node_wait_packets (b, 2);
   test_nats_node_send_control (other_a, "b", 1, "there");
@@ -331,7 +270,7 @@ test_open_again (void)
       g_autoptr (GError) error = NULL;
 
       /* What was sent before the close arrives. */
-      test_nats_node_send_data (a, "b", NULL, text + strlen ("a data "));
+      test_nats_node_send_data (a, "b", text + strlen ("a data "));
       test_nats_node_close (a, &error);
       g_assert_no_error (error);
       assert_text (b, i, text);
@@ -351,8 +290,7 @@ test_capabilities (void)
   g_assert_cmpstr (urls[0], ==, "nats://127.0.0.1:4222");
   g_assert_cmpuint (agent_transport_get_capabilities (plain->transport),
                     ==,
-                    AGENT_TRANSPORT_CAPABILITIES_REMOTE | AGENT_TRANSPORT_CAPABILITIES_DURABLE_CONTROL |
-                        AGENT_TRANSPORT_CAPABILITIES_TOPICS);
+                    AGENT_TRANSPORT_CAPABILITIES_REMOTE | AGENT_TRANSPORT_CAPABILITIES_DURABLE_CONTROL);
   g_assert_true (agent_transport_get_capabilities (known->transport) & AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE);
 }
 
@@ -371,8 +309,6 @@ main (int   argc,
 
   test_add_func ("/agentbus/nats/data", test_carries_data);
   test_add_func ("/agentbus/nats/order", test_order);
-  test_add_func ("/agentbus/nats/topics", test_topics);
-  test_add_func ("/agentbus/nats/long-topic", test_long_topic);
   test_add_func ("/agentbus/nats/control", test_control);
   test_add_func ("/agentbus/nats/start-of-control", test_start_of_control);
   test_add_func ("/agentbus/nats/full-stream", test_full_stream);

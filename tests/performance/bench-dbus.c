@@ -216,7 +216,7 @@ ours_send (AgentTransport *transport,
   g_autoptr (GError) error = NULL;
 
   is_ready = FALSE;
-  if (_agent_transport_send_data (transport, "receiver", NULL, bytes, &error))
+  if (_agent_transport_send_data (transport, "receiver", bytes, &error))
     return;
 
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);

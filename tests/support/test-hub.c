@@ -306,7 +306,6 @@ test_port_close (AgentTransport *transport,
 static gboolean
 test_port_send_data (AgentTransport *transport,
                      const char     *node,
-                     const char     *topic,
                      GBytes         *packet,
                      GError        **error)
 {

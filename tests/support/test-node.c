@@ -208,7 +208,7 @@ test_node_do_send (TestNode *self,
   switch (call->traffic)
     {
     case AGENT_TRAFFIC_DATA:
-      call->ok = _agent_transport_send_data (self->transport, call->target, NULL, call->packet, call->error);
+      call->ok = _agent_transport_send_data (self->transport, call->target, call->packet, call->error);
       break;
     case AGENT_TRAFFIC_CONTROL:
       _agent_transport_send_control (self->transport, call->target, 7, call->number, call->packet);

@@ -130,7 +130,7 @@ test_stalled_peer (void)
   _agent_clock_override (fast_clock);
   flow_connect (&a, &slow, &c);
   test_process_stop (slow);
-  test_fill (a, NULL, packet);
+  test_fill (a, "slow", packet);
   g_assert_true (test_node_send (a, "c", "one", NULL));
   test_node_wait (c, "data a one");
   g_assert_false (test_node_has (a, "ready"));
@@ -138,8 +138,8 @@ test_stalled_peer (void)
   g_atomic_int_add (&offset, 2);
   test_node_sync (a);
   test_node_wait (a, "ready");
-  g_assert_true (test_node_send (a, NULL, "all", NULL));
-  test_node_wait (c, "data a all");
+  g_assert_true (test_node_send (a, "c", "two", NULL));
+  test_node_wait (c, "data a two");
   g_assert_false (test_node_send (a, "slow", "x", &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
   test_node_send_control (a, "slow", 1, "x");
@@ -181,8 +181,8 @@ test_stalled_peer_killed (void)
   /* In any order, for GDBus may have thrown away first what it could not write. */
   a->n_read = before;
   test_node_wait (a, "ready");
-  g_assert_true (test_node_send (a, NULL, "all", NULL));
-  test_node_wait (c, "data a all");
+  g_assert_true (test_node_send (a, "c", "two", NULL));
+  test_node_wait (c, "data a two");
   g_clear_pointer (&a, test_node_free);
   g_clear_pointer (&c, test_node_free);
   _agent_clock_override (NULL);

@@ -93,7 +93,7 @@ static void
 test_in_order (Pair *pair)
 {
   pair_send_numbers (pair->a, "b");
-  pair_send_numbers (pair->b, NULL);
+  pair_send_numbers (pair->b, "a");
   pair_expect_numbers (pair->b, "a");
   pair_expect_numbers (pair->a, "b");
 }
@@ -202,14 +202,14 @@ test_all (void)
   test_meet (c, a);
   test_meet (c, b);
 
-  test_node_send (a, NULL, "1", NULL);
+  test_node_presence (a, NULL, "1");
   test_node_send (a, "c", "2", NULL);
-  test_node_send (a, NULL, "3", NULL);
-  test_node_expect (b, "data a 1");
-  test_node_expect (b, "data a 3");
-  test_node_expect (c, "data a 1");
+  test_node_presence (a, NULL, "3");
+  test_node_expect (b, "presence a 1");
+  test_node_expect (b, "presence a 3");
+  test_node_expect (c, "presence a 1");
   test_node_expect (c, "data a 2");
-  test_node_expect (c, "data a 3");
+  test_node_expect (c, "presence a 3");
 }
 
 /* Two buses on one message bus know nothing of each other. */
@@ -230,10 +230,11 @@ test_other_bus (void)
   a = test_open (test_member_new (daemon, "a"));
   b = test_open (test_member_new (daemon, "b"));
   test_meet (b, a);
-  test_node_send (b, NULL, "1", NULL);
-  test_node_send (other, NULL, "x", NULL);
-  test_node_expect (a, "data b 1");
-  g_assert_false (test_node_has (other, "data b 1"));
+  g_assert_false (test_node_send (other, "b", "x", NULL));
+  test_node_presence (other, NULL, "x");
+  test_node_presence (b, NULL, "1");
+  test_node_expect (a, "presence b 1");
+  g_assert_false (test_node_has (other, "presence b 1"));
 }
 
 /* Names that would mean something else in D-Bus, and the longest ones. */
