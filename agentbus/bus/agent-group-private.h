@@ -56,6 +56,9 @@ gboolean          _agent_groups_undo_hand_over
 AgentMailbox     *_agent_groups_choose      (AgentGroups  *self,
                                              const char   *name,
                                              const char   *source);
+AgentMailbox     *_agent_groups_choose_here (AgentGroups  *self,
+                                             const char   *name,
+                                             const char   *source);
 gboolean          _agent_groups_has_other   (AgentGroups  *self,
                                              const char   *name,
                                              const char   *source);

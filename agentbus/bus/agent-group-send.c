@@ -25,6 +25,17 @@ _agent_group_is_for_all (AgentMessage *message)
   return message->channel == AGENT_CHANNEL_SYSTEM || message->type == AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST;
 }
 
+/* (transfer full) (nullable) */
+static AgentMailbox *
+group_choose_for (AgentGroups  *groups,
+                  const char   *name,
+                  AgentMessage *message)
+{
+  const char *source = group_get_source (message);
+
+  return message->remote ? _agent_groups_choose_here (groups, name, source) : _agent_groups_choose (groups, name, source);
+}
+
 /* Sends to one member. FALSE: there is none that may get it, and @message is still the caller's. */
 gboolean
 _agent_group_send_one (AgentGroups  *groups,
@@ -32,7 +43,7 @@ _agent_group_send_one (AgentGroups  *groups,
                        AgentSender  *sender,
                        guint        *n_accepted)
 {
-  AgentMailbox *member = _agent_groups_choose (groups, group_get_target (message), group_get_source (message));
+  AgentMailbox *member = group_choose_for (groups, group_get_target (message), message);
 
   if (member == NULL)
     return FALSE;
@@ -105,6 +116,27 @@ _agent_group_send (AgentGroups  *groups,
 }
 
 /* --- From a member that leaves --- */
+
+/* Moves the messages that have come from other processes from @messages to @taken, in their order. */
+static void
+group_take_remote (GPtrArray *messages,
+                   GPtrArray *taken)
+{
+  guint n_left = 0;
+
+  for (guint i = 0; i < messages->len; i++)
+    {
+      AgentMessage *message = messages->pdata[i];
+
+      if (message->remote)
+        g_ptr_array_add (taken, message);
+      else
+        messages->pdata[n_left++] = message;
+    }
+
+  /* Not with g_ptr_array_set_size(), which would free them. */
+  messages->len = n_left;
+}
 
 /* Moves the messages of @source, or all others, from @messages to @taken, in their order. */
 static void
@@ -199,18 +231,18 @@ group_adopt (AgentBus     *ordered,
  * @ordered: as for group_adopt()
  *
  * A member that closes in the meantime is not in the group any more, so it is not chosen twice. */
-void
-_agent_group_move (AgentGroups *groups,
-                   const char  *name,
-                   AgentBus    *ordered,
-                   GPtrArray   *messages)
+static void
+group_move_each (AgentGroups *groups,
+                 const char  *name,
+                 AgentBus    *ordered,
+                 GPtrArray   *messages)
 {
   g_autoptr (GPtrArray) nobodys = g_ptr_array_new ();
 
   while (messages->len > 0)
     {
       const char   *source = group_get_source (messages->pdata[0]);
-      AgentMailbox *heir = _agent_groups_choose (groups, name, source);
+      AgentMailbox *heir = group_choose_for (groups, name, messages->pdata[0]);
       g_autoptr (GPtrArray) taken = g_ptr_array_new ();
 
       if (heir == NULL)
@@ -227,6 +259,21 @@ _agent_group_move (AgentGroups *groups,
     }
 
   g_ptr_array_extend (messages, nobodys, NULL, NULL);
+}
+
+/* The same for all of @messages. Those that have come from other processes stay in this one. */
+void
+_agent_group_move (AgentGroups *groups,
+                   const char  *name,
+                   AgentBus    *ordered,
+                   GPtrArray   *messages)
+{
+  g_autoptr (GPtrArray) remote = g_ptr_array_new ();
+
+  group_take_remote (messages, remote);
+  group_move_each (groups, name, ordered, remote);
+  group_move_each (groups, name, ordered, messages);
+  g_ptr_array_extend (messages, remote, NULL, NULL);
 }
 
 /* --- To the successor --- */

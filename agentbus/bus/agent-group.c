@@ -366,6 +366,44 @@ _agent_groups_choose (AgentGroups *self,
   return member;
 }
 
+static AgentMailbox *
+groups_choose_here_locked (AgentGroups *self,
+                           AgentGroup  *group,
+                           const char  *source)
+{
+  guint n = group_count_choices (group);
+  guint start = n > 0 ? groups_random_locked (self, n) : 0;
+
+  for (guint k = 0; k < n; k++)
+    {
+      guint         i = (start + k) % n;
+      AgentMailbox *member = group->members->pdata[i];
+
+      if (!_agent_mailbox_has_mark (member, AGENT_MARK_REMOTE) && !group_is_source (group, i, source))
+        return _agent_mailbox_ref (member);
+    }
+
+  return NULL;
+}
+
+/* A member of this process, for a message that has come from another one and so cannot be passed on to a third one, when the member
+ * that it was sent to has left: (transfer full) (nullable). Takes a step for each member that is elsewhere. */
+AgentMailbox *
+_agent_groups_choose_here (AgentGroups *self,
+                           const char  *name,
+                           const char  *source)
+{
+  AgentGroup   *group;
+  AgentMailbox *member;
+
+  _agent_spin_lock_lock (&self->lock);
+  group = g_hash_table_lookup (self->by_name, name);
+  member = group != NULL ? groups_choose_here_locked (self, group, source) : NULL;
+  _agent_spin_lock_unlock (&self->lock);
+
+  return member;
+}
+
 static gboolean
 group_has_other_locked (AgentGroup *self,
                         const char *source)

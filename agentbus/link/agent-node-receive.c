@@ -100,10 +100,13 @@ receive_send_to_member (AgentBus     *bus,
   AgentSender  *sender = _agent_sender_get ();
   AgentMailbox *mailbox = _agent_directory_lookup (bus->directory, member);
 
-  if (mailbox == NULL)
+  /* It has left, or is not in the group: others may be here. What is not for a group is for a router, and its target is an actor. */
+  if (mailbox == NULL ||
+      (grouped && g_strcmp0 (_agent_mailbox_get_group (mailbox), agent_message_get_target (message)) != 0))
     {
-      /* It has left: others of the group may be here. */
+      g_clear_pointer (&mailbox, _agent_mailbox_unref);
       agent_bus_send (bus, message);
+      _agent_sender_collect (sender);
       return;
     }
 

@@ -197,13 +197,17 @@ test_world_stop (TestWorld      *self,
   world_free_node (self, number);
 }
 
-/* The node drops its bus, which it has not stopped. */
+/* The node drops its bus, which it has not stopped. Its link lives on for a moment, and with it the transport, which must not tell the
+ * node anything: the world may be gone then. */
 void
 test_world_drop (TestWorld *self,
                  guint      number)
 {
   TestWorldNode *node = &self->nodes[number];
 
+  g_signal_handlers_disconnect_by_data (node->bus, node);
+  if (node->transport != NULL)
+    g_signal_handlers_disconnect_by_data (node->transport, node);
   g_clear_object (&node->bus);
   g_clear_object (&node->transport);
 }
