@@ -18,12 +18,43 @@
  * This class is the base of the engines, such as [class@AgentBus.DBusTransport]. What the application sees is the same with all of
  * them.
  *
- * ```c
- * g_autoptr (AgentTransport) transport = agent_dbus_transport_new (NULL);
- * g_autoptr (AgentBus) bus =
- *   g_object_new (AGENT_TYPE_BUS, "transport", transport, NULL);
+ * <!-- complete program: prints "connected" -->
  *
- * agent_bus_start_async (bus, NULL, on_started, NULL);
+ * ```c
+ * #include <agentbus/agentbus.h>
+ *
+ * static void
+ * on_stopped (GObject *bus, GAsyncResult *result, gpointer loop)
+ * {
+ *   g_main_loop_quit (loop);
+ * }
+ *
+ * static void
+ * on_started (GObject *bus, GAsyncResult *result, gpointer loop)
+ * {
+ *   g_autoptr (GError) error = NULL;
+ *
+ *   if (agent_bus_start_finish (AGENT_BUS (bus), result, &error))
+ *     g_print ("connected\n");
+ *   else
+ *     g_print ("alone: %s\n", error->message);
+ *   agent_bus_stop_async (AGENT_BUS (bus), NULL, on_stopped, loop);
+ * }
+ *
+ * int
+ * main (void)
+ * {
+ *   const char *address = "unix:abstract=agentbus-kitchen-c";
+ *   g_autoptr (AgentTransport) transport =
+ *     agent_dbus_transport_new_for_peers (address, TRUE);
+ *   g_autoptr (AgentBus) bus =
+ *     g_object_new (AGENT_TYPE_BUS, "transport", transport, NULL);
+ *   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+ *
+ *   agent_bus_start_async (bus, NULL, on_started, loop);
+ *   g_main_loop_run (loop);
+ *   return 0;
+ * }
  * ```
  *
  * A transport belongs to one bus at a time. Its properties may be read in any thread. Its signals are emitted in the context
@@ -35,6 +66,7 @@
  * transport = AgentBus.DBusTransport()
  * bus = AgentBus.Bus(transport=transport)
  * transport.connect('vanished', lambda _t, node, reason: print(node, reason))
+ * print(transport.get_state().value_nick)  # prints: closed
  * ```
  *
  * ## From JavaScript
@@ -43,11 +75,12 @@
  * const transport = new AgentBus.DBusTransport();
  * const bus = new AgentBus.Bus({transport});
  * transport.connect('vanished', (_t, node, reason) => print(node, reason));
+ * print(bus.transport.bus_name); // prints: default
  * ```
  *
  * ## To write an engine
  *
- * Derive from this class and implement the functions of [struct@AgentBus.TransportClass]. An engine carries packets of bytes, and
+ * Derive from this class and implement the functions of `AgentTransportClass`. An engine carries packets of bytes, and
  * knows nothing of what they mean: numbers, order, repetition and counting of losses are above it, the same for
  * all engines.
  *
@@ -293,6 +326,103 @@ transport_install_state (void)
                                                  G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 }
 
+/**
+ * AgentTransportClass::get_capabilities:
+ * @self: the transport
+ *
+ * Says what the engine does.
+ *
+ * The default is nothing.
+ *
+ * Returns: what the engine does
+ *
+ * Since: 0.2
+ */
+
+/**
+ * AgentTransportClass::get_max_packet:
+ * @self: the transport
+ *
+ * Says how large a packet may be that the engine carries.
+ *
+ * Called when the engine is open. The default is 1 MiB.
+ *
+ * Returns: the size of the largest packet, in bytes
+ *
+ * Since: 0.2
+ */
+
+/**
+ * AgentTransportClass::open:
+ * @self: the transport
+ * @task: what to return when it is open
+ *
+ * Connects to the engine.
+ *
+ * Returns the task: with an error if the engine is not reachable now. Once it has succeeded, the transport connects again by
+ * itself for as long as it is open, and tells its state. The cancellable of the task ends the attempt.
+ *
+ * Since: 0.2
+ */
+
+/**
+ * AgentTransportClass::close:
+ * @self: the transport
+ * @task: what to return when it is closed
+ *
+ * Disconnects from the engine.
+ *
+ * Sends what the engine has taken but not sent yet, disconnects, and returns the task. After that, nothing is reported any
+ * more.
+ *
+ * Since: 0.2
+ */
+
+/**
+ * AgentTransportClass::send_data:
+ * @self: the transport
+ * @node: the node
+ * @packet: the packet
+ * @error: return location for an error
+ *
+ * Sends a packet at most once, in the order of the calls.
+ *
+ * Returns at once. `G_IO_ERROR_WOULD_BLOCK` says that there is no room: then the packet is not lost, and
+ * [method@AgentBus.Transport.ready] is called when there is room. Any other error says that the packet is lost.
+ *
+ * Returns: whether the engine has taken the packet
+ *
+ * Since: 0.2
+ */
+
+/**
+ * AgentTransportClass::send_control:
+ * @self: the transport
+ * @node: the node
+ * @session: names the packet, with the number
+ * @number: names the packet, with the session
+ * @packet: the packet
+ *
+ * Sends a packet of control to a node.
+ *
+ * For each call, [method@AgentBus.Transport.control_done] is called once, later, when the engine has the packet or is known not
+ * to have it. The same packet may be sent again under its session and number. No more packets are open at a time than
+ * [property@AgentBus.Transport:control-window] says.
+ *
+ * Since: 0.2
+ */
+
+/**
+ * AgentTransportClass::send_presence:
+ * @self: the transport
+ * @node: (nullable): the node, or %NULL for every other node
+ * @packet: the packet
+ *
+ * Sends a small packet, which may get lost.
+ *
+ * Since: 0.2
+ */
+
 static void
 agent_transport_class_init (AgentTransportClass *klass)
 {
@@ -449,11 +579,14 @@ agent_transport_get_heartbeat_interval (AgentTransport *self)
  * before. May be called in any thread.
  *
  * ```c
+ * g_autoptr (AgentTransport) transport = agent_dbus_transport_new (NULL);
  * const char *const names[] = { "recogniser-*", NULL };
  * const char *const messages[] = { "frame", "task-response", NULL };
+ * const char *const none[] = { NULL };
  *
  * agent_transport_allow (transport, "speech", names, messages);
- * agent_transport_allow (transport, NULL, (const char *const[]) { NULL }, NULL);
+ * agent_transport_allow (transport, NULL, none, NULL);
+ * g_print ("only for %s\n", names[0]); // prints: only for recogniser-*
  * ```
  *
  * Since: 0.2

@@ -22,10 +22,11 @@
  * [signal@AgentBus.Transport::refused] tells it with the unique name of the sender.
  *
  * ```c
- * g_autoptr (AgentTransport) transport = g_object_new (AGENT_TYPE_DBUS_TRANSPORT,
- *                                                      "bus-name", "kitchen",
- *                                                      "node-id", "oven",
- *                                                      NULL);
+ * g_autoptr (AgentTransport) transport =
+ *   g_object_new (AGENT_TYPE_DBUS_TRANSPORT,
+ *                 "bus-name", "kitchen",
+ *                 "node-id", "oven",
+ *                 NULL);
  *
  * // prints: oven
  * g_print ("%s\n", agent_transport_get_node_id (transport));
