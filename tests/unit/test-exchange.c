@@ -133,10 +133,10 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  test_add_func ("/exchange/asked", test_asked);
-  test_add_func ("/exchange/worked", test_worked);
-  test_add_func ("/exchange/withdrawn", test_withdrawn);
-  test_add_func ("/exchange/flood", test_flood);
+  test_add_func ("/agentbus/exchange/asked", test_asked);
+  test_add_func ("/agentbus/exchange/worked", test_worked);
+  test_add_func ("/agentbus/exchange/withdrawn", test_withdrawn);
+  test_add_func ("/agentbus/exchange/flood", test_flood);
 
   return g_test_run ();
 }

@@ -137,10 +137,10 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  test_add_func ("/outbox/window", test_window);
-  test_add_func ("/outbox/failure", test_failure);
-  test_add_func ("/outbox/odd-answers", test_odd_answers);
-  test_add_func ("/outbox/random", test_random);
+  test_add_func ("/agentbus/outbox/window", test_window);
+  test_add_func ("/agentbus/outbox/failure", test_failure);
+  test_add_func ("/agentbus/outbox/odd-answers", test_odd_answers);
+  test_add_func ("/agentbus/outbox/random", test_random);
 
   return g_test_run ();
 }

@@ -159,11 +159,11 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  test_add_func ("/packet/round-trip", test_round_trip);
-  test_add_func ("/packet/truncated", test_truncated);
-  test_add_func ("/packet/bit-flips", test_bit_flips);
-  test_add_func ("/packet/random", test_random);
-  test_add_func ("/packet/version", test_version);
+  test_add_func ("/agentbus/packet/round-trip", test_round_trip);
+  test_add_func ("/agentbus/packet/truncated", test_truncated);
+  test_add_func ("/agentbus/packet/bit-flips", test_bit_flips);
+  test_add_func ("/agentbus/packet/random", test_random);
+  test_add_func ("/agentbus/packet/version", test_version);
 
   return g_test_run ();
 }

@@ -115,10 +115,10 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  test_add_func ("/resequencer/order", test_order);
-  test_add_func ("/resequencer/overlap", test_overlap);
-  test_add_func ("/resequencer/full", test_full);
-  test_add_func ("/resequencer/random", test_random);
+  test_add_func ("/agentbus/resequencer/order", test_order);
+  test_add_func ("/agentbus/resequencer/overlap", test_overlap);
+  test_add_func ("/agentbus/resequencer/full", test_full);
+  test_add_func ("/agentbus/resequencer/random", test_random);
 
   return g_test_run ();
 }

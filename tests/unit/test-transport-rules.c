@@ -59,9 +59,9 @@ main (int    argc,
 {
   test_init (&argc, &argv);
 
-  test_add_func ("/transport-rules/none", test_none);
-  test_add_func ("/transport-rules/one-node", test_one_node);
-  test_add_func ("/transport-rules/all-others", test_all_others);
+  test_add_func ("/agentbus/transport-rules/none", test_none);
+  test_add_func ("/agentbus/transport-rules/one-node", test_one_node);
+  test_add_func ("/agentbus/transport-rules/all-others", test_all_others);
 
   return g_test_run ();
 }
