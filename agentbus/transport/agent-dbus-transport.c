@@ -55,7 +55,8 @@
  *
  * ```python
  * transport = AgentBus.DBusTransport(bus_name='kitchen', node_id='oven')
- * print(transport.get_capabilities() & AgentBus.TransportCapabilities.VERIFIED_SOURCE != 0)  # prints: True
+ * verified = AgentBus.TransportCapabilities.VERIFIED_SOURCE
+ * print(bool(transport.get_capabilities() & verified))  # prints: True
  * ```
  *
  * ## From JavaScript
