@@ -41,6 +41,7 @@ nats_make (gpointer    engine,
   const TestNatsServer *server = engine;
   const char *const     urls[] = { server->url, NULL };
 
+  /* A loaded machine may be silent for some time: only what is gone is to vanish. */
   return g_object_new (AGENT_TYPE_NATS_TRANSPORT,
                        "urls",
                        urls,
@@ -49,7 +50,7 @@ nats_make (gpointer    engine,
                        "bus-name",
                        "test",
                        "heartbeat-interval",
-                       300,
+                       1000,
                        NULL);
 }
 
