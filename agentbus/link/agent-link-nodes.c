@@ -131,7 +131,9 @@ link_hear_valid_hello (AgentLink             *self,
       _agent_node_say_hello (node);
       return;
     }
-  if (node != NULL && node->peer_session != 0 && head->from_session > node->peer_session)
+  /* Nothing was sent to a node that is not connected, so its other session takes the place of the first one. If both began anew for
+   * that, they would do so for ever. */
+  if (node != NULL && node->connected && head->from_session > node->peer_session)
     {
       _agent_link_give_up (self, node, "it has begun anew");
       node = NULL;

@@ -2,6 +2,8 @@
 
 #include "config.h"
 
+#include "bus/agent-transport-private.h"
+#include "link/agent-packet-private.h"
 #include "test-hub.h"
 #include "test-tools.h"
 
@@ -233,6 +235,136 @@ test_contested (TestFixture *f)
   test_hub_free (hub);
 }
 
+/* --- Sessions --- */
+
+/* A node without a bus, which begins anew before it was connected. */
+typedef struct
+{
+  guint   n_hellos;
+  guint64 sessions[2]; /* of the other node, as its HELLOs say */
+} Stranger;
+
+static void
+stranger_on_received (gpointer     data,
+                      const char  *node,
+                      AgentTraffic traffic,
+                      GBytes      *packet)
+{
+  Stranger         *self = data;
+  AgentPacketReader reader;
+  AgentPacketHead   head;
+  AgentRecord       record;
+
+  g_assert_true (_agent_packet_reader_init (&reader, packet, &head, NULL));
+  while (_agent_packet_reader_next (&reader, &record, NULL))
+    {
+      if (record.kind == AGENT_RECORD_HELLO && self->n_hellos < G_N_ELEMENTS (self->sessions))
+        self->sessions[self->n_hellos++] = head.from_session;
+    }
+}
+
+static void
+stranger_on_ready (gpointer data)
+{
+}
+
+static void
+stranger_on_control_done (gpointer      data,
+                          const char   *node,
+                          guint64       session,
+                          guint64       number,
+                          const GError *error)
+{
+}
+
+static void
+stranger_on_gone (gpointer    data,
+                  const char *node,
+                  const char *reason)
+{
+}
+
+static void
+stranger_on_state (gpointer            data,
+                   AgentTransportState state)
+{
+}
+
+static const AgentTransportSink stranger_sink = {
+  .received = stranger_on_received,
+  .ready = stranger_on_ready,
+  .control_done = stranger_on_control_done,
+  .node_gone = stranger_on_gone,
+  .state_changed = stranger_on_state,
+};
+
+static AgentTransport *
+stranger_open (TestFixture *f,
+               TestHub     *hub,
+               Stranger    *self)
+{
+  AgentTransport *transport = test_hub_add (hub, "stranger");
+  g_autoptr (GAsyncResult) result = NULL;
+
+  _agent_transport_set_sink (transport, &stranger_sink, self);
+  _agent_transport_open_async (transport, NULL, test_keep_result, &result);
+  test_wait_result (f, &result);
+  g_assert_true (_agent_transport_open_finish (transport, result, NULL));
+  return transport;
+}
+
+static void
+stranger_close (TestFixture    *f,
+                AgentTransport *transport)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  _agent_transport_close_async (transport, NULL, test_keep_result, &result);
+  test_wait_result (f, &result);
+  g_assert_true (_agent_transport_close_finish (transport, result, NULL));
+  _agent_transport_set_sink (transport, NULL, NULL);
+  g_clear_object (&result);
+  g_assert_finalize_object (transport);
+}
+
+static void
+stranger_say_hello (TestFixture    *f,
+                    AgentTransport *transport,
+                    Stranger       *self,
+                    guint64         session)
+{
+  const AgentPacketHead head = { .from_session = session };
+  AgentPacketWriter     writer = { 0 };
+  guint                 n = self->n_hellos;
+  g_autoptr (GBytes) packet = NULL;
+
+  _agent_packet_writer_add (&writer, AGENT_RECORD_HELLO, g_variant_new ("(u)", 1000));
+  packet = _agent_packet_writer_finish (&writer, &head);
+  _agent_transport_send_presence (transport, "a", packet);
+  while (self->n_hellos == n)
+    g_main_context_iteration (f->context, TRUE);
+}
+
+/* If both began anew whenever the other one does, they would never be connected. */
+static void
+test_begins_anew (TestFixture *f)
+{
+  TestHub        *hub = test_hub_new (1);
+  Stranger        self = { 0 };
+  Node            a;
+  AgentTransport *transport;
+
+  node_start (f, hub, &a, "a");
+  transport = stranger_open (f, hub, &self);
+  stranger_say_hello (f, transport, &self, 100);
+  stranger_say_hello (f, transport, &self, 200);
+  g_assert_cmpuint (self.sessions[0], ==, self.sessions[1]);
+
+  stranger_close (f, transport);
+  node_stop (f, &a);
+  test_hub_free (hub);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -242,6 +374,8 @@ main (int    argc,
   test_add ("/agentbus/link/there", test_there);
   test_add ("/agentbus/link/contested", test_contested);
   test_add ("/agentbus/link/retained", test_retained);
+
+  test_add ("/agentbus/link/begins-anew", test_begins_anew);
 
   return g_test_run ();
 }
