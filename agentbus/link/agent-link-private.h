@@ -24,6 +24,7 @@ struct _AgentLink
   GThread        *thread;       /* (owned) (nullable) NULL when it is joined */
   GMutex          start_lock;   /* held until @thread is stored and the bus has the link */
   GCancellable   *cancellable;  /* (owned) ends the opening of the transport */
+  gulong          cancelled_id; /* the handler by which the cancellable of @starting does so, or 0 */
   GError         *error;        /* (owned) (nullable) why the transport could not be opened */
   GTask          *starting;     /* (owned) (nullable) until the transport is open */
   GMutex          lock;

@@ -242,6 +242,7 @@ link_return_start (AgentLink *self,
 {
   g_autoptr (GTask) task = g_steal_pointer (&self->starting);
 
+  g_cancellable_disconnect (g_task_get_cancellable (task), self->cancelled_id);
   if (error != NULL)
     g_task_return_error (task, error);
   else
@@ -357,7 +358,7 @@ link_new (AgentBus *bus,
   self->cancellable = g_cancellable_new ();
   self->starting = g_object_ref (task);
   if (cancellable != NULL)
-    g_cancellable_connect (
+    self->cancelled_id = g_cancellable_connect (
         cancellable, G_CALLBACK (link_on_cancelled), g_object_ref (self->cancellable), g_object_unref);
   return self;
 }
@@ -371,10 +372,9 @@ _agent_link_start (AgentBus *bus,
 
   if (!_agent_transport_set_sink (self->core.transport, &_agent_link_sink, self))
     {
-      g_clear_object (&self->starting);
+      link_return_start (
+          self, g_error_new (AGENT_BUS_ERROR, AGENT_BUS_ERROR_EXISTS, "The transport is used already, or not closed yet"));
       _agent_link_unref (self);
-      g_task_return_new_error (
-          task, AGENT_BUS_ERROR, AGENT_BUS_ERROR_EXISTS, "The transport is used already, or not closed yet");
       return;
     }
 

@@ -206,8 +206,14 @@ send_pack (AgentNode         *self,
            AgentBusError     *code)
 {
   AgentRecordKind kind = message->grouped ? AGENT_RECORD_GROUPED : AGENT_RECORD_MESSAGE;
-  GByteArray     *bytes = _agent_packet_writer_begin (writer, kind, send_get_member (remote, message));
+  const char     *member = send_get_member (remote, message);
+  GByteArray     *bytes;
 
+  *code = AGENT_BUS_ERROR_INVALID_MESSAGE;
+  if (member != NULL && strlen (member) > AGENT_PACKET_NAME_MAX)
+    return "the name of the subscriber is too long";
+
+  bytes = _agent_packet_writer_begin (writer, kind, member);
   *code = AGENT_BUS_ERROR_TIMED_OUT;
   if (!_agent_envelope_append (bytes, message, NULL))
     {

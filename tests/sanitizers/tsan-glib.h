@@ -206,6 +206,37 @@ tsan_mutex_unlock (GMutex *mutex)
   __tsan_mutex_post_unlock (mutex, 0);
 }
 
+/* One that the thread which holds it may lock again. */
+static inline void
+tsan_rec_mutex_init (GRecMutex *mutex)
+{
+  g_rec_mutex_init (mutex);
+  __tsan_mutex_create (mutex, __tsan_mutex_write_reentrant);
+}
+
+static inline void
+tsan_rec_mutex_clear (GRecMutex *mutex)
+{
+  __tsan_mutex_destroy (mutex, 0);
+  g_rec_mutex_clear (mutex);
+}
+
+static inline void
+tsan_rec_mutex_lock (GRecMutex *mutex)
+{
+  __tsan_mutex_pre_lock (mutex, __tsan_mutex_write_reentrant);
+  g_rec_mutex_lock (mutex);
+  __tsan_mutex_post_lock (mutex, __tsan_mutex_write_reentrant, 0);
+}
+
+static inline void
+tsan_rec_mutex_unlock (GRecMutex *mutex)
+{
+  __tsan_mutex_pre_unlock (mutex, 0);
+  g_rec_mutex_unlock (mutex);
+  __tsan_mutex_post_unlock (mutex, 0);
+}
+
 /* To wait is to unlock and to lock again. */
 static inline void
 tsan_before_wait (gpointer mutex)
@@ -268,6 +299,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TsanMutexLocker, tsan_mutex_locker_free)
 #define g_mutex_lock tsan_mutex_lock
 #define g_mutex_trylock tsan_mutex_trylock
 #define g_mutex_unlock tsan_mutex_unlock
+#define g_rec_mutex_init tsan_rec_mutex_init
+#define g_rec_mutex_clear tsan_rec_mutex_clear
+#define g_rec_mutex_lock tsan_rec_mutex_lock
+#define g_rec_mutex_unlock tsan_rec_mutex_unlock
 #define g_cond_wait tsan_cond_wait
 #define g_cond_wait_until tsan_cond_wait_until
 #define GMutexLocker TsanMutexLocker
@@ -275,7 +310,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (TsanMutexLocker, tsan_mutex_locker_free)
 #define g_mutex_locker_free tsan_mutex_locker_free
 
 /* Not covered, and not used: whoever wants one covers it first. */
-#pragma GCC poison g_rw_lock_reader_lock g_rw_lock_writer_lock g_rec_mutex_lock
+#pragma GCC poison g_rw_lock_reader_lock g_rw_lock_writer_lock
 
 /* --- Queues: the lock has the address of the queue --- */
 
