@@ -301,7 +301,12 @@ send_refuse_to_pass_on (AgentNode    *self,
                         AgentMessage *message)
 {
   if (agent_message_get_target (message) != NULL)
-    _agent_link_core_lose_message (self->core, self->id, send_get_traffic (message), message, AGENT_BUS_ERROR_NOT_FOUND, "its source is at another node, so it cannot be passed on to a third one");
+    _agent_link_core_lose_message (self->core,
+                                   self->id,
+                                   send_get_traffic (message),
+                                   message,
+                                   AGENT_BUS_ERROR_NOT_FOUND,
+                                   "its source is at another node, so it cannot be passed on to a third one");
 }
 
 /* A retained message comes again, as a copy with the time of the first send, when the node takes its topic again. But the node has

@@ -8,6 +8,9 @@
 /* How long control may be missing before the session is given up. */
 #define MAX_HOLD (10 * G_USEC_PER_SEC)
 
+/* For people */
+#define LOST_WITH_NODE "sent to a node that is gone, and not known to have arrived"
+
 /* How many of its intervals a node may be silent. */
 #define MAX_SILENT_BEATS 3
 
@@ -129,7 +132,8 @@ static void
 node_lose_data (AgentNode *self)
 {
   if (self->next_data > self->data_arrived)
-    _agent_link_core_lose (self->core, self->id, AGENT_TRAFFIC_DATA, self->next_data - self->data_arrived, "sent to a node that is gone, and not known to have arrived");
+    _agent_link_core_lose (
+        self->core, self->id, AGENT_TRAFFIC_DATA, self->next_data - self->data_arrived, LOST_WITH_NODE);
 }
 
 static void
@@ -141,7 +145,7 @@ node_lose_control (AgentNode *self)
     n += ((AgentUnconfirmed *) l->data)->n_messages;
   _agent_node_figures_count (self->figures, AGENT_FIGURE_CONTROL_LOST, n);
   if (n > 0)
-    _agent_link_core_lose (self->core, self->id, AGENT_TRAFFIC_CONTROL, n, "sent to a node that is gone, and not known to have arrived");
+    _agent_link_core_lose (self->core, self->id, AGENT_TRAFFIC_CONTROL, n, LOST_WITH_NODE);
 }
 
 /* The node is gone, or what it says makes no sense any more. The caller frees it. If it is still there, it begins anew. */
