@@ -15,7 +15,7 @@ members_add (AgentBus        *self,
 {
   AgentSubscription *subscription = _agent_subscriber_get_subscription (subscriber);
 
-  _agent_mailbox_attach (mailbox, agent_subscriber_get_main_context (subscriber), agent_subscriber_get_priority (subscriber));
+  _agent_subscriber_attach (subscriber, mailbox);
   if (_agent_subscriber_claim (subscriber, mailbox, error))
     {
       _agent_subscription_bring_accepts (subscription, mailbox);
@@ -76,9 +76,7 @@ agent_bus_subscribe (AgentBus        *self,
 
   g_return_val_if_fail (AGENT_IS_BUS (self), FALSE);
   g_return_val_if_fail (AGENT_IS_SUBSCRIBER (subscriber), FALSE);
-  g_return_val_if_fail (agent_subscriber_get_name (subscriber) != NULL, FALSE);
-  g_return_val_if_fail (*agent_subscriber_get_name (subscriber) != '\0', FALSE);
-  g_return_val_if_fail (g_strcmp0 (agent_subscriber_get_group (subscriber), "") != 0, FALSE);
+  g_return_val_if_fail (_agent_subscriber_is_named (subscriber), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   rules = _agent_subscriber_get_rules (subscriber);

@@ -13,6 +13,7 @@ struct _AgentNameWatches
   GHashTable     *by_name; /* (lock) char * (owned) → GQueue (owned) of Watch */
   GHashTable     *by_id;   /* (lock) id → Watch (owned) */
   guint           last_id; /* (lock) */
+  gint            n;       /* (atomic) how many watches there are; only grows with the lock held under which names change */
 };
 
 typedef struct
@@ -226,6 +227,7 @@ name_watches_insert_locked (AgentNameWatches *self,
     }
   g_queue_push_tail (queue, watch);
   g_hash_table_insert (self->by_id, GUINT_TO_POINTER (watch->id), watch);
+  g_atomic_int_inc (&self->n);
 }
 
 static void
@@ -235,6 +237,7 @@ name_watches_remove_locked (AgentNameWatches *self,
   GQueue *queue = g_hash_table_lookup (self->by_name, watch->name);
 
   g_hash_table_remove (self->by_id, GUINT_TO_POINTER (watch->id));
+  g_atomic_int_add (&self->n, -1);
   g_queue_remove (queue, watch);
   if (queue->length == 0)
     g_hash_table_remove (self->by_name, watch->name);
@@ -300,6 +303,9 @@ name_watches_note (AgentNameWatches *self,
                    gboolean          is_there)
 {
   GQueue *queue;
+
+  if (g_atomic_int_get (&self->n) == 0)
+    return;
 
   g_mutex_lock (&self->lock);
   queue = g_hash_table_lookup (self->by_name, name);

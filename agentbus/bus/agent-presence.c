@@ -118,8 +118,12 @@ _agent_presence_set (AgentPresence *self,
                      AgentMailbox  *mailbox,
                      AgentInfo     *info)
 {
-  AgentPresent *present = g_hash_table_lookup (self->agents, mailbox);
+  AgentPresent *present;
 
+  if (info == NULL && g_hash_table_size (self->agents) == 0)
+    return FALSE;
+
+  present = g_hash_table_lookup (self->agents, mailbox);
   if (info == NULL)
     {
       if (present != NULL)

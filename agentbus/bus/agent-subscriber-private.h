@@ -27,6 +27,9 @@ void               _agent_subscriber_set_rules        (AgentSubscriber          
 
 const AgentSubscriberRules *
                    _agent_subscriber_get_rules        (AgentSubscriber   *self);
+gboolean           _agent_subscriber_is_named         (AgentSubscriber   *self);
+void               _agent_subscriber_attach           (AgentSubscriber   *self,
+                                                       AgentMailbox      *mailbox);
 AgentMailbox      *_agent_subscriber_new_mailbox      (AgentSubscriber   *self,
                                                        AgentMailboxOwner *owner,
                                                        guint              default_capacity);

@@ -144,6 +144,8 @@ typedef struct
   AgentOverflow     overflow;
   gboolean          always_emit; /* a class closure was overridden, and replaces the call of the vfunc */
   AgentSubscription subscription;
+
+  const AgentSubscriberRules *rules; /* (nullable) */
 } AgentSubscriberPrivate;
 
 enum
@@ -174,7 +176,6 @@ enum
 
 static GParamSpec *props[N_PROPS];
 static guint       signals[N_SIGNALS];
-static GQuark      rules_quark;
 
 G_DEFINE_TYPE_WITH_PRIVATE (AgentSubscriber, agent_subscriber, G_TYPE_OBJECT)
 
@@ -206,19 +207,23 @@ _agent_subscriber_claim (AgentSubscriber *self,
   return claimed;
 }
 
-/* Gives the subscriber rules, and an inbox in each subscription. Few types do so, and the others pay nothing for it. */
+/* Gives the subscriber rules, and an inbox in each subscription. Few types do so. */
 void
 _agent_subscriber_set_rules (AgentSubscriber            *self,
                              const AgentSubscriberRules *rules)
 {
-  g_object_set_qdata (G_OBJECT (self), rules_quark, (gpointer) rules);
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  priv->rules = rules;
 }
 
 /* (transfer none) (nullable) */
 const AgentSubscriberRules *
 _agent_subscriber_get_rules (AgentSubscriber *self)
 {
-  return g_object_get_qdata (G_OBJECT (self), rules_quark);
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  return priv->rules;
 }
 
 void
@@ -235,6 +240,25 @@ AgentInfo *
 _agent_subscriber_dup_info (AgentSubscriber *self)
 {
   return _agent_subscription_dup_info (_agent_subscriber_get_subscription (self));
+}
+
+/* From now on @mailbox is served in the context of the subscriber. */
+void
+_agent_subscriber_attach (AgentSubscriber *self,
+                          AgentMailbox    *mailbox)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  _agent_mailbox_attach (mailbox, priv->context, priv->priority);
+}
+
+/* Whether the subscriber has a name, and is in no group without one. */
+gboolean
+_agent_subscriber_is_named (AgentSubscriber *self)
+{
+  AgentSubscriberPrivate *priv = agent_subscriber_get_instance_private (self);
+
+  return priv->name != NULL && *priv->name != '\0' && (priv->group == NULL || *priv->group != '\0');
 }
 
 /* Makes the mailbox for one subscription: (transfer full).
@@ -617,7 +641,6 @@ agent_subscriber_class_init (AgentSubscriberClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
-  rules_quark = g_quark_from_static_string ("agentbus-rules");
 
   object_class->constructed = agent_subscriber_constructed;
   object_class->finalize = agent_subscriber_finalize;
