@@ -360,19 +360,19 @@ main (int    argc,
   test_init_slow (&argc, &argv);
   test_actors_init ();
 
-  test_add ("/link-faults/blocked", test_blocked);
-  test_add ("/link-faults/full", test_full);
-  test_add ("/link-faults/send-async", test_send_async);
-  test_add ("/link-faults/leaver", test_leaver);
-  test_add ("/link-faults/lost-tail", test_lost_tail);
-  test_add ("/link-faults/lost-control", test_lost_control);
-  test_add ("/link-faults/cut", test_cut);
-  test_add ("/link-faults/long-cut", test_long_cut);
-  test_add ("/link-faults/frozen", test_frozen);
-  test_add ("/link-faults/dropped-alone", test_dropped_alone);
-  test_add ("/link-faults/stopped-at-start", test_stopped_at_start);
-  test_add ("/link-faults/forged", test_forged);
-  test_add ("/link-faults/allow", test_allow);
+  test_add ("/agentbus/link-faults/blocked", test_blocked);
+  test_add ("/agentbus/link-faults/full", test_full);
+  test_add ("/agentbus/link-faults/send-async", test_send_async);
+  test_add ("/agentbus/link-faults/leaver", test_leaver);
+  test_add ("/agentbus/link-faults/lost-tail", test_lost_tail);
+  test_add ("/agentbus/link-faults/lost-control", test_lost_control);
+  test_add ("/agentbus/link-faults/cut", test_cut);
+  test_add ("/agentbus/link-faults/long-cut", test_long_cut);
+  test_add ("/agentbus/link-faults/frozen", test_frozen);
+  test_add ("/agentbus/link-faults/dropped-alone", test_dropped_alone);
+  test_add ("/agentbus/link-faults/stopped-at-start", test_stopped_at_start);
+  test_add ("/agentbus/link-faults/forged", test_forged);
+  test_add ("/agentbus/link-faults/allow", test_allow);
 
   return g_test_run ();
 }

@@ -468,9 +468,9 @@ main (int    argc,
   test_init_slow (&argc, &argv);
   test_actors_init ();
 
-  test_add ("/link-hostile/clock-set-back", test_clock_set_back);
-  test_add ("/link-hostile/other-clock-set-back", test_other_clock_set_back);
-  test_add ("/link-hostile/packets", test_packets);
+  test_add ("/agentbus/link-hostile/clock-set-back", test_clock_set_back);
+  test_add ("/agentbus/link-hostile/other-clock-set-back", test_other_clock_set_back);
+  test_add ("/agentbus/link-hostile/packets", test_packets);
 
   return g_test_run ();
 }

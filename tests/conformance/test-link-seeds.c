@@ -272,7 +272,7 @@ main (int    argc,
   test_init_slow (&argc, &argv);
   test_actors_init ();
 
-  test_add ("/link-seeds/storm", test_seeds);
+  test_add ("/agentbus/link-seeds/storm", test_seeds);
 
   return g_test_run ();
 }
