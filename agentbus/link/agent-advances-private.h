@@ -25,5 +25,8 @@ void           _agent_advances_free (AgentAdvances     *self);
 void           _agent_advances_hear (AgentAdvances     *self,
                                      const char        *id,
                                      guint64            epoch);
+void           _agent_advances_list (AgentAdvances     *self,
+                                     AgentAdvancesFunc  func,
+                                     gpointer           data);
 
 G_END_DECLS

@@ -5,8 +5,8 @@
 #include "base/agent-source-private.h"
 #include "link/agent-advances-private.h"
 
-/* How many conversations of other nodes are kept, so that messages of their old epochs are known as stale. The one that was not
- * heard of for longest is forgotten first. */
+/* How many conversations are kept, so that messages of their old epochs are known as stale, and the next epoch is one more. The one
+ * that was not heard of for longest is forgotten first. */
 #define MAX_KEPT 1000
 
 typedef struct
@@ -48,6 +48,35 @@ advances_take_advance (AgentAdvances *self)
   return advance;
 }
 
+/* Takes @conversation. */
+static void
+advances_keep (AgentAdvances     *self,
+               AgentConversation *conversation)
+{
+  g_autoptr (AgentConversation) oldest = NULL;
+
+  if (g_queue_remove (&self->kept, conversation))
+    g_object_unref (conversation);
+  g_queue_push_tail (&self->kept, conversation);
+  if (self->kept.length > MAX_KEPT)
+    oldest = g_queue_pop_head (&self->kept);
+}
+
+/* The conversation is kept, so that it is known where it has come to, also if nobody here has it. Returns its epoch. */
+static guint64
+advances_note (AgentAdvances *self,
+               const char    *id,
+               guint64        epoch)
+{
+  AgentConversation *conversation = agent_conversation_new (id);
+  guint64            current;
+
+  _agent_epoch_unref (_agent_epoch_enter_at (conversation, epoch));
+  current = agent_conversation_get_epoch (conversation);
+  advances_keep (self, conversation);
+  return current;
+}
+
 static gboolean
 advances_tell (gpointer data)
 {
@@ -57,6 +86,7 @@ advances_tell (gpointer data)
   g_source_set_ready_time (self->source, -1);
   while ((advance = advances_take_advance (self)) != NULL)
     {
+      advances_note (self, advance->id, advance->epoch);
       self->func (self->data, advance->id, advance->epoch);
       advance_free (advance);
     }
@@ -122,28 +152,25 @@ _agent_advances_free (AgentAdvances *self)
   g_free (self);
 }
 
-/* Takes @conversation. */
-static void
-advances_keep (AgentAdvances     *self,
-               AgentConversation *conversation)
-{
-  g_autoptr (AgentConversation) oldest = NULL;
-
-  if (g_queue_remove (&self->kept, conversation))
-    g_object_unref (conversation);
-  g_queue_push_tail (&self->kept, conversation);
-  if (self->kept.length > MAX_KEPT)
-    oldest = g_queue_pop_head (&self->kept);
-}
-
-/* Another node says that a conversation has come to an epoch. */
+/* Another node says that a conversation has come to an epoch. If that is behind, it is told so: who joins late and interrupts has
+ * to know from where. */
 void
 _agent_advances_hear (AgentAdvances *self,
                       const char    *id,
                       guint64        epoch)
 {
-  AgentConversation *conversation = agent_conversation_new (id);
+  guint64 current = advances_note (self, id, epoch);
 
-  _agent_epoch_unref (_agent_epoch_enter_at (conversation, epoch));
-  advances_keep (self, conversation);
+  if (current > epoch)
+    self->func (self->data, id, current);
+}
+
+/* Tells all that is kept, for a node that has just come. */
+void
+_agent_advances_list (AgentAdvances    *self,
+                      AgentAdvancesFunc func,
+                      gpointer          data)
+{
+  for (GList *l = self->kept.head; l != NULL; l = l->next)
+    func (data, agent_conversation_get_id (l->data), agent_conversation_get_epoch (l->data));
 }

@@ -83,6 +83,15 @@ node_tell_record (gpointer        node,
   _agent_node_tell (node, kind, value);
 }
 
+/* An AgentAdvancesFunc. */
+static void
+node_tell_advance (gpointer    node,
+                   const char *id,
+                   guint64     epoch)
+{
+  _agent_node_tell (node, AGENT_RECORD_CONVERSATION, g_variant_new ("(st)", id, epoch));
+}
+
 static void
 node_connect (AgentNode *self)
 {
@@ -92,6 +101,7 @@ node_connect (AgentNode *self)
   _agent_node_begin_names (self);
   _agent_transport_tell (self->core->transport, &news);
   _agent_exports_list (self->core->exports, node_tell_record, self);
+  _agent_advances_list (self->core->advances, node_tell_advance, self);
 }
 
 /* The node is of the session that this one has agreed with it. The caller has looked whether it has begun another one. */
