@@ -96,6 +96,7 @@ typedef struct
   gpointer                  signals;            /* (owned) */
   AgentTransportRules      *rules;              /* (owned) */
   AgentTransportFigures    *figures;            /* (owned) */
+  gint                      is_used;            /* (atomic) somebody has it, and set @sink */
   const AgentTransportSink *sink;               /* (nullable) */
   gpointer                  sink_data;
 } AgentTransportPrivate;
@@ -837,10 +838,13 @@ _agent_transport_set_sink (AgentTransport           *self,
 {
   AgentTransportPrivate *priv = transport_get_private (self);
 
-  if (sink != NULL && priv->sink != NULL)
+  /* Who gives it up is done with the fields before another one may have it. */
+  if (sink != NULL && !g_atomic_int_compare_and_exchange (&priv->is_used, FALSE, TRUE))
     return FALSE;
 
   priv->sink = sink;
   priv->sink_data = data;
+  if (sink == NULL)
+    g_atomic_int_set (&priv->is_used, FALSE);
   return TRUE;
 }

@@ -6,6 +6,20 @@
 
 /* How a bus is started and stopped, with its transport if it has one. */
 
+static void
+start_link (AgentBus *self,
+            GTask    *task)
+{
+  /* If it is cancelled too late, the bus is connected all the same, and says so. */
+  g_task_set_check_cancellable (task, FALSE);
+  if (g_atomic_pointer_get (&self->link) == NULL)
+    _agent_link_start (self, task);
+  else if (agent_transport_get_state (self->transport) == AGENT_TRANSPORT_STATE_CONNECTING)
+    g_task_return_new_error (task, AGENT_BUS_ERROR, AGENT_BUS_ERROR_EXISTS, "The bus is being started already");
+  else
+    g_task_return_boolean (task, TRUE);
+}
+
 /**
  * agent_bus_start_async:
  * @self: a bus
@@ -35,10 +49,10 @@ agent_bus_start_async (AgentBus           *self,
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, agent_bus_start_async);
   _agent_bus_open (self);
-  if (self->transport != NULL && g_atomic_pointer_get (&self->link) == NULL)
-    _agent_link_start (self, task);
-  else
+  if (self->transport == NULL)
     g_task_return_boolean (task, TRUE);
+  else
+    start_link (self, task);
 }
 
 /**

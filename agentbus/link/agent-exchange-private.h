@@ -13,9 +13,9 @@ G_BEGIN_DECLS
  */
 typedef struct
 {
-  GHashTable *asked;  /* (owned) task id → OpenRequest (owned): a request of this node that the other one has */
+  GHashTable *asked;  /* (owned) requester and task id → OpenRequest (owned): a request of this node that the other one has */
   GHashTable *worked; /* (owned) the same for requests of the other node */
-  GQueue      withdrawn; /* of char * (owned): task ids of requests in @asked that nobody waits for any more, oldest first */
+  GQueue      withdrawn; /* of char * (owned): keys of requests in @asked that nobody waits for any more, oldest first */
 } AgentExchange;
 
 /* How many requests that were withdrawn are kept until they are answered. */

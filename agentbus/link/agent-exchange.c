@@ -8,6 +8,7 @@
 
 typedef struct
 {
+  char *key;     /* (owned) */
   char *task_id; /* (owned) */
   char *source;  /* (owned) who asks */
   char *target;  /* (owned) who answers, or the group */
@@ -18,6 +19,7 @@ open_request_free (gpointer data)
 {
   OpenRequest *self = data;
 
+  g_free (self->key);
   g_free (self->task_id);
   g_free (self->source);
   g_free (self->target);
@@ -54,16 +56,47 @@ exchange_is_answer (AgentMessage *message)
          message->type == AGENT_MESSAGE_TYPE_TASK_RESPONSE_URGENT;
 }
 
+/* Ids that applications choose are different for each requester only. */
+static char *
+exchange_make_key (const char *requester,
+                   const char *task_id)
+{
+  return g_strdup_printf ("%s\n%s", requester, task_id);
+}
+
+/* The key of the request that @message, from its requester, is or belongs to: (transfer full). */
+static char *
+exchange_key_of_request (AgentMessage *message)
+{
+  return exchange_make_key (agent_message_get_source (message), agent_message_get_task_id (message));
+}
+
+/* The same for an answer: (transfer full). */
+static char *
+exchange_key_of_answer (AgentMessage *message)
+{
+  return exchange_make_key (agent_message_get_target (message), agent_message_get_task_id (message));
+}
+
 static void
 exchange_add (GHashTable   *open,
               AgentMessage *message)
 {
   OpenRequest *request = g_new (OpenRequest, 1);
 
+  request->key = exchange_key_of_request (message);
   request->task_id = g_strdup (agent_message_get_task_id (message));
   request->source = g_strdup (agent_message_get_source (message));
   request->target = g_strdup (agent_message_get_target (message));
-  g_hash_table_replace (open, request->task_id, request);
+  g_hash_table_replace (open, request->key, request);
+}
+
+static void
+exchange_remove (GHashTable *open,
+                 char       *key)
+{
+  g_hash_table_remove (open, key);
+  g_free (key);
 }
 
 static gboolean
@@ -75,14 +108,15 @@ exchange_concerns (AgentMessage *message)
 /* The worker may never answer a request that was withdrawn, if it is a plain subscriber. So few of them are kept. */
 static void
 exchange_withdraw (AgentExchange *self,
-                   const char    *task_id)
+                   AgentMessage  *cancel)
 {
+  g_autofree char *key = exchange_key_of_request (cancel);
   g_autofree char *oldest = NULL;
 
-  if (!g_hash_table_contains (self->asked, task_id))
+  if (!g_hash_table_contains (self->asked, key))
     return;
 
-  g_queue_push_tail (&self->withdrawn, g_strdup (task_id));
+  g_queue_push_tail (&self->withdrawn, g_steal_pointer (&key));
   if (self->withdrawn.length <= AGENT_EXCHANGE_MAX_WITHDRAWN)
     return;
 
@@ -101,9 +135,9 @@ _agent_exchange_sent (AgentExchange *self,
   if (_agent_message_is_request (message))
     exchange_add (self->asked, message);
   else if (exchange_is_answer (message))
-    g_hash_table_remove (self->worked, agent_message_get_task_id (message));
+    exchange_remove (self->worked, exchange_key_of_answer (message));
   else if (message->type == AGENT_MESSAGE_TYPE_TASK_CANCEL)
-    exchange_withdraw (self, agent_message_get_task_id (message));
+    exchange_withdraw (self, message);
 }
 
 /* @message has come from the other node. */
@@ -117,9 +151,9 @@ _agent_exchange_received (AgentExchange *self,
   if (_agent_message_is_request (message) && g_hash_table_size (self->worked) < AGENT_EXCHANGE_MAX_WORKED)
     exchange_add (self->worked, message);
   else if (exchange_is_answer (message))
-    g_hash_table_remove (self->asked, agent_message_get_task_id (message));
+    exchange_remove (self->asked, exchange_key_of_answer (message));
   else if (message->type == AGENT_MESSAGE_TYPE_TASK_CANCEL)
-    g_hash_table_remove (self->worked, agent_message_get_task_id (message));
+    exchange_remove (self->worked, exchange_key_of_request (message));
 }
 
 static void

@@ -35,6 +35,8 @@ typedef struct
   gboolean          blocked;       /* the engine has no room for data */
   gboolean          has_free_names; /* names were taken, and are not any more */
   gsize             max_packet;
+  gint64            refused_since; /* since when @n_refused are counted */
+  guint             n_refused;
 } AgentLinkCore;
 
 /* A message for which there was no room. Its subscriber gets no other one meanwhile, so there is at most one for each. */

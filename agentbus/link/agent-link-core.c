@@ -4,12 +4,31 @@
 
 #include "link/agent-link-core-private.h"
 
+#include "base/agent-clock-private.h"
 #include "bus/agent-bus-loss-private.h"
 #include "bus/agent-delivery.h"
 
 #include <stdarg.h>
 
+/* How many refusals are told in a second. */
+#define MAX_REFUSALS 100
+
 /* --- What goes wrong --- */
+
+/* A peer says how much is refused, so only some of it is told in each second. All of it is counted. */
+static gboolean
+core_may_tell_refusal (AgentLinkCore *self)
+{
+  gint64 now = _agent_clock_now ();
+
+  if (now - self->refused_since > G_USEC_PER_SEC)
+    {
+      self->refused_since = now;
+      self->n_refused = 0;
+    }
+
+  return self->n_refused++ < MAX_REFUSALS;
+}
 
 /* @figures: (nullable) */
 void
@@ -22,12 +41,15 @@ _agent_link_core_refuse (AgentLinkCore    *self,
   g_autofree char *text = NULL;
   va_list          args;
 
+  if (figures != NULL)
+    _agent_node_figures_count (figures, AGENT_FIGURE_REFUSED, 1);
+  if (!core_may_tell_refusal (self))
+    return;
+
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
 
-  if (figures != NULL)
-    _agent_node_figures_count (figures, AGENT_FIGURE_REFUSED, 1);
   agent_transport_refused (self->transport, node, text);
 }
 

@@ -344,7 +344,13 @@ link_on_control_done (gpointer      data,
   AgentLink *self = data;
   AgentNode *node = g_hash_table_lookup (self->nodes, id);
 
-  if (node != NULL && node->session == session)
+  if (node == NULL || node->session != session)
+    return;
+
+  /* It can never be sent: the engine takes less than it did when the packet was made. */
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE))
+    _agent_link_give_up (self, node, error->message);
+  else
     _agent_node_control_done (node, number, error);
 }
 
@@ -396,7 +402,11 @@ link_connect (AgentLink *self)
 
   g_hash_table_iter_init (&iter, self->nodes);
   while (g_hash_table_iter_next (&iter, NULL, &node))
-    _agent_node_resend (node);
+    {
+      /* Nobody could be heard meanwhile. */
+      ((AgentNode *) node)->heard_at = now;
+      _agent_node_resend (node);
+    }
   _agent_link_core_call_at (&self->core, now);
 }
 

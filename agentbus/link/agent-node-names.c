@@ -8,6 +8,9 @@
 
 /* Which subscribers another node has, and which broadcasts they take. */
 
+/* What the name of who takes the broadcasts of a node begins with. No node may have such a subscriber. */
+#define CROWD_PREFIX ":node-"
+
 /* --- Names --- */
 
 static gboolean
@@ -35,7 +38,10 @@ names_leave (AgentNode   *self,
 {
   g_autoptr (AgentBus) bus = g_weak_ref_get (&self->core->bus);
 
-  g_hash_table_remove (self->core->remotes, agent_subscriber_get_name (AGENT_SUBSCRIBER (remote)));
+  const char *name = agent_subscriber_get_name (AGENT_SUBSCRIBER (remote));
+
+  if (g_hash_table_lookup (self->core->remotes, name) == remote)
+    g_hash_table_remove (self->core->remotes, name);
   if (bus != NULL)
     _agent_remote_leave (remote, bus);
   else
@@ -130,7 +136,8 @@ static gboolean
 names_are_valid (const char *name,
                  const char *group)
 {
-  return *name != '\0' && _agent_utf8_is_string (name) && _agent_utf8_is_string (group);
+  return *name != '\0' && _agent_utf8_is_string (name) && _agent_utf8_is_string (group) &&
+         !g_str_has_prefix (name, CROWD_PREFIX);
 }
 
 /* A subscriber of the node is there, or says something else of itself. */
@@ -190,7 +197,7 @@ _agent_node_take_gone (AgentNode *self,
 static char *
 names_make_crowd_name (AgentNode *self)
 {
-  return g_strdup_printf (":node-%s", self->id);
+  return g_strconcat (CROWD_PREFIX, self->id, NULL);
 }
 
 /* The node is connected: its names follow. */

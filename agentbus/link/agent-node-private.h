@@ -45,6 +45,8 @@ struct _AgentNode
   guint64           next_data;    /* the number of the next message, in @data or after it */
   GBytes           *stuck;        /* (owned) (nullable) a packet of data for which the engine had no room */
   guint             n_stuck;      /* how many messages it has */
+  gint64            data_since;   /* when the first message of @data was packed */
+  gint64            stuck_since;  /* the same for @stuck */
   AgentPacketWriter control;
   guint64           next_control;
   guint64           after;        /* the number after the last control that told of a name */

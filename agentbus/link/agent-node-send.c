@@ -14,6 +14,9 @@
 /* How much control may wait for a node, in bytes, before what comes next waits in the mailboxes. */
 #define MAX_OUTBOX_BYTES (8 * 1024 * 1024)
 
+/* How many topics of retained messages are known to be at a node. If there are more, all are forgotten, and come once more. */
+#define MAX_RETAINED 10000
+
 /* Room for the fields of a message around its content. */
 #define MESSAGE_MARGIN 1024
 
@@ -55,6 +58,7 @@ send_finish_data (AgentNode *self)
                            .after = self->after };
 
   self->n_stuck = self->data.n_records;
+  self->stuck_since = self->data_since;
   self->stuck = _agent_packet_writer_finish (&self->data, &head);
 }
 
@@ -81,9 +85,11 @@ send_finish_control (AgentNode *self)
 static void
 send_data_packet (AgentNode *self)
 {
+  guint64 age = (guint64) MAX (_agent_clock_now () - self->stuck_since, 0) / 1000;
+  g_autoptr (GBytes) aged = age > 0 ? _agent_packet_copy_with_age (self->stuck, MIN (age, G_MAXUINT32)) : NULL;
   g_autoptr (GError) error = NULL;
 
-  if (_agent_transport_send_data (self->core->transport, self->id, self->stuck, &error))
+  if (_agent_transport_send_data (self->core->transport, self->id, aged != NULL ? aged : self->stuck, &error))
     {
       _agent_node_figures_count (self->figures, AGENT_FIGURE_DATA_SENT, self->n_stuck);
     }
@@ -180,7 +186,19 @@ _agent_node_tell (AgentNode      *self,
                   AgentRecordKind kind,
                   GVariant       *value)
 {
-  _agent_packet_writer_add (&self->control, kind, value);
+  g_autoptr (GVariant) owned = g_variant_ref_sink (value);
+  gsize size = g_variant_get_size (owned) + AGENT_PACKET_RECORD_SIZE + AGENT_PACKET_ALIGNMENT;
+
+  if (AGENT_PACKET_HEAD_SIZE + size > self->core->max_packet)
+    {
+      _agent_link_core_refuse (
+          self->core, self->id, self->figures, "What is to be told of this node is larger than what the transport carries");
+      return;
+    }
+  if (self->control.n_records > 0 && self->control.bytes->len + size > self->core->max_packet)
+    send_finish_control (self);
+
+  _agent_packet_writer_add (&self->control, kind, owned);
   self->next_control++;
   if (kind == AGENT_RECORD_NAME)
     self->after = self->next_control;
@@ -222,7 +240,7 @@ send_pack (AgentNode         *self,
     }
 
   *code = AGENT_BUS_ERROR_INVALID_MESSAGE;
-  if (bytes->len > self->core->max_packet)
+  if (bytes->len + AGENT_PACKET_ALIGNMENT > self->core->max_packet)
     {
       _agent_packet_writer_cancel (writer);
       return "it is larger than what the transport carries";
@@ -238,6 +256,8 @@ send_count (AgentNode   *self,
 {
   if (traffic == AGENT_TRAFFIC_DATA)
     {
+      if (self->data.n_records == 1)
+        self->data_since = _agent_clock_now ();
       self->next_data++;
       return;
     }
@@ -321,6 +341,8 @@ send_is_known (AgentNode    *self,
   if (topic == NULL)
     return FALSE;
 
+  if (self->retained != NULL && g_hash_table_size (self->retained) >= MAX_RETAINED)
+    g_clear_pointer (&self->retained, g_hash_table_unref);
   if (self->retained == NULL)
     self->retained = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   known = g_hash_table_lookup (self->retained, topic);

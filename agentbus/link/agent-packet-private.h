@@ -21,6 +21,9 @@ G_BEGIN_DECLS
 #define AGENT_PACKET_HEAD_SIZE 48
 #define AGENT_PACKET_RECORD_SIZE 8
 
+/* A record is padded to a multiple of this. */
+#define AGENT_PACKET_ALIGNMENT 8
+
 /* The longest name in the head of a record, in bytes. */
 #define AGENT_PACKET_NAME_MAX G_MAXUINT16
 

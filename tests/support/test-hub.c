@@ -30,11 +30,12 @@ typedef struct
 struct _TestHub
 {
   GMutex      lock;
-  GHashTable *ports;     /* (lock) node → TestPort (unowned) */
-  GRand      *rand;      /* (lock) */
-  TestFaults  faults[3]; /* (lock) by AgentTraffic */
-  gint        n_ports;   /* (lock) that live */
-  gboolean    refuses;   /* (lock) nobody can open a port */
+  GHashTable *ports;      /* (lock) node → TestPort (unowned) */
+  GRand      *rand;       /* (lock) */
+  TestFaults  faults[3];  /* (lock) by AgentTraffic */
+  gint        n_ports;    /* (lock) that live */
+  gsize       max_packet; /* (lock) bytes: a larger one is never taken */
+  gboolean    refuses;    /* (lock) nobody can open a port */
 };
 
 struct _TestPort
@@ -245,6 +246,19 @@ test_port_get_capabilities (AgentTransport *transport)
   return AGENT_TRANSPORT_CAPABILITIES_VERIFIED_SOURCE;
 }
 
+static gsize
+test_port_get_max_packet (AgentTransport *transport)
+{
+  TestHub *hub = TEST_PORT (transport)->hub;
+  gsize    max_packet;
+
+  g_mutex_lock (&hub->lock);
+  max_packet = hub->max_packet;
+  g_mutex_unlock (&hub->lock);
+
+  return max_packet;
+}
+
 static void
 test_port_open (AgentTransport *transport,
                 GTask          *task)
@@ -341,9 +355,10 @@ test_port_send_control (AgentTransport *transport,
   g_mutex_lock (&self->hub->lock);
   to = g_hash_table_lookup (self->hub->ports, node);
   self->n_sent[AGENT_TRAFFIC_CONTROL]++;
-  done->good = to != NULL && !self->cut && !self->dead && !self->frozen && !to->cut &&
+  done->good = to != NULL && g_bytes_get_size (packet) <= self->hub->max_packet && !self->cut && !self->dead && !self->frozen && !to->cut &&
                !hub_happens_locked (self->hub, self->hub->faults[AGENT_TRAFFIC_CONTROL].lose);
-  if (to != NULL && !self->cut && !self->dead && !self->frozen && (done->good || hub_happens_locked (self->hub, 300)))
+  if (to != NULL && g_bytes_get_size (packet) <= self->hub->max_packet && !self->cut && !self->dead && !self->frozen &&
+      (done->good || hub_happens_locked (self->hub, 300)))
     hub_carry_locked (self, to, AGENT_TRAFFIC_CONTROL, packet);
   port_add_locked (self, done);
   g_mutex_unlock (&self->hub->lock);
@@ -385,6 +400,7 @@ test_port_class_init (TestPortClass *klass)
 
   G_OBJECT_CLASS (klass)->finalize = test_port_finalize;
   transport_class->get_capabilities = test_port_get_capabilities;
+  transport_class->get_max_packet = test_port_get_max_packet;
   transport_class->open = test_port_open;
   transport_class->close = test_port_close;
   transport_class->send_data = test_port_send_data;
@@ -407,6 +423,7 @@ test_hub_new (guint32 seed)
   g_mutex_init (&self->lock);
   self->ports = g_hash_table_new (g_str_hash, g_str_equal);
   self->rand = g_rand_new_with_seed (seed);
+  self->max_packet = 1024 * 1024;
   return self;
 }
 
@@ -545,4 +562,13 @@ test_hub_count_ports (TestHub *self)
   g_mutex_unlock (&self->lock);
 
   return n;
+}
+
+void
+test_hub_limit (TestHub *self,
+                gsize    max_packet)
+{
+  g_mutex_lock (&self->lock);
+  self->max_packet = max_packet;
+  g_mutex_unlock (&self->lock);
 }

@@ -51,5 +51,8 @@ guint           test_hub_count_ports
 guint           test_hub_count_sent (TestHub          *self,
                                      const char       *node,
                                      AgentTraffic      traffic);
+/* No packet may be larger. Before the transports are opened. */
+void            test_hub_limit      (TestHub          *self,
+                                     gsize             max_packet);
 
 G_END_DECLS

@@ -11,12 +11,19 @@
  */
 
 static AgentMessage *
-exchange_request (const char *id)
+exchange_request_of (const char *requester,
+                     const char *id)
 {
-  AgentMessage *message = agent_message_new_task_request ("boss", "worker", id, NULL, NULL);
+  AgentMessage *message = agent_message_new_task_request (requester, "worker", id, NULL, NULL);
 
   message->error_reply |= AGENT_ERROR_REPLY_TASK;
   return message;
+}
+
+static AgentMessage *
+exchange_request (const char *id)
+{
+  return exchange_request_of ("boss", id);
 }
 
 static void
@@ -72,6 +79,21 @@ test_asked (void)
   _agent_exchange_clear (&self);
 }
 
+/* Two requesters may have chosen the same id. */
+static void
+test_same_id (void)
+{
+  AgentExchange self;
+
+  _agent_exchange_init (&self);
+  exchange_note (&self, TRUE, exchange_request ("1"));
+  exchange_note (&self, TRUE, exchange_request_of ("other", "1"));
+  exchange_note (
+      &self, FALSE, agent_message_new_task_response ("worker", "boss", "1", AGENT_TASK_STATUS_COMPLETED, NULL));
+  exchange_assert_end (&self, "task-response:1>other ");
+  _agent_exchange_clear (&self);
+}
+
 /* What is worked for somebody there is cancelled, unless it was answered or cancelled. */
 static void
 test_worked (void)
@@ -123,7 +145,7 @@ test_flood (void)
       exchange_note (&self, FALSE, exchange_request (id));
     }
   g_assert_cmpuint (g_hash_table_size (self.worked), ==, AGENT_EXCHANGE_MAX_WORKED);
-  g_assert_true (g_hash_table_contains (self.worked, "0"));
+  g_assert_true (g_hash_table_contains (self.worked, "boss\n0"));
   _agent_exchange_clear (&self);
 }
 
@@ -134,6 +156,7 @@ main (int    argc,
   test_init (&argc, &argv);
 
   test_add_func ("/agentbus/exchange/asked", test_asked);
+  test_add_func ("/agentbus/exchange/same-id", test_same_id);
   test_add_func ("/agentbus/exchange/worked", test_worked);
   test_add_func ("/agentbus/exchange/withdrawn", test_withdrawn);
   test_add_func ("/agentbus/exchange/flood", test_flood);

@@ -365,6 +365,55 @@ test_begins_anew (TestFixture *f)
   test_hub_free (hub);
 }
 
+/* An engine that takes small packets only gets small ones, also for all that a node says of itself at the start. */
+static void
+test_small_packets (TestFixture *f)
+{
+  TestHub *hub = test_hub_new (1);
+  Node     a;
+  Node     b;
+  g_autoptr (GPtrArray) many = g_ptr_array_new_with_free_func (g_object_unref);
+
+  test_hub_limit (hub, 1024);
+  node_start (f, hub, &a, "a");
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("subscriber-%u", i);
+
+      g_ptr_array_add (many, add (a.bus, name));
+    }
+  node_start (f, hub, &b, "b");
+  wait_for (f, b.bus, "subscriber-99");
+  wait_for (f, b.bus, "subscriber-0");
+
+  node_stop (f, &a);
+  node_stop (f, &b);
+  test_hub_free (hub);
+}
+
+/* A name that is told of the library itself can be taken by nobody. */
+static void
+test_reserved (TestFixture *f)
+{
+  TestHub         *hub = test_hub_new (1);
+  Node             a;
+  Node             b;
+  g_autofree char *refusal = NULL;
+  g_autoptr (TestRecorder) x = NULL;
+
+  node_start (f, hub, &a, "a");
+  g_signal_connect (a.transport, "refused", G_CALLBACK (keep_text), &refusal);
+  node_start (f, hub, &b, "b");
+  x = add (b.bus, ":node-c");
+  while (refusal == NULL)
+    g_main_context_iteration (f->context, TRUE);
+  g_assert_true (g_strrstr (refusal, "not valid") != NULL);
+
+  node_stop (f, &a);
+  node_stop (f, &b);
+  test_hub_free (hub);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -374,6 +423,8 @@ main (int    argc,
   test_add ("/agentbus/link/there", test_there);
   test_add ("/agentbus/link/contested", test_contested);
   test_add ("/agentbus/link/retained", test_retained);
+  test_add ("/agentbus/link/small-packets", test_small_packets);
+  test_add ("/agentbus/link/reserved", test_reserved);
 
   test_add ("/agentbus/link/begins-anew", test_begins_anew);
 
