@@ -196,7 +196,7 @@ reader_read_field (Reader             *self,
   if (string == NULL)
     return reader_refuse (error);
 
-  *(const char **) ((guint8 *) record + row->offset) = string;
+  *(const char **) (gpointer) ((guint8 *) record + row->offset) = string;
   return row->kind->check (row, NULL, string, length, error);
 }
 

@@ -469,5 +469,5 @@ main (int   argc,
   g_printerr ("skipped: what takes libnats\n");
 #endif
   add_scenarios (all, dbus_scenarios, G_N_ELEMENTS (dbus_scenarios), "dbus-daemon");
-  return bench_main (argc, argv, (const BenchScenario *) all->data, all->len);
+  return bench_main (argc, argv, (gconstpointer) all->data, all->len);
 }
