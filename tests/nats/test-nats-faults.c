@@ -389,7 +389,7 @@ typedef struct
   TestNatsNode *node;
   const char   *to;
   guint         n_sent;
-  guint         n_received; /* (mutex lock of the node) */
+  guint         n_received; /* (atomic) */
 } Flood;
 
 static void
@@ -431,7 +431,7 @@ flood_filter (gpointer     data,
   g_assert_cmpuint (number, ==, self->n_received);
   if (number + 1 == N_FLOOD)
     g_mutex_lock (&self->node->lock);
-  self->n_received++;
+  g_atomic_int_inc (&self->n_received);
   if (number + 1 == N_FLOOD)
     {
       g_cond_broadcast (&self->node->changed);
@@ -444,7 +444,7 @@ static gboolean
 flood_is_over (TestNatsNode *node,
                gpointer      data)
 {
-  return ((Flood *) data)->n_received >= N_FLOOD || node->n_states[AGENT_TRANSPORT_STATE_LOST] > 0;
+  return g_atomic_int_get (&((Flood *) data)->n_received) >= N_FLOOD || node->n_states[AGENT_TRANSPORT_STATE_LOST] > 0;
 }
 
 static void

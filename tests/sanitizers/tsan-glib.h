@@ -650,6 +650,79 @@ tsan_task_return_error (GTask  *task,
   g_task_return_error (task, error);
 }
 
+/* The pool of threads takes a task out of a queue. */
+static inline void
+tsan_task_in_thread (GTask        *task,
+                     gpointer      source_object,
+                     gpointer      task_data,
+                     GCancellable *cancellable)
+{
+  GTaskThreadFunc func = (GTaskThreadFunc) g_object_get_data (G_OBJECT (task), "tsan-func");
+
+  __tsan_acquire (task);
+  func (task, source_object, task_data, cancellable);
+}
+
+static inline void
+tsan_task_run_in_thread (GTask          *task,
+                         GTaskThreadFunc func)
+{
+  g_object_set_data (G_OBJECT (task), "tsan-func", (gpointer) func);
+  __tsan_release (task);
+  g_task_run_in_thread (task, tsan_task_in_thread);
+}
+
+/* The thread of GDBus calls the filters that were added before. */
+typedef struct
+{
+  GDBusMessageFilterFunction func;
+  gpointer                   user_data;
+  GDestroyNotify             destroy;
+} TsanFilter;
+
+static inline GDBusMessage *
+tsan_filter_run (GDBusConnection *connection,
+                 GDBusMessage    *message,
+                 gboolean         incoming,
+                 gpointer         user_data)
+{
+  TsanFilter   *filter = (TsanFilter *) user_data;
+  GDBusMessage *left;
+
+  __tsan_acquire (filter);
+  left = filter->func (connection, message, incoming, filter->user_data);
+  __tsan_release (filter);
+  return left;
+}
+
+static inline void
+tsan_filter_free (gpointer data)
+{
+  TsanFilter *filter = (TsanFilter *) data;
+
+  __tsan_acquire (filter);
+  if (filter->destroy != NULL)
+    filter->destroy (filter->user_data);
+  g_free (filter);
+}
+
+static inline guint
+tsan_connection_add_filter (GDBusConnection           *connection,
+                            GDBusMessageFilterFunction func,
+                            gpointer                   user_data,
+                            GDestroyNotify             destroy)
+{
+  TsanFilter *filter = g_new (TsanFilter, 1);
+
+  filter->func = func;
+  filter->user_data = user_data;
+  filter->destroy = destroy;
+  __tsan_release (filter);
+  return g_dbus_connection_add_filter (connection, tsan_filter_run, filter, tsan_filter_free);
+}
+
+#define g_task_run_in_thread tsan_task_run_in_thread
+#define g_dbus_connection_add_filter tsan_connection_add_filter
 #define g_task_new tsan_task_new
 #define g_task_return_boolean tsan_task_return_boolean
 #define g_task_return_pointer tsan_task_return_pointer

@@ -217,7 +217,7 @@ test_full_inbox (void)
   test_meet (a, b);
   before = g_atomic_int_get (&b->n_packets);
   test_gate_init (&gate);
-  g_main_context_invoke_full (b->thread->context, G_PRIORITY_DEFAULT, flow_pass, &gate, NULL);
+  g_main_context_invoke (b->thread->context, flow_pass, &gate);
   test_gate_wait (&gate);
   test_send_many (a, "b", packet, n);
   test_node_send_control (a, "b", 1, text);

@@ -18,20 +18,35 @@ typedef struct
 } Node;
 
 static void
+node_make (TestHub    *hub,
+           Node       *node,
+           const char *id)
+{
+  node->transport = test_hub_add (hub, id);
+  node->bus = g_object_new (AGENT_TYPE_BUS, "transport", node->transport, NULL);
+}
+
+static void
+node_open (TestFixture *f,
+           Node        *node)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+
+  agent_bus_start_async (node->bus, NULL, test_keep_result, &result);
+  test_wait_result (f, &result);
+  agent_bus_start_finish (node->bus, result, &error);
+  g_assert_no_error (error);
+}
+
+static void
 node_start (TestFixture *f,
             TestHub     *hub,
             Node        *node,
             const char  *id)
 {
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GError) error = NULL;
-
-  node->transport = test_hub_add (hub, id);
-  node->bus = g_object_new (AGENT_TYPE_BUS, "transport", node->transport, NULL);
-  agent_bus_start_async (node->bus, NULL, test_keep_result, &result);
-  test_wait_result (f, &result);
-  agent_bus_start_finish (node->bus, result, &error);
-  g_assert_no_error (error);
+  node_make (hub, node, id);
+  node_open (f, node);
 }
 
 static void
@@ -212,11 +227,13 @@ test_contested (TestFixture *f)
   g_autoptr (TestRecorder) x = NULL;
   g_autoptr (TestRecorder) y = NULL;
 
-  node_start (f, hub, &a, "a");
+  node_make (hub, &a, "a");
+  node_make (hub, &b, "b");
   g_signal_connect (a.transport, "refused", G_CALLBACK (keep_text), &refusal);
   x = add (a.bus, "worker");
-  node_start (f, hub, &b, "b");
   y = add (b.bus, "worker");
+  node_open (f, &a);
+  node_open (f, &b);
   while (refusal == NULL)
     g_main_context_iteration (f->context, TRUE);
   g_assert_true (g_strrstr (refusal, "'worker' exists already") != NULL);
