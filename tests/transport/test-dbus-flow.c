@@ -18,12 +18,16 @@
 /* What the sockets on the way may take. */
 #define SOCKETS_MAX (2 * 1024 * 1024)
 
-static gint offset; /* (atomic) seconds by which the clock of the test is ahead */
+static gint   offset;     /* (atomic) seconds by which the clock of the test is ahead */
+static gint64 start_time; /* (read-only) of the fast clock */
+static gint   is_running; /* (atomic) whether the fast clock goes on by itself, too */
 
 static gint64
 fast_clock (void)
 {
-  return g_get_monotonic_time () + g_atomic_int_get (&offset) * G_TIME_SPAN_SECOND;
+  gint64 now = g_atomic_int_get (&is_running) ? g_get_monotonic_time () : start_time;
+
+  return now + g_atomic_int_get (&offset) * G_TIME_SPAN_SECOND;
 }
 
 /* With it, no timer is ever due. */
@@ -127,6 +131,8 @@ test_stalled_peer (void)
   g_autoptr (GBytes) packet = test_bytes (PACKET_SIZE);
   g_autoptr (GError) error = NULL;
 
+  /* Until it is let go the clock stands still, for a second must not pass while the sockets are filled. */
+  start_time = g_get_monotonic_time ();
   _agent_clock_override (fast_clock);
   flow_connect (&a, &slow, &c);
   test_process_stop (slow);
@@ -136,6 +142,7 @@ test_stalled_peer (void)
   g_assert_false (test_node_has (a, "ready"));
 
   g_atomic_int_add (&offset, 2);
+  g_atomic_int_set (&is_running, TRUE);
   test_node_sync (a);
   test_node_wait (a, "ready");
   g_assert_true (test_node_send (a, "c", "two", NULL));
