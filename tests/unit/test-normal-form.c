@@ -126,7 +126,8 @@ mutate (GVariant *value)
   gsize   size = g_variant_get_size (value);
   guint8 *data = g_malloc0 (size + 8);
 
-  memcpy (data, g_variant_get_data (value), size);
+  if (size > 0)
+    memcpy (data, g_variant_get_data (value), size);
   for (gint i = g_test_rand_int_range (0, 3); i > 0 && size > 0; i--)
     data[g_test_rand_int_range (0, size)] = g_test_rand_bit () ? g_test_rand_int_range (0, 20) : g_test_rand_int_range (0, 256);
   if (g_test_rand_int_range (0, 4) == 0)
