@@ -148,6 +148,8 @@ test_move (TestWorld *world)
     {
       guint before = test_recorder_count (t);
 
+      /* Or else what is told of its coming may be heard after it has left. */
+      test_world_wait (world, test_world_has_name (world, i % 2, "t"));
       presence_set (world, (i + 1) % 2, t, FALSE);
       test_world_wait (world, !test_world_has_name (world, i % 2, "t"));
       presence_set (world, i % 2, t, TRUE);
