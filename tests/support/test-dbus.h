@@ -82,6 +82,22 @@ test_meet (TestNode *a,
   test_node_wait_part (b, "met");
 }
 
+/* Starts a message bus with two nodes that know each other. Returns FALSE if there is no dbus-daemon; the test is skipped. */
+static inline gboolean
+test_open_two (TestDaemon **daemon,
+               TestNode   **a,
+               TestNode   **b)
+{
+  if (!test_daemon_is_there ())
+    return FALSE;
+
+  *daemon = test_daemon_new ();
+  *a = test_open (test_member_new (*daemon, "a"));
+  *b = test_open (test_member_new (*daemon, "b"));
+  test_meet (*b, *a);
+  return TRUE;
+}
+
 /* Sends until there is no room. Returns how many packets were sent. */
 static inline guint
 test_fill (TestNode   *node,

@@ -20,13 +20,8 @@ test_daemon_restarted (void)
   g_autoptr (TestNode) a = NULL;
   g_autoptr (TestNode) b = NULL;
 
-  if (!test_daemon_is_there ())
+  if (!test_open_two (&daemon, &a, &b))
     return;
-
-  daemon = test_daemon_new ();
-  a = test_open (test_member_new (daemon, "a"));
-  b = test_open (test_member_new (daemon, "b"));
-  test_meet (b, a);
 
   for (guint i = 0; i < 3; i++)
     {
@@ -62,13 +57,8 @@ test_daemon_killed_with_calls (void)
   g_autoptr (TestNode) a = NULL;
   g_autoptr (TestNode) b = NULL;
 
-  if (!test_daemon_is_there ())
+  if (!test_open_two (&daemon, &a, &b))
     return;
-
-  daemon = test_daemon_new ();
-  a = test_open (test_member_new (daemon, "a"));
-  b = test_open (test_member_new (daemon, "b"));
-  test_meet (b, a);
 
   test_process_stop (daemon->process);
   test_node_send_control (a, "b", 1, "x");
@@ -88,13 +78,8 @@ test_closed_while_stopped (void)
   g_autoptr (GBytes) packet = test_bytes (64 * 1024);
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
 
-  if (!test_daemon_is_there ())
+  if (!test_open_two (&daemon, &a, &b))
     return;
-
-  daemon = test_daemon_new ();
-  a = test_open (test_member_new (daemon, "a"));
-  b = test_open (test_member_new (daemon, "b"));
-  test_meet (b, a);
 
   test_process_stop (daemon->process);
   test_fill (a, "b", packet);

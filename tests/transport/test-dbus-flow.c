@@ -68,13 +68,9 @@ test_stopped_daemon (void)
   g_autoptr (TestNode) a = NULL;
   g_autoptr (TestNode) b = NULL;
 
-  if (!test_daemon_is_there ())
+  if (!test_open_two (&daemon, &a, &b))
     return;
 
-  daemon = test_daemon_new ();
-  a = test_open (test_member_new (daemon, "a"));
-  b = test_open (test_member_new (daemon, "b"));
-  test_meet (a, b);
   for (guint i = 0; i < 3; i++)
     flow_check (a, b, daemon->process);
 }
@@ -88,13 +84,9 @@ test_presence_without_room (void)
   g_autoptr (TestNode) b = NULL;
   g_autoptr (GBytes) packet = test_bytes (PACKET_SIZE);
 
-  if (!test_daemon_is_there ())
+  if (!test_open_two (&daemon, &a, &b))
     return;
 
-  daemon = test_daemon_new ();
-  a = test_open (test_member_new (daemon, "a"));
-  b = test_open (test_member_new (daemon, "b"));
-  test_meet (a, b);
   test_process_stop (daemon->process);
   test_fill (a, "b", packet);
   test_node_presence (a, "b", "x");
