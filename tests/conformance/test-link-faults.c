@@ -229,6 +229,17 @@ test_cut (TestFixture *f)
   pair_free (&pair);
 }
 
+/* Node "b" has been gone for "a", and is there again with what is new. */
+static void
+pair_wait_new_session (Pair *self)
+{
+  test_world_wait (self->world, g_str_has_suffix (self->world->nodes[0].events->str, "-b+b"));
+  test_world_wait_name (self->world, "x");
+  test_world_wait_name (self->world, "t");
+  pair_send (self, AGENT_CHANNEL_SYSTEM, 0, 10);
+  test_world_wait (self->world, test_recorder_count (self->t) == 10);
+}
+
 /* One that is away for longer is given up, and comes back as another session. */
 static void
 test_long_cut (TestFixture *f)
@@ -239,11 +250,7 @@ test_long_cut (TestFixture *f)
   test_world_wait (pair.world, strstr (pair.world->nodes[1].events->str, "-a") != NULL);
   test_world_wait (pair.world, !test_world_has_name (pair.world, 1, "x"));
   test_hub_cut (pair.hub, "a", FALSE);
-  test_world_wait (pair.world, g_str_has_suffix (pair.world->nodes[0].events->str, "-b+b"));
-  test_world_wait_name (pair.world, "x");
-  test_world_wait_name (pair.world, "t");
-  pair_send (&pair, AGENT_CHANNEL_SYSTEM, 0, 10);
-  test_world_wait (pair.world, test_recorder_count (pair.t) == 10);
+  pair_wait_new_session (&pair);
   pair_free (&pair);
 }
 
@@ -256,11 +263,7 @@ test_frozen (TestFixture *f)
   test_world_wait (pair.world, strstr (pair.world->nodes[0].events->str, "-b") != NULL);
   test_world_wait (pair.world, !test_world_has_name (pair.world, 0, "t"));
   test_hub_freeze (pair.hub, "b", FALSE);
-  test_world_wait (pair.world, g_str_has_suffix (pair.world->nodes[0].events->str, "-b+b"));
-  test_world_wait_name (pair.world, "t");
-  test_world_wait_name (pair.world, "x");
-  pair_send (&pair, AGENT_CHANNEL_SYSTEM, 0, 10);
-  test_world_wait (pair.world, test_recorder_count (pair.t) == 10);
+  pair_wait_new_session (&pair);
   pair_free (&pair);
 }
 
