@@ -10,6 +10,7 @@
 #include "message/agent-envelope-private.h"
 #include "test-actors.h"
 #include "test-hub.h"
+#include "test-sink.h"
 #include "test-world.h"
 
 /*
@@ -58,40 +59,7 @@ villain_on_received (gpointer     data,
     self->session = head.to_session + 1;
 }
 
-static void
-villain_ignore (gpointer data)
-{
-}
-
-static void
-villain_ignore_done (gpointer      data,
-                     const char   *node,
-                     guint64       session,
-                     guint64       number,
-                     const GError *error)
-{
-}
-
-static void
-villain_ignore_gone (gpointer    data,
-                     const char *node,
-                     const char *reason)
-{
-}
-
-static void
-villain_ignore_state (gpointer            data,
-                      AgentTransportState state)
-{
-}
-
-static const AgentTransportSink villain_sink = {
-  .received = villain_on_received,
-  .ready = villain_ignore,
-  .control_done = villain_ignore_done,
-  .node_gone = villain_ignore_gone,
-  .state_changed = villain_ignore_state,
-};
+static const AgentTransportSink villain_sink = { .received = villain_on_received, TEST_SINK_IGNORE };
 
 /* --- What it sends --- */
 

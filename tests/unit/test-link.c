@@ -5,6 +5,7 @@
 #include "bus/agent-transport-private.h"
 #include "link/agent-packet-private.h"
 #include "test-hub.h"
+#include "test-sink.h"
 #include "test-tools.h"
 
 /*
@@ -280,40 +281,7 @@ stranger_on_received (gpointer     data,
     }
 }
 
-static void
-stranger_on_ready (gpointer data)
-{
-}
-
-static void
-stranger_on_control_done (gpointer      data,
-                          const char   *node,
-                          guint64       session,
-                          guint64       number,
-                          const GError *error)
-{
-}
-
-static void
-stranger_on_gone (gpointer    data,
-                  const char *node,
-                  const char *reason)
-{
-}
-
-static void
-stranger_on_state (gpointer            data,
-                   AgentTransportState state)
-{
-}
-
-static const AgentTransportSink stranger_sink = {
-  .received = stranger_on_received,
-  .ready = stranger_on_ready,
-  .control_done = stranger_on_control_done,
-  .node_gone = stranger_on_gone,
-  .state_changed = stranger_on_state,
-};
+static const AgentTransportSink stranger_sink = { .received = stranger_on_received, TEST_SINK_IGNORE };
 
 static AgentTransport *
 stranger_open (TestFixture *f,
