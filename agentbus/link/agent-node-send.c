@@ -82,14 +82,24 @@ send_finish_control (AgentNode *self)
       &self->outbox, head.number, n, _agent_packet_writer_finish (&self->control, &head), _agent_clock_now ());
 }
 
+/* A packet that has waited says so. Returns (transfer full). */
+static GBytes *
+send_dup_aged (GBytes *packet,
+               gint64  since,
+               gint64  now)
+{
+  guint64 age = (guint64) MAX (now - since, 0) / 1000;
+
+  return age > 0 ? _agent_packet_copy_with_age (packet, MIN (age, G_MAXUINT32)) : g_bytes_ref (packet);
+}
+
 static void
 send_data_packet (AgentNode *self)
 {
-  guint64 age = (guint64) MAX (_agent_clock_now () - self->stuck_since, 0) / 1000;
-  g_autoptr (GBytes) aged = age > 0 ? _agent_packet_copy_with_age (self->stuck, MIN (age, G_MAXUINT32)) : NULL;
+  g_autoptr (GBytes) packet = send_dup_aged (self->stuck, self->stuck_since, _agent_clock_now ());
   g_autoptr (GError) error = NULL;
 
-  if (_agent_transport_send_data (self->core->transport, self->id, aged != NULL ? aged : self->stuck, &error))
+  if (_agent_transport_send_data (self->core->transport, self->id, packet, &error))
     {
       _agent_node_figures_count (self->figures, AGENT_FIGURE_DATA_SENT, self->n_stuck);
     }
@@ -118,19 +128,14 @@ send_flush_data (AgentNode *self)
     }
 }
 
-/* A packet that has waited says so. */
 static void
 send_control_packet (AgentNode               *self,
-                     const AgentOutboxPacket *packet,
+                     const AgentOutboxPacket *waiting,
                      gint64                   now)
 {
-  guint64 age = (guint64) MAX (now - packet->made_at, 0) / 1000;
-  g_autoptr (GBytes) aged = NULL;
+  g_autoptr (GBytes) packet = send_dup_aged (waiting->packet, waiting->made_at, now);
 
-  if (age > 0)
-    aged = _agent_packet_copy_with_age (packet->packet, MIN (age, G_MAXUINT32));
-  _agent_transport_send_control (
-      self->core->transport, self->id, self->session, packet->number, aged != NULL ? aged : packet->packet);
+  _agent_transport_send_control (self->core->transport, self->id, self->session, waiting->number, packet);
 }
 
 static void
