@@ -7,6 +7,7 @@
 
 #include "base/agent-clock-private.h"
 #include "test-envelopes.h"
+#include "test-race.h"
 #include "test-support.h"
 #include "test-wire-samples.h"
 
@@ -639,74 +640,35 @@ test_payload_outlives_message (void)
 #define N_THREADS 3
 #define N_ROUNDS 2000
 
-typedef struct
+/* Half of the times for the text first. */
+static TestForms
+ask_for_forms (AgentMessage *message,
+               guint         thread,
+               guint         round)
 {
-  AgentMessage *messages[N_ROUNDS];
-  gconstpointer seen[N_THREADS][N_ROUNDS][2];
-  gint          n_ready; /* (atomic) */
-} Race;
+  TestForms seen = { NULL, NULL };
 
-typedef struct
-{
-  Race *race;
-  guint index;
-} Racer;
-
-/* All threads ask for the forms of one message at the same time, half of the times for the text first. */
-static gpointer
-run_race (gpointer data)
-{
-  Racer *self = data;
-  Race  *race = self->race;
-
-  for (gint i = 0; i < N_ROUNDS; i++)
-    {
-      AgentMessage *message = race->messages[i];
-      gconstpointer (*seen)[2] = &race->seen[self->index][i];
-
-      g_atomic_int_inc (&race->n_ready);
-      while (g_atomic_int_get (&race->n_ready) < (i + 1) * N_THREADS)
-        g_thread_yield ();
-
-      if (i % 2 == 0)
-        (*seen)[0] = agent_message_get_payload_json (message);
-      (*seen)[1] = agent_message_get_payload (message);
-      if (i % 2 != 0)
-        (*seen)[0] = agent_message_get_payload_json (message);
-      g_assert_cmpstr ((*seen)[0], ==, "[1,2]");
-      agent_message_unref (_agent_message_copy_unsent (message));
-    }
-
-  return NULL;
+  if (round % 2 == 0)
+    seen.text = agent_message_get_payload_json (message);
+  seen.value = agent_message_get_payload (message);
+  if (round % 2 != 0)
+    seen.text = agent_message_get_payload_json (message);
+  g_assert_cmpstr (seen.text, ==, "[1,2]");
+  return seen;
 }
 
 static void
 test_threads (void)
 {
-  g_autofree Race *race = g_new0 (Race, 1);
-  Racer            racers[N_THREADS];
-  GThread         *threads[N_THREADS];
+  g_autoptr (GPtrArray) messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
 
   for (guint i = 0; i < N_ROUNDS; i++)
     {
       g_autoptr (GByteArray) packet = make_foreign (g_variant_new_parsed ("[1, 2]"));
 
-      race->messages[i] = test_envelope_read (packet, NULL);
+      g_ptr_array_add (messages, test_envelope_read (packet, NULL));
     }
-  for (guint i = 0; i < N_THREADS; i++)
-    {
-      racers[i] = (Racer){ race, i };
-      threads[i] = g_thread_new ("racer", run_race, &racers[i]);
-    }
-  for (guint i = 0; i < N_THREADS; i++)
-    g_thread_join (threads[i]);
-
-  for (guint i = 0; i < N_ROUNDS; i++)
-    {
-      for (guint j = 1; j < N_THREADS; j++)
-        g_assert_cmpmem (race->seen[j][i], sizeof race->seen[j][i], race->seen[0][i], sizeof race->seen[0][i]);
-      agent_message_unref (race->messages[i]);
-    }
+  test_race_forms (messages, N_THREADS, ask_for_forms);
 }
 
 int

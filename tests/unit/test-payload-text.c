@@ -7,6 +7,7 @@
 #include "counting-malloc.h"
 #include "message/agent-json-checker-private.h"
 #include "message/agent-message-private.h"
+#include "test-race.h"
 #include "test-support.h"
 
 #define assert_critical(statement, text)                                    \
@@ -465,74 +466,35 @@ test_limit (TestFixture *f)
 #define N_THREADS 4
 #define N_ROUNDS 300
 
-typedef struct
+/* All threads ask in an order of their own. */
+static TestForms
+ask_for_forms (AgentMessage *message,
+               guint         thread,
+               guint         round)
 {
-  AgentMessage *messages[N_ROUNDS];
-  gint          n_ready; /* (atomic) */
-  gint          round;   /* (atomic) how many rounds have begun */
-  gconstpointer seen[N_THREADS][N_ROUNDS][2];
-} Race;
+  TestForms seen = { NULL, NULL };
 
-typedef struct
-{
-  Race *race;
-  guint index;
-} Racer;
-
-/* All threads ask for the forms of one message at the same time, in an order of their own. */
-static gpointer
-run_race (gpointer data)
-{
-  Racer *self = data;
-  Race  *race = self->race;
-
-  for (gint i = 0; i < N_ROUNDS; i++)
-    {
-      AgentMessage *message = race->messages[i];
-      gboolean      text_first = (self->index + (guint) i) % 2 == 0;
-
-      g_atomic_int_inc (&race->n_ready);
-      while (g_atomic_int_get (&race->n_ready) < (i + 1) * N_THREADS)
-        g_thread_yield ();
-
-      if (text_first)
-        race->seen[self->index][i][0] = agent_message_get_payload_json (message);
-      race->seen[self->index][i][1] = agent_message_get_payload (message);
-      g_assert_cmpuint (_agent_message_get_size (message), ==, i % 2 == 0 ? 5 : 6);
-      race->seen[self->index][i][0] = agent_message_get_payload_json (message);
-      g_assert_cmpint (agent_message_has_payload_json (message), ==, i % 2 == 0);
-      g_assert_cmpuint (strlen (race->seen[self->index][i][0]), >, 0);
-      g_assert_cmpuint (g_variant_get_size (agent_message_get_payload (message)), >, 0);
-      agent_message_unref (_agent_message_copy_unsent (message));
-    }
-
-  return NULL;
+  if ((thread + round) % 2 == 0)
+    seen.text = agent_message_get_payload_json (message);
+  seen.value = agent_message_get_payload (message);
+  g_assert_cmpuint (_agent_message_get_size (message), ==, round % 2 == 0 ? 5 : 6);
+  seen.text = agent_message_get_payload_json (message);
+  g_assert_cmpint (agent_message_has_payload_json (message), ==, round % 2 == 0);
+  g_assert_cmpuint (strlen (seen.text), >, 0);
+  g_assert_cmpuint (g_variant_get_size (agent_message_get_payload (message)), >, 0);
+  return seen;
 }
 
 static void
 test_race (void)
 {
-  g_autofree Race *race = g_new0 (Race, 1);
-  Racer            racers[N_THREADS];
-  GThread         *threads[N_THREADS];
+  g_autoptr (GPtrArray) messages = g_ptr_array_new_with_free_func ((GDestroyNotify) agent_message_unref);
 
   for (guint i = 0; i < N_ROUNDS; i++)
-    race->messages[i] =
-        i % 2 == 0 ? make ("[1,2]") : agent_message_new_task_update ("a", "b", "t", g_variant_new_string ("hello"));
-  for (guint i = 0; i < N_THREADS; i++)
-    {
-      racers[i] = (Racer){ race, i };
-      threads[i] = g_thread_new ("racer", run_race, &racers[i]);
-    }
-  for (guint i = 0; i < N_THREADS; i++)
-    g_thread_join (threads[i]);
-
-  for (guint i = 0; i < N_ROUNDS; i++)
-    {
-      for (guint j = 1; j < N_THREADS; j++)
-        g_assert_cmpmem (race->seen[j][i], sizeof race->seen[j][i], race->seen[0][i], sizeof race->seen[0][i]);
-      agent_message_unref (race->messages[i]);
-    }
+    g_ptr_array_add (messages,
+                     i % 2 == 0 ? make ("[1,2]")
+                                : agent_message_new_task_update ("a", "b", "t", g_variant_new_string ("hello")));
+  test_race_forms (messages, N_THREADS, ask_for_forms);
 }
 
 int
