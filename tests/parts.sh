@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Runs several parts of the tests one after the other and adds up what they say: sourced, not run.
 #
-# Each part ends with a line "N passed, N failed", which the sum is made of. What could not run has failed.
+# Each part ends with a line "N passed, N failed", which the sum is made of. What could not run has failed. What went
+# wrong is said once more below the sum of its part, since a log is often read from its end.
 
 # What is told at the end, and what it adds up to.
 parts_verdicts=
@@ -37,6 +38,16 @@ trap 'parts_stop 129' HUP
 trap 'parts_stop 130' INT
 trap 'parts_stop 143' TERM
 
+# Prints the lines of the log that name a test that failed or say why a program stopped, or else how the log ends.
+parts_faults ()
+{
+  parts_found=$(grep -E '^(# )?(not ok|Bail out!)|:ERROR:|ERROR: .*Sanitizer|[0-9]+/[0-9]+ .* (FAIL|TIMEOUT|ERROR) ' \
+    "$parts_log" | awk '!seen[$0]++' | head -n 40)
+  : "${parts_found:=$(tail -n 15 "$parts_log")}"
+
+  printf '%s\n' "$parts_found" | cut -c 1-300 | sed 's/^/  /'
+}
+
 # parts_add NAME STATUS: adds what the log ends with.
 parts_add ()
 {
@@ -59,6 +70,10 @@ parts_add ()
   parts_failed=$((parts_failed + parts_n_failed))
   parts_verdicts="$parts_verdicts$1: $parts_sum
 "
+  if [ "$parts_n_failed" -gt 0 ]; then
+    parts_verdicts="$parts_verdicts$(parts_faults)
+"
+  fi
 }
 
 # parts_run NAME SECONDS COMMAND…: runs a part, without standard input, and no longer than that.
