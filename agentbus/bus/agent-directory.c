@@ -17,34 +17,42 @@ directory_next_number (_Atomic guint64 *last)
   return atomic_fetch_add_explicit (last, 1, memory_order_relaxed) + 1;
 }
 
-/* Takes @by_name: (nullable), @interests: (nullable) and @takers: (nullable). What was there before is freed after the
- * senders' lock is unlocked. */
+/* Between this and directory_end_change_locked() the names may be changed: it takes the senders' lock. The directory lets go
+ * of its snapshot before, for a trie that nobody else has is changed without a copy. */
 static void
-directory_set_names_locked (AgentDirectory     *self,
-                            AgentMailboxTrie   *by_name,
-                            guint               n_names,
-                            AgentInterestIndex *interests,
-                            AgentTakers        *takers)
+directory_begin_change_locked (AgentDirectory *self)
 {
-  AgentMailboxTrie   *old_names = self->by_name;
-  AgentInterestIndex *old_interests = self->interests;
-  AgentTakers        *old_takers = self->takers;
-  AgentSnapshot      *old_snapshot;
+  AgentSnapshot *snapshot;
 
   _agent_spin_lock_lock (&self->name_lock);
-  self->by_name = by_name;
-  self->n_names = n_names;
+  snapshot = g_steal_pointer (&self->snapshot);
+  if (snapshot == NULL)
+    return;
+  _agent_spin_lock_unlock (&self->name_lock);
+
+  _agent_snapshot_unref (snapshot);
+  _agent_spin_lock_lock (&self->name_lock);
+}
+
+/* Takes @interests: (nullable) and @takers: (nullable). What was there before is freed after the senders' lock is unlocked. */
+static void
+directory_end_change_locked (AgentDirectory     *self,
+                             AgentInterestIndex *interests,
+                             AgentTakers        *takers)
+{
+  AgentInterestIndex *old_interests = self->interests;
+  AgentTakers        *old_takers = self->takers;
+  AgentSnapshot      *snapshot = g_steal_pointer (&self->snapshot);
+
   self->interests = interests;
   self->takers = takers;
-  old_snapshot = g_steal_pointer (&self->snapshot);
   /* Release: a thread that sees the number finds the names that it stands for. */
   atomic_store_explicit (&self->generation, directory_next_number (&last_generation), memory_order_release);
   _agent_spin_lock_unlock (&self->name_lock);
 
-  _agent_mailbox_trie_unref (old_names);
   _agent_interest_index_unref (old_interests);
   _agent_takers_unref (old_takers);
-  g_clear_pointer (&old_snapshot, _agent_snapshot_unref);
+  g_clear_pointer (&snapshot, _agent_snapshot_unref);
 }
 
 /* (transfer none) (nullable) */
@@ -68,7 +76,7 @@ _agent_directory_new (void)
   self->name_watches = _agent_name_watches_new ();
   self->presence = _agent_presence_new ();
   g_mutex_init (&self->lock);
-  directory_set_names_locked (self, NULL, 0, NULL, NULL);
+  atomic_init (&self->generation, directory_next_number (&last_generation));
 
   return self;
 }
@@ -159,11 +167,16 @@ directory_start_leaving_locked (AgentDirectory *self)
 {
   guint n = self->n_names;
   g_autofree AgentMailbox **mailboxes = g_new (AgentMailbox *, n);
+  AgentMailboxTrie *names;
 
   _agent_mailbox_trie_list (self->by_name, mailboxes);
   for (guint i = 0; i < n; i++)
     g_hash_table_add (self->leaving, _agent_mailbox_ref (mailboxes[i]));
-  directory_set_names_locked (self, NULL, 0, NULL, NULL);
+  directory_begin_change_locked (self);
+  names = g_steal_pointer (&self->by_name);
+  self->n_names = 0;
+  directory_end_change_locked (self, NULL, NULL);
+  _agent_mailbox_trie_unref (names);
   _agent_groups_clear (self->groups);
   _agent_name_watches_all_vanished (self->name_watches);
   _agent_presence_close (self->presence);
@@ -287,6 +300,20 @@ directory_leave_locked (AgentDirectory *self,
     _agent_name_watches_vanished (self->name_watches, group);
 }
 
+static void
+directory_insert_locked (AgentDirectory *self,
+                         AgentMailbox   *mailbox,
+                         AgentInfo      *info)
+{
+  AgentInterestIndex *interests = directory_index_member_locked (self, mailbox, TRUE);
+  AgentTakers        *takers = _agent_directory_add_taker_locked (self, mailbox, info);
+
+  directory_begin_change_locked (self);
+  self->by_name = _agent_mailbox_trie_add (self->by_name, mailbox);
+  self->n_names++;
+  directory_end_change_locked (self, interests, takers);
+}
+
 /* @info: (nullable): what @mailbox says of itself, if it is that of an agent */
 gboolean
 _agent_directory_add (AgentDirectory *self,
@@ -305,11 +332,7 @@ _agent_directory_add (AgentDirectory *self,
   added = is_open && conflict == NULL;
   if (added)
     {
-      directory_set_names_locked (self,
-                                  _agent_mailbox_trie_add (self->by_name, mailbox),
-                                  self->n_names + 1,
-                                  directory_index_member_locked (self, mailbox, TRUE),
-                                  _agent_directory_add_taker_locked (self, mailbox, info));
+      directory_insert_locked (self, mailbox, info);
       _agent_name_watches_appeared (self->name_watches, name);
       _agent_presence_set (self->presence, mailbox, info);
       directory_join_locked (self, mailbox);
@@ -329,12 +352,14 @@ static void
 directory_remove_locked (AgentDirectory *self,
                          AgentMailbox   *mailbox)
 {
+  AgentInterestIndex *interests = directory_index_member_locked (self, mailbox, FALSE);
+  AgentTakers        *takers = _agent_directory_remove_taker_locked (self, mailbox);
+
   g_hash_table_add (self->leaving, _agent_mailbox_ref (mailbox));
-  directory_set_names_locked (self,
-                              _agent_mailbox_trie_remove (self->by_name, mailbox),
-                              self->n_names - 1,
-                              directory_index_member_locked (self, mailbox, FALSE),
-                              _agent_directory_remove_taker_locked (self, mailbox));
+  directory_begin_change_locked (self);
+  self->by_name = _agent_mailbox_trie_remove (self->by_name, mailbox);
+  self->n_names--;
+  directory_end_change_locked (self, interests, takers);
   _agent_name_watches_vanished (self->name_watches, _agent_mailbox_get_name (mailbox));
   _agent_presence_remove (self->presence, mailbox);
   directory_leave_locked (self, mailbox);
@@ -378,7 +403,8 @@ _agent_directory_set_interests_locked (AgentDirectory     *self,
                                        AgentInterestIndex *interests,
                                        AgentTakers        *takers)
 {
-  directory_set_names_locked (self, _agent_mailbox_trie_ref (self->by_name), self->n_names, interests, takers);
+  directory_begin_change_locked (self);
+  directory_end_change_locked (self, interests, takers);
 }
 
 gboolean

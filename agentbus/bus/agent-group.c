@@ -78,40 +78,33 @@ _agent_groups_contains (AgentGroups *self,
 
 /* --- Coming and going --- */
 
-/* The trie that was there before, to be unreffed after unlocking: (transfer full) (nullable). */
-static AgentMailboxTrie *
+static void
 group_add_locked (AgentGroup   *self,
                   AgentMailbox *member)
 {
-  AgentMailboxTrie *before = self->trie;
-
   g_hash_table_insert (self->places, member, GUINT_TO_POINTER (self->members->len));
   g_ptr_array_add (self->members, _agent_mailbox_ref (member));
   _agent_group_move_locked (self, member, AGENT_STANDING_STANDBY, _agent_group_get_standing (member));
-  self->trie = _agent_mailbox_trie_add (before, member);
-  return before;
+  self->trie = _agent_mailbox_trie_add (self->trie, member);
 }
 
-/* The last member takes the place of @member. The trie that was there before, to be unreffed after unlocking: (transfer
- * full). */
-static AgentMailboxTrie *
+/* The last member takes the place of @member. */
+static void
 group_remove_locked (AgentGroup   *self,
                      AgentMailbox *member)
 {
-  AgentMailboxTrie *before = self->trie;
-  AgentMailbox     *last;
-  guint             place;
+  AgentMailbox *last;
+  guint         place;
 
   _agent_group_forget_hand_over_locked (self, member);
   _agent_group_move_locked (self, member, _agent_group_get_standing (member), AGENT_STANDING_STANDBY);
   last = self->members->pdata[self->members->len - 1];
   place = _agent_group_get_place_locked (self, member);
 
-  self->trie = _agent_mailbox_trie_remove (before, member);
+  self->trie = _agent_mailbox_trie_remove (self->trie, member);
   g_hash_table_insert (self->places, last, GUINT_TO_POINTER (place));
   g_hash_table_remove (self->places, member);
   g_ptr_array_remove_index_fast (self->members, place);
-  return before;
 }
 
 /* TRUE: @member is the first one. */
@@ -120,22 +113,22 @@ _agent_groups_join (AgentGroups  *self,
                     const char   *name,
                     AgentMailbox *member)
 {
-  AgentGroup       *group;
-  AgentMailboxTrie *before;
+  AgentGroup *group;
+  gboolean    is_first;
 
   _agent_spin_lock_lock (&self->lock);
   group = g_hash_table_lookup (self->by_name, name);
-  if (group == NULL)
+  is_first = group == NULL;
+  if (is_first)
     {
       group = group_new (name);
       g_hash_table_insert (self->by_name, group->name, group);
       atomic_fetch_add (&self->n_groups, 1);
     }
-  before = group_add_locked (group, member);
+  group_add_locked (group, member);
   _agent_spin_lock_unlock (&self->lock);
 
-  _agent_mailbox_trie_unref (before);
-  return before == NULL;
+  return is_first;
 }
 
 /* The caller has another reference on @member. TRUE: it was the last one. */
@@ -144,13 +137,12 @@ _agent_groups_leave (AgentGroups  *self,
                      const char   *name,
                      AgentMailbox *member)
 {
-  AgentGroup       *group;
-  AgentMailboxTrie *before;
-  gboolean          last;
+  AgentGroup *group;
+  gboolean    last;
 
   _agent_spin_lock_lock (&self->lock);
   group = g_hash_table_lookup (self->by_name, name);
-  before = group_remove_locked (group, member);
+  group_remove_locked (group, member);
   last = group->members->len == 0;
   if (last)
     {
@@ -159,7 +151,6 @@ _agent_groups_leave (AgentGroups  *self,
     }
   _agent_spin_lock_unlock (&self->lock);
 
-  _agent_mailbox_trie_unref (before);
   return last;
 }
 

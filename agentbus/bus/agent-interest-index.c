@@ -82,11 +82,8 @@ interest_index_change_open (AgentInterestIndex *self,
                             AgentMailbox       *mailbox,
                             gboolean            add)
 {
-  AgentMailboxTrie *old = self->open;
-
-  self->open = add ? _agent_mailbox_trie_add (old, mailbox) : _agent_mailbox_trie_remove (old, mailbox);
+  self->open = add ? _agent_mailbox_trie_add (self->open, mailbox) : _agent_mailbox_trie_remove (self->open, mailbox);
   self->n_open += add ? 1 : -1;
-  _agent_mailbox_trie_unref (old);
 }
 
 /* For one name or one pattern, in one of the two indexes. */

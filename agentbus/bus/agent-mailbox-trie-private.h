@@ -7,9 +7,12 @@
 G_BEGIN_DECLS
 
 /*
- * Mailboxes by name, as an immutable trie over the bits of the names' hashes. To add or to remove a mailbox makes a new
- * trie. It shares all nodes of the old one but those on the way to that mailbox, so this costs O(log n). A thread that has
- * the old trie may go on using it.
+ * Mailboxes by name, as a trie over the bits of the names' hashes. Whoever has a reference on a trie may go on using it: it
+ * never changes. To add or to remove a mailbox takes a reference, and returns one on the changed trie. The nodes on the way
+ * to that mailbox are changed where they are if nobody else has them, and copied otherwise. All other nodes are shared. So a
+ * change costs O(log n), and an allocation for each node only while somebody has the old trie.
+ *
+ * A change must not meet a thread that reads the trie without a reference of its own.
  *
  * A trie is NULL (empty), a mailbox or a node. The lowest bit of the pointer tells a mailbox from a node. A trie holds
  * references on its mailboxes.

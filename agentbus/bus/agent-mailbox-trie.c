@@ -79,13 +79,19 @@ trie_new_node (void)
   return node;
 }
 
+/* Takes @self and returns a node to change: (transfer full). It is @self if nobody else has it, and otherwise a copy. */
 static AgentMailboxTrie *
-trie_copy_node (AgentMailboxTrie *self)
+trie_own_node (AgentMailboxTrie *self)
 {
-  AgentMailboxTrie *copy = trie_new_node ();
+  AgentMailboxTrie *copy;
 
+  if (g_atomic_ref_count_compare (&self->ref_count, 1))
+    return self;
+
+  copy = trie_new_node ();
   for (guint i = 0; i < N_PLACES; i++)
     copy->places[i] = _agent_mailbox_trie_ref (self->places[i]);
+  _agent_mailbox_trie_unref (self);
 
   return copy;
 }
@@ -115,20 +121,18 @@ trie_add (AgentMailboxTrie *self,
           AgentMailbox     *mailbox,
           guint             shift);
 
-/* Changes @node. Precondition: the caller has the only reference. */
+/* Precondition: the caller has the only reference on @node. */
 static void
 trie_add_to_node (AgentMailboxTrie *node,
                   AgentMailbox     *mailbox,
                   guint             shift)
 {
-  guint             i = shift < HASH_BITS ? trie_get_place (mailbox->hash, shift) : trie_find_in_list (node, NULL);
-  AgentMailboxTrie *old = node->places[i];
+  guint i = shift < HASH_BITS ? trie_get_place (mailbox->hash, shift) : trie_find_in_list (node, NULL);
 
-  node->places[i] = trie_add (old, mailbox, shift + N_BITS);
-  _agent_mailbox_trie_unref (old);
+  node->places[i] = trie_add (node->places[i], mailbox, shift + N_BITS);
 }
 
-/* Returns a new trie: (transfer full). @self stays the caller's. */
+/* Takes @self. Returns it with @mailbox: (transfer full). */
 static AgentMailboxTrie *
 trie_add (AgentMailboxTrie *self,
           AgentMailbox     *mailbox,
@@ -143,17 +147,20 @@ trie_add (AgentMailboxTrie *self,
     {
       node = trie_new_node ();
       trie_add_to_node (node, trie_get_mailbox (self), shift);
+      _agent_mailbox_trie_unref (self);
     }
   else
     {
-      node = trie_copy_node (self);
+      node = trie_own_node (self);
     }
 
   trie_add_to_node (node, mailbox, shift);
   return node;
 }
 
-/* Returns a new trie that has @mailbox, too: (transfer full). Precondition: no mailbox in @self has the same name. */
+/* @self: (transfer full) (nullable)
+ *
+ * Returns a trie that has @mailbox, too: (transfer full). Precondition: no mailbox in @self has the same name. */
 AgentMailboxTrie *
 _agent_mailbox_trie_add (AgentMailboxTrie *self,
                          AgentMailbox     *mailbox)
@@ -185,7 +192,7 @@ trie_simplify_node (AgentMailboxTrie *node)
   return content;
 }
 
-/* Returns a new trie: (transfer full) (nullable). @self stays the caller's. */
+/* Takes @self. Returns it without @mailbox: (transfer full) (nullable). */
 static AgentMailboxTrie *
 trie_remove (AgentMailboxTrie *self,
              AgentMailbox     *mailbox,
@@ -193,24 +200,27 @@ trie_remove (AgentMailboxTrie *self,
 {
   AgentMailboxTrie *content = trie_from_mailbox (mailbox);
   AgentMailboxTrie *node;
-  AgentMailboxTrie *old;
   guint             i;
 
   if (self == content)
-    return NULL;
+    {
+      _agent_mailbox_trie_unref (self);
+      return NULL;
+    }
 
   g_assert (self != NULL && !trie_is_mailbox (self));
 
-  node = trie_copy_node (self);
+  node = trie_own_node (self);
   i = shift < HASH_BITS ? trie_get_place (mailbox->hash, shift) : trie_find_in_list (node, content);
-  old = node->places[i];
-  node->places[i] = trie_remove (old, mailbox, shift + N_BITS);
-  _agent_mailbox_trie_unref (old);
+  node->places[i] = trie_remove (node->places[i], mailbox, shift + N_BITS);
 
   return trie_simplify_node (node);
 }
 
-/* Returns a new trie without @mailbox: (transfer full) (nullable). Precondition: @mailbox is in @self. */
+/* @self: (transfer full)
+ *
+ * Returns a trie without @mailbox: (transfer full) (nullable). Preconditions: @mailbox is in @self, and the caller has
+ * another reference on @mailbox. */
 AgentMailboxTrie *
 _agent_mailbox_trie_remove (AgentMailboxTrie *self,
                             AgentMailbox     *mailbox)

@@ -54,7 +54,9 @@ AgentTakers *
 _agent_takers_with (AgentTakers  *self,
                     AgentMailbox *mailbox)
 {
-  return takers_new (_agent_mailbox_trie_add (self->mailboxes, mailbox), self->n_mailboxes + 1);
+  AgentMailboxTrie *mailboxes = _agent_mailbox_trie_ref (self->mailboxes);
+
+  return takers_new (_agent_mailbox_trie_add (mailboxes, mailbox), self->n_mailboxes + 1);
 }
 
 /* Precondition: @mailbox is in the set. */
@@ -62,5 +64,7 @@ AgentTakers *
 _agent_takers_without (AgentTakers  *self,
                        AgentMailbox *mailbox)
 {
-  return takers_new (_agent_mailbox_trie_remove (self->mailboxes, mailbox), self->n_mailboxes - 1);
+  AgentMailboxTrie *mailboxes = _agent_mailbox_trie_ref (self->mailboxes);
+
+  return takers_new (_agent_mailbox_trie_remove (mailboxes, mailbox), self->n_mailboxes - 1);
 }

@@ -88,11 +88,8 @@ topic_index_change_set (AgentMailboxTrie **set,
                         AgentMailbox      *mailbox,
                         gboolean           add)
 {
-  AgentMailboxTrie *old = *set;
-
-  *set = add ? _agent_mailbox_trie_add (old, mailbox) : _agent_mailbox_trie_remove (old, mailbox);
+  *set = add ? _agent_mailbox_trie_add (*set, mailbox) : _agent_mailbox_trie_remove (*set, mailbox);
   *n += add ? 1 : -1;
-  _agent_mailbox_trie_unref (old);
 }
 
 static AgentTopicIndex *

@@ -62,14 +62,6 @@ assert_unreferenced (GPtrArray *mailboxes)
     g_assert_cmpint (((AgentMailbox *) mailboxes->pdata[i])->ref_count, ==, 1);
 }
 
-static void
-replace (AgentMailboxTrie **trie,
-         AgentMailboxTrie  *other)
-{
-  _agent_mailbox_trie_unref (*trie);
-  *trie = other;
-}
-
 /* Those whose place in @present is set, and nobody else. */
 static void
 assert_content (AgentMailboxTrie *trie,
@@ -104,9 +96,9 @@ check_random_walk (guint64 (*hash) (guint i),
       guint i = g_test_rand_int_range (0, n);
 
       if (present[i])
-        replace (&trie, _agent_mailbox_trie_remove (trie, mailboxes->pdata[i]));
+        trie = _agent_mailbox_trie_remove (trie, mailboxes->pdata[i]);
       else
-        replace (&trie, _agent_mailbox_trie_add (trie, mailboxes->pdata[i]));
+        trie = _agent_mailbox_trie_add (trie, mailboxes->pdata[i]);
       present[i] = !present[i];
       if (step % 7 == 0)
         assert_content (trie, mailboxes, present);
@@ -115,7 +107,7 @@ check_random_walk (guint64 (*hash) (guint i),
   for (guint i = 0; i < n; i++)
     {
       if (present[i])
-        replace (&trie, _agent_mailbox_trie_remove (trie, mailboxes->pdata[i]));
+        trie = _agent_mailbox_trie_remove (trie, mailboxes->pdata[i]);
     }
   g_assert_null (trie);
   assert_unreferenced (mailboxes);
@@ -148,7 +140,7 @@ test_old_one_stays (void)
   AgentMailboxTrie    *tries[101] = { NULL };
 
   for (guint i = 0; i < 100; i++)
-    tries[i + 1] = _agent_mailbox_trie_add (tries[i], mailboxes->pdata[i]);
+    tries[i + 1] = _agent_mailbox_trie_add (_agent_mailbox_trie_ref (tries[i]), mailboxes->pdata[i]);
   for (guint i = 0; i <= 100; i++)
     {
       assert_content (tries[i], mailboxes, present);
@@ -171,14 +163,40 @@ test_shares_what_does_not_change (void)
   guint             n_copied = 0;
 
   for (guint i = 0; i < 20000; i++)
-    replace (&trie, _agent_mailbox_trie_add (trie, mailboxes->pdata[i]));
-  larger = _agent_mailbox_trie_add (trie, last);
+    trie = _agent_mailbox_trie_add (trie, mailboxes->pdata[i]);
+  larger = _agent_mailbox_trie_add (_agent_mailbox_trie_ref (trie), last);
   for (guint i = 0; i < 20000; i++)
     n_copied += ((AgentMailbox *) mailboxes->pdata[i])->ref_count > 2;
   g_assert_cmpuint (n_copied, <, 16 * 6);
 
   _agent_mailbox_trie_unref (trie);
   _agent_mailbox_trie_unref (larger);
+  assert_unreferenced (mailboxes);
+}
+
+/* A trie that nobody else has is changed where it is. */
+static void
+test_changes_what_is_unshared (void)
+{
+  g_autoptr (GPtrArray) mailboxes = mailboxes_new (102, spread);
+  AgentMailboxTrie *trie = NULL;
+  AgentMailboxTrie *root;
+  AgentMailboxTrie *old;
+
+  for (guint i = 0; i < 100; i++)
+    trie = _agent_mailbox_trie_add (trie, mailboxes->pdata[i]);
+
+  root = trie;
+  trie = _agent_mailbox_trie_add (trie, mailboxes->pdata[100]);
+  trie = _agent_mailbox_trie_remove (trie, mailboxes->pdata[50]);
+  g_assert_true (trie == root);
+
+  old = _agent_mailbox_trie_ref (trie);
+  trie = _agent_mailbox_trie_add (trie, mailboxes->pdata[101]);
+  g_assert_true (trie != root);
+
+  _agent_mailbox_trie_unref (trie);
+  _agent_mailbox_trie_unref (old);
   assert_unreferenced (mailboxes);
 }
 
@@ -193,6 +211,7 @@ main (int   argc,
   g_test_add_func ("/agentbus/mailbox-trie/collide", test_collide);
   g_test_add_func ("/agentbus/mailbox-trie/old-one-stays", test_old_one_stays);
   g_test_add_func ("/agentbus/mailbox-trie/shares-what-does-not-change", test_shares_what_does_not_change);
+  g_test_add_func ("/agentbus/mailbox-trie/changes-what-is-unshared", test_changes_what_is_unshared);
 
   return g_test_run ();
 }
