@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "test-daemon.h"
@@ -98,11 +99,50 @@ test_open_two (TestDaemon **daemon,
   return TRUE;
 }
 
+/* Returns whether the thread in which GDBus writes waits in a poll. While packets wait to be written, it does that only if
+ * nobody reads them. */
+static inline gboolean
+test_writer_waits (const char *thread)
+{
+  g_autofree char *name_path = g_strdup_printf ("/proc/self/task/%s/comm", thread);
+  g_autofree char *call_path = g_strdup_printf ("/proc/self/task/%s/syscall", thread);
+  g_autofree char *name = NULL;
+  g_autofree char *call = NULL;
+
+  if (!g_file_get_contents (name_path, &name, NULL, NULL) || !g_str_equal (g_strchomp (name), "gdbus") ||
+      !g_file_get_contents (call_path, &call, NULL, NULL))
+    return FALSE;
+
+#ifdef SYS_poll
+  if (g_ascii_strtoll (call, NULL, 10) == SYS_poll)
+    return TRUE;
+#endif
+  return g_ascii_strtoll (call, NULL, 10) == SYS_ppoll;
+}
+
+/* Returns once GDBus has written all that the sockets take. Precondition: packets wait to be written, and nobody reads. */
+static inline void
+test_wait_for_writer (void)
+{
+  gboolean waits = FALSE;
+
+  while (!waits)
+    {
+      GDir       *threads = g_dir_open ("/proc/self/task", 0, NULL);
+      const char *thread;
+
+      while (!waits && (thread = g_dir_read_name (threads)) != NULL)
+        waits = test_writer_waits (thread);
+      g_dir_close (threads);
+      g_thread_yield ();
+    }
+}
+
 /* Sends until there is no room. Returns how many packets were sent. */
 static inline guint
-test_fill (TestNode   *node,
-           const char *target,
-           GBytes     *packet)
+test_fill_once (TestNode   *node,
+                const char *target,
+                GBytes     *packet)
 {
   g_autoptr (GError) error = NULL;
   guint n = 0;
@@ -110,6 +150,29 @@ test_fill (TestNode   *node,
   while (test_node_send_bytes (node, target, packet, &error))
     n++;
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+  return n;
+}
+
+/* Sends until there is no room, also in the sockets. Precondition: nobody reads. Returns how many packets were sent. */
+static inline guint
+test_fill (TestNode   *node,
+           const char *target,
+           GBytes     *packet)
+{
+  guint n = 0;
+  guint more;
+
+  do
+    {
+      more = test_fill_once (node, target, packet);
+      n += more;
+      test_wait_for_writer ();
+      test_node_sync (node);
+      if (test_node_has (node, "ready"))
+        test_node_wait (node, "ready");
+    }
+  while (more > 0);
+
   return n;
 }
 
