@@ -180,9 +180,12 @@ test_lost_store (void)
   test_nats_server_kill (first);
   test_nats_node_wait_state (a, AGENT_TRANSPORT_STATE_CONNECTED, 2);
   test_nats_node_wait_state (b, AGENT_TRANSPORT_STATE_CONNECTED, 2);
-  test_nats_node_send_data (a, "b", "data");
   for (guint i = 10; i == 10 || test_nats_node_wait_done (a, i - 1) != -1; i++)
     test_nats_node_send_control (a, "b", 100, "new");
+  test_nats_node_wait_packets (b, 11);
+
+  /* What comes in through a consumer was asked for after the subscriptions. */
+  test_nats_node_send_data (a, "b", "data");
   test_nats_node_wait_packets (b, 12);
   g_assert_cmpuint (b->packets->len, ==, 12);
 }
