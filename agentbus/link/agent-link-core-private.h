@@ -28,7 +28,6 @@ typedef struct
   GHashTable       *remotes;       /* (owned) name → AgentRemote (unowned) of any node */
   GQueue            waiting;       /* of AgentWaitingMessage (owned), oldest first: there was no room for them */
   GPtrArray        *dirty;         /* (owned) of AgentNode (unowned): those that have something to send */
-  GSource          *flush;         /* (owned) dispatched when there are dirty nodes */
   AgentTimerSource *timer;         /* (owned) */
   gint64            timer_at;      /* -1 for not */
   gboolean          connected;     /* packets come and go */

@@ -20,7 +20,6 @@ struct _AgentLink
 {
   AgentLinkCore   core;         /* first */
   gatomicrefcount ref_count;
-  GMainLoop      *loop;         /* (owned) */
   GThread        *thread;       /* (owned) (nullable) NULL when it is joined */
   GMutex          start_lock;   /* held until @thread is stored and the bus has the link */
   GCancellable   *cancellable;  /* (owned) ends the opening of the transport */
@@ -41,6 +40,7 @@ struct _AgentLink
   gboolean        open;         /* the transport is open */
   gboolean        closing;      /* it takes no new nodes */
   gboolean        closed;       /* the transport is being closed */
+  gboolean        through;      /* the transport is closed, or could not be opened: the thread ends */
   gint64          close_by;     /* when what is not sent is given up; 0 for not */
 };
 

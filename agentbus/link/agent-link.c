@@ -37,7 +37,6 @@ _agent_link_unref (AgentLink *self)
   g_weak_ref_clear (&self->core.bus);
   g_mutex_clear (&self->lock);
   g_object_unref (self->cancellable);
-  g_main_loop_unref (self->loop);
   g_main_context_unref (self->core.context);
   g_object_unref (self->core.transport);
   g_free (self);
@@ -83,7 +82,7 @@ link_on_closed (GObject      *object,
   AgentLink *self = user_data;
 
   _agent_transport_close_finish (self->core.transport, result, NULL);
-  g_main_loop_quit (self->loop);
+  self->through = TRUE;
 }
 
 /* What is not sent now is lost. */
@@ -127,61 +126,30 @@ link_on_timer (gpointer data,
     link_wait_to_close (self, now);
 }
 
-/* --- The source that sends what is packed --- */
+/* --- What is sent --- */
 
-typedef struct
-{
-  GSource    base;
-  AgentLink *link; /* (unowned) */
-} LinkSource;
-
-/* Only the thread of the link packs messages. So the source looks by itself whether it has something to do, and nobody has to
- * wake the context, as a ready time would. */
 static gboolean
-link_source_check (GSource *source)
+link_has_work (AgentLink *self)
 {
-  const AgentLinkCore *core = &((LinkSource *) source)->link->core;
-
-  return core->dirty->len > 0 || core->has_free_names;
+  return self->core.dirty->len > 0 || self->core.has_free_names;
 }
 
-static gboolean
-link_source_prepare (GSource *source,
-                     gint    *timeout)
+static void
+link_work (AgentLink *self)
 {
-  *timeout = -1;
-  return link_source_check (source);
-}
-
-static gboolean
-link_source_dispatch (GSource    *source,
-                      GSourceFunc callback,
-                      gpointer    user_data)
-{
-  AgentLink *self = ((LinkSource *) source)->link;
-
   _agent_link_claim_names (self);
   _agent_link_flush (self);
   if (self->close_by != 0 && _agent_link_is_idle (self))
     link_close (self);
-  return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs link_source_funcs = {
-  .prepare = link_source_prepare,
-  .check = link_source_check,
-  .dispatch = link_source_dispatch,
-};
-
-static GSource *
-link_attach_flush (AgentLink *self)
+/* What one iteration has packed is sent right after it. A source would do that only in the next iteration. */
+static void
+link_iterate (AgentLink *self)
 {
-  GSource *source = g_source_new (&link_source_funcs, sizeof (LinkSource));
-
-  g_source_set_static_name (source, "[agentbus] link");
-  ((LinkSource *) source)->link = self;
-  g_source_attach (source, self->core.context);
-  return source;
+  g_main_context_iteration (self->core.context, !link_has_work (self));
+  if (link_has_work (self))
+    link_work (self);
 }
 
 /* --- The thread --- */
@@ -195,7 +163,6 @@ link_set_up (AgentLink *self)
   self->core.remotes = g_hash_table_new (g_str_hash, g_str_equal);
   self->core.dirty = g_ptr_array_new ();
   self->core.advances = _agent_advances_new (self->core.context, link_announce_advance, self);
-  self->core.flush = link_attach_flush (self);
   self->core.timer = _agent_timer_source_new (self->core.context, "[agentbus] link", link_on_timer, self, NULL);
   self->core.timer_at = -1;
   if (bus != NULL)
@@ -219,7 +186,6 @@ link_tear_down (AgentLink *self)
   g_clear_pointer (&self->core.advances, _agent_advances_free);
   g_clear_pointer (&self->core.exports, _agent_exports_free);
   g_clear_pointer (&self->core.timer, _agent_timer_source_free);
-  _agent_source_clear (&self->core.flush);
   g_clear_pointer (&self->core.dirty, g_ptr_array_unref);
   g_clear_pointer (&self->core.remotes, g_hash_table_unref);
   g_clear_pointer (&self->nodes, g_hash_table_unref);
@@ -260,7 +226,7 @@ link_on_opened (GObject      *object,
   self->open = _agent_transport_open_finish (self->core.transport, result, &error);
   if (!self->open)
     {
-      g_main_loop_quit (self->loop);
+      self->through = TRUE;
       self->error = error;
       return;
     }
@@ -312,10 +278,12 @@ link_run (gpointer data)
   g_mutex_lock (&self->start_lock);
   g_mutex_unlock (&self->start_lock);
 
+  /* This acquires the context, too: it is this thread's also between the iterations. */
   g_main_context_push_thread_default (self->core.context);
   link_set_up (self);
   _agent_transport_open_async (self->core.transport, self->cancellable, link_on_opened, self);
-  g_main_loop_run (self->loop);
+  while (!self->through)
+    link_iterate (self);
   link_tear_down (self);
   g_main_context_pop_thread_default (self->core.context);
 
@@ -354,7 +322,6 @@ link_new (AgentBus *bus,
   g_weak_ref_init (&self->core.bus, bus);
   self->core.transport = g_object_ref (bus->transport);
   self->core.context = g_main_context_new ();
-  self->loop = g_main_loop_new (self->core.context, FALSE);
   self->cancellable = g_cancellable_new ();
   self->starting = g_object_ref (task);
   if (cancellable != NULL)
