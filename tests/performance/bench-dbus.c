@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "bench-harness.h"
-#include "bus/agent-transport-private.h"
 #include "test-daemon.h"
+#include "test-sink.h"
 
 #define N_MESSAGES 50000
 #define MESSAGE_SIZE 128
@@ -134,34 +134,12 @@ ours_on_ready (gpointer transport)
   is_ready = TRUE;
 }
 
-static void
-ours_on_control_done (gpointer      transport,
-                      const char   *node,
-                      guint64       session,
-                      guint64       number,
-                      const GError *error)
-{
-}
-
-static void
-ours_on_gone (gpointer    transport,
-              const char *node,
-              const char *reason)
-{
-}
-
-static void
-ours_on_state (gpointer            transport,
-               AgentTransportState state)
-{
-}
-
 static const AgentTransportSink ours_sink = {
   .received = ours_on_received,
   .ready = ours_on_ready,
-  .control_done = ours_on_control_done,
-  .node_gone = ours_on_gone,
-  .state_changed = ours_on_state,
+  .control_done = test_ignore_control_done,
+  .node_gone = test_ignore_node_gone,
+  .state_changed = test_ignore_state,
 };
 
 static void
