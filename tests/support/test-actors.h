@@ -43,7 +43,6 @@ test_actors_init (void)
   g_autoptr (AgentActor) actor = g_object_new (AGENT_TYPE_ACTOR, "name", "first", "main-context", context, NULL);
 
   g_type_class_unref (g_type_class_ref (AGENT_TYPE_JOB));
-  g_type_class_unref (g_type_class_ref (G_TYPE_CANCELLABLE));
   for (guint i = 0; i < 64; i++)
     g_object_unref (agent_actor_request (actor, "nobody", NULL, NULL));
   while (g_main_context_iteration (context, FALSE))
