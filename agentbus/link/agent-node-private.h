@@ -7,6 +7,7 @@
 #include "link/agent-outbox-private.h"
 #include "link/agent-packet-private.h"
 #include "link/agent-resequencer-private.h"
+#include "link/agent-unconfirmed-private.h"
 
 G_BEGIN_DECLS
 
@@ -23,13 +24,6 @@ G_BEGIN_DECLS
  * The functions are in several files: how it begins and ends (agent-node.c), which names and interests it has (-names.c), what
  * goes to it (-send.c) and what comes from it (-receive.c). All of them belong to the thread of the link.
  */
-/* A packet of control with messages, which may get lost with the node. */
-typedef struct
-{
-  guint64 end;        /* the number after its last record */
-  guint   n_messages;
-} AgentUnconfirmed;
-
 struct _AgentNode
 {
   AgentLinkCore    *core;         /* (unowned) of the link */
@@ -58,7 +52,7 @@ struct _AgentNode
   gboolean          has_news;     /* a STATUS is due */
   guint64           data_arrived;    /* what it expects next, as it said last */
   guint64           control_arrived; /* the same */
-  GQueue            unconfirmed;     /* of AgentUnconfirmed (owned): packets of control that it is not known to have, oldest first */
+  AgentUnconfirmed  unconfirmed;     /* messages of control that may get lost with it, also those in @control */
 
   /* What comes from there */
   guint64           expected_data;

@@ -22,6 +22,19 @@ receive_note_gap (AgentNode *self,
   _agent_link_core_lose (self->core, self->id, AGENT_TRAFFIC_DATA, n, "on the way from the node");
 }
 
+/* What has waited for this goes on. */
+static void
+receive_confirmation (AgentNode *self,
+                      guint64    control_arrived)
+{
+  gboolean was_full = _agent_unconfirmed_is_full (&self->unconfirmed);
+
+  self->control_arrived = CLAMP (control_arrived, self->control_arrived, self->next_control);
+  _agent_unconfirmed_confirm (&self->unconfirmed, self->control_arrived);
+  if (was_full && !_agent_unconfirmed_is_full (&self->unconfirmed))
+    _agent_node_add_dirty (self);
+}
+
 /* The node has said before that it had sent all data up to said_data, and still that has not come. */
 void
 _agent_node_hear_status (AgentNode *self,
@@ -29,8 +42,6 @@ _agent_node_hear_status (AgentNode *self,
                          guint64    data_arrived,
                          guint64    control_arrived)
 {
-  AgentUnconfirmed *unconfirmed;
-
   if (self->said_data > self->expected_data && self->early.length == 0)
     {
       receive_note_gap (self, self->said_data - self->expected_data);
@@ -39,9 +50,7 @@ _agent_node_hear_status (AgentNode *self,
   self->said_data = data_sent;
 
   self->data_arrived = CLAMP (data_arrived, self->data_arrived, self->next_data);
-  self->control_arrived = CLAMP (control_arrived, self->control_arrived, self->next_control);
-  while ((unconfirmed = g_queue_peek_head (&self->unconfirmed)) != NULL && unconfirmed->end <= self->control_arrived)
-    g_free (g_queue_pop_head (&self->unconfirmed));
+  receive_confirmation (self, control_arrived);
 }
 
 /* --- Messages --- */

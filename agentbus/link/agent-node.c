@@ -29,6 +29,7 @@ _agent_node_new (AgentLinkCore *core,
   self->next_data = self->next_control = self->after = self->expected_data = 1;
   self->data_arrived = self->control_arrived = 1;
   _agent_outbox_init (&self->outbox, agent_transport_get_control_window (core->transport));
+  _agent_unconfirmed_init (&self->unconfirmed);
   _agent_resequencer_init (&self->control_in);
   self->names = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->claims = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
@@ -46,7 +47,7 @@ _agent_node_free (AgentNode *self)
   _agent_packet_writer_clear (&self->control);
   g_clear_pointer (&self->stuck, g_bytes_unref);
   _agent_outbox_clear (&self->outbox);
-  g_queue_clear_full (&self->unconfirmed, g_free);
+  _agent_unconfirmed_clear (&self->unconfirmed);
   _agent_resequencer_clear (&self->control_in);
   g_queue_clear_full (&self->early, (GDestroyNotify) g_bytes_unref);
   g_hash_table_unref (self->names);
@@ -149,10 +150,8 @@ node_lose_data (AgentNode *self)
 static void
 node_lose_control (AgentNode *self)
 {
-  guint64 n = self->n_control_messages;
+  guint64 n = _agent_unconfirmed_count (&self->unconfirmed);
 
-  for (GList *l = self->unconfirmed.head; l != NULL; l = l->next)
-    n += ((AgentUnconfirmed *) l->data)->n_messages;
   _agent_node_figures_count (self->figures, AGENT_FIGURE_CONTROL_LOST, n);
   if (n > 0)
     _agent_link_core_lose (self->core, self->id, AGENT_TRAFFIC_CONTROL, n, LOST_WITH_NODE);
