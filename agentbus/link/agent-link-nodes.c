@@ -32,6 +32,30 @@ link_next_session (AgentLink *self)
   return self->last_session;
 }
 
+/* --- Packets of older sessions --- */
+
+/* The engine still answers what was sent to a node that is given up. The next session with the node takes that over, so that there
+ * are never more packets for one node than the window. */
+static void
+link_keep_on_way (AgentLink  *self,
+                  const char *id,
+                  guint       n)
+{
+  if (n > 0)
+    g_hash_table_insert (self->on_way, g_strdup (id), GUINT_TO_POINTER (n));
+  else
+    g_hash_table_remove (self->on_way, id);
+}
+
+static guint
+link_get_on_way (AgentLink  *self,
+                 const char *id)
+{
+  return GPOINTER_TO_UINT (g_hash_table_lookup (self->on_way, id));
+}
+
+/* --- Nodes that come and go --- */
+
 /* (nullable): NULL while the link closes */
 static AgentNode *
 link_add_node (AgentLink  *self,
@@ -42,7 +66,8 @@ link_add_node (AgentLink  *self,
   if (self->closing)
     return NULL;
 
-  node = _agent_node_new (&self->core, id, link_next_session (self));
+  node = _agent_node_new (&self->core, id, link_next_session (self), link_get_on_way (self, id));
+  link_keep_on_way (self, id, 0);
   g_hash_table_insert (self->nodes, node->id, node);
   return node;
 }
@@ -85,6 +110,7 @@ _agent_link_give_up (AgentLink  *self,
                      const char *reason)
 {
   _agent_node_end (node, reason);
+  link_keep_on_way (self, node->id, _agent_outbox_count_on_way (&node->outbox));
   g_hash_table_remove (self->nodes, node->id);
 }
 
@@ -335,6 +361,19 @@ link_on_ready (gpointer data)
 }
 
 static void
+link_on_older_done (AgentLink  *self,
+                    AgentNode  *node,
+                    const char *id)
+{
+  guint n_on_way = link_get_on_way (self, id);
+
+  if (node != NULL)
+    _agent_node_older_done (node);
+  else if (n_on_way > 0)
+    link_keep_on_way (self, id, n_on_way - 1);
+}
+
+static void
 link_on_control_done (gpointer      data,
                       const char   *id,
                       guint64       session,
@@ -345,13 +384,15 @@ link_on_control_done (gpointer      data,
   AgentNode *node = g_hash_table_lookup (self->nodes, id);
 
   if (node == NULL || node->session != session)
-    return;
+    {
+      link_on_older_done (self, node, id);
+      return;
+    }
 
+  _agent_node_control_done (node, number, error);
   /* It can never be sent: the engine takes less than it did when the packet was made. */
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE))
     _agent_link_give_up (self, node, error->message);
-  else
-    _agent_node_control_done (node, number, error);
 }
 
 static void

@@ -35,6 +35,7 @@ struct _AgentLink
 
   /* The thread of the link */
   GHashTable     *nodes;        /* (owned) id → AgentNode (owned) */
+  GHashTable     *on_way;       /* (owned) id (owned) of a node that was given up → how many packets to it are not answered */
   gint64          beat_at;      /* when the next heartbeat is due */
   gint64          calm_until;   /* until then, nobody is given up for being silent */
   guint64         last_session;

@@ -83,7 +83,8 @@ _agent_node_is_of_task (const AgentMessage *message)
 /* How it begins and ends: agent-node.c */
 AgentNode  *_agent_node_new           (AgentLinkCore         *core,
                                        const char            *id,
-                                       guint64                session);
+                                       guint64                session,
+                                       guint                  n_on_way);
 void        _agent_node_free          (AgentNode             *self);
 void        _agent_node_end           (AgentNode             *self,
                                        const char            *reason);
@@ -125,6 +126,7 @@ void        _agent_node_add_dirty     (AgentNode             *self);
 void        _agent_node_control_done  (AgentNode             *self,
                                        guint64                number,
                                        const GError          *error);
+void        _agent_node_older_done    (AgentNode             *self);
 void        _agent_node_resend        (AgentNode             *self);
 gboolean    _agent_node_is_idle       (AgentNode             *self);
 

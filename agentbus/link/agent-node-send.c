@@ -404,6 +404,14 @@ _agent_node_control_done (AgentNode    *self,
   _agent_link_core_call_at (self->core, self->resend_at);
 }
 
+/* A packet of an older session is answered, so there may be room for one of this session. */
+void
+_agent_node_older_done (AgentNode *self)
+{
+  _agent_outbox_older_done (&self->outbox);
+  _agent_node_add_dirty (self);
+}
+
 void
 _agent_node_resend (AgentNode *self)
 {

@@ -14,10 +14,12 @@
 /* How many of its intervals a node may be silent. */
 #define MAX_SILENT_BEATS 3
 
+/* @n_on_way: how many packets of older sessions with it the engine has not answered */
 AgentNode *
 _agent_node_new (AgentLinkCore *core,
                  const char    *id,
-                 guint64        session)
+                 guint64        session,
+                 guint          n_on_way)
 {
   AgentNode *self = g_new0 (AgentNode, 1);
 
@@ -28,7 +30,7 @@ _agent_node_new (AgentLinkCore *core,
   self->heard_at = _agent_clock_now ();
   self->next_data = self->next_control = self->after = self->expected_data = 1;
   self->data_arrived = self->control_arrived = 1;
-  _agent_outbox_init (&self->outbox, agent_transport_get_control_window (core->transport));
+  _agent_outbox_init (&self->outbox, agent_transport_get_control_window (core->transport), n_on_way);
   _agent_unconfirmed_init (&self->unconfirmed);
   _agent_resequencer_init (&self->control_in);
   self->names = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
