@@ -13,8 +13,8 @@ G_BEGIN_DECLS
  * A link has a thread with a context of its own. The transport lives there, and so do the subscribers that stand for those of
  * other nodes. No other thread touches the link but to start and to stop it.
  *
- * The functions are in several files: how a link begins and ends (agent-link.c), what comes from the transport and which nodes
- * there are (-nodes.c), and what waits to be sent (-queue.c). What its nodes share is in its core.
+ * The functions are in several files: how a link begins and ends (agent-link.c), which nodes there are (-table.c), what comes from
+ * the transport for them (-nodes.c), and what waits to be sent (-queue.c). What its nodes share is in its core.
  */
 struct _AgentLink
 {
@@ -54,14 +54,20 @@ void       _agent_link_stop          (AgentLink  *self,
 void       _agent_link_join          (AgentLink  *self);
 void       _agent_link_unref         (AgentLink  *self);
 
-/* The thread of the link: agent-link-nodes.c */
-extern const AgentTransportSink _agent_link_sink;
-
+/* The thread of the link: agent-link-table.c */
+AgentNode *_agent_link_add_node      (AgentLink  *self,
+                                      const char *id);
 GPtrArray *_agent_link_list_nodes    (AgentLink  *self);
 void       _agent_link_give_up       (AgentLink  *self,
                                       AgentNode  *node,
                                       const char *reason);
+void       _agent_link_older_done    (AgentLink  *self,
+                                      const char *id);
 void       _agent_link_claim_names   (AgentLink  *self);
+
+/* The thread of the link: agent-link-nodes.c */
+extern const AgentTransportSink _agent_link_sink;
+
 void       _agent_link_look_at_clock (AgentLink  *self,
                                       gint64      now);
 void       _agent_link_ask           (AgentLink  *self);
