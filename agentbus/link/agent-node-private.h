@@ -50,6 +50,7 @@ struct _AgentNode
   guint             pause;        /* before the next resend, in ms */
   gboolean          dirty;        /* it is in the link's list of nodes that have something to send */
   gboolean          has_news;     /* a STATUS is due */
+  gboolean          to_ask;       /* and one of the node is needed: it is asked when what is packed is sent */
   guint64           data_arrived;    /* what it expects next, as it said last */
   guint64           control_arrived; /* the same */
   AgentUnconfirmed  unconfirmed;     /* messages of control that may get lost with it, also those in @control */

@@ -262,7 +262,10 @@ send_count_control (AgentNode *self)
   self->next_control++;
   self->n_control_messages++;
   if (is_new_run && self->unconfirmed.runs.length == AGENT_UNCONFIRMED_MAX_RUNS / 2)
-    _agent_node_ask (self);
+    {
+      self->to_ask = TRUE;
+      _agent_node_add_dirty (self);
+    }
 }
 
 static void

@@ -218,6 +218,7 @@ _agent_node_say_status (AgentNode *self)
 void
 _agent_node_ask (AgentNode *self)
 {
+  self->to_ask = FALSE;
   if (self->connected && !_agent_node_is_idle (self))
     node_send_status (self, TRUE);
 }
