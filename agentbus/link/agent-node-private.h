@@ -24,6 +24,13 @@ G_BEGIN_DECLS
  * The functions are in several files: how it begins and ends (agent-node.c), which names and interests it has (-names.c), what
  * goes to it (-send.c) and what comes from it (-receive.c). All of them belong to the thread of the link.
  */
+/* A packet of data that waits for control. */
+typedef struct
+{
+  GBytes *packet; /* (owned) */
+  gint64  came_at;
+} AgentEarlyPacket;
+
 struct _AgentNode
 {
   AgentLinkCore    *core;         /* (unowned) of the link */
@@ -59,7 +66,7 @@ struct _AgentNode
   guint64           expected_data;
   guint64           said_data;    /* what it has sent up to the STATUS before the last one; 0 for nothing known */
   AgentResequencer  control_in;
-  GQueue            early;        /* of GBytes (owned): data that waits for control */
+  GQueue            early;        /* of AgentEarlyPacket (owned): data that waits for control */
   gsize             early_bytes;
 
   /* Who is there */
@@ -132,6 +139,7 @@ void        _agent_node_resend        (AgentNode             *self);
 gboolean    _agent_node_is_idle       (AgentNode             *self);
 
 /* What comes from there: agent-node-receive.c */
+void        _agent_node_clear_early   (AgentNode             *self);
 gboolean    _agent_node_receive       (AgentNode             *self,
                                        AgentTraffic           traffic,
                                        AgentPacketReader     *reader,

@@ -282,6 +282,16 @@ receive_records (AgentNode             *self,
     _agent_link_core_refuse (self->core, self->id, self->figures, "%s", error->message);
 }
 
+/* What waits here for what comes before it gets older. */
+static void
+receive_add_age (AgentPacketHead *head,
+                 gint64           came_at)
+{
+  guint64 waited = (guint64) MAX (_agent_clock_now () - came_at, 0) / 1000;
+
+  head->age = (guint32) MIN (head->age + waited, G_MAXUINT32);
+}
+
 static void
 receive_data (AgentNode             *self,
               AgentPacketReader     *reader,
@@ -300,25 +310,53 @@ receive_data (AgentNode             *self,
   receive_records (self, AGENT_TRAFFIC_DATA, reader, head);
 }
 
+static void
+early_packet_free (gpointer data)
+{
+  AgentEarlyPacket *self = data;
+
+  g_bytes_unref (self->packet);
+  g_free (self);
+}
+
+void
+_agent_node_clear_early (AgentNode *self)
+{
+  g_queue_clear_full (&self->early, early_packet_free);
+}
+
+static void
+receive_keep_early (AgentNode *self,
+                    GBytes    *packet)
+{
+  AgentEarlyPacket *early = g_new (AgentEarlyPacket, 1);
+
+  early->packet = g_bytes_ref (packet);
+  early->came_at = _agent_clock_now ();
+  g_queue_push_tail (&self->early, early);
+  self->early_bytes += g_bytes_get_size (packet);
+}
+
 /* Data that waits for control which has come now. */
 static void
 receive_early (AgentNode *self)
 {
-  GBytes *packet;
+  AgentEarlyPacket *early;
 
-  while ((packet = g_queue_peek_head (&self->early)) != NULL)
+  while ((early = g_queue_peek_head (&self->early)) != NULL)
     {
       AgentPacketReader reader;
       AgentPacketHead   head;
 
-      _agent_packet_reader_init (&reader, packet, &head, NULL);
+      _agent_packet_reader_init (&reader, early->packet, &head, NULL);
       if (head.after > self->control_in.next)
         return;
 
       g_queue_pop_head (&self->early);
-      self->early_bytes -= g_bytes_get_size (packet);
+      self->early_bytes -= g_bytes_get_size (early->packet);
+      receive_add_age (&head, early->came_at);
       receive_data (self, &reader, &head);
-      g_bytes_unref (packet);
+      early_packet_free (early);
     }
 }
 
@@ -335,23 +373,23 @@ receive_data_in_order (AgentNode             *self,
       return;
     }
 
-  if (self->early_bytes + reader->size > MAX_EARLY_BYTES)
-    return;
-  g_queue_push_tail (&self->early, g_bytes_ref (reader->packet));
-  self->early_bytes += reader->size;
+  if (self->early_bytes + reader->size <= MAX_EARLY_BYTES)
+    receive_keep_early (self, reader->packet);
 }
 
 static void
 receive_held (AgentNode *self)
 {
   GBytes *packet;
+  gint64  came_at;
 
-  while ((packet = _agent_resequencer_take (&self->control_in, _agent_clock_now ())) != NULL)
+  while ((packet = _agent_resequencer_take (&self->control_in, _agent_clock_now (), &came_at)) != NULL)
     {
       AgentPacketReader reader;
       AgentPacketHead   head;
 
       _agent_packet_reader_init (&reader, packet, &head, NULL);
+      receive_add_age (&head, came_at);
       receive_records (self, AGENT_TRAFFIC_CONTROL, &reader, &head);
       g_bytes_unref (packet);
     }

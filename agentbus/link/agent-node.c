@@ -51,7 +51,7 @@ _agent_node_free (AgentNode *self)
   _agent_outbox_clear (&self->outbox);
   _agent_unconfirmed_clear (&self->unconfirmed);
   _agent_resequencer_clear (&self->control_in);
-  g_queue_clear_full (&self->early, (GDestroyNotify) g_bytes_unref);
+  _agent_node_clear_early (self);
   g_hash_table_unref (self->names);
   g_hash_table_unref (self->claims);
   g_hash_table_unref (self->taken);
