@@ -10,6 +10,8 @@ G_BEGIN_DECLS
  * The requests that are open between this node and another one, in both directions. When the other node is gone, those that
  * were sent there are answered, and those that came from there are cancelled. So each request ends, although nobody is left
  * who could end it.
+ *
+ * What comes for a request of this node gets the number of the request here as its cause.
  */
 typedef struct
 {
@@ -29,15 +31,17 @@ typedef struct
 typedef void (*AgentExchangeFunc) (gpointer      data,
                                    AgentMessage *message);
 
-void _agent_exchange_init     (AgentExchange     *self);
-void _agent_exchange_clear    (AgentExchange     *self);
-void _agent_exchange_sent     (AgentExchange     *self,
-                               AgentMessage      *message);
-void _agent_exchange_received (AgentExchange     *self,
-                               AgentMessage      *message);
-void _agent_exchange_end      (AgentExchange     *self,
-                               const char        *node,
-                               AgentExchangeFunc  send,
-                               gpointer           data);
+void    _agent_exchange_init       (AgentExchange     *self);
+void    _agent_exchange_clear      (AgentExchange     *self);
+void    _agent_exchange_sent       (AgentExchange     *self,
+                                    AgentMessage      *message);
+guint64 _agent_exchange_find_cause (AgentExchange     *self,
+                                    AgentMessage      *message);
+void    _agent_exchange_received   (AgentExchange     *self,
+                                    AgentMessage      *message);
+void    _agent_exchange_end        (AgentExchange     *self,
+                                    const char        *node,
+                                    AgentExchangeFunc  send,
+                                    gpointer           data);
 
 G_END_DECLS

@@ -8,10 +8,11 @@
 
 typedef struct
 {
-  char *key;     /* (owned) */
-  char *task_id; /* (owned) */
-  char *source;  /* (owned) who asks */
-  char *target;  /* (owned) who answers, or the group */
+  char   *key;     /* (owned) */
+  char   *task_id; /* (owned) */
+  char   *source;  /* (owned) who asks */
+  char   *target;  /* (owned) who answers, or the group */
+  guint64 seq;     /* of the request on this bus; 0 for one of the other node */
 } OpenRequest;
 
 static void
@@ -88,6 +89,7 @@ exchange_add (GHashTable   *open,
   request->task_id = g_strdup (agent_message_get_task_id (message));
   request->source = g_strdup (agent_message_get_source (message));
   request->target = g_strdup (agent_message_get_target (message));
+  request->seq = message->seq;
   g_hash_table_replace (open, request->key, request);
 }
 
@@ -140,6 +142,37 @@ _agent_exchange_sent (AgentExchange *self,
     exchange_withdraw (self, message);
 }
 
+/* Whether @message is from who works a request, to who has asked. */
+static gboolean
+exchange_is_of_worker (AgentMessage *message)
+{
+  switch ((AgentMessageType) message->type)
+    {
+    case AGENT_MESSAGE_TYPE_TASK_REQUEST:
+    case AGENT_MESSAGE_TYPE_TASK_CANCEL:
+    case AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST:
+      return FALSE;
+    default:
+      return TRUE;
+    }
+}
+
+/* The number of the request here that @message has come for, or 0. Call it before received(). */
+guint64
+_agent_exchange_find_cause (AgentExchange *self,
+                            AgentMessage  *message)
+{
+  g_autofree char   *key = NULL;
+  const OpenRequest *request;
+
+  if (!exchange_concerns (message) || !exchange_is_of_worker (message))
+    return 0;
+
+  key = exchange_key_of_answer (message);
+  request = g_hash_table_lookup (self->asked, key);
+  return request != NULL ? request->seq : 0;
+}
+
 /* @message has come from the other node. */
 void
 _agent_exchange_received (AgentExchange *self,
@@ -171,10 +204,11 @@ exchange_answer_all (AgentExchange    *self,
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       const OpenRequest *request = value;
+      AgentMessage      *answer = _agent_message_new_task_failure (
+          request->target, request->source, request->task_id, AGENT_TASK_STATUS_FAILED, error);
 
-      send (data,
-            _agent_message_new_task_failure (
-                request->target, request->source, request->task_id, AGENT_TASK_STATUS_FAILED, error));
+      answer->cause = request->seq;
+      send (data, answer);
     }
 }
 

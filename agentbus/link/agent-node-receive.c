@@ -157,6 +157,17 @@ receive_shorten_ttl (AgentNode    *self,
   return TRUE;
 }
 
+/* Numbers of the other node mean nothing here. But it need not say which request it answers. */
+static void
+receive_set_cause (AgentNode    *self,
+                   AgentMessage *message)
+{
+  if (message->cause == 0)
+    return;
+
+  message->cause = _agent_node_is_of_task (message) ? _agent_exchange_find_cause (&self->exchange, message) : 0;
+}
+
 /* How a packet is read. */
 typedef struct
 {
@@ -187,9 +198,8 @@ receive_message (AgentNode            *self,
       return;
     }
 
-  /* Numbers of the other node mean nothing here. */
-  message->cause = 0;
   message->remote = TRUE;
+  receive_set_cause (self, message);
   if (_agent_node_is_of_task (message))
     _agent_exchange_received (&self->exchange, message);
   if (member != NULL && agent_message_get_target (message) != NULL)
