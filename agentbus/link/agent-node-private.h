@@ -31,6 +31,11 @@ typedef struct
   gint64  came_at;
 } AgentEarlyPacket;
 
+/* How much is kept of what a node tells of itself. What is more is refused. */
+#define AGENT_NODE_MAX_NAMES     200000
+#define AGENT_NODE_MAX_INTERESTS 10000 /* names and patterns of broadcasts */
+#define AGENT_NODE_MAX_TOLD      (32 * 1024 * 1024) /* bytes of all of them */
+
 struct _AgentNode
 {
   AgentLinkCore    *core;         /* (unowned) of the link */
@@ -74,7 +79,10 @@ struct _AgentNode
   GHashTable       *claims;       /* (owned) the same, of names that somebody else has now */
   AgentRemote      *crowd;        /* (owned) takes the broadcasts */
   GHashTable       *taken;        /* (owned) set of char * (owned): names of broadcasts that are taken */
+  GHashTable       *patterns;     /* (owned) set of char * (owned): topics that are taken */
   gboolean          takes_all;
+  gboolean          takes_others; /* @taken or @takes_all has changed, and @crowd does not know it yet */
+  gsize             told_bytes;   /* of what it has told of itself */
   GHashTable       *retained;     /* (owned) (nullable) topic (owned) → when the retained message was sent (owned) that it has got */
 
   AgentExchange     exchange;     /* requests between the two nodes */
@@ -118,6 +126,7 @@ void        _agent_node_take_gone     (AgentNode             *self,
                                        GVariant              *value);
 void        _agent_node_take_interest (AgentNode             *self,
                                        GVariant              *value);
+void        _agent_node_end_interest  (AgentNode             *self);
 
 /* What goes there: agent-node-send.c */
 void        _agent_node_send_message  (AgentNode             *self,

@@ -290,6 +290,7 @@ receive_records (AgentNode             *self,
     }
   if (error != NULL)
     _agent_link_core_refuse (self->core, self->id, self->figures, "%s", error->message);
+  _agent_node_end_interest (self);
 }
 
 /* What waits here for what comes before it gets older. */

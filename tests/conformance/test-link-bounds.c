@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "link/agent-unconfirmed-private.h"
+#include "link/agent-node-private.h"
 #include "test-actors.h"
 #include "test-stranger.h"
 
@@ -55,6 +55,117 @@ test_lazy (TestFixture *f)
   test_stranger_free (self);
 }
 
+/* Names of so many characters. */
+static void
+tell_long_names (TestStranger *self,
+                 guint         n,
+                 gsize         length)
+{
+  g_autofree char *name = g_strnfill (length, 'n');
+
+  for (guint i = 0; i < n; i++)
+    {
+      AgentPacketWriter writer = { 0 };
+      g_autofree char  *start = g_strdup_printf ("%08u", i);
+
+      memcpy (name, start, 8);
+      test_stranger_add_name (&writer, name);
+      test_stranger_send (self, AGENT_TRAFFIC_CONTROL, &writer);
+    }
+}
+
+static void
+tell_interest (TestStranger     *self,
+               AgentInterestKind kind,
+               gboolean          taken,
+               guint             n)
+{
+  AgentPacketWriter writer = { 0 };
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *text = g_strdup_printf ("n%u", i);
+
+      _agent_packet_writer_add (&writer, AGENT_RECORD_INTEREST, g_variant_new ("(ybs)", (guint8) kind, taken, text));
+    }
+  test_stranger_send (self, AGENT_TRAFFIC_CONTROL, &writer);
+}
+
+static guint64
+get_refused (TestStranger *self)
+{
+  return test_world_figure (self->world, 0, "refused");
+}
+
+/* It has names that are longer than all that is kept of a node. When it takes some back, there is room again. */
+static void
+test_long_names (TestFixture *f)
+{
+  const gsize      length = 900 * 1000;
+  const guint      n = AGENT_NODE_MAX_TOLD / length;
+  TestStranger    *self = test_stranger_new (f);
+  g_autofree char *name = g_strnfill (length, 'n');
+
+  tell_long_names (self, n + 10, length);
+  test_world_wait (self->world, get_refused (self) == 10);
+  g_assert_true (g_strrstr (self->world->nodes[0].refused->str, "tells more of itself") != NULL);
+  tell_long_names (self, n, length);
+  test_stranger_sync (self);
+  g_assert_cmpuint (get_refused (self), ==, 11);
+
+  for (guint i = 0; i < n; i++)
+    {
+      AgentPacketWriter writer = { 0 };
+      g_autofree char  *start = g_strdup_printf ("%08u", i);
+
+      memcpy (name, start, 8);
+      _agent_packet_writer_add (&writer, AGENT_RECORD_GONE, g_variant_new ("(s)", name));
+      test_stranger_send (self, AGENT_TRAFFIC_CONTROL, &writer);
+    }
+  test_world_wait (self->world, !test_world_has_name (self->world, 0, name));
+  tell_long_names (self, n, length);
+  test_world_wait (self->world, test_world_has_name (self->world, 0, name) || get_refused (self) > 11);
+  g_assert_cmpuint (get_refused (self), ==, 11);
+  test_stranger_free (self);
+}
+
+/* It takes very many broadcasts, and takes them back, some of them by their name and some by a pattern. */
+static void
+test_interests (TestFixture *f)
+{
+  TestStranger *self = test_stranger_new (f);
+
+  for (guint i = 1; i <= 2; i++)
+    {
+      tell_interest (self, AGENT_INTEREST_NAME, TRUE, AGENT_NODE_MAX_INTERESTS / 2);
+      tell_interest (self, AGENT_INTEREST_PATTERN, TRUE, AGENT_NODE_MAX_INTERESTS / 2 + 10);
+      test_world_wait (self->world, get_refused (self) >= 10 * i);
+      g_assert_cmpuint (get_refused (self), ==, 10 * i);
+      tell_interest (self, AGENT_INTEREST_NAME, FALSE, AGENT_NODE_MAX_INTERESTS);
+      tell_interest (self, AGENT_INTEREST_PATTERN, FALSE, AGENT_NODE_MAX_INTERESTS);
+    }
+  test_stranger_free (self);
+}
+
+/* It has very many names. */
+static void
+test_names (TestFixture *f)
+{
+  TestStranger *self;
+
+  if (!g_test_thorough ())
+    {
+      g_test_skip ("takes long");
+      return;
+    }
+
+  self = test_stranger_new (f);
+  tell_long_names (self, AGENT_NODE_MAX_NAMES + 10, 8);
+  test_world_wait (self->world, get_refused (self) >= 11);
+  g_assert_cmpuint (get_refused (self), ==, 11);
+  test_stranger_free (self);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -63,6 +174,9 @@ main (int    argc,
   test_actors_init ();
 
   test_add ("/agentbus/link-bounds/lazy", test_lazy);
+  test_add ("/agentbus/link-bounds/long-names", test_long_names);
+  test_add ("/agentbus/link-bounds/interests", test_interests);
+  test_add ("/agentbus/link-bounds/names", test_names);
 
   return g_test_run ();
 }

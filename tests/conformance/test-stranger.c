@@ -160,11 +160,14 @@ test_stranger_new (TestFixture *f)
   return self;
 }
 
+/* It says farewell, so that the link has nothing to wait for. */
 void
 test_stranger_free (TestStranger *self)
 {
   g_autoptr (GAsyncResult) result = NULL;
 
+  test_stranger_say (self, AGENT_RECORD_GOODBYE, g_variant_new ("(s)", "done"));
+  test_world_wait (self->world, g_str_has_suffix (self->world->nodes[0].events->str, "-stranger"));
   _agent_transport_close_async (self->transport, NULL, test_keep_result, &result);
   test_wait_result (self->f, &result);
   _agent_transport_close_finish (self->transport, result, NULL);
