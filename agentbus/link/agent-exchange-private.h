@@ -17,6 +17,7 @@ typedef struct
 {
   GHashTable *asked;  /* (owned) requester and task id → OpenRequest (owned): a request of this node that the other one has */
   GHashTable *worked; /* (owned) the same for requests of the other node */
+  gsize       worked_bytes; /* of the strings of them */
   GQueue      withdrawn; /* of char * (owned): keys of requests in @asked that nobody waits for any more, oldest first */
 } AgentExchange;
 
@@ -25,7 +26,8 @@ typedef struct
 
 /* How many requests of the other node are known at a time. Further ones are worked, but not cancelled when that node is gone: so a
  * node that asks somebody who never answers takes no more memory than that. */
-#define AGENT_EXCHANGE_MAX_WORKED 100000
+#define AGENT_EXCHANGE_MAX_WORKED       100000
+#define AGENT_EXCHANGE_MAX_WORKED_BYTES (32 * 1024 * 1024) /* of their strings */
 
 /* Somebody who sends what is left to say. Takes @message. */
 typedef void (*AgentExchangeFunc) (gpointer      data,

@@ -206,6 +206,32 @@ test_flood (void)
   _agent_exchange_clear (&self);
 }
 
+/* So have their ids. When one is answered, another one is known again. */
+static void
+test_long_ids (void)
+{
+  AgentExchange    self;
+  g_autofree char *id = g_strnfill (1024 * 1024, 'n');
+  guint            n;
+
+  _agent_exchange_init (&self);
+  for (guint i = 0; i < 100; i++)
+    {
+      memcpy (id, (char[]){ (char) ('0' + i / 10), (char) ('0' + i % 10) }, 2);
+      exchange_note (&self, FALSE, exchange_request (id));
+      exchange_note (&self, FALSE, exchange_request (id));
+    }
+  n = g_hash_table_size (self.worked);
+  g_assert_cmpuint (n, ==, AGENT_EXCHANGE_MAX_WORKED_BYTES / (2 * 1024 * 1024));
+
+  memcpy (id, "00", 2);
+  exchange_note (&self, TRUE, agent_message_new_task_response ("worker", "boss", id, AGENT_TASK_STATUS_FAILED, NULL));
+  g_assert_cmpuint (g_hash_table_size (self.worked), ==, n - 1);
+  exchange_note (&self, FALSE, exchange_request (id));
+  g_assert_cmpuint (g_hash_table_size (self.worked), ==, n);
+  _agent_exchange_clear (&self);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -219,6 +245,7 @@ main (int    argc,
   test_add_func ("/agentbus/exchange/worked", test_worked);
   test_add_func ("/agentbus/exchange/withdrawn", test_withdrawn);
   test_add_func ("/agentbus/exchange/flood", test_flood);
+  test_add_func ("/agentbus/exchange/long-ids", test_long_ids);
 
   return g_test_run ();
 }
