@@ -8,6 +8,10 @@
 /* How long control may be missing before the session is given up. */
 #define MAX_HOLD (10 * G_USEC_PER_SEC)
 
+/* How much control may wait for a node that does not take it, in bytes. Messages stop long before, so this is what is told of this
+ * node. It is more than a node keeps of another one. */
+#define MAX_TOLD_BYTES (2 * AGENT_NODE_MAX_TOLD)
+
 /* For people */
 #define LOST_WITH_NODE "sent to a node that is gone, and not known to have arrived"
 
@@ -246,6 +250,8 @@ _agent_node_find_fault (AgentNode *self,
     return "it is silent";
   if (self->control_in.since != 0 && now - self->control_in.since > MAX_HOLD)
     return "control that it has sent does not arrive";
+  if (self->outbox.bytes > MAX_TOLD_BYTES)
+    return "it does not take what it is told";
 
   return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include "link/agent-node-private.h"
 #include "test-actors.h"
+#include "test-hub.h"
 #include "test-stranger.h"
 
 /*
@@ -55,6 +56,16 @@ test_lazy (TestFixture *f)
   test_stranger_free (self);
 }
 
+/* Eight digits, valid until the next call. */
+static const char *
+test_number_text (guint number)
+{
+  static char text[9];
+
+  g_snprintf (text, sizeof text, "%08u", number);
+  return text;
+}
+
 /* Names of so many characters. */
 static void
 tell_long_names (TestStranger *self,
@@ -66,9 +77,8 @@ tell_long_names (TestStranger *self,
   for (guint i = 0; i < n; i++)
     {
       AgentPacketWriter writer = { 0 };
-      g_autofree char  *start = g_strdup_printf ("%08u", i);
 
-      memcpy (name, start, 8);
+      memcpy (name, test_number_text (i), 8);
       test_stranger_add_name (&writer, name);
       test_stranger_send (self, AGENT_TRAFFIC_CONTROL, &writer);
     }
@@ -116,9 +126,8 @@ test_long_names (TestFixture *f)
   for (guint i = 0; i < n; i++)
     {
       AgentPacketWriter writer = { 0 };
-      g_autofree char  *start = g_strdup_printf ("%08u", i);
 
-      memcpy (name, start, 8);
+      memcpy (name, test_number_text (i), 8);
       _agent_packet_writer_add (&writer, AGENT_RECORD_GONE, g_variant_new ("(s)", name));
       test_stranger_send (self, AGENT_TRAFFIC_CONTROL, &writer);
     }
@@ -166,6 +175,35 @@ test_names (TestFixture *f)
   test_stranger_free (self);
 }
 
+static gboolean
+has_vanished (TestStranger *self)
+{
+  return g_str_has_suffix (self->world->nodes[0].events->str, "-stranger");
+}
+
+/* It takes nothing, and is told of ever more names: it is given up. */
+static void
+test_told (TestFixture *f)
+{
+  const gsize      length = 900 * 1000;
+  TestStranger    *self = test_stranger_new (f);
+  TestHub         *hub = self->world->of_engine;
+  g_autofree char *name = g_strnfill (length, 'n');
+
+  test_hub_hold (hub, "a", TRUE);
+  for (guint i = 0; i <= 2 * AGENT_NODE_MAX_TOLD / length && !has_vanished (self); i++)
+    {
+      guint n = test_hub_count_sent (hub, "a", AGENT_TRAFFIC_CONTROL);
+
+      memcpy (name, test_number_text (i), 8);
+      g_object_unref (test_world_add (self->world, 0, name));
+      test_world_wait (self->world, test_hub_count_sent (hub, "a", AGENT_TRAFFIC_CONTROL) > n || has_vanished (self));
+      agent_bus_unsubscribe (self->world->nodes[0].bus, name);
+    }
+  test_world_wait (self->world, has_vanished (self));
+  test_stranger_free (self);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -177,6 +215,7 @@ main (int    argc,
   test_add ("/agentbus/link-bounds/long-names", test_long_names);
   test_add ("/agentbus/link-bounds/interests", test_interests);
   test_add ("/agentbus/link-bounds/names", test_names);
+  test_add ("/agentbus/link-bounds/told", test_told);
 
   return g_test_run ();
 }
