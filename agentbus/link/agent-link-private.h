@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
+/* How many nodes are known at a time. Further ones are refused. */
+#define AGENT_LINK_MAX_NODES 4096
+
 /*
  * How a bus is connected with the buses of other processes: it opens the transport of the bus, tells the other nodes which
  * subscribers are here, has a subscriber on the bus for each one that is there, and carries messages between them.

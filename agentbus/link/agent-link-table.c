@@ -38,7 +38,7 @@ link_get_on_way (AgentLink  *self,
 
 /* --- Nodes that come and go --- */
 
-/* (nullable): NULL while the link closes */
+/* (nullable): NULL while the link closes, or if there are too many nodes */
 AgentNode *
 _agent_link_add_node (AgentLink  *self,
                       const char *id)
@@ -47,6 +47,11 @@ _agent_link_add_node (AgentLink  *self,
 
   if (self->closing)
     return NULL;
+  if (g_hash_table_size (self->nodes) >= AGENT_LINK_MAX_NODES)
+    {
+      _agent_link_core_refuse (&self->core, id, NULL, "There are more nodes than are known at a time");
+      return NULL;
+    }
 
   node = _agent_node_new (&self->core, id, link_next_session (self), link_get_on_way (self, id));
   link_keep_on_way (self, id, 0);

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "link/agent-node-private.h"
+#include "link/agent-link-private.h"
 #include "test-actors.h"
 #include "test-hub.h"
 #include "test-stranger.h"
@@ -204,6 +204,29 @@ test_told (TestFixture *f)
   test_stranger_free (self);
 }
 
+/* Very many nodes say that they are there. */
+static void
+test_nodes (TestFixture *f)
+{
+  TestStranger *self = test_stranger_new (f);
+  TestHub      *hub = self->world->of_engine;
+
+  for (guint i = 0; i < AGENT_LINK_MAX_NODES; i++)
+    {
+      const AgentPacketHead head = { .from_session = 1 };
+      AgentPacketWriter     writer = { 0 };
+      g_autoptr (GBytes) packet = NULL;
+
+      g_assert_cmpuint (self->world->nodes[0].refused->len, ==, 0);
+      _agent_packet_writer_add (&writer, AGENT_RECORD_HELLO, g_variant_new ("(u)", 3600000));
+      packet = _agent_packet_writer_finish (&writer, &head);
+      test_hub_inject (hub, "a", test_number_text (i), packet);
+    }
+  test_world_wait (self->world, self->world->nodes[0].refused->len > 0);
+  g_assert_cmpstr (self->world->nodes[0].refused->str, ==, "00004095: There are more nodes than are known at a time\n");
+  test_stranger_free (self);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -216,6 +239,7 @@ main (int    argc,
   test_add ("/agentbus/link-bounds/interests", test_interests);
   test_add ("/agentbus/link-bounds/names", test_names);
   test_add ("/agentbus/link-bounds/told", test_told);
+  test_add ("/agentbus/link-bounds/nodes", test_nodes);
 
   return g_test_run ();
 }

@@ -554,6 +554,21 @@ test_hub_block (TestHub    *self,
 }
 
 void
+test_hub_inject (TestHub    *self,
+                 const char *node,
+                 const char *from,
+                 GBytes     *packet)
+{
+  Arrival *arrival = arrival_new (ARRIVAL_PACKET, from);
+
+  arrival->traffic = AGENT_TRAFFIC_PRESENCE;
+  arrival->packet = g_bytes_ref (packet);
+  g_mutex_lock (&self->lock);
+  port_add_locked (g_hash_table_lookup (self->ports, node), arrival);
+  g_mutex_unlock (&self->lock);
+}
+
+void
 test_hub_hold (TestHub    *self,
                const char *node,
                gboolean    held)

@@ -43,6 +43,11 @@ void            test_hub_kill       (TestHub          *self,
 void            test_hub_block      (TestHub          *self,
                                      const char       *node,
                                      gboolean          blocked);
+/* @node gets a packet of presence from a node that the hub does not know. */
+void            test_hub_inject     (TestHub          *self,
+                                     const char       *node,
+                                     const char       *from,
+                                     GBytes           *packet);
 /* The engine takes control of @node, and does not answer until it is told to. */
 void            test_hub_hold       (TestHub          *self,
                                      const char       *node,
