@@ -5,9 +5,14 @@
 #include "base/agent-source-private.h"
 #include "link/agent-advances-private.h"
 
+#include <string.h>
+
 /* How many conversations are kept, so that messages of their old epochs are known as stale, and the next epoch is one more. The one
  * that was not heard of for longest is forgotten first. */
 #define MAX_KEPT 1000
+
+/* How long their ids may be together, in bytes. */
+#define MAX_KEPT_BYTES (4 * 1024 * 1024)
 
 typedef struct
 {
@@ -21,6 +26,8 @@ struct _AgentAdvances
   gpointer          data;
   GSource          *source; /* (owned) */
   GQueue            kept;   /* of AgentConversation (owned), the one heard of last at the end */
+  gsize             kept_bytes;
+  GHashTable       *behind; /* (owned) set of AgentConversation (owned): another node does not know where they are */
 
   GMutex lock;
   GQueue advances; /* (lock) of Advance (owned): what is not told yet */
@@ -33,6 +40,12 @@ advance_free (gpointer data)
 
   g_free (self->id);
   g_free (self);
+}
+
+static GHashTable *
+advances_new_set (void)
+{
+  return g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
 }
 
 /* (transfer full) (nullable) */
@@ -53,13 +66,18 @@ static void
 advances_keep (AgentAdvances     *self,
                AgentConversation *conversation)
 {
-  g_autoptr (AgentConversation) oldest = NULL;
-
   if (g_queue_remove (&self->kept, conversation))
     g_object_unref (conversation);
+  else
+    self->kept_bytes += strlen (agent_conversation_get_id (conversation));
   g_queue_push_tail (&self->kept, conversation);
-  if (self->kept.length > MAX_KEPT)
-    oldest = g_queue_pop_head (&self->kept);
+
+  while (self->kept.length > MAX_KEPT || (self->kept_bytes > MAX_KEPT_BYTES && self->kept.length > 1))
+    {
+      g_autoptr (AgentConversation) oldest = g_queue_pop_head (&self->kept);
+
+      self->kept_bytes -= strlen (agent_conversation_get_id (oldest));
+    }
 }
 
 /* The conversation is kept, so that it is known where it has come to, also if nobody here has it. Returns its epoch. */
@@ -77,6 +95,20 @@ advances_note (AgentAdvances *self,
   return current;
 }
 
+/* A node may say very often what is behind. The answer goes to all nodes, so it is given once for all that was heard. */
+static void
+advances_tell_behind (AgentAdvances *self)
+{
+  g_autoptr (GHashTable) behind = g_steal_pointer (&self->behind);
+  GHashTableIter iter;
+  gpointer       conversation;
+
+  self->behind = advances_new_set ();
+  g_hash_table_iter_init (&iter, behind);
+  while (g_hash_table_iter_next (&iter, &conversation, NULL))
+    self->func (self->data, agent_conversation_get_id (conversation), agent_conversation_get_epoch (conversation));
+}
+
 static gboolean
 advances_tell (gpointer data)
 {
@@ -90,6 +122,7 @@ advances_tell (gpointer data)
       self->func (self->data, advance->id, advance->epoch);
       advance_free (advance);
     }
+  advances_tell_behind (self);
 
   return G_SOURCE_CONTINUE;
 }
@@ -131,6 +164,7 @@ _agent_advances_new (GMainContext     *context,
 
   self->func = func;
   self->data = data;
+  self->behind = advances_new_set ();
   g_mutex_init (&self->lock);
   self->source = g_source_new (&advances_source_funcs, sizeof (GSource));
   g_source_set_static_name (self->source, "[agentbus] advances");
@@ -147,6 +181,7 @@ _agent_advances_free (AgentAdvances *self)
   _agent_conversation_unwatch_advances (advances_on_advance, self);
   _agent_source_clear (&self->source);
   g_queue_clear_full (&self->kept, g_object_unref);
+  g_hash_table_unref (self->behind);
   g_queue_clear_full (&self->advances, advance_free);
   g_mutex_clear (&self->lock);
   g_free (self);
@@ -159,10 +194,11 @@ _agent_advances_hear (AgentAdvances *self,
                       const char    *id,
                       guint64        epoch)
 {
-  guint64 current = advances_note (self, id, epoch);
+  if (advances_note (self, id, epoch) <= epoch)
+    return;
 
-  if (current > epoch)
-    self->func (self->data, id, current);
+  g_hash_table_add (self->behind, agent_conversation_new (id));
+  g_source_set_ready_time (self->source, 0);
 }
 
 /* Tells all that is kept, for a node that has just come. */

@@ -6,12 +6,16 @@
 
 #include "agent-bus-error.h"
 
+#include <string.h>
+
 typedef struct
 {
-  char *key;     /* (owned) */
-  char *task_id; /* (owned) */
-  char *source;  /* (owned) who asks */
-  char *target;  /* (owned) who answers, or the group */
+  char   *key;     /* (owned) */
+  char   *task_id; /* (owned) */
+  char   *source;  /* (owned) who asks */
+  char   *target;  /* (owned) who answers, or the group */
+  gsize   size;    /* of all these strings */
+  guint64 seq;     /* of the request on this bus; 0 for one of the other node */
 } OpenRequest;
 
 static void
@@ -37,6 +41,7 @@ _agent_exchange_init (AgentExchange *self)
 {
   self->asked = exchange_new_table ();
   self->worked = exchange_new_table ();
+  self->worked_bytes = 0;
   g_queue_init (&self->withdrawn);
 }
 
@@ -78,7 +83,8 @@ exchange_key_of_answer (AgentMessage *message)
   return exchange_make_key (agent_message_get_target (message), agent_message_get_task_id (message));
 }
 
-static void
+/* Returns how long its strings are. */
+static gsize
 exchange_add (GHashTable   *open,
               AgentMessage *message)
 {
@@ -88,7 +94,10 @@ exchange_add (GHashTable   *open,
   request->task_id = g_strdup (agent_message_get_task_id (message));
   request->source = g_strdup (agent_message_get_source (message));
   request->target = g_strdup (agent_message_get_target (message));
+  request->seq = message->seq;
+  request->size = strlen (request->key) + strlen (request->task_id) + strlen (request->source) + strlen (request->target);
   g_hash_table_replace (open, request->key, request);
+  return request->size;
 }
 
 static void
@@ -97,6 +106,28 @@ exchange_remove (GHashTable *open,
 {
   g_hash_table_remove (open, key);
   g_free (key);
+}
+
+/* Takes @key. */
+static void
+exchange_remove_worked (AgentExchange *self,
+                        char          *key)
+{
+  const OpenRequest *request = g_hash_table_lookup (self->worked, key);
+
+  self->worked_bytes -= request != NULL ? request->size : 0;
+  exchange_remove (self->worked, key);
+}
+
+/* The same request may come again. */
+static void
+exchange_add_worked (AgentExchange *self,
+                     AgentMessage  *request)
+{
+  exchange_remove_worked (self, exchange_key_of_request (request));
+  if (g_hash_table_size (self->worked) < AGENT_EXCHANGE_MAX_WORKED &&
+      self->worked_bytes < AGENT_EXCHANGE_MAX_WORKED_BYTES)
+    self->worked_bytes += exchange_add (self->worked, request);
 }
 
 static gboolean
@@ -135,9 +166,40 @@ _agent_exchange_sent (AgentExchange *self,
   if (_agent_message_is_request (message))
     exchange_add (self->asked, message);
   else if (exchange_is_answer (message))
-    exchange_remove (self->worked, exchange_key_of_answer (message));
+    exchange_remove_worked (self, exchange_key_of_answer (message));
   else if (message->type == AGENT_MESSAGE_TYPE_TASK_CANCEL)
     exchange_withdraw (self, message);
+}
+
+/* Whether @message is from who works a request, to who has asked. */
+static gboolean
+exchange_is_of_worker (AgentMessage *message)
+{
+  switch ((AgentMessageType) message->type)
+    {
+    case AGENT_MESSAGE_TYPE_TASK_REQUEST:
+    case AGENT_MESSAGE_TYPE_TASK_CANCEL:
+    case AGENT_MESSAGE_TYPE_TASK_UPDATE_REQUEST:
+      return FALSE;
+    default:
+      return TRUE;
+    }
+}
+
+/* The number of the request here that @message has come for, or 0. Call it before received(). */
+guint64
+_agent_exchange_find_cause (AgentExchange *self,
+                            AgentMessage  *message)
+{
+  g_autofree char   *key = NULL;
+  const OpenRequest *request;
+
+  if (!exchange_concerns (message) || !exchange_is_of_worker (message))
+    return 0;
+
+  key = exchange_key_of_answer (message);
+  request = g_hash_table_lookup (self->asked, key);
+  return request != NULL ? request->seq : 0;
 }
 
 /* @message has come from the other node. */
@@ -148,12 +210,12 @@ _agent_exchange_received (AgentExchange *self,
   if (!exchange_concerns (message))
     return;
 
-  if (_agent_message_is_request (message) && g_hash_table_size (self->worked) < AGENT_EXCHANGE_MAX_WORKED)
-    exchange_add (self->worked, message);
+  if (_agent_message_is_request (message))
+    exchange_add_worked (self, message);
   else if (exchange_is_answer (message))
     exchange_remove (self->asked, exchange_key_of_answer (message));
   else if (message->type == AGENT_MESSAGE_TYPE_TASK_CANCEL)
-    exchange_remove (self->worked, exchange_key_of_request (message));
+    exchange_remove_worked (self, exchange_key_of_request (message));
 }
 
 static void
@@ -171,10 +233,11 @@ exchange_answer_all (AgentExchange    *self,
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       const OpenRequest *request = value;
+      AgentMessage      *answer = _agent_message_new_task_failure (
+          request->target, request->source, request->task_id, AGENT_TASK_STATUS_FAILED, error);
 
-      send (data,
-            _agent_message_new_task_failure (
-                request->target, request->source, request->task_id, AGENT_TASK_STATUS_FAILED, error));
+      answer->cause = request->seq;
+      send (data, answer);
     }
 }
 
@@ -208,4 +271,5 @@ _agent_exchange_end (AgentExchange    *self,
   exchange_cancel_all (self, node, send, data);
   g_hash_table_remove_all (self->asked);
   g_hash_table_remove_all (self->worked);
+  self->worked_bytes = 0;
 }

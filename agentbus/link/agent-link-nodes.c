@@ -7,7 +7,7 @@
 
 #include "agent-bus-error.h"
 
-/* Which nodes there are, and what comes from the transport. */
+/* What comes from the transport, and what is due from time to time. */
 
 /* How many heartbeats nobody is given up for being silent, after this node could not hear anything itself. */
 #define CALM_BEATS 3
@@ -24,70 +24,6 @@ link_refuse (AgentLink    *self,
 
 /* --- Presence --- */
 
-/* Later sessions have greater numbers, also those of a process that comes later under the same id. */
-static guint64
-link_next_session (AgentLink *self)
-{
-  self->last_session = MAX (self->last_session + 1, (guint64) g_get_real_time ());
-  return self->last_session;
-}
-
-/* (nullable): NULL while the link closes */
-static AgentNode *
-link_add_node (AgentLink  *self,
-               const char *id)
-{
-  AgentNode *node;
-
-  if (self->closing)
-    return NULL;
-
-  node = _agent_node_new (&self->core, id, link_next_session (self));
-  g_hash_table_insert (self->nodes, node->id, node);
-  return node;
-}
-
-/* The nodes that there are now: (transfer container). While the caller goes through them, it may give up the one that it is at. */
-GPtrArray *
-_agent_link_list_nodes (AgentLink *self)
-{
-  GPtrArray     *nodes = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer       node;
-
-  g_hash_table_iter_init (&iter, self->nodes);
-  while (g_hash_table_iter_next (&iter, NULL, &node))
-    g_ptr_array_add (nodes, node);
-
-  return nodes;
-}
-
-/* Gives names that are free now to the nodes that have claimed them. */
-void
-_agent_link_claim_names (AgentLink *self)
-{
-  GHashTableIter iter;
-  gpointer       node;
-
-  if (G_LIKELY (!self->core.has_free_names))
-    return;
-
-  self->core.has_free_names = FALSE;
-  g_hash_table_iter_init (&iter, self->nodes);
-  while (g_hash_table_iter_next (&iter, NULL, &node))
-    _agent_node_claim_names (node);
-}
-
-/* Frees @node. */
-void
-_agent_link_give_up (AgentLink  *self,
-                     AgentNode  *node,
-                     const char *reason)
-{
-  _agent_node_end (node, reason);
-  g_hash_table_remove (self->nodes, node->id);
-}
-
 static void
 link_hear_beacon (AgentLink  *self,
                   const char *id)
@@ -95,7 +31,7 @@ link_hear_beacon (AgentLink  *self,
   AgentNode *node = g_hash_table_lookup (self->nodes, id);
 
   if (node == NULL)
-    node = link_add_node (self, id);
+    node = _agent_link_add_node (self, id);
   /* A HELLO may have got lost. */
   if (node != NULL && !node->connected)
     _agent_node_say_hello (node);
@@ -111,7 +47,7 @@ link_outdo_session (AgentLink *self,
   g_autofree char *id = g_strdup (node->id);
 
   _agent_link_give_up (self, node, "it knows a later session of this node");
-  node = link_add_node (self, id);
+  node = _agent_link_add_node (self, id);
   if (node != NULL)
     node->session = MAX (node->session, known + 1);
   return node;
@@ -140,7 +76,7 @@ link_hear_valid_hello (AgentLink             *self,
     }
 
   if (node == NULL)
-    node = link_add_node (self, id);
+    node = _agent_link_add_node (self, id);
   if (node != NULL && head->to_session > node->session)
     node = link_outdo_session (self, node, head->to_session);
   if (node != NULL)
@@ -345,13 +281,15 @@ link_on_control_done (gpointer      data,
   AgentNode *node = g_hash_table_lookup (self->nodes, id);
 
   if (node == NULL || node->session != session)
-    return;
+    {
+      _agent_link_older_done (self, id);
+      return;
+    }
 
+  _agent_node_control_done (node, number, error);
   /* It can never be sent: the engine takes less than it did when the packet was made. */
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE))
     _agent_link_give_up (self, node, error->message);
-  else
-    _agent_node_control_done (node, number, error);
 }
 
 static void

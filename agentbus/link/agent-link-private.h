@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
+/* How many nodes are known at a time. Further ones are refused. */
+#define AGENT_LINK_MAX_NODES 4096
+
 /*
  * How a bus is connected with the buses of other processes: it opens the transport of the bus, tells the other nodes which
  * subscribers are here, has a subscriber on the bus for each one that is there, and carries messages between them.
@@ -13,8 +16,8 @@ G_BEGIN_DECLS
  * A link has a thread with a context of its own. The transport lives there, and so do the subscribers that stand for those of
  * other nodes. No other thread touches the link but to start and to stop it.
  *
- * The functions are in several files: how a link begins and ends (agent-link.c), what comes from the transport and which nodes
- * there are (-nodes.c), and what waits to be sent (-queue.c). What its nodes share is in its core.
+ * The functions are in several files: how a link begins and ends (agent-link.c), which nodes there are (-table.c), what comes from
+ * the transport for them (-nodes.c), and what waits to be sent (-queue.c). What its nodes share is in its core.
  */
 struct _AgentLink
 {
@@ -34,6 +37,7 @@ struct _AgentLink
 
   /* The thread of the link */
   GHashTable     *nodes;        /* (owned) id → AgentNode (owned) */
+  GHashTable     *on_way;       /* (owned) id (owned) of a node that was given up → how many packets to it are not answered */
   gint64          beat_at;      /* when the next heartbeat is due */
   gint64          calm_until;   /* until then, nobody is given up for being silent */
   guint64         last_session;
@@ -53,14 +57,20 @@ void       _agent_link_stop          (AgentLink  *self,
 void       _agent_link_join          (AgentLink  *self);
 void       _agent_link_unref         (AgentLink  *self);
 
-/* The thread of the link: agent-link-nodes.c */
-extern const AgentTransportSink _agent_link_sink;
-
+/* The thread of the link: agent-link-table.c */
+AgentNode *_agent_link_add_node      (AgentLink  *self,
+                                      const char *id);
 GPtrArray *_agent_link_list_nodes    (AgentLink  *self);
 void       _agent_link_give_up       (AgentLink  *self,
                                       AgentNode  *node,
                                       const char *reason);
+void       _agent_link_older_done    (AgentLink  *self,
+                                      const char *id);
 void       _agent_link_claim_names   (AgentLink  *self);
+
+/* The thread of the link: agent-link-nodes.c */
+extern const AgentTransportSink _agent_link_sink;
+
 void       _agent_link_look_at_clock (AgentLink  *self,
                                       gint64      now);
 void       _agent_link_ask           (AgentLink  *self);

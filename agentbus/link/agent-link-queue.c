@@ -47,6 +47,8 @@ _agent_link_flush (AgentLink *self)
 
       node->dirty = FALSE;
       _agent_node_flush (node);
+      if (node->to_ask)
+        _agent_node_ask (node);
     }
   if (self->core.waiting.length > 0)
     link_go_on (self);

@@ -160,6 +160,7 @@ link_set_up (AgentLink *self)
   g_autoptr (AgentBus) bus = g_weak_ref_get (&self->core.bus);
 
   self->nodes = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) _agent_node_free);
+  self->on_way = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->core.remotes = g_hash_table_new (g_str_hash, g_str_equal);
   self->core.dirty = g_ptr_array_new ();
   self->core.advances = _agent_advances_new (self->core.context, link_announce_advance, self);
@@ -189,6 +190,7 @@ link_tear_down (AgentLink *self)
   g_clear_pointer (&self->core.dirty, g_ptr_array_unref);
   g_clear_pointer (&self->core.remotes, g_hash_table_unref);
   g_clear_pointer (&self->nodes, g_hash_table_unref);
+  g_clear_pointer (&self->on_way, g_hash_table_unref);
 }
 
 /* --- The start --- */

@@ -11,6 +11,52 @@
 /* What the name of who takes the broadcasts of a node begins with. No node may have such a subscriber. */
 #define CROWD_PREFIX ":node-"
 
+/* --- Bounds --- */
+
+/* Whether there is room for what the node tells of itself now, which takes @size instead of @before. */
+static gboolean
+names_make_room (AgentNode *self,
+                 gsize      before,
+                 gsize      size)
+{
+  if (self->told_bytes - before + size > AGENT_NODE_MAX_TOLD)
+    {
+      _agent_link_core_refuse (self->core, self->id, self->figures, "The node tells more of itself than is kept");
+      return FALSE;
+    }
+
+  self->told_bytes = self->told_bytes - before + size;
+  return TRUE;
+}
+
+/* @known: (nullable): the same name, as the node has told it before */
+static gboolean
+names_make_room_for_name (AgentNode         *self,
+                          const AgentRemote *known,
+                          gsize              size)
+{
+  if (known == NULL && g_hash_table_size (self->names) + g_hash_table_size (self->claims) >= AGENT_NODE_MAX_NAMES)
+    {
+      _agent_link_core_refuse (self->core, self->id, self->figures, "The node has more subscribers than are kept");
+      return FALSE;
+    }
+
+  return names_make_room (self, known != NULL ? known->size : 0, size);
+}
+
+static gboolean
+names_make_room_for_interest (AgentNode *self,
+                              gsize      size)
+{
+  if (g_hash_table_size (self->taken) + g_hash_table_size (self->patterns) >= AGENT_NODE_MAX_INTERESTS)
+    {
+      _agent_link_core_refuse (self->core, self->id, self->figures, "The node takes more broadcasts than are kept");
+      return FALSE;
+    }
+
+  return names_make_room (self, 0, size);
+}
+
 /* --- Names --- */
 
 static gboolean
@@ -97,11 +143,13 @@ names_add (AgentNode  *self,
            const char *name,
            const char *group,
            AgentInfo  *info,
+           gsize       size,
            gboolean    is_known)
 {
   AgentRemote *remote = _agent_remote_new (self, _agent_node_send_message, name, group, self->core->context);
   g_autoptr (GError) error = NULL;
 
+  remote->size = size;
   _agent_subscriber_set_info (AGENT_SUBSCRIBER (remote), info);
   if (names_subscribe (self, remote, &error))
     {
@@ -140,15 +188,47 @@ names_are_valid (const char *name,
          !g_str_has_prefix (name, CROWD_PREFIX);
 }
 
+/* (transfer none) (nullable) */
+static AgentRemote *
+names_find (AgentNode  *self,
+            const char *name)
+{
+  AgentRemote *remote = g_hash_table_lookup (self->names, name);
+
+  return remote != NULL ? remote : g_hash_table_lookup (self->claims, name);
+}
+
+static void
+names_take_valid (AgentNode  *self,
+                  GVariant   *value,
+                  const char *name,
+                  const char *group)
+{
+  AgentRemote *remote = names_find (self, name);
+  gsize        size = g_variant_get_size (value);
+  g_autoptr (AgentInfo) info = NULL;
+
+  if (!names_make_room_for_name (self, remote, size))
+    return;
+
+  info = names_read_info (self, value, name);
+  if (remote == NULL || g_hash_table_lookup (self->names, name) != remote)
+    {
+      names_add (self, name, *group != '\0' ? group : NULL, info, size, g_hash_table_remove (self->claims, name));
+      return;
+    }
+
+  remote->size = size;
+  _agent_subscriber_set_info (AGENT_SUBSCRIBER (remote), info);
+}
+
 /* A subscriber of the node is there, or says something else of itself. */
 void
 _agent_node_take_name (AgentNode *self,
                        GVariant  *value)
 {
-  const char  *name;
-  const char  *group;
-  AgentRemote *remote;
-  g_autoptr (AgentInfo) info = NULL;
+  const char *name;
+  const char *group;
 
   g_variant_get_child (value, 0, "&s", &name);
   g_variant_get_child (value, 1, "&s", &group);
@@ -163,12 +243,7 @@ _agent_node_take_name (AgentNode *self,
       return;
     }
 
-  info = names_read_info (self, value, name);
-  remote = g_hash_table_lookup (self->names, name);
-  if (remote != NULL)
-    _agent_subscriber_set_info (AGENT_SUBSCRIBER (remote), info);
-  else
-    names_add (self, name, *group != '\0' ? group : NULL, info, g_hash_table_remove (self->claims, name));
+  names_take_valid (self, value, name, group);
 }
 
 /* A subscriber of the node has left. */
@@ -180,9 +255,9 @@ _agent_node_take_gone (AgentNode *self,
   AgentRemote *remote;
 
   g_variant_get_child (value, 0, "&s", &name);
-  g_hash_table_remove (self->claims, name);
-  remote = g_hash_table_lookup (self->names, name);
-  if (remote == NULL)
+  remote = names_find (self, name);
+  self->told_bytes -= remote != NULL ? remote->size : 0;
+  if (remote == NULL || g_hash_table_remove (self->claims, name))
     return;
 
   _agent_link_core_drop_waiting (self->core, self, self->id, remote);
@@ -229,11 +304,16 @@ _agent_node_end_names (AgentNode *self)
   names_leave (self, self->crowd);
 }
 
-static void
-names_set_accepts (AgentNode *self)
+/* The packet is read, or the order of interests matters. Each change costs as much as there are names, so it is made once for many. */
+void
+_agent_node_end_interest (AgentNode *self)
 {
   g_autofree const char **names = NULL;
 
+  if (!self->takes_others)
+    return;
+
+  self->takes_others = FALSE;
   if (!self->takes_all)
     names = (const char **) g_hash_table_get_keys_as_array (self->taken, NULL);
   agent_subscriber_set_accepts (AGENT_SUBSCRIBER (self->crowd), names);
@@ -250,11 +330,20 @@ names_set_name (AgentNode  *self,
       return;
     }
 
+  if (taken == g_hash_table_contains (self->taken, name))
+    return;
+  if (taken && !names_make_room_for_interest (self, strlen (name)))
+    return;
+
+  self->takes_others = TRUE;
   if (taken)
-    g_hash_table_add (self->taken, g_strdup (name));
-  else
-    g_hash_table_remove (self->taken, name);
-  names_set_accepts (self);
+    {
+      g_hash_table_add (self->taken, g_strdup (name));
+      return;
+    }
+
+  self->told_bytes -= strlen (name);
+  g_hash_table_remove (self->taken, name);
 }
 
 static void
@@ -264,10 +353,26 @@ names_set_pattern (AgentNode  *self,
 {
   g_autoptr (GError) error = NULL;
 
+  if (taken == g_hash_table_contains (self->patterns, pattern))
+    return;
   if (!taken)
-    agent_subscriber_remove_topic (AGENT_SUBSCRIBER (self->crowd), pattern);
-  else if (!agent_subscriber_add_topic (AGENT_SUBSCRIBER (self->crowd), pattern, &error))
-    _agent_link_core_refuse (self->core, self->id, self->figures, "A pattern of the node: %s", error->message);
+    {
+      self->told_bytes -= strlen (pattern);
+      agent_subscriber_remove_topic (AGENT_SUBSCRIBER (self->crowd), pattern);
+      g_hash_table_remove (self->patterns, pattern);
+      return;
+    }
+  if (!names_make_room_for_interest (self, strlen (pattern)))
+    return;
+
+  _agent_node_end_interest (self);
+  g_hash_table_add (self->patterns, g_strdup (pattern));
+  if (agent_subscriber_add_topic (AGENT_SUBSCRIBER (self->crowd), pattern, &error))
+    return;
+
+  self->told_bytes -= strlen (pattern);
+  g_hash_table_remove (self->patterns, pattern);
+  _agent_link_core_refuse (self->core, self->id, self->figures, "A pattern of the node: %s", error->message);
 }
 
 /* Somebody at the node takes other broadcasts than before. */
@@ -284,7 +389,7 @@ _agent_node_take_interest (AgentNode *self,
     {
     case AGENT_INTEREST_ALL:
       self->takes_all = taken;
-      names_set_accepts (self);
+      self->takes_others = TRUE;
       break;
     case AGENT_INTEREST_NAME:
       names_set_name (self, text, taken);

@@ -7,6 +7,7 @@
 #include "link/agent-outbox-private.h"
 #include "link/agent-packet-private.h"
 #include "link/agent-resequencer-private.h"
+#include "link/agent-unconfirmed-private.h"
 
 G_BEGIN_DECLS
 
@@ -23,12 +24,17 @@ G_BEGIN_DECLS
  * The functions are in several files: how it begins and ends (agent-node.c), which names and interests it has (-names.c), what
  * goes to it (-send.c) and what comes from it (-receive.c). All of them belong to the thread of the link.
  */
-/* A packet of control with messages, which may get lost with the node. */
+/* A packet of data that waits for control. */
 typedef struct
 {
-  guint64 end;        /* the number after its last record */
-  guint   n_messages;
-} AgentUnconfirmed;
+  GBytes *packet; /* (owned) */
+  gint64  came_at;
+} AgentEarlyPacket;
+
+/* How much is kept of what a node tells of itself. What is more is refused. */
+#define AGENT_NODE_MAX_NAMES     200000
+#define AGENT_NODE_MAX_INTERESTS 10000 /* names and patterns of broadcasts */
+#define AGENT_NODE_MAX_TOLD      (32 * 1024 * 1024) /* bytes of all of them */
 
 struct _AgentNode
 {
@@ -56,15 +62,16 @@ struct _AgentNode
   guint             pause;        /* before the next resend, in ms */
   gboolean          dirty;        /* it is in the link's list of nodes that have something to send */
   gboolean          has_news;     /* a STATUS is due */
+  gboolean          to_ask;       /* and one of the node is needed: it is asked when what is packed is sent */
   guint64           data_arrived;    /* what it expects next, as it said last */
   guint64           control_arrived; /* the same */
-  GQueue            unconfirmed;     /* of AgentUnconfirmed (owned): packets of control that it is not known to have, oldest first */
+  AgentUnconfirmed  unconfirmed;     /* messages of control that may get lost with it, also those in @control */
 
   /* What comes from there */
   guint64           expected_data;
   guint64           said_data;    /* what it has sent up to the STATUS before the last one; 0 for nothing known */
   AgentResequencer  control_in;
-  GQueue            early;        /* of GBytes (owned): data that waits for control */
+  GQueue            early;        /* of AgentEarlyPacket (owned): data that waits for control */
   gsize             early_bytes;
 
   /* Who is there */
@@ -72,7 +79,10 @@ struct _AgentNode
   GHashTable       *claims;       /* (owned) the same, of names that somebody else has now */
   AgentRemote      *crowd;        /* (owned) takes the broadcasts */
   GHashTable       *taken;        /* (owned) set of char * (owned): names of broadcasts that are taken */
+  GHashTable       *patterns;     /* (owned) set of char * (owned): topics that are taken */
   gboolean          takes_all;
+  gboolean          takes_others; /* @taken or @takes_all has changed, and @crowd does not know it yet */
+  gsize             told_bytes;   /* of what it has told of itself */
   GHashTable       *retained;     /* (owned) (nullable) topic (owned) → when the retained message was sent (owned) that it has got */
 
   AgentExchange     exchange;     /* requests between the two nodes */
@@ -89,7 +99,8 @@ _agent_node_is_of_task (const AgentMessage *message)
 /* How it begins and ends: agent-node.c */
 AgentNode  *_agent_node_new           (AgentLinkCore         *core,
                                        const char            *id,
-                                       guint64                session);
+                                       guint64                session,
+                                       guint                  n_on_way);
 void        _agent_node_free          (AgentNode             *self);
 void        _agent_node_end           (AgentNode             *self,
                                        const char            *reason);
@@ -115,6 +126,7 @@ void        _agent_node_take_gone     (AgentNode             *self,
                                        GVariant              *value);
 void        _agent_node_take_interest (AgentNode             *self,
                                        GVariant              *value);
+void        _agent_node_end_interest  (AgentNode             *self);
 
 /* What goes there: agent-node-send.c */
 void        _agent_node_send_message  (AgentNode             *self,
@@ -131,10 +143,12 @@ void        _agent_node_add_dirty     (AgentNode             *self);
 void        _agent_node_control_done  (AgentNode             *self,
                                        guint64                number,
                                        const GError          *error);
+void        _agent_node_older_done    (AgentNode             *self);
 void        _agent_node_resend        (AgentNode             *self);
 gboolean    _agent_node_is_idle       (AgentNode             *self);
 
 /* What comes from there: agent-node-receive.c */
+void        _agent_node_clear_early   (AgentNode             *self);
 gboolean    _agent_node_receive       (AgentNode             *self,
                                        AgentTraffic           traffic,
                                        AgentPacketReader     *reader,

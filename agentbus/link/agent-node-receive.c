@@ -22,6 +22,19 @@ receive_note_gap (AgentNode *self,
   _agent_link_core_lose (self->core, self->id, AGENT_TRAFFIC_DATA, n, "on the way from the node");
 }
 
+/* What has waited for this goes on. */
+static void
+receive_confirmation (AgentNode *self,
+                      guint64    control_arrived)
+{
+  gboolean was_full = _agent_unconfirmed_is_full (&self->unconfirmed);
+
+  self->control_arrived = CLAMP (control_arrived, self->control_arrived, self->next_control);
+  _agent_unconfirmed_confirm (&self->unconfirmed, self->control_arrived);
+  if (was_full && !_agent_unconfirmed_is_full (&self->unconfirmed))
+    _agent_node_add_dirty (self);
+}
+
 /* The node has said before that it had sent all data up to said_data, and still that has not come. */
 void
 _agent_node_hear_status (AgentNode *self,
@@ -29,8 +42,6 @@ _agent_node_hear_status (AgentNode *self,
                          guint64    data_arrived,
                          guint64    control_arrived)
 {
-  AgentUnconfirmed *unconfirmed;
-
   if (self->said_data > self->expected_data && self->early.length == 0)
     {
       receive_note_gap (self, self->said_data - self->expected_data);
@@ -39,9 +50,7 @@ _agent_node_hear_status (AgentNode *self,
   self->said_data = data_sent;
 
   self->data_arrived = CLAMP (data_arrived, self->data_arrived, self->next_data);
-  self->control_arrived = CLAMP (control_arrived, self->control_arrived, self->next_control);
-  while ((unconfirmed = g_queue_peek_head (&self->unconfirmed)) != NULL && unconfirmed->end <= self->control_arrived)
-    g_free (g_queue_pop_head (&self->unconfirmed));
+  receive_confirmation (self, control_arrived);
 }
 
 /* --- Messages --- */
@@ -148,6 +157,17 @@ receive_shorten_ttl (AgentNode    *self,
   return TRUE;
 }
 
+/* Numbers of the other node mean nothing here. But it need not say which request it answers. */
+static void
+receive_set_cause (AgentNode    *self,
+                   AgentMessage *message)
+{
+  if (message->cause == 0)
+    return;
+
+  message->cause = _agent_node_is_of_task (message) ? _agent_exchange_find_cause (&self->exchange, message) : 0;
+}
+
 /* How a packet is read. */
 typedef struct
 {
@@ -178,9 +198,8 @@ receive_message (AgentNode            *self,
       return;
     }
 
-  /* Numbers of the other node mean nothing here. */
-  message->cause = 0;
   message->remote = TRUE;
+  receive_set_cause (self, message);
   if (_agent_node_is_of_task (message))
     _agent_exchange_received (&self->exchange, message);
   if (member != NULL && agent_message_get_target (message) != NULL)
@@ -271,6 +290,17 @@ receive_records (AgentNode             *self,
     }
   if (error != NULL)
     _agent_link_core_refuse (self->core, self->id, self->figures, "%s", error->message);
+  _agent_node_end_interest (self);
+}
+
+/* What waits here for what comes before it gets older. */
+static void
+receive_add_age (AgentPacketHead *head,
+                 gint64           came_at)
+{
+  guint64 waited = (guint64) MAX (_agent_clock_now () - came_at, 0) / 1000;
+
+  head->age = (guint32) MIN (head->age + waited, G_MAXUINT32);
 }
 
 static void
@@ -291,25 +321,53 @@ receive_data (AgentNode             *self,
   receive_records (self, AGENT_TRAFFIC_DATA, reader, head);
 }
 
+static void
+early_packet_free (gpointer data)
+{
+  AgentEarlyPacket *self = data;
+
+  g_bytes_unref (self->packet);
+  g_free (self);
+}
+
+void
+_agent_node_clear_early (AgentNode *self)
+{
+  g_queue_clear_full (&self->early, early_packet_free);
+}
+
+static void
+receive_keep_early (AgentNode *self,
+                    GBytes    *packet)
+{
+  AgentEarlyPacket *early = g_new (AgentEarlyPacket, 1);
+
+  early->packet = g_bytes_ref (packet);
+  early->came_at = _agent_clock_now ();
+  g_queue_push_tail (&self->early, early);
+  self->early_bytes += g_bytes_get_size (packet);
+}
+
 /* Data that waits for control which has come now. */
 static void
 receive_early (AgentNode *self)
 {
-  GBytes *packet;
+  AgentEarlyPacket *early;
 
-  while ((packet = g_queue_peek_head (&self->early)) != NULL)
+  while ((early = g_queue_peek_head (&self->early)) != NULL)
     {
       AgentPacketReader reader;
       AgentPacketHead   head;
 
-      _agent_packet_reader_init (&reader, packet, &head, NULL);
+      _agent_packet_reader_init (&reader, early->packet, &head, NULL);
       if (head.after > self->control_in.next)
         return;
 
       g_queue_pop_head (&self->early);
-      self->early_bytes -= g_bytes_get_size (packet);
+      self->early_bytes -= g_bytes_get_size (early->packet);
+      receive_add_age (&head, early->came_at);
       receive_data (self, &reader, &head);
-      g_bytes_unref (packet);
+      early_packet_free (early);
     }
 }
 
@@ -326,23 +384,23 @@ receive_data_in_order (AgentNode             *self,
       return;
     }
 
-  if (self->early_bytes + reader->size > MAX_EARLY_BYTES)
-    return;
-  g_queue_push_tail (&self->early, g_bytes_ref (reader->packet));
-  self->early_bytes += reader->size;
+  if (self->early_bytes + reader->size <= MAX_EARLY_BYTES)
+    receive_keep_early (self, reader->packet);
 }
 
 static void
 receive_held (AgentNode *self)
 {
   GBytes *packet;
+  gint64  came_at;
 
-  while ((packet = _agent_resequencer_take (&self->control_in, _agent_clock_now ())) != NULL)
+  while ((packet = _agent_resequencer_take (&self->control_in, _agent_clock_now (), &came_at)) != NULL)
     {
       AgentPacketReader reader;
       AgentPacketHead   head;
 
       _agent_packet_reader_init (&reader, packet, &head, NULL);
+      receive_add_age (&head, came_at);
       receive_records (self, AGENT_TRAFFIC_CONTROL, &reader, &head);
       g_bytes_unref (packet);
     }

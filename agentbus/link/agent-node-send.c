@@ -44,7 +44,8 @@ send_has_room (AgentNode   *self,
   if (traffic == AGENT_TRAFFIC_DATA)
     return !self->core->blocked;
 
-  return self->outbox.packets.length < self->outbox.window && self->outbox.bytes < MAX_OUTBOX_BYTES;
+  return self->outbox.packets.length < self->outbox.window && self->outbox.bytes < MAX_OUTBOX_BYTES &&
+         !_agent_unconfirmed_is_full (&self->unconfirmed);
 }
 
 /* --- Packing --- */
@@ -72,9 +73,6 @@ send_finish_control (AgentNode *self)
 
   if (self->n_control_messages > 0)
     {
-      const AgentUnconfirmed unconfirmed = { .end = self->next_control, .n_messages = self->n_control_messages };
-
-      g_queue_push_tail (&self->unconfirmed, g_memdup2 (&unconfirmed, sizeof unconfirmed));
       _agent_node_figures_count (self->figures, AGENT_FIGURE_CONTROL_SENT, self->n_control_messages);
       self->n_control_messages = 0;
     }
@@ -255,6 +253,21 @@ send_pack (AgentNode         *self,
   return NULL;
 }
 
+/* A node may say what it has got only at its next heartbeat, so it is asked before further messages have to wait for that. */
+static void
+send_count_control (AgentNode *self)
+{
+  gboolean is_new_run = _agent_unconfirmed_add (&self->unconfirmed, self->next_control);
+
+  self->next_control++;
+  self->n_control_messages++;
+  if (is_new_run && self->unconfirmed.runs.length == AGENT_UNCONFIRMED_MAX_RUNS / 2)
+    {
+      self->to_ask = TRUE;
+      _agent_node_add_dirty (self);
+    }
+}
+
 static void
 send_count (AgentNode   *self,
             AgentTraffic traffic)
@@ -267,8 +280,7 @@ send_count (AgentNode   *self,
       return;
     }
 
-  self->next_control++;
-  self->n_control_messages++;
+  send_count_control (self);
 }
 
 /* A message that does not fit beside those before it gets a packet of its own. FALSE: those before it cannot be sent now. */
@@ -393,6 +405,14 @@ _agent_node_control_done (AgentNode    *self,
   self->pause = CLAMP (self->pause * 2, FIRST_PAUSE, LAST_PAUSE);
   self->resend_at = _agent_clock_now () + self->pause * 1000;
   _agent_link_core_call_at (self->core, self->resend_at);
+}
+
+/* A packet of an older session is answered, so there may be room for one of this session. */
+void
+_agent_node_older_done (AgentNode *self)
+{
+  _agent_outbox_older_done (&self->outbox);
+  _agent_node_add_dirty (self);
 }
 
 void

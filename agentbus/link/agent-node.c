@@ -8,16 +8,22 @@
 /* How long control may be missing before the session is given up. */
 #define MAX_HOLD (10 * G_USEC_PER_SEC)
 
+/* How much control may wait for a node that does not take it, in bytes. Messages stop long before, so this is what is told of this
+ * node. It is more than a node keeps of another one. */
+#define MAX_TOLD_BYTES (2 * AGENT_NODE_MAX_TOLD)
+
 /* For people */
 #define LOST_WITH_NODE "sent to a node that is gone, and not known to have arrived"
 
 /* How many of its intervals a node may be silent. */
 #define MAX_SILENT_BEATS 3
 
+/* @n_on_way: how many packets of older sessions with it the engine has not answered */
 AgentNode *
 _agent_node_new (AgentLinkCore *core,
                  const char    *id,
-                 guint64        session)
+                 guint64        session,
+                 guint          n_on_way)
 {
   AgentNode *self = g_new0 (AgentNode, 1);
 
@@ -28,11 +34,13 @@ _agent_node_new (AgentLinkCore *core,
   self->heard_at = _agent_clock_now ();
   self->next_data = self->next_control = self->after = self->expected_data = 1;
   self->data_arrived = self->control_arrived = 1;
-  _agent_outbox_init (&self->outbox, agent_transport_get_control_window (core->transport));
+  _agent_outbox_init (&self->outbox, agent_transport_get_control_window (core->transport), n_on_way);
+  _agent_unconfirmed_init (&self->unconfirmed);
   _agent_resequencer_init (&self->control_in);
   self->names = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->claims = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->taken = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->patterns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   _agent_exchange_init (&self->exchange);
   self->figures = _agent_transport_figures_add (_agent_transport_get_figures (core->transport), id);
 
@@ -46,12 +54,13 @@ _agent_node_free (AgentNode *self)
   _agent_packet_writer_clear (&self->control);
   g_clear_pointer (&self->stuck, g_bytes_unref);
   _agent_outbox_clear (&self->outbox);
-  g_queue_clear_full (&self->unconfirmed, g_free);
+  _agent_unconfirmed_clear (&self->unconfirmed);
   _agent_resequencer_clear (&self->control_in);
-  g_queue_clear_full (&self->early, (GDestroyNotify) g_bytes_unref);
+  _agent_node_clear_early (self);
   g_hash_table_unref (self->names);
   g_hash_table_unref (self->claims);
   g_hash_table_unref (self->taken);
+  g_hash_table_unref (self->patterns);
   g_clear_pointer (&self->retained, g_hash_table_unref);
   g_clear_object (&self->crowd);
   _agent_exchange_clear (&self->exchange);
@@ -149,10 +158,8 @@ node_lose_data (AgentNode *self)
 static void
 node_lose_control (AgentNode *self)
 {
-  guint64 n = self->n_control_messages;
+  guint64 n = _agent_unconfirmed_count (&self->unconfirmed);
 
-  for (GList *l = self->unconfirmed.head; l != NULL; l = l->next)
-    n += ((AgentUnconfirmed *) l->data)->n_messages;
   _agent_node_figures_count (self->figures, AGENT_FIGURE_CONTROL_LOST, n);
   if (n > 0)
     _agent_link_core_lose (self->core, self->id, AGENT_TRAFFIC_CONTROL, n, LOST_WITH_NODE);
@@ -217,6 +224,7 @@ _agent_node_say_status (AgentNode *self)
 void
 _agent_node_ask (AgentNode *self)
 {
+  self->to_ask = FALSE;
   if (self->connected && !_agent_node_is_idle (self))
     node_send_status (self, TRUE);
 }
@@ -242,6 +250,8 @@ _agent_node_find_fault (AgentNode *self,
     return "it is silent";
   if (self->control_in.since != 0 && now - self->control_in.since > MAX_HOLD)
     return "control that it has sent does not arrive";
+  if (self->outbox.bytes > MAX_TOLD_BYTES)
+    return "it does not take what it is told";
 
   return NULL;
 }

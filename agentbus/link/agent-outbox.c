@@ -15,16 +15,17 @@ outbox_free_packet (gpointer data)
 
 void
 _agent_outbox_init (AgentOutbox *self,
-                    guint        window)
+                    guint        window,
+                    guint        n_older)
 {
-  *self = (AgentOutbox){ .packets = G_QUEUE_INIT, .window = window };
+  *self = (AgentOutbox){ .packets = G_QUEUE_INIT, .window = window, .n_older = n_older };
 }
 
 void
 _agent_outbox_clear (AgentOutbox *self)
 {
   g_queue_clear_full (&self->packets, outbox_free_packet);
-  _agent_outbox_init (self, self->window);
+  _agent_outbox_init (self, self->window, 0);
 }
 
 /* Takes @packet. */
@@ -47,6 +48,12 @@ _agent_outbox_add (AgentOutbox *self,
     self->next = self->packets.tail;
 }
 
+static gboolean
+outbox_is_to_be_sent (const AgentOutboxPacket *packet)
+{
+  return !packet->taken && !packet->on_way;
+}
+
 /* The packet that is to be sent now, and is on its way from now on: (transfer none) (nullable). NULL: there is none, the
  * window is full, or a packet has failed. */
 AgentOutboxPacket *
@@ -54,15 +61,14 @@ _agent_outbox_send_next (AgentOutbox *self)
 {
   AgentOutboxPacket *packet;
 
-  while (self->next != NULL && ((AgentOutboxPacket *) self->next->data)->taken)
+  while (self->next != NULL && !outbox_is_to_be_sent (self->next->data))
     self->next = self->next->next;
-  if (self->next == NULL || self->failed || self->n_on_way >= self->window)
+  if (self->next == NULL || self->failed || _agent_outbox_count_on_way (self) >= self->window)
     return NULL;
 
   packet = self->next->data;
   self->next = self->next->next;
-  if (!packet->on_way)
-    self->n_on_way++;
+  self->n_on_way++;
   packet->on_way = TRUE;
   return packet;
 }
@@ -100,7 +106,7 @@ outbox_drop_taken (AgentOutbox *self)
     }
 }
 
-/* A packet is answered. One that was sent twice may be answered twice. */
+/* A packet is answered. An answer to what is not on its way is none of an engine that keeps the rules, and changes nothing. */
 void
 _agent_outbox_done (AgentOutbox *self,
                     guint64      number,
@@ -108,11 +114,10 @@ _agent_outbox_done (AgentOutbox *self,
 {
   AgentOutboxPacket *packet = outbox_find (self, number);
 
-  if (packet == NULL || packet->taken)
+  if (packet == NULL || !packet->on_way)
     return;
 
-  if (packet->on_way)
-    self->n_on_way--;
+  self->n_on_way--;
   packet->on_way = FALSE;
   packet->taken = taken;
   if (!taken)
@@ -120,13 +125,18 @@ _agent_outbox_done (AgentOutbox *self,
   outbox_drop_taken (self);
 }
 
-/* All packets that the engine is not known to have are to be sent again. */
+/* A packet of an older session is answered. */
+void
+_agent_outbox_older_done (AgentOutbox *self)
+{
+  if (self->n_older > 0)
+    self->n_older--;
+}
+
+/* All packets that the engine has not got are to be sent again. */
 void
 _agent_outbox_resend (AgentOutbox *self)
 {
-  for (GList *l = self->packets.head; l != NULL; l = l->next)
-    ((AgentOutboxPacket *) l->data)->on_way = FALSE;
-  self->n_on_way = 0;
   self->failed = FALSE;
   self->next = self->packets.head;
 }

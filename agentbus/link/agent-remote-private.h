@@ -31,6 +31,7 @@ struct _AgentRemote
 
   AgentNode      *node; /* (unowned) (nullable) NULL when it has left */
   AgentRemoteFunc func;
+  gsize           size; /* of what its node has told of it */
 };
 
 AgentRemote *_agent_remote_new   (AgentNode      *node,

@@ -39,6 +39,7 @@ AgentSequence _agent_resequencer_put   (AgentResequencer *self,
                                         GBytes           *packet,
                                         gint64            now);
 GBytes       *_agent_resequencer_take  (AgentResequencer *self,
-                                        gint64            now);
+                                        gint64            now,
+                                        gint64           *came_at);
 
 G_END_DECLS

@@ -9,6 +9,7 @@ typedef struct
   guint64 number;
   guint   n_records;
   GBytes *packet; /* (owned) */
+  gint64  came_at;
 } HeldPacket;
 
 static void
@@ -65,6 +66,7 @@ resequencer_hold (AgentResequencer *self,
   held->number = number;
   held->n_records = n_records;
   held->packet = g_bytes_ref (packet);
+  held->came_at = now;
   g_queue_insert_after (&self->held, before, held);
   self->bytes += g_bytes_get_size (packet);
   if (self->since == 0)
@@ -89,10 +91,13 @@ _agent_resequencer_put (AgentResequencer *self,
   return AGENT_SEQUENCE_NEXT;
 }
 
-/* The next packet, if it is held: (transfer full) (nullable). It is the caller's to read. */
+/* The next packet, if it is held: (transfer full) (nullable). It is the caller's to read.
+ *
+ * @came_at: (out): since when it was held */
 GBytes *
 _agent_resequencer_take (AgentResequencer *self,
-                         gint64            now)
+                         gint64            now,
+                         gint64           *came_at)
 {
   HeldPacket *held;
   GBytes     *packet;
@@ -105,6 +110,7 @@ _agent_resequencer_take (AgentResequencer *self,
       self->bytes -= g_bytes_get_size (held->packet);
       self->since = self->held.length > 0 ? now : 0;
       packet = g_bytes_ref (held->packet);
+      *came_at = held->came_at;
       if (is_next)
         self->next += held->n_records;
       held_packet_free (held);

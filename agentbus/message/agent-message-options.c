@@ -153,6 +153,9 @@ _agent_message_set_request (AgentMessage *self)
  *
  * Gets the sequence number of the message that caused this one.
  *
+ * Each bus numbers messages by itself. So for a message from another process this is 0, unless it answers a request of this one, or
+ * tells of its progress: then it is the number of the request.
+ *
  * Returns: the [method@AgentBus.Message.get_seq] of the cause, or 0 for none
  *
  * Since: 0.1

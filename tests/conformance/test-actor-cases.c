@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "message/agent-message-private.h"
 #include "test-actors.h"
 #include "test-cases.h"
 
@@ -378,6 +379,28 @@ test_bus_request_times_out (TestWorld *world)
   office_free (office);
 }
 
+/* What the worker says has the request as its cause, as the bus of the requester has numbered it. */
+static void
+test_cause (TestWorld *world)
+{
+  Office *office = office_new (world);
+  g_autoptr (TestRecorder) x = test_world_add (world, 0, "x");
+  g_autoptr (AgentMessage) request = agent_message_new_task_request ("x", "worker", "1", NULL, NULL);
+
+  _agent_message_set_request (request);
+  for (guint i = 0; i < 10; i++)
+    test_world_send (world, 0, test_world_message (AGENT_CHANNEL_SYSTEM, "other", "x", i));
+  test_world_wait (world, test_recorder_count (x) == 10);
+  test_world_send (world, 0, agent_message_ref (request));
+  office_get_job (office, 0);
+  agent_job_update (office->jobs->pdata[0], g_variant_new_uint32 (1));
+  agent_job_complete (office->jobs->pdata[0], NULL);
+  test_world_wait (world, test_recorder_count (x) == 12);
+  for (guint i = 10; i < 12; i++)
+    g_assert_cmpuint (agent_message_get_cause (x->messages->pdata[i]), ==, agent_message_get_seq (request));
+  office_free (office);
+}
+
 const TestWorldCase test_actor_cases[] = {
   { "actor/complete", 2, test_complete_many },
   { "actor/fail", 2, test_fail },
@@ -392,6 +415,7 @@ const TestWorldCase test_actor_cases[] = {
   { "actor/worker-leaves", 2, test_worker_leaves },
   { "actor/task-group", 2, test_task_group },
   { "actor/task-group-fails", 2, test_task_group_fails },
+  { "actor/cause", 2, test_cause },
   { "actor/bus-request", 2, test_bus_request },
   { "actor/bus-request-times-out", 2, test_bus_request_times_out },
   { NULL },

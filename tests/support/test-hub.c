@@ -36,6 +36,7 @@ struct _TestHub
   gint        n_ports;    /* (lock) that live */
   gsize       max_packet; /* (lock) bytes: a larger one is never taken */
   gboolean    refuses;    /* (lock) nobody can open a port */
+  guint       window;     /* (lock) of new ports */
 };
 
 struct _TestPort
@@ -51,6 +52,10 @@ struct _TestPort
   gboolean dead;      /* (hub's lock) */
   gboolean blocked;   /* (hub's lock) */
   guint    n_sent[3]; /* (hub's lock) by AgentTraffic */
+  gboolean held;      /* (hub's lock) control is not answered */
+  GQueue   answers;   /* (hub's lock) of Arrival (owned): those that are held */
+  guint    n_open;    /* (hub's lock) packets of control that are not answered */
+  guint    max_open;  /* (hub's lock) the most of them so far */
 };
 
 G_DEFINE_FINAL_TYPE (TestPort, test_port, AGENT_TYPE_TRANSPORT)
@@ -105,6 +110,14 @@ port_add_late_locked (TestPort    *self,
 }
 
 static void
+port_note_answer (TestPort *self)
+{
+  g_mutex_lock (&self->hub->lock);
+  self->n_open--;
+  g_mutex_unlock (&self->hub->lock);
+}
+
+static void
 port_handle (TestPort *self,
              Arrival  *arrival)
 {
@@ -119,6 +132,7 @@ port_handle (TestPort *self,
     case ARRIVAL_CONTROL_DONE:
       if (!arrival->good)
         error = g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "The test has lost it");
+      port_note_answer (self);
       agent_transport_control_done (transport, arrival->node, arrival->session, arrival->number, error);
       break;
     case ARRIVAL_STATE:
@@ -337,6 +351,18 @@ test_port_send_data (AgentTransport *transport,
   return !blocked;
 }
 
+static void
+port_add_answer_locked (TestPort *self,
+                        Arrival  *done)
+{
+  self->n_open++;
+  self->max_open = MAX (self->max_open, self->n_open);
+  if (self->held)
+    g_queue_push_tail (&self->answers, done);
+  else
+    port_add_locked (self, done);
+}
+
 /* Control that is lost is told to be lost. Now and then it has arrived all the same. */
 static void
 test_port_send_control (AgentTransport *transport,
@@ -360,7 +386,7 @@ test_port_send_control (AgentTransport *transport,
   if (to != NULL && g_bytes_get_size (packet) <= self->hub->max_packet && !self->cut && !self->dead && !self->frozen &&
       (done->good || hub_happens_locked (self->hub, 300)))
     hub_carry_locked (self, to, AGENT_TRAFFIC_CONTROL, packet);
-  port_add_locked (self, done);
+  port_add_answer_locked (self, done);
   g_mutex_unlock (&self->hub->lock);
 }
 
@@ -387,6 +413,7 @@ test_port_finalize (GObject *object)
   self->hub->n_ports--;
   g_mutex_unlock (&self->hub->lock);
   g_queue_clear_full (&self->arrivals, arrival_free);
+  g_queue_clear_full (&self->answers, arrival_free);
   for (guint i = 0; i < G_N_ELEMENTS (self->late); i++)
     g_queue_clear_full (&self->late[i], arrival_free);
 
@@ -424,6 +451,7 @@ test_hub_new (guint32 seed)
   self->ports = g_hash_table_new (g_str_hash, g_str_equal);
   self->rand = g_rand_new_with_seed (seed);
   self->max_packet = 1024 * 1024;
+  self->window = 2000;
   return self;
 }
 
@@ -443,7 +471,7 @@ AgentTransport *
 test_hub_add (TestHub    *self,
               const char *node)
 {
-  TestPort *port = g_object_new (TEST_TYPE_PORT, "node-id", node, "heartbeat-interval", 50, NULL);
+  TestPort *port = g_object_new (TEST_TYPE_PORT, "node-id", node, "heartbeat-interval", 50, "control-window", self->window, NULL);
 
   port->hub = self;
   g_mutex_lock (&self->lock);
@@ -525,6 +553,72 @@ test_hub_block (TestHub    *self,
   g_mutex_unlock (&self->lock);
 }
 
+void
+test_hub_inject (TestHub    *self,
+                 const char *node,
+                 const char *from,
+                 GBytes     *packet)
+{
+  Arrival *arrival = arrival_new (ARRIVAL_PACKET, from);
+
+  arrival->traffic = AGENT_TRAFFIC_PRESENCE;
+  arrival->packet = g_bytes_ref (packet);
+  g_mutex_lock (&self->lock);
+  port_add_locked (g_hash_table_lookup (self->ports, node), arrival);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+test_hub_hold (TestHub    *self,
+               const char *node,
+               gboolean    held)
+{
+  TestPort *port;
+  Arrival  *done;
+
+  g_mutex_lock (&self->lock);
+  port = g_hash_table_lookup (self->ports, node);
+  port->held = held;
+  while (!held && (done = g_queue_pop_head (&port->answers)) != NULL)
+    port_add_locked (port, done);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+test_hub_answer (TestHub    *self,
+                 const char *node,
+                 guint       n,
+                 gboolean    good)
+{
+  TestPort *port;
+
+  g_mutex_lock (&self->lock);
+  port = g_hash_table_lookup (self->ports, node);
+  for (guint i = 0; i < n; i++)
+    {
+      Arrival *done = g_queue_pop_head (&port->answers);
+
+      done->good = good;
+      port_add_locked (port, done);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+guint
+test_hub_get_max_open (TestHub    *self,
+                       const char *node)
+{
+  TestPort *port;
+  guint     n;
+
+  g_mutex_lock (&self->lock);
+  port = g_hash_table_lookup (self->ports, node);
+  n = port->max_open;
+  g_mutex_unlock (&self->lock);
+
+  return n;
+}
+
 /* How many packets @node has sent, also such that did not arrive. */
 guint
 test_hub_count_sent (TestHub     *self,
@@ -562,6 +656,15 @@ test_hub_count_ports (TestHub *self)
   g_mutex_unlock (&self->lock);
 
   return n;
+}
+
+void
+test_hub_set_window (TestHub *self,
+                     guint    window)
+{
+  g_mutex_lock (&self->lock);
+  self->window = window;
+  g_mutex_unlock (&self->lock);
 }
 
 void

@@ -43,6 +43,24 @@ void            test_hub_kill       (TestHub          *self,
 void            test_hub_block      (TestHub          *self,
                                      const char       *node,
                                      gboolean          blocked);
+/* @node gets a packet of presence from a node that the hub does not know. */
+void            test_hub_inject     (TestHub          *self,
+                                     const char       *node,
+                                     const char       *from,
+                                     GBytes           *packet);
+/* The engine takes control of @node, and does not answer until it is told to. */
+void            test_hub_hold       (TestHub          *self,
+                                     const char       *node,
+                                     gboolean          held);
+/* Answers the oldest packets that are held: that they were taken, or not. */
+void            test_hub_answer     (TestHub          *self,
+                                     const char       *node,
+                                     guint             n,
+                                     gboolean          good);
+/* The most packets of control of @node that were not answered at a time. */
+guint           test_hub_get_max_open
+                                    (TestHub          *self,
+                                     const char       *node);
 /* Whether opening fails. */
 void            test_hub_refuse     (TestHub          *self,
                                      gboolean          refuses);
@@ -51,6 +69,9 @@ guint           test_hub_count_ports
 guint           test_hub_count_sent (TestHub          *self,
                                      const char       *node,
                                      AgentTraffic      traffic);
+/* The window of control of the transports that are added from now on. */
+void            test_hub_set_window (TestHub          *self,
+                                     guint             window);
 /* No packet may be larger. Before the transports are opened. */
 void            test_hub_limit      (TestHub          *self,
                                      gsize             max_packet);

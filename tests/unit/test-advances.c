@@ -51,7 +51,7 @@ test_kept (TestFixture *f)
   g_assert_cmpuint (get_epoch ("talk"), ==, 0);
 }
 
-/* A node that is behind is told where the conversation is. */
+/* A node that is behind is told where the conversation is, once, however often it says what it knows. */
 static void
 test_behind (TestFixture *f)
 {
@@ -62,8 +62,43 @@ test_behind (TestFixture *f)
   g_assert_cmpuint (get_epoch ("talk"), ==, 3);
   _agent_advances_hear (advances, "talk", 3);
   g_assert_cmpstr (told->str, ==, "");
-  _agent_advances_hear (advances, "talk", 1);
+  for (guint i = 0; i < 100; i++)
+    _agent_advances_hear (advances, "talk", 1);
+  test_drain (f);
   g_assert_cmpstr (told->str, ==, "talk/3");
+
+  _agent_advances_free (advances);
+}
+
+/* Conversations that nobody here has are forgotten when there are too many of them, or their ids are too long. */
+static void
+test_bounds (TestFixture *f)
+{
+  g_autoptr (GString) told = g_string_new (NULL);
+  AgentAdvances   *advances = _agent_advances_new (f->context, on_advance, told);
+  g_autofree char *long_id = g_strnfill (1024 * 1024, 'n');
+
+  _agent_advances_hear (advances, "first", 3);
+  for (guint i = 0; i < 999; i++)
+    {
+      g_autofree char *id = g_strdup_printf ("%u", i);
+
+      _agent_advances_hear (advances, id, 1);
+    }
+  g_assert_cmpuint (get_epoch ("first"), ==, 3);
+  _agent_advances_hear (advances, "last", 1);
+  g_assert_cmpuint (get_epoch ("first"), ==, 0);
+
+  for (guint i = 0; i < 3; i++)
+    {
+      long_id[0] = (char) ('a' + i);
+      _agent_advances_hear (advances, long_id, 1);
+    }
+  g_assert_cmpuint (get_epoch ("last"), ==, 1);
+  long_id[0] = 'z';
+  _agent_advances_hear (advances, long_id, 1);
+  g_assert_cmpuint (get_epoch ("last"), ==, 0);
+  g_assert_cmpuint (get_epoch (long_id), ==, 1);
 
   _agent_advances_free (advances);
 }
@@ -93,6 +128,7 @@ main (int    argc,
 
   test_add ("/agentbus/advances/kept", test_kept);
   test_add ("/agentbus/advances/behind", test_behind);
+  test_add ("/agentbus/advances/bounds", test_bounds);
   test_add ("/agentbus/advances/list", test_list);
 
   return g_test_run ();

@@ -376,6 +376,89 @@ test_small_packets (TestFixture *f)
   test_hub_free (hub);
 }
 
+/* --- The window of control --- */
+
+#define WINDOW 4
+
+static void
+wait_for_sent (TestFixture *f,
+               TestHub     *hub,
+               AgentTraffic traffic,
+               guint        n)
+{
+  while (test_hub_count_sent (hub, "a", traffic) < n)
+    test_iterate (f);
+}
+
+/* The node has had the time to send what it can send. */
+static void
+wait_for_beats (TestFixture *f,
+                TestHub     *hub)
+{
+  wait_for_sent (f, hub, AGENT_TRAFFIC_PRESENCE, test_hub_count_sent (hub, "a", AGENT_TRAFFIC_PRESENCE) + 6);
+}
+
+static void
+send_control (AgentBus *bus,
+              guint     number)
+{
+  AgentMessage *message = test_data ("x", "y", number);
+
+  agent_message_set_reliable (message, TRUE);
+  agent_bus_send (bus, message);
+}
+
+/* Several packets fail while others are on their way, and then the other node begins anew: the engine never has more packets for one
+ * node than the window. */
+static void
+test_window (TestFixture *f)
+{
+  TestHub *hub = test_hub_new (1);
+  Node     a;
+  Node     b;
+  guint    n_sent;
+  g_autoptr (TestRecorder) x = NULL;
+  g_autoptr (TestRecorder) y = NULL;
+
+  test_hub_set_window (hub, WINDOW);
+  node_start (f, hub, &a, "a");
+  node_start (f, hub, &b, "b");
+  x = add (a.bus, "x");
+  y = add (b.bus, "y");
+  wait_for (f, a.bus, "y");
+  wait_for (f, b.bus, "x");
+  wait_for_beats (f, hub);
+
+  test_hub_hold (hub, "a", TRUE);
+  n_sent = test_hub_count_sent (hub, "a", AGENT_TRAFFIC_CONTROL);
+  for (guint i = 0; i < WINDOW; i++)
+    {
+      send_control (a.bus, i);
+      wait_for_messages (f, y, i + 1);
+    }
+  wait_for_sent (f, hub, AGENT_TRAFFIC_CONTROL, n_sent + WINDOW);
+  test_hub_answer (hub, "a", 2, FALSE);
+  wait_for_sent (f, hub, AGENT_TRAFFIC_CONTROL, n_sent + WINDOW + 2);
+  wait_for_beats (f, hub);
+  g_assert_cmpuint (test_hub_get_max_open (hub, "a"), ==, WINDOW);
+
+  node_stop (f, &b);
+  node_start (f, hub, &b, "b");
+  agent_bus_subscribe (b.bus, AGENT_SUBSCRIBER (y), NULL);
+  wait_for (f, a.bus, "y");
+  wait_for_beats (f, hub);
+  g_assert_cmpuint (test_hub_get_max_open (hub, "a"), ==, WINDOW);
+  test_hub_hold (hub, "a", FALSE);
+  wait_for (f, b.bus, "x");
+  send_control (a.bus, WINDOW);
+  wait_for_messages (f, y, WINDOW + 1);
+  g_assert_cmpstr (test_recorder_text (y), ==, "0 1 2 3 4");
+
+  node_stop (f, &a);
+  node_stop (f, &b);
+  test_hub_free (hub);
+}
+
 /* A name that is told of the library itself can be taken by nobody. */
 static void
 test_reserved (TestFixture *f)
@@ -410,6 +493,7 @@ main (int    argc,
   test_add ("/agentbus/link/retained", test_retained);
   test_add ("/agentbus/link/small-packets", test_small_packets);
   test_add ("/agentbus/link/reserved", test_reserved);
+  test_add ("/agentbus/link/window", test_window);
 
   test_add ("/agentbus/link/begins-anew", test_begins_anew);
 

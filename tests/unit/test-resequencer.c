@@ -23,8 +23,10 @@ put (AgentResequencer *self,
 static guint64
 take (AgentResequencer *self)
 {
-  g_autoptr (GBytes) packet = _agent_resequencer_take (self, 9);
+  gint64 came_at = 7;
+  g_autoptr (GBytes) packet = _agent_resequencer_take (self, 9, &came_at);
 
+  g_assert_cmpint (came_at, ==, 7);
   return packet != NULL ? *(const guint64 *) g_bytes_get_data (packet, NULL) : 0;
 }
 
