@@ -27,7 +27,14 @@ typedef struct
   gpointer        (*start)       (void);
   void            (*stop)        (gpointer    engine);
   AgentTransport *(*make)        (gpointer    engine,
-                                  const char *node);
+                                  const char *node,
+                                  guint       heartbeat);
+
+  /* For a node in a process of its own: what that has to know, and its transport, which is made there */
+  char           *(*dup_address) (gpointer    engine);
+  AgentTransport *(*make_at)     (const char *address,
+                                  const char *node,
+                                  guint       heartbeat);
 
   /* Its server: ends it at once, has it begin again, and stops it without ending it */
   void            (*kill)        (gpointer    engine);
@@ -57,6 +64,7 @@ struct _TestWorld
   TestWorldNode     nodes[TEST_WORLD_MAX];
   guint             n_nodes;
   guint             capacity;  /* of the buses */
+  guint             heartbeat; /* of the transports, in ms */
   GSource          *tick;      /* (owned) */
 };
 
@@ -70,6 +78,7 @@ typedef struct
 extern const TestEngine test_engine_one;
 extern const TestEngine test_engine_hub;
 extern const TestEngine test_engine_dbus;
+extern const TestEngine test_engine_peers; /* of one node in this process, and others in processes of their own */
 extern const TestEngine test_engine_nats; /* only where libnats is */
 
 TestWorld      *test_world_new          (TestFixture         *fixture,
@@ -79,6 +88,10 @@ TestWorld      *test_world_new_full     (TestFixture         *fixture,
                                          const TestEngine    *engine,
                                          guint                n_nodes,
                                          guint                capacity);
+TestWorld      *test_world_new_beating  (TestFixture         *fixture,
+                                         const TestEngine    *engine,
+                                         guint                n_nodes,
+                                         guint                heartbeat);
 void            test_world_free         (TestWorld           *self);
 gboolean        test_world_is_connected (TestWorld           *self);
 void            test_world_turn         (TestWorld           *self);
