@@ -260,8 +260,8 @@ stage_wait_data (Stage *self)
 }
 
 static void
-test_moment (TestFixture  *f,
-             gconstpointer engine)
+test_moment (TestFixture      *f,
+             const TestEngine *engine)
 {
   Stage stage;
   g_autoptr (GVariant) report = NULL;
@@ -376,8 +376,8 @@ stage_wait_back (Stage *self)
 }
 
 static void
-test_long (TestFixture  *f,
-           gconstpointer engine)
+test_long (TestFixture      *f,
+           const TestEngine *engine)
 {
   Stage stage;
 
@@ -414,8 +414,8 @@ test_long (TestFixture  *f,
 /* --- It is killed while it is stopped --- */
 
 static void
-test_killed (TestFixture  *f,
-             gconstpointer engine)
+test_killed (TestFixture      *f,
+             const TestEngine *engine)
 {
   Stage stage;
 
@@ -460,8 +460,8 @@ stage_serve (Stage *self,
 }
 
 static void
-test_third (TestFixture  *f,
-            gconstpointer engine)
+test_third (TestFixture      *f,
+            const TestEngine *engine)
 {
   Stage     stage;
   TestPeer *q;
@@ -488,61 +488,22 @@ test_third (TestFixture  *f,
   stage_clear_with (&stage, q);
 }
 
-/* --- Every engine --- */
-
-typedef struct
-{
-  const TestEngine *engine;
-  TestDataFunc      func;
-} Run;
-
-static void
-run_case (TestFixture  *f,
-          gconstpointer data)
-{
-  const Run *run = data;
-
-  if (run->engine->get_problem != NULL && run->engine->get_problem () != NULL)
-    g_test_skip (run->engine->get_problem ());
-  else
-    run->func (f, run->engine);
-}
-
-static void
-add_cases (const TestEngine *engine)
-{
-  static const struct
-  {
-    const char  *name;
-    TestDataFunc func;
-  } cases[] = {
-    { "moment", test_moment },
-    { "long", test_long },
-    { "killed", test_killed },
-    { "third", test_third },
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    {
-      g_autofree char *path = g_strdup_printf ("/agentbus/link-processes/%s-%s", engine->name, cases[i].name);
-      Run             *run = g_new (Run, 1);
-
-      run->engine = engine;
-      run->func = cases[i].func;
-      test_add_data (path, run_case, run);
-    }
-}
-
 int
 main (int    argc,
       char **argv)
 {
+  static const TestEngineCase cases[] = {
+    { "moment", test_moment },
+    { "long", test_long },
+    { "killed", test_killed },
+    { "third", test_third },
+    { NULL },
+  };
+
   test_peer_run (argc, argv, engines);
   test_init_slow (&argc, &argv);
   test_actors_init ();
-
-  for (guint i = 0; engines[i] != NULL; i++)
-    add_cases (engines[i]);
+  test_engines_add_cases ("link-processes", engines, cases);
 
   return g_test_run ();
 }

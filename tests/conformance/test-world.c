@@ -96,6 +96,8 @@ world_make_transport (TestWorld     *self,
                       TestWorldNode *node)
 {
   node->transport = self->engine->make (self->of_engine, node->id, self->heartbeat);
+  if (node->dialect != NULL)
+    node->transport = test_dialect_new (node->transport, node->dialect);
   g_signal_connect (node->transport, "refused", G_CALLBACK (node_on_refused), node);
   g_signal_connect (node->transport, "lost", G_CALLBACK (node_on_lost), node);
   g_signal_connect (node->transport, "appeared", G_CALLBACK (node_on_appeared), node);

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "test-dialect.h"
 #include "test-tools.h"
 
 G_BEGIN_DECLS
@@ -52,6 +53,9 @@ typedef struct
   guint64         lost[3];   /* what it has told to be lost, by AgentTraffic */
   GString        *events;    /* "+b" for a node that has appeared, and "-b" for one that has vanished */
   guint64         dropped[TEST_N_DROP_REASONS]; /* as the bus has told */
+
+  /* (nullable) What it speaks from when it begins again; NULL for what this version speaks */
+  const TestDialect *dialect;
 } TestWorldNode;
 
 #define TEST_WORLD_MAX 4
@@ -75,11 +79,24 @@ typedef struct
   void      (*func) (TestWorld *world);
 } TestWorldCase;
 
+/* A case for an engine, which makes its world by itself. */
+typedef struct
+{
+  const char *name;
+  void      (*func) (TestFixture      *fixture,
+                     const TestEngine *engine);
+} TestEngineCase;
+
 extern const TestEngine test_engine_one;
 extern const TestEngine test_engine_hub;
 extern const TestEngine test_engine_dbus;
 extern const TestEngine test_engine_peers; /* of one node in this process, and others in processes of their own */
 extern const TestEngine test_engine_nats; /* only where libnats is */
+
+void            test_engines_add_cases  (const char           *program,
+                                         const TestEngine * const *
+                                                               engines,
+                                         const TestEngineCase *cases);
 
 TestWorld      *test_world_new          (TestFixture         *fixture,
                                          const TestEngine    *engine,
