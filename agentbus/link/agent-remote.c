@@ -82,7 +82,9 @@ _agent_remote_leave (AgentRemote *self,
   if (mailbox == NULL)
     return;
 
+  _agent_mailbox_mark (mailbox, AGENT_MARK_GONE);
   _agent_bus_end_subscription (bus, mailbox, AGENT_LEAVE_FLAGS_NONE, agent_bus_get_shutdown_timeout (bus), NULL, NULL);
-  _agent_mailbox_abandon (mailbox);
+  /* A bus that is stopped may have closed it before, with what waits. */
+  _agent_mailbox_close (mailbox, FALSE);
   _agent_mailbox_unref (mailbox);
 }
