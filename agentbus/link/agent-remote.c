@@ -5,6 +5,7 @@
 #include "link/agent-remote-private.h"
 
 #include "bus/agent-bus-private.h"
+#include "mailbox/agent-mailbox-private.h"
 
 G_DEFINE_FINAL_TYPE (AgentRemote, _agent_remote, AGENT_TYPE_SUBSCRIBER)
 
@@ -68,7 +69,8 @@ _agent_remote_mark (AgentRemote *self,
   _agent_mailbox_unref (mailbox);
 }
 
-/* What waits for it is dropped, and its name is free. */
+/* What waits for it is dropped and told, control as well, which a subscriber that leaves would still handle: there is nobody who
+ * gets it. Its name is free. */
 void
 _agent_remote_leave (AgentRemote *self,
                      AgentBus    *bus)
@@ -80,6 +82,9 @@ _agent_remote_leave (AgentRemote *self,
   if (mailbox == NULL)
     return;
 
+  _agent_mailbox_mark (mailbox, AGENT_MARK_GONE);
   _agent_bus_end_subscription (bus, mailbox, AGENT_LEAVE_FLAGS_NONE, agent_bus_get_shutdown_timeout (bus), NULL, NULL);
+  /* A bus that is stopped may have closed it before, with what waits. */
+  _agent_mailbox_close (mailbox, FALSE);
   _agent_mailbox_unref (mailbox);
 }

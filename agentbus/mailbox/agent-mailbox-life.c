@@ -481,7 +481,7 @@ _agent_mailbox_close_only (AgentMailbox *self,
                            gboolean      drain)
 {
   gboolean is_heard = _agent_mailbox_is_heard (self);
-  gboolean stays = is_heard || life_is_receiving (self);
+  gboolean stays = (is_heard || life_is_receiving (self)) && !_agent_mailbox_has_mark (self, AGENT_MARK_GONE);
   gboolean keeps_data;
   guint    n_discarded = 0;
 

@@ -188,7 +188,7 @@ pair_abandon (AgentMailboxPair *self)
  * are still handled, or received, and so is all other data if @drain; otherwise that is discarded.
  *
  * If there is no handler, but somebody has received before, what is left waits for the next one who does. If nobody listens at
- * all, everything is discarded. The inbox, if there is one, closes later. */
+ * all, or the mailbox is marked as GONE, everything is discarded. The inbox, if there is one, closes later. */
 void
 _agent_mailbox_close (AgentMailbox *self,
                       gboolean      drain)

@@ -110,6 +110,7 @@ enum
   AGENT_MARK_ABANDONED = 1 << 4, /* it was abandoned before it had finished */
   AGENT_MARK_REMOTE = 1 << 5,    /* it is for a subscriber of another process; set when it comes to the bus */
   AGENT_MARK_NAMELESS = 1 << 6,  /* it is the link's own: its name is not told to the application */
+  AGENT_MARK_GONE = 1 << 7,      /* nothing can be handled any more: it keeps nothing when it closes */
 };
 
 /* How a member of a group takes part in it. */

@@ -25,23 +25,39 @@ dbus_stop (gpointer engine)
   test_daemon_free (engine);
 }
 
-static AgentTransport *
-dbus_make (gpointer    engine,
-           const char *node)
+static char *
+dbus_dup_address (gpointer engine)
 {
-  TestDaemon *daemon = engine;
+  const TestDaemon *daemon = engine;
 
-  /* A loaded machine may be silent for some time: only what is gone is to vanish. */
+  return g_strdup (daemon->address);
+}
+
+static AgentTransport *
+dbus_make_at (const char *address,
+              const char *node,
+              guint       heartbeat)
+{
   return g_object_new (AGENT_TYPE_DBUS_TRANSPORT,
                        "address",
-                       daemon->address,
+                       address,
                        "node-id",
                        node,
                        "bus-name",
                        "test",
                        "heartbeat-interval",
-                       1000,
+                       heartbeat,
                        NULL);
+}
+
+static AgentTransport *
+dbus_make (gpointer    engine,
+           const char *node,
+           guint       heartbeat)
+{
+  const TestDaemon *daemon = engine;
+
+  return dbus_make_at (daemon->address, node, heartbeat);
 }
 
 static void
@@ -74,6 +90,8 @@ const TestEngine test_engine_dbus = {
   .start = dbus_start,
   .stop = dbus_stop,
   .make = dbus_make,
+  .dup_address = dbus_dup_address,
+  .make_at = dbus_make_at,
   .kill = dbus_kill,
   .restart = dbus_restart,
   .freeze = dbus_freeze,

@@ -34,14 +34,21 @@ nats_stop (gpointer engine)
   test_nats_server_free (engine);
 }
 
-static AgentTransport *
-nats_make (gpointer    engine,
-           const char *node)
+static char *
+nats_dup_address (gpointer engine)
 {
   const TestNatsServer *server = engine;
-  const char *const     urls[] = { server->url, NULL };
 
-  /* A loaded machine may be silent for some time: only what is gone is to vanish. */
+  return g_strdup (server->url);
+}
+
+static AgentTransport *
+nats_make_at (const char *address,
+              const char *node,
+              guint       heartbeat)
+{
+  const char *const urls[] = { address, NULL };
+
   return g_object_new (AGENT_TYPE_NATS_TRANSPORT,
                        "urls",
                        urls,
@@ -50,8 +57,18 @@ nats_make (gpointer    engine,
                        "bus-name",
                        "test",
                        "heartbeat-interval",
-                       1000,
+                       heartbeat,
                        NULL);
+}
+
+static AgentTransport *
+nats_make (gpointer    engine,
+           const char *node,
+           guint       heartbeat)
+{
+  const TestNatsServer *server = engine;
+
+  return nats_make_at (server->url, node, heartbeat);
 }
 
 static void
@@ -79,6 +96,8 @@ const TestEngine test_engine_nats = {
   .start = nats_start,
   .stop = nats_stop,
   .make = nats_make,
+  .dup_address = nats_dup_address,
+  .make_at = nats_make_at,
   .kill = nats_kill,
   .restart = nats_restart,
   .freeze = nats_freeze,

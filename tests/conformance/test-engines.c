@@ -5,7 +5,7 @@
 #include "test-hub.h"
 #include "test-world.h"
 
-/* The engines that need no server. */
+/* --- The engines that need no server --- */
 
 const TestEngine test_engine_one = { .name = "one" };
 
@@ -23,8 +23,10 @@ hub_stop (gpointer engine)
 
 static AgentTransport *
 hub_make (gpointer    engine,
-          const char *node)
+          const char *node,
+          guint       heartbeat)
 {
+  /* What the hub carries is not late, so its nodes may be quick. */
   return test_hub_add (engine, node);
 }
 
@@ -34,3 +36,45 @@ const TestEngine test_engine_hub = {
   .stop = hub_stop,
   .make = hub_make,
 };
+
+/* --- Cases for each engine --- */
+
+typedef struct
+{
+  const TestEngine     *engine;
+  const TestEngineCase *of_engine;
+} Run;
+
+static void
+engines_run_case (TestFixture  *fixture,
+                  gconstpointer data)
+{
+  const Run        *run = data;
+  const TestEngine *engine = run->engine;
+  const char       *problem = engine->get_problem != NULL ? engine->get_problem () : NULL;
+
+  if (problem != NULL)
+    g_test_skip (problem);
+  else
+    run->of_engine->func (fixture, engine);
+}
+
+/* Adds each case for each engine. Both lists stay, and end with an empty one. */
+void
+test_engines_add_cases (const char              *program,
+                        const TestEngine *const *engines,
+                        const TestEngineCase    *cases)
+{
+  for (guint i = 0; engines[i] != NULL; i++)
+    {
+      for (const TestEngineCase *c = cases; c->name != NULL; c++)
+        {
+          g_autofree char *path = g_strdup_printf ("/agentbus/%s/%s-%s", program, engines[i]->name, c->name);
+          Run             *run = g_new (Run, 1);
+
+          run->engine = engines[i];
+          run->of_engine = c;
+          test_add_data (path, engines_run_case, run);
+        }
+    }
+}

@@ -11,6 +11,10 @@
  * be reached or does not run, and one that says what is not so.
  */
 
+/* More control than may be on its way to one node. */
+#define BULK_SIZE (64 * 1024)
+#define N_BULK 200
+
 typedef struct
 {
   TestWorld    *world;
@@ -267,6 +271,57 @@ test_frozen (TestFixture *f)
   pair_free (&pair);
 }
 
+/* Node "b" has ended, and "a" has more control for it than may be on its way: the rest waits in the mailbox. */
+static void
+pair_overload_dead (Pair *self)
+{
+  g_autofree char *zeroes = g_malloc0 (BULK_SIZE);
+
+  test_hub_kill (self->hub, "b");
+  for (guint i = 0; i < N_BULK; i++)
+    {
+      GVariant *payload = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, zeroes, BULK_SIZE, 1);
+
+      test_world_send (self->world, 0, agent_message_new_custom ("bulk", AGENT_CHANNEL_SYSTEM, "x", "t", payload));
+    }
+}
+
+/* Each message is told once: it was on its way, or it waited. */
+static void
+pair_assert_bulk_told (Pair *self)
+{
+  const TestWorldNode *node = &self->world->nodes[0];
+  const guint64       *n_dropped = &node->dropped[AGENT_DROP_REASON_DISCARDED];
+
+  test_world_wait (self->world, node->lost[AGENT_TRAFFIC_CONTROL] + *n_dropped >= N_BULK);
+  g_assert_cmpuint (node->lost[AGENT_TRAFFIC_CONTROL] + *n_dropped, ==, N_BULK);
+  g_assert_cmpuint (*n_dropped, >, 0);
+}
+
+/* Control that waits for a node that is gone is dropped. */
+static void
+test_dead (TestFixture *f)
+{
+  Pair pair = pair_new (f, 1000);
+
+  pair_overload_dead (&pair);
+  test_world_wait (pair.world, g_str_has_suffix (pair.world->nodes[0].events->str, "-b"));
+  pair_assert_bulk_told (&pair);
+  pair_free (&pair);
+}
+
+/* The same while the bus here is stopped, which waits for nothing that is over. */
+static void
+test_dead_at_stop (TestFixture *f)
+{
+  Pair pair = pair_new (f, 1000);
+
+  pair_overload_dead (&pair);
+  test_world_stop (pair.world, 0, AGENT_LEAVE_FLAGS_NONE);
+  pair_assert_bulk_told (&pair);
+  pair_free (&pair);
+}
+
 /* The application drops the bus, where nobody else is, while the link still runs. */
 static void
 test_dropped_alone (TestFixture *f)
@@ -372,6 +427,8 @@ main (int    argc,
   test_add ("/agentbus/link-faults/cut", test_cut);
   test_add ("/agentbus/link-faults/long-cut", test_long_cut);
   test_add ("/agentbus/link-faults/frozen", test_frozen);
+  test_add ("/agentbus/link-faults/dead", test_dead);
+  test_add ("/agentbus/link-faults/dead-at-stop", test_dead_at_stop);
   test_add ("/agentbus/link-faults/dropped-alone", test_dropped_alone);
   test_add ("/agentbus/link-faults/stopped-at-start", test_stopped_at_start);
   test_add ("/agentbus/link-faults/forged", test_forged);

@@ -7,6 +7,9 @@
 /* How often a case looks whether something has changed in another thread, in ms. */
 #define TICK 2
 
+/* The heartbeats in ms. A loaded machine may be silent for some time: only what is gone is to vanish. */
+#define HEARTBEAT 1000
+
 /* More than any case sends, so that only what a case makes small is full. */
 #define CAPACITY 100000
 
@@ -92,7 +95,9 @@ static void
 world_make_transport (TestWorld     *self,
                       TestWorldNode *node)
 {
-  node->transport = self->engine->make (self->of_engine, node->id);
+  node->transport = self->engine->make (self->of_engine, node->id, self->heartbeat);
+  if (node->dialect != NULL)
+    node->transport = test_dialect_new (node->transport, node->dialect);
   g_signal_connect (node->transport, "refused", G_CALLBACK (node_on_refused), node);
   g_signal_connect (node->transport, "lost", G_CALLBACK (node_on_lost), node);
   g_signal_connect (node->transport, "appeared", G_CALLBACK (node_on_appeared), node);
@@ -228,11 +233,12 @@ world_wait_nodes (TestWorld *self)
 }
 
 /* Each node knows each other one. */
-TestWorld *
-test_world_new_full (TestFixture      *fixture,
-                     const TestEngine *engine,
-                     guint             n_nodes,
-                     guint             capacity)
+static TestWorld *
+world_new (TestFixture      *fixture,
+           const TestEngine *engine,
+           guint             n_nodes,
+           guint             capacity,
+           guint             heartbeat)
 {
   TestWorld *self = g_new0 (TestWorld, 1);
 
@@ -240,6 +246,7 @@ test_world_new_full (TestFixture      *fixture,
   self->engine = engine;
   self->n_nodes = n_nodes;
   self->capacity = capacity;
+  self->heartbeat = heartbeat;
   self->tick = g_timeout_source_new (TICK);
   g_source_set_callback (self->tick, world_on_tick, NULL, NULL);
   g_source_attach (self->tick, fixture->context);
@@ -256,11 +263,29 @@ test_world_new_full (TestFixture      *fixture,
 }
 
 TestWorld *
+test_world_new_full (TestFixture      *fixture,
+                     const TestEngine *engine,
+                     guint             n_nodes,
+                     guint             capacity)
+{
+  return world_new (fixture, engine, n_nodes, capacity, HEARTBEAT);
+}
+
+TestWorld *
+test_world_new_beating (TestFixture      *fixture,
+                        const TestEngine *engine,
+                        guint             n_nodes,
+                        guint             heartbeat)
+{
+  return world_new (fixture, engine, n_nodes, CAPACITY, heartbeat);
+}
+
+TestWorld *
 test_world_new (TestFixture      *fixture,
                 const TestEngine *engine,
                 guint             n_nodes)
 {
-  return test_world_new_full (fixture, engine, n_nodes, CAPACITY);
+  return world_new (fixture, engine, n_nodes, CAPACITY, HEARTBEAT);
 }
 
 void

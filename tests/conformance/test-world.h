@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "test-dialect.h"
 #include "test-tools.h"
 
 G_BEGIN_DECLS
@@ -27,7 +28,14 @@ typedef struct
   gpointer        (*start)       (void);
   void            (*stop)        (gpointer    engine);
   AgentTransport *(*make)        (gpointer    engine,
-                                  const char *node);
+                                  const char *node,
+                                  guint       heartbeat);
+
+  /* For a node in a process of its own: what that has to know, and its transport, which is made there */
+  char           *(*dup_address) (gpointer    engine);
+  AgentTransport *(*make_at)     (const char *address,
+                                  const char *node,
+                                  guint       heartbeat);
 
   /* Its server: ends it at once, has it begin again, and stops it without ending it */
   void            (*kill)        (gpointer    engine);
@@ -45,6 +53,9 @@ typedef struct
   guint64         lost[3];   /* what it has told to be lost, by AgentTraffic */
   GString        *events;    /* "+b" for a node that has appeared, and "-b" for one that has vanished */
   guint64         dropped[TEST_N_DROP_REASONS]; /* as the bus has told */
+
+  /* (nullable) What it speaks from when it begins again; NULL for what this version speaks */
+  const TestDialect *dialect;
 } TestWorldNode;
 
 #define TEST_WORLD_MAX 4
@@ -57,6 +68,7 @@ struct _TestWorld
   TestWorldNode     nodes[TEST_WORLD_MAX];
   guint             n_nodes;
   guint             capacity;  /* of the buses */
+  guint             heartbeat; /* of the transports, in ms */
   GSource          *tick;      /* (owned) */
 };
 
@@ -67,10 +79,24 @@ typedef struct
   void      (*func) (TestWorld *world);
 } TestWorldCase;
 
+/* A case for an engine, which makes its world by itself. */
+typedef struct
+{
+  const char *name;
+  void      (*func) (TestFixture      *fixture,
+                     const TestEngine *engine);
+} TestEngineCase;
+
 extern const TestEngine test_engine_one;
 extern const TestEngine test_engine_hub;
 extern const TestEngine test_engine_dbus;
+extern const TestEngine test_engine_peers; /* of one node in this process, and others in processes of their own */
 extern const TestEngine test_engine_nats; /* only where libnats is */
+
+void            test_engines_add_cases  (const char           *program,
+                                         const TestEngine * const *
+                                                               engines,
+                                         const TestEngineCase *cases);
 
 TestWorld      *test_world_new          (TestFixture         *fixture,
                                          const TestEngine    *engine,
@@ -79,6 +105,10 @@ TestWorld      *test_world_new_full     (TestFixture         *fixture,
                                          const TestEngine    *engine,
                                          guint                n_nodes,
                                          guint                capacity);
+TestWorld      *test_world_new_beating  (TestFixture         *fixture,
+                                         const TestEngine    *engine,
+                                         guint                n_nodes,
+                                         guint                heartbeat);
 void            test_world_free         (TestWorld           *self);
 gboolean        test_world_is_connected (TestWorld           *self);
 void            test_world_turn         (TestWorld           *self);
