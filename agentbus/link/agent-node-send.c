@@ -93,6 +93,16 @@ send_dup_aged (GBytes *packet,
   return age > 0 ? _agent_packet_copy_with_age (packet, MIN (age, G_MAXUINT32)) : g_bytes_ref (packet);
 }
 
+/* Whether the engine says that the node, or the way to it, is not there. The link learns that it is gone a moment later, or after its
+ * silence, and nobody is to be told that something is wrong. */
+static gboolean
+send_is_to_nobody (const GError *error)
+{
+  return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND) || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED) ||
+         g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED) ||
+         g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED);
+}
+
 static void
 send_data_packet (AgentNode *self)
 {
@@ -108,11 +118,12 @@ send_data_packet (AgentNode *self)
       self->core->blocked = TRUE;
       return;
     }
-  else
+  else if (!send_is_to_nobody (error))
     {
-      /* The node finds the gap, and counts it. */
       _agent_link_core_refuse (self->core, self->id, self->figures, "Data for the node was not sent: %s", error->message);
     }
+
+  /* What was not sent is counted as lost: the node finds the gap, or it is told with the end of the node. */
   g_clear_pointer (&self->stuck, g_bytes_unref);
 }
 
