@@ -231,39 +231,39 @@ send_get_member (AgentRemote  *remote,
   return target != NULL && !g_str_equal (target, name) ? name : NULL;
 }
 
-/* Adds @message to @writer. Returns why it does not, for people: (nullable). */
-static const char *
+/* Adds @message to @writer. The text of an error says what is with "it". */
+static gboolean
 send_pack (AgentNode         *self,
            AgentRemote       *remote,
            AgentMessage      *message,
            AgentPacketWriter *writer,
-           AgentBusError     *code)
+           GError           **error)
 {
   AgentRecordKind kind = message->grouped ? AGENT_RECORD_GROUPED : AGENT_RECORD_MESSAGE;
   const char     *member = send_get_member (remote, message);
   GByteArray     *bytes;
 
-  *code = AGENT_BUS_ERROR_INVALID_MESSAGE;
   if (member != NULL && strlen (member) > AGENT_PACKET_NAME_MAX)
-    return "the name of the subscriber is too long";
-
-  bytes = _agent_packet_writer_begin (writer, kind, member);
-  *code = AGENT_BUS_ERROR_TIMED_OUT;
-  if (!_agent_envelope_append (bytes, message, NULL))
     {
-      _agent_packet_writer_cancel (writer);
-      return "it has expired before it was sent to the other node";
+      g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE, "the name of the subscriber is too long");
+      return FALSE;
     }
 
-  *code = AGENT_BUS_ERROR_INVALID_MESSAGE;
+  bytes = _agent_packet_writer_begin (writer, kind, member);
+  if (!_agent_envelope_append (bytes, message, NULL, error))
+    {
+      _agent_packet_writer_cancel (writer);
+      return FALSE;
+    }
   if (bytes->len + AGENT_PACKET_ALIGNMENT > self->core->max_packet)
     {
       _agent_packet_writer_cancel (writer);
-      return "it is larger than what the transport carries";
+      g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE, "it is larger than what the transport carries");
+      return FALSE;
     }
 
   _agent_packet_writer_end (writer);
-  return NULL;
+  return TRUE;
 }
 
 static void
@@ -304,8 +304,7 @@ _agent_node_pack_message (AgentNode    *self,
 {
   AgentTraffic       traffic = send_get_traffic (message);
   AgentPacketWriter *writer = traffic == AGENT_TRAFFIC_DATA ? &self->data : &self->control;
-  AgentBusError      code;
-  const char        *problem;
+  g_autoptr (GError) error = NULL;
 
   if (!send_has_room (self, traffic))
     return FALSE;
@@ -314,10 +313,10 @@ _agent_node_pack_message (AgentNode    *self,
   if (!send_make_room (self, writer, message))
     return FALSE;
 
-  problem = send_pack (self, remote, message, writer, &code);
-  if (problem != NULL)
+  if (!send_pack (self, remote, message, writer, &error))
     {
-      _agent_link_core_lose_message (self->core, self->id, traffic, message, code, problem);
+      _agent_link_core_lose_message (
+          self->core, self->id, traffic, message, (AgentBusError) error->code, error->message);
       return TRUE;
     }
 
