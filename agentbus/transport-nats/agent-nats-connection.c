@@ -326,6 +326,13 @@ connection_open_in_thread (GTask        *task,
   AgentNatsConnection *self = task_data;
   const guint          first = self->url;
   natsStatus           status = NATS_NO_SERVER;
+  GError              *error = NULL;
+
+  if (!_agent_nats_settings_check_files (self->settings, &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
 
   for (guint i = 0; i < self->urls->len && status != NATS_OK; i++)
     {

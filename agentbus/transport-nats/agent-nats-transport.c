@@ -415,7 +415,9 @@ nats_transport_install_identity (void)
    * AgentNatsTransport:credentials-file:
    *
    * The file with the JWT and the seed of the user, as the tool `nsc` writes it. It is read whenever the transport
-   * connects.
+   * connects. Opening fails with `G_IO_ERROR_NOT_FOUND` if there is no such file, and with
+   * `G_IO_ERROR_PERMISSION_DENIED` if the server does not trust who has signed it, or if it has expired. A server ends the
+   * connection of a user that expires: then the transport is `LOST` until the file has been replaced.
    *
    * Since: 0.2
    */
