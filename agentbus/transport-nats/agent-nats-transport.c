@@ -52,8 +52,8 @@
  * more is noticed after 1.5 seconds.
  *
  * Its properties may be read in any thread. Its signals are emitted in the context that was the thread default where it
- * was made. Of its own, it uses the thread of the transport and three of libnats, and one more while it connects or
- * closes.
+ * was made. Of its own, it uses the thread of the transport and three of libnats, one more with TLS, and one more while it
+ * connects or closes.
  *
  * ## From Python
  *

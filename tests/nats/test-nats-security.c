@@ -4,6 +4,7 @@
 
 #include "nats-keys.h"
 #include "nats-node.h"
+#include "nats-proxy.h"
 #include "nats-server.h"
 
 #include <gio/gio.h>
@@ -263,13 +264,13 @@ start_with_certificates (const char *folder)
 
 /* @name: (nullable): of the certificate */
 static TestNatsNode *
-new_with_certificate (TestNatsServer *server,
-                      const char     *folder,
-                      const char     *authority,
-                      const char     *name,
-                      const char     *node_id)
+new_with_certificate_at (const char *url,
+                         const char *folder,
+                         const char *authority,
+                         const char *name,
+                         const char *node_id)
 {
-  const char *const urls[] = { server->url, NULL };
+  const char *const urls[] = { url, NULL };
   g_autofree char  *ca = g_strdup_printf ("%s/%s.pem", folder, authority);
   g_autofree char  *certificate = name != NULL ? g_strdup_printf ("%s/%s.pem", folder, name) : NULL;
   g_autofree char  *key = name != NULL ? g_strdup_printf ("%s/%s.key", folder, name) : NULL;
@@ -281,6 +282,16 @@ new_with_certificate (TestNatsServer *server,
                              "certificate-file", certificate,
                              "key-file", key,
                              NULL);
+}
+
+static TestNatsNode *
+new_with_certificate (TestNatsServer *server,
+                      const char     *folder,
+                      const char     *authority,
+                      const char     *name,
+                      const char     *node_id)
+{
+  return new_with_certificate_at (server->url, folder, authority, name, node_id);
 }
 
 static void
@@ -357,6 +368,60 @@ try_much_encrypted (const char *folder)
   g_assert_cmpuint (planner->n_states[AGENT_TRANSPORT_STATE_LOST], ==, 0);
 }
 
+static gboolean
+tick (gpointer data)
+{
+  g_atomic_int_inc ((guint *) data);
+  return G_SOURCE_CONTINUE;
+}
+
+/* (transfer full): of a source that ticks each ten milliseconds */
+static GSource *
+start_ticks (TestThread *thread,
+             guint      *n)
+{
+  GSource *source = g_timeout_source_new (10);
+
+  g_source_set_callback (source, tick, n, NULL);
+  g_source_attach (source, thread->context);
+  return source;
+}
+
+/* What has come in ends within a record, and nothing follows, so the thread of the transport waits in a read. The connection is
+ * given up as one that is silent, and another one is made. */
+static void
+try_half_record (const char *folder)
+{
+  g_autoptr (TestNatsServer) server = start_with_certificates (folder);
+  g_autoptr (TestNatsProxy) proxy = test_nats_proxy_new (server->port);
+  g_autoptr (TestNatsNode) planner =
+      new_with_certificate_at (test_nats_proxy_get_url (proxy), folder, "authority", "planner", "planner");
+  TestThread *clock = test_thread_new ();
+  guint       n_ticks = 0;
+  guint       n;
+  g_autoptr (GSource) source = NULL;
+
+  g_assert_true (test_nats_node_open (planner, NULL));
+  test_nats_proxy_stall (proxy);
+  source = start_ticks (clock, &n_ticks);
+  test_nats_node_wait_state (planner, AGENT_TRANSPORT_STATE_LOST, 1);
+
+  /* After some 200 ticks. nats.c alone would have waited for 1000. */
+  n = g_atomic_int_get (&n_ticks);
+  g_test_message ("%u ticks", n);
+  g_assert_cmpuint (n, <, 600);
+  g_source_destroy (source);
+  test_thread_free (clock);
+  test_nats_node_wait_state (planner, AGENT_TRANSPORT_STATE_CONNECTED, 2);
+  test_nats_node_send_control (planner, "planner", 1, "stored");
+  g_assert_cmpint (test_nats_node_wait_done (planner, 0), ==, -1);
+
+  /* To close ends, too. */
+  test_nats_proxy_stall (proxy);
+  test_nats_node_send_control (planner, "planner", 2, "its acknowledgement does not come");
+  test_nats_node_close (planner, NULL);
+}
+
 static void
 test_certificates (void)
 {
@@ -366,6 +431,7 @@ test_certificates (void)
     {
       try_certificates (folder);
       try_much_encrypted (folder);
+      try_half_record (folder);
     }
   else
     {
