@@ -158,7 +158,8 @@ events_install_of_losses (GType type)
    * @text: what was refused, and why, for people
    *
    * Emitted when something was refused: a packet that makes no sense, a source that is not of the node that has sent it,
-   * what [method@AgentBus.Transport.allow] does not allow, or what the engine does not permit.
+   * what [method@AgentBus.Transport.allow] does not allow, or what the engine does not permit. Also when another process has
+   * the id of this node: then @node is that id.
    *
    * Since: 0.2
    */

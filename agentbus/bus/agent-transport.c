@@ -389,7 +389,9 @@ transport_install_state (void)
  * Sends a packet at most once, in the order of the calls.
  *
  * Returns at once. `G_IO_ERROR_WOULD_BLOCK` says that there is no room: then the packet is not lost, and
- * [method@AgentBus.Transport.ready] is called when there is room. Any other error says that the packet is lost.
+ * [method@AgentBus.Transport.ready] is called when there is room. Any other error says that the packet is lost, and is told by
+ * [signal@AgentBus.Transport::refused]; but not `G_IO_ERROR_NOT_FOUND`, `NOT_CONNECTED`, `CLOSED` and `CONNECTION_CLOSED`, which
+ * say that the node is not there: that is told when it has vanished.
  *
  * Returns: whether the engine has taken the packet
  *

@@ -91,6 +91,16 @@ send_dup_aged (GBytes *packet,
   return age > 0 ? _agent_packet_copy_with_age (packet, MIN (age, G_MAXUINT32)) : g_bytes_ref (packet);
 }
 
+/* Whether the engine says that the node, or the way to it, is not there. The link learns that it is gone a moment later, or after its
+ * silence, and nobody is to be told that something is wrong. */
+static gboolean
+send_is_to_nobody (const GError *error)
+{
+  return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND) || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED) ||
+         g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED) ||
+         g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED);
+}
+
 static void
 send_data_packet (AgentNode *self)
 {
@@ -106,11 +116,12 @@ send_data_packet (AgentNode *self)
       self->core->blocked = TRUE;
       return;
     }
-  else
+  else if (!send_is_to_nobody (error))
     {
-      /* The node finds the gap, and counts it. */
       _agent_link_core_refuse (self->core, self->id, self->figures, "Data for the node was not sent: %s", error->message);
     }
+
+  /* What was not sent is counted as lost: the node finds the gap, or it is told with the end of the node. */
   g_clear_pointer (&self->stuck, g_bytes_unref);
 }
 
@@ -218,39 +229,39 @@ send_get_member (AgentRemote  *remote,
   return target != NULL && !g_str_equal (target, name) ? name : NULL;
 }
 
-/* Adds @message to @writer. Returns why it does not, for people: (nullable). */
-static const char *
+/* Adds @message to @writer. The text of an error says what is with "it". */
+static gboolean
 send_pack (AgentNode         *self,
            AgentRemote       *remote,
            AgentMessage      *message,
            AgentPacketWriter *writer,
-           AgentBusError     *code)
+           GError           **error)
 {
   AgentRecordKind kind = message->grouped ? AGENT_RECORD_GROUPED : AGENT_RECORD_MESSAGE;
   const char     *member = send_get_member (remote, message);
   GByteArray     *bytes;
 
-  *code = AGENT_BUS_ERROR_INVALID_MESSAGE;
   if (member != NULL && strlen (member) > AGENT_PACKET_NAME_MAX)
-    return "the name of the subscriber is too long";
-
-  bytes = _agent_packet_writer_begin (writer, kind, member);
-  *code = AGENT_BUS_ERROR_TIMED_OUT;
-  if (!_agent_envelope_append (bytes, message, NULL))
     {
-      _agent_packet_writer_cancel (writer);
-      return "it has expired before it was sent to the other node";
+      g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE, "the name of the subscriber is too long");
+      return FALSE;
     }
 
-  *code = AGENT_BUS_ERROR_INVALID_MESSAGE;
+  bytes = _agent_packet_writer_begin (writer, kind, member);
+  if (!_agent_envelope_append (bytes, message, NULL, error))
+    {
+      _agent_packet_writer_cancel (writer);
+      return FALSE;
+    }
   if (bytes->len + AGENT_PACKET_ALIGNMENT > self->core->max_packet)
     {
       _agent_packet_writer_cancel (writer);
-      return "it is larger than what the transport carries";
+      g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE, "it is larger than what the transport carries");
+      return FALSE;
     }
 
   _agent_packet_writer_end (writer);
-  return NULL;
+  return TRUE;
 }
 
 /* A node may say what it has got only at its next heartbeat, so it is asked before further messages have to wait for that. */
@@ -305,8 +316,7 @@ _agent_node_pack_message (AgentNode    *self,
 {
   AgentTraffic       traffic = send_get_traffic (message);
   AgentPacketWriter *writer = traffic == AGENT_TRAFFIC_DATA ? &self->data : &self->control;
-  AgentBusError      code;
-  const char        *problem;
+  g_autoptr (GError) error = NULL;
 
   if (!send_has_room (self, traffic))
     return FALSE;
@@ -315,10 +325,10 @@ _agent_node_pack_message (AgentNode    *self,
   if (!send_make_room (self, writer, message))
     return FALSE;
 
-  problem = send_pack (self, remote, message, writer, &code);
-  if (problem != NULL)
+  if (!send_pack (self, remote, message, writer, &error))
     {
-      _agent_link_core_lose_message (self->core, self->id, traffic, message, code, problem);
+      _agent_link_core_lose_message (
+          self->core, self->id, traffic, message, (AgentBusError) error->code, error->message);
       return TRUE;
     }
 

@@ -88,7 +88,8 @@ typedef enum /*< flags >*/
 
 gboolean      _agent_envelope_append (GByteArray   *packet,
                                       AgentMessage *message,
-                                      const char   *source);
+                                      const char   *source,
+                                      GError      **error);
 AgentMessage *_agent_envelope_read   (GBytes       *packet,
                                       gsize         offset,
                                       gsize         length,

@@ -74,7 +74,8 @@ draft_add_number (Draft             *self,
 static gboolean
 draft_set_ttl (Draft        *self,
                AgentMessage *message,
-               guint         ttl)
+               guint         ttl,
+               GError      **error)
 {
   gint64 now;
 
@@ -88,7 +89,10 @@ draft_set_ttl (Draft        *self,
 
   now = _agent_clock_now ();
   if (now - message->sent_at >= ttl * G_GINT64_CONSTANT (1000))
-    return FALSE;
+    {
+      g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT, "it has expired before it was sent to the other node");
+      return FALSE;
+    }
 
   if (now > message->sent_at)
     self->ttl = ttl - (guint) ((now - message->sent_at) / 1000);
@@ -369,7 +373,8 @@ envelope_put_all (guint8       *at,
 static gboolean
 envelope_write (const Draft  *draft,
                 GByteArray   *packet,
-                AgentMessage *message)
+                AgentMessage *message,
+                GError      **error)
 {
   gsize content_size = draft_measure_content (draft);
   gsize start = packet->len;
@@ -377,7 +382,10 @@ envelope_write (const Draft  *draft,
   gsize size = draft->length + padding + content_size;
 
   if (size > AGENT_ENVELOPE_SIZE_MAX || size > G_MAXUINT / 2 - start)
-    return FALSE;
+    {
+      g_set_error_literal (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE, "it is larger than what any transport carries");
+      return FALSE;
+    }
 
   g_byte_array_set_size (packet, (guint) (start + size));
   envelope_put_all (packet->data + start, draft, message, padding, content_size);
@@ -386,24 +394,25 @@ envelope_write (const Draft  *draft,
 
 /* Appends @message to @packet. @source: (nullable): instead of the source of the message.
  *
- * A message that was sent has less to live now. FALSE: nothing was appended, as the message has no time left, or is longer than
- * any engine carries. */
+ * A message that was sent has less to live now. FALSE: nothing was appended. Then the error is TIMED_OUT if the message has no time
+ * left, and INVALID_MESSAGE if it is longer than any engine carries; its text says what is with "it". */
 gboolean
 _agent_envelope_append (GByteArray   *packet,
                         AgentMessage *message,
-                        const char   *source)
+                        const char   *source,
+                        GError      **error)
 {
   AgentMessageOptions options = _agent_message_get_options (message);
   Draft               draft = { .length = AGENT_ENVELOPE_HEADER_SIZE };
   gboolean            written;
 
-  if (!draft_set_ttl (&draft, message, options.ttl))
+  if (!draft_set_ttl (&draft, message, options.ttl, error))
     return FALSE;
 
   draft_set_options (&draft, message, options);
   draft_set_strings (&draft, message, source);
   draft_set_content (&draft, message);
-  written = envelope_write (&draft, packet, message);
+  written = envelope_write (&draft, packet, message, error);
   g_clear_pointer (&draft.made, g_variant_unref);
 
   return written;

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "transport-nats/agent-nats-guard-private.h"
 #include "transport-nats/agent-nats-socket-private.h"
 #include "transport-nats/agent-nats-timer-private.h"
 
@@ -31,6 +32,7 @@ struct _AgentNatsConnection
   natsConnection                 *nats;
   AgentNatsSocket                *socket;       /* (owned) (nullable) */
   gboolean                        is_encrypted; /* TLS */
+  AgentNatsGuard                 *guard;        /* (owned) (nullable): only with TLS */
   gsize                           max_payload;  /* in bytes */
   char                          **discovered;   /* (owned) (nullable): more servers of the cluster */
   gboolean                        is_open;      /* opened() was called without an error */
@@ -127,6 +129,7 @@ connection_take_news (AgentNatsConnection *self,
 static void
 connection_destroy (AgentNatsConnection *self)
 {
+  g_clear_pointer (&self->guard, _agent_nats_guard_free);
   if (self->socket != NULL)
     _agent_nats_socket_forget (self->socket);
   g_clear_pointer (&self->socket, _agent_nats_socket_unref);
@@ -326,6 +329,13 @@ connection_open_in_thread (GTask        *task,
   AgentNatsConnection *self = task_data;
   const guint          first = self->url;
   natsStatus           status = NATS_NO_SERVER;
+  GError              *error = NULL;
+
+  if (!_agent_nats_settings_check_files (self->settings, &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
 
   for (guint i = 0; i < self->urls->len && status != NATS_OK; i++)
     {
@@ -353,7 +363,11 @@ connection_on_opened (GObject      *object,
 
   self->is_open = g_task_propagate_boolean (G_TASK (result), &error);
   if (self->is_open)
-    _agent_nats_timer_set_in (self->watch, CONNECTION_INTERVAL);
+    {
+      _agent_nats_timer_set_in (self->watch, CONNECTION_INTERVAL);
+      if (self->is_encrypted)
+        self->guard = _agent_nats_guard_new (self->socket, CONNECTION_INTERVAL, CONNECTION_MAX_SILENT * CONNECTION_INTERVAL);
+    }
   self->owner->opened (self->data, error);
 
   /* It may have ended already. */

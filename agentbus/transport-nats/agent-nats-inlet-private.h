@@ -25,9 +25,13 @@ typedef void (*AgentNatsInletFunc) (gpointer      data,
                                     AgentTraffic  traffic,
                                     GBytes       *packet);
 
-AgentNatsInlet *_agent_nats_inlet_new       (AgentNatsSubjects  *subjects,
-                                             AgentNatsInletFunc  func,
-                                             gpointer            data);
+/* Presence to all has come in that has the id of this node. */
+typedef void (*AgentNatsInletTwinFunc) (gpointer data);
+
+AgentNatsInlet *_agent_nats_inlet_new       (AgentNatsSubjects      *subjects,
+                                             AgentNatsInletFunc      func,
+                                             AgentNatsInletTwinFunc  twin_func,
+                                             gpointer                data);
 void            _agent_nats_inlet_free      (AgentNatsInlet     *self);
 void            _agent_nats_inlet_subscribe (AgentNatsInlet     *self,
                                              natsConnection     *nats,

@@ -20,11 +20,12 @@ typedef struct
 
 struct _AgentNatsInlet
 {
-  AgentNatsSubjects *subjects;
-  AgentNatsInletFunc func;
-  gpointer           data;
-  GPtrArray         *subscriptions; /* (owned) of natsSubscription */
-  GArray            *batch;         /* (owned) of Arrival */
+  AgentNatsSubjects     *subjects;
+  AgentNatsInletFunc     func;
+  AgentNatsInletTwinFunc twin_func;
+  gpointer               data;
+  GPtrArray             *subscriptions; /* (owned) of natsSubscription */
+  GArray                *batch;         /* (owned) of Arrival */
 };
 
 static void
@@ -34,14 +35,16 @@ inlet_destroy_subscription (gpointer data)
 }
 
 AgentNatsInlet *
-_agent_nats_inlet_new (AgentNatsSubjects *subjects,
-                       AgentNatsInletFunc func,
-                       gpointer           data)
+_agent_nats_inlet_new (AgentNatsSubjects     *subjects,
+                       AgentNatsInletFunc     func,
+                       AgentNatsInletTwinFunc twin_func,
+                       gpointer               data)
 {
   AgentNatsInlet *self = g_new0 (AgentNatsInlet, 1);
 
   self->subjects = subjects;
   self->func = func;
+  self->twin_func = twin_func;
   self->data = data;
   self->subscriptions = g_ptr_array_new_with_free_func (inlet_destroy_subscription);
   self->batch = g_array_new (FALSE, FALSE, sizeof (Arrival));
@@ -154,6 +157,8 @@ inlet_read (AgentNatsInlet *self,
   arrival->message = message;
   arrival->number = reply != NULL ? g_ascii_strtoull (reply, NULL, 10) : 0;
   arrival->source = _agent_nats_subjects_read (self->subjects, natsMsg_GetSubject (message), &arrival->traffic);
+  if (arrival->source == NULL && strcmp (natsMsg_GetSubject (message), _agent_nats_subjects_get_peer (self->subjects, NULL)->presence) == 0)
+    self->twin_func (self->data);
   return arrival->source != NULL;
 }
 

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "transport-nats/agent-nats-claim-private.h"
 #include "transport-nats/agent-nats-consumer-private.h"
 #include "transport-nats/agent-nats-inlet-private.h"
 #include "transport-nats/agent-nats-timer-private.h"
@@ -58,6 +59,7 @@ struct _AgentNatsSession
   AgentNatsConnection *connection; /* (owned) (nullable) */
   AgentNatsTimer      *again;      /* (owned) */
   AgentNatsSubjects   *subjects;   /* (owned) */
+  AgentNatsClaim      *claim;      /* (owned): to the id of the node */
   AgentNatsRequests   *requests;   /* (owned): of the consumer */
   AgentNatsRequests   *storings;   /* (owned): of packets of control */
   AgentNatsInlet      *inlet;      /* (owned) */
@@ -107,7 +109,8 @@ session_subscribe (AgentNatsSession *self)
   _agent_nats_inlet_subscribe (self->inlet, nats, presence_to_all);
 }
 
-/* If the connection is lost meanwhile, this is told later. */
+/* If the connection is lost meanwhile, this is told later. The first time, nothing may be subscribed before the id of the
+ * node is known to be free: packets for another node with this id would come in. */
 static void
 session_begin_connection (AgentNatsSession *self)
 {
@@ -123,6 +126,7 @@ session_end_connection (AgentNatsSession *self)
 {
   const GError error = { G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED, (char *) "The connection to the NATS server is lost" };
 
+  _agent_nats_claim_end (self->claim);
   _agent_nats_inlet_end (self->inlet);
   _agent_nats_outlet_end (self->outlet);
   _agent_nats_consumer_end (self->consumer);
@@ -157,7 +161,18 @@ session_disconnect (AgentNatsSession *self)
     return;
 
   self->link = SESSION_DISCONNECTING;
+  _agent_nats_claim_end (self->claim);
   _agent_nats_connection_close (self->connection, cancellable);
+}
+
+/* @error: (transfer full) */
+static void
+session_fail_to_open (AgentNatsSession *self,
+                      GError           *error)
+{
+  self->failure = error;
+  self->phase = SESSION_CLOSING;
+  session_disconnect (self);
 }
 
 /* The next attempt begins with another server. */
@@ -219,9 +234,10 @@ session_on_connected (AgentNatsSession *self)
   self->next_url = _agent_nats_connection_get_url (self->connection);
   session_add_urls (self, _agent_nats_connection_get_discovered (self->connection));
   g_clear_pointer (&self->refusal, g_free);
-  session_begin_connection (self);
+  _agent_nats_claim_begin (self->claim, self->connection);
   if (self->phase == SESSION_OPEN)
     {
+      session_begin_connection (self);
       agent_transport_set_state (self->transport, AGENT_TRANSPORT_STATE_CONNECTED);
       session_offer_room (self);
     }
@@ -244,6 +260,7 @@ session_on_readable (gpointer data)
 {
   AgentNatsSession *self = data;
 
+  _agent_nats_claim_drain (self->claim);
   _agent_nats_inlet_drain (self->inlet);
   _agent_nats_consumer_drain (self->consumer);
   _agent_nats_requests_drain (self->requests);
@@ -276,7 +293,12 @@ session_on_lost (gpointer data)
   if (g_get_monotonic_time () - self->connected_at > SESSION_LONG_ENOUGH)
     self->n_attempts = 0;
   session_end_connection (self);
-  session_disconnect (self);
+
+  /* If it was being opened, the end of its requests has told that, unless there was none yet. */
+  if (self->phase == SESSION_OPENING)
+    session_fail_to_open (self, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED, "The connection to the NATS server is lost"));
+  else
+    session_disconnect (self);
 }
 
 static void
@@ -312,6 +334,46 @@ session_connect (gpointer data)
   self->link = SESSION_CONNECTING;
   self->connection = _agent_nats_connection_new (self->context, self->settings, &session_connection_owner, self);
   _agent_nats_connection_open (self->connection, self->urls, self->next_url);
+}
+
+/* --- The id of the node --- */
+
+static void
+session_on_held (gpointer data)
+{
+  session_begin_connection (data);
+}
+
+static void
+session_on_taken (gpointer data)
+{
+  AgentNatsSession *self = data;
+
+  session_fail_to_open (self,
+                        g_error_new (AGENT_BUS_ERROR,
+                                     AGENT_BUS_ERROR_EXISTS,
+                                     "Node “%s” is at the NATS server already",
+                                     agent_transport_get_node_id (self->transport)));
+}
+
+static void
+session_on_twin (gpointer data)
+{
+  AgentNatsSession *self = data;
+  const char       *node_id = agent_transport_get_node_id (self->transport);
+  g_autofree char  *text = g_strdup_printf ("Another process is node “%s”, too: both read what is for one", node_id);
+
+  agent_transport_refused (self->transport, node_id, text);
+}
+
+static const AgentNatsClaimOwner session_claim_owner = { session_on_held, session_on_taken, session_on_twin };
+
+static void
+session_on_own_packet (gpointer data)
+{
+  AgentNatsSession *self = data;
+
+  _agent_nats_claim_suspect (self->claim);
 }
 
 /* --- What comes in --- */
@@ -353,10 +415,7 @@ session_on_consumer_ready (gpointer      data,
       return;
     }
 
-  if (error != NULL)
-    self->failure = g_error_copy (error);
-  self->phase = SESSION_CLOSING;
-  session_disconnect (self);
+  session_fail_to_open (self, error != NULL ? g_error_copy (error) : g_steal_pointer (&self->failure));
 }
 
 static const AgentNatsConsumerOwner session_consumer_owner = { session_on_consumer_ready, session_on_control };
@@ -392,9 +451,10 @@ _agent_nats_session_new (AgentTransport          *transport,
   self->again = _agent_nats_timer_new (self->context, "[agentbus] NATS reconnect", session_connect, self);
   self->subjects = _agent_nats_subjects_new (agent_transport_get_bus_name (transport), node_id);
   inbox = _agent_nats_subjects_get_inbox (self->subjects);
+  self->claim = _agent_nats_claim_new (self->context, self->subjects, &session_claim_owner, self);
   self->requests = _agent_nats_requests_new (self->context, inbox, SESSION_MAKING_WAIT);
   self->storings = _agent_nats_requests_new (self->context, inbox, SESSION_STORING_WAIT);
-  self->inlet = _agent_nats_inlet_new (self->subjects, session_on_packet, self);
+  self->inlet = _agent_nats_inlet_new (self->subjects, session_on_packet, session_on_own_packet, self);
   self->consumer = _agent_nats_consumer_new (
       self->context, settings, self->subjects, self->requests, &session_consumer_owner, self);
   self->outlet = _agent_nats_outlet_new (self->subjects, self->storings, node_id, session_on_stored, self);
@@ -409,6 +469,7 @@ _agent_nats_session_free (AgentNatsSession *self)
   _agent_nats_timer_free (self->again);
   _agent_nats_consumer_free (self->consumer);
   _agent_nats_outlet_free (self->outlet);
+  _agent_nats_claim_free (self->claim);
   _agent_nats_inlet_free (self->inlet);
   _agent_nats_requests_free (self->requests);
   _agent_nats_requests_free (self->storings);

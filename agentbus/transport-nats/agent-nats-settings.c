@@ -4,7 +4,10 @@
 
 #include "transport-nats/agent-nats-settings-private.h"
 
+#include <errno.h>
+#include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* nats.c gives a server up only if it answers none of these, see agent-nats-connection.c. */
 #define SETTINGS_MAX_PINGS 20
@@ -41,6 +44,34 @@ gboolean
 _agent_nats_settings_has_identity (const AgentNatsSettings *self)
 {
   return self->user != NULL || self->nkey != NULL || self->credentials_file != NULL || self->certificate_file != NULL;
+}
+
+/* nats.c has one status for all that goes wrong with a file. This waits for the disk. */
+gboolean
+_agent_nats_settings_check_files (const AgentNatsSettings *self,
+                                  GError                 **error)
+{
+  const char *const files[] = {
+    self->credentials_file,
+    self->nkey_seed_file,
+    self->ca_file,
+    self->certificate_file,
+    self->key_file,
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      int saved;
+
+      if (files[i] == NULL || g_access (files[i], R_OK) == 0)
+        continue;
+
+      saved = errno;
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (saved), "File “%s” for NATS: %s", files[i], g_strerror (saved));
+      return FALSE;
+    }
+
+  return TRUE;
 }
 
 /* nats.c must never connect again by itself: while it does, it holds the lock of the connection for as long as a server

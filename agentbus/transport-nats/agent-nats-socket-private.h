@@ -37,6 +37,7 @@ gboolean         _agent_nats_socket_is_usable (AgentNatsSocket            *self)
 void             _agent_nats_socket_write     (AgentNatsSocket            *self);
 gboolean         _agent_nats_socket_take_activity
                                               (AgentNatsSocket            *self);
+gint64           _agent_nats_socket_get_read_time (AgentNatsSocket *self);
 void             _agent_nats_socket_hang_up   (AgentNatsSocket            *self);
 
 G_END_DECLS

@@ -23,7 +23,8 @@ struct _AgentNatsSocket
   gboolean                    is_full;      /* only in the thread of the context: the last write did not write all */
   gboolean                    has_read;     /* only in the thread of the context: see take_activity() */
   atomic_bool                 is_polled;
-  atomic_bool                 has_data; /* there is something to write */
+  _Atomic gint64              reading_since; /* when the read has begun that goes on now, or 0; only with TLS */
+  atomic_bool                 has_data;      /* there is something to write */
   GPollFD                     poll;
 
   /* Held while the descriptor is shut down, so that it is not closed meanwhile. */
@@ -83,7 +84,11 @@ socket_read (AgentNatsSocket *self)
     return FALSE;
 
   self->has_read = TRUE;
+  if (self->is_encrypted)
+    atomic_store (&self->reading_since, g_get_monotonic_time ());
   natsConnection_ProcessReadEvent (self->connection);
+  if (self->is_encrypted)
+    atomic_store (&self->reading_since, 0);
   return TRUE;
 }
 
@@ -294,7 +299,16 @@ _agent_nats_socket_take_activity (AgentNatsSocket *self)
   return has_read;
 }
 
-/* Ends the connection: nats.c reads the end of it, as if the server had ended it. */
+/* For how long the read goes on that the thread is in now, in microseconds, or 0 if it is in none. In any thread. */
+gint64
+_agent_nats_socket_get_read_time (AgentNatsSocket *self)
+{
+  const gint64 since = atomic_load (&self->reading_since);
+
+  return since != 0 ? g_get_monotonic_time () - since : 0;
+}
+
+/* Ends the connection: nats.c reads the end of it, as if the server had ended it. In any thread. */
 void
 _agent_nats_socket_hang_up (AgentNatsSocket *self)
 {

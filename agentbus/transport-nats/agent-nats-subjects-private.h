@@ -12,6 +12,7 @@ G_BEGIN_DECLS
  *   agentbus.BUS.from.NODE.d.to.NODE   data to a node
  *   agentbus.BUS.from.NODE.p.to.NODE   presence to a node
  *   agentbus.BUS.from.NODE.p.all       presence to all
+ *                                      presence of a node to itself is of its claim, see agent-nats-claim-private.h
  *   agentbus.BUS.from.NODE.c.to.NODE   control to a node
  *
  * Each name is one token, see agent-nats-token-private.h. In the names of streams and consumers, there is '=' instead
@@ -45,6 +46,7 @@ const char            *_agent_nats_subjects_get_token       (AgentNatsSubjects  
 const char            *_agent_nats_subjects_get_stream      (AgentNatsSubjects  *self);
 const char            *_agent_nats_subjects_get_consumer    (AgentNatsSubjects  *self);
 const char            *_agent_nats_subjects_get_inbox       (AgentNatsSubjects  *self);
+const char            *_agent_nats_subjects_get_self        (AgentNatsSubjects  *self);
 const AgentNatsPeer   *_agent_nats_subjects_get_peer        (AgentNatsSubjects  *self,
                                                              const char         *node);
 char                  *_agent_nats_subjects_make_from_all   (AgentNatsSubjects  *self,

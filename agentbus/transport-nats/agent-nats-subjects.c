@@ -21,6 +21,7 @@ struct _AgentNatsSubjects
   char       *stream;   /* (owned) */
   char       *consumer; /* (owned) */
   char       *inbox;    /* (owned) */
+  char       *self;     /* (owned): presence of this node to itself */
   gsize       any_length;
   GHashTable *peers;   /* (owned): from the id of a node to an AgentNatsPeer */
   GHashTable *sources; /* (owned): from a token to an AgentNatsSource */
@@ -69,6 +70,7 @@ _agent_nats_subjects_new (const char *bus_name,
   self->stream = g_strconcat ("AB_", g_strdelimit (bus, "%", '='), NULL);
   self->consumer = g_strdelimit (g_strdup (self->token), "%", '=');
   self->inbox = g_strconcat ("_INBOX_", self->token, NULL);
+  self->self = g_strconcat (self->own, ".p.to.", self->token, NULL);
   self->all.presence = g_strconcat (self->own, ".p.all", NULL);
   self->peers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, subjects_free_peer);
   self->sources = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, subjects_free_source);
@@ -87,6 +89,7 @@ _agent_nats_subjects_free (AgentNatsSubjects *self)
   g_free (self->stream);
   g_free (self->consumer);
   g_free (self->inbox);
+  g_free (self->self);
   g_free (self);
 }
 
@@ -133,6 +136,12 @@ const char *
 _agent_nats_subjects_get_inbox (AgentNatsSubjects *self)
 {
   return self->inbox;
+}
+
+const char *
+_agent_nats_subjects_get_self (AgentNatsSubjects *self)
+{
+  return self->self;
 }
 
 /* --- To others --- */

@@ -41,14 +41,19 @@
  * }
  * ```
  *
- * It fails to open if no server can be reached, if the server has no JetStream, or if it does not let the node in.
- * After that, it connects again by itself whenever the connection is lost: to the same server, to another one of
+ * It fails to open if no server can be reached, if the server has no JetStream, or if it does not let the node in. If
+ * another process is the node already, it fails with `AGENT_BUS_ERROR_EXISTS`. A process that has died does not count,
+ * but if its server does not know that yet, opening takes half a second longer. Nodes that have lost each other, such as
+ * one whose connection is lost while another one takes its id, are both told by [signal@AgentBus.Transport::refused]
+ * when they meet.
+ *
+ * Once it is open, it connects again by itself whenever the connection is lost: to the same server, to another one of
  * [property@AgentBusNats.NatsTransport:urls], or to one that a server has told of. A server that does not answer any
  * more is noticed after 1.5 seconds.
  *
  * Its properties may be read in any thread. Its signals are emitted in the context that was the thread default where it
- * was made. Of its own, it uses the thread of the transport and three of libnats, and one more while it connects or
- * closes.
+ * was made. Of its own, it uses the thread of the transport and three of libnats, one more with TLS, and one more while it
+ * connects or closes.
  *
  * ## From Python
  *
@@ -410,7 +415,9 @@ nats_transport_install_identity (void)
    * AgentNatsTransport:credentials-file:
    *
    * The file with the JWT and the seed of the user, as the tool `nsc` writes it. It is read whenever the transport
-   * connects.
+   * connects. Opening fails with `G_IO_ERROR_NOT_FOUND` if there is no such file, and with
+   * `G_IO_ERROR_PERMISSION_DENIED` if the server does not trust who has signed it, or if it has expired. A server ends the
+   * connection of a user that expires: then the transport is `LOST` until the file has been replaced.
    *
    * Since: 0.2
    */

@@ -2,6 +2,9 @@
 
 #include "config.h"
 
+#include <sys/mman.h>
+
+#include "message/agent-envelope-private.h"
 #include "test-actors.h"
 #include "test-hub.h"
 #include "test-world.h"
@@ -369,6 +372,38 @@ test_stopped_at_start (TestFixture *f)
   test_hub_free (hub);
 }
 
+/* --- What cannot be sent --- */
+
+/* A request that no engine carries fails as one that is not valid: to send it again later is of no use. */
+static void
+test_too_long (TestFixture *f)
+{
+  const gsize size = AGENT_ENVELOPE_SIZE_MAX;
+  gpointer    pages = mmap (NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  Pair        pair;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GVariant) payload = NULL;
+  g_autoptr (AgentActor) boss = NULL;
+  g_autoptr (AgentTask) task = NULL;
+
+  if (pages == MAP_FAILED)
+    {
+      g_test_skip ("There is no room for a long payload");
+      return;
+    }
+
+  pair = pair_new (f, 1000);
+  bytes = g_bytes_new_static (pages, size);
+  payload = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
+  boss = agent_actor_new ("boss");
+  test_world_join (pair.world, 0, boss);
+  task = agent_actor_request (boss, "t", NULL, payload);
+  test_world_wait (pair.world, agent_task_has_finished (task));
+  g_assert_error (agent_task_get_error (task), AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE);
+  pair_free (&pair);
+  munmap (pages, size);
+}
+
 /* --- What a node may do --- */
 
 /* A node speaks for its own subscribers only. */
@@ -431,6 +466,7 @@ main (int    argc,
   test_add ("/agentbus/link-faults/dead-at-stop", test_dead_at_stop);
   test_add ("/agentbus/link-faults/dropped-alone", test_dropped_alone);
   test_add ("/agentbus/link-faults/stopped-at-start", test_stopped_at_start);
+  test_add ("/agentbus/link-faults/too-long", test_too_long);
   test_add ("/agentbus/link-faults/forged", test_forged);
   test_add ("/agentbus/link-faults/allow", test_allow);
 

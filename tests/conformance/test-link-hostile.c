@@ -188,7 +188,7 @@ villain_add_message (Villain           *self,
   GByteArray *bytes = _agent_packet_writer_begin (
       writer, g_rand_boolean (self->rand) ? AGENT_RECORD_MESSAGE : AGENT_RECORD_GROUPED, member);
 
-  g_assert_true (_agent_envelope_append (bytes, message, NULL));
+  g_assert_true (_agent_envelope_append (bytes, message, NULL, NULL));
   _agent_packet_writer_end (writer);
 }
 

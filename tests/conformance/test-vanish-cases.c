@@ -160,6 +160,31 @@ test_server_killed (TestWorld *world)
     g_assert_cmpuint (test_world_number (t->messages->pdata[i]), ==, i);
 }
 
+/* A node leaves while the server of the engine is away, so it cannot say so. What is sent to it until it is taken for gone is lost
+ * with it: nothing of that is refused. */
+static void
+test_gone_while_server_is_away (TestWorld *world)
+{
+  g_autoptr (TestRecorder) x = test_world_add (world, 0, "x");
+  g_autoptr (TestRecorder) t = test_world_add (world, 1, "t");
+  guint next = 0;
+
+  if (world->engine->kill == NULL)
+    return;
+
+  world->engine->kill (world->of_engine);
+  test_world_drop (world, 1);
+  world->engine->restart (world->of_engine);
+  while (test_world_has_name (world, 0, "t"))
+    {
+      test_world_send (world, 0, test_world_message (AGENT_CHANNEL_DATA, "x", "t", next++));
+      test_world_turn (world);
+    }
+  test_world_wait (world, strstr (world->nodes[0].events->str, "-b") != NULL);
+  g_assert_cmpstr (world->nodes[0].refused->str, ==, "");
+  g_assert_cmpuint (test_world_figure (world, 0, "refused"), ==, 0);
+}
+
 /* The server is stopped for a while without ending. */
 static void
 test_server_frozen (TestWorld *world)
@@ -186,6 +211,7 @@ const TestWorldCase test_vanish_cases[] = {
   { "vanish/requester-dropped", 2, test_requester_dropped },
   { "vanish/comes-again", 2, test_comes_again },
   { "vanish/server-killed", 2, test_server_killed },
+  { "vanish/gone-while-server-is-away", 2, test_gone_while_server_is_away },
   { "vanish/server-frozen", 2, test_server_frozen },
   { NULL },
 };

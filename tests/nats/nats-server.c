@@ -81,6 +81,39 @@ test_nats_server_new_without_jetstream (void)
   return self;
 }
 
+/* With JetStream. They are there, but may not have agreed yet on who leads them.
+ *
+ * @servers: (out): an array for @n servers */
+void
+test_nats_server_new_cluster (TestNatsServer *servers[],
+                              guint           n)
+{
+  g_autofree guint *ports = g_new (guint, n);
+  g_autoptr (GString) routes = g_string_new (NULL);
+
+  for (guint i = 0; i < n; i++)
+    {
+      ports[i] = server_find_port ();
+      g_string_append_printf (routes, "%s\"nats://127.0.0.1:%u\"", i > 0 ? ", " : "", ports[i]);
+    }
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *configuration = NULL;
+
+      servers[i] = server_new ();
+      configuration = g_strdup_printf ("server_name: \"%c\"\n"
+                                       "jetstream { store_dir: \"%s/store\", max_mem: 64MB, max_file: 2GB }\n"
+                                       "cluster { name: \"test\", listen: \"127.0.0.1:%u\", routes: [ %s ] }\n",
+                                       'a' + i,
+                                       servers[i]->folder,
+                                       ports[i],
+                                       routes->str);
+      server_write_configuration (servers[i], configuration);
+      test_nats_server_start (servers[i]);
+    }
+}
+
 static void
 server_remove (const char *path)
 {

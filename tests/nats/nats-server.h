@@ -22,6 +22,9 @@ char           *test_nats_find          (void);
 TestNatsServer *test_nats_server_new    (const char     *more_configuration);
 TestNatsServer *test_nats_server_new_without_jetstream
                                         (void);
+void            test_nats_server_new_cluster
+                                        (TestNatsServer *servers[],
+                                         guint           n);
 void            test_nats_server_free   (TestNatsServer *self);
 void            test_nats_server_start  (TestNatsServer *self);
 void            test_nats_server_signal (TestNatsServer *self,

@@ -2,11 +2,12 @@
 
 #include "config.h"
 
+#include "nats-keys.h"
 #include "nats-node.h"
+#include "nats-proxy.h"
 #include "nats-server.h"
 
 #include <gio/gio.h>
-#include <glib/gstdio.h>
 #include <string.h>
 
 #include "bus/agent-transport-private.h"
@@ -170,131 +171,18 @@ test_changed_password (void)
 
 /* --- Keys --- */
 
-static gboolean
-run_openssl (const char *folder,
-             const char *arguments)
-{
-  g_autofree char *line = g_strconcat ("openssl ", arguments, NULL);
-  g_auto (GStrv) argv = NULL;
-  gint status = 1;
-
-  g_assert_true (g_shell_parse_argv (line, NULL, &argv, NULL));
-  return g_spawn_sync (folder,
-                       argv,
-                       NULL,
-                       G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL,
-                       NULL,
-                       NULL,
-                       NULL,
-                       NULL,
-                       &status,
-                       NULL) &&
-         status == 0;
-}
-
-static void
-remove_folder (const char *path)
-{
-  g_autoptr (GDir) folder = g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while ((name = g_dir_read_name (folder)) != NULL)
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
-
-      g_remove (child);
-    }
-  g_rmdir (path);
-}
-
-static char *
-path_in (const char *folder,
-         const char *name)
-{
-  return g_build_filename (folder, name, NULL);
-}
-
-/* An NKey is text of a prefix, 32 bytes, and a checksum. */
-static char *
-encode_nkey (const guint8 *prefix,
-             gsize         n_prefix,
-             const guint8 *key)
-{
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-  g_autoptr (GByteArray) bytes = g_byte_array_new ();
-  GString *text = g_string_new (NULL);
-  guint16  sum = 0;
-  guint    bits = 0, n_bits = 0;
-
-  g_byte_array_append (bytes, prefix, n_prefix);
-  g_byte_array_append (bytes, key, 32);
-  for (guint i = 0; i < bytes->len; i++)
-    {
-      sum ^= bytes->data[i] << 8;
-      for (guint j = 0; j < 8; j++)
-        sum = (sum & 0x8000) != 0 ? (sum << 1) ^ 0x1021 : sum << 1;
-    }
-  g_byte_array_append (bytes, (guint8[]){ sum & 0xff, sum >> 8 }, 2);
-
-  for (guint i = 0; i < bytes->len; i++)
-    {
-      bits = (bits << 8) | bytes->data[i];
-      for (n_bits += 8; n_bits >= 5; n_bits -= 5)
-        g_string_append_c (text, digits[(bits >> (n_bits - 5)) & 31]);
-    }
-  if (n_bits > 0)
-    g_string_append_c (text, digits[(bits << (5 - n_bits)) & 31]);
-  return g_string_free (text, FALSE);
-}
-
-/* Returns the last 32 bytes of a file: in DER, there is the key. */
-static guint8 *
-read_key (const char *folder,
-          const char *name)
-{
-  g_autofree char *path = path_in (folder, name);
-  g_autofree char *der = NULL;
-  gsize            size;
-
-  g_assert_true (g_file_get_contents (path, &der, &size, NULL));
-  return g_memdup2 (der + size - 32, 32);
-}
-
-/* Writes a seed and returns the public key, or NULL if there is no openssl that can. */
-static char *
-make_nkey (const char *folder,
-           const char *seed_name)
-{
-  static const guint8 user[] = { 20 << 3 };
-  static const guint8 seed_of_user[] = { (18 << 3) | (20 >> 2), ((20 << 3) & 31) << 3 };
-  g_autofree guint8  *secret = NULL;
-  g_autofree guint8  *public = NULL;
-  g_autofree char    *seed = NULL;
-  g_autofree char    *path = path_in (folder, seed_name);
-
-  if (!run_openssl (folder, "genpkey -algorithm ed25519 -outform DER -out key.der") ||
-      !run_openssl (folder, "pkey -in key.der -inform DER -pubout -outform DER -out public.der"))
-    return NULL;
-
-  secret = read_key (folder, "key.der");
-  public = read_key (folder, "public.der");
-  seed = encode_nkey (seed_of_user, 2, secret);
-  g_assert_true (g_file_set_contents (path, seed, -1, NULL));
-  return encode_nkey (user, 1, public);
-}
-
 static void
 test_nkey (void)
 {
   g_autofree char *folder = g_dir_make_tmp ("agentbus-nats-XXXXXX", NULL);
-  g_autofree char *nkey = make_nkey (folder, "right.seed");
-  g_autofree char *other = make_nkey (folder, "wrong.seed");
+  g_autofree char *nkey = test_nats_key_new (folder, "right", TEST_NATS_KEY_USER);
+  g_autofree char *other = test_nats_key_new (folder, "wrong", TEST_NATS_KEY_USER);
 
   if (nkey != NULL && other != NULL)
     {
       g_autofree char *users = g_strdup_printf ("authorization: { users: [ { nkey: %s } ] }", nkey);
-      g_autofree char *right_seed = path_in (folder, "right.seed");
-      g_autofree char *wrong_seed = path_in (folder, "wrong.seed");
+      g_autofree char *right_seed = test_nats_path (folder, "right.seed");
+      g_autofree char *wrong_seed = test_nats_path (folder, "wrong.seed");
       g_autoptr (TestNatsServer) server = test_nats_server_new (users);
       const char *const urls[] = { server->url, NULL };
       g_autoptr (TestNatsNode) right =
@@ -313,7 +201,7 @@ test_nkey (void)
       g_test_skip ("openssl cannot make keys");
     }
 
-  remove_folder (folder);
+  test_nats_remove_folder (folder);
 }
 
 /* --- Certificates --- */
@@ -328,7 +216,7 @@ make_authority (const char *folder,
                                                 name,
                                                 name);
 
-  return run_openssl (folder, arguments);
+  return test_nats_openssl (folder, arguments);
 }
 
 static gboolean
@@ -340,7 +228,7 @@ make_certificate (const char *folder,
   g_autofree char *request = g_strdup_printf (
       "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=%s -keyout %s.key -out %s.csr", name, name, name);
   g_autofree char *extension = g_strdup_printf ("subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n", who);
-  g_autofree char *path = path_in (folder, "extension");
+  g_autofree char *path = test_nats_path (folder, "extension");
   g_autofree char *sign = g_strdup_printf (
       "x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days 2 -extfile extension -out %s.pem",
       name,
@@ -349,7 +237,7 @@ make_certificate (const char *folder,
       name);
 
   g_assert_true (g_file_set_contents (path, extension, -1, NULL));
-  return run_openssl (folder, request) && run_openssl (folder, sign);
+  return test_nats_openssl (folder, request) && test_nats_openssl (folder, sign);
 }
 
 static gboolean
@@ -376,13 +264,13 @@ start_with_certificates (const char *folder)
 
 /* @name: (nullable): of the certificate */
 static TestNatsNode *
-new_with_certificate (TestNatsServer *server,
-                      const char     *folder,
-                      const char     *authority,
-                      const char     *name,
-                      const char     *node_id)
+new_with_certificate_at (const char *url,
+                         const char *folder,
+                         const char *authority,
+                         const char *name,
+                         const char *node_id)
 {
-  const char *const urls[] = { server->url, NULL };
+  const char *const urls[] = { url, NULL };
   g_autofree char  *ca = g_strdup_printf ("%s/%s.pem", folder, authority);
   g_autofree char  *certificate = name != NULL ? g_strdup_printf ("%s/%s.pem", folder, name) : NULL;
   g_autofree char  *key = name != NULL ? g_strdup_printf ("%s/%s.key", folder, name) : NULL;
@@ -394,6 +282,16 @@ new_with_certificate (TestNatsServer *server,
                              "certificate-file", certificate,
                              "key-file", key,
                              NULL);
+}
+
+static TestNatsNode *
+new_with_certificate (TestNatsServer *server,
+                      const char     *folder,
+                      const char     *authority,
+                      const char     *name,
+                      const char     *node_id)
+{
+  return new_with_certificate_at (server->url, folder, authority, name, node_id);
 }
 
 static void
@@ -470,6 +368,60 @@ try_much_encrypted (const char *folder)
   g_assert_cmpuint (planner->n_states[AGENT_TRANSPORT_STATE_LOST], ==, 0);
 }
 
+static gboolean
+tick (gpointer data)
+{
+  g_atomic_int_inc ((guint *) data);
+  return G_SOURCE_CONTINUE;
+}
+
+/* (transfer full): of a source that ticks each ten milliseconds */
+static GSource *
+start_ticks (TestThread *thread,
+             guint      *n)
+{
+  GSource *source = g_timeout_source_new (10);
+
+  g_source_set_callback (source, tick, n, NULL);
+  g_source_attach (source, thread->context);
+  return source;
+}
+
+/* What has come in ends within a record, and nothing follows, so the thread of the transport waits in a read. The connection is
+ * given up as one that is silent, and another one is made. */
+static void
+try_half_record (const char *folder)
+{
+  g_autoptr (TestNatsServer) server = start_with_certificates (folder);
+  g_autoptr (TestNatsProxy) proxy = test_nats_proxy_new (server->port);
+  g_autoptr (TestNatsNode) planner =
+      new_with_certificate_at (test_nats_proxy_get_url (proxy), folder, "authority", "planner", "planner");
+  TestThread *clock = test_thread_new ();
+  guint       n_ticks = 0;
+  guint       n;
+  g_autoptr (GSource) source = NULL;
+
+  g_assert_true (test_nats_node_open (planner, NULL));
+  test_nats_proxy_stall (proxy);
+  source = start_ticks (clock, &n_ticks);
+  test_nats_node_wait_state (planner, AGENT_TRANSPORT_STATE_LOST, 1);
+
+  /* After some 200 ticks. nats.c alone would have waited for 1000. */
+  n = g_atomic_int_get (&n_ticks);
+  g_test_message ("%u ticks", n);
+  g_assert_cmpuint (n, <, 600);
+  g_source_destroy (source);
+  test_thread_free (clock);
+  test_nats_node_wait_state (planner, AGENT_TRANSPORT_STATE_CONNECTED, 2);
+  test_nats_node_send_control (planner, "planner", 1, "stored");
+  g_assert_cmpint (test_nats_node_wait_done (planner, 0), ==, -1);
+
+  /* To close ends, too. */
+  test_nats_proxy_stall (proxy);
+  test_nats_node_send_control (planner, "planner", 2, "its acknowledgement does not come");
+  test_nats_node_close (planner, NULL);
+}
+
 static void
 test_certificates (void)
 {
@@ -479,13 +431,14 @@ test_certificates (void)
     {
       try_certificates (folder);
       try_much_encrypted (folder);
+      try_half_record (folder);
     }
   else
     {
       g_test_skip ("openssl cannot make certificates");
     }
 
-  remove_folder (folder);
+  test_nats_remove_folder (folder);
 }
 
 int

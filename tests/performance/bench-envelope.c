@@ -84,7 +84,7 @@ envelope_time_append (AgentMessage *message)
     {
       if (packet->len > PACKET_SIZE)
         g_byte_array_set_size (packet, 0);
-      if (!_agent_envelope_append (packet, message, NULL))
+      if (!_agent_envelope_append (packet, message, NULL, NULL))
         g_error ("A message was not written");
     }
 
@@ -99,12 +99,12 @@ envelope_fill_packet (AgentMessage *message,
   g_autoptr (GByteArray) packet = g_byte_array_new ();
   guint8 zeros[8] = { 0 };
 
-  _agent_envelope_append (packet, message, NULL);
+  _agent_envelope_append (packet, message, NULL, NULL);
   *size = packet->len;
   while (packet->len < PACKET_SIZE)
     {
       g_byte_array_append (packet, zeros, -packet->len & 7);
-      _agent_envelope_append (packet, message, NULL);
+      _agent_envelope_append (packet, message, NULL, NULL);
     }
 
   return g_byte_array_free_to_bytes (g_steal_pointer (&packet));

@@ -39,7 +39,7 @@ test_envelope_write (AgentMessage *message)
 {
   GByteArray *packet = g_byte_array_new ();
 
-  g_assert_true (_agent_envelope_append (packet, message, NULL));
+  g_assert_true (_agent_envelope_append (packet, message, NULL, NULL));
   return packet;
 }
 

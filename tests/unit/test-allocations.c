@@ -180,7 +180,7 @@ test_envelopes (TestFixture *f)
   if (skip ())
     return;
 
-  g_assert_true (_agent_envelope_append (packet, message, NULL));
+  g_assert_true (_agent_envelope_append (packet, message, NULL, NULL));
   bytes = g_bytes_new (packet->data, packet->len);
   for (guint i = 0; i < 2 * N_ROUNDS; i++)
     {
@@ -188,7 +188,7 @@ test_envelopes (TestFixture *f)
         n_before = counting_malloc_n_allocations ();
       agent_message_unref (_agent_envelope_read (bytes, 0, g_bytes_get_size (bytes), NULL));
       g_byte_array_set_size (packet, 0);
-      g_assert_true (_agent_envelope_append (packet, message, NULL));
+      g_assert_true (_agent_envelope_append (packet, message, NULL, NULL));
     }
   g_assert_cmpuint (counting_malloc_n_allocations (), ==, n_before);
 }

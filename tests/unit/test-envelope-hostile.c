@@ -208,7 +208,7 @@ test_outside_of_packet (void)
   g_autoptr (GBytes) packet = NULL;
   g_autoptr (GBytes) cut = NULL;
 
-  g_assert_true (_agent_envelope_append (two, message, NULL));
+  g_assert_true (_agent_envelope_append (two, message, NULL, NULL));
   packet = g_bytes_new_static (two->data, size);
   cut = g_bytes_new_static (two->data, size - 1);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -459,7 +459,7 @@ test_forged_ready (void)
   g_autoptr (AgentMessage) message = agent_message_new_agent_ready (info);
   g_autoptr (GByteArray) packet = g_byte_array_new ();
 
-  g_assert_true (_agent_envelope_append (packet, message, "b"));
+  g_assert_true (_agent_envelope_append (packet, message, "b", NULL));
   assert_refused (packet, "“source” is not the agent");
 }
 

@@ -213,7 +213,7 @@ test_source (void)
   g_autoptr (GByteArray) packet = g_byte_array_new ();
   g_autoptr (AgentMessage) read = NULL;
 
-  g_assert_true (_agent_envelope_append (packet, message, "someone else"));
+  g_assert_true (_agent_envelope_append (packet, message, "someone else", NULL));
   read = test_envelope_read (packet, NULL);
   g_assert_cmpstr (agent_message_get_source (read), ==, "someone else");
   g_assert_cmpstr (agent_message_get_target (read), ==, "b");
@@ -278,7 +278,7 @@ test_aligned (void)
       g_autofree char *name = g_strnfill (i + 1, 'x');
       g_autoptr (AgentMessage) message = agent_message_new_activate (name, NULL, g_variant_new_int64 (i));
 
-      g_assert_true (_agent_envelope_append (packet, message, NULL));
+      g_assert_true (_agent_envelope_append (packet, message, NULL, NULL));
       g_assert_cmpuint (packet->len % 8, ==, 0); /* the payload has 8 bytes, and is the end */
       starts[i + 1] = packet->len;
     }
@@ -303,6 +303,7 @@ test_too_long (void)
   g_autoptr (AgentFrame) frame = NULL;
   g_autoptr (AgentMessage) message = NULL;
   g_autoptr (GByteArray) packet = g_byte_array_new ();
+  g_autoptr (GError) error = NULL;
 
   if (pages == MAP_FAILED)
     {
@@ -313,7 +314,8 @@ test_too_long (void)
   bytes = g_bytes_new_static (pages, size);
   frame = agent_frame_new ("k", bytes, NULL);
   message = agent_message_new_frame ("a", "b", frame, AGENT_FRAME_DIRECTION_UPSTREAM);
-  g_assert_false (_agent_envelope_append (packet, message, NULL));
+  g_assert_false (_agent_envelope_append (packet, message, NULL, &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_INVALID_MESSAGE);
   g_assert_cmpuint (packet->len, ==, 0);
   munmap (pages, size);
 }
@@ -342,6 +344,7 @@ test_ttl (void)
 {
   g_autoptr (AgentMessage) message = make_mortal (250);
   g_autoptr (GByteArray) packet = g_byte_array_new ();
+  g_autoptr (GError) error = NULL;
 
   test_clock_freeze ();
   g_assert_cmpuint (get_rest (message), ==, 250);
@@ -356,7 +359,8 @@ test_ttl (void)
   test_clock_advance (248999);
   g_assert_cmpuint (get_rest (message), ==, 1);
   test_clock_advance (1);
-  g_assert_false (_agent_envelope_append (packet, message, NULL));
+  g_assert_false (_agent_envelope_append (packet, message, NULL, &error));
+  g_assert_error (error, AGENT_BUS_ERROR, AGENT_BUS_ERROR_TIMED_OUT);
   g_assert_cmpuint (packet->len, ==, 0);
   test_clock_release ();
 }
@@ -605,7 +609,7 @@ test_large_payload_is_not_copied (void)
       const char *data;
       const char *start;
 
-      g_assert_true (_agent_envelope_append (array, message, NULL));
+      g_assert_true (_agent_envelope_append (array, message, NULL, NULL));
       packet = g_bytes_new (array->data, array->len);
       start = g_bytes_get_data (packet, NULL);
       read = _agent_envelope_read (packet, offset, array->len - offset, NULL);
