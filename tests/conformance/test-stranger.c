@@ -128,7 +128,7 @@ test_stranger_add_message (AgentPacketWriter *writer,
 {
   GByteArray *bytes = _agent_packet_writer_begin (writer, AGENT_RECORD_MESSAGE, NULL);
 
-  g_assert_true (_agent_envelope_append (bytes, message, NULL));
+  g_assert_true (_agent_envelope_append (bytes, message, NULL, NULL));
   _agent_packet_writer_end (writer);
   agent_message_unref (message);
 }
