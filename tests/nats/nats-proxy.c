@@ -16,9 +16,10 @@ struct _TestNatsProxy
   GMainContext   *context;
   GMainLoop      *loop;
   char           *url;
-  guint16         port;        /* of the server */
+  gint            port;        /* (atomic): of the server */
   gint            is_stalling; /* (atomic): the next connection that has something to pass on stalls */
   gint            is_ending;   /* (atomic) */
+  gint            n_running;   /* (atomic): connections */
 };
 
 /* Passes on what there is now. Returns FALSE when the connection has ended. */
@@ -58,12 +59,13 @@ proxy_on_run (GThreadedSocketService *service,
 {
   TestNatsProxy *self = data;
   g_autoptr (GSocketClient) connector = g_socket_client_new ();
-  g_autoptr (GSocketConnection) server = g_socket_client_connect_to_host (connector, "127.0.0.1", self->port, NULL, NULL);
+  g_autoptr (GSocketConnection) server = g_socket_client_connect_to_host (connector, "127.0.0.1", (guint16) g_atomic_int_get (&self->port), NULL, NULL);
   GSocket *to_client = g_socket_connection_get_socket (client);
   GSocket *to_server = server != NULL ? g_socket_connection_get_socket (server) : NULL;
   gboolean is_there = server != NULL;
   gboolean has_stalled = FALSE;
 
+  g_atomic_int_inc (&self->n_running);
   while (is_there && !g_atomic_int_get (&self->is_ending))
     {
       if (has_stalled)
@@ -76,6 +78,7 @@ proxy_on_run (GThreadedSocketService *service,
       if (!has_stalled && (g_socket_condition_check (to_client, G_IO_IN) & (G_IO_IN | G_IO_HUP)))
         is_there = is_there && proxy_pass (to_client, to_server, NULL, NULL);
     }
+  g_atomic_int_add (&self->n_running, -1);
   return TRUE;
 }
 
@@ -95,7 +98,7 @@ test_nats_proxy_new (guint port)
   TestNatsProxy *self = g_new0 (TestNatsProxy, 1);
   guint          own;
 
-  self->port = (guint16) port;
+  g_atomic_int_set (&self->port, (gint) port);
   self->context = g_main_context_new ();
   self->loop = g_main_loop_new (self->context, FALSE);
   g_main_context_push_thread_default (self->context);
@@ -123,7 +126,7 @@ test_nats_proxy_free (TestNatsProxy *self)
     ;
 
   /* Each connection has a reference while it is passed on. */
-  while (g_atomic_int_get (&G_OBJECT (self->service)->ref_count) > 1)
+  while (g_atomic_int_get (&G_OBJECT (self->service)->ref_count) > 1 || g_atomic_int_get (&self->n_running) > 0)
     g_usleep (PROXY_STEP);
   g_object_unref (self->service);
   g_main_loop_unref (self->loop);

@@ -216,11 +216,29 @@ opening_run (gpointer data)
 #define N_RACES 20
 #define N_RACERS 3
 
+/* A node that did not run for half a second could not answer. Then more of them are open, and are told so. */
+static void
+assert_told (Opening *openings)
+{
+  for (guint i = 0; i < N_RACERS; i++)
+    {
+      if (openings[i].is_open)
+        test_nats_node_send_presence (openings[i].node, NULL, "beacon");
+    }
+  for (guint i = 0; i < N_RACERS; i++)
+    {
+      g_autofree char *text = openings[i].is_open ? test_nats_node_wait_refusal (openings[i].node, "“twin”") : NULL;
+
+      g_assert_true (text != NULL || !openings[i].is_open);
+    }
+}
+
 static void
 test_race (void)
 {
   g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
-  Opening openings[N_RACERS] = { 0 };
+  Opening  openings[N_RACERS] = { 0 };
+  gboolean was_told = FALSE;
 
   for (guint i = 0; i < N_RACERS; i++)
     openings[i].node = new_closed (server, "twin");
@@ -237,13 +255,18 @@ test_race (void)
           g_thread_join (threads[i]);
           n_open += openings[i].is_open;
         }
-      g_assert_cmpuint (n_open, ==, 1);
+      g_assert_cmpuint (n_open, >=, 1);
+      if (n_open > 1)
+        {
+          assert_told (openings);
+          was_told = TRUE;
+        }
 
       for (guint i = 0; i < N_RACERS; i++)
         {
           if (openings[i].is_open)
             test_nats_node_close (openings[i].node, NULL);
-          g_assert_cmpuint (openings[i].node->refusals->len, ==, 0);
+          g_assert_true (was_told || openings[i].node->refusals->len == 0);
         }
     }
 
