@@ -11,7 +11,7 @@
 
 /* How long another session may take to answer, in milliseconds. It is waited for only if the server has somebody to give
  * the question to, who may be dead. */
-#define CLAIM_WAIT 500
+#define CLAIM_WAIT 1000
 /* A session that hears packets with its own id asks again after this time, in microseconds. */
 #define CLAIM_QUIET (5 * G_USEC_PER_SEC)
 
@@ -29,7 +29,8 @@ struct _AgentNatsClaim
   char                      *life;         /* (owned) */
   char                      *twin;         /* (owned) (nullable): the life of the other session that was told last */
   gint64                     quiet_until;
-  gboolean                   is_asking; /* the owner waits for held() or taken() */
+  gboolean                   is_asking;  /* the owner waits for held() or taken() */
+  gboolean                   asks_again; /* a session has asked that may not have heard this one */
   gboolean                   is_held;
   gboolean                   is_taken; /* the owner is to be told */
 };
@@ -71,6 +72,8 @@ claim_meet (AgentNatsClaim *self,
     }
 }
 
+static void claim_ask (AgentNatsClaim *self);
+
 /* Nobody answers a question in its inbox: the permissions of a node need not allow that. Either the server says that
  * nobody hears it, or the time is over, or the connection is. */
 static void
@@ -78,8 +81,15 @@ claim_on_no_answer (gpointer      data,
                     natsMsg      *reply,
                     const GError *error)
 {
-  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED))
-    claim_hold (data);
+  AgentNatsClaim *self = data;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED))
+    return;
+
+  if (self->is_asking && self->asks_again)
+    claim_ask (self);
+  else
+    claim_hold (self);
 }
 
 static void
@@ -87,6 +97,7 @@ claim_ask (AgentNatsClaim *self)
 {
   g_autofree char *text = g_strconcat (CLAIM_ASK " ", self->life, NULL);
 
+  self->asks_again = FALSE;
   _agent_nats_requests_ask (self->requests, claim_get_subject (self), text, claim_on_no_answer, self);
 }
 
@@ -104,13 +115,18 @@ claim_answer (AgentNatsClaim *self,
 }
 
 /* Of those that ask at the same time, the lowest life gets it: it answers the others, and holds the id when nobody has
- * answered it in time. A question alone refuses nobody, since it may be one of a session that is dead. */
+ * answered it in time. A question alone refuses nobody, since it may be one of a session that is dead. But a lower life may
+ * have subscribed after this session has asked, so this one asks it when its own question is not answered. */
 static void
 claim_hear_question (AgentNatsClaim *self,
                      const char     *asker)
 {
-  if (strcmp (asker, self->life) != 0 && (self->is_held || strcmp (self->life, asker) < 0))
+  const gint order = strcmp (self->life, asker);
+
+  if (order != 0 && (self->is_held || order < 0))
     claim_answer (self, asker);
+  else if (order > 0)
+    self->asks_again = TRUE;
 }
 
 static void

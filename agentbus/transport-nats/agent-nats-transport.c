@@ -43,7 +43,7 @@
  *
  * It fails to open if no server can be reached, if the server has no JetStream, or if it does not let the node in. If
  * another process is the node already, it fails with `AGENT_BUS_ERROR_EXISTS`. A process that has died does not count,
- * but if its server does not know that yet, opening takes half a second longer. Nodes that have lost each other, such as
+ * but if its server does not know that yet, opening takes a second longer. Nodes that have lost each other, such as
  * one whose connection is lost while another one takes its id, are both told by [signal@AgentBus.Transport::refused]
  * when they meet.
  *

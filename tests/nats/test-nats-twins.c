@@ -216,7 +216,7 @@ opening_run (gpointer data)
 #define N_RACES 20
 #define N_RACERS 3
 
-/* A node that did not run for half a second could not answer. Then more of them are open, and are told so. */
+/* A node that did not run for a second could not answer. Then more of them are open, and are told so. */
 static void
 assert_told (Opening *openings)
 {
