@@ -17,7 +17,9 @@ G_BEGIN_DECLS
  * a number, its life: what is from its own earlier connection has the same.
  *
  *   ask LIFE          who has the id of the node that LIFE wants to be, or is?
- *   have LIFE ASKER   LIFE has it, or is to get it of those that ask at the same time; ASKER has asked
+ *   ask LIFE OTHER    the same, for OTHER alone, which has asked and may not have heard it
+ *   want LIFE ASKER   LIFE asks, too, and is to get it of the two; ASKER has asked
+ *   have LIFE ASKER   LIFE has it; ASKER has asked, or wants it
  *
  * All functions are called in the thread of the context. The owner must not free the claim within its functions.
  */

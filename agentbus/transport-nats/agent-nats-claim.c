@@ -16,6 +16,7 @@
 #define CLAIM_QUIET (5 * G_USEC_PER_SEC)
 
 #define CLAIM_ASK "ask"
+#define CLAIM_WANT "want"
 #define CLAIM_HAVE "have"
 
 struct _AgentNatsClaim
@@ -53,7 +54,7 @@ claim_hold (AgentNatsClaim *self)
   self->owner->held (self->data);
 }
 
-/* Another session has the id. The owner ends the claim when it is told that, which must not be within a drain. */
+/* Another session has the id, or is to get it. The owner ends the claim when it is told that, which must not be within a drain. */
 static void
 claim_meet (AgentNatsClaim *self,
             const char     *life)
@@ -90,27 +91,68 @@ claim_ask (AgentNatsClaim *self)
   _agent_nats_requests_ask (self->requests, claim_get_subject (self), text, claim_on_no_answer, self);
 }
 
-/* --- The questions of others --- */
+/* --- What others say --- */
 
-/* @asker: the life that has asked */
+/* @to: the life that is meant */
 static void
-claim_answer (AgentNatsClaim *self,
-              const char     *asker)
+claim_say (AgentNatsClaim *self,
+           const char     *what,
+           const char     *to)
 {
-  g_autofree char *text = g_strdup_printf (CLAIM_HAVE " %s %s", self->life, asker);
+  g_autofree char *text = g_strdup_printf ("%s %s %s", what, self->life, to);
 
   if (_agent_nats_connection_is_usable (self->connection))
     natsConnection_PublishString (_agent_nats_connection_get_nats (self->connection), claim_get_subject (self), text);
 }
 
-/* Of those that ask at the same time, the lowest life gets it: it answers the others, and holds the id when nobody has
- * answered it in time. A question alone refuses nobody, since it may be one of a session that is dead. */
+/* Of those that ask at the same time, the lowest life gets it: it holds the id when nobody has answered it in time. A
+ * question alone refuses nobody, since it may be one of a session that is dead. */
+static gboolean
+claim_answer (AgentNatsClaim *self,
+              const char     *asker)
+{
+  const gboolean is_first = self->is_asking && strcmp (self->life, asker) < 0;
+
+  if (self->is_held)
+    claim_say (self, CLAIM_HAVE, asker);
+  else if (is_first)
+    claim_say (self, CLAIM_WANT, asker);
+
+  return self->is_held || is_first;
+}
+
+/* A lower life may have begun to ask too late to hear the question of this session, so that is repeated. */
 static void
 claim_hear_question (AgentNatsClaim *self,
                      const char     *asker)
 {
-  if (strcmp (asker, self->life) != 0 && (self->is_held || strcmp (self->life, asker) < 0))
-    claim_answer (self, asker);
+  if (strcmp (asker, self->life) != 0 && !claim_answer (self, asker) && self->is_asking)
+    claim_say (self, CLAIM_ASK, asker);
+}
+
+/* One that asks does not know that this session has the id meanwhile. */
+static void
+claim_hear_wish (AgentNatsClaim *self,
+                 const char     *life)
+{
+  if (self->is_held)
+    claim_say (self, CLAIM_HAVE, life);
+  else
+    claim_meet (self, life);
+}
+
+/* @life: of another session, which speaks to this one */
+static void
+claim_hear_own (AgentNatsClaim *self,
+                const char     *what,
+                const char     *life)
+{
+  if (strcmp (what, CLAIM_ASK) == 0)
+    claim_answer (self, life);
+  else if (strcmp (what, CLAIM_WANT) == 0)
+    claim_hear_wish (self, life);
+  else if (strcmp (what, CLAIM_HAVE) == 0)
+    claim_meet (self, life);
 }
 
 static void
@@ -122,8 +164,8 @@ claim_hear (AgentNatsClaim *self,
 
   if (n == 2 && strcmp (words[0], CLAIM_ASK) == 0)
     claim_hear_question (self, words[1]);
-  else if (n == 3 && strcmp (words[0], CLAIM_HAVE) == 0 && strcmp (words[2], self->life) == 0 && strcmp (words[1], self->life) != 0)
-    claim_meet (self, words[1]);
+  else if (n == 3 && strcmp (words[2], self->life) == 0 && strcmp (words[1], self->life) != 0)
+    claim_hear_own (self, words[0], words[1]);
 }
 
 static void
@@ -206,8 +248,8 @@ _agent_nats_claim_suspect (AgentNatsClaim *self)
   claim_ask (self);
 }
 
-/* To be called after each read. If the server has said that nobody hears the question of this session, this was before it
- * has taken that of another one. */
+/* To be called after each read. Once the server has said that nobody hears the question of this session, others are told
+ * that it has the id. But the question of another one may come in before that. */
 void
 _agent_nats_claim_drain (AgentNatsClaim *self)
 {
