@@ -28,7 +28,7 @@ struct _AgentNatsClaim
   AgentNatsConnection       *connection;   /* (unowned) (nullable) */
   natsSubscription          *subscription; /* (owned) (nullable): of what the node says to itself */
   char                      *life;         /* (owned) */
-  char                      *twin;         /* (owned) (nullable): the life of the other session that was told last */
+  GHashTable                *twins;        /* (owned): the lives of other sessions that were told */
   gint64                     quiet_until;
   gboolean                   is_asking; /* the owner waits for held() or taken() */
   gboolean                   is_held;
@@ -59,10 +59,8 @@ static void
 claim_meet (AgentNatsClaim *self,
             const char     *life)
 {
-  if (self->is_held && g_strcmp0 (self->twin, life) != 0)
+  if (self->is_held && g_hash_table_add (self->twins, g_strdup (life)))
     {
-      g_free (self->twin);
-      self->twin = g_strdup (life);
       self->owner->twin (self->data);
     }
   else if (self->is_asking)
@@ -192,6 +190,7 @@ _agent_nats_claim_new (GMainContext              *context,
   self->owner = owner;
   self->data = data;
   self->requests = _agent_nats_requests_new (context, _agent_nats_subjects_get_inbox (subjects), CLAIM_WAIT);
+  self->twins = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->life = g_strdup_printf ("%08x%08x", g_random_int (), g_random_int ());
   return self;
 }
@@ -204,7 +203,7 @@ _agent_nats_claim_free (AgentNatsClaim *self)
 
   _agent_nats_requests_free (self->requests);
   g_free (self->life);
-  g_free (self->twin);
+  g_hash_table_unref (self->twins);
   g_free (self);
 }
 

@@ -390,6 +390,37 @@ test_answers (void)
   try_answer ("have");
 }
 
+/* Each one that has the id, too, is told once, in whichever order they speak. Nothing else that comes in does anything. */
+static void
+test_many_twins (void)
+{
+  static const char *const texts[] = { "", " ", "ask", "have", "have  ", "want 3", "have 3 4", "\xff\n", "have 1 %s", "have 2 %s", "have 1 %s", "have 2 %s", "have %s %s", "ask %s" };
+  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
+  g_autoptr (TestNatsNode) node = new_closed (server, "twin");
+  Opening          opening = { .node = node };
+  Voice            voice;
+  GThread         *thread;
+  g_autofree char *question = NULL;
+
+  voice_init (&voice, server);
+  question = begin_to_open (&opening, &voice, &thread);
+  g_thread_join (thread);
+  g_assert_true (opening.is_open);
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr (GString) text = g_string_new (texts[i]);
+
+      g_string_replace (text, "%s", question + strlen ("ask "), 0);
+      voice_say (&voice, text->str);
+    }
+
+  g_assert_cmpint (natsConnection_PublishString (voice.connection, "agentbus.default.from.other.d.to.twin", "last"), ==, NATS_OK);
+  test_nats_node_wait_packets (node, 1);
+  test_thread_sync (node->thread);
+  g_assert_cmpuint (node->refusals->len, ==, 2);
+  voice_clear (&voice);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -410,5 +441,6 @@ main (int   argc,
   test_add_func ("/agentbus/nats-twins/race", test_race);
   test_add_func ("/agentbus/nats-twins/late-question", test_late_question);
   test_add_func ("/agentbus/nats-twins/answers", test_answers);
+  test_add_func ("/agentbus/nats-twins/many-twins", test_many_twins);
   return g_test_run ();
 }
