@@ -11,7 +11,8 @@ G_BEGIN_DECLS
  * The claim of a session to the id of its node. A server does not mind two nodes with one id: both would read what is
  * meant for one. So a session asks, before it subscribes anything else, whether another one has the id. Only a session
  * that lives answers; what a dead one has left at the server does not, and the server tells at once if nobody is there.
- * Two nodes that have lost each other may have the id both: then each asks when it hears packets with its own id.
+ * Two nodes that have lost each other, or that open at once at two servers of a cluster, may have the id both: then each asks
+ * when it hears packets with its own id.
  *
  * Questions and answers are presence of the node to itself, so that no further permission is needed. Each session has
  * a number, its life: what is from its own earlier connection has the same.
