@@ -11,13 +11,16 @@ G_BEGIN_DECLS
  * The claim of a session to the id of its node. A server does not mind two nodes with one id: both would read what is
  * meant for one. So a session asks, before it subscribes anything else, whether another one has the id. Only a session
  * that lives answers; what a dead one has left at the server does not, and the server tells at once if nobody is there.
- * Two nodes that have lost each other may have the id both: then each asks when it hears packets with its own id.
+ * Two nodes that have lost each other, or that open at once at two servers of a cluster, may have the id both: then each asks
+ * when it hears packets with its own id.
  *
  * Questions and answers are presence of the node to itself, so that no further permission is needed. Each session has
  * a number, its life: what is from its own earlier connection has the same.
  *
  *   ask LIFE          who has the id of the node that LIFE wants to be, or is?
- *   have LIFE ASKER   LIFE has it, or is to get it of those that ask at the same time; ASKER has asked
+ *   ask LIFE OTHER    the same, for OTHER alone, which has asked and may not have heard it
+ *   want LIFE ASKER   LIFE asks, too, and is to get it of the two; ASKER has asked
+ *   have LIFE ASKER   LIFE has it; ASKER has asked, or wants it
  *
  * All functions are called in the thread of the context. The owner must not free the claim within its functions.
  */

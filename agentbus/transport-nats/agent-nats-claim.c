@@ -16,6 +16,7 @@
 #define CLAIM_QUIET (5 * G_USEC_PER_SEC)
 
 #define CLAIM_ASK "ask"
+#define CLAIM_WANT "want"
 #define CLAIM_HAVE "have"
 
 struct _AgentNatsClaim
@@ -27,10 +28,9 @@ struct _AgentNatsClaim
   AgentNatsConnection       *connection;   /* (unowned) (nullable) */
   natsSubscription          *subscription; /* (owned) (nullable): of what the node says to itself */
   char                      *life;         /* (owned) */
-  char                      *twin;         /* (owned) (nullable): the life of the other session that was told last */
+  GHashTable                *twins;        /* (owned): the lives of other sessions that were told */
   gint64                     quiet_until;
-  gboolean                   is_asking;  /* the owner waits for held() or taken() */
-  gboolean                   asks_again; /* a session has asked that may not have heard this one */
+  gboolean                   is_asking; /* the owner waits for held() or taken() */
   gboolean                   is_held;
   gboolean                   is_taken; /* the owner is to be told */
 };
@@ -54,15 +54,13 @@ claim_hold (AgentNatsClaim *self)
   self->owner->held (self->data);
 }
 
-/* Another session has the id. The owner ends the claim when it is told that, which must not be within a drain. */
+/* Another session has the id, or is to get it. The owner ends the claim when it is told that, which must not be within a drain. */
 static void
 claim_meet (AgentNatsClaim *self,
             const char     *life)
 {
-  if (self->is_held && g_strcmp0 (self->twin, life) != 0)
+  if (self->is_held && g_hash_table_add (self->twins, g_strdup (life)))
     {
-      g_free (self->twin);
-      self->twin = g_strdup (life);
       self->owner->twin (self->data);
     }
   else if (self->is_asking)
@@ -72,8 +70,6 @@ claim_meet (AgentNatsClaim *self,
     }
 }
 
-static void claim_ask (AgentNatsClaim *self);
-
 /* Nobody answers a question in its inbox: the permissions of a node need not allow that. Either the server says that
  * nobody hears it, or the time is over, or the connection is. */
 static void
@@ -81,15 +77,8 @@ claim_on_no_answer (gpointer      data,
                     natsMsg      *reply,
                     const GError *error)
 {
-  AgentNatsClaim *self = data;
-
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED))
-    return;
-
-  if (self->is_asking && self->asks_again)
-    claim_ask (self);
-  else
-    claim_hold (self);
+  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED))
+    claim_hold (data);
 }
 
 static void
@@ -97,36 +86,71 @@ claim_ask (AgentNatsClaim *self)
 {
   g_autofree char *text = g_strconcat (CLAIM_ASK " ", self->life, NULL);
 
-  self->asks_again = FALSE;
   _agent_nats_requests_ask (self->requests, claim_get_subject (self), text, claim_on_no_answer, self);
 }
 
-/* --- The questions of others --- */
+/* --- What others say --- */
 
-/* @asker: the life that has asked */
+/* @to: the life that is meant */
 static void
-claim_answer (AgentNatsClaim *self,
-              const char     *asker)
+claim_say (AgentNatsClaim *self,
+           const char     *what,
+           const char     *to)
 {
-  g_autofree char *text = g_strdup_printf (CLAIM_HAVE " %s %s", self->life, asker);
+  g_autofree char *text = g_strdup_printf ("%s %s %s", what, self->life, to);
 
   if (_agent_nats_connection_is_usable (self->connection))
     natsConnection_PublishString (_agent_nats_connection_get_nats (self->connection), claim_get_subject (self), text);
 }
 
-/* Of those that ask at the same time, the lowest life gets it: it answers the others, and holds the id when nobody has
- * answered it in time. A question alone refuses nobody, since it may be one of a session that is dead. But a lower life may
- * have subscribed after this session has asked, so this one asks it when its own question is not answered. */
+/* Of those that ask at the same time, the lowest life gets it: it holds the id when nobody has answered it in time. A
+ * question alone refuses nobody, since it may be one of a session that is dead. */
+static gboolean
+claim_answer (AgentNatsClaim *self,
+              const char     *asker)
+{
+  const gboolean is_first = self->is_asking && strcmp (self->life, asker) < 0;
+
+  if (self->is_held)
+    claim_say (self, CLAIM_HAVE, asker);
+  else if (is_first)
+    claim_say (self, CLAIM_WANT, asker);
+
+  return self->is_held || is_first;
+}
+
+/* A lower life may have begun to ask too late to hear the question of this session, so that is repeated. */
 static void
 claim_hear_question (AgentNatsClaim *self,
                      const char     *asker)
 {
-  const gint order = strcmp (self->life, asker);
+  if (strcmp (asker, self->life) != 0 && !claim_answer (self, asker) && self->is_asking)
+    claim_say (self, CLAIM_ASK, asker);
+}
 
-  if (order != 0 && (self->is_held || order < 0))
-    claim_answer (self, asker);
-  else if (order > 0)
-    self->asks_again = TRUE;
+/* One that asks does not know that this session has the id meanwhile. */
+static void
+claim_hear_wish (AgentNatsClaim *self,
+                 const char     *life)
+{
+  if (self->is_held)
+    claim_say (self, CLAIM_HAVE, life);
+  else
+    claim_meet (self, life);
+}
+
+/* @life: of another session, which speaks to this one */
+static void
+claim_hear_own (AgentNatsClaim *self,
+                const char     *what,
+                const char     *life)
+{
+  if (strcmp (what, CLAIM_ASK) == 0)
+    claim_answer (self, life);
+  else if (strcmp (what, CLAIM_WANT) == 0)
+    claim_hear_wish (self, life);
+  else if (strcmp (what, CLAIM_HAVE) == 0)
+    claim_meet (self, life);
 }
 
 static void
@@ -138,8 +162,8 @@ claim_hear (AgentNatsClaim *self,
 
   if (n == 2 && strcmp (words[0], CLAIM_ASK) == 0)
     claim_hear_question (self, words[1]);
-  else if (n == 3 && strcmp (words[0], CLAIM_HAVE) == 0 && strcmp (words[2], self->life) == 0 && strcmp (words[1], self->life) != 0)
-    claim_meet (self, words[1]);
+  else if (n == 3 && strcmp (words[2], self->life) == 0 && strcmp (words[1], self->life) != 0)
+    claim_hear_own (self, words[0], words[1]);
 }
 
 static void
@@ -166,6 +190,7 @@ _agent_nats_claim_new (GMainContext              *context,
   self->owner = owner;
   self->data = data;
   self->requests = _agent_nats_requests_new (context, _agent_nats_subjects_get_inbox (subjects), CLAIM_WAIT);
+  self->twins = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->life = g_strdup_printf ("%08x%08x", g_random_int (), g_random_int ());
   return self;
 }
@@ -178,7 +203,7 @@ _agent_nats_claim_free (AgentNatsClaim *self)
 
   _agent_nats_requests_free (self->requests);
   g_free (self->life);
-  g_free (self->twin);
+  g_hash_table_unref (self->twins);
   g_free (self);
 }
 
@@ -222,8 +247,8 @@ _agent_nats_claim_suspect (AgentNatsClaim *self)
   claim_ask (self);
 }
 
-/* To be called after each read. If the server has said that nobody hears the question of this session, this was before it
- * has taken that of another one. */
+/* To be called after each read. Once the server has said that nobody hears the question of this session, others are told
+ * that it has the id. But the question of another one may come in before that. */
 void
 _agent_nats_claim_drain (AgentNatsClaim *self)
 {

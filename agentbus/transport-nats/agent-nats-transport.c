@@ -43,9 +43,10 @@
  *
  * It fails to open if no server can be reached, if the server has no JetStream, or if it does not let the node in. If
  * another process is the node already, it fails with `AGENT_BUS_ERROR_EXISTS`. A process that has died does not count,
- * but if its server does not know that yet, opening takes a second longer. Nodes that have lost each other, such as
- * one whose connection is lost while another one takes its id, are both told by [signal@AgentBus.Transport::refused]
- * when they meet.
+ * but if its server does not know that yet, opening takes a second longer. So it does if anybody else at the server
+ * listens to all subjects. Nodes that have lost each other, such as one whose connection is lost while another one takes
+ * its id, or that open at once at two servers of a cluster, are both told by [signal@AgentBus.Transport::refused] when
+ * they meet.
  *
  * Once it is open, it connects again by itself whenever the connection is lost: to the same server, to another one of
  * [property@AgentBusNats.NatsTransport:urls], or to one that a server has told of. A server that does not answer any

@@ -274,6 +274,176 @@ test_race (void)
     test_nats_node_free (openings[i].node);
 }
 
+/* --- What others say --- */
+
+/* One that reads and writes the claims of the node "twin", as another process could that may be this node. */
+typedef struct
+{
+  natsConnection   *connection;
+  natsSubscription *subscription;
+} Voice;
+
+#define VOICE_SUBJECT "agentbus.default.from.twin.p.to.twin"
+
+static void
+voice_init (Voice          *self,
+            TestNatsServer *server)
+{
+  natsOptions *options = NULL;
+
+  g_assert_cmpint (natsOptions_Create (&options), ==, NATS_OK);
+  g_assert_cmpint (natsOptions_SetURL (options, server->url), ==, NATS_OK);
+  g_assert_cmpint (natsOptions_SetNoEcho (options, true), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Connect (&self->connection, options), ==, NATS_OK);
+  natsOptions_Destroy (options);
+  g_assert_cmpint (natsConnection_SubscribeSync (&self->subscription, self->connection, VOICE_SUBJECT), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (self->connection), ==, NATS_OK);
+}
+
+static void
+voice_clear (Voice *self)
+{
+  natsSubscription_Destroy (self->subscription);
+  natsConnection_Destroy (self->connection);
+}
+
+static void
+voice_say (Voice      *self,
+           const char *text)
+{
+  g_assert_cmpint (natsConnection_PublishString (self->connection, VOICE_SUBJECT, text), ==, NATS_OK);
+}
+
+/* Returns: (transfer full): what the node says next. */
+static char *
+voice_hear (Voice *self)
+{
+  natsMsg *message = NULL;
+  char    *text;
+
+  g_assert_cmpint (natsSubscription_NextMsg (&message, self->subscription, 60000), ==, NATS_OK);
+  text = g_strndup (natsMsg_GetData (message), natsMsg_GetDataLength (message));
+  natsMsg_Destroy (message);
+  return text;
+}
+
+/* The node waits for an answer, since there is the voice. Returns: (transfer full): its question */
+static char *
+begin_to_open (Opening  *opening,
+               Voice    *voice,
+               GThread **thread)
+{
+  char *question;
+
+  *thread = g_thread_new ("opening", opening_run, opening);
+  question = voice_hear (voice);
+  g_assert_true (g_str_has_prefix (question, "ask "));
+  return question;
+}
+
+static void
+say_to_asker (Voice      *voice,
+              const char *question,
+              const char *what)
+{
+  g_autofree char *text = g_strdup_printf ("%s 0 %s", what, question + strlen ("ask "));
+
+  voice_say (voice, text);
+}
+
+static void
+assert_hears (Voice      *voice,
+              const char *question,
+              const char *what)
+{
+  g_autofree char *text = voice_hear (voice);
+  g_autofree char *expected = g_strdup_printf ("%s %s 0", what, question + strlen ("ask "));
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+/* One with a lower life asks while the node is not sure yet, and has not heard its question. So it hears that again. If it
+ * answers only when the node has the id, it is told so, and the node minds nothing. */
+static void
+test_late_question (void)
+{
+  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
+  g_autoptr (TestNatsNode) node = new_closed (server, "twin");
+  Opening          opening = { .node = node };
+  Voice            voice;
+  GThread         *thread;
+  g_autofree char *question = NULL;
+
+  voice_init (&voice, server);
+  question = begin_to_open (&opening, &voice, &thread);
+  voice_say (&voice, "ask 0");
+  assert_hears (&voice, question, "ask");
+  g_thread_join (thread);
+  g_assert_true (opening.is_open);
+
+  say_to_asker (&voice, question, "want");
+  assert_hears (&voice, question, "have");
+  test_thread_sync (node->thread);
+  g_assert_cmpuint (node->refusals->len, ==, 0);
+  voice_clear (&voice);
+}
+
+static void
+try_answer (const char *answer)
+{
+  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
+  g_autoptr (TestNatsNode) node = new_closed (server, "twin");
+  Opening          opening = { .node = node };
+  Voice            voice;
+  GThread         *thread;
+  g_autofree char *question = NULL;
+
+  voice_init (&voice, server);
+  question = begin_to_open (&opening, &voice, &thread);
+  say_to_asker (&voice, question, answer);
+  g_thread_join (thread);
+  g_assert_false (opening.is_open);
+  voice_clear (&voice);
+}
+
+static void
+test_answers (void)
+{
+  try_answer ("want");
+  try_answer ("have");
+}
+
+/* Each one that has the id, too, is told once, in whichever order they speak. Nothing else that comes in does anything. */
+static void
+test_many_twins (void)
+{
+  static const char *const texts[] = { "", " ", "ask", "have", "have  ", "want 3", "have 3 4", "\xff\n", "have 1 %s", "have 2 %s", "have 1 %s", "have 2 %s", "have %s %s", "ask %s" };
+  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
+  g_autoptr (TestNatsNode) node = new_closed (server, "twin");
+  Opening          opening = { .node = node };
+  Voice            voice;
+  GThread         *thread;
+  g_autofree char *question = NULL;
+
+  voice_init (&voice, server);
+  question = begin_to_open (&opening, &voice, &thread);
+  g_thread_join (thread);
+  g_assert_true (opening.is_open);
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr (GString) text = g_string_new (texts[i]);
+
+      g_string_replace (text, "%s", question + strlen ("ask "), 0);
+      voice_say (&voice, text->str);
+    }
+
+  g_assert_cmpint (natsConnection_PublishString (voice.connection, "agentbus.default.from.other.d.to.twin", "last"), ==, NATS_OK);
+  test_nats_node_wait_packets (node, 1);
+  test_thread_sync (node->thread);
+  g_assert_cmpuint (node->refusals->len, ==, 2);
+  voice_clear (&voice);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -292,5 +462,8 @@ main (int   argc,
   test_add_func ("/agentbus/nats-twins/both-open", test_both_open);
   test_add_func ("/agentbus/nats-twins/own-connection", test_own_connection);
   test_add_func ("/agentbus/nats-twins/race", test_race);
+  test_add_func ("/agentbus/nats-twins/late-question", test_late_question);
+  test_add_func ("/agentbus/nats-twins/answers", test_answers);
+  test_add_func ("/agentbus/nats-twins/many-twins", test_many_twins);
   return g_test_run ();
 }
