@@ -156,6 +156,35 @@ test_interests (TestFixture *f)
   test_stranger_free (self);
 }
 
+static void
+answer_with_broadcast (TestRecorder *recorder,
+                       AgentMessage *message,
+                       gpointer      user_data)
+{
+  TestStranger *self = user_data;
+
+  test_world_send (self->world, 0, test_world_message (AGENT_CHANNEL_SYSTEM, "y", NULL, 1));
+}
+
+/* It takes a broadcast, and has somebody send it at once. Much comes behind that in the same packet. */
+static void
+test_interest_first (TestFixture *f)
+{
+  TestStranger     *self = test_stranger_new (f);
+  AgentPacketWriter writer = { 0 };
+  g_autoptr (TestRecorder) y = test_recorder_new ("y", answer_with_broadcast, self);
+
+  test_world_join (self->world, 0, y);
+  _agent_packet_writer_add (
+      &writer, AGENT_RECORD_INTEREST, g_variant_new ("(ybs)", (guint8) AGENT_INTEREST_NAME, TRUE, "number"));
+  test_stranger_add_message (&writer, test_world_message (AGENT_CHANNEL_SYSTEM, "s", "y", 0));
+  for (guint i = 0; i < 5000; i++)
+    test_stranger_add_name (&writer, test_number_text (i));
+  test_stranger_send (self, AGENT_TRAFFIC_CONTROL, &writer);
+  test_world_wait (self->world, self->n_messages == 1);
+  test_stranger_free (self);
+}
+
 /* It has very many names. */
 static void
 test_names (TestFixture *f)
@@ -237,6 +266,7 @@ main (int    argc,
   test_add ("/agentbus/link-bounds/lazy", test_lazy);
   test_add ("/agentbus/link-bounds/long-names", test_long_names);
   test_add ("/agentbus/link-bounds/interests", test_interests);
+  test_add ("/agentbus/link-bounds/interest-first", test_interest_first);
   test_add ("/agentbus/link-bounds/names", test_names);
   test_add ("/agentbus/link-bounds/told", test_told);
   test_add ("/agentbus/link-bounds/nodes", test_nodes);
