@@ -304,7 +304,8 @@ _agent_node_end_names (AgentNode *self)
   names_leave (self, self->crowd);
 }
 
-/* The packet is read, or the order of interests matters. Each change costs as much as there are names, so it is made once for many. */
+/* The packet is read, or what comes next has to find what the node takes. Each change costs as much as there are names, so it is made
+ * once for many. */
 void
 _agent_node_end_interest (AgentNode *self)
 {

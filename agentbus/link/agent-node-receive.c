@@ -198,6 +198,8 @@ receive_message (AgentNode            *self,
       return;
     }
 
+  /* Whoever gets it may answer with what the node has said before that it takes. */
+  _agent_node_end_interest (self);
   message->remote = TRUE;
   receive_set_cause (self, message);
   if (_agent_node_is_of_task (message))

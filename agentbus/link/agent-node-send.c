@@ -405,6 +405,8 @@ _agent_node_control_done (AgentNode    *self,
   if (error == NULL)
     {
       self->pause = 0;
+      /* An answer to the first question may have come before what it asks for. */
+      self->to_ask = self->to_ask || _agent_unconfirmed_is_full (&self->unconfirmed);
       _agent_node_add_dirty (self);
       return;
     }

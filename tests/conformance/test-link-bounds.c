@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "base/agent-clock-private.h"
 #include "link/agent-link-private.h"
 #include "test-actors.h"
 #include "test-hub.h"
@@ -24,6 +25,7 @@ lazy_take (TestStranger *self,
            guint         n)
 {
   AgentBus *bus = self->world->nodes[0].bus;
+  guint     before = self->n_messages;
 
   for (guint i = 0; i < n; i++)
     {
@@ -32,7 +34,7 @@ lazy_take (TestStranger *self,
       else
         agent_bus_unsubscribe (bus, "t");
       stranger_is_sent (self, i);
-      test_world_wait (self->world, self->n_messages == i + 1);
+      test_world_wait (self->world, self->n_messages == before + i + 1);
     }
 }
 
@@ -54,6 +56,29 @@ test_lazy (TestFixture *f)
   test_stranger_say (self, AGENT_RECORD_GOODBYE, g_variant_new ("(s)", "done"));
   test_world_wait (self->world, self->world->nodes[0].lost[AGENT_TRAFFIC_CONTROL] == 5);
   test_stranger_free (self);
+}
+
+/* No time goes by, so there is no heartbeat. */
+static gint64
+stopped_clock (void)
+{
+  return G_USEC_PER_SEC;
+}
+
+/* It is asked what it has got before messages have to wait, and again when they do. */
+static void
+test_asked (TestFixture *f)
+{
+  TestStranger *self;
+
+  _agent_clock_override (stopped_clock);
+  self = test_stranger_new (f);
+  lazy_take (self, AGENT_UNCONFIRMED_MAX_RUNS / 2);
+  test_world_wait (self->world, self->n_questions == 1);
+  lazy_take (self, AGENT_UNCONFIRMED_MAX_RUNS / 2);
+  test_world_wait (self->world, self->n_questions == 2);
+  test_stranger_free (self);
+  _agent_clock_override (NULL);
 }
 
 /* Eight digits, valid until the next call. */
@@ -156,6 +181,35 @@ test_interests (TestFixture *f)
   test_stranger_free (self);
 }
 
+static void
+answer_with_broadcast (TestRecorder *recorder,
+                       AgentMessage *message,
+                       gpointer      user_data)
+{
+  TestStranger *self = user_data;
+
+  test_world_send (self->world, 0, test_world_message (AGENT_CHANNEL_SYSTEM, "y", NULL, 1));
+}
+
+/* It takes a broadcast, and has somebody send it at once. Much comes behind that in the same packet. */
+static void
+test_interest_first (TestFixture *f)
+{
+  TestStranger     *self = test_stranger_new (f);
+  AgentPacketWriter writer = { 0 };
+  g_autoptr (TestRecorder) y = test_recorder_new ("y", answer_with_broadcast, self);
+
+  test_world_join (self->world, 0, y);
+  _agent_packet_writer_add (
+      &writer, AGENT_RECORD_INTEREST, g_variant_new ("(ybs)", (guint8) AGENT_INTEREST_NAME, TRUE, "number"));
+  test_stranger_add_message (&writer, test_world_message (AGENT_CHANNEL_SYSTEM, "s", "y", 0));
+  for (guint i = 0; i < 5000; i++)
+    test_stranger_add_name (&writer, test_number_text (i));
+  test_stranger_send (self, AGENT_TRAFFIC_CONTROL, &writer);
+  test_world_wait (self->world, self->n_messages == 1);
+  test_stranger_free (self);
+}
+
 /* It has very many names. */
 static void
 test_names (TestFixture *f)
@@ -235,8 +289,10 @@ main (int    argc,
   test_actors_init ();
 
   test_add ("/agentbus/link-bounds/lazy", test_lazy);
+  test_add ("/agentbus/link-bounds/asked", test_asked);
   test_add ("/agentbus/link-bounds/long-names", test_long_names);
   test_add ("/agentbus/link-bounds/interests", test_interests);
+  test_add ("/agentbus/link-bounds/interest-first", test_interest_first);
   test_add ("/agentbus/link-bounds/names", test_names);
   test_add ("/agentbus/link-bounds/told", test_told);
   test_add ("/agentbus/link-bounds/nodes", test_nodes);
