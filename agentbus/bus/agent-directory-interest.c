@@ -21,8 +21,7 @@ _agent_directory_set_accepts (AgentDirectory    *self,
   if (_agent_directory_has_locked (self, mailbox))
     {
       index = _agent_interest_index_begin (self->interests, self->by_name, self->n_names);
-      _agent_interest_index_change_accepts (index, mailbox, (const char *const *) interest->accepts, FALSE);
-      _agent_interest_index_change_accepts (index, mailbox, accepts, TRUE);
+      _agent_interest_index_replace_accepts (index, mailbox, (const char *const *) interest->accepts, accepts);
       _agent_directory_set_interests_locked (self,
                                              _agent_interest_index_end (index),
                                              _agent_directory_accept_taker_locked (self, mailbox, accepts == NULL));

@@ -27,10 +27,11 @@ void                _agent_interest_index_change_member  (AgentInterestIndex  *s
                                                           AgentMailbox        *mailbox,
                                                           const AgentInterest *interest,
                                                           gboolean             add);
-void                _agent_interest_index_change_accepts (AgentInterestIndex  *self,
+void                _agent_interest_index_replace_accepts
+                                                         (AgentInterestIndex  *self,
                                                           AgentMailbox        *mailbox,
-                                                          const char * const  *accepts,
-                                                          gboolean             add);
+                                                          const char * const  *before,
+                                                          const char * const  *accepts);
 void                _agent_interest_index_change_pattern (AgentInterestIndex  *self,
                                                           AgentMailbox        *mailbox,
                                                           const char          *pattern,

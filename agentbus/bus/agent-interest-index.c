@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/agent-string-hash-private.h"
 #include "bus/agent-interest-index-private.h"
 #include "message/agent-topic-private.h"
 
@@ -103,15 +104,25 @@ interest_index_change_topic (AgentTopicIndex **index,
   _agent_topic_index_unref (old);
 }
 
+static void
+interest_index_change_name (AgentInterestIndex *self,
+                            AgentMailbox       *mailbox,
+                            const char         *text,
+                            gboolean            add)
+{
+  AgentToken name;
+
+  _agent_token_init (&name, text, strlen (text));
+  interest_index_change_topic (&self->by_name, &name, 1, mailbox, add);
+}
+
 /* @accepts: (nullable) */
-void
-_agent_interest_index_change_accepts (AgentInterestIndex *self,
+static void
+interest_index_change_accepts (AgentInterestIndex *self,
                                       AgentMailbox       *mailbox,
                                       const char *const  *accepts,
                                       gboolean            add)
 {
-  AgentToken name;
-
   if (accepts == NULL)
     {
       interest_index_change_open (self, mailbox, add);
@@ -120,10 +131,44 @@ _agent_interest_index_change_accepts (AgentInterestIndex *self,
 
   self->n_choosy += add ? 1 : -1;
   for (guint i = 0; accepts[i] != NULL; i++)
+    interest_index_change_name (self, mailbox, accepts[i], add);
+}
+
+/* Of the names of @accepts, those that are not in @others. */
+static void
+interest_index_change_difference (AgentInterestIndex *self,
+                                  AgentMailbox       *mailbox,
+                                  const char *const  *accepts,
+                                  const char *const  *others,
+                                  gboolean            add)
+{
+  g_autoptr (GHashTable) set = g_hash_table_new (_agent_string_hash_func, g_str_equal);
+
+  for (guint i = 0; others[i] != NULL; i++)
+    g_hash_table_add (set, (gpointer) others[i]);
+  for (guint i = 0; accepts[i] != NULL; i++)
     {
-      _agent_token_init (&name, accepts[i], strlen (accepts[i]));
-      interest_index_change_topic (&self->by_name, &name, 1, mailbox, add);
+      if (!g_hash_table_contains (set, accepts[i]))
+        interest_index_change_name (self, mailbox, accepts[i], add);
     }
+}
+
+/* @before, @accepts: (nullable): each name once. Only the difference is changed, for most names stay as a rule. */
+void
+_agent_interest_index_replace_accepts (AgentInterestIndex *self,
+                                       AgentMailbox       *mailbox,
+                                       const char *const  *before,
+                                       const char *const  *accepts)
+{
+  if (before != NULL && accepts != NULL)
+    {
+      interest_index_change_difference (self, mailbox, before, accepts, FALSE);
+      interest_index_change_difference (self, mailbox, accepts, before, TRUE);
+      return;
+    }
+
+  interest_index_change_accepts (self, mailbox, before, FALSE);
+  interest_index_change_accepts (self, mailbox, accepts, TRUE);
 }
 
 /* Precondition: @pattern is valid, and @mailbox does not have it if @add is TRUE, and has it if not. */
@@ -151,7 +196,7 @@ _agent_interest_index_change_member (AgentInterestIndex  *self,
   GHashTableIter     iter;
   gpointer           pattern;
 
-  _agent_interest_index_change_accepts (self, mailbox, accepts, add);
+  interest_index_change_accepts (self, mailbox, accepts, add);
   if (interest == NULL || interest->patterns == NULL)
     return;
 

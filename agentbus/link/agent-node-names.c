@@ -304,20 +304,46 @@ _agent_node_end_names (AgentNode *self)
   names_leave (self, self->crowd);
 }
 
-/* The packet is read, or what comes next has to find what the node takes. Each change costs as much as there are names, so it is made
- * once for many. */
-void
-_agent_node_end_interest (AgentNode *self)
+static void
+names_accept (AgentNode *self)
 {
   g_autofree const char **names = NULL;
-
-  if (!self->takes_others)
-    return;
 
   self->takes_others = FALSE;
   if (!self->takes_all)
     names = (const char **) g_hash_table_get_keys_as_array (self->taken, NULL);
   agent_subscriber_set_accepts (AGENT_SUBSCRIBER (self->crowd), names);
+}
+
+static void
+names_add_pattern (AgentNode  *self,
+                   const char *pattern)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (agent_subscriber_add_topic (AGENT_SUBSCRIBER (self->crowd), pattern, &error))
+    return;
+
+  _agent_link_core_refuse (self->core, self->id, self->figures, "A pattern of the node: %s", error->message);
+  self->told_bytes -= strlen (pattern);
+  g_hash_table_remove (self->patterns, pattern);
+}
+
+/* The packet is read, or what comes next has to find what the node takes. To change the names costs as much as there are names, so
+ * it is done once for many. Patterns come after the names: what is retained comes with them, if it has one of the names. */
+void
+_agent_node_end_interest (AgentNode *self)
+{
+  GHashTableIter iter;
+  gpointer       pattern;
+
+  if (self->takes_others)
+    names_accept (self);
+
+  g_hash_table_iter_init (&iter, self->new_patterns);
+  while (g_hash_table_iter_next (&iter, &pattern, NULL))
+    names_add_pattern (self, pattern);
+  g_hash_table_remove_all (self->new_patterns);
 }
 
 static void
@@ -352,28 +378,22 @@ names_set_pattern (AgentNode  *self,
                    const char *pattern,
                    gboolean    taken)
 {
-  g_autoptr (GError) error = NULL;
-
   if (taken == g_hash_table_contains (self->patterns, pattern))
     return;
-  if (!taken)
+  if (taken && !names_make_room_for_interest (self, strlen (pattern)))
+    return;
+
+  if (taken)
     {
-      self->told_bytes -= strlen (pattern);
-      agent_subscriber_remove_topic (AGENT_SUBSCRIBER (self->crowd), pattern);
-      g_hash_table_remove (self->patterns, pattern);
+      g_hash_table_add (self->patterns, g_strdup (pattern));
+      g_hash_table_add (self->new_patterns, g_strdup (pattern));
       return;
     }
-  if (!names_make_room_for_interest (self, strlen (pattern)))
-    return;
-
-  _agent_node_end_interest (self);
-  g_hash_table_add (self->patterns, g_strdup (pattern));
-  if (agent_subscriber_add_topic (AGENT_SUBSCRIBER (self->crowd), pattern, &error))
-    return;
 
   self->told_bytes -= strlen (pattern);
+  if (!g_hash_table_remove (self->new_patterns, pattern))
+    agent_subscriber_remove_topic (AGENT_SUBSCRIBER (self->crowd), pattern);
   g_hash_table_remove (self->patterns, pattern);
-  _agent_link_core_refuse (self->core, self->id, self->figures, "A pattern of the node: %s", error->message);
 }
 
 /* Somebody at the node takes other broadcasts than before. */

@@ -80,6 +80,7 @@ struct _AgentNode
   AgentRemote      *crowd;        /* (owned) takes the broadcasts */
   GHashTable       *taken;        /* (owned) set of char * (owned): names of broadcasts that are taken */
   GHashTable       *patterns;     /* (owned) set of char * (owned): topics that are taken */
+  GHashTable       *new_patterns; /* (owned) set of char * (owned): those of them that the bus is not told of yet */
   gboolean          takes_all;
   gboolean          takes_others; /* @taken or @takes_all has changed, and @crowd does not know it yet */
   gsize             told_bytes;   /* of what it has told of itself */

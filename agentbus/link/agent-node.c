@@ -41,6 +41,7 @@ _agent_node_new (AgentLinkCore *core,
   self->claims = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_object_unref);
   self->taken = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->patterns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->new_patterns = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   _agent_exchange_init (&self->exchange);
   self->figures = _agent_transport_figures_add (_agent_transport_get_figures (core->transport), id);
 
@@ -61,6 +62,7 @@ _agent_node_free (AgentNode *self)
   g_hash_table_unref (self->claims);
   g_hash_table_unref (self->taken);
   g_hash_table_unref (self->patterns);
+  g_hash_table_unref (self->new_patterns);
   g_clear_pointer (&self->retained, g_hash_table_unref);
   g_clear_object (&self->crowd);
   _agent_exchange_clear (&self->exchange);

@@ -182,6 +182,55 @@ test_interests (TestFixture *f)
 }
 
 static void
+add_interest (AgentPacketWriter *writer,
+              AgentInterestKind  kind,
+              gboolean           taken,
+              const char        *text)
+{
+  _agent_packet_writer_add (writer, AGENT_RECORD_INTEREST, g_variant_new ("(ybs)", (guint8) kind, taken, text));
+}
+
+static void
+send_on_topic (TestStranger *self,
+               const char   *topic)
+{
+  AgentMessage *message = test_world_message (AGENT_CHANNEL_SYSTEM, "y", NULL, 1);
+
+  agent_message_set_topic (message, topic);
+  test_world_send (self->world, 0, message);
+}
+
+/* It changes its mind within a packet, so often that this would take very long if each change cost as much as all its names. */
+static void
+test_fickle (TestFixture *f)
+{
+  TestStranger     *self = test_stranger_new (f);
+  AgentPacketWriter writer = { 0 };
+  g_autoptr (TestRecorder) y = test_recorder_new ("y", NULL, NULL);
+
+  test_world_join (self->world, 0, y);
+  tell_interest (self, AGENT_INTEREST_NAME, TRUE, AGENT_NODE_MAX_INTERESTS - 10);
+  for (guint i = 0; i < 20000; i++)
+    {
+      add_interest (&writer, AGENT_INTEREST_NAME, i % 2 == 0, "number");
+      add_interest (&writer, AGENT_INTEREST_PATTERN, i % 2 == 0, "a.*");
+    }
+  add_interest (&writer, AGENT_INTEREST_PATTERN, TRUE, "not a pattern.");
+  add_interest (&writer, AGENT_INTEREST_PATTERN, TRUE, "b.*");
+  add_interest (&writer, AGENT_INTEREST_NAME, TRUE, "number");
+  test_stranger_send (self, AGENT_TRAFFIC_CONTROL, &writer);
+  test_world_wait (self->world, get_refused (self) == 1);
+
+  /* Of all this, it takes "number" on topics of b. */
+  send_on_topic (self, "a.1");
+  send_on_topic (self, "b.1");
+  test_world_wait (self->world, self->n_messages == 1);
+  test_stranger_sync (self);
+  g_assert_cmpuint (self->n_messages, ==, 1);
+  test_stranger_free (self);
+}
+
+static void
 answer_with_broadcast (TestRecorder *recorder,
                        AgentMessage *message,
                        gpointer      user_data)
@@ -292,6 +341,7 @@ main (int    argc,
   test_add ("/agentbus/link-bounds/asked", test_asked);
   test_add ("/agentbus/link-bounds/long-names", test_long_names);
   test_add ("/agentbus/link-bounds/interests", test_interests);
+  test_add ("/agentbus/link-bounds/fickle", test_fickle);
   test_add ("/agentbus/link-bounds/interest-first", test_interest_first);
   test_add ("/agentbus/link-bounds/names", test_names);
   test_add ("/agentbus/link-bounds/told", test_told);
