@@ -7,6 +7,7 @@
 #include "bus/agent-transport-private.h"
 #include "link/agent-advances-private.h"
 #include "link/agent-exports-private.h"
+#include "link/agent-linger-private.h"
 #include "link/agent-remote-private.h"
 
 G_BEGIN_DECLS
@@ -30,6 +31,8 @@ typedef struct
   GPtrArray        *dirty;         /* (owned) of AgentNode (unowned): those that have something to send */
   AgentTimerSource *timer;         /* (owned) */
   gint64            timer_at;      /* -1 for not */
+  AgentLinger       linger;        /* whether the thread stays awake for an answer */
+  gboolean          has_handed;    /* a message of another node was handed to somebody here in this iteration */
   gboolean          connected;     /* packets come and go */
   gboolean          blocked;       /* the engine has no room for data */
   gboolean          has_free_names; /* names were taken, and are not any more */

@@ -143,13 +143,28 @@ link_work (AgentLink *self)
     link_close (self);
 }
 
+/* The clock is the real one, since real threads are waited for. */
+static gboolean
+link_may_sleep (AgentLink *self)
+{
+  if (link_has_work (self))
+    return FALSE;
+
+  return !_agent_linger_is_on (&self->core.linger) || _agent_linger_is_over (&self->core.linger, g_get_monotonic_time ());
+}
+
 /* What one iteration has packed is sent right after it. A source would do that only in the next iteration. */
 static void
 link_iterate (AgentLink *self)
 {
-  g_main_context_iteration (self->core.context, !link_has_work (self));
+  g_main_context_iteration (self->core.context, link_may_sleep (self));
   if (link_has_work (self))
     link_work (self);
+  if (self->core.has_handed)
+    {
+      self->core.has_handed = FALSE;
+      _agent_linger_begin (&self->core.linger, g_get_monotonic_time ());
+    }
 }
 
 /* --- The thread --- */

@@ -201,6 +201,7 @@ receive_message (AgentNode            *self,
   /* Whoever gets it may answer with what the node has said before that it takes. */
   _agent_node_end_interest (self);
   message->remote = TRUE;
+  self->core->has_handed = TRUE;
   receive_set_cause (self, message);
   if (_agent_node_is_of_task (message))
     _agent_exchange_received (&self->exchange, message);

@@ -388,6 +388,7 @@ _agent_node_send_message (AgentNode    *self,
   if (G_UNLIKELY (message->announced) || (G_UNLIKELY (message->retained) && send_is_known (self, message)))
     return;
 
+  _agent_linger_answered (&self->core->linger);
   if (G_UNLIKELY (message->remote))
     send_refuse_to_pass_on (self, message);
   else if (!_agent_node_pack_message (self, remote, message))
