@@ -220,6 +220,7 @@ test_fickle (TestFixture *f)
   add_interest (&writer, AGENT_INTEREST_NAME, TRUE, "number");
   test_stranger_send (self, AGENT_TRAFFIC_CONTROL, &writer);
   test_world_wait (self->world, get_refused (self) == 1);
+  test_stranger_sync (self);
 
   /* Of all this, it takes "number" on topics of b. */
   send_on_topic (self, "a.1");
