@@ -279,6 +279,22 @@ connection_try (AgentNatsConnection *self,
   return status;
 }
 
+/* libnats before 3.8 sends no signature at all if the signature begins with a zero, as one in 256 does. The server sends
+ * other text to sign with each connection. */
+static natsStatus
+connection_try_signed (AgentNatsConnection *self,
+                       const char          *url)
+{
+  natsStatus status = connection_try (self, url);
+
+#if NATS_VERSION_NUMBER < 0x030800
+  if (status == NATS_CONNECTION_AUTH_FAILED && _agent_nats_settings_has_signature (self->settings))
+    status = connection_try (self, url);
+#endif
+
+  return status;
+}
+
 static GError *
 connection_new_error (const char *url,
                       natsStatus  status)
@@ -340,7 +356,7 @@ connection_open_in_thread (GTask        *task,
   for (guint i = 0; i < self->urls->len && status != NATS_OK; i++)
     {
       self->url = (first + i) % self->urls->len;
-      status = connection_try (self, self->urls->pdata[self->url]);
+      status = connection_try_signed (self, self->urls->pdata[self->url]);
     }
 
   if (status != NATS_OK)

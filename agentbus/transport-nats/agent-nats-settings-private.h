@@ -37,6 +37,8 @@ void       _agent_nats_settings_clear        (AgentNatsSettings        *self);
 gboolean   _agent_nats_settings_is_encrypted (const AgentNatsSettings  *self,
                                               const char               *url);
 gboolean   _agent_nats_settings_has_identity (const AgentNatsSettings  *self);
+gboolean   _agent_nats_settings_has_signature
+                                             (const AgentNatsSettings  *self);
 gboolean   _agent_nats_settings_check_files  (const AgentNatsSettings  *self,
                                               GError                  **error);
 natsStatus _agent_nats_settings_make_options (const AgentNatsSettings  *self,

@@ -46,6 +46,13 @@ _agent_nats_settings_has_identity (const AgentNatsSettings *self)
   return self->user != NULL || self->nkey != NULL || self->credentials_file != NULL || self->certificate_file != NULL;
 }
 
+/* Whether the node signs what a server sends it. */
+gboolean
+_agent_nats_settings_has_signature (const AgentNatsSettings *self)
+{
+  return self->nkey != NULL || self->credentials_file != NULL;
+}
+
 /* nats.c has one status for all that goes wrong with a file. This waits for the disk. */
 gboolean
 _agent_nats_settings_check_files (const AgentNatsSettings *self,
