@@ -2,8 +2,10 @@
 
 #include "config.h"
 
+#include "nats-init.h"
 #include "nats-server.h"
 #include "test-support.h"
+#include "test-tools.h"
 
 #include <nats/nats.h>
 #include <string.h>
@@ -62,14 +64,6 @@ cluster_be_patient (Cluster *self)
   self->deadline = g_get_monotonic_time () + PATIENCE * G_TIME_SPAN_SECOND;
 }
 
-static void
-cluster_keep_result (GObject      *source,
-                     GAsyncResult *result,
-                     gpointer      user_data)
-{
-  *(GAsyncResult **) user_data = g_object_ref (result);
-}
-
 static gboolean
 cluster_try_start (Cluster  *self,
                    AgentBus *bus)
@@ -77,7 +71,7 @@ cluster_try_start (Cluster  *self,
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  agent_bus_start_async (bus, NULL, cluster_keep_result, &result);
+  agent_bus_start_async (bus, NULL, test_keep_result, &result);
   while (result == NULL)
     cluster_turn (self);
   if (agent_bus_start_finish (bus, result, &error))
@@ -116,7 +110,7 @@ cluster_close (Cluster  *self,
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  agent_bus_stop_async (bus, NULL, cluster_keep_result, &result);
+  agent_bus_stop_async (bus, NULL, test_keep_result, &result);
   while (result == NULL)
     cluster_turn (self);
   agent_bus_stop_finish (bus, result, &error);
@@ -292,14 +286,8 @@ int
 main (int   argc,
       char *argv[])
 {
-  g_autofree char *program = test_nats_find ();
-
-  test_init_slow (&argc, &argv);
-  if (program == NULL)
-    {
-      g_print ("1..0 # SKIP nats-server is not installed\n");
-      return 0;
-    }
+  if (!test_nats_init (&argc, &argv))
+    return 0;
 
   test_add_func ("/agentbus/nats-cluster/killed-follower", test_killed_follower);
   if (g_getenv ("AGENTBUS_SOAK") != NULL)

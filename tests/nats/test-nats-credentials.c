@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "nats-init.h"
 #include "nats-keys.h"
 #include "nats-node.h"
 #include "nats-server.h"
@@ -254,14 +255,8 @@ int
 main (int   argc,
       char *argv[])
 {
-  g_autofree char *program = test_nats_find ();
-
-  test_init_slow (&argc, &argv);
-  if (program == NULL)
-    {
-      g_print ("1..0 # SKIP nats-server is not installed\n");
-      return 0;
-    }
+  if (!test_nats_init (&argc, &argv))
+    return 0;
 
   test_add_func ("/agentbus/nats-credentials/open", test_credentials);
   test_add_func ("/agentbus/nats-credentials/expiry", test_expiry);

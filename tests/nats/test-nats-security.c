@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "nats-init.h"
 #include "nats-keys.h"
 #include "nats-node.h"
 #include "nats-proxy.h"
@@ -445,14 +446,8 @@ int
 main (int   argc,
       char *argv[])
 {
-  g_autofree char *program = test_nats_find ();
-
-  test_init_slow (&argc, &argv);
-  if (program == NULL)
-    {
-      g_print ("1..0 # SKIP nats-server is not installed\n");
-      return 0;
-    }
+  if (!test_nats_init (&argc, &argv))
+    return 0;
 
   test_add_func ("/agentbus/nats-security/wrong-password", test_wrong_password);
   test_add_func ("/agentbus/nats-security/users", test_users);

@@ -2,9 +2,11 @@
 
 #include "config.h"
 
+#include "nats-init.h"
 #include "nats-server.h"
 #include "test-daemon.h"
 #include "test-support.h"
+#include "test-tools.h"
 
 #include "transport-nats/agent-nats-transport.h"
 
@@ -40,14 +42,6 @@ soak_get_count (guint n)
 
 /* --- A node --- */
 
-static void
-node_keep_result (GObject      *source,
-                  GAsyncResult *result,
-                  gpointer      user_data)
-{
-  *(GAsyncResult **) user_data = g_object_ref (result);
-}
-
 static AgentBus *
 node_open (const char *url,
            const char *id,
@@ -59,7 +53,7 @@ node_open (const char *url,
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  agent_bus_start_async (bus, NULL, node_keep_result, &result);
+  agent_bus_start_async (bus, NULL, test_keep_result, &result);
   while (result == NULL)
     g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
   agent_bus_start_finish (bus, result, &error);
@@ -73,7 +67,7 @@ node_close (AgentBus *bus)
   g_autoptr (GAsyncResult) result = NULL;
   g_autoptr (GError) error = NULL;
 
-  agent_bus_stop_async (bus, NULL, node_keep_result, &result);
+  agent_bus_stop_async (bus, NULL, test_keep_result, &result);
   while (result == NULL)
     g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
   agent_bus_stop_finish (bus, result, &error);
@@ -434,18 +428,11 @@ int
 main (int    argc,
       char **argv)
 {
-  g_autofree char *server = test_nats_find ();
-
   if (argc == 4)
     run_role (argv[1], argv[2], (guint) g_ascii_strtoull (argv[3], NULL, 10));
 
-  if (server == NULL)
-    {
-      g_print ("1..0 # SKIP nats-server is not installed\n");
-      return 0;
-    }
-
-  test_init_slow (&argc, &argv);
+  if (!test_nats_init (&argc, &argv))
+    return 0;
 
   test_add ("/nats/soak/control", test_stream_control);
   test_add ("/nats/soak/data", test_stream_data);
