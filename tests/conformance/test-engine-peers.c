@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "test-dbus.h"
 #include "test-world.h"
 
 /* Nodes that are connected over D-Bus without a message bus: the one in this process listens, and others connect to it. */
@@ -9,9 +10,7 @@
 static gpointer
 peers_start (void)
 {
-  g_autofree char *uuid = g_uuid_string_random ();
-
-  return g_strconcat ("unix:abstract=agentbus-", uuid, NULL);
+  return test_dup_address ();
 }
 
 static void

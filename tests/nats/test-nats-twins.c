@@ -328,37 +328,66 @@ voice_hear (Voice *self)
   return text;
 }
 
-/* The node waits for an answer, since there is the voice. Returns: (transfer full): its question */
-static char *
-begin_to_open (Opening  *opening,
-               Voice    *voice,
-               GThread **thread)
+/* A node that opens while there is the voice, so that it waits for an answer. */
+typedef struct
 {
-  char *question;
+  TestNatsServer *server;
+  Opening         opening;
+  Voice           voice;
+  GThread        *thread;
+  char           *question; /* what the node has asked first */
+} Talk;
 
-  *thread = g_thread_new ("opening", opening_run, opening);
-  question = voice_hear (voice);
-  g_assert_true (g_str_has_prefix (question, "ask "));
-  return question;
+static void
+talk_begin (Talk *self)
+{
+  self->server = test_nats_server_new (NULL);
+  self->opening = (Opening){ .node = new_closed (self->server, "twin") };
+  voice_init (&self->voice, self->server);
+  self->thread = g_thread_new ("opening", opening_run, &self->opening);
+  self->question = voice_hear (&self->voice);
+  g_assert_true (g_str_has_prefix (self->question, "ask "));
+}
+
+/* Returns once the node is open, or has failed to open. */
+static gboolean
+talk_wait (Talk *self)
+{
+  g_thread_join (self->thread);
+  return self->opening.is_open;
 }
 
 static void
-say_to_asker (Voice      *voice,
-              const char *question,
-              const char *what)
+talk_end (Talk *self)
 {
-  g_autofree char *text = g_strdup_printf ("%s 0 %s", what, question + strlen ("ask "));
+  voice_clear (&self->voice);
+  g_free (self->question);
+  test_nats_node_free (self->opening.node);
+  test_nats_server_free (self->server);
+}
 
-  voice_say (voice, text);
+/* The life of the node. */
+static const char *
+talk_get_life (Talk *self)
+{
+  return self->question + strlen ("ask ");
 }
 
 static void
-assert_hears (Voice      *voice,
-              const char *question,
+say_to_asker (Talk       *talk,
               const char *what)
 {
-  g_autofree char *text = voice_hear (voice);
-  g_autofree char *expected = g_strdup_printf ("%s %s 0", what, question + strlen ("ask "));
+  g_autofree char *text = g_strdup_printf ("%s 0 %s", what, talk_get_life (talk));
+
+  voice_say (&talk->voice, text);
+}
+
+static void
+assert_hears (Talk       *talk,
+              const char *what)
+{
+  g_autofree char *text = voice_hear (&talk->voice);
+  g_autofree char *expected = g_strdup_printf ("%s %s 0", what, talk_get_life (talk));
 
   g_assert_cmpstr (text, ==, expected);
 }
@@ -368,43 +397,29 @@ assert_hears (Voice      *voice,
 static void
 test_late_question (void)
 {
-  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
-  g_autoptr (TestNatsNode) node = new_closed (server, "twin");
-  Opening          opening = { .node = node };
-  Voice            voice;
-  GThread         *thread;
-  g_autofree char *question = NULL;
+  Talk talk;
 
-  voice_init (&voice, server);
-  question = begin_to_open (&opening, &voice, &thread);
-  voice_say (&voice, "ask 0");
-  assert_hears (&voice, question, "ask");
-  g_thread_join (thread);
-  g_assert_true (opening.is_open);
+  talk_begin (&talk);
+  voice_say (&talk.voice, "ask 0");
+  assert_hears (&talk, "ask");
+  g_assert_true (talk_wait (&talk));
 
-  say_to_asker (&voice, question, "want");
-  assert_hears (&voice, question, "have");
-  test_thread_sync (node->thread);
-  g_assert_cmpuint (node->refusals->len, ==, 0);
-  voice_clear (&voice);
+  say_to_asker (&talk, "want");
+  assert_hears (&talk, "have");
+  test_thread_sync (talk.opening.node->thread);
+  g_assert_cmpuint (talk.opening.node->refusals->len, ==, 0);
+  talk_end (&talk);
 }
 
 static void
 try_answer (const char *answer)
 {
-  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
-  g_autoptr (TestNatsNode) node = new_closed (server, "twin");
-  Opening          opening = { .node = node };
-  Voice            voice;
-  GThread         *thread;
-  g_autofree char *question = NULL;
+  Talk talk;
 
-  voice_init (&voice, server);
-  question = begin_to_open (&opening, &voice, &thread);
-  say_to_asker (&voice, question, answer);
-  g_thread_join (thread);
-  g_assert_false (opening.is_open);
-  voice_clear (&voice);
+  talk_begin (&talk);
+  say_to_asker (&talk, answer);
+  g_assert_false (talk_wait (&talk));
+  talk_end (&talk);
 }
 
 static void
@@ -419,30 +434,24 @@ static void
 test_many_twins (void)
 {
   static const char *const texts[] = { "", " ", "ask", "have", "have  ", "want 3", "have 3 4", "\xff\n", "have 1 %s", "have 2 %s", "have 1 %s", "have 2 %s", "have %s %s", "ask %s" };
-  g_autoptr (TestNatsServer) server = test_nats_server_new (NULL);
-  g_autoptr (TestNatsNode) node = new_closed (server, "twin");
-  Opening          opening = { .node = node };
-  Voice            voice;
-  GThread         *thread;
-  g_autofree char *question = NULL;
+  Talk talk;
 
-  voice_init (&voice, server);
-  question = begin_to_open (&opening, &voice, &thread);
-  g_thread_join (thread);
-  g_assert_true (opening.is_open);
+  talk_begin (&talk);
+  g_assert_true (talk_wait (&talk));
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     {
       g_autoptr (GString) text = g_string_new (texts[i]);
 
-      g_string_replace (text, "%s", question + strlen ("ask "), 0);
-      voice_say (&voice, text->str);
+      g_string_replace (text, "%s", talk_get_life (&talk), 0);
+      voice_say (&talk.voice, text->str);
     }
 
-  g_assert_cmpint (natsConnection_PublishString (voice.connection, "agentbus.default.from.other.d.to.twin", "last"), ==, NATS_OK);
-  test_nats_node_wait_packets (node, 1);
-  test_thread_sync (node->thread);
-  g_assert_cmpuint (node->refusals->len, ==, 2);
-  voice_clear (&voice);
+  g_assert_cmpint (
+      natsConnection_PublishString (talk.voice.connection, "agentbus.default.from.other.d.to.twin", "last"), ==, NATS_OK);
+  test_nats_node_wait_packets (talk.opening.node, 1);
+  test_thread_sync (talk.opening.node->thread);
+  g_assert_cmpuint (talk.opening.node->refusals->len, ==, 2);
+  talk_end (&talk);
 }
 
 int
