@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include <glib.h>
+#include "base/agent-luck-private.h"
 
 G_BEGIN_DECLS
 
@@ -15,8 +15,8 @@ G_BEGIN_DECLS
  */
 typedef struct
 {
-  gint64 until; /* in microseconds; 0 if it does not stay awake */
-  gint   luck;  /* rises with each answer; below 0, it does not stay awake */
+  gint64    until; /* in microseconds; 0 if it does not stay awake */
+  AgentLuck luck;  /* whether that brings answers */
 } AgentLinger;
 
 void     _agent_linger_begin    (AgentLinger *self,

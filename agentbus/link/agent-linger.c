@@ -6,16 +6,13 @@
 
 /* A sleeping thread that gets the message needs a part of this to wake up. */
 #define MAX_WAIT 100 /* µs */
-#define MAX_LUCK 32
 
 /* A message was handed to somebody here. */
 void
 _agent_linger_begin (AgentLinger *self,
                      gint64       now)
 {
-  if (self->luck < 0)
-    self->luck++;
-  else
+  if (_agent_luck_try (&self->luck))
     self->until = now + MAX_WAIT;
 }
 
@@ -28,7 +25,7 @@ _agent_linger_is_over (AgentLinger *self,
     return FALSE;
 
   self->until = 0;
-  self->luck = self->luck > 0 ? self->luck / 2 : -MAX_LUCK;
+  _agent_luck_lost (&self->luck);
   return TRUE;
 }
 
@@ -40,5 +37,5 @@ _agent_linger_answered (AgentLinger *self)
     return;
 
   self->until = 0;
-  self->luck = MIN (self->luck + 1, MAX_LUCK);
+  _agent_luck_won (&self->luck);
 }

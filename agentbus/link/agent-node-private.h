@@ -11,6 +11,18 @@
 
 G_BEGIN_DECLS
 
+/* How much is kept of what a node tells of itself. What is more is refused. */
+#define AGENT_NODE_MAX_NAMES     200000
+#define AGENT_NODE_MAX_INTERESTS 10000 /* names and patterns of broadcasts */
+#define AGENT_NODE_MAX_TOLD      (32 * 1024 * 1024) /* bytes of all of them */
+
+/* A packet of data that waits for control. */
+typedef struct
+{
+  GBytes *packet; /* (owned) */
+  gint64  came_at;
+} AgentEarlyPacket;
+
 /*
  * Another node, as the link of this one knows it.
  *
@@ -24,18 +36,6 @@ G_BEGIN_DECLS
  * The functions are in several files: how it begins and ends (agent-node.c), which names and interests it has (-names.c), what
  * goes to it (-send.c) and what comes from it (-receive.c). All of them belong to the thread of the link.
  */
-/* A packet of data that waits for control. */
-typedef struct
-{
-  GBytes *packet; /* (owned) */
-  gint64  came_at;
-} AgentEarlyPacket;
-
-/* How much is kept of what a node tells of itself. What is more is refused. */
-#define AGENT_NODE_MAX_NAMES     200000
-#define AGENT_NODE_MAX_INTERESTS 10000 /* names and patterns of broadcasts */
-#define AGENT_NODE_MAX_TOLD      (32 * 1024 * 1024) /* bytes of all of them */
-
 struct _AgentNode
 {
   AgentLinkCore    *core;         /* (unowned) of the link */

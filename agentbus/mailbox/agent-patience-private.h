@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "base/agent-luck-private.h"
 #include "mailbox/agent-ready-list-private.h"
 
 G_BEGIN_DECLS
@@ -18,8 +19,8 @@ G_BEGIN_DECLS
  */
 typedef struct
 {
-  gint  luck;    /* rises when a look brings messages; below 0, there is no look */
-  guint n_looks; /* how often to look for system messages only, before the first look at the incoming mailboxes */
+  AgentLuck luck;    /* whether a look brings messages */
+  guint     n_looks; /* how often to look for system messages only, before the first look at the incoming mailboxes */
 } AgentPatience;
 
 gboolean _agent_patience_wait (AgentPatience  *self,

@@ -10,7 +10,6 @@
 #define LOOKS_PER_TICK 16 /* between two looks at the clock */
 #define MAX_LOOKS 256     /* for system messages only */
 #define GOOD_BATCH 32     /* messages that are worth a look */
-#define MAX_LUCK 32
 
 static void
 patience_learn (AgentPatience *self,
@@ -51,20 +50,17 @@ _agent_patience_wait (AgentPatience  *self,
                       guint           n_handled)
 {
   /* The looks before brought nothing, so this call and the next ones are without a look, until the luck is 0. */
-  if (self->luck < 0)
-    {
-      self->luck++;
-      return FALSE;
-    }
+  if (!_agent_luck_try (&self->luck))
+    return FALSE;
 
   patience_learn (self, n_handled);
   if (patience_look (self, list))
     {
-      self->luck = MIN (self->luck + 1, MAX_LUCK);
+      _agent_luck_won (&self->luck);
       return TRUE;
     }
 
   self->n_looks = 0;
-  self->luck = self->luck > 0 ? self->luck / 2 : -MAX_LUCK;
+  _agent_luck_lost (&self->luck);
   return FALSE;
 }

@@ -64,7 +64,7 @@ test_gives_up (Fixture      *self,
   guint n_blind = 0;
 
   g_assert_false (wait_after (self, 1));
-  g_assert_cmpint (self->patience.luck, <, 0);
+  g_assert_cmpint (self->patience.luck.value, <, 0);
 
   _agent_ready_list_push_incoming (&self->list, &self->incoming);
   while (!wait_after (self, 1))
