@@ -339,6 +339,8 @@ _agent_node_end_interest (AgentNode *self)
 
   if (self->takes_others)
     names_accept (self);
+  if (g_hash_table_size (self->new_patterns) == 0)
+    return;
 
   g_hash_table_iter_init (&iter, self->new_patterns);
   while (g_hash_table_iter_next (&iter, &pattern, NULL))
