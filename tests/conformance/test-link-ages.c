@@ -2,9 +2,6 @@
 
 #include "config.h"
 
-#include <stdatomic.h>
-
-#include "base/agent-clock-private.h"
 #include "test-actors.h"
 #include "test-stranger.h"
 
@@ -12,25 +9,10 @@
  * A message with a time to live gets older on its way, and wherever it waits at the node that it has come to.
  */
 
-static _Atomic gint64 ages_offset; /* µs */
-
-static gint64
-ages_clock (void)
-{
-  return g_get_monotonic_time () + atomic_load (&ages_offset);
-}
-
-/* So many seconds go by at once. */
-static void
-ages_pass (guint seconds)
-{
-  atomic_fetch_add (&ages_offset, seconds * G_USEC_PER_SEC);
-}
-
 static TestStranger *
 ages_begin (TestFixture *f)
 {
-  _agent_clock_override (ages_clock);
+  test_clock_run ();
   return test_stranger_new (f);
 }
 
@@ -38,7 +20,7 @@ static void
 ages_end (TestStranger *self)
 {
   test_stranger_free (self);
-  _agent_clock_override (NULL);
+  test_clock_release ();
 }
 
 /* Two messages for "x": the first one has a second to live, and the second one a minute. */
@@ -94,7 +76,7 @@ test_early (TestFixture *f)
   self->age = 500;
   ages_send (self, AGENT_TRAFFIC_DATA);
   test_stranger_sync (self);
-  ages_pass (2);
+  test_clock_advance (2 * G_TIME_SPAN_SECOND);
   self->age = 0;
   ages_send_name (self, "late");
   ages_assert (self, AGENT_TRAFFIC_DATA, 2);
@@ -111,7 +93,7 @@ test_held (TestFixture *f)
   self->next_control++;
   ages_send (self, AGENT_TRAFFIC_CONTROL);
   test_stranger_sync (self);
-  ages_pass (2);
+  test_clock_advance (2 * G_TIME_SPAN_SECOND);
   self->next_control -= 3;
   ages_send_name (self, "late");
   ages_assert (self, AGENT_TRAFFIC_CONTROL, 2);
@@ -145,10 +127,10 @@ test_retained (TestFixture *f)
   self->age = 1000;
   test_stranger_send (self, AGENT_TRAFFIC_DATA, &writer);
   test_stranger_sync (self);
-  ages_pass (1);
+  test_clock_advance (G_TIME_SPAN_SECOND);
   ages_add_topic (self, y);
   test_world_wait (self->world, test_recorder_count (y) == 1);
-  ages_pass (1);
+  test_clock_advance (G_TIME_SPAN_SECOND);
   ages_add_topic (self, z);
   test_drain (f);
   g_assert_cmpuint (test_recorder_count (z), ==, 0);

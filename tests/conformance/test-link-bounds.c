@@ -2,7 +2,6 @@
 
 #include "config.h"
 
-#include "base/agent-clock-private.h"
 #include "link/agent-link-private.h"
 #include "test-actors.h"
 #include "test-hub.h"
@@ -58,27 +57,21 @@ test_lazy (TestFixture *f)
   test_stranger_free (self);
 }
 
-/* No time goes by, so there is no heartbeat. */
-static gint64
-stopped_clock (void)
-{
-  return G_USEC_PER_SEC;
-}
-
 /* It is asked what it has got before messages have to wait, and again when they do. */
 static void
 test_asked (TestFixture *f)
 {
   TestStranger *self;
 
-  _agent_clock_override (stopped_clock);
+  /* No time goes by, so there is no heartbeat. */
+  test_clock_freeze ();
   self = test_stranger_new (f);
   lazy_take (self, AGENT_UNCONFIRMED_MAX_RUNS / 2);
   test_world_wait (self->world, self->n_questions == 1);
   lazy_take (self, AGENT_UNCONFIRMED_MAX_RUNS / 2);
   test_world_wait (self->world, self->n_questions == 2);
   test_stranger_free (self);
-  _agent_clock_override (NULL);
+  test_clock_release ();
 }
 
 /* Eight digits, valid until the next call. */

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/agent-clock-private.h"
@@ -482,31 +483,49 @@ test_assert_balanced (AgentBus *bus)
 
 /* --- The clock --- */
 
-static gint64 frozen_time; /* may be changed only while no other thread reads it */
+static gint64         frozen_time; /* may be changed only while no other thread reads it */
+static _Atomic gint64 clock_ahead; /* µs */
 
 static gint64
 test_clock_get_frozen_time (void)
 {
-  return frozen_time;
+  return frozen_time + atomic_load (&clock_ahead);
 }
 
+static gint64
+test_clock_get_running_time (void)
+{
+  return g_get_monotonic_time () + atomic_load (&clock_ahead);
+}
+
+/* It stands still. */
 void
 test_clock_freeze (void)
 {
   frozen_time = g_get_monotonic_time ();
+  atomic_store (&clock_ahead, 0);
   _agent_clock_override (test_clock_get_frozen_time);
 }
 
+/* It runs by itself, and is as far ahead as it was advanced since it was released. */
+void
+test_clock_run (void)
+{
+  _agent_clock_override (test_clock_get_running_time);
+}
+
+/* In any thread. */
 void
 test_clock_advance (gint64 usec)
 {
-  frozen_time += usec;
+  atomic_fetch_add (&clock_ahead, usec);
 }
 
 void
 test_clock_release (void)
 {
   _agent_clock_override (NULL);
+  atomic_store (&clock_ahead, 0);
 }
 
 static void

@@ -124,6 +124,7 @@ void       test_assert_balanced   (AgentBus         *bus);
 /* --- A clock that stands still --- */
 
 void       test_clock_freeze      (void);
+void       test_clock_run         (void);
 void       test_clock_advance     (gint64            usec);
 void       test_clock_release     (void);
 

@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#include "base/agent-clock-private.h"
 #include "test-dbus.h"
 
 /*
@@ -232,14 +231,6 @@ test_killed_server (void)
 
 /* --- A peer that does not answer --- */
 
-static gint offset; /* (atomic) seconds by which the clock of the test is ahead */
-
-static gint64
-fast_clock (void)
-{
-  return g_get_monotonic_time () + g_atomic_int_get (&offset) * G_TIME_SPAN_SECOND;
-}
-
 static void
 test_no_reply (void)
 {
@@ -247,16 +238,16 @@ test_no_reply (void)
   TestProcess     *b;
   g_autoptr (TestNode) a = NULL;
 
-  _agent_clock_override (fast_clock);
+  test_clock_run ();
   a = test_open (test_peer_new (address, AGENT_DBUS_ROLE_SERVER, "a"));
   b = test_remote_new (address, AGENT_DBUS_ROLE_CLIENT, "b");
   test_node_wait (a, "presence b hello");
   test_process_stop (b);
   test_node_send_control (a, "b", 1, "x");
-  g_atomic_int_set (&offset, 4);
+  test_clock_advance (4 * G_TIME_SPAN_SECOND);
   test_node_sync (a);
   g_assert_false (test_node_has (a, "failed b 7 1"));
-  g_atomic_int_set (&offset, 6);
+  test_clock_advance (2 * G_TIME_SPAN_SECOND);
   test_node_sync (a);
   test_node_expect (a, "failed b 7 1");
 
@@ -267,7 +258,7 @@ test_no_reply (void)
   test_process_kill (b);
   test_node_wait (a, "gone b");
   test_node_free (g_steal_pointer (&a));
-  _agent_clock_override (NULL);
+  test_clock_release ();
 }
 
 int

@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#include "base/agent-clock-private.h"
 #include "test-dbus.h"
 #include "test-tools.h"
 #include "transport/agent-dbus-inbox-private.h"
@@ -17,25 +16,6 @@
 
 /* What the sockets on the way may take. */
 #define SOCKETS_MAX (2 * 1024 * 1024)
-
-static gint   offset;     /* (atomic) seconds by which the clock of the test is ahead */
-static gint64 start_time; /* (read-only) of the fast clock */
-static gint   is_running; /* (atomic) whether the fast clock goes on by itself, too */
-
-static gint64
-fast_clock (void)
-{
-  gint64 now = g_atomic_int_get (&is_running) ? g_get_monotonic_time () : start_time;
-
-  return now + g_atomic_int_get (&offset) * G_TIME_SPAN_SECOND;
-}
-
-/* With it, no timer is ever due. */
-static gint64
-still_clock (void)
-{
-  return G_TIME_SPAN_HOUR;
-}
 
 /* How much waits when there is no room, and that all of it arrives. */
 static void
@@ -124,8 +104,7 @@ test_stalled_peer (void)
   g_autoptr (GError) error = NULL;
 
   /* Until it is let go the clock stands still, for a second must not pass while the sockets are filled. */
-  start_time = g_get_monotonic_time ();
-  _agent_clock_override (fast_clock);
+  test_clock_freeze ();
   flow_connect (&a, &slow, &c);
   test_process_stop (slow);
   test_fill (a, "slow", packet);
@@ -133,8 +112,8 @@ test_stalled_peer (void)
   test_node_wait (c, "data a one");
   g_assert_false (test_node_has (a, "ready"));
 
-  g_atomic_int_add (&offset, 2);
-  g_atomic_int_set (&is_running, TRUE);
+  test_clock_advance (2 * G_TIME_SPAN_SECOND);
+  test_clock_run ();
   test_node_sync (a);
   test_node_wait (a, "ready");
   g_assert_true (test_node_send (a, "c", "two", NULL));
@@ -142,7 +121,7 @@ test_stalled_peer (void)
   g_assert_false (test_node_send (a, "slow", "x", &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
   test_node_send_control (a, "slow", 1, "x");
-  g_atomic_int_add (&offset, 1);
+  test_clock_advance (G_TIME_SPAN_SECOND);
   test_node_sync (a);
   test_node_wait (a, "failed slow 7 1");
 
@@ -156,7 +135,7 @@ test_stalled_peer (void)
   test_node_wait (a, "gone slow");
   g_clear_pointer (&a, test_node_free);
   g_clear_pointer (&c, test_node_free);
-  _agent_clock_override (NULL);
+  test_clock_release ();
 }
 
 /* The one that kept the others waiting is killed. */
@@ -169,7 +148,7 @@ test_stalled_peer_killed (void)
   g_autoptr (GBytes) packet = test_bytes (PACKET_SIZE);
   guint before;
 
-  _agent_clock_override (still_clock);
+  test_clock_freeze ();
   flow_connect (&a, &slow, &c);
   test_process_stop (slow);
   test_fill (a, "slow", packet);
@@ -184,7 +163,7 @@ test_stalled_peer_killed (void)
   test_node_wait (c, "data a two");
   g_clear_pointer (&a, test_node_free);
   g_clear_pointer (&c, test_node_free);
-  _agent_clock_override (NULL);
+  test_clock_release ();
 }
 
 /* --- A thread that does not read --- */
@@ -210,7 +189,7 @@ test_full_inbox (void)
   guint            before;
 
   /* The call must not fail because it takes long. */
-  _agent_clock_override (still_clock);
+  test_clock_freeze ();
   a = test_open (test_peer_new (address, AGENT_DBUS_ROLE_SERVER, "a"));
   b = test_open (test_peer_new (address, AGENT_DBUS_ROLE_CLIENT, "b"));
   test_meet (a, b);
@@ -231,7 +210,7 @@ test_full_inbox (void)
   test_gate_clear (&gate);
   g_clear_pointer (&a, test_node_free);
   g_clear_pointer (&b, test_node_free);
-  _agent_clock_override (NULL);
+  test_clock_release ();
 }
 
 int

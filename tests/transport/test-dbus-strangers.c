@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#include "base/agent-clock-private.h"
 #include "test-dbus.h"
 #include "transport/agent-dbus-packet-private.h"
 
@@ -313,31 +312,23 @@ test_no_greeting (Peers *peers)
   g_assert_cmpint (peers->a->n_packets, ==, 0);
 }
 
-static gint offset; /* (atomic) seconds by which the clock of the test is ahead */
-
-static gint64
-fast_clock (void)
-{
-  return g_get_monotonic_time () + g_atomic_int_get (&offset) * G_TIME_SPAN_SECOND;
-}
-
 /* It connects, and says nothing. */
 static void
 test_silence (Peers *peers)
 {
   g_autoptr (GDBusConnection) stranger = NULL;
 
-  _agent_clock_override (fast_clock);
+  test_clock_run ();
   stranger = stranger_new (peers->address, FALSE);
   while (peers->a->refusals->len == 0)
     {
-      g_atomic_int_add (&offset, 6);
+      test_clock_advance (6 * G_TIME_SPAN_SECOND);
       test_node_sync (peers->a);
       g_main_context_iteration (peers->a->context, FALSE);
     }
   test_node_expect_refusal (peers->a, "not said which node");
   stranger_wait_closed (stranger);
-  _agent_clock_override (NULL);
+  test_clock_release ();
 }
 
 static void
